@@ -1,0 +1,72 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// Arrows point down only: every target names all it imports (see README, "The house").
+let package = Package(
+  name: "shoal",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CSystem", pkgConfig: "ompi-c openblas",
+      providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
+    .target(name: "CShoal", dependencies: ["CSystem"]),
+    .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
+    .target(
+      name: "Checkpoints",
+      dependencies: ["Tensors", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
+    .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
+    .target(name: "Corpus", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
+    .target(
+      name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model",
+        .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "shoal",
+      dependencies: [
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["Tensors", "Checkpoints", "Corpus", "Model"],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors", "CShoal", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "CorpusTests", dependencies: ["Corpus", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "Tensors", "Checkpoints", "Corpus", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Model", "Corpus", "Collectives", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,55 @@
+// Read-only file mappings: the frozen weights of all ranks of a node are one copy in the page cache.
+
+#if canImport(Glibc)
+  package import Glibc
+#else
+  package import Musl
+#endif
+
+/// A file mapped read-only and shared. The mapping lives as long as the object.
+package final class MappedFile: @unchecked Sendable {
+  package let path: String
+  package let bytes: UnsafeRawBufferPointer
+
+  /// Maps the whole of `path`.
+  /// - Throws: `FileError` when the file cannot be opened, is not a regular file, is empty or cannot be mapped.
+  package init(path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw FileError(path: path, action: "read the status of", code: errno)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw FileError(path: path, action: "map", code: EISDIR)
+    }
+    let count = Int(status.st_size)
+    guard count > 0 else { throw FileError(path: path, action: "map (it is empty)", code: EINVAL) }
+    guard let base = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
+    else { throw FileError(path: path, action: "map", code: errno) }
+    self.path = path
+    bytes = UnsafeRawBufferPointer(start: base, count: count)
+  }
+
+  deinit {
+    munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+  }
+}
+
+/// A file that the caller named cannot be used.
+package struct FileError: CallersMistake {
+  package let path: String
+  package let action: String
+  package let code: Int32
+
+  package init(path: String, action: String, code: Int32) {
+    self.path = path
+    self.action = action
+    self.code = code
+  }
+
+  package var description: String {
+    "\(path): cannot \(action): \(String(cString: strerror(code)))"
+  }
+}
