@@ -1,9 +1,9 @@
 // Read-only file mappings: the frozen weights of all ranks of a node are one copy in the page cache.
 
 #if canImport(Glibc)
-  package import Glibc
+  import Glibc
 #else
-  package import Musl
+  import Musl
 #endif
 
 /// A file mapped read-only and shared. The mapping lives as long as the object.

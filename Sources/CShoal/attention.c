@@ -1,0 +1,182 @@
+// Attention in tiles with a running softmax (Dao et al. 2022): no rows x rows matrix, masked tiles skipped.
+//
+// Key tiles are anchored at the start of the prefix and at the start of the queries' own rows, so a
+// query's bits depend neither on its neighbours in the query tile nor on other trees.
+#include <math.h>
+#include <string.h>
+
+#include "shoal_kernels.h"
+#include "shoal_math.h"
+
+#pragma clang fp contract(fast)
+
+enum { QT = SHOAL_QUERY_TILE, KT = SHOAL_KEY_TILE };
+
+static int64_t panels(int64_t columns) { return (columns + SHOAL_PANEL - 1) / SHOAL_PANEL * SHOAL_PANEL; }
+
+int64_t shoal_attention_scratch(int64_t width) {
+  // Packed panels, scores, their gradients, the accumulated rows, and three numbers per query.
+  const int64_t wide = panels(width) > KT ? panels(width) : KT;
+  return SHOAL_DEPTH_BLOCK * wide + 2 * QT * KT + QT * panels(width) + 4 * QT;
+}
+
+// A product of tiles: C [rows, columns] (+)= A · B with B's columns or rows contiguous.
+static void tile_product(float *c, int64_t c_row, int add, const float *a, int64_t a_row, int64_t a_depth,
+                         const float *b, int64_t b_depth, int64_t b_column, int64_t rows, int64_t columns,
+                         int64_t depth, float *packed) {
+  const shoal_term term = {a, a_row, a_depth, b, b_depth, b_column, depth, SHOAL_F32};
+  shoal_products_tile(c, c_row, 0, rows, 0, columns, add ? c : 0, add ? c_row : 0, &term, 1, packed);
+}
+
+typedef struct {
+  int64_t row, count;  // keys of the tile
+  int64_t reach;       // query i of the tile sees the first min(count, reach + i) of them; may be <= 0
+} key_tile;
+
+// The key tiles that queries query0 .. query0 + queries of a segment see; returns 0 after the last.
+static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, int64_t query0, int64_t queries) {
+  if (*cursor < s->prefix_count) {
+    const int64_t left = s->prefix_count - *cursor;
+    *tile = (key_tile){s->prefix_row + *cursor, left < KT ? left : KT, left};
+    *cursor += tile->count;
+    return 1;
+  }
+  const int64_t first = *cursor - s->prefix_count;
+  const int64_t seen = s->own_offset + query0 + queries;  // own keys that the last query sees
+  if (first >= seen) return 0;
+  const int64_t left = seen - first;
+  *tile = (key_tile){s->own_row + first, left < KT ? left : KT, s->own_offset + query0 + 1 - first};
+  *cursor += tile->count;
+  return 1;
+}
+
+static inline int64_t seen_keys(const key_tile *tile, int64_t i) {
+  const int64_t n = tile->reach > tile->count ? tile->count : tile->reach + i;
+  return n < 0 ? 0 : (n > tile->count ? tile->count : n);
+}
+
+// Scores [QT, KT] to exp(score * scale - maximum), the running numbers brought up to date.
+SHOAL_CLONES
+static void softmax_rows(float *scores, const key_tile *tile, int64_t queries, float scale, float *maximum,
+                         float *sum, float *rows, int64_t rows_row, int64_t width) {
+  for (int64_t i = 0; i < queries; i++) {
+    float *restrict x = scores + i * KT;
+    const int64_t n = seen_keys(tile, i);
+    float top = maximum[i], total = 0;
+    {
+#pragma clang fp reassociate(on)
+      for (int64_t j = 0; j < n; j++) top = x[j] * scale > top ? x[j] * scale : top;
+    }
+    // All KT lanes run, whatever the mask: the order of the sum then depends on the key's place alone.
+    for (int64_t j = 0; j < tile->count; j++) {
+      const float e = shoal_exp(x[j] * scale - top);
+      x[j] = j < n ? e : 0.0f;
+    }
+    for (int64_t j = tile->count; j < KT; j++) x[j] = 0;
+    {
+#pragma clang fp reassociate(on)
+      for (int64_t j = 0; j < KT; j++) total += x[j];
+    }
+    if (top != maximum[i]) {
+      const float shrink = shoal_exp(maximum[i] - top);
+      sum[i] *= shrink;
+      for (int64_t j = 0; j < width; j++) rows[i * rows_row + j] *= shrink;
+      maximum[i] = top;
+    }
+    sum[i] += total;
+  }
+}
+
+SHOAL_CLONES
+static void finish_rows(float *out, int64_t out_row, float *logsum, int64_t logsum_row, const float *rows,
+                        int64_t rows_row, const float *maximum, const float *sum, int64_t queries,
+                        int64_t width) {
+  for (int64_t i = 0; i < queries; i++) {
+    const float inverse = 1.0f / sum[i];
+    for (int64_t j = 0; j < width; j++) out[i * out_row + j] = rows[i * rows_row + j] * inverse;
+    logsum[i * logsum_row] = maximum[i] + logf(sum[i]);
+  }
+}
+
+void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t logsum_row,
+                             const float *q, int64_t q_row, const float *k, int64_t k_row,
+                             const float *v, int64_t v_row, shoal_segment s, int64_t width, float scale,
+                             float *scratch) {
+  const int64_t wide = panels(width);
+  float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
+  float *packed = sum + QT;
+  for (int64_t query0 = 0; query0 < s.query_count; query0 += QT) {
+    const int64_t left = s.query_count - query0, queries = left < QT ? left : QT;
+    const int64_t query = s.query_row + query0;
+    for (int64_t i = 0; i < queries; i++) maximum[i] = -1e30f, sum[i] = 0;
+    memset(rows, 0, (size_t)(queries * wide) * sizeof(float));
+    key_tile tile;
+    for (int64_t cursor = 0; next_tile(&tile, &cursor, &s, query0, queries);) {
+      tile_product(scores, KT, 0, q + query * q_row, q_row, 1, k + tile.row * k_row, 1, k_row, queries,
+                   tile.count, width, packed);
+      softmax_rows(scores, &tile, queries, scale, maximum, sum, rows, wide, width);
+      tile_product(rows, wide, 1, scores, KT, 1, v + tile.row * v_row, v_row, 1, queries, width, tile.count,
+                   packed);
+    }
+    finish_rows(out + query * out_row, out_row, logsum + query * logsum_row, logsum_row, rows, wide, maximum,
+                sum, queries, width);
+  }
+}
+
+// delta[i] = dout_i · out_i, which every key's softmax gradient subtracts.
+SHOAL_CLONES
+static void row_dots(float *delta, const float *dout, int64_t dout_row, const float *out, int64_t out_row,
+                     int64_t queries, int64_t width) {
+  for (int64_t i = 0; i < queries; i++) {
+    float dot = 0;
+    {
+#pragma clang fp reassociate(on)
+      for (int64_t j = 0; j < width; j++) dot += dout[i * dout_row + j] * out[i * out_row + j];
+    }
+    delta[i] = dot;
+  }
+}
+
+// Scores to probabilities, and gradients of probabilities to gradients of (unscaled) scores.
+SHOAL_CLONES
+static void softmax_backward(float *scores, float *gradients, const key_tile *tile, int64_t queries,
+                             float scale, const float *logsum, int64_t logsum_row, const float *delta) {
+  for (int64_t i = 0; i < queries; i++) {
+    float *restrict p = scores + i * KT, *restrict g = gradients + i * KT;
+    const int64_t n = seen_keys(tile, i);
+    const float ls = logsum[i * logsum_row], d = delta[i];
+    for (int64_t j = 0; j < tile->count; j++) {
+      const float e = shoal_exp(p[j] * scale - ls);
+      p[j] = j < n ? e : 0.0f;
+      g[j] = j < n ? e * (g[j] - d) * scale : 0.0f;
+    }
+  }
+}
+
+void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, int64_t dkv_row,
+                              const float *dout, int64_t dout_row, const float *out, int64_t out_row,
+                              const float *logsum, int64_t logsum_row, const float *q, int64_t q_row,
+                              const float *k, int64_t k_row, const float *v, int64_t v_row,
+                              shoal_segment s, int64_t width, float scale, float *scratch) {
+  float *scores = scratch, *gradients = scores + QT * KT, *delta = gradients + QT * KT, *packed = delta + QT;
+  for (int64_t query0 = 0; query0 < s.query_count; query0 += QT) {
+    const int64_t left = s.query_count - query0, queries = left < QT ? left : QT;
+    const int64_t query = s.query_row + query0;
+    const float *qt = q + query * q_row, *dot = dout + query * dout_row;
+    float *dqt = dq + query * dq_row;
+    row_dots(delta, dot, dout_row, out + query * out_row, out_row, queries, width);
+    key_tile tile;
+    int first = 1;
+    for (int64_t cursor = 0; next_tile(&tile, &cursor, &s, query0, queries); first = 0) {
+      const float *kt = k + tile.row * k_row, *vt = v + tile.row * v_row;
+      tile_product(scores, KT, 0, qt, q_row, 1, kt, 1, k_row, queries, tile.count, width, packed);
+      tile_product(gradients, KT, 0, dot, dout_row, 1, vt, 1, v_row, queries, tile.count, width, packed);
+      softmax_backward(scores, gradients, &tile, queries, scale, logsum + query * logsum_row, logsum_row, delta);
+      tile_product(dv + tile.row * dkv_row, dkv_row, 1, scores, 1, KT, dot, dout_row, 1, tile.count, width,
+                   queries, packed);
+      tile_product(dk + tile.row * dkv_row, dkv_row, 1, gradients, 1, KT, qt, q_row, 1, tile.count, width,
+                   queries, packed);
+      tile_product(dqt, dq_row, !first, gradients, KT, 1, kt, k_row, 1, queries, width, tile.count, packed);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// The running softmax of the head: logits come tile by tile and never exist whole.
+#include "shoal_kernels.h"
+#include "shoal_math.h"
+
+#pragma clang fp contract(fast)
+
+SHOAL_CLONES
+void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum,
+                        float *accumulated, int64_t accumulated_row, int64_t rows, int64_t columns,
+                        int64_t width) {
+  for (int64_t i = 0; i < rows; i++) {
+    float *restrict x = logits + i * logits_row;
+    float top = maximum[i];
+    {
+#pragma clang fp reassociate(on)
+      for (int64_t j = 0; j < columns; j++) top = x[j] > top ? x[j] : top;
+    }
+    for (int64_t j = 0; j < columns; j++) x[j] = shoal_exp(x[j] - top);
+    double total = 0;
+    {
+#pragma clang fp reassociate(on)
+      for (int64_t j = 0; j < columns; j++) total += (double)x[j];
+    }
+    if (top != maximum[i]) {
+      const float shrink = shoal_exp(maximum[i] - top);
+      sum[i] *= (double)shrink;
+      if (accumulated)
+        for (int64_t j = 0; j < width; j++) accumulated[i * accumulated_row + j] *= shrink;
+      maximum[i] = top;
+    }
+    sum[i] += total;
+  }
+}

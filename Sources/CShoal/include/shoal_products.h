@@ -1,0 +1,37 @@
+// Matrix products with packed right-hand sides: C = start + sum over terms of A_t · B_t.
+//
+// Every element of C is summed over k in an order that depends on the terms alone: blocks of
+// SHOAL_DEPTH_BLOCK, inside a block one fused multiply-add after the other. So its bits do not depend
+// on the number of rows or columns computed with it, on tiles or on threads.
+#ifndef SHOAL_PRODUCTS_H
+#define SHOAL_PRODUCTS_H
+#include <stdint.h>
+
+enum { SHOAL_F32 = 0, SHOAL_BF16 = 1, SHOAL_F16 = 2 };
+
+// Columns of a packed panel, and terms' depth packed at a time.
+enum { SHOAL_PANEL = 32, SHOAL_DEPTH_BLOCK = 384 };
+
+// One product A·B. Element (m, k) of A is a[m * a_row + k * a_depth]; element (k, n) of B, of type
+// b_type, is b[k * b_depth + n * b_column]. One of b_depth and b_column is 1.
+typedef struct {
+  const float *a;
+  int64_t a_row, a_depth;
+  const void *b;
+  int64_t b_depth, b_column;
+  int64_t depth;
+  int32_t b_type;
+} shoal_term;
+
+// Rows [row, row + rows) x columns [column, column + columns) of C [.., c_row].
+// `initial` is what the sum starts from: NULL for zero, C itself (with c_row) to add to it, another
+// matrix for a residual, or a bias with initial_row 0. `scratch` holds SHOAL_DEPTH_BLOCK * (columns
+// rounded up to SHOAL_PANEL) floats.
+void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
+                         int64_t columns, const float *initial, int64_t initial_row,
+                         const shoal_term *terms, int64_t term_count, float *scratch);
+
+// The vector level in use: 0 baseline (or not x86-64), 3 AVX2 + FMA, 4 AVX-512.
+int shoal_vector_level(void);
+
+#endif

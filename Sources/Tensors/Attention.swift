@@ -1,0 +1,103 @@
+// Attention over segments of queries: work is cut by head (and segment), never by thread.
+
+internal import CShoal
+
+/// Queries in a row of which number i attends the keys of rows prefixRow ..< prefixRow + prefixCount and of
+/// rows ownRow ... ownRow + ownOffset + i.
+package struct AttentionSegment: Sendable, Equatable {
+  package var queryRow, queryCount: Int
+  package var prefixRow, prefixCount: Int
+  package var ownRow, ownOffset: Int
+
+  package init(queryRow: Int, queryCount: Int, prefixRow: Int, prefixCount: Int, ownRow: Int, ownOffset: Int) {
+    (self.queryRow, self.queryCount) = (queryRow, queryCount)
+    (self.prefixRow, self.prefixCount) = (prefixRow, prefixCount)
+    (self.ownRow, self.ownOffset) = (ownRow, ownOffset)
+  }
+
+  var shoal: shoal_segment {
+    shoal_segment(
+      query_row: Int64(queryRow), query_count: Int64(queryCount), prefix_row: Int64(prefixRow),
+      prefix_count: Int64(prefixCount), own_row: Int64(ownRow), own_offset: Int64(ownOffset))
+  }
+}
+
+package enum Attention {
+  /// Numbers of scratch that each thread needs for heads of width E.
+  package static func scratchCount(headWidth: Int) -> Int { Int(shoal_attention_scratch(Int64(headWidth))) }
+
+  /// out = softmax(q kᵀ / √E, masked) v for every head.
+  ///
+  /// q, out [queries, H * E]; k, v [N, K * E]; logsum [queries, H] keeps max + log Σ exp of the scaled scores.
+  package static func forward(
+    _ out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix, segments: [AttentionSegment], headWidth: Int,
+    _ workers: Workers
+  ) {
+    let heads = q.columns / headWidth
+    let group = heads / (k.columns / headWidth)
+    let scale = 1 / Float(headWidth).squareRoot()
+    workers.run(segments.count * heads) { piece, scratch in
+      let head = piece % heads
+      let own = head * headWidth
+      let shared = head / group * headWidth
+      shoal_attention_forward(
+        out.base + own, Int64(out.stride), logsum.base + head, Int64(logsum.stride), q.base + own, Int64(q.stride),
+        k.base + shared, Int64(k.stride), v.base + shared, Int64(v.stride), segments[piece / heads].shoal,
+        Int64(headWidth), scale, scratch)
+    }
+  }
+
+  /// The segments of one tree, whose keys no other tree's queries see.
+  package struct Tree: Sendable {
+    package var rows: Range<Int>
+    package var segments: [AttentionSegment]
+
+    package init(rows: Range<Int>, segments: [AttentionSegment]) {
+      self.rows = rows
+      self.segments = segments
+    }
+  }
+
+  /// dq, dk, dv from dout. `partial` [2 N, H * E] holds each query head's share of dk and dv before they are added up.
+  package static func backward(
+    dq: Matrix, dk: Matrix, dv: Matrix, dout: Matrix, out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix,
+    trees: [Tree], headWidth: Int, partial: Matrix, _ workers: Workers
+  ) {
+    let heads = q.columns / headWidth
+    let group = heads / (k.columns / headWidth)
+    let scale = 1 / Float(headWidth).squareRoot()
+    let dkParts = partial.rows(0..<k.rows)
+    let dvParts = partial.rows(k.rows..<2 * k.rows)
+    workers.run(trees.count * heads) { piece, scratch in
+      let head = piece % heads
+      let own = head * headWidth
+      let shared = head / group * headWidth
+      let tree = trees[piece / heads]
+      for row in tree.rows {
+        (dkParts.pointer(row: row) + own).update(repeating: 0, count: headWidth)
+        (dvParts.pointer(row: row) + own).update(repeating: 0, count: headWidth)
+      }
+      for segment in tree.segments {
+        shoal_attention_backward(
+          dq.base + own, Int64(dq.stride), dkParts.base + own, dvParts.base + own, Int64(partial.stride),
+          dout.base + own, Int64(dout.stride), out.base + own, Int64(out.stride), logsum.base + head,
+          Int64(logsum.stride), q.base + own, Int64(q.stride), k.base + shared, Int64(k.stride), v.base + shared,
+          Int64(v.stride), segment.shoal, Int64(headWidth), scale, scratch)
+      }
+    }
+    // The heads of a group are added in a fixed order.
+    workers.blocks(of: k.rows, by: 32) { rows in
+      for (sum, parts) in [(dk, dkParts), (dv, dvParts)] {
+        for shared in 0..<heads / group {
+          let target = sum.base + rows.lowerBound * sum.stride + shared * headWidth
+          for member in 0..<group {
+            let part = parts.base + rows.lowerBound * parts.stride + (shared * group + member) * headWidth
+            shoal_combine(
+              target, Int64(sum.stride), part, Int64(parts.stride), member == 0 ? 0 : 1, 1, Int64(rows.count),
+              Int64(headWidth))
+          }
+        }
+      }
+    }
+  }
+}

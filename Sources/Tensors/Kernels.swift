@@ -1,0 +1,182 @@
+// The vector kernels over matrices: each splits its rows over the workers.
+
+internal import CShoal
+
+package enum Kernels {
+  /// Rows that one piece of an elementwise loop takes.
+  private static let rowBlock = 32
+
+  private static func rows(
+    _ count: Int, _ workers: Workers, _ body: @Sendable (_ start: Int, _ count: Int64) -> Void
+  ) {
+    workers.blocks(of: count, by: rowBlock) { body($0.lowerBound, Int64($0.count)) }
+  }
+
+  // MARK: Norms
+
+  /// y = x / √(mean(x²) + ε) ∘ weight, row by row; `inverse` [N, 1] keeps 1 / √(…).
+  package static func rmsNormForward(
+    _ y: Matrix, inverse: Matrix?, _ x: Matrix, weight: Matrix, epsilon: Float, _ workers: Workers
+  ) {
+    precondition(y.rows == x.rows && y.columns == x.columns && weight.columns == x.columns, "norm shapes differ")
+    rows(x.rows, workers) { start, count in
+      shoal_rmsnorm_forward(
+        y.pointer(row: start), Int64(y.stride), inverse?.pointer(row: start), x.pointer(row: start),
+        Int64(x.stride), weight.base, count, Int64(x.columns), epsilon)
+    }
+  }
+
+  /// dx += the gradient of x, from dy.
+  package static func rmsNormBackward(
+    _ dx: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, weight: Matrix, _ workers: Workers
+  ) {
+    precondition(dx.rows == x.rows && dy.rows == x.rows && inverse.rows >= x.rows, "norm shapes differ")
+    rows(x.rows, workers) { start, count in
+      shoal_rmsnorm_backward(
+        dx.pointer(row: start), Int64(dx.stride), dy.pointer(row: start), Int64(dy.stride), x.pointer(row: start),
+        Int64(x.stride), inverse.pointer(row: start), weight.base, count, Int64(x.columns))
+    }
+  }
+
+  // MARK: Rotary positions
+
+  package enum Direction: Float, Sendable { case forward = 1, backward = -1 }
+
+  /// Rotates each head of x [N, heads * E] by its row's position, in place.
+  /// - Parameter table: [positions, E]: E/2 cosines, then E/2 sines.
+  package static func rope(
+    _ x: Matrix, positions: [Int32], table: Matrix, _ direction: Direction, _ workers: Workers
+  ) {
+    precondition(positions.count == x.rows && x.columns % table.columns == 0, "rope shapes differ")
+    rows(x.rows, workers) { start, count in
+      positions.withUnsafeBufferPointer {
+        shoal_rope(
+          x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, table.base, count,
+          Int64(x.columns / table.columns), Int64(table.columns), direction.rawValue)
+      }
+    }
+  }
+
+  // MARK: SwiGLU
+
+  /// h = silu(gate) ∘ up.
+  package static func swiGLUForward(_ h: Matrix, gate: Matrix, up: Matrix, _ workers: Workers) {
+    precondition(h.rows == gate.rows && h.columns == gate.columns && up.columns == gate.columns, "swiglu shapes differ")
+    rows(h.rows, workers) { start, count in
+      shoal_swiglu_forward(
+        h.pointer(row: start), Int64(h.stride), gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start),
+        Int64(up.stride), count, Int64(h.columns))
+    }
+  }
+
+  /// In place: gate and up become their gradients, dh becomes h.
+  package static func swiGLUBackward(gate: Matrix, up: Matrix, dh: Matrix, _ workers: Workers) {
+    precondition(dh.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns, "swiglu shapes differ")
+    rows(dh.rows, workers) { start, count in
+      shoal_swiglu_backward(
+        gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start), Int64(up.stride), dh.pointer(row: start),
+        Int64(dh.stride), count, Int64(dh.columns))
+    }
+  }
+
+  // MARK: Rows
+
+  /// y[i] = the widened row ids[i] of `table`.
+  /// - Precondition: every id is a row of the table.
+  package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ workers: Workers) {
+    precondition(y.rows == ids.count && y.columns == table.columns, "embedding shapes differ")
+    precondition(ids.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id is not below \(table.rows)")
+    rows(y.rows, workers) { start, count in
+      ids.withUnsafeBufferPointer {
+        shoal_embed(
+          y.pointer(row: start), Int64(y.stride), $0.baseAddress! + start, table.base, table.type.shoalCode, count,
+          Int64(y.columns))
+      }
+    }
+  }
+
+  /// y[i] = x[index[i]].
+  package static func gather(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
+    precondition(y.rows == index.count && y.columns == x.columns, "gather shapes differ")
+    rows(y.rows, workers) { start, count in
+      index.withUnsafeBufferPointer {
+        shoal_gather_rows(
+          y.pointer(row: start), Int64(y.stride), x.base, Int64(x.stride), $0.baseAddress! + start, count,
+          Int64(y.columns))
+      }
+    }
+  }
+
+  /// y[index[i]] += x[i]; an index occurs once.
+  package static func scatterAdd(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
+    precondition(x.rows == index.count && y.columns == x.columns, "scatter shapes differ")
+    rows(x.rows, workers) { start, count in
+      index.withUnsafeBufferPointer {
+        shoal_scatter_add_rows(
+          y.base, Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, count,
+          Int64(x.columns))
+      }
+    }
+  }
+
+  /// y = a y + b x.
+  package static func combine(_ y: Matrix, _ a: Float, _ x: Matrix, _ b: Float, _ workers: Workers) {
+    precondition(y.rows == x.rows && y.columns == x.columns, "shapes differ")
+    rows(y.rows, workers) { start, count in
+      shoal_combine(
+        y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), a, b, count, Int64(y.columns))
+    }
+  }
+
+  /// y *= a.
+  package static func scale(_ y: Matrix, by a: Float, _ workers: Workers) { combine(y, a, y, 0, workers) }
+
+  /// y = 0.
+  package static func clear(_ y: Matrix, _ workers: Workers) {
+    rows(y.rows, workers) { start, count in
+      for row in start..<start + Int(count) { y.pointer(row: row).update(repeating: 0, count: y.columns) }
+    }
+  }
+
+  /// The place of the first entry that is not finite.
+  package static func firstNonFinite(_ x: Matrix) -> (row: Int, column: Int)? {
+    for row in 0..<x.rows {
+      let column = shoal_first_non_finite(x.pointer(row: row), Int64(x.columns))
+      if column >= 0 { return (row, Int(column)) }
+    }
+    return nil
+  }
+
+  /// Σ x² in fp64.
+  package static func sumOfSquares(_ x: Matrix) -> Double {
+    (0..<x.rows).reduce(0) { $0 + shoal_sum_of_squares(x.pointer(row: $1), Int64(x.columns)) }
+  }
+
+  // MARK: Dropout
+
+  /// Names each row for dropout's random numbers: (stream, place in the stream).
+  package struct DropoutRows: Sendable {
+    package var probability: Float
+    package var key: UInt64
+    /// Two numbers per row.
+    package var counters: [UInt64]
+
+    package init(probability: Float, key: UInt64, counters: [UInt64]) {
+      (self.probability, self.key, self.counters) = (probability, key, counters)
+    }
+  }
+
+  /// y = x ∘ mask / (1 − p), or y += that.
+  package static func dropout(
+    _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ workers: Workers
+  ) {
+    precondition(y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
+    rows(y.rows, workers) { start, count in
+      dropout.counters.withUnsafeBufferPointer {
+        shoal_dropout(
+          y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + 2 * start,
+          dropout.key, dropout.probability, count, Int64(y.columns), adding ? 1 : 0)
+      }
+    }
+  }
+}

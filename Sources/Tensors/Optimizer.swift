@@ -1,0 +1,61 @@
+// The optimizer's pass over the arena, and the norm that clips it.
+
+internal import CShoal
+
+/// AdamW's constants for one step, worked out in fp64 as torch does.
+package struct AdamWStep: Sendable {
+  let step: shoal_adamw_step
+
+  /// - Parameters:
+  ///   - number: the step's number, from 1.
+  ///   - gradientScale: what every gradient is multiplied by first (the clip coefficient).
+  package init(
+    number: Int, learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double,
+    gradientScale: Float
+  ) {
+    step = shoal_adamw_step(
+      gradient_scale: gradientScale, keep: Float(1 - learningRate * weightDecay), gain1: Float(1 - beta1),
+      beta2: Float(beta2), gain2: Float(1 - beta2), pace: Float(learningRate / (1 - power(beta1, number))),
+      root: Float((1 - power(beta2, number)).squareRoot()), epsilon: Float(epsilon))
+  }
+}
+
+/// x^n by repeated squaring: no library's pow, so the same bits everywhere.
+private func power(_ x: Double, _ n: Int) -> Double {
+  var (result, base, left) = (1.0, x, n)
+  while left > 0 {
+    if left & 1 == 1 { result *= base }
+    base *= base
+    left >>= 1
+  }
+  return result
+}
+
+package enum Optimizer {
+  private static let block = 1 << 16
+
+  /// One AdamW step on `count` weights and their two moments.
+  package static func adamW(
+    weights: UnsafeMutablePointer<Float>, first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
+    gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep, _ workers: Workers
+  ) {
+    nonisolated(unsafe) let (weights, first, second, gradient) = (weights, first, second, gradient)
+    workers.blocks(of: count, by: block) { range in
+      var constants = step.step
+      let start = range.lowerBound
+      shoal_adamw(weights + start, first + start, second + start, gradient + start, &constants, Int64(range.count))
+    }
+  }
+
+  /// √Σ x² in fp64, summed by fixed blocks.
+  package static func norm(_ x: UnsafePointer<Float>, count: Int, _ workers: Workers) -> Double {
+    let blocks = (count + block - 1) / block
+    let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: blocks)
+    defer { sums.deallocate() }
+    nonisolated(unsafe) let (x, partial) = (x, sums)
+    workers.blocks(of: count, by: block) { range in
+      partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
+    }
+    return sums.reduce(0, +).squareRoot()
+  }
+}

@@ -1,0 +1,121 @@
+// The one matrix product: a sum of terms, each with its own right-hand side, in fixed tiles.
+
+internal import CShoal
+
+/// One term A · B of a product.
+package struct Term: @unchecked Sendable {
+  let left: shoal_term
+  let rows: Int
+  let columns: Int
+  private let owners: (AnyObject, AnyObject?)
+
+  private init(_ left: shoal_term, rows: Int, columns: Int, owners: (AnyObject, AnyObject?)) {
+    self.left = left
+    self.rows = rows
+    self.columns = columns
+    self.owners = owners
+  }
+
+  private static func make(
+    _ a: Matrix, transposed: Bool, b: UnsafeRawPointer, type: ElementType, depthStride: Int, columnStride: Int,
+    depth: Int, columns: Int, owner: AnyObject?
+  ) -> Term {
+    precondition(
+      (transposed ? a.rows : a.columns) == depth,
+      "[\(a.rows), \(a.columns)]\(transposed ? " transposed" : "") times depth \(depth)")
+    let term = shoal_term(
+      a: UnsafePointer(a.base), a_row: Int64(transposed ? 1 : a.stride), a_depth: Int64(transposed ? a.stride : 1),
+      b: b, b_depth: Int64(depthStride), b_column: Int64(columnStride), depth: Int64(depth),
+      b_type: type.shoalCode)
+    return Term(term, rows: transposed ? a.columns : a.rows, columns: columns, owners: (a.storage, owner))
+  }
+
+  /// x · Wᵀ: x [N, in], W [out, in].
+  package static func forward(_ x: Matrix, _ w: Weight) -> Term {
+    make(x, transposed: false, b: w.base, type: w.type, depthStride: 1, columnStride: w.columns, depth: w.columns,
+      columns: w.rows, owner: nil)
+  }
+
+  /// dy · W: dy [N, out], W [out, in].
+  package static func backward(_ dy: Matrix, _ w: Weight) -> Term {
+    make(dy, transposed: false, b: w.base, type: w.type, depthStride: w.columns, columnStride: 1, depth: w.rows,
+      columns: w.columns, owner: nil)
+  }
+
+  /// x · Bᵀ: x [N, k], B [n, k].
+  package static func timesTransposed(_ x: Matrix, _ b: Matrix) -> Term {
+    make(x, transposed: false, b: b.base, type: .float32, depthStride: 1, columnStride: b.stride, depth: b.columns,
+      columns: b.rows, owner: b.storage)
+  }
+
+  /// x · B: x [N, k], B [k, n].
+  package static func times(_ x: Matrix, _ b: Matrix) -> Term {
+    make(x, transposed: false, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+      columns: b.columns, owner: b.storage)
+  }
+
+  /// xᵀ · B: x [k, m], B [k, n].
+  package static func transposedTimes(_ x: Matrix, _ b: Matrix) -> Term {
+    make(x, transposed: true, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+      columns: b.columns, owner: b.storage)
+  }
+}
+
+package enum Products {
+  /// Columns of a tile: its packed block and its part of the result stay in a core's L2 cache.
+  static let columnTile = 128
+  /// Most rows of a tile: enough to pay for widening and packing the block again. Narrow results take
+  /// fewer, so that there are tiles for every thread.
+  private static func rowTile(columns: Int) -> Int { columns > 2 * columnTile ? 768 : 192 }
+
+  /// What a product is added to.
+  package enum Start: Sendable {
+    case zero
+    case matrix(Matrix)
+    /// A row [1, columns] added to every row.
+    case bias(Matrix)
+  }
+
+  /// c = start + Σ terms. `start` may be `c` itself.
+  ///
+  /// Each entry's bits depend on its own row, its own column and the terms: not on tiles or threads.
+  package static func compute(_ c: Matrix, from start: Start = .zero, _ terms: [Term], _ workers: Workers) {
+    for term in terms {
+      precondition(
+        term.rows == c.rows && term.columns == c.columns,
+        "a term [\(term.rows), \(term.columns)] cannot add to [\(c.rows), \(c.columns)]")
+    }
+    guard c.rows > 0, c.columns > 0 else { return }
+    let (initial, initialRow): (UnsafePointer<Float>?, Int)
+    switch start {
+    case .zero: (initial, initialRow) = (nil, 0)
+    case .matrix(let m):
+      precondition(m.rows == c.rows && m.columns == c.columns, "start [\(m.rows), \(m.columns)] of [\(c.rows), \(c.columns)]")
+      (initial, initialRow) = (UnsafePointer(m.base), m.stride)
+    case .bias(let m):
+      precondition(m.columns == c.columns, "a bias of \(m.columns) for \(c.columns) columns")
+      (initial, initialRow) = (UnsafePointer(m.base), 0)
+    }
+    let rowTile = rowTile(columns: c.columns)
+    let rowTiles = (c.rows + rowTile - 1) / rowTile
+    // Even tiles, in whole register blocks.
+    let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
+    let columnTiles = (c.columns + columnTile - 1) / columnTile
+    nonisolated(unsafe) let initialRows = initial
+    let parts = terms.map(\.left).map(SendableTerm.init)
+    workers.run(rowTiles * columnTiles) { tile, scratch in
+      let row = tile / columnTiles * tileRows
+      let column = tile % columnTiles * columnTile
+      guard row < c.rows else { return }
+      withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: parts.count) { list in
+        for (i, part) in parts.enumerated() { list[i] = part.term }
+        shoal_products_tile(
+          c.base, Int64(c.stride), Int64(row), Int64(min(tileRows, c.rows - row)), Int64(column),
+          Int64(min(columnTile, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
+          Int64(parts.count), scratch)
+      }
+    }
+  }
+
+  private struct SendableTerm: @unchecked Sendable { let term: shoal_term }
+}

@@ -1,0 +1,42 @@
+// The parallel loop: a fixed number of threads share the pieces of a problem, whose cut never depends on them.
+
+internal import CShoal
+internal import Dispatch
+import Synchronization
+
+/// Threads that share loops, each with scratch memory of its own.
+package final class Workers: Sendable {
+  package let threads: Int
+  private let scratch: [Storage]
+
+  /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
+  package init(threads: Int, scratchCount: Int = 0) {
+    precondition(threads >= 1, "\(threads) threads")
+    self.threads = threads
+    let products = Int(SHOAL_DEPTH_BLOCK) * Products.columnTile
+    scratch = (0..<threads).map { _ in Storage(count: max(products, scratchCount)) }
+  }
+
+  /// Runs `body` once for each piece 0..<count, on whichever thread is free.
+  package func run(_ count: Int, _ body: @Sendable (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
+    guard threads > 1, count > 1 else {
+      for piece in 0..<count { body(piece, scratch[0].base) }
+      return
+    }
+    let next = Atomic(0)
+    DispatchQueue.concurrentPerform(iterations: min(threads, count)) { thread in
+      while true {
+        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard piece < count else { return }
+        body(piece, scratch[thread].base)
+      }
+    }
+  }
+
+  /// Runs `body` over blocks of at most `block` of the numbers 0..<count.
+  package func blocks(of count: Int, by block: Int, _ body: @Sendable (Range<Int>) -> Void) {
+    run((count + block - 1) / block) { piece, _ in
+      body(piece * block..<min(count, (piece + 1) * block))
+    }
+  }
+}
