@@ -42,8 +42,12 @@ void shoal_scatter_add_rows(float *y, int64_t y_row, const float *x, int64_t x_r
 SHOAL_CLONES
 void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float a, float b, int64_t rows,
                    int64_t width) {
+  // With a = 0 what y held does not matter, were it NaN.
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < width; j++) y[i * y_row + j] = a * y[i * y_row + j] + b * x[i * x_row + j];
+    if (a == 0)
+      for (int64_t j = 0; j < width; j++) y[i * y_row + j] = b * x[i * x_row + j];
+    else
+      for (int64_t j = 0; j < width; j++) y[i * y_row + j] = a * y[i * y_row + j] + b * x[i * x_row + j];
 }
 
 SHOAL_CLONES

@@ -46,6 +46,27 @@ package final class HeadSoftmax: @unchecked Sendable {
   /// log Σ exp of a row's logits.
   package func logSum(row: Int) -> Double { Double(maximum[row]) + log(sum[row]) }
 
-  /// Σ exp(logit − maximum) of a row.
-  package func sum(row: Int) -> Double { sum[row] }
+  /// The gradient of Σ coefficient · log-probability by the rows that logits come from:
+  /// dx[row] = Σ coefficient · targetRows − (Σ coefficient) · expected[row] / sum[row] over the row's targets.
+  ///
+  /// - Parameters:
+  ///   - expected: `accumulated` after the last tile [rows, D].
+  ///   - targetRows: the weights' rows of the target tokens [targets, D].
+  ///   - targets: each target's row and coefficient.
+  package func gradient(
+    _ dx: Matrix, expected: Matrix, targetRows: Matrix, targets: [(row: Int, coefficient: Float)], _ workers: Workers
+  ) {
+    var ofRow = [[Int]](repeating: [], count: dx.rows)
+    for (i, target) in targets.enumerated() { ofRow[target.row].append(i) }
+    let total = ofRow.map { $0.reduce(Float(0)) { $0 + targets[$1].coefficient } }
+    nonisolated(unsafe) let sum = sum
+    let (lists, width) = (ofRow, Int64(dx.columns))
+    workers.blocks(of: dx.rows, by: 8) { rows in
+      for row in rows {
+        let out = dx.pointer(row: row)
+        shoal_combine(out, 0, expected.pointer(row: row), 0, 0, -total[row] / Float(sum[row]), 1, width)
+        for i in lists[row] { shoal_combine(out, 0, targetRows.pointer(row: i), 0, 1, targets[i].coefficient, 1, width) }
+      }
+    }
+  }
 }

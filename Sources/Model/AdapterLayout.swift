@@ -1,0 +1,115 @@
+// Where each LoRA matrix lies in the one flat arena that reduction, clipping, optimizer and files share.
+
+package import Tensors
+
+/// The inputs that linears share: their A matrices lie stacked, so that one product serves all.
+package enum InputGroup: Int, CaseIterable, Sendable {
+  case attention, output, feedForward, down
+
+  /// The linears that read this input, in stacking order.
+  package var modules: [LinearModule] {
+    switch self {
+    case .attention: [.query, .key, .value]
+    case .output: [.output]
+    case .feedForward: [.gate, .up]
+    case .down: [.down]
+    }
+  }
+}
+
+/// Offsets of all A [R, in] and B [out, R] in the arena, layer by layer.
+package struct AdapterLayout: Sendable, Equatable {
+  package let configuration: ModelConfiguration
+  package let rank: Int
+  /// What B A x is multiplied by: alpha / R, or alpha / √R (rank-stabilised).
+  package let scale: Float
+  /// The adapted linears, in arena order.
+  package let modules: [LinearModule]
+  /// Entries of all A and B.
+  package let count: Int
+
+  private let layerCount: Int
+  private let aOffsets: [LinearModule: Int]
+  private let bOffsets: [LinearModule: Int]
+
+  package init(configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>) {
+    self.configuration = configuration
+    self.rank = rank
+    self.scale = scale
+    self.modules = InputGroup.allCases.flatMap { $0.modules.filter(modules.contains) }
+    var aOffsets: [LinearModule: Int] = [:]
+    var bOffsets: [LinearModule: Int] = [:]
+    var offset = 0
+    for group in InputGroup.allCases {
+      for module in group.modules where modules.contains(module) {
+        aOffsets[module] = offset
+        offset += rank * module.inputWidth(configuration)
+      }
+      for module in group.modules where modules.contains(module) {
+        bOffsets[module] = offset
+        offset += rank * module.outputWidth(configuration)
+      }
+    }
+    layerCount = offset
+    count = offset * configuration.layers
+    self.aOffsets = aOffsets
+    self.bOffsets = bOffsets
+  }
+
+  /// The adapted linears of a group.
+  package func modules(of group: InputGroup) -> [LinearModule] { group.modules.filter { aOffsets[$0] != nil } }
+
+  /// The place of `module` among its group's adapted linears, as columns of the reduced rows [N, n R].
+  package func columns(of module: LinearModule, in group: InputGroup) -> Range<Int>? {
+    guard let place = modules(of: group).firstIndex(of: module) else { return nil }
+    return place * rank..<(place + 1) * rank
+  }
+
+  /// The stacked A [n R, in] of adjacent adapted linears of a layer.
+  package func stackedA(_ modules: [LinearModule], layer: Int, in arena: Storage) -> Matrix? {
+    guard let first = modules.first, let offset = aOffsets[first] else { return nil }
+    return Matrix(
+      arena, offset: layer * layerCount + offset, rows: rank * modules.count, columns: first.inputWidth(configuration))
+  }
+
+  /// A [R, in] of a linear.
+  package func a(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
+    stackedA([module], layer: layer, in: arena)
+  }
+
+  /// B [out, R] of a linear.
+  package func b(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
+    guard let offset = bOffsets[module] else { return nil }
+    return Matrix(
+      arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
+  }
+}
+
+/// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
+package final class Adapter: Sendable {
+  package let layout: AdapterLayout
+  package let weights: Storage
+
+  /// All zero.
+  package init(layout: AdapterLayout) {
+    self.layout = layout
+    weights = Storage(count: layout.count)
+  }
+
+  /// PEFT's default start: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that nothing changes at first.
+  ///
+  /// Each number is a function of (seed, its place), whatever the number of ranks.
+  package func initializeUniform(seed: UInt64) {
+    let random = CounterRandom(key: seed)
+    for layer in 0..<layout.configuration.layers {
+      for (place, module) in LinearModule.allCases.enumerated() {
+        guard let a = layout.a(module, layer: layer, in: weights) else { continue }
+        let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()
+        let stream = UInt64(layer * LinearModule.allCases.count + place)
+        for index in 0..<a.rows * a.columns {
+          a.base[index] = Float((2 * random.uniform(stream: stream, index: UInt64(index)) - 1) * bound)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// The head: log-probabilities of the target tokens, and in the same visit of the vocabulary what their gradient needs.
+//
+// A loss is a function of completion sums, so its gradient by a row's hidden state is Σ coefficient · (W_target) −
+// (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
+// gathers values; logits never exist whole.
+
+package import Tensors
+
+extension Pass {
+  /// Sums of log-probabilities over each completion's tokens, in fp64.
+  func headForward(expecting: Bool) throws -> [Double] {
+    var sums = [Double](repeating: 0, count: batch.completionTokens.count)
+    for (target, logp) in zip(batch.targets, try headTokens(expecting: expecting)) { sums[target.completion] += logp }
+    return sums
+  }
+
+  /// The log-probability of every target.
+  /// - Parameter expecting: whether Σ exp · weight is gathered for the gradient.
+  func headTokens(expecting: Bool) throws -> [Double] {
+    let hidden = workspace.finalNormed.prefix(batch.scoredRows.count)
+    let expected = expecting ? workspace.expected.prefix(hidden.rows) : nil
+    let vocabulary = model.configuration.vocabulary
+    var chosen = [Float](repeating: 0, count: batch.targets.count)
+    workspace.softmax.reset()
+    if let expected { Kernels.clear(expected, workers) }
+    for start in stride(from: 0, to: vocabulary, by: Workspace.headTile) {
+      let tile = start..<min(start + Workspace.headTile, vocabulary)
+      let logits = workspace.logits.reshaped(rows: hidden.rows, columns: tile.count)
+      let weight = model.head.rows(tile)
+      Products.compute(logits, [.forward(hidden, weight)], workers)
+      try observe("logits", layer: nil, logits)
+      for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
+        chosen[i] = logits[target.scored, Int(target.token) - start]
+      }
+      workspace.softmax.add(logits, accumulated: expected, workers)
+      if let expected { Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], workers) }
+    }
+    return zip(batch.targets, chosen).map { Double($1) - workspace.softmax.logSum(row: $0.scored) }
+  }
+
+  /// From d loss / d sum of each completion to the gradient of the scored rows' residual stream [S, D].
+  func headBackward(_ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix) throws {
+    let targetRows = workspace.targetRows.prefix(batch.targets.count)
+    Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, workers)
+    workspace.softmax.gradient(
+      dnormed, expected: workspace.expected, targetRows: targetRows,
+      targets: batch.targets.map { ($0.scored, Float(coefficients[$0.completion])) }, workers)
+    try observe("gradient of the final norm's output", layer: nil, dnormed)
+    Kernels.clear(dstream, workers)
+    Kernels.rmsNormBackward(
+      dstream, dnormed, workspace.final.prefix(dnormed.rows), inverse: workspace.finalInverse.prefix(dnormed.rows),
+      weight: model.finalNorm, workers)
+    try observe("gradient of the final norm's input", layer: nil, dstream)
+  }
+
+  /// The whole backward pass, from the head down to the first layer's adapters.
+  func backward(_ coefficients: [Double], into gradient: Storage) throws {
+    guard let scratch = workspace.gradient else { preconditionFailure("this pass keeps nothing to go back through") }
+    let scored = batch.scoredRows.count
+    // The last layer's gradient lives in its own rows, since its input's takes the stream's.
+    var stream = scratch.scored.prefix(scored)
+    try headBackward(coefficients, scratch.gathered.prefix(scored), stream)
+    for layer in stride(from: model.configuration.layers - 1, through: 0, by: -1) {
+      if workspace.retention == .layerInputs { try forwardLayer(layer) }
+      guard let below = try backwardLayer(layer, stream, scratch, into: gradient) else { return }
+      stream = below
+    }
+  }
+}

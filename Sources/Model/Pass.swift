@@ -1,0 +1,128 @@
+// One pass of a micro-batch through the model, and what may watch it.
+
+package import Tensors
+
+/// Watches every kernel's result; the debug mode's finite checks and norms.
+package protocol PassObserver: AnyObject {
+  /// - Parameter layer: nil for the embedding, the final norm and the head.
+  func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws
+}
+
+/// Dropout of LoRA inputs for one step.
+package struct DropoutDraw: Sendable, Equatable {
+  package var probability: Float
+  /// The run's seed.
+  package var seed: UInt64
+  /// Which use of an example this is (the optimizer step), so that each epoch draws a new mask.
+  package var step: UInt64
+
+  package init(probability: Float, seed: UInt64, step: UInt64) {
+    (self.probability, self.seed, self.step) = (probability, seed, step)
+  }
+}
+
+/// Runs trees through the frozen model and, if given, an adapter: forward, head, backward.
+///
+/// One instance serves one rank; its memory is taken once. Results do not depend on the number of threads, and
+/// those of a tree do not depend on its neighbours in the batch.
+package final class Pass {
+  package let model: Qwen2
+  package let workers: Workers
+  package let adapter: Adapter?
+  let workspace: Workspace
+  let ropeTable: Matrix
+  package weak var observer: (any PassObserver)?
+
+  // The micro-batch under way.
+  var batch = TreeBatch([])
+  /// Whether the adapter takes part.
+  var adapted = false
+  var dropoutRows: Kernels.DropoutRows?
+
+  /// - Parameters:
+  ///   - capacity: the largest micro-batch to come.
+  ///   - positions: the longest prompt + completion to come.
+  ///   - dropout: whether any pass will drop.
+  package init(
+    model: Qwen2, adapter: Adapter?, capacity: Capacity, positions: Int, retention: Retention, dropout: Bool = false,
+    threads: Int
+  ) {
+    self.model = model
+    self.adapter = adapter
+    let c = model.configuration
+    workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    workspace = Workspace(c, adapter?.layout, capacity: capacity, retention: retention, dropout: dropout)
+    ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
+  }
+
+  /// Log-probability sums (nats) of every completion of the batch, in order.
+  package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
+    try forward(batch, adapted: adapted, dropout: nil)
+    return try headForward(expecting: false)
+  }
+
+  /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
+  package func tokenLogProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
+    try forward(batch, adapted: adapted, dropout: nil)
+    return try headTokens(expecting: false)
+  }
+
+  /// Log-probability sums of every completion, and in `gradient` the gradient of Σ coefficient · sum by every LoRA
+  /// entry.
+  ///
+  /// - Parameters:
+  ///   - gradient: an arena of the adapter's layout; overwritten.
+  ///   - coefficients: from the sums, d loss / d sum of every completion.
+  package func gradient(
+    _ batch: TreeBatch, dropout: DropoutDraw?, into gradient: Storage, coefficients: ([Double]) throws -> [Double]
+  ) throws -> [Double] {
+    try forward(batch, adapted: true, dropout: dropout)
+    let sums = try headForward(expecting: true)
+    let weights = try coefficients(sums)
+    precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) completions")
+    try backward(weights, into: gradient)
+    return sums
+  }
+
+  func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
+    try observer?.observe(kernel, layer: layer, values)
+  }
+
+  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?) throws {
+    let need = Capacity(batch)
+    precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
+    precondition(!adapted || adapter != nil, "no adapter")
+    self.batch = batch
+    self.adapted = adapted
+    dropoutRows = dropout.flatMap { draw in
+      draw.probability > 0 ? rows(of: batch, draw) : nil
+    }
+    let layers = model.configuration.layers
+    let input = workspace.hidden(layer: 0).prefix(batch.rows)
+    Kernels.embed(input, ids: batch.tokens, table: model.embedding, workers)
+    try observe("embedding", layer: nil, input)
+    for layer in 0..<layers {
+      try forwardLayer(layer)
+      let last = layer == layers - 1
+      try forwardDown(
+        layer, into: last ? workspace.final.prefix(batch.scoredRows.count) : workspace.hidden(layer: layer + 1).prefix(batch.rows))
+    }
+    let final = workspace.final.prefix(batch.scoredRows.count)
+    Kernels.rmsNormForward(
+      workspace.finalNormed.prefix(final.rows), inverse: workspace.finalInverse.prefix(final.rows), final,
+      weight: model.finalNorm, epsilon: model.configuration.normEpsilon, workers)
+    try observe("final norm", layer: nil, workspace.finalNormed.prefix(final.rows))
+  }
+
+  /// Dropout's random numbers know the example, the step and the row in the tree: not the rank or the batch.
+  private func rows(of batch: TreeBatch, _ draw: DropoutDraw) -> Kernels.DropoutRows {
+    var counters: [UInt64] = []
+    counters.reserveCapacity(2 * batch.rows)
+    for row in 0..<batch.rows {
+      let example = UInt64(batch.exampleIndices[batch.treeOfRow[row]])
+      counters.append(draw.step << 32 | example)
+      counters.append(UInt64(batch.placeInTree[row]))
+    }
+    return Kernels.DropoutRows(probability: draw.probability, key: draw.seed, counters: counters)
+  }
+}

@@ -1,0 +1,60 @@
+// The frozen model: Qwen2's weights where they lie in the mapped files.
+
+package import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The weights of one decoder layer.
+package struct DecoderLayer: Sendable {
+  package let inputNorm: Matrix
+  package let postAttentionNorm: Matrix
+  package let linears: [LinearModule: Weight]
+  /// Biases [1, out] of q, k and v.
+  package let biases: [LinearModule: Matrix]
+
+  package func weight(_ module: LinearModule) -> Weight { linears[module]! }
+}
+
+/// A Qwen2 model with frozen weights, shared by every thread and, through the page cache, by every rank.
+package final class Qwen2: Sendable {
+  package let configuration: ModelConfiguration
+  /// [V, D].
+  package let embedding: Weight
+  package let layers: [DecoderLayer]
+  /// [1, D].
+  package let finalNorm: Matrix
+  /// [V, D]; the embedding itself when the head is tied.
+  package let head: Weight
+
+  package init(
+    configuration: ModelConfiguration, embedding: Weight, layers: [DecoderLayer], finalNorm: Matrix, head: Weight
+  ) {
+    self.configuration = configuration
+    self.embedding = embedding
+    self.layers = layers
+    self.finalNorm = finalNorm
+    self.head = head
+  }
+}
+
+/// The rotary table [positions, E]: E/2 cosines, then E/2 sines of position · θ^(−2i/E).
+///
+/// In fp32 step by step, as transformers computes it: for late positions its rounding is part of the model.
+package func rotaryTable(positions: Int, width: Int, theta: Double) -> Matrix {
+  let table = Matrix(rows: positions, columns: width)
+  let half = width / 2
+  let frequencies = (0..<half).map { 1 / Float(pow(theta, Double(Float(2 * $0) / Float(width)))) }
+  for position in 0..<positions {
+    let row = table.pointer(row: position)
+    for (i, frequency) in frequencies.enumerated() {
+      let angle = Double(Float(position) * frequency)
+      row[i] = Float(cos(angle))
+      row[half + i] = Float(sin(angle))
+    }
+  }
+  return table
+}

@@ -1,0 +1,116 @@
+// How a micro-batch's trees are laid end to end, and which rows are needed for what.
+
+package import Corpus
+package import Tensors
+
+/// Several example trees as the rows of one pass: `prompt | completion 1 | completion 2 …`, tree after tree.
+///
+/// Positions of every completion start at the prompt's length; a completion attends the prompt and itself.
+/// There is no padding, and no prompt is computed twice.
+package struct TreeBatch: Sendable {
+  /// One token whose log-probability is asked for.
+  package struct Target: Sendable, Equatable {
+    /// Which of `scoredRows` predicts it.
+    package var scored: Int
+    package var token: Int32
+    /// Which completion (over the whole batch) it belongs to.
+    package var completion: Int
+  }
+
+  /// Token ids and positions [N].
+  package let tokens: [Int32]
+  package let positions: [Int32]
+  /// Rows whose logits are needed, ascending: each prompt's last row and all completion rows but the last of each.
+  package let scoredRows: [Int32]
+  package let targets: [Target]
+  /// Tokens of each completion, completions of all trees in order.
+  package let completionTokens: [Int]
+  /// Where each tree's completions start in that order, with the total as last entry.
+  package let completionOffsets: [Int]
+  /// Attention when all rows are queries, and when the scored rows alone are.
+  package let trees: [Attention.Tree]
+  package let scoredTrees: [Attention.Tree]
+  /// Each row's place in its tree, and its tree.
+  package let placeInTree: [Int]
+  package let treeOfRow: [Int]
+  package let exampleIndices: [Int]
+
+  package var rows: Int { tokens.count }
+
+  /// - Precondition: every tree has a prompt, and every completion a token.
+  package init(_ examples: [ExampleTree]) {
+    var layout = Layout()
+    for example in examples { layout.append(example) }
+    tokens = layout.tokens
+    positions = layout.positions
+    scoredRows = layout.scoredRows
+    targets = layout.targets
+    completionTokens = layout.completionTokens
+    completionOffsets = layout.completionOffsets
+    trees = layout.trees
+    scoredTrees = layout.scoredTrees
+    placeInTree = layout.placeInTree
+    treeOfRow = layout.treeOfRow
+    exampleIndices = examples.map(\.index)
+  }
+
+  private struct Layout {
+    var tokens: [Int32] = []
+    var positions: [Int32] = []
+    var scoredRows: [Int32] = []
+    var targets: [Target] = []
+    var completionTokens: [Int] = []
+    var completionOffsets = [0]
+    var trees: [Attention.Tree] = []
+    var scoredTrees: [Attention.Tree] = []
+    var placeInTree: [Int] = []
+    var treeOfRow: [Int] = []
+
+    mutating func append(_ example: ExampleTree) {
+      precondition(!example.prompt.isEmpty && example.completions.allSatisfy { !$0.isEmpty }, "an empty prompt or completion")
+      let start = tokens.count
+      let prompt = example.prompt.count
+      var segments = [
+        AttentionSegment(
+          queryRow: start, queryCount: prompt, prefixRow: start, prefixCount: 0, ownRow: start, ownOffset: 0)
+      ]
+      tokens += example.prompt
+      positions += (0..<prompt).map(Int32.init)
+      let promptScored = scoredRows.count
+      scoredRows.append(Int32(start + prompt - 1))
+      var scoredSegments = [
+        AttentionSegment(
+          queryRow: promptScored, queryCount: 1, prefixRow: start, prefixCount: 0, ownRow: start,
+          ownOffset: prompt - 1)
+      ]
+      for completion in example.completions {
+        let row = tokens.count
+        let number = completionTokens.count
+        segments.append(
+          AttentionSegment(
+            queryRow: row, queryCount: completion.count, prefixRow: start, prefixCount: prompt, ownRow: row,
+            ownOffset: 0))
+        targets.append(Target(scored: promptScored, token: completion[0], completion: number))
+        if completion.count > 1 {
+          scoredSegments.append(
+            AttentionSegment(
+              queryRow: scoredRows.count, queryCount: completion.count - 1, prefixRow: start, prefixCount: prompt,
+              ownRow: row, ownOffset: 0))
+        }
+        for place in 1..<max(completion.count, 1) {
+          targets.append(Target(scored: scoredRows.count, token: completion[place], completion: number))
+          scoredRows.append(Int32(row + place - 1))
+        }
+        tokens += completion
+        positions += (0..<completion.count).map { Int32(prompt + $0) }
+        completionTokens.append(completion.count)
+      }
+      completionOffsets.append(completionTokens.count)
+      let rows = start..<tokens.count
+      placeInTree += 0..<rows.count
+      treeOfRow += Array(repeating: trees.count, count: rows.count)
+      trees.append(Attention.Tree(rows: rows, segments: segments))
+      scoredTrees.append(Attention.Tree(rows: rows, segments: scoredSegments))
+    }
+  }
+}
