@@ -1,0 +1,170 @@
+// A directory that is there whole or not at all: written under a temporary name, made durable, renamed.
+
+import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A directory being written. Its files appear under its name together, after the last is durable.
+package final class AtomicDirectory {
+  /// Where the files lie until the rename.
+  private let temporaryPath: String
+  private let visibility: Visibility
+  private let hasManifest: Bool
+  private var manifest = Manifest()
+
+  private init(temporaryPath: String, visibility: Visibility, hasManifest: Bool) {
+    self.temporaryPath = temporaryPath
+    self.visibility = visibility
+    self.hasManifest = hasManifest
+  }
+
+  /// Writes the directory `path` with what `body` puts into it.
+  ///
+  /// Any failure removes the temporary directory and leaves `path` as it was. An own temporary directory
+  /// that a crash left behind, and those of others, are never touched.
+  /// - Parameters:
+  ///   - neededBytes: an estimate of the files' size; too little free space is found before the work.
+  ///   - hasManifest: whether `manifest.json` with the hash of every file is written last, for
+  ///     `VerifiedDirectory`. Exported models have none.
+  /// - Throws: `FileError` when something is at `path` already (an empty directory is taken over);
+  ///   `WriteError`; what `body` throws.
+  package static func write(
+    to path: String, neededBytes: Int, visibility: Visibility = .user, hasManifest: Bool = true,
+    _ body: (AtomicDirectory) throws -> Void
+  ) throws {
+    let path = withoutTrailingSlashes(path)
+    let parent = parentDirectory(of: path)
+    guard isAbsentOrEmptyDirectory(path) else {
+      throw FileError(path: path, action: "write a new directory", code: EEXIST)
+    }
+    try requireFreeSpace(neededBytes, at: parent, for: path)
+    let directory = AtomicDirectory(
+      temporaryPath: try makeTemporary(for: path, visibility: visibility),
+      visibility: visibility, hasManifest: hasManifest)
+    do {
+      try body(directory)
+      try directory.writeManifest()
+      try syncDirectory(directory.temporaryPath)
+      guard rename(directory.temporaryPath, path) == 0 else {
+        throw WriteError(path: path, action: "rename the finished directory to", code: errno)
+      }
+    } catch {
+      directory.removeTemporary()
+      throw error
+    }
+    try syncDirectory(parent)
+  }
+
+  /// Adds the file `name` with what `body` appends to it.
+  /// - Precondition: `name` is a plain file name, not used before.
+  package func file(_ name: String, _ body: (OutputFile) throws -> Void) throws {
+    precondition(!name.isEmpty && !name.contains("/") && name != manifestName, "file name \(name)")
+    try write(name, body)
+  }
+
+  package func file(_ name: String, text: String) throws {
+    try file(name) { try $0.append(Array(text.utf8)) }
+  }
+
+  private func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
+    let output = try OutputFile(
+      path: "\(temporaryPath)/\(name)", visibility: visibility, hashes: hasManifest)
+    try body(output)
+    if let sha256 = try output.finish() {
+      manifest.files[name] = .init(byteCount: output.byteCount, sha256: sha256)
+    }
+  }
+
+  private func writeManifest() throws {
+    guard hasManifest else { return }
+    let text = manifest.json.serialized(indent: 2) + "\n"
+    try write(manifestName) { try $0.append(Array(text.utf8)) }
+  }
+
+  private static func makeTemporary(
+    for path: String, visibility: Visibility
+  ) throws(WriteError) -> String {
+    try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
+      guard mkdir(temporary, visibility.directoryMode) == 0 else {
+        throw WriteError(path: temporary, action: "create the directory", code: errno)
+      }
+      return temporary
+    }
+  }
+
+  /// Removes what this object made; the directory is flat.
+  private func removeTemporary() {
+    for name in (try? directoryEntries(temporaryPath)) ?? [] { unlink("\(temporaryPath)/\(name)") }
+    rmdir(temporaryPath)
+  }
+}
+
+/// A file replaced whole or not at all.
+package enum AtomicFile {
+  /// Writes `path` with what `body` appends; a failure leaves the file as it was.
+  /// - Throws: `WriteError`, and what `body` throws.
+  package static func write(
+    to path: String, visibility: Visibility = .user, _ body: (OutputFile) throws -> Void
+  ) throws {
+    let output = try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
+      try OutputFile(path: temporary, visibility: visibility, hashes: false)
+    }
+    let temporary = output.path
+    do {
+      try body(output)
+      _ = try output.finish()
+      guard rename(temporary, path) == 0 else {
+        throw WriteError(path: path, action: "rename the finished file to", code: errno)
+      }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try syncDirectory(parentDirectory(of: path))
+  }
+
+  package static func write(
+    _ bytes: [UInt8], to path: String, visibility: Visibility = .user
+  ) throws {
+    try write(to: path, visibility: visibility) { try $0.append(bytes) }
+  }
+
+  package static func write(
+    _ text: String, to path: String, visibility: Visibility = .user
+  ) throws {
+    try write(Array(text.utf8), to: path, visibility: visibility)
+  }
+}
+
+/// What `create` makes under `PATH.tmp-PID`, or under the next free name: a crashed process of the same
+/// number, perhaps on another host, may have left that one, and what others made is never removed.
+private func withFreeTemporaryName<Made>(
+  for path: String, create: (String) throws(WriteError) -> Made
+) throws(WriteError) -> Made {
+  var attempt = 0
+  while true {
+    do throws(WriteError) {
+      return try create("\(path).tmp-\(getpid())" + (attempt == 0 ? "" : "-\(attempt)"))
+    } catch {
+      attempt += 1
+      guard error.code == EEXIST, attempt < 1000 else { throw error }
+    }
+  }
+}
+
+/// - Throws: `WriteError` (ENOSPC) when the file system has fewer than `bytes` free for this user.
+private func requireFreeSpace(_ bytes: Int, at parent: String, for path: String) throws(WriteError) {
+  var status = statvfs()
+  guard statvfs(parent, &status) == 0 else {
+    throw WriteError(path: path, action: "find the free space for", code: errno)
+  }
+  let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+  guard free.overflow || free.partialValue >= bytes else {
+    throw WriteError(
+      path: path, action: "write \(bytes) bytes where \(free.partialValue) are free", code: ENOSPC)
+  }
+}

@@ -1,0 +1,162 @@
+// SHA-256 of files, remembered between runs: a model of many GB is hashed once, not at every start.
+
+import Crypto
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+import Tensors
+
+/// Hashes of file contents with a memory in the cache directory.
+///
+/// A memory is used only while path, size, times, inode and device are those it was made for.
+package struct ContentHash: Sendable {
+  /// Where hashes are remembered; nil: nowhere.
+  private let directory: String?
+
+  /// - Parameter cacheDirectory: Shoal's cache, `CacheDirectory.path` in all but tests.
+  package init(cacheDirectory: String? = CacheDirectory.path) {
+    directory = cacheDirectory.map { "\($0)/hashes" }
+  }
+
+  /// The SHA-256 of the file's content, as 64 lowercase hexadecimal digits.
+  /// - Throws: `FileError` when the file cannot be read, `ContentError` when it changes meanwhile.
+  package func sha256(ofFile path: String) throws -> String {
+    let before = try FileIdentity(path: path)
+    if let known = remembered(before) { return known }
+    let found = try hashedFile(path)
+    let after = try FileIdentity(path: path)
+    guard before == after, found.byteCount == after.byteCount else {
+      throw ContentError(path, "changed while it was read")
+    }
+    // A file written just now may be written again within the clock's grain and look the same.
+    if before.secondsSinceChange > 2 { remember(found.sha256, for: before) }
+    return found.sha256
+  }
+
+  private func remembered(_ identity: FileIdentity) -> String? {
+    guard let directory,
+      let entry = try? JSONValue.read(file: entryPath(identity, in: directory), limit: 1 << 16),
+      let sha256 = entry["sha256"]?.string, entry == Self.entry(identity, sha256)
+    else { return nil }
+    return sha256
+  }
+
+  /// A cache that cannot be written costs time, nothing else.
+  private func remember(_ sha256: String, for identity: FileIdentity) {
+    guard let directory, (try? CacheDirectory.create(directory)) != nil else { return }
+    let text = Self.entry(identity, sha256).serialized(indent: 2) + "\n"
+    try? AtomicFile.write(text, to: entryPath(identity, in: directory))
+  }
+
+  private func entryPath(_ identity: FileIdentity, in directory: String) -> String {
+    "\(directory)/\(SHA256.hash(data: Array(identity.path.utf8)).hexadecimal).json"
+  }
+
+  /// The entry carries a hash of itself, so that damage is seen as damage.
+  private static func entry(_ identity: FileIdentity, _ sha256: String) -> JSONValue {
+    let members = identity.members + [.init("sha256", .string(sha256))]
+    let check = SHA256.hash(data: Array(JSONValue.object(members).serialized().utf8)).hexadecimal
+    return .object(members + [.init("check", .string(check))])
+  }
+}
+
+/// `$SHOAL_CACHE`, by default `~/.cache/shoal`: what runs share.
+package enum CacheDirectory {
+  /// Nil when neither `SHOAL_CACHE` nor `HOME` is set.
+  package static var path: String? {
+    if let path = variable("SHOAL_CACHE") { return path }
+    return variable("HOME").map { "\($0)/.cache/shoal" }
+  }
+
+  /// Creates `path` and its parents, private to the user.
+  /// - Throws: `WriteError`.
+  package static func create(_ path: String) throws(WriteError) {
+    if mkdir(path, Visibility.user.directoryMode) == 0 || errno == EEXIST { return }
+    let parent = parentDirectory(of: path)
+    guard errno == ENOENT, parent != path else {
+      throw WriteError(path: path, action: "create the directory", code: errno)
+    }
+    try create(parent)
+    guard mkdir(path, Visibility.user.directoryMode) == 0 || errno == EEXIST else {
+      throw WriteError(path: path, action: "create the directory", code: errno)
+    }
+  }
+
+  private static func variable(_ name: String) -> String? {
+    guard let value = getenv(name), value.pointee != 0 else { return nil }
+    return String(cString: value)
+  }
+}
+
+/// What tells one state of a file from another without reading it.
+private struct FileIdentity: Equatable {
+  let path: String
+  let byteCount: Int
+  let modified: Int64
+  /// The time of the last change of status: unlike `modified` it cannot be set back.
+  let changed: Int64
+  let inode: UInt64
+  let device: UInt64
+
+  init(path: String) throws(FileError) {
+    guard let resolved = realpath(path, nil) else {
+      throw FileError(path: path, action: "open", code: errno)
+    }
+    defer { free(resolved) }
+    var status = stat()
+    guard stat(resolved, &status) == 0 else {
+      throw FileError(path: path, action: "read the status of", code: errno)
+    }
+    self.path = String(cString: resolved)
+    byteCount = Int(status.st_size)
+    modified = Self.nanoseconds(status.st_mtim)
+    changed = Self.nanoseconds(status.st_ctim)
+    inode = UInt64(status.st_ino)
+    device = UInt64(status.st_dev)
+  }
+
+  var members: [JSONValue.Member] {
+    [
+      .init("path", .string(path)),
+      .init("bytes", .integer(Int64(byteCount))),
+      .init("mtime_ns", .integer(modified)),
+      .init("ctime_ns", .integer(changed)),
+      .init("inode", .string(String(inode))),
+      .init("device", .string(String(device))),
+    ]
+  }
+
+  var secondsSinceChange: Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) - max(modified, changed) / 1_000_000_000
+  }
+
+  private static func nanoseconds(_ time: timespec) -> Int64 {
+    Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+}
+
+/// Size and SHA-256 of a file, read in pieces: a file that shrinks meanwhile ends the reading, where a
+/// mapping would end the process.
+func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: String) {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+  defer { close(descriptor) }
+  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+  defer { buffer.deallocate() }
+  var hash = SHA256()
+  var byteCount = 0
+  while true {
+    let count = read(descriptor, buffer.baseAddress, buffer.count)
+    if count == 0 { return (byteCount, hash.finalize().hexadecimal) }
+    if count < 0 {
+      if errno == EINTR { continue }
+      throw FileError(path: path, action: "read", code: errno)
+    }
+    hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    byteCount += count
+  }
+}

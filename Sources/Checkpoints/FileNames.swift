@@ -1,0 +1,48 @@
+// Small questions about paths and directories, answered by the system calls themselves.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+import Tensors
+
+func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+/// The directory that holds `path`, as a path that can be opened.
+func parentDirectory(of path: String) -> String {
+  guard let slash = path.lastIndex(of: "/") else { return "." }
+  return slash == path.startIndex ? "/" : String(path[..<slash])
+}
+
+func withoutTrailingSlashes(_ path: String) -> String {
+  var path = path
+  while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+  return path
+}
+
+/// The names in a directory, sorted, without `.` and `..`.
+/// - Throws: `FileError`.
+func directoryEntries(_ path: String) throws(FileError) -> [String] {
+  guard let directory = opendir(path) else {
+    throw FileError(path: path, action: "list", code: errno)
+  }
+  defer { closedir(directory) }
+  var names: [String] = []
+  errno = 0
+  while let entry = readdir(directory) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    }
+    if name != ".", name != ".." { names.append(name) }
+    errno = 0
+  }
+  guard errno == 0 else { throw FileError(path: path, action: "list", code: errno) }
+  return names.sorted()
+}
+
+func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
+  var status = stat()
+  if lstat(path, &status) != 0 { return errno == ENOENT }
+  return status.st_mode & S_IFMT == S_IFDIR && (try? directoryEntries(path).isEmpty) == true
+}

@@ -1,0 +1,123 @@
+// The weights of a hub directory: one file, or shards with an index.
+
+import Tensors
+
+/// All tensors of a model directory, each in exactly one mapped file.
+package final class HubWeights: Sendable {
+  /// One tensor and the file that keeps its bytes mapped.
+  package struct Weight: Sendable {
+    package let file: SafetensorsFile
+    package let entry: SafetensorsFile.Entry
+
+    package var type: ElementType { entry.type }
+    package var shape: [Int] { entry.shape }
+    /// Valid while `file` lives.
+    package var bytes: UnsafeRawBufferPointer { file.bytes(of: entry) }
+  }
+
+  /// The files in the order of their names.
+  package let files: [SafetensorsFile]
+  private let owner: [String: Int]
+
+  /// Every tensor's name, in the order of the files and of the bytes in them.
+  package var names: [String] { files.flatMap(\.names) }
+
+  /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+  ///
+  /// Symbolic links are followed: the hub's cache is made of them. Names with a path in them are refused.
+  /// - Throws: `FileError`, `ContentError`.
+  package init(directory: String) throws {
+    let single = "\(directory)/model.safetensors"
+    let index = "\(directory)/model.safetensors.index.json"
+    if fileExists(single) {
+      files = [try SafetensorsFile(path: single)]
+      owner = Dictionary(uniqueKeysWithValues: files[0].names.map { ($0, 0) })
+    } else if fileExists(index) {
+      let shards = try ShardIndex(path: index)
+      files = try shards.files.map { try SafetensorsFile(path: "\(directory)/\($0)") }
+      owner = try shards.owners(in: files)
+    } else {
+      throw ContentError(
+        directory, "holds no weights",
+        expected: "model.safetensors or model.safetensors.index.json with its shards")
+    }
+  }
+
+  package subscript(name: String) -> Weight? {
+    guard let index = owner[name], let entry = files[index].tensors[name] else { return nil }
+    return Weight(file: files[index], entry: entry)
+  }
+}
+
+/// `model.safetensors.index.json`: which shard holds which tensor.
+private struct ShardIndex {
+  let path: String
+  /// The shards' file names, sorted.
+  let files: [String]
+  private let map: [JSONValue.Member]
+
+  init(path: String) throws {
+    self.path = path
+    guard let members = try JSONValue.read(file: path)["weight_map"]?.members, !members.isEmpty
+    else {
+      throw ContentError(path, "weight_map", "is missing or empty", expected: "tensor to file name")
+    }
+    var files: Set<String> = []
+    var problems: [ContentError.Problem] = []
+    for member in members {
+      guard let file = member.value.string, Self.isPlainShardName(file) else {
+        let found = member.value.string.map { "\"\($0)\"" } ?? "no file name"
+        problems.append(
+          .init(
+            member.name, "is mapped to \(found)",
+            expected: "the plain name of a .safetensors file in the same directory"))
+        continue
+      }
+      files.insert(file)
+    }
+    guard problems.isEmpty else { throw ContentError(path, problems) }
+    map = members
+    self.files = files.sorted()
+  }
+
+  /// The shard of every tensor, checked against what the shards hold.
+  func owners(in shards: [SafetensorsFile]) throws(ContentError) -> [String: Int] {
+    var owner: [String: Int] = [:]
+    var problems: [ContentError.Problem] = []
+    for (index, shard) in shards.enumerated() {
+      for name in shard.names {
+        if let first = owner.updateValue(index, forKey: name) {
+          problems.append(.init(name, "is in both \(files[first]) and \(files[index])"))
+        }
+      }
+    }
+    for member in map {
+      let expected = member.value.string ?? ""
+      let found = owner[member.name].map { files[$0] }
+      if found != expected {
+        problems.append(
+          .init(member.name, found.map { "is in \($0)" } ?? "is in no shard", expected: expected))
+      }
+    }
+    let indexed = Set(map.map(\.name))
+    for name in owner.keys.sorted() where !indexed.contains(name) {
+      problems.append(.init(name, "is in \(files[owner[name] ?? 0]) but not in the index"))
+    }
+    guard problems.isEmpty else { throw ContentError(path, problems) }
+    return owner
+  }
+
+  /// `[A-Za-z0-9._-]+.safetensors`, not hidden: nothing that leads out of the directory.
+  private static func isPlainShardName(_ name: String) -> Bool {
+    name.utf8.count <= 255 && name.hasSuffix(".safetensors") && !name.hasPrefix(".")
+      && name.utf8.allSatisfy {
+        switch $0 {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+          UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+}

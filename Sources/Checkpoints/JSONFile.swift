@@ -1,0 +1,20 @@
+// JSON read from and named after a file.
+
+import Tensors
+
+extension JSONValue {
+  /// Reads the JSON file `path`.
+  /// - Parameter limit: the size in bytes above which the file is refused unread.
+  /// - Throws: `FileError` when it cannot be opened, `ContentError` when it is too large or not JSON.
+  package static func read(file path: String, limit: Int = 64 << 20) throws -> JSONValue {
+    let file = try MappedFile(path: path)
+    guard file.bytes.count <= limit else {
+      throw ContentError(path, "has \(file.bytes.count) bytes", expected: "at most \(limit)")
+    }
+    do throws(JSONSyntaxError) {
+      return try parse(file.bytes)
+    } catch {
+      throw ContentError(path, "is \(error)")
+    }
+  }
+}

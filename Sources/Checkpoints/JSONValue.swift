@@ -1,0 +1,117 @@
+// JSON as a value: order of members kept, names compared byte by byte. Own, because Foundation's parser
+// takes duplicate keys and compares names by Unicode equivalence, and a vocabulary holds both of a pair.
+
+import Tensors
+
+/// A JSON value. Objects keep the order of their members.
+package enum JSONValue: Sendable {
+  case null
+  case bool(Bool)
+  /// A number written without fraction and exponent that fits 64 bits.
+  case integer(Int64)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  case object([Member])
+
+  /// One name with its value.
+  package struct Member: Sendable {
+    package var name: String
+    package var value: JSONValue
+
+    package init(_ name: String, _ value: JSONValue) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// The value of the member `name` of an object; nil for anything else.
+  package subscript(name: String) -> JSONValue? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.name.hasSameBytes(as: name) }?.value
+  }
+
+  package var string: String? {
+    if case .string(let value) = self { value } else { nil }
+  }
+
+  package var int: Int? {
+    if case .integer(let value) = self { Int(exactly: value) } else { nil }
+  }
+
+  /// The value of a number, whichever way it is written.
+  package var double: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+
+  package var bool: Bool? {
+    if case .bool(let value) = self { value } else { nil }
+  }
+
+  package var array: [JSONValue]? {
+    if case .array(let value) = self { value } else { nil }
+  }
+
+  package var members: [Member]? {
+    if case .object(let value) = self { value } else { nil }
+  }
+
+  package var isNull: Bool {
+    if case .null = self { true } else { false }
+  }
+}
+
+extension JSONValue: Equatable {
+  /// Equal in every byte of every string and in the order of members. `1` and `1.0` differ.
+  package static func == (left: JSONValue, right: JSONValue) -> Bool {
+    switch (left, right) {
+    case (.null, .null): true
+    case (.bool(let left), .bool(let right)): left == right
+    case (.integer(let left), .integer(let right)): left == right
+    case (.number(let left), .number(let right)): left == right
+    case (.string(let left), .string(let right)): left.hasSameBytes(as: right)
+    case (.array(let left), .array(let right)): left == right
+    case (.object(let left), .object(let right)):
+      left.elementsEqual(right) { $0.name.hasSameBytes(as: $1.name) && $0.value == $1.value }
+    default: false
+    }
+  }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+  ExpressibleByDictionaryLiteral
+{
+  package init(stringLiteral value: String) { self = .string(value) }
+  package init(integerLiteral value: Int64) { self = .integer(value) }
+  package init(floatLiteral value: Double) { self = .number(value) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  package init(dictionaryLiteral elements: (String, JSONValue)...) {
+    self = .object(elements.map { Member($0, $1) })
+  }
+}
+
+extension String {
+  /// Swift's `==` takes composed and decomposed letters for equal; in files they are different names.
+  func hasSameBytes(as other: String) -> Bool {
+    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+  }
+}
+
+/// Why a text is not JSON, and where.
+package struct JSONSyntaxError: CallersMistake, Equatable {
+  /// Zero-based offset of the byte at fault.
+  package let byteOffset: Int
+  /// One-based line of that byte.
+  package let line: Int
+  package let reason: String
+
+  package var description: String {
+    "not valid JSON at line \(line), byte \(byteOffset): \(reason)"
+  }
+}

@@ -1,0 +1,114 @@
+// The one way bytes reach a disk: a new file, written front to back, every call checked.
+
+import Crypto
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The machine could not write what it should: no space, no permission, a failing disk.
+///
+/// Not a caller's mistake: it may come at any time, and what was there before is untouched.
+package struct WriteError: Error, CustomStringConvertible {
+  package let path: String
+  package let action: String
+  package let code: Int32
+
+  package init(path: String, action: String, code: Int32) {
+    self.path = path
+    self.action = action
+    self.code = code
+  }
+
+  package var description: String {
+    "\(path): cannot \(action): \(String(cString: strerror(code)));"
+      + " what was there before is untouched"
+  }
+}
+
+/// Who may read what is written.
+package enum Visibility: Sendable {
+  /// The user alone: 0700 and 0600. For run directories and caches.
+  case user
+  /// As the process's umask says. For exported models.
+  case umask
+
+  var directoryMode: mode_t { self == .user ? 0o700 : 0o777 }
+  var fileMode: mode_t { self == .user ? 0o600 : 0o666 }
+}
+
+/// A new file, written once from front to back and hashed on the way.
+package final class OutputFile {
+  package let path: String
+  package private(set) var byteCount = 0
+  private var descriptor: Int32
+  private var hash: SHA256?
+
+  /// Creates `path`; it must not be there yet.
+  /// - Throws: `WriteError`.
+  init(path: String, visibility: Visibility, hashes: Bool) throws(WriteError) {
+    self.path = path
+    hash = hashes ? SHA256() : nil
+    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, visibility.fileMode)
+    guard descriptor >= 0 else { throw WriteError(path: path, action: "create", code: errno) }
+  }
+
+  /// Appends `bytes`.
+  /// - Throws: `WriteError`.
+  package func append(_ bytes: UnsafeRawBufferPointer) throws(WriteError) {
+    hash?.update(bufferPointer: bytes)
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let chunk = UnsafeRawBufferPointer(rebasing: rest)
+      let written = write(descriptor, chunk.baseAddress, chunk.count)
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw WriteError(path: path, action: "write", code: errno)
+      }
+      rest = rest.dropFirst(written)
+      byteCount += written
+    }
+  }
+
+  package func append(_ bytes: [UInt8]) throws(WriteError) {
+    try bytes.withUnsafeBytes { buffer in
+      Result { () throws(WriteError) in try append(buffer) }
+    }.get()
+  }
+
+  /// Makes the bytes durable and closes the file; gives the SHA-256 if it was asked for.
+  ///
+  /// A failed fsync is final: the kernel may have dropped the pages, so a second one proves nothing.
+  func finish() throws(WriteError) -> String? {
+    guard fsync(descriptor) == 0 else {
+      throw WriteError(path: path, action: "make durable", code: errno)
+    }
+    let closing = descriptor
+    descriptor = -1
+    guard close(closing) == 0 else { throw WriteError(path: path, action: "close", code: errno) }
+    return hash?.finalize().hexadecimal
+  }
+
+  deinit {
+    if descriptor >= 0 { close(descriptor) }
+  }
+}
+
+/// Makes the names in the directory `path` durable.
+func syncDirectory(_ path: String) throws(WriteError) {
+  let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
+  defer { close(descriptor) }
+  guard fsync(descriptor) == 0 else {
+    throw WriteError(path: path, action: "make durable", code: errno)
+  }
+}
+
+extension Sequence<UInt8> {
+  /// Two lowercase hexadecimal digits a byte.
+  var hexadecimal: String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,75 @@
+// The manifest of a written directory, and the check of every byte against it.
+
+import Tensors
+
+let manifestName = "manifest.json"
+
+/// What a directory holds: every file but the manifest itself.
+struct Manifest {
+  struct File: Equatable, Sendable {
+    var byteCount: Int
+    var sha256: String
+  }
+
+  var files: [String: File] = [:]
+
+  var json: JSONValue {
+    let members = files.sorted { $0.key < $1.key }.map { name, file in
+      JSONValue.Member(
+        name, ["bytes": .integer(Int64(file.byteCount)), "sha256": .string(file.sha256)])
+    }
+    return ["version": 1, "files": .object(members)]
+  }
+
+  init() {}
+
+  init?(_ json: JSONValue) {
+    guard json["version"] == 1, let members = json["files"]?.members else { return nil }
+    for member in members {
+      guard let bytes = member.value["bytes"]?.int, let sha256 = member.value["sha256"]?.string
+      else { return nil }
+      files[member.name] = File(byteCount: bytes, sha256: sha256)
+    }
+  }
+}
+
+/// A directory written by `AtomicDirectory` whose every byte was checked against its manifest.
+package struct VerifiedDirectory: Sendable {
+  package let path: String
+  /// The files' names, sorted, without the manifest.
+  package let names: [String]
+
+  /// Reads every file of `path` and compares its hash.
+  /// - Throws: `FileError`; `ContentError` that names all files which are missing, additional, of
+  ///   another size or changed.
+  package init(_ path: String) throws {
+    let entries = try directoryEntries(path)
+    guard entries.contains(manifestName) else {
+      throw ContentError(path, "has no \(manifestName)", expected: "a directory that was finished")
+    }
+    let manifestPath = "\(path)/\(manifestName)"
+    guard let manifest = Manifest(try JSONValue.read(file: manifestPath)) else {
+      throw ContentError(manifestPath, "is not a manifest of version 1")
+    }
+    var problems = entries.filter { $0 != manifestName && manifest.files[$0] == nil }.map {
+      ContentError.Problem($0, "is not in the manifest")
+    }
+    for (name, file) in manifest.files.sorted(by: { $0.key < $1.key }) {
+      guard entries.contains(name) else {
+        problems.append(.init(name, "is missing"))
+        continue
+      }
+      let found = try hashedFile("\(path)/\(name)")
+      if found.byteCount != file.byteCount {
+        problems.append(
+          .init(name, "has \(found.byteCount) bytes", expected: "\(file.byteCount) (manifest)"))
+      } else if found.sha256 != file.sha256 {
+        problems.append(
+          .init(name, "was changed: its SHA-256 is \(found.sha256)", expected: "\(file.sha256) (manifest)"))
+      }
+    }
+    guard problems.isEmpty else { throw ContentError(path, problems) }
+    self.path = path
+    names = manifest.files.keys.sorted()
+  }
+}
