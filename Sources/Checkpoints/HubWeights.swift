@@ -1,6 +1,6 @@
 // The weights of a hub directory: one file, or shards with an index.
 
-import Tensors
+package import Tensors
 
 /// All tensors of a model directory, each in exactly one mapped file.
 package final class HubWeights: Sendable {

@@ -4,7 +4,7 @@
 // (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
 // gathers values; logits never exist whole.
 
-package import Tensors
+import Tensors
 
 extension Pass {
   /// Sums of log-probabilities over each completion's tokens, in fp64.

@@ -2,7 +2,7 @@
 //
 // In the last layer only scored rows go on past the keys and values: nothing reads the others' results.
 
-package import Tensors
+import Tensors
 
 extension Pass {
   private var configuration: ModelConfiguration { model.configuration }

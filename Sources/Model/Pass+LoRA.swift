@@ -1,6 +1,6 @@
 // LoRA beside a frozen linear: y += s · drop(x) Aᵀ Bᵀ. The reduction s · drop(x) Aᵀ is kept for the backward pass.
 
-package import Tensors
+import Tensors
 
 extension Pass {
   /// Dropout's rows for one input of one layer; `scored` when the input's rows are the scored ones.

@@ -1,6 +1,6 @@
 // The memory of a pass, taken once for the largest micro-batch: a step then allocates nothing.
 
-package import Tensors
+import Tensors
 
 /// What one layer keeps of its forward pass for its backward pass.
 struct LayerActivations {
