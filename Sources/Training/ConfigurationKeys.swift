@@ -68,7 +68,8 @@ enum ConfigurationKeys {
     "eot_tokens", "eval_strategy", "fix_untrained_tokens", "gptq", "load_best_model_at_end",
     "lora_modules_to_save", "lora_target_parameters", "loftq_config", "lr_groups",
     "lr_quadratic_warmup", "lr_scheduler_kwargs", "max_prompt_len", "min_sample_len",
-    "neftune_noise_alpha", "noisy_embedding_alpha", "optim_args", "optim_target_modules", "orpo_alpha", "peft",
+    "neftune_noise_alpha", "noisy_embedding_alpha", "optim_args", "optim_target_modules", "orpo_alpha",
+    "peft",
     "peft_layer_replication", "peft_layers_pattern", "peft_layers_to_transform",
     "peft_trainable_token_indices", "peft_use_dora", "plugins", "pretraining_dataset",
     "process_reward_model", "qat", "quantization", "relora", "relora_steps", "reward_model",
@@ -93,28 +94,28 @@ enum ConfigurationKeys {
   ]
   static let withoutEffectOfDataset: Set<String> = ["trust_remote_code", "revision", "name"]
 
-  /// What other trainers call these keys.
+  /// What other trainers call these keys, where it is not the end of our name.
   private static let otherNames = [
     "model_name_or_path": "base_model", "model": "base_model", "lora_rank": "lora_r",
     "lora_target": "lora_target_modules", "beta": "rl_beta", "pref_beta": "rl_beta",
-    "loss_type": "dpo_loss_type", "label_smoothing": "dpo_label_smoothing",
     "dataset_name": "datasets", "max_length": "sequence_len", "max_seq_len": "sequence_len",
     "max_seq_length": "sequence_len", "cutoff_len": "sequence_len",
     "truncation_mode": "excess_length_strategy", "per_device_train_batch_size": "micro_batch_size",
-    "num_train_epochs": "num_epochs", "epochs": "num_epochs", "lr": "learning_rate",
-    "lr_scheduler_type": "lr_scheduler", "grad_accumulation_steps": "gradient_accumulation_steps",
-    "use_rslora": "peft_use_rslora", "init_lora_weights": "peft_init_lora_weights",
-    "val_size": "val_set_size", "save_every": "save_steps", "steps_per_eval": "eval_steps",
-    "max_iters": "max_steps", "iters": "max_steps",
+    "num_train_epochs": "num_epochs", "lr": "learning_rate", "lr_scheduler_type": "lr_scheduler",
+    "grad_accumulation_steps": "gradient_accumulation_steps", "val_size": "val_set_size",
+    "save_every": "save_steps", "steps_per_eval": "eval_steps", "iters": "max_steps",
   ]
 
   static func isWithoutEffect(_ key: String) -> Bool {
     withoutEffect.contains(key) || prefixesWithoutEffect.contains { key.hasPrefix($0) }
   }
 
-  /// The known key that `key` probably meant: another trainer's name for it, or a few letters away.
+  /// The known key that `key` probably meant: another trainer's name for it, one with a longer name
+  /// that ends so (`target_modules`), or one a few letters away.
   static func nearest(to key: String, among known: [String]) -> String? {
     if let name = otherNames[key], known.contains(name) { return name }
+    let longer = known.filter { $0.hasSuffix("_" + key) }
+    if longer.count == 1 { return longer.first }
     let limit = max(2, key.count / 3)
     let distances = known.map { (name: $0, distance: distance(Array(key.utf8), Array($0.utf8))) }
     guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else {

@@ -10,20 +10,14 @@ struct ConfigurationSection {
   private let members: [ConfigurationTree.Member]
   private(set) var problems: [ConfigurationProblem] = []
 
-  /// - Parameter tree: A mapping; null is an empty one.
-  init(_ tree: ConfigurationTree, prefix: String = "") {
+  /// - Parameter tree: A mapping; null is an empty one, and anything else is no section.
+  init?(_ tree: ConfigurationTree, prefix: String = "") {
     self.prefix = prefix
     place = tree.place
     switch tree.content {
     case .mapping(let members): self.members = members
     case .null: members = []
-    default:
-      members = []
-      let name = prefix.isEmpty ? "the file" : "`\(prefix.dropLast())`"
-      problems = [
-        ConfigurationProblem(
-          place: tree.place, text: "\(name): expected a mapping of keys, found \(tree.found)")
-      ]
+    default: return nil
     }
   }
 
@@ -36,14 +30,18 @@ struct ConfigurationSection {
     problems.append(ConfigurationProblem(place: place, text: text))
   }
 
+  /// Where `key` is, or would have to be: a key missing at the top has no line.
+  func place(of key: String) -> ConfigurationProblem.Place {
+    members.first { $0.name == key }?.tree.place ?? (prefix.isEmpty ? .file : place)
+  }
+
   /// Reports that the value of `key` is not what was expected.
   mutating func refuse(_ key: String, expected: String) {
-    guard let tree = self[key] else {
-      // Inside a list the entry has a line; a key missing at the top has none.
-      report("missing key `\(prefix)\(key)`: expected \(expected)", at: prefix.isEmpty ? .file : place)
-      return
+    if let tree = members.first(where: { $0.name == key })?.tree {
+      report("`\(prefix)\(key)`: expected \(expected), found \(tree.found)", at: tree.place)
+    } else {
+      report("missing key `\(prefix)\(key)`: expected \(expected)", at: place(of: key))
     }
-    report("`\(prefix)\(key)`: expected \(expected), found \(tree.found)", at: tree.place)
   }
 
   /// Reports that the value of `key` means something that is not built.
@@ -153,11 +151,14 @@ extension ConfigurationSection {
     return nil
   }
 
-  /// Reads an entry of a list with a section of its own and keeps its problems.
+  /// Reads a mapping inside this one with a section of its own and keeps its problems.
   mutating func section<Value>(
-    _ tree: ConfigurationTree, prefix: String, read: (inout ConfigurationSection) -> Value
-  ) -> Value {
-    var section = ConfigurationSection(tree, prefix: prefix)
+    _ tree: ConfigurationTree, name: String, read: (inout ConfigurationSection) -> Value
+  ) -> Value? {
+    guard var section = ConfigurationSection(tree, prefix: "\(prefix)\(name).") else {
+      report("`\(prefix)\(name)`: expected a mapping of keys, found \(tree.found)", at: tree.place)
+      return nil
+    }
     let value = read(&section)
     problems += section.problems
     return value

@@ -107,6 +107,17 @@ extension RunConfiguration {
     package var promptField: String?
     package var chosenField: String?
     package var rejectedField: String?
+
+    package init(
+      paths: [String], split: String? = nil, promptField: String? = nil, chosenField: String? = nil,
+      rejectedField: String? = nil
+    ) {
+      self.paths = paths
+      self.split = split
+      self.promptField = promptField
+      self.chosenField = chosenField
+      self.rejectedField = rejectedField
+    }
   }
 
   /// `val_set_size`: below 1 a share, from 1 a count.
