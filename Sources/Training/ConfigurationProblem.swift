@@ -1,0 +1,62 @@
+// What is wrong with a run configuration: every problem of a file at once, each with its place.
+
+import Tensors
+
+/// One mistake in a run configuration.
+package struct ConfigurationProblem: Sendable, Equatable, CustomStringConvertible {
+  /// Where the value came from.
+  package enum Place: Sendable, Equatable {
+    /// The file as a whole: a missing key, a file that cannot be read.
+    case file
+    /// A line of the file, from 1.
+    case line(Int)
+    /// A `key=value` of the command line, as it was written.
+    case override(String)
+  }
+
+  package var place: Place
+  /// What was expected, what was found and what to do, in one sentence.
+  package var text: String
+
+  package init(place: Place, text: String) {
+    self.place = place
+    self.text = text
+  }
+
+  package var description: String {
+    switch place {
+    case .file: text
+    case .line(let line): "line \(line): \(text)"
+    case .override(let argument): "override \(argument): \(text)"
+    }
+  }
+}
+
+/// A configuration that cannot be run, with all its problems: lines first, then overrides.
+package struct ConfigurationError: CallersMistake, Equatable {
+  /// The file, as the caller named it.
+  package let path: String
+  package let problems: [ConfigurationProblem]
+
+  init(path: String, problems: [ConfigurationProblem]) {
+    self.path = path
+    // Sorting is by place and, for problems of one place, by the order in which they were found.
+    self.problems = problems.enumerated()
+      .sorted { Self.rank($0) < Self.rank($1) }
+      .map(\.element)
+  }
+
+  private static func rank(_ entry: (offset: Int, element: ConfigurationProblem)) -> (Int, Int, Int) {
+    switch entry.element.place {
+    case .file: (0, 0, entry.offset)
+    case .line(let line): (1, line, entry.offset)
+    case .override: (2, 0, entry.offset)
+    }
+  }
+
+  package var description: String {
+    let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
+    return (["\(path): \(count) in the configuration"] + problems.map { "  \($0)" })
+      .joined(separator: "\n")
+  }
+}

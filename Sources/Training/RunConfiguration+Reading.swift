@@ -1,0 +1,182 @@
+// From a YAML file and overrides to a configuration, or to the list of everything that is wrong.
+
+import Foundation
+
+extension RunConfiguration {
+  /// Reads a configuration file and applies `key=value` overrides in their order.
+  ///
+  /// Paths inside are relative to the current directory; a leading `~` is expanded.
+  /// - Throws: `ConfigurationError` with every problem of the file and the overrides.
+  package init(path: String, overrides: [String] = []) throws(ConfigurationError) {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      let reason = (error as NSError).localizedDescription
+      throw ConfigurationError(
+        path: path, problems: [ConfigurationProblem(place: .file, text: "cannot be read: \(reason)")])
+    }
+    guard let yaml = String(data: data, encoding: .utf8) else {
+      throw ConfigurationError(
+        path: path, problems: [ConfigurationProblem(place: .file, text: "expected UTF-8 text")])
+    }
+    try self.init(yaml: yaml, name: path, overrides: overrides)
+  }
+
+  /// Reads a configuration from text.
+  /// - Parameter name: What messages call the text.
+  /// - Throws: `ConfigurationError` with every problem of the text and the overrides.
+  package init(yaml: String, name: String, overrides: [String] = []) throws(ConfigurationError) {
+    var tree: ConfigurationTree
+    do {
+      tree = try ConfigurationTree(yaml: yaml)
+    } catch {
+      throw ConfigurationError(path: name, problems: [error.problem])
+    }
+    var problems: [ConfigurationProblem] = []
+    for override in overrides {
+      do {
+        try tree.apply(override: override)
+      } catch {
+        problems.append(error.problem)
+      }
+    }
+    guard var section = ConfigurationSection(tree) else {
+      problems.append(
+        ConfigurationProblem(
+          place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
+      throw ConfigurationError(path: name, problems: problems)
+    }
+    self.init()
+    ignoredKeys = section.classifyKeys(
+      used: ConfigurationKeys.used, notBuilt: ConfigurationKeys.notBuilt,
+      foreign: ConfigurationKeys.foreign, isWithoutEffect: ConfigurationKeys.isWithoutEffect)
+    readModel(&section)
+    readObjective(&section)
+    readData(&section)
+    readBatches(&section)
+    readOptimizer(&section)
+    readSchedule(&section)
+    readReports(&section)
+    problems += section.problems
+    guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
+  }
+
+  // MARK: Model and objective
+
+  private mutating func readModel(_ section: inout ConfigurationSection) {
+    if let path = section.path("base_model") {
+      baseModel = path
+    } else if section["base_model"] == nil {
+      section.refuse("base_model", expected: "a directory with config.json and safetensors files")
+    }
+    if section["adapter"] == nil {
+      section.report(
+        "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
+        at: section.place(of: "adapter"))
+    } else {
+      _ = section.choice("adapter", built: ["lora"], notBuilt: ["qlora"])
+    }
+    loraRank = section.integer("lora_r", atLeast: 1) ?? loraRank
+    loraAlpha = section.integer("lora_alpha", atLeast: 1) ?? loraAlpha
+    loraDropout =
+      section.number("lora_dropout", "a number from 0 to less than 1") { (0..<1).contains($0) }
+      ?? loraDropout
+    readTargets(&section)
+    usesRSLoRA = section.bool("peft_use_rslora") ?? usesRSLoRA
+    startingAdapter = section.path("lora_model_dir")
+    if let tree = section["peft_init_lora_weights"] {
+      switch tree.content {
+      case .bool(true): break
+      case .text(let name) where Self.laterInitialisations.contains(name):
+        section.refuseNotBuilt("peft_init_lora_weights", built: "true")
+      default: section.refuse("peft_init_lora_weights", expected: "true")
+      }
+    }
+    if section.bool("lora_fan_in_fan_out") == true {
+      section.refuse("lora_fan_in_fan_out", expected: "false (Qwen2 has no transposed weights)")
+    }
+    chatTemplate =
+      section.choice("chat_template", built: ChatTemplateName.allCases.map(\.rawValue))
+      .flatMap(ChatTemplateName.init) ?? chatTemplate
+    defaultSystemMessage = section.text("default_system_message")
+    readSpecialTokens(&section)
+  }
+
+  private static let laterInitialisations = ["gaussian", "init_b", "pissa", "olora"]
+  static let projections = [
+    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+  ]
+
+  private mutating func readTargets(_ section: inout ConfigurationSection) {
+    let key = "lora_target_modules"
+    var chosen: Set<String> = []
+    if section.bool("lora_target_linear") == true { chosen = Set(Self.projections) }
+    let expected = "all-linear or names among \(Self.projections.joined(separator: ", "))"
+    for name in section.texts(key, expected: expected) ?? [] {
+      if name == "all-linear" {
+        chosen.formUnion(Self.projections)
+      } else if Self.projections.contains(name) {
+        chosen.insert(name)
+      } else if let tree = section[key] {
+        let nearest = ConfigurationKeys.nearest(to: name, among: Self.projections)
+        let hint = nearest.map { "; did you mean `\($0)`?" } ?? ""
+        section.report("`\(key)`: expected \(expected), found \"\(name)\"\(hint)", at: tree.place)
+      }
+    }
+    if !chosen.isEmpty { loraTargetModules = Self.projections.filter(chosen.contains) }
+  }
+
+  /// Padding is never used, so a `pad_token` changes nothing; any other token would.
+  private mutating func readSpecialTokens(_ section: inout ConfigurationSection) {
+    guard let tree = section["special_tokens"] else { return }
+    let ignored = section.section(tree, name: "special_tokens") { tokens in
+      tokens.classifyKeys(
+        used: [], notBuilt: ["bos_token", "eos_token", "unk_token", "additional_special_tokens"],
+        foreign: [], isWithoutEffect: { $0 == "pad_token" })
+    }
+    ignoredKeys += ignored ?? []
+  }
+
+  private mutating func readObjective(_ section: inout ConfigurationSection) {
+    if section["rl"] == nil {
+      section.report(
+        "missing key `rl`: supervised fine-tuning is not built yet in this version; built: dpo",
+        at: section.place(of: "rl"))
+    } else {
+      objective =
+        section.choice("rl", built: ["dpo"], notBuilt: ["ipo", "orpo", "simpo", "cpo", "kto"])
+        .flatMap(Objective.init) ?? objective
+    }
+    let betas = ["rl_beta", "dpo_beta"].compactMap { key in
+      section.number(key, "a number greater than 0") { $0 > 0 }
+    }
+    beta = betas.first ?? beta
+    if let second = betas.last, second != beta, let tree = section["dpo_beta"] {
+      section.report(
+        "`dpo_beta: \(tree.source)` is another name of `rl_beta`, which is \(beta): give one",
+        at: tree.place)
+    }
+    let losses = section.texts("dpo_loss_type", expected: "sigmoid") ?? ["sigmoid"]
+    if losses != ["sigmoid"] {
+      if losses.allSatisfy(Self.knownLosses.contains) {
+        section.refuseNotBuilt("dpo_loss_type", built: "sigmoid")
+      } else {
+        section.refuse("dpo_loss_type", expected: "sigmoid")
+      }
+    }
+    labelSmoothing =
+      section.number("dpo_label_smoothing", "a number from 0 to less than 0.5") {
+        (0..<0.5).contains($0)
+      } ?? labelSmoothing
+    precomputesReferenceLogProbs =
+      section.bool("precompute_ref_log_probs") ?? precomputesReferenceLogProbs
+    referenceLogProbsCache = section.path("ref_log_probs_cache")
+  }
+
+  /// TRL's `loss_type` values.
+  private static let knownLosses: Set<String> = [
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
+    "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
+  ]
+}

@@ -1,0 +1,158 @@
+// The resolved configuration as YAML for the run directory, and what a resumed run changed in it.
+
+extension RunConfiguration {
+  /// Every key with its value, a line each in a fixed order: reads back to an equal configuration
+  /// (without `ignoredKeys`). An empty value is the key's default.
+  package var resolvedYAML: String {
+    resolved.map { key, value in value.isNull ? "\(key):\n" : "\(key): \(value.source)\n" }.joined()
+  }
+
+  /// Keys whose values differ from those of the run that `other` configured and that decide what is learnt.
+  ///
+  /// - Parameter other: The configuration of the checkpoint.
+  /// - Returns: lines such as `seed: 42 in the checkpoint, 7 now`; none when the run may go on.
+  package func differences(from other: RunConfiguration) -> [String] {
+    zip(resolved, other.resolved).compactMap { now, before in
+      let (new, old) = (now.value.source, before.value.source)
+      guard new != old, !ConfigurationKeys.freeOnResume.contains(now.key) else { return nil }
+      func shown(_ text: String) -> String { text.isEmpty ? "nothing" : text }
+      return "\(now.key): \(shown(old)) in the checkpoint, \(shown(new)) now"
+    }
+  }
+
+  private typealias Entry = (key: String, value: ConfigurationTree)
+
+  private var resolved: [Entry] { modelEntries + dataEntries + stepEntries + reportEntries }
+
+  private var modelEntries: [Entry] {
+    [
+      ("base_model", .text(baseModel)),
+      ("adapter", .text("lora")),
+      ("lora_r", .integer(loraRank)),
+      ("lora_alpha", .integer(loraAlpha)),
+      ("lora_dropout", .number(loraDropout)),
+      ("lora_target_modules", .list(loraTargetModules.map { .text($0) })),
+      ("peft_use_rslora", .bool(usesRSLoRA)),
+      ("peft_init_lora_weights", .bool(true)),
+      ("lora_model_dir", .text(startingAdapter)),
+      ("rl", .text(objective.rawValue)),
+      ("rl_beta", .number(beta)),
+      ("dpo_loss_type", .text("sigmoid")),
+      ("dpo_label_smoothing", .number(labelSmoothing)),
+      ("precompute_ref_log_probs", .bool(precomputesReferenceLogProbs)),
+      ("ref_log_probs_cache", .text(referenceLogProbsCache)),
+      ("chat_template", .text(chatTemplate.rawValue)),
+      ("default_system_message", .text(defaultSystemMessage)),
+    ]
+  }
+
+  private var dataEntries: [Entry] {
+    let held: ConfigurationTree =
+      switch heldOut {
+      case .none: .integer(0)
+      case .share(let share): .number(share)
+      case .count(let count): .integer(count)
+      }
+    return [
+      ("datasets", .list(datasets.map(\.tree))),
+      ("test_datasets", testDatasets.isEmpty ? .null : .list(testDatasets.map(\.tree))),
+      ("val_set_size", held),
+      ("sequence_len", .integer(sequenceLength)),
+      ("excess_length_strategy", .text(excessLengthStrategy.rawValue)),
+      ("shuffle_merged_datasets", .bool(shufflesMergedDatasets)),
+      ("curriculum_sampling", .bool(usesCurriculumSampling)),
+    ]
+  }
+
+  private var stepEntries: [Entry] {
+    var warmupSteps: Int?
+    var warmupRatio: Double?
+    switch warmup {
+    case .none: warmupSteps = 0
+    case .steps(let steps): warmupSteps = steps
+    case .ratio(let ratio): warmupRatio = ratio
+    }
+    return [
+      ("batch_size", .integer(batchSize)),
+      ("num_epochs", .number(epochs)),
+      ("max_steps", .integer(maximumSteps)),
+      ("seed", .integer(seed)),
+      ("gradient_checkpointing", .bool(gradientCheckpointing)),
+      ("optimizer", .text("adamw_torch")),
+      ("learning_rate", .number(learningRate)),
+      ("adam_beta1", .number(adamBeta1)),
+      ("adam_beta2", .number(adamBeta2)),
+      ("adam_epsilon", .number(adamEpsilon)),
+      ("weight_decay", .number(weightDecay)),
+      ("max_grad_norm", .number(maximumGradientNorm)),
+      ("lr_scheduler", .text(schedule.rawValue)),
+      ("warmup_steps", .integer(warmupSteps)),
+      ("warmup_ratio", .number(warmupRatio)),
+      ("cosine_min_lr_ratio", .number(cosineMinimumRatio)),
+    ]
+  }
+
+  private var reportEntries: [Entry] {
+    [
+      ("eval_steps", evaluations.steps),
+      ("evals_per_epoch", evaluations.perEpoch),
+      ("save_steps", saves.steps),
+      ("saves_per_epoch", saves.perEpoch),
+      ("save_total_limit", .integer(saveTotalLimit)),
+      ("logging_steps", .integer(loggingSteps)),
+      ("output_dir", .text(outputDirectory)),
+      ("resume_from_checkpoint", .text(resumeFromCheckpoint)),
+      ("auto_resume_from_checkpoints", .bool(autoResumesFromCheckpoints)),
+    ]
+  }
+}
+
+extension RunConfiguration.DatasetSource {
+  fileprivate var tree: ConfigurationTree {
+    let source: (String, ConfigurationTree) =
+      if paths.count == 1, let path = paths.first {
+        ("path", .text(path))
+      } else {
+        ("data_files", .list(paths.map { .text($0) }))
+      }
+    let all = [
+      source, ("split", .text(split)), ("field_prompt", .text(promptField)),
+      ("field_chosen", .text(chosenField)), ("field_rejected", .text(rejectedField)),
+    ]
+    return ConfigurationTree(
+      .mapping(all.filter { !$0.1.isNull }.map { ConfigurationTree.Member(name: $0.0, tree: $0.1) }))
+  }
+}
+
+extension RunConfiguration.Interval {
+  fileprivate var steps: ConfigurationTree {
+    switch self {
+    case .never: .integer(0)
+    case .steps(let steps): .integer(steps)
+    case .perEpoch: .null
+    }
+  }
+
+  fileprivate var perEpoch: ConfigurationTree {
+    if case .perEpoch(let times) = self { .integer(times) } else { .null }
+  }
+}
+
+/// Values without a place; nil is null.
+extension ConfigurationTree {
+  fileprivate static var null: Self { Self(.null) }
+  fileprivate static func bool(_ value: Bool) -> Self { Self(.bool(value)) }
+  fileprivate static func list(_ items: [Self]) -> Self { Self(.list(items)) }
+
+  fileprivate static func integer(_ value: Int?) -> Self {
+    Self(value.map { .integer($0) } ?? .null)
+  }
+
+  fileprivate static func number(_ value: Double?) -> Self {
+    Self(value.map { .number($0) } ?? .null)
+  }
+
+  fileprivate static func text(_ value: String?) -> Self {
+    Self(value.map { .text($0) } ?? .null)
+  }
+}

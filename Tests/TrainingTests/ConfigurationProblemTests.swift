@@ -1,0 +1,205 @@
+import Foundation
+import Testing
+import Training
+
+@Suite struct ConfigurationProblemTests {
+  @Test func `all problems come at once with their lines`() {
+    let yaml = """
+      base_model: /models/qwen
+      adapter: lora
+      rl: orpo
+      lora_rank: 16
+
+      learning_rate: fast
+      output_dir: 7
+      lora_dropout: 1.0
+      datasets:
+        - path: a.jsonl
+        - pth: b.jsonl
+          type: chatml.intel
+      num_epochs: [1]
+      """
+    #expect(
+      problems(yaml, overrides: ["seed=x", "lr=1"]) == [
+        "line 3: `rl: orpo` is not built yet in this version; built: dpo",
+        "line 4: unknown key `lora_rank`; did you mean `lora_r`?",
+        "line 6: `learning_rate`: expected a number greater than 0, found the text \"fast\"",
+        "line 7: `output_dir`: expected a path (quotes make text of a number), found 7",
+        "line 8: `lora_dropout`: expected a number from 0 to less than 1, found 1.0",
+        "line 11: unknown key `datasets.1.pth`; did you mean `path`?",
+        "line 11: missing key `datasets.1.path`: expected a file, a directory or a list of them",
+        "line 12: `datasets.1.type: chatml.intel` is not built yet in this version; "
+          + "built: none (TRL's prompt, chosen, rejected)",
+        "line 13: `num_epochs`: expected a number greater than 0, found a list",
+        "override lr=1: unknown key `lr`; did you mean `learning_rate`?",
+        "override seed=x: `seed`: expected a whole number of at least 0, found the text \"x\"",
+      ])
+  }
+
+  @Test func `an empty required key has a line`() {
+    #expect(
+      problems(minimalYAML.replacing("5e-5", with: "").replacing("dpo", with: "")) == [
+        "line 3: missing key `rl`: supervised fine-tuning is not built yet in this version; built: dpo",
+        "line 4: `learning_rate`: expected a number greater than 0, found nothing",
+      ])
+  }
+
+  @Test func `missing keys are named`() {
+    #expect(
+      problems("seed: 1") == [
+        "missing key `base_model`: expected a directory with config.json and safetensors files",
+        "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
+        "missing key `rl`: supervised fine-tuning is not built yet in this version; built: dpo",
+        "missing key `datasets`: expected a list of data sets, each with a path",
+        "missing key `learning_rate`: expected a number greater than 0",
+        "missing key `output_dir`: expected a directory for the run's files",
+      ])
+    #expect(problems("") == problems("# nothing\n"))
+    #expect(problems("") == problems("seed: 1"))
+  }
+
+  @Test(
+    arguments: [
+      "rl=ipo", "rl=kto", "adapter=qlora", "load_in_4bit=true", "load_in_8bit=true",
+      "peft_init_lora_weights=pissa", "loraplus_lr_ratio=16", "dpo_loss_type=ipo",
+      "dpo_loss_type=[sigmoid, sft]", "dpo_loss_weights=[1.0, 0.5]", "rpo_alpha=1", "simpo_gamma=0.5",
+      "optimizer=lion", "lr_scheduler=warmup_stable_decay", "datasets.0.type=chatml.intel",
+      "datasets.0.field_messages=m", "gradient_checkpointing=auto", "memory_limit=12GB",
+      "early_stopping_patience=3", "rl_adapter_ref_model=true", "train_on_inputs=true",
+      "special_tokens.eos_token=x",
+    ])
+  func `what is not built yet says so`(override: String) throws {
+    let found = problems(minimalYAML, overrides: [override])
+    #expect(found.count == 1)
+    let text = try #require(found.first)
+    #expect(text.hasPrefix("override \(override): `"))
+    #expect(text.contains("is not built yet in this version; built: "))
+  }
+
+  @Test(
+    arguments: [
+      "load_in_4bit=false", "load_in_8bit=no", "rl_adapter_ref_model=false", "train_on_inputs=false",
+      "early_stopping_patience=", "peft_init_lora_weights=true", "lora_fan_in_fan_out=",
+      "dpo_loss_type=sigmoid", "optimizer=adamw_hf", "datasets.0.type=", "neftune_noise_alpha=",
+      "load_best_model_at_end=false", "special_tokens={}", "special_tokens.pad_token=<|endoftext|>",
+    ])
+  func `what is off is accepted`(override: String) {
+    #expect(problems(minimalYAML, overrides: [override]).isEmpty)
+  }
+
+  @Test(
+    arguments: [
+      "learning_rate=0", "learning_rate=-1e-4", "learning_rate='5e-5'", "learning_rate=.inf",
+      "learning_rate=.nan", "learning_rate=true", "lora_r=0", "lora_r=8.5", "lora_alpha=0",
+      "lora_dropout=-0.1", "lora_dropout=1", "rl_beta=0", "dpo_label_smoothing=0.5", "num_epochs=0",
+      "max_steps=0", "max_steps=-1", "seed=-1", "warmup_steps=-1", "warmup_ratio=1.5", "adam_beta1=1",
+      "adam_beta2=1", "adam_epsilon=0", "weight_decay=-1", "max_grad_norm=-1", "batch_size=0",
+      "sequence_len=0", "sequence_len=99999999999999999999", "logging_steps=0", "save_total_limit=0",
+      "eval_steps=0.5", "cosine_min_lr_ratio=2", "peft_use_rslora=1", "seed=0x10", "seed=1:30",
+      "shuffle_merged_datasets=maybe", "lora_target_modules=[]", "lora_target_modules=[q_proj, 1]",
+      "lora_target_modules=lm_head", "lora_fan_in_fan_out=true", "excess_length_strategy=truncate",
+      "chat_template=llama3", "optimizer=adamw_bnb_8bit", "rl=true", "dpo_loss_type=sigmoyd",
+      "peft_init_lora_weights=false", "datasets=[]", "datasets=x.jsonl", "datasets.0=x.jsonl",
+      "datasets.0.path=", "datasets.0.path=3", "datasets.0.data_files=b.jsonl",
+      "datasets.0.ds_type=csv", "base_model=''", "default_system_message=[a]",
+      "neftune_noise_alpha=5", "plugins=[x]", "output_dir={a: b}",
+    ])
+  func `a value that does not fit is refused`(override: String) {
+    let found = problems(minimalYAML, overrides: [override])
+    #expect(found.count == 1)
+    #expect(found.allSatisfy { $0.hasPrefix("override \(override): `") })
+  }
+
+  @Test func `keys that exclude each other are refused together`() {
+    #expect(problems(minimalYAML, overrides: ["warmup_steps=5", "warmup_ratio=0.1"]).count == 1)
+    #expect(problems(minimalYAML, overrides: ["warmup_steps=0", "warmup_ratio=0.1"]).isEmpty)
+    #expect(problems(minimalYAML, overrides: ["lr_scheduler=linear", "cosine_min_lr_ratio=0.1"]).count == 1)
+  }
+
+  @Test func `unknown keys suggest the nearest one`() {
+    let expected = [
+      "lora_alhpa": "lora_alpha", "learningrate": "learning_rate",
+      "per_device_train_batch_size":
+        "micro_batch_size", "beta": "rl_beta", "num_epoch": "num_epochs", "dataset": "datasets",
+      "target_modules": "lora_target_modules",
+    ]
+    for (key, nearest) in expected {
+      #expect(
+        problems(minimalYAML, overrides: ["\(key)=1"])
+          == ["override \(key)=1: unknown key `\(key)`; did you mean `\(nearest)`?"])
+    }
+    #expect(
+      problems(minimalYAML, overrides: ["zzzzzzzz=1"])
+        == ["override zzzzzzzz=1: unknown key `zzzzzzzz`"])
+  }
+
+  @Test func `text that is not one YAML mapping is refused with its line`() {
+    #expect(problems("a: 1\nb: [1, 2\nc: 3\n").first?.hasPrefix("line 3: not YAML: ") == true)
+    #expect(problems("a: 1\nseed: 1\nseed: 2\n") == ["line 2: expected every key once, found `seed` twice"])
+    #expect(problems("seed: 1\n---\nseed: 2\n").first?.contains("another document") == true)
+    #expect(problems("- 1\n") == ["line 1: expected a mapping of keys, found a list"])
+    #expect(problems("seed: *nowhere\n").first?.hasPrefix("line 1: not YAML: ") == true)
+    #expect(problems("? [a]\n: 1\n").first?.contains("expected a key") == true)
+    #expect(problems("a: \u{0}\n").first?.contains("not YAML") == true)
+    #expect(problems(String(repeating: "[", count: 100_000)).count == 1)
+    #expect(problems(String(repeating: "- ", count: 100_000)).count == 1)
+  }
+
+  @Test func `aliases that unfold without end are refused`() {
+    var yaml = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1]\n"
+    for level in 1..<9 {
+      let aliases = Array(repeating: "*a\(level - 1)", count: 8).joined(separator: ", ")
+      yaml += "a\(level): &a\(level) [\(aliases)]\n"
+    }
+    #expect(problems(yaml).first?.contains("expected at most 10000 values") == true)
+  }
+
+  @Test func `a file that is not there is a problem of its own`() {
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(path: "/nowhere/run.yaml")
+    }
+    #expect(error?.description.hasPrefix("/nowhere/run.yaml: 1 problem in the configuration\n") == true)
+    #expect(error?.description.contains("cannot be read: ") == true)
+  }
+}
+
+@Suite struct ConfigurationOverrideTests {
+  @Test func `overrides reach into lists and mappings, in order`() throws {
+    let run = try minimal(
+      with: "datasets.0.path=x.jsonl", "datasets.1.data_files=[a, b]", "seed=1", "seed=2",
+      "datasets.0.split=train", "default_system_message='a=b: c'")
+    #expect(run.datasets.map(\.paths) == [["x.jsonl"], ["a", "b"]])
+    #expect(run.datasets.first?.split == "train")
+    #expect(run.seed == 2 && run.defaultSystemMessage == "a=b: c")
+    #expect(try minimal(with: "test_datasets.0.path=t.jsonl").testDatasets == [.init(paths: ["t.jsonl"])])
+  }
+
+  @Test func `an empty file takes everything from overrides`() throws {
+    let overrides = [
+      "base_model=m", "adapter=lora", "rl=dpo", "learning_rate=1e-4", "output_dir=o",
+      "datasets.0.path=p",
+    ]
+    #expect(try configuration("", overrides: overrides).datasets == [.init(paths: ["p"])])
+  }
+
+  @Test func `a path that leads nowhere is refused`() {
+    #expect(
+      problems(minimalYAML, overrides: ["datasets.3.path=x"]) == [
+        "override datasets.3.path=x: `datasets` is a list of 1: expected an index from 0 to 1, "
+          + "found \"3\""
+      ])
+    #expect(
+      problems(minimalYAML, overrides: ["learning_rate.x=1"])
+        == ["override learning_rate.x=1: `learning_rate` is 5e-05 and has no part \"x\""])
+    #expect(
+      problems(minimalYAML, overrides: ["datasets.0.paht=1"])
+        == ["override datasets.0.paht=1: unknown key `datasets.0.paht`; did you mean `path`?"])
+    #expect(
+      problems(minimalYAML, overrides: ["seed"])
+        == ["override seed: expected key=value, for example seed=7"])
+    #expect(problems(minimalYAML, overrides: ["=7"]).count == 1)
+    #expect(problems(minimalYAML, overrides: ["datasets.-1.path=x"]).count == 1)
+    #expect(
+      problems(minimalYAML, overrides: ["seed=[1"]).first?.hasPrefix("override seed=[1: not YAML") == true)
+  }
+}
