@@ -35,6 +35,17 @@ package struct ContentHash: Sendable {
     return found.sha256
   }
 
+  /// One hash of several files: of their names, without directories, and contents.
+  /// - Throws: as `sha256(ofFile:)`.
+  package func sha256(ofFiles paths: [String]) throws -> String {
+    var hash = SHA256()
+    for path in paths {
+      let name = path.split(separator: "/").last ?? ""
+      hash.update(data: Array("\(name) \(try sha256(ofFile: path))\n".utf8))
+    }
+    return hash.finalize().hexadecimal
+  }
+
   private func remembered(_ identity: FileIdentity) -> String? {
     guard let directory,
       let entry = try? JSONValue.read(file: entryPath(identity, in: directory), limit: 1 << 16),

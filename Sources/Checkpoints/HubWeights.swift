@@ -15,6 +15,9 @@ package final class HubWeights: Sendable {
     package var bytes: UnsafeRawBufferPointer { file.bytes(of: entry) }
   }
 
+  package static let singleName = "model.safetensors"
+  package static let indexName = "model.safetensors.index.json"
+
   /// The files in the order of their names.
   package let files: [SafetensorsFile]
   private let owner: [String: Int]
@@ -27,8 +30,8 @@ package final class HubWeights: Sendable {
   /// Symbolic links are followed: the hub's cache is made of them. Names with a path in them are refused.
   /// - Throws: `FileError`, `ContentError`.
   package init(directory: String) throws {
-    let single = "\(directory)/model.safetensors"
-    let index = "\(directory)/model.safetensors.index.json"
+    let single = "\(directory)/\(Self.singleName)"
+    let index = "\(directory)/\(Self.indexName)"
     if fileExists(single) {
       files = [try SafetensorsFile(path: single)]
       owner = Dictionary(uniqueKeysWithValues: files[0].names.map { ($0, 0) })
@@ -39,7 +42,7 @@ package final class HubWeights: Sendable {
     } else {
       throw ContentError(
         directory, "holds no weights",
-        expected: "model.safetensors or model.safetensors.index.json with its shards")
+        expected: "\(Self.singleName), or \(Self.indexName) with its shards")
     }
   }
 

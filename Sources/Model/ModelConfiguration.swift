@@ -1,0 +1,78 @@
+// The shape of a Qwen2 model, read from the config.json of a hub directory. What is not supported is refused
+// by name, because a model that runs with another arithmetic than it was trained with looks almost right.
+
+package import Checkpoints
+package import Tensors
+
+/// The numbers that fix a dense Qwen2 or Qwen2.5 model.
+package struct ModelConfiguration: Sendable, Equatable {
+  /// D
+  package var hiddenSize: Int
+  /// F
+  package var feedForwardSize: Int
+  /// L
+  package var layerCount: Int
+  /// H
+  package var headCount: Int
+  /// K; divides H
+  package var keyValueHeadCount: Int
+  /// E; even
+  package var headWidth: Int
+  /// V
+  package var vocabularySize: Int
+  package var normEpsilon: Float
+  /// θ of the rotary position code.
+  package var ropeTheta: Double
+  /// The head's matrix is the embedding.
+  package var tiesEmbeddings: Bool
+  package var maximumPositions: Int
+  package var beginOfSequence: Int?
+  package var endOfSequence: [Int]
+  /// What config.json says that the weights are stored as.
+  package var storedType: ElementType?
+
+  package init(
+    hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int,
+    headWidth: Int, vocabularySize: Int, normEpsilon: Float, ropeTheta: Double,
+    tiesEmbeddings: Bool, maximumPositions: Int, beginOfSequence: Int?, endOfSequence: [Int],
+    storedType: ElementType?
+  ) {
+    self.hiddenSize = hiddenSize
+    self.feedForwardSize = feedForwardSize
+    self.layerCount = layerCount
+    self.headCount = headCount
+    self.keyValueHeadCount = keyValueHeadCount
+    self.headWidth = headWidth
+    self.vocabularySize = vocabularySize
+    self.normEpsilon = normEpsilon
+    self.ropeTheta = ropeTheta
+    self.tiesEmbeddings = tiesEmbeddings
+    self.maximumPositions = maximumPositions
+    self.beginOfSequence = beginOfSequence
+    self.endOfSequence = endOfSequence
+    self.storedType = storedType
+  }
+
+  /// H · E
+  package var queryWidth: Int { headCount * headWidth }
+  /// K · E
+  package var keyValueWidth: Int { keyValueHeadCount * headWidth }
+
+  /// Reads `config.json` of a hub directory.
+  /// - Throws: `FileError`; `ContentError` with every problem of the file.
+  package init(directory: String) throws {
+    let path = "\(directory)/config.json"
+    self = try ModelConfiguration(json: try JSONValue.read(file: path, limit: 1 << 20), path: path)
+  }
+
+  /// Reads the object that a config.json holds.
+  /// - Parameter path: the name that errors give to it.
+  /// - Throws: `ContentError` with every problem.
+  package init(json: JSONValue, path: String) throws(ContentError) {
+    var reader = ConfigurationReader(json)
+    reader.requireArchitecture()
+    reader.refuseUnsupported()
+    self = reader.configuration()
+    guard reader.problems.isEmpty else { throw ContentError(path, reader.problems) }
+  }
+}

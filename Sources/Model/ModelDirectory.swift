@@ -1,0 +1,92 @@
+// A model as the hub lays it out: configuration and weights that fit each other, found once at the start.
+
+package import Checkpoints
+import Tensors
+
+/// An opened hub directory. Its weights stay in their files, mapped; every name, shape and type is as
+/// config.json demands.
+package final class ModelDirectory: Sendable {
+  package let path: String
+  package let configuration: ModelConfiguration
+  private let weights: HubWeights
+
+  /// Opens `path`.
+  /// - Throws: `FileError`; `ContentError` with all problems of config.json or of the weights.
+  package init(_ path: String) throws {
+    self.path = path
+    configuration = try ModelConfiguration(directory: path)
+    weights = try HubWeights(directory: path)
+    let problems = weights.problems(for: configuration)
+    guard problems.isEmpty else { throw ContentError(path, problems) }
+  }
+
+  /// The tensor `name`; for the head of a tied model, the embedding.
+  /// - Precondition: the layer is one of the model's, and the module has a bias if that is asked for.
+  package subscript(name: WeightName) -> HubWeights.Weight {
+    let stored = name == .head && configuration.tiesEmbeddings ? WeightName.embedding : name
+    guard let weight = weights[stored.hubName] else {
+      preconditionFailure("\(stored.hubName) is no weight of this model")
+    }
+    return weight
+  }
+
+  /// A hash of config.json and of all weight files, whatever their directory is called.
+  /// - Throws: `FileError`.
+  package func contentHash(_ hashes: ContentHash = ContentHash()) throws -> String {
+    var paths = weights.files.map(\.path)
+    if paths.count > 1 { paths.append("\(path)/\(HubWeights.indexName)") }
+    return try hashes.sha256(ofFiles: ["\(path)/config.json"] + paths)
+  }
+
+  /// A hash of those files in `directory` that fix how text becomes token ids.
+  /// - Throws: `FileError`; `ContentError` when there is none.
+  package static func tokenizerHash(
+    directory: String, _ hashes: ContentHash = ContentHash()
+  ) throws -> String {
+    let present = HubFiles.tokenizer.map { "\(directory)/\($0)" }.filter(HubFiles.exists)
+    guard !present.isEmpty else {
+      throw ContentError(directory, "holds no tokenizer", expected: "tokenizer.json")
+    }
+    return try hashes.sha256(ofFiles: present)
+  }
+}
+
+extension HubWeights {
+  /// What is missing, too much, misshapen or of a type that cannot be used.
+  fileprivate func problems(for configuration: ModelConfiguration) -> [ContentError.Problem] {
+    var problems: [ContentError.Problem] = []
+    let expected = WeightName.all(configuration)
+    for name in expected {
+      guard let weight = self[name.hubName] else {
+        problems.append(.init(name.hubName, "is missing"))
+        continue
+      }
+      let shape = name.shape(configuration)
+      if weight.shape != shape {
+        problems.append(
+          .init(
+            name.hubName, "has shape \(weight.shape)",
+            expected: "\(shape) (\(name.shapeKeys) in config.json)"))
+      }
+      switch weight.type {
+      case .bfloat16, .float16, .float32: break
+      default:
+        problems.append(
+          .init(name.hubName, "has dtype \(weight.type.rawValue)", expected: "BF16, F16 or F32"))
+      }
+      if !weight.entry.range.lowerBound.isMultiple(of: weight.type.bytes) {
+        problems.append(
+          .init(name.hubName, "is not aligned", expected: "a file that safetensors 0.3 or later wrote"))
+      }
+    }
+    let known = Set(expected.map(\.hubName))
+    for name in names where !known.contains(name) && !WeightName.isIgnored(name) {
+      let isHead = name == WeightName.head.hubName
+      problems.append(
+        .init(
+          name, isHead ? "is there although tie_word_embeddings is true" : "is unexpected",
+          expected: isHead ? "no such tensor, or tie_word_embeddings false" : nil))
+    }
+    return problems
+  }
+}

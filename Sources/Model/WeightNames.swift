@@ -1,0 +1,165 @@
+// Every key string of the hub's and of PEFT's files, and the shape that belongs to it. Nowhere else.
+
+/// One of the seven linear layers of a block, under the name it has in files.
+package enum LinearModule: String, Sendable, CaseIterable {
+  case query = "q_proj"
+  case key = "k_proj"
+  case value = "v_proj"
+  case output = "o_proj"
+  case gate = "gate_proj"
+  case up = "up_proj"
+  case down = "down_proj"
+
+  /// Entries of a row of its input.
+  package func inputWidth(_ configuration: ModelConfiguration) -> Int {
+    switch self {
+    case .query, .key, .value, .gate, .up: configuration.hiddenSize
+    case .output: configuration.queryWidth
+    case .down: configuration.feedForwardSize
+    }
+  }
+
+  /// Entries of a row of its output.
+  package func outputWidth(_ configuration: ModelConfiguration) -> Int {
+    switch self {
+    case .query: configuration.queryWidth
+    case .key, .value: configuration.keyValueWidth
+    case .output, .down: configuration.hiddenSize
+    case .gate, .up: configuration.feedForwardSize
+    }
+  }
+
+  /// Whether a bias is added to the output.
+  package var hasBias: Bool {
+    switch self {
+    case .query, .key, .value: true
+    case .output, .gate, .up, .down: false
+    }
+  }
+
+  /// The module's place in a model, as PEFT sees it: `model.layers.3.self_attn.q_proj`.
+  func path(layer: Int) -> String {
+    switch self {
+    case .query, .key, .value, .output: "model.layers.\(layer).self_attn.\(rawValue)"
+    case .gate, .up, .down: "model.layers.\(layer).mlp.\(rawValue)"
+    }
+  }
+
+  /// The config.json keys that fix the widths, for messages.
+  fileprivate var widthKeys: String {
+    switch self {
+    case .query, .output: "hidden_size, num_attention_heads"
+    case .key, .value: "hidden_size, num_key_value_heads"
+    case .gate, .up, .down: "hidden_size, intermediate_size"
+    }
+  }
+}
+
+/// A tensor of the base model.
+package enum WeightName: Sendable, Hashable {
+  case embedding
+  /// The norm before attention.
+  case inputNorm(layer: Int)
+  /// The norm before the feed-forward part.
+  case feedForwardNorm(layer: Int)
+  case linear(LinearModule, layer: Int)
+  case bias(LinearModule, layer: Int)
+  case finalNorm
+  /// The matrix of the logits; in a tied model the embedding serves and no such tensor is in the file.
+  case head
+
+  /// The name in a hub checkpoint.
+  package var hubName: String {
+    switch self {
+    case .embedding: "model.embed_tokens.weight"
+    case .inputNorm(let layer): "model.layers.\(layer).input_layernorm.weight"
+    case .feedForwardNorm(let layer): "model.layers.\(layer).post_attention_layernorm.weight"
+    case .linear(let module, let layer): "\(module.path(layer: layer)).weight"
+    case .bias(let module, let layer): "\(module.path(layer: layer)).bias"
+    case .finalNorm: "model.norm.weight"
+    case .head: "lm_head.weight"
+    }
+  }
+
+  /// The shape in the file: [out, in] for matrices.
+  package func shape(_ configuration: ModelConfiguration) -> [Int] {
+    switch self {
+    case .embedding, .head: [configuration.vocabularySize, configuration.hiddenSize]
+    case .inputNorm, .feedForwardNorm, .finalNorm: [configuration.hiddenSize]
+    case .linear(let module, _):
+      [module.outputWidth(configuration), module.inputWidth(configuration)]
+    case .bias(let module, _): [module.outputWidth(configuration)]
+    }
+  }
+
+  /// The config.json keys that the shape comes from.
+  var shapeKeys: String {
+    switch self {
+    case .embedding, .head: "vocab_size, hidden_size"
+    case .inputNorm, .feedForwardNorm, .finalNorm: "hidden_size"
+    case .linear(let module, _), .bias(let module, _): module.widthKeys
+    }
+  }
+
+  /// All tensors that a checkpoint of this configuration holds, from the embedding to the head.
+  package static func all(_ configuration: ModelConfiguration) -> [WeightName] {
+    var names: [WeightName] = [.embedding]
+    for layer in 0..<configuration.layerCount {
+      names.append(.inputNorm(layer: layer))
+      for module in LinearModule.allCases {
+        if module == .gate { names.append(.feedForwardNorm(layer: layer)) }
+        names.append(.linear(module, layer: layer))
+        if module.hasBias { names.append(.bias(module, layer: layer)) }
+      }
+    }
+    names.append(.finalNorm)
+    if !configuration.tiesEmbeddings { names.append(.head) }
+    return names
+  }
+
+  /// Buffers that old checkpoints carry and nobody reads.
+  static func isIgnored(_ hubName: String) -> Bool { hubName.hasSuffix(".rotary_emb.inv_freq") }
+}
+
+/// One of the two matrices that LoRA puts beside a linear layer: W + scaling · B A.
+package struct AdapterMatrix: Sendable, Hashable {
+  package enum Side: String, Sendable, CaseIterable {
+    /// [R, in]
+    case a = "lora_A"
+    /// [out, R]
+    case b = "lora_B"
+  }
+
+  package var module: LinearModule
+  package var layer: Int
+  package var side: Side
+
+  package init(_ module: LinearModule, layer: Int, side: Side) {
+    self.module = module
+    self.layer = layer
+    self.side = side
+  }
+
+  /// The name in adapter_model.safetensors.
+  package var name: String {
+    "base_model.model.\(module.path(layer: layer)).\(side.rawValue).weight"
+  }
+
+  package func shape(_ configuration: ModelConfiguration, rank: Int) -> [Int] {
+    switch side {
+    case .a: [rank, module.inputWidth(configuration)]
+    case .b: [module.outputWidth(configuration), rank]
+    }
+  }
+
+  /// The matrices of all layers: layer by layer, module by module, A before B.
+  package static func all(
+    _ configuration: ModelConfiguration, modules: [LinearModule]
+  ) -> [AdapterMatrix] {
+    (0..<configuration.layerCount).flatMap { layer in
+      modules.flatMap { module in
+        Side.allCases.map { AdapterMatrix(module, layer: layer, side: $0) }
+      }
+    }
+  }
+}
