@@ -35,6 +35,9 @@ package struct ContentHash: Sendable {
     return found.sha256
   }
 
+  /// The SHA-256 of bytes in memory, as 64 lowercase hexadecimal digits.
+  package static func sha256(of bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
+
   /// One hash of several files: of their names, without directories, and contents.
   /// - Throws: as `sha256(ofFile:)`.
   package func sha256(ofFiles paths: [String]) throws -> String {

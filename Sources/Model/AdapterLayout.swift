@@ -51,7 +51,7 @@ package struct AdapterLayout: Sendable, Equatable {
       }
     }
     layerCount = offset
-    count = offset * configuration.layers
+    count = offset * configuration.layerCount
     self.aOffsets = aOffsets
     self.bOffsets = bOffsets
   }
@@ -101,7 +101,7 @@ package final class Adapter: Sendable {
   /// Each number is a function of (seed, its place), whatever the number of ranks.
   package func initializeUniform(seed: UInt64) {
     let random = CounterRandom(key: seed)
-    for layer in 0..<layout.configuration.layers {
+    for layer in 0..<layout.configuration.layerCount {
       for (place, module) in LinearModule.allCases.enumerated() {
         guard let a = layout.a(module, layer: layer, in: weights) else { continue }
         let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()

@@ -19,7 +19,7 @@ extension Pass {
   func headTokens(expecting: Bool) throws -> [Double] {
     let hidden = workspace.finalNormed.prefix(batch.scoredRows.count)
     let expected = expecting ? workspace.expected.prefix(hidden.rows) : nil
-    let vocabulary = model.configuration.vocabulary
+    let vocabulary = model.configuration.vocabularySize
     var chosen = [Float](repeating: 0, count: batch.targets.count)
     workspace.softmax.reset()
     if let expected { Kernels.clear(expected, workers) }
@@ -60,7 +60,7 @@ extension Pass {
     // The last layer's gradient lives in its own rows, since its input's takes the stream's.
     var stream = scratch.scored.prefix(scored)
     try headBackward(coefficients, scratch.gathered.prefix(scored), stream)
-    for layer in stride(from: model.configuration.layers - 1, through: 0, by: -1) {
+    for layer in stride(from: model.configuration.layerCount - 1, through: 0, by: -1) {
       if workspace.retention == .layerInputs { try forwardLayer(layer) }
       guard let below = try backwardLayer(layer, stream, scratch, into: gradient) else { return }
       stream = below

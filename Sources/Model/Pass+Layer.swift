@@ -8,7 +8,7 @@ extension Pass {
   private var configuration: ModelConfiguration { model.configuration }
 
   /// Whether the layer's queries are the scored rows alone.
-  private func isScoredOnly(_ layer: Int) -> Bool { layer == configuration.layers - 1 }
+  private func isScoredOnly(_ layer: Int) -> Bool { layer == configuration.layerCount - 1 }
 
   private func queryRows(_ layer: Int) -> Int { isScoredOnly(layer) ? batch.scoredRows.count : batch.rows }
 

@@ -97,7 +97,7 @@ package final class Pass {
     dropoutRows = dropout.flatMap { draw in
       draw.probability > 0 ? rows(of: batch, draw) : nil
     }
-    let layers = model.configuration.layers
+    let layers = model.configuration.layerCount
     let input = workspace.hidden(layer: 0).prefix(batch.rows)
     Kernels.embed(input, ids: batch.tokens, table: model.embedding, workers)
     try observe("embedding", layer: nil, input)

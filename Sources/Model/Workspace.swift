@@ -18,16 +18,16 @@ struct LayerActivations {
   let reduced: [Matrix]
 
   init(rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?) {
-    q = Matrix(rows: queryRows, columns: c.queryHeads * c.headWidth)
-    k = Matrix(rows: rows, columns: c.keyValueHeads * c.headWidth)
-    v = Matrix(rows: rows, columns: c.keyValueHeads * c.headWidth)
-    attention = Matrix(rows: queryRows, columns: c.queryHeads * c.headWidth)
-    logsum = Matrix(rows: queryRows, columns: c.queryHeads)
-    middle = Matrix(rows: queryRows, columns: c.hiddenWidth)
+    q = Matrix(rows: queryRows, columns: c.queryWidth)
+    k = Matrix(rows: rows, columns: c.keyValueWidth)
+    v = Matrix(rows: rows, columns: c.keyValueWidth)
+    attention = Matrix(rows: queryRows, columns: c.queryWidth)
+    logsum = Matrix(rows: queryRows, columns: c.headCount)
+    middle = Matrix(rows: queryRows, columns: c.hiddenSize)
     inverse1 = Matrix(rows: rows, columns: 1)
     inverse2 = Matrix(rows: queryRows, columns: 1)
-    gate = Matrix(rows: queryRows, columns: c.feedForwardWidth)
-    up = Matrix(rows: queryRows, columns: c.feedForwardWidth)
+    gate = Matrix(rows: queryRows, columns: c.feedForwardSize)
+    up = Matrix(rows: queryRows, columns: c.feedForwardSize)
     reduced = InputGroup.allCases.map { group in
       // The attention input's reductions hold k's and v's rows as well as q's.
       Matrix(
@@ -109,39 +109,39 @@ final class Workspace {
     self.capacity = capacity
     self.retention = retention
     let (n, s) = (capacity.rows, capacity.scoredRows)
-    let attentionWidth = c.queryHeads * c.headWidth
-    hidden = (0..<(retention == .none ? 2 : c.layers)).map { _ in Matrix(rows: n, columns: c.hiddenWidth) }
+    let attentionWidth = c.queryWidth
+    hidden = (0..<(retention == .none ? 2 : c.layerCount)).map { _ in Matrix(rows: n, columns: c.hiddenSize) }
     switch retention {
     case .all:
-      activations = (0..<c.layers).map {
-        LayerActivations(rows: n, queryRows: $0 == c.layers - 1 ? s : n, c, layout)
+      activations = (0..<c.layerCount).map {
+        LayerActivations(rows: n, queryRows: $0 == c.layerCount - 1 ? s : n, c, layout)
       }
     case .none, .layerInputs:
       activations = [LayerActivations(rows: n, queryRows: n, c, layout)]
     }
-    final = Matrix(rows: s, columns: c.hiddenWidth)
-    finalNormed = Matrix(rows: s, columns: c.hiddenWidth)
+    final = Matrix(rows: s, columns: c.hiddenSize)
+    finalNormed = Matrix(rows: s, columns: c.hiddenSize)
     finalInverse = Matrix(rows: s, columns: 1)
-    normed = Matrix(rows: n, columns: c.hiddenWidth)
-    gathered = Matrix(rows: s, columns: c.hiddenWidth)
-    gatheredResidual = Matrix(rows: s, columns: c.hiddenWidth)
-    wide = Matrix(rows: n, columns: c.feedForwardWidth)
-    logits = Matrix(rows: s, columns: min(Self.headTile, c.vocabulary))
-    expected = Matrix(rows: s, columns: c.hiddenWidth)
-    targetRows = Matrix(rows: capacity.targets, columns: c.hiddenWidth)
+    normed = Matrix(rows: n, columns: c.hiddenSize)
+    gathered = Matrix(rows: s, columns: c.hiddenSize)
+    gatheredResidual = Matrix(rows: s, columns: c.hiddenSize)
+    wide = Matrix(rows: n, columns: c.feedForwardSize)
+    logits = Matrix(rows: s, columns: min(Self.headTile, c.vocabularySize))
+    expected = Matrix(rows: s, columns: c.hiddenSize)
+    targetRows = Matrix(rows: capacity.targets, columns: c.hiddenSize)
     softmax = HeadSoftmax(capacity: s)
-    let widest = max(c.hiddenWidth, attentionWidth, c.feedForwardWidth)
+    let widest = max(c.hiddenSize, attentionWidth, c.feedForwardSize)
     dropped = dropout ? Matrix(rows: n, columns: widest) : nil
     let reducedWidth = InputGroup.allCases.map { (layout?.modules(of: $0).count ?? 0) * (layout?.rank ?? 0) }.max() ?? 0
     gradient =
       retention == .none
       ? nil
       : Gradient(
-        stream: Matrix(rows: n, columns: c.hiddenWidth), normed: Matrix(rows: n, columns: c.hiddenWidth),
-        gathered: Matrix(rows: s, columns: c.hiddenWidth), scored: Matrix(rows: s, columns: c.hiddenWidth), attention: Matrix(rows: n, columns: attentionWidth),
+        stream: Matrix(rows: n, columns: c.hiddenSize), normed: Matrix(rows: n, columns: c.hiddenSize),
+        gathered: Matrix(rows: s, columns: c.hiddenSize), scored: Matrix(rows: s, columns: c.hiddenSize), attention: Matrix(rows: n, columns: attentionWidth),
         q: Matrix(rows: n, columns: attentionWidth),
-        k: Matrix(rows: n, columns: c.keyValueHeads * c.headWidth),
-        v: Matrix(rows: n, columns: c.keyValueHeads * c.headWidth),
+        k: Matrix(rows: n, columns: c.keyValueWidth),
+        v: Matrix(rows: n, columns: c.keyValueWidth),
         attentionParts: Matrix(rows: 2 * n, columns: attentionWidth),
         reduced: Matrix(rows: n, columns: reducedWidth),
         dropped: dropout ? Matrix(rows: n, columns: widest) : nil)

@@ -51,7 +51,7 @@ import Testing
       }
       return coefficients
     }
-    for layer in 0..<fixture.model.configuration.layers {
+    for layer in 0..<fixture.model.configuration.layerCount {
       for module in adapter.layout.modules {
         for (letter, matrix) in [
           ("A", adapter.layout.a(module, layer: layer, in: gradient)), ("B", adapter.layout.b(module, layer: layer, in: gradient)),

@@ -45,7 +45,7 @@ package struct TinyFixture {
   /// The directory of one of the fixture's models.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
 
-  static func model(_ name: String) throws -> Qwen2 { try ModelDirectory(path: path(name)).model() }
+  static func model(_ name: String) throws -> Qwen2 { Qwen2(try ModelDirectory(path(name))) }
 
   static func adapter(_ name: String, _ configuration: ModelConfiguration) throws -> Adapter {
     try AdapterDirectory(path: path(name)).adapter(for: configuration)

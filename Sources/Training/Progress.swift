@@ -1,0 +1,28 @@
+// What a run tells while it goes on; only the command line turns it into text.
+
+/// Something that happened in a run.
+package enum Progress: Sendable {
+  /// One line worth reading: odd but legal input, a setting without effect.
+  case notice(String)
+  /// Reference log-probabilities: examples done of those that the cache did not have.
+  case reference(done: Int, total: Int)
+  case evaluated(step: Int, PreferenceMetrics)
+  case stepped(StepReport)
+  case saved(path: String)
+}
+
+/// One optimizer step.
+package struct StepReport: Sendable {
+  package var step: Int
+  package var totalSteps: Int
+  package var epoch: Double
+  package var metrics: PreferenceMetrics
+  package var gradientNorm: Double
+  package var learningRate: Double
+  /// Rows computed since the start of the run, a shared prompt once.
+  package var tokens: Int
+  package var stepTokens: Int
+  package var seconds: Double
+  /// Seconds until the last step, from the pace so far.
+  package var remainingSeconds: Double
+}

@@ -1,0 +1,36 @@
+// A request to stop, from a signal to an agreement: handlers only set a flag.
+
+import Dispatch
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT). A second SIGINT ends the process.
+package final class StopRequest: Sendable {
+  private let asked = Atomic(false)
+  private let sources = Mutex<[any DispatchSourceSignal]>([])
+
+  package init() {}
+
+  package var isAsked: Bool { asked.load(ordering: .relaxed) }
+
+  package func ask() { asked.store(true, ordering: .relaxed) }
+
+  /// Watches the process's signals from now on.
+  package func watchSignals() {
+    for number in [SIGTERM, SIGUSR1, SIGINT] {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { [self] in
+        if number == SIGINT && isAsked { _exit(130) }
+        ask()
+      }
+      source.resume()
+      sources.withLock { $0.append(source) }
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// What a rank is dealt: trees with all that a rank without data needs to know about them.
+
+package import Corpus
+
+/// One micro-batch on its way to whichever rank is free.
+package struct WorkItem: Sendable, Equatable {
+  package var trees: [ExampleTree]
+  /// Each tree's place in the results of the phase.
+  package var slots: [Int]
+  /// Reference sums of each tree's completions; empty when the phase needs none.
+  package var references: [[Double]]
+
+  package init(trees: [ExampleTree], slots: [Int], references: [[Double]] = []) {
+    self.trees = trees
+    self.slots = slots
+    self.references = references
+  }
+
+  /// Little-endian 64-bit words for numbers, 32-bit words for tokens.
+  package var bytes: [UInt8] {
+    var writer = WordWriter()
+    writer.append(trees.count)
+    for (i, tree) in trees.enumerated() {
+      writer.append(tree.index)
+      writer.append(slots[i])
+      writer.append(tokens: tree.prompt)
+      writer.append(tree.completions.count)
+      for completion in tree.completions { writer.append(tokens: completion) }
+      let reference = references.isEmpty ? [] : references[i]
+      writer.append(reference.count)
+      for sum in reference { writer.append(Int(bitPattern: UInt(sum.bitPattern))) }
+    }
+    return writer.bytes
+  }
+
+  /// - Throws: `DamagedMessage` when the bytes are not a work item.
+  package init(bytes: [UInt8]) throws {
+    var reader = WordReader(bytes: bytes)
+    self.init(trees: [], slots: [])
+    for _ in 0..<(try reader.count()) {
+      let index = try reader.next()
+      slots.append(try reader.next())
+      let prompt = try reader.tokens()
+      let completions = try (0..<(try reader.count())).map { _ in try reader.tokens() }
+      trees.append(ExampleTree(index: index, prompt: prompt, completions: completions))
+      let sums = try (0..<(try reader.count())).map { _ in Double(bitPattern: UInt64(UInt(bitPattern: try reader.next()))) }
+      if !sums.isEmpty { references.append(sums) }
+    }
+  }
+}
+
+/// Bytes between ranks that do not read as what was expected.
+package struct DamagedMessage: Error, CustomStringConvertible {
+  package var description: String { "a message between ranks is damaged" }
+}
+
+struct WordWriter {
+  private(set) var bytes: [UInt8] = []
+
+  mutating func append(_ word: Int) { withUnsafeBytes(of: Int64(word).littleEndian) { bytes += $0 } }
+
+  mutating func append(tokens: [Int32]) {
+    append(tokens.count)
+    for token in tokens { withUnsafeBytes(of: token.littleEndian) { bytes += $0 } }
+  }
+}
+
+struct WordReader {
+  let bytes: [UInt8]
+  private var place = 0
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+
+  private mutating func take(_ count: Int) throws -> ArraySlice<UInt8> {
+    guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }
+    defer { place += count }
+    return bytes[place..<place + count]
+  }
+
+  mutating func next() throws -> Int {
+    Int(truncatingIfNeeded: try take(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+  }
+
+  /// A number of things that follow, each at least a byte.
+  mutating func count() throws -> Int {
+    let count = try next()
+    guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }
+    return count
+  }
+
+  mutating func tokens() throws -> [Int32] {
+    let count = try count()
+    let (size, overflow) = count.multipliedReportingOverflow(by: 4)
+    guard !overflow else { throw DamagedMessage() }
+    let part = try take(size)
+    return (0..<count).map { i in
+      let start = part.startIndex + 4 * i
+      return Int32(bitPattern: part[start..<start + 4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    }
+  }
+}
