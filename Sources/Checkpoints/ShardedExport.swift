@@ -1,0 +1,75 @@
+// Weights out in the hub's layout: one file, or shards of a limited size with their index.
+
+import Tensors
+
+/// Splits and writes weights as the hub's own library does.
+package enum ShardedExport {
+  /// The hub's default: 5 GB.
+  package static let defaultShardBytes = 5_000_000_000
+
+  /// Bytes of a size as the hub writes it: a number and `KB`, `MB`, `GB` or `TB`, powers of 1000. Nil for
+  /// anything else, and for less than one byte.
+  package static func bytes(_ size: String) -> Int? {
+    let units = ["KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12]
+    guard size.count > 2, let unit = units[size.suffix(2).uppercased()] else { return nil }
+    var digits = size.dropLast(2)
+    while digits.last == " " { digits.removeLast() }
+    // Double takes signs, exponents and words like "inf" too.
+    guard digits.allSatisfy({ ("0"..."9").contains($0) || $0 == "." }),
+      let number = Double(digits), number * unit >= 1, number * unit < 1e18
+    else { return nil }
+    return Int(number * unit)
+  }
+
+  /// Indices of the tensors of each shard: in order, a new shard when the next would pass the limit; a
+  /// tensor larger than the limit has a shard of its own.
+  package static func shards(ofBytes sizes: [Int], limit: Int) -> [[Int]] {
+    var shards: [[Int]] = []
+    var current: [Int] = []
+    var bytes = 0
+    for (index, size) in sizes.enumerated() {
+      if size > limit {
+        shards.append([index])
+        continue
+      }
+      if bytes + size > limit {
+        shards.append(current)
+        (current, bytes) = ([], 0)
+      }
+      current.append(index)
+      bytes += size
+    }
+    if !current.isEmpty { shards.append(current) }
+    return shards
+  }
+
+  /// Writes `model.safetensors`, or `model-00001-of-0000N.safetensors` … and
+  /// `model.safetensors.index.json`.
+  /// - Throws: `WriteError`, and what the tensors' closures throw.
+  package static func write(
+    _ tensors: [OutgoingTensor], shardBytes: Int = defaultShardBytes, to directory: AtomicDirectory
+  ) throws {
+    let shards = shards(ofBytes: tensors.map(\.byteCount), limit: shardBytes)
+    guard shards.count > 1 else {
+      try directory.file(HubWeights.singleName) { try SafetensorsWriter.write(tensors, to: $0) }
+      return
+    }
+    var map: [JSONValue.Member] = []
+    for (number, indices) in shards.enumerated() {
+      let name = "model-\(fiveDigits(number + 1))-of-\(fiveDigits(shards.count)).safetensors"
+      let part = indices.map { tensors[$0] }
+      try directory.file(name) { try SafetensorsWriter.write(part, to: $0) }
+      map += part.map { JSONValue.Member($0.name, .string(name)) }
+    }
+    let totalBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    let index: JSONValue = [
+      "metadata": ["total_size": .integer(Int64(totalBytes))], "weight_map": .object(map),
+    ]
+    try directory.file(
+      HubWeights.indexName, text: index.serialized(indent: 2, sortedKeys: true) + "\n")
+  }
+
+  private static func fiveDigits(_ number: Int) -> String {
+    String(repeating: "0", count: max(0, 5 - String(number).count)) + String(number)
+  }
+}

@@ -1,0 +1,93 @@
+// Which linear layers `target_modules` means, by PEFT's rules.
+
+package import Checkpoints
+
+/// A value of `target_modules`: names, each of which means all modules that end in it, or a pattern.
+package struct TargetModules: Sendable {
+  /// Why a value cannot be used.
+  package struct Refusal: Error {
+    package let found: String
+    package let expected: String
+  }
+
+  private let names: [String]
+
+  /// - Parameter value: a list of names; `"all-linear"`; a plain alternation such as
+  ///   `.*\.(q_proj|v_proj)`. No other pattern is run.
+  /// - Throws: `Refusal`.
+  package init(_ value: JSONValue?) throws(Refusal) {
+    switch value {
+    case .string("all-linear"): names = LinearModule.allCases.map(\.rawValue)
+    case .string(let pattern): names = try Self.alternatives(of: pattern)
+    case .array(let elements):
+      names = elements.compactMap(\.string)
+      guard names.count == elements.count, !names.isEmpty else {
+        throw Refusal(found: "is \(value?.serialized() ?? "")", expected: "a list of module names")
+      }
+    default:
+      throw Refusal(
+        found: value.map { "is \($0.serialized().prefix(120))" } ?? "is missing",
+        expected: "a list of module names or \"all-linear\"")
+    }
+  }
+
+  /// The modules that are meant, in the order of `LinearModule`.
+  ///
+  /// PEFT takes a module when the name is its whole path or ends it after a dot. A module that is meant
+  /// in some layers only is refused; so are the embedding and the head.
+  /// - Throws: `Refusal`.
+  package func modules(of model: ModelConfiguration) throws(Refusal) -> [LinearModule] {
+    for other in [WeightName.embedding, .head] {
+      let path = String(other.hubName.dropLast(".weight".count))
+      if isMeant(path) {
+        throw Refusal(
+          found: "names \(path)", expected: "linear layers of the blocks only (\(Self.known))")
+      }
+    }
+    var modules: [LinearModule] = []
+    for module in LinearModule.allCases {
+      let layers = (0..<model.layerCount).filter { isMeant(module.path(layer: $0)) }
+      if layers.isEmpty { continue }
+      guard layers.count == model.layerCount else {
+        throw Refusal(
+          found: "names \(module.rawValue) in \(layers.count) of \(model.layerCount) layers",
+          expected: "a module in all layers or in none")
+      }
+      modules.append(module)
+    }
+    guard !modules.isEmpty else {
+      throw Refusal(
+        found: "names no linear layer of this model: \(names.joined(separator: ", ").prefix(120))",
+        expected: "some of \(Self.known)")
+    }
+    return modules
+  }
+
+  private static var known: String { LinearModule.allCases.map(\.rawValue).joined(separator: ", ") }
+
+  private func isMeant(_ path: String) -> Bool {
+    names.contains { path == $0 || path.hasSuffix(".\($0)") }
+  }
+
+  /// `.*\.(q_proj|v_proj)`, `.*(q_proj|v_proj)$`, `.*q_proj`: prefix, optional group, plain names.
+  private static func alternatives(of pattern: String) throws(Refusal) -> [String] {
+    let refusal = Refusal(
+      found: "is the pattern \(pattern.prefix(120))",
+      expected: #"a list of module names, "all-linear" or a pattern like .*\.(q_proj|v_proj)"#)
+    var rest = pattern[...]
+    if rest.hasSuffix("$") { rest.removeLast() }
+    guard rest.hasPrefix(".*") else { throw refusal }
+    rest.removeFirst(2)
+    if rest.hasPrefix(#"\."#) { rest.removeFirst(2) }
+    if rest.hasPrefix("("), rest.hasSuffix(")") {
+      rest = rest.dropFirst().dropLast()
+      if rest.hasPrefix("?:") { rest.removeFirst(2) }
+    } else if rest.contains("|") {
+      throw refusal
+    }
+    let names = rest.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+    // Only whole module names: a shorter one would match the ends of others.
+    guard names.allSatisfy({ LinearModule(rawValue: $0) != nil }) else { throw refusal }
+    return names
+  }
+}
