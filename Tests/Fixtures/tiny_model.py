@@ -346,7 +346,8 @@ def main():
     write_tokenizer(model)
     write_checkpoint(
         untied, 2, torch.float32, max_shard_size="120KB",
-        vocab_size=301, hidden_size=36, intermediate_size=88, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=10, rms_norm_eps=1e-5,
+        vocab_size=301, hidden_size=36, intermediate_size=88, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=10, rms_norm_eps=1e-5,
         tie_word_embeddings=False, bos_token_id=0, eos_token_id=1,
         rope_parameters={"rope_type": "default", "rope_theta": 1e4})
     write_checkpoint(
