@@ -19,6 +19,36 @@ void shoal_widen(float *restrict y, const void *x, int32_t type, int64_t count) 
   }
 }
 
+static inline uint16_t to_bf16(float x) {
+  const uint32_t bits = shoal_to_bits(x);
+  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);  // keeps a NaN one
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline uint16_t to_f16(float x) {
+  const uint32_t bits = shoal_to_bits(x), sign = bits >> 16 & 0x8000;
+  uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+  if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00);
+  // Below 2^-14 the result is subnormal: adding 1/2 leaves its bits at the sum's end, rounded.
+  if (magnitude < 0x38800000)
+    return (uint16_t)(sign | (shoal_to_bits(shoal_from_bits(magnitude) + 0.5f) - 0x3f000000));
+  magnitude += 0xc8000fff + (magnitude >> 13 & 1);
+  return (uint16_t)(sign | magnitude >> 13);
+}
+
+SHOAL_CLONES
+void shoal_narrow(void *y, const float *x, int32_t type, int64_t count) {
+  uint16_t *half = y;
+  if (type == SHOAL_F32) {
+    memcpy(y, x, (size_t)count * sizeof(float));
+  } else if (type == SHOAL_BF16) {
+    for (int64_t j = 0; j < count; j++) half[j] = to_bf16(x[j]);
+  } else {
+    for (int64_t j = 0; j < count; j++) half[j] = to_f16(x[j]);
+  }
+}
+
 void shoal_embed(float *y, int64_t y_row, const int32_t *ids, const void *table, int32_t type,
                  int64_t rows, int64_t width) {
   const int64_t bytes = type == SHOAL_F32 ? 4 : 2;

@@ -39,17 +39,10 @@ package final class AdapterDirectory: Sendable {
     return floats
   }
 
-  /// The tensors of adapter_model.safetensors, fp32, for `SafetensorsWriter`.
-  /// - Parameter entries: row-major entries of a matrix of that shape, asked for when they are written.
-  package static func tensors(
-    _ configuration: AdapterConfiguration, model: ModelConfiguration,
-    entries: @escaping (AdapterMatrix) -> UnsafeBufferPointer<Float>
-  ) -> [OutgoingTensor] {
-    AdapterMatrix.all(model, modules: configuration.modules).map { matrix in
-      OutgoingTensor(
-        name: matrix.name, type: .float32, shape: matrix.shape(model, rank: configuration.rank)
-      ) { try $0(UnsafeRawBufferPointer(entries(matrix))) }
-    }
+  /// A hash of both files.
+  /// - Throws: `FileError`.
+  package func contentHash(_ hashes: ContentHash = ContentHash()) throws -> String {
+    try hashes.sha256(ofFiles: ["\(path)/\(Self.configurationName)", file.path])
   }
 
   private static func check(

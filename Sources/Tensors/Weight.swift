@@ -37,6 +37,18 @@ package struct Weight: @unchecked Sendable {
   }
 }
 
+extension Matrix {
+  /// The entries as bytes of `type`, each rounded once to nearest, ties to even.
+  /// - Precondition: the matrix is dense and `type` a floating-point type.
+  package func narrowed(to type: ElementType) -> [UInt8] {
+    precondition(stride == columns && [.float32, .bfloat16, .float16].contains(type), "cannot narrow to \(type)")
+    return Array(unsafeUninitializedCapacity: rows * columns * type.bytes) { bytes, count in
+      shoal_narrow(bytes.baseAddress, base, type.shoalCode, Int64(rows * columns))
+      count = rows * columns * type.bytes
+    }
+  }
+}
+
 extension ElementType {
   /// The code that C kernels know the type by.
   var shoalCode: Int32 {

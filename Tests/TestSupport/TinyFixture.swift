@@ -48,7 +48,7 @@ package struct TinyFixture {
   static func model(_ name: String) throws -> Qwen2 { Qwen2(try ModelDirectory(path(name))) }
 
   static func adapter(_ name: String, _ configuration: ModelConfiguration) throws -> Adapter {
-    try AdapterDirectory(path: path(name)).adapter(for: configuration)
+    try Adapter(AdapterDirectory(path(name), model: configuration), model: configuration)
   }
 }
 

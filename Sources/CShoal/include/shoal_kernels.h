@@ -64,6 +64,8 @@ void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, doubl
 void shoal_embed(float *y, int64_t y_row, const int32_t *ids, const void *table, int32_t type,
                  int64_t rows, int64_t width);
 void shoal_widen(float *y, const void *x, int32_t type, int64_t count);
+// The other way, rounded once to nearest, ties to even.
+void shoal_narrow(void *y, const float *x, int32_t type, int64_t count);
 void shoal_gather_rows(float *y, int64_t y_row, const float *x, int64_t x_row, const int32_t *index,
                        int64_t rows, int64_t width);
 void shoal_scatter_add_rows(float *y, int64_t y_row, const float *x, int64_t x_row, const int32_t *index,

@@ -1,0 +1,83 @@
+// Base and adapter as one model in hub layout.
+
+import Checkpoints
+package import Tensors
+
+/// Writes merged weights: W + scale · B A, added in fp32 and rounded once.
+package struct MergedExport {
+  private let directory: ModelDirectory
+  private let model: Qwen2
+  private let adapter: Adapter?
+  private let type: ElementType?
+  private let workers: Workers
+
+  /// - Parameters:
+  ///   - adapter: nil exports the base itself.
+  ///   - type: of the weights written; nil keeps each weight's own.
+  package init(_ directory: ModelDirectory, adapter: Adapter?, type: ElementType?, threads: Int) {
+    self.directory = directory
+    model = Qwen2(directory)
+    self.adapter = adapter
+    self.type = type
+    workers = Workers(threads: threads)
+  }
+
+  /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
+  /// - Throws: `FileError`, `WriteError`, `ContentError`.
+  package func write(to path: String, shardBytes: Int) throws {
+    let tensors = WeightName.all(directory.configuration).map(tensor)
+    let bytes = tensors.reduce(0) { $0 + $1.byteCount }
+    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), visibility: .umask, hasManifest: false) { output in
+      try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
+      try HubFiles.copy(HubFiles.tokenizer + ["generation_config.json"], from: directory.path, to: output)
+      try writeConfiguration(to: output)
+    }
+  }
+
+  /// config.json, with the element type that was written.
+  private func writeConfiguration(to output: AtomicDirectory) throws {
+    guard let type else { return try HubFiles.copy(["config.json"], from: directory.path, to: output) }
+    let json = try JSONValue.read(file: "\(directory.path)/config.json", limit: 1 << 20)
+    let name: JSONValue = type == .float32 ? "float32" : type == .float16 ? "float16" : "bfloat16"
+    var members = json.members ?? []
+    for i in members.indices where ["torch_dtype", "dtype"].contains(members[i].name) { members[i].value = name }
+    try output.file("config.json", text: JSONValue.object(members).serialized(indent: 2) + "\n")
+  }
+
+  private func tensor(_ name: WeightName) -> OutgoingTensor {
+    let stored = directory[name]
+    let type = type ?? stored.type
+    return OutgoingTensor(name: name.hubName, type: type, shape: stored.shape) { emit in
+      let delta = delta(name)
+      guard type != stored.type || delta != nil else { return try emit(stored.bytes) }
+      // A few rows at a time, so that no fp32 copy of an embedding exists.
+      let columns = stored.shape.last ?? 1
+      let whole = Weight(
+        base: stored.bytes.baseAddress!, type: stored.type, rows: stored.shape.reduce(1, *) / columns, columns: columns,
+        owner: stored.file)
+      let block = max(1, (1 << 22) / columns)
+      for start in stride(from: 0, to: whole.rows, by: block) {
+        let rows = start..<min(start + block, whole.rows)
+        let sum = whole.rows(rows).widened()
+        if let delta { add(delta, rows: rows, to: sum) }
+        try sum.narrowed(to: type).withUnsafeBytes(emit)
+      }
+    }
+  }
+
+  /// The A and B of a linear that is adapted.
+  private func delta(_ name: WeightName) -> (a: Matrix, b: Matrix)? {
+    guard case .linear(let module, let layer) = name, let adapter,
+      let a = adapter.layout.a(module, layer: layer, in: adapter.weights),
+      let b = adapter.layout.b(module, layer: layer, in: adapter.weights)
+    else { return nil }
+    return (a, b)
+  }
+
+  /// sum += scale · B A for some rows of B.
+  private func add(_ delta: (a: Matrix, b: Matrix), rows: Range<Int>, to sum: Matrix) {
+    let product = Matrix(rows: rows.count, columns: delta.a.columns)
+    Products.compute(product, [.times(delta.b.rows(rows), delta.a)], workers)
+    Kernels.combine(sum, 1, product, adapter?.layout.scale ?? 0, workers)
+  }
+}

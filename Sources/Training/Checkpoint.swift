@@ -1,0 +1,91 @@
+// A checkpoint: everything a run needs to go on as if it had never stopped.
+
+package import Checkpoints
+package import Model
+package import Tensors
+
+/// What a checkpoint holds besides weights and moments.
+package struct TrainerState: Sendable, Equatable {
+  /// Steps done.
+  package var step: Int
+  package var epoch: Double
+  /// Rows computed so far.
+  package var tokens: Int
+  /// SHA-256 of the model, the tokenizer and the examples.
+  package var inputs: [String: String]
+
+  package init(step: Int, epoch: Double, tokens: Int, inputs: [String: String]) {
+    self.step = step
+    self.epoch = epoch
+    self.tokens = tokens
+    self.inputs = inputs
+  }
+
+  var json: JSONValue {
+    .object([
+      .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
+      .init("num_input_tokens_seen", .integer(Int64(tokens))),
+      .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
+    ])
+  }
+
+  init(json: JSONValue, path: String) throws(ContentError) {
+    guard let step = json["global_step"]?.int, step > 0, let epoch = json["epoch"]?.double,
+      let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members
+    else { throw ContentError(path, "is not a trainer state", expected: "global_step, epoch, num_input_tokens_seen, inputs") }
+    self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:])
+    for member in members { inputs[member.name] = member.value.string }
+  }
+}
+
+/// Writing and reading of `checkpoint-N` directories.
+package enum Checkpoint {
+  private static let stateName = "trainer_state.json"
+  private static let optimizerName = "optimizer.safetensors"
+  private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
+
+  /// Writes a checkpoint whole or not at all.
+  /// - Throws: `WriteError`; the directory's earlier checkpoints stay as they are.
+  package static func write(
+    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: Trainer.Moments, to path: String
+  ) throws {
+    let layout = adapter.layout
+    try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
+      try directory.file(AdapterDirectory.weightsName) {
+        try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
+      }
+      try directory.file(AdapterDirectory.configurationName, text: configuration.text)
+      try directory.file(optimizerName) {
+        try SafetensorsWriter.write(
+          layout.tensors(of: moments.first, prefix: prefixes.first)
+            + layout.tensors(of: moments.second, prefix: prefixes.second), to: $0)
+      }
+      try directory.file(stateName, text: state.json.serialized(indent: 2) + "\n")
+    }
+  }
+
+  /// Verifies every byte of a checkpoint and reads its state.
+  /// - Throws: `FileError`; `ContentError` that says what is damaged.
+  package static func state(of path: String) throws -> TrainerState {
+    _ = try VerifiedDirectory(path)
+    let statePath = "\(path)/\(stateName)"
+    return try TrainerState(json: try JSONValue.read(file: statePath), path: statePath)
+  }
+
+  /// Fills an adapter and its moments from a verified checkpoint.
+  /// - Throws: `FileError`; `ContentError` when it is of another adapter.
+  package static func read(_ path: String, into adapter: Adapter, moments: Trainer.Moments) throws {
+    let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
+    let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
+    guard found == adapter.layout else {
+      throw ContentError(
+        path, "holds an adapter of rank \(found.rank) on \(found.modules.map(\.rawValue).joined(separator: ", "))",
+        expected: "rank \(adapter.layout.rank) on \(adapter.layout.modules.map(\.rawValue).joined(separator: ", "))")
+    }
+    let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
+    try adapter.layout.read(weights, prefix: "", into: adapter.weights)
+    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
+    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
+    try adapter.layout.read(optimizer, prefix: prefixes.second, into: moments.second)
+  }
+}

@@ -1,0 +1,159 @@
+// From a request to a run that can start: everything the caller may have got wrong is found here, before the work,
+// and all ranks agree on it.
+
+import Checkpoints
+package import Collectives
+import Corpus
+package import Model
+import Tensors
+
+/// Where a run starts.
+package struct RunStart: Sendable, Equatable {
+  /// Steps done already.
+  package var step = 0
+  /// Rows computed already.
+  package var tokens = 0
+  /// The checkpoint that the run goes on from.
+  package var checkpoint: String?
+}
+
+/// What rank 0 tells the others before the work starts.
+package struct RunSetup: Sendable, Equatable {
+  package var exampleCount: Int
+  package var heldOutCount: Int
+  package var demand: PassDemand
+  package var startStep: Int
+  /// Whether weights come from a checkpoint or a starting adapter.
+  package var startsFromFiles: Bool
+  package var isFinished: Bool
+}
+
+/// One rank, ready to run.
+package struct PreparedRun {
+  package let world: any Communicator
+  package let configuration: RunConfiguration
+  package let directory: ModelDirectory
+  package let model: Qwen2
+  package let adapterConfiguration: AdapterConfiguration
+  package let setup: RunSetup
+  package let start: RunStart
+  package let coordinator: Coordinator?
+  package let threads: Int
+
+  /// Prepares a run. Collective.
+  /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
+  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (Progress) -> Void) throws {
+    self.world = world
+    configuration = try Self.share(request, world)
+    let (configuration, threads) = (configuration, request.threads ?? Threads.share(of: world))
+    self.threads = threads
+
+    var opened: (directory: ModelDirectory, hash: String)?
+    try world.agree { () throws in
+      let directory = try ModelDirectory(configuration.baseModel)
+      opened = (directory, try directory.contentHash())
+    }
+    guard let opened else { throw DamagedMessage() }
+    directory = opened.directory
+    model = Qwen2(opened.directory)
+    try WorldCheck.requireAlike(build.facts(modelHash: opened.hash), in: world)
+    try WorldCheck.requireCorrectSums(in: world)
+
+    var coordinator: Coordinator?
+    try world.agree {
+      guard world.rank == 0 else { return }
+      coordinator = try Coordinator(
+        configuration, request: request, directory: opened.directory, modelHash: opened.hash, build: build,
+        ranks: world.size, threads: threads)
+    }
+    self.coordinator = coordinator
+    coordinator?.notices.forEach { progress(.notice($0)) }
+    (setup, adapterConfiguration) = try Self.share(coordinator, world)
+    start = coordinator?.start ?? RunStart(step: setup.startStep)
+  }
+
+  /// The configuration that rank 0 read, on all ranks.
+  private static func share(_ request: RunRequest, _ world: any Communicator) throws -> RunConfiguration {
+    var configuration: RunConfiguration?
+    try world.agree {
+      guard world.rank == 0 else { return }
+      configuration = try RunConfiguration(path: request.configurationPath, overrides: request.overrides)
+    }
+    let yaml = try world.broadcast(Array((configuration?.resolvedYAML ?? "").utf8), from: 0)
+    if let configuration { return configuration }
+    return try RunConfiguration(yaml: String(decoding: yaml, as: UTF8.self), name: request.configurationPath, overrides: [])
+  }
+
+  /// What rank 0 found out, on all ranks.
+  private static func share(
+    _ coordinator: Coordinator?, _ world: any Communicator
+  ) throws -> (RunSetup, AdapterConfiguration) {
+    var writer = WordWriter()
+    if let coordinator {
+      let (setup, adapter) = (coordinator.setup, coordinator.adapterConfiguration)
+      let modules = LinearModule.allCases.map { adapter.modules.contains($0) ? 1 : 0 }
+      let demand = setup.demand
+      let words =
+        [
+          setup.exampleCount, setup.heldOutCount, setup.startStep, setup.startsFromFiles ? 1 : 0,
+          setup.isFinished ? 1 : 0, demand.capacity.rows, demand.capacity.scoredRows, demand.capacity.targets,
+          demand.positions, demand.mostMicroBatches, adapter.rank, Int(bitPattern: UInt(adapter.alpha.bitPattern)),
+          Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
+        ] + modules
+      words.forEach { writer.append($0) }
+    }
+    var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
+    var words: [Int] = []
+    for _ in 0..<14 + LinearModule.allCases.count { words.append(try reader.next()) }
+    var demand = PassDemand()
+    demand.capacity = Capacity(rows: words[5], scoredRows: words[6], targets: words[7])
+    demand.positions = words[8]
+    demand.mostMicroBatches = words[9]
+    let setup = RunSetup(
+      exampleCount: words[0], heldOutCount: words[1], demand: demand, startStep: words[2], startsFromFiles: words[3] == 1,
+      isFinished: words[4] == 1)
+    let adapter = AdapterConfiguration(
+      rank: words[10], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[11]))),
+      dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[12]))), usesRankStabilizedScaling: words[13] == 1,
+      modules: zip(LinearModule.allCases, words[14...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
+    return (setup, coordinator?.adapterConfiguration ?? adapter)
+  }
+}
+
+/// What the running program is; ranks must agree on it.
+package struct BuildIdentity: Sendable {
+  package var version: String
+  /// SHA-256 of the executable.
+  package var binary: String
+
+  package init(version: String, binary: String) {
+    self.version = version
+    self.binary = binary
+  }
+
+  func facts(modelHash: String) -> [String: String] {
+    [
+      "version": version, "binary": binary, "vector level": Machine.vectorLevel, "BLAS core": Machine.blasCore,
+      "base_model content": modelHash,
+    ]
+  }
+}
+
+/// Threads of a rank when nobody says how many.
+package enum Threads {
+  /// This node's cores shared by its ranks, at least 1; fewer where a container or a job allows fewer.
+  package static func share(of world: any Communicator) -> Int {
+    let wanted = max(1, ProcessorSet.onlineCount / world.ranksOnNode)
+    return min(wanted, ProcessorSet.widen(for: wanted))
+  }
+}
+
+extension Communicator {
+  /// Runs `body` on every rank; a failure of any ends all, told by the lowest that failed.
+  /// - Throws: `AgreedFailure`.
+  func agree(_ body: () throws -> Void) throws {
+    var failure: (any Error)?
+    do { try body() } catch { failure = error }
+    try agreeOnFailure(local: failure)
+  }
+}

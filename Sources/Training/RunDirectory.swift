@@ -1,0 +1,143 @@
+// The files of a run: what was run, what it measured, and where it can go on.
+
+package import Checkpoints
+package import Model
+package import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// An output directory. Rank 0 alone reads and writes it.
+package struct RunDirectory {
+  package let path: String
+
+  package init(_ path: String) { self.path = path }
+
+  private var configurationPath: String { "\(path)/config.yaml" }
+  private var runPath: String { "\(path)/run.json" }
+  private var metricsPath: String { "\(path)/metrics.jsonl" }
+
+  // MARK: What is there
+
+  /// The configuration of the run that the directory holds, if it holds one.
+  /// - Throws: `ConfigurationError` when config.yaml is not one.
+  package func configuration() throws -> RunConfiguration? {
+    guard HubFiles.exists(configurationPath) else { return nil }
+    return try RunConfiguration(path: configurationPath, overrides: [])
+  }
+
+  /// run.json, if there is one.
+  /// - Throws: `ContentError`.
+  package func record() throws -> JSONValue? {
+    HubFiles.exists(runPath) ? try JSONValue.read(file: runPath) : nil
+  }
+
+  /// Names in the directory.
+  package var entries: [String] { Self.names(in: path) }
+
+  private static func names(in path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Steps of the finished checkpoints, newest first.
+  package var checkpointSteps: [Int] {
+    entries.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.sorted(by: >)
+  }
+
+  package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
+
+  // MARK: Writing
+
+  /// Makes the directory, private to the user.
+  package func create() throws { try CacheDirectory.create(path) }
+
+  /// Removes the files of an earlier run, and nothing else.
+  /// - Throws: `WriteError`.
+  package func removeRun() throws {
+    let files = [
+      "config.yaml", "run.json", "metrics.jsonl", AdapterDirectory.weightsName, AdapterDirectory.configurationName,
+    ]
+    for name in entries {
+      if files.contains(name) { try Self.remove("\(path)/\(name)") }
+      if name == "tensorboard" || name.hasPrefix("checkpoint-") { try Self.removeDirectory("\(path)/\(name)") }
+    }
+  }
+
+  /// Removes the oldest checkpoints beyond the newest `limit`.
+  package func prune(keeping limit: Int) throws {
+    for step in checkpointSteps.dropFirst(max(limit, 1)) { try Self.removeDirectory(checkpointPath(step: step)) }
+  }
+
+  private static func remove(_ path: String) throws {
+    guard unlink(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
+  }
+
+  /// Removes a flat directory.
+  private static func removeDirectory(_ path: String) throws {
+    for name in names(in: path) { try remove("\(path)/\(name)") }
+    guard rmdir(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
+  }
+
+  package func write(_ configuration: RunConfiguration) throws {
+    try AtomicFile.write(configuration.resolvedYAML, to: configurationPath)
+  }
+
+  package func write(record: JSONValue) throws {
+    try AtomicFile.write(record.serialized(indent: 2) + "\n", to: runPath)
+  }
+
+  /// The adapter at the top of the directory: weights last, since their presence says that the run is done.
+  package func writeFinal(_ adapter: Adapter, _ configuration: AdapterConfiguration) throws {
+    try AtomicFile.write(configuration.text, to: "\(path)/\(AdapterDirectory.configurationName)")
+    try AtomicFile.write(to: "\(path)/\(AdapterDirectory.weightsName)") {
+      try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
+    }
+  }
+
+  // MARK: Metrics
+
+  /// Keeps the lines of metrics.jsonl up to `step`, so that a resumed run does not repeat any.
+  package func trimMetrics(toStep step: Int) throws {
+    guard HubFiles.exists(metricsPath) else { return }
+    let file = try? MappedFile(path: metricsPath)
+    let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
+    var kept: [UInt8] = []
+    for line in lines {
+      // A line cut short by a crash is none.
+      guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else { continue }
+      kept += Array(line) + [UInt8(ascii: "\n")]
+    }
+    try AtomicFile.write(kept, to: metricsPath)
+  }
+
+  /// Adds one line to metrics.jsonl.
+  /// - Throws: `WriteError`.
+  package func append(metrics: [(name: String, value: JSONValue)]) throws {
+    let line = JSONValue.object(metrics.map { .init($0.name, $0.value) }).serialized() + "\n"
+    let descriptor = open(metricsPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw WriteError(path: metricsPath, action: "open", code: errno) }
+    defer { close(descriptor) }
+    let bytes = Array(line.utf8)
+    var written = 0
+    while written < bytes.count {
+      let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw WriteError(path: metricsPath, action: "write to", code: errno)
+      }
+      written += count
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// What happens after which step, and how much memory the largest micro-batch needs: known before the run starts.
+
+package import Corpus
+package import Model
+
+/// Steps of a run with what follows each. A pure function of the configuration and the data.
+package struct StepSchedule: Sendable {
+  package let plan: StepPlan
+  private let evaluations: RunConfiguration.Interval
+  private let saves: RunConfiguration.Interval
+
+  package init(_ configuration: RunConfiguration, examples: Int) {
+    let order = DataOrder(
+      count: examples, seed: UInt64(bitPattern: Int64(configuration.seed)),
+      shuffles: configuration.shufflesMergedDatasets && !configuration.usesCurriculumSampling)
+    plan = StepPlan(
+      order: order, batchSize: configuration.batchSize, epochs: configuration.epochs,
+      maximumSteps: configuration.maximumSteps)
+    evaluations = configuration.evaluations
+    saves = configuration.saves
+  }
+
+  package var totalSteps: Int { plan.totalSteps }
+
+  /// Whether an evaluation follows `step`; one always follows the last.
+  package func evaluates(after step: Int) -> Bool { step == totalSteps || isDue(evaluations, step) }
+
+  /// Whether a checkpoint follows `step`.
+  package func saves(after step: Int) -> Bool { isDue(saves, step) }
+
+  private func isDue(_ interval: RunConfiguration.Interval, _ step: Int) -> Bool {
+    switch interval {
+    case .never: return false
+    case .steps(let every): return step % every == 0
+    case .perEpoch(let times):
+      // The k-th of an epoch's n is due after step ⌈k · steps / n⌉.
+      let place = (step - 1) % plan.stepsPerEpoch + 1
+      return (1...times).contains { ($0 * plan.stepsPerEpoch + times - 1) / times == place }
+    }
+  }
+}
+
+/// The most that any micro-batch of a run needs.
+package struct PassDemand: Sendable, Equatable {
+  package var capacity = Capacity(rows: 0, scoredRows: 0, targets: 0)
+  /// The longest prompt + completion.
+  package var positions = 0
+  package var mostMicroBatches = 1
+
+  package init() {}
+
+  /// Takes a micro-batch into account.
+  package mutating func include(_ trees: some Sequence<ExampleTree>) {
+    var (rows, scored, targets) = (0, 0, 0)
+    for tree in trees {
+      let completions = tree.completions.reduce(0) { $0 + $1.count }
+      rows += tree.prompt.count + completions
+      scored += 1 + completions - tree.completions.count
+      targets += completions
+      positions = max(positions, tree.prompt.count + (tree.completions.map(\.count).max() ?? 0))
+    }
+    capacity = capacity.union(Capacity(rows: rows, scoredRows: scored, targets: targets))
+  }
+
+  /// Takes scoring of any of `trees`, in any order, into account: a run ends near its aim, past it by half a tree at
+  /// most.
+  package mutating func includeScoring(_ trees: [ExampleTree]) {
+    for tree in trees { include([tree]) }
+    let longest = trees.map(\.tokenCount).max() ?? 0
+    let rows = min(MicroBatchPlan.rows + longest / 2 + 1, trees.reduce(0) { $0 + $1.tokenCount })
+    capacity = capacity.union(Capacity(rows: rows, scoredRows: rows, targets: rows))
+  }
+
+  /// Takes every step into account.
+  package mutating func includeSteps(_ plan: StepPlan, _ trees: [ExampleTree]) {
+    for step in 0..<plan.totalSteps {
+      let examples = plan.positions(step: step).map { trees[$0] }
+      let batches = MicroBatchPlan(tokenCounts: examples.map(\.tokenCount)).microBatches
+      mostMicroBatches = max(mostMicroBatches, batches.count)
+      for batch in batches { include(batch.map { examples[$0] }) }
+    }
+  }
+}

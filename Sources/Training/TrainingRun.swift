@@ -1,0 +1,187 @@
+// A whole run: preparation that all ranks agree on, the reference pass, the steps, and what is written.
+
+package import Collectives
+import Checkpoints
+package import Corpus
+package import Model
+import Tensors
+
+/// What the caller asks of a run.
+package struct RunRequest: Sendable {
+  /// `--resume`.
+  package enum Resume: Sendable, Equatable {
+    case automatic
+    case never
+    case from(String)
+  }
+
+  package var configurationPath: String
+  package var overrides: [String]
+  package var threads: Int?
+  package var resume: Resume
+  package var overwrites: Bool
+
+  package init(
+    configurationPath: String, overrides: [String] = [], threads: Int? = nil, resume: Resume = .automatic,
+    overwrites: Bool = false
+  ) {
+    self.configurationPath = configurationPath
+    self.overrides = overrides
+    self.threads = threads
+    self.resume = resume
+    self.overwrites = overwrites
+  }
+}
+
+/// How a run ended.
+package enum RunEnding: Sendable, Equatable {
+  case finished
+  /// A stop was asked for; everything is saved.
+  case stopped(step: Int)
+  /// An earlier run had finished already.
+  case alreadyFinished
+}
+
+/// One rank's view of a run. Every method is collective.
+package final class TrainingRun {
+  package let world: any Communicator
+  package let configuration: RunConfiguration
+  package let schedule: StepSchedule
+  /// Rank 0's part.
+  package let coordinator: Coordinator?
+  package let trainer: Trainer
+  private let dealer: Dealer
+  private let adapterConfiguration: AdapterConfiguration
+  private let heldOutCount: Int
+  private let progress: (Progress) -> Void
+  private let start: RunStart
+
+  package init(
+    prepared: PreparedRun, stop: StopRequest, progress: @escaping (Progress) -> Void
+  ) throws {
+    world = prepared.world
+    configuration = prepared.configuration
+    adapterConfiguration = prepared.adapterConfiguration
+    coordinator = prepared.coordinator
+    start = prepared.start
+    heldOutCount = prepared.setup.heldOutCount
+    self.progress = progress
+    schedule = StepSchedule(configuration, examples: prepared.setup.exampleCount)
+    dealer = try Dealer(world: prepared.world, stop: stop)
+    let adapter = Adapter(layout: AdapterLayout(adapterConfiguration, model: prepared.model.configuration))
+    let pass = Pass(
+      model: prepared.model, adapter: adapter, capacity: prepared.setup.demand.capacity,
+      positions: prepared.setup.demand.positions,
+      retention: configuration.gradientCheckpointing ? .layerInputs : .all, dropout: configuration.loraDropout > 0,
+      threads: prepared.threads)
+    trainer = Trainer(
+      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: schedule.totalSteps,
+      mostMicroBatches: prepared.setup.demand.mostMicroBatches)
+    try loadState(prepared)
+  }
+
+  /// Weights and moments: from the checkpoint or the starting adapter on rank 0, for all; or drawn.
+  private func loadState(_ prepared: PreparedRun) throws {
+    let adapter = trainer.adapter
+    if prepared.setup.startsFromFiles {
+      try coordinator?.readState(into: adapter, moments: trainer.moments)
+      var arenas = [adapter.weights]
+      if start.step > 0 { arenas += [trainer.moments.first, trainer.moments.second] }
+      for arena in arenas {
+        try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
+      }
+    } else {
+      adapter.initializeUniform(seed: UInt64(bitPattern: Int64(configuration.seed)))
+    }
+  }
+
+  /// Trains to the end, or until a stop is asked for.
+  /// - Throws: `TrainingError`, `WriteError`, `MPIFailure`.
+  package func run() throws -> RunEnding {
+    try coordinator?.begin(resumingAt: start.step)
+    var step = start.step
+    if try computeReferences() { return try stopped(at: step) }
+    if step == 0, try evaluate(step: 0) { return try stopped(at: step) }
+    let clock = ContinuousClock()
+    let began = clock.now
+    while step < schedule.totalSteps {
+      step += 1
+      let stepBegan = clock.now
+      let positions = schedule.plan.positions(step: step - 1)
+      let examples = coordinator?.stepExamples(positions)
+      let outcome = try trainer.step(number: step, examples: examples, count: positions.count)
+      if let coordinator, let examples {
+        let report = coordinator.report(
+          step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
+          seconds: (clock.now - stepBegan).seconds,
+          remainingSeconds: (clock.now - began).seconds / Double(step - start.step) * Double(schedule.totalSteps - step))
+        if step % configuration.loggingSteps == 0 || step == schedule.totalSteps {
+          try coordinator.append(report)
+          progress(.stepped(report))
+        }
+      }
+      var isStopping = outcome.isStopping
+      if schedule.evaluates(after: step), try evaluate(step: step) { isStopping = true }
+      if isStopping && step < schedule.totalSteps { return try stopped(at: step) }
+      if schedule.saves(after: step) { try save(step) }
+    }
+    try coordinator?.finish(trainer.adapter, adapterConfiguration)
+    try dealer.close()
+    return .finished
+  }
+
+  private func stopped(at step: Int) throws -> RunEnding {
+    if step > start.step { try save(step) }
+    try dealer.close()
+    return .stopped(step: step)
+  }
+
+  private func save(_ step: Int) throws {
+    guard let coordinator else { return }
+    let path = try coordinator.save(
+      step: step, epoch: schedule.plan.epoch(afterSteps: step), adapter: trainer.adapter, adapterConfiguration,
+      moments: trainer.moments)
+    if let path { progress(.saved(path: path)) }
+  }
+
+  /// Fills the reference cache; returns whether a stop is asked for.
+  private func computeReferences() throws -> Bool {
+    let missing = coordinator?.treesWithoutReference()
+    let count = try world.shareCount(missing?.count)
+    // In portions, so that a stop request or a crash does not cost the whole pass.
+    let portion = 256
+    for first in stride(from: 0, to: count, by: portion) {
+      let range = first..<min(first + portion, count)
+      let trees = missing.map { Array($0[range]) }
+      let (sums, isStopping) = try dealer.score(trees, count: range.count, adapted: false, on: trainer.pass)
+      try coordinator?.insertReferences(sums, for: trees ?? [])
+      if coordinator != nil { progress(.reference(done: range.upperBound, total: count)) }
+      if isStopping { return true }
+    }
+    return false
+  }
+
+  /// Evaluates the held-out examples; returns whether a stop is asked for.
+  private func evaluate(step: Int) throws -> Bool {
+    guard heldOutCount > 0 else { return false }
+    let (sums, isStopping) = try dealer.score(coordinator?.data.heldOut, count: heldOutCount, adapted: true, on: trainer.pass)
+    if let coordinator {
+      let metrics = try coordinator.evaluate(sums, step: step, trainer: trainer, schedule: schedule)
+      progress(.evaluated(step: step, metrics))
+    }
+    return isStopping
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension Communicator {
+  /// Rank 0's number on all ranks.
+  func shareCount(_ count: Int?) throws -> Int {
+    var values = [Int64(count ?? 0)]
+    try sum(&values)
+    return Int(values[0])
+  }
+}
