@@ -22,7 +22,8 @@ struct RecordReaderTests {
 
   @Test(arguments: [
     "{\"a\":1}\n{\"a\":2}\n", "{\"a\":1}\n{\"a\":2}", "\u{FEFF}{\"a\":1}\r\n{\"a\":2}\r\n",
-    "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "[{\"a\":1},{\"a\":2}]", "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
+    "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "[{\"a\":1},{\"a\":2}]",
+    "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
   ])
   func linesAndArrays(text: String) throws {
     for name in ["a.jsonl", "a.json"] {
@@ -46,7 +47,8 @@ struct RecordReaderTests {
       Array("[\"secret\"]".utf8), Array("{\"secret\":\"".utf8) + [0xC3, 0x28] + Array("\"}".utf8),
       Array("{\"secret\":\"".utf8) + [0] + Array("\"}".utf8),
       Array("{\"secret\":1} {\"secret\":1}".utf8),
-      Array(("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
+      Array(
+        ("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
     ]
     for bytes in cases {
       let mistake = try #require(try mistake("a.jsonl", Array(good.utf8) + bytes + [0x0A], record: 1))
