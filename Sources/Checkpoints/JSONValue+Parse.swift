@@ -4,20 +4,22 @@ extension JSONValue {
   /// Reads one JSON value that fills `bytes`.
   ///
   /// Duplicate names, NUL, bad UTF-8, lone surrogates, numbers beyond fp64, trailing text and nesting
-  /// deeper than `maximumDepth` are errors.
+  /// deeper than `maximumDepth` are errors. With `allowsNUL` strings may hold `\u0000`, as the standard has it.
   /// - Throws: `JSONSyntaxError` naming the byte.
   package static func parse(
-    _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64
+    _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64, allowsNUL: Bool = false
   ) throws(JSONSyntaxError) -> JSONValue {
-    var reader = JSONReader(bytes: bytes, maximumDepth: maximumDepth)
+    var reader = JSONReader(bytes: bytes, maximumDepth: maximumDepth, allowsNUL: allowsNUL)
     return try reader.document()
   }
 
   package static func parse(
-    _ bytes: [UInt8], maximumDepth: Int = 64
+    _ bytes: [UInt8], maximumDepth: Int = 64, allowsNUL: Bool = false
   ) throws(JSONSyntaxError) -> JSONValue {
     try bytes.withUnsafeBytes { buffer in
-      Result { () throws(JSONSyntaxError) in try parse(buffer, maximumDepth: maximumDepth) }
+      Result { () throws(JSONSyntaxError) in
+        try parse(buffer, maximumDepth: maximumDepth, allowsNUL: allowsNUL)
+      }
     }.get()
   }
 
@@ -31,13 +33,15 @@ extension JSONValue {
 private struct JSONReader {
   let bytes: UnsafeRawBufferPointer
   let maximumDepth: Int
+  let allowsNUL: Bool
   var position = 0
   /// Bytes of the string being unescaped; kept to save allocations.
   var unescaped: [UInt8] = []
 
-  init(bytes: UnsafeRawBufferPointer, maximumDepth: Int) {
+  init(bytes: UnsafeRawBufferPointer, maximumDepth: Int, allowsNUL: Bool) {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
+    self.allowsNUL = allowsNUL
   }
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
@@ -211,7 +215,7 @@ private struct JSONReader {
     case UInt8(ascii: "t"): unescaped.append(0x09)
     case UInt8(ascii: "u"):
       let scalar = try takeScalar(start: start)
-      guard scalar.value != 0 else { throw failure("a NUL character in a string", at: start) }
+      guard scalar.value != 0 || allowsNUL else { throw failure("a NUL character in a string", at: start) }
       unescaped.append(contentsOf: scalar.utf8)
     default: throw failure("an unknown escape", at: start)
     }

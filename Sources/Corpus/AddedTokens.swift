@@ -1,0 +1,46 @@
+// Tokens that stand beside the vocabulary: found in the text before anything else is done to it.
+
+/// A token of `added_tokens`.
+struct AddedToken: Sendable {
+  let id: Int32
+  /// UTF-8; as NFC has it if it is looked for in normalized text.
+  let bytes: [UInt8]
+  /// A special token is text to everyone who does not ask for it.
+  let isSpecial: Bool
+}
+
+/// Finds added tokens in a text: the leftmost one, of several the longest.
+struct AddedTokenMatcher: Sendable {
+  /// By first byte, the longest first.
+  private let tokens: [[AddedToken]]
+  let isEmpty: Bool
+
+  init(_ tokens: [AddedToken]) {
+    var groups = [[AddedToken]](repeating: [], count: 256)
+    for token in tokens { groups[Int(token.bytes[0])].append(token) }
+    self.tokens = groups.map { $0.sorted { $0.bytes.count > $1.bytes.count } }
+    isEmpty = tokens.isEmpty
+  }
+
+  /// The first token in `text` at or after `start`, and its place.
+  func firstMatch(
+    in text: UnsafeBufferPointer<UInt8>, from start: Int
+  ) -> (token: AddedToken, range: Range<Int>)? {
+    guard !isEmpty else { return nil }
+    for position in start..<text.count {
+      for token in tokens[Int(text[position])] {
+        let end = position + token.bytes.count
+        if end <= text.count, text[position..<end].elementsEqual(token.bytes) {
+          return (token, position..<end)
+        }
+      }
+    }
+    return nil
+  }
+
+  /// The token that is spelled exactly `text`.
+  func token(spelled text: String) -> AddedToken? {
+    guard let first = text.utf8.first else { return nil }
+    return tokens[Int(first)].first { $0.bytes.elementsEqual(text.utf8) }
+  }
+}

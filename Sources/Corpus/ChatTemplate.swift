@@ -1,0 +1,142 @@
+// Chats as the models' own templates render them. A template is a program, so none is run: the known ones
+// are recognised by their text and rendered here.
+
+/// A message of a chat.
+package struct ChatMessage: Sendable, Equatable {
+  package var role: String
+  package var content: String
+
+  package init(role: String, content: String) {
+    self.role = role
+    self.content = content
+  }
+}
+
+/// A chat template of the ChatML kind: each message is `<|im_start|>role`, a line feed, the content,
+/// `<|im_end|>` and a line feed.
+package struct ChatTemplate: Sendable {
+  /// What a chat is made of. Between two special tokens there is one text at most.
+  package enum Piece: Sendable {
+    case special(String)
+    case text(String)
+  }
+
+  /// ChatML without a default system message.
+  package static let chatML = ChatTemplate(defaultSystemMessage: nil)
+  /// Qwen2 Instruct's.
+  package static let qwen2 = ChatTemplate(defaultSystemMessage: "You are a helpful assistant.")
+  /// Qwen2.5 Instruct's; without tools it renders as Qwen2's but for the default.
+  package static let qwen25 = ChatTemplate(
+    defaultSystemMessage: "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+    roles: ["system", "user", "assistant"])
+
+  /// Rendered first in a chat that does not begin with a system message.
+  package var defaultSystemMessage: String?
+  /// The roles the template renders; nil: any.
+  private let roles: [String]?
+
+  private static let start = "<|im_start|>"
+  private static let end = "<|im_end|>"
+
+  private init(defaultSystemMessage: String?, roles: [String]? = nil) {
+    self.defaultSystemMessage = defaultSystemMessage
+    self.roles = roles
+  }
+
+  /// The template of a hub directory: chat_template.jinja, or `chat_template` of tokenizer_config.json.
+  /// - Throws: `FileError`; `TokenizerError` when there is no template, it is none that Shoal knows, or the
+  ///   tokenizer lacks its special tokens.
+  package init(directory: String, tokenizer: Tokenizer) throws {
+    let configuration = try TokenizerConfiguration(directory: directory)
+    guard let (text, path) = configuration.chatTemplate else {
+      throw TokenizerError(
+        path: configuration.path,
+        reason: "there is no chat_template, and no chat_template.jinja beside; chats need that of Qwen2 or "
+          + "Qwen2.5")
+    }
+    guard let template = Self(jinja: text) else {
+      throw TokenizerError(
+        path: path,
+        reason: "the chat template is not one that Shoal knows (Qwen2's, Qwen2.5's, ChatML's); templates "
+          + "are programs and are not run")
+    }
+    self = template
+    try validate(with: tokenizer)
+  }
+
+  /// Recognises a template by its text; the default system message may be any.
+  init?(jinja: String) {
+    // Jinja drops one final line feed.
+    let text = jinja.utf8.last == 0x0A ? String(jinja.dropLast()) : jinja
+    // All line feeds of these two are inside string literals, where the escape means the same.
+    let plain = text.replacing(#"\n"#, with: "\n")
+    if plain.utf8.elementsEqual(JinjaTexts.chatML.utf8) {
+      self = .chatML
+    } else if let message = JinjaTexts.defaultSystemMessage(of: plain, in: JinjaTexts.qwen2) {
+      self = .qwen2
+      defaultSystemMessage = message
+    } else if let message = JinjaTexts.defaultSystemMessage(of: text, in: JinjaTexts.qwen25) {
+      self = .qwen25
+      defaultSystemMessage = message
+    } else {
+      return nil
+    }
+  }
+
+  /// Checks that the tokenizer has the special tokens of the template.
+  /// - Throws: `TokenizerError` when one is missing.
+  package func validate(with tokenizer: Tokenizer) throws {
+    for token in [Self.start, Self.end] where tokenizer.id(ofToken: token) == nil {
+      throw TokenizerError(
+        path: tokenizer.path, reason: "there is no special token \(token), which the chat template needs")
+    }
+  }
+
+  /// Checks that the template renders these messages.
+  /// - Throws: `ChatError` when there are none, or one has a role that the template does not know.
+  package func validate(_ messages: [ChatMessage]) throws(ChatError) {
+    guard !messages.isEmpty else { throw ChatError(reason: "the chat has no messages") }
+    guard let roles else { return }
+    for (index, message) in messages.enumerated() where !roles.contains(message.role) {
+      throw ChatError(
+        reason: "message \(index) has the role \"\(message.role.prefix(80))\", expected one of "
+          + roles.joined(separator: ", "))
+    }
+  }
+
+  /// The rendered chat.
+  /// - Parameter generationPrompt: whether the header of an assistant's message comes last.
+  package func pieces(_ messages: [ChatMessage], generationPrompt: Bool) -> [Piece] {
+    var pieces: [Piece] = []
+    func append(_ message: ChatMessage) {
+      pieces += [
+        .special(Self.start), .text(message.role + "\n" + message.content), .special(Self.end), .text("\n"),
+      ]
+    }
+    if let defaultSystemMessage, messages.first?.role != "system" {
+      append(ChatMessage(role: "system", content: defaultSystemMessage))
+    }
+    messages.forEach(append)
+    if generationPrompt { pieces += [.special(Self.start), .text("assistant\n")] }
+    return pieces
+  }
+
+  /// The ids of the rendered chat. Text inside a message never becomes a special token.
+  package func encode(
+    _ messages: [ChatMessage], generationPrompt: Bool, with tokenizer: Tokenizer
+  ) -> [Int32] {
+    pieces(messages, generationPrompt: generationPrompt).flatMap { piece in
+      switch piece {
+      case .special(let token): tokenizer.encode(token, allowSpecial: true)
+      case .text(let text): tokenizer.encode(text)
+      }
+    }
+  }
+}
+
+/// A chat that the template cannot render.
+package struct ChatError: Error, CustomStringConvertible {
+  package let reason: String
+
+  package var description: String { reason }
+}

@@ -1,0 +1,218 @@
+// From tokenizer.json to a tokenizer. Whatever would change ids and is not Qwen2's way is refused by name.
+
+import Checkpoints
+import Tensors
+
+extension Tokenizer {
+  private static let maximumTokens = 1 << 20
+  private static let maximumMerges = 2 << 20
+  private static let maximumTokenBytes = 4 << 10
+
+  /// Reads tokenizer.json and, if it is there, tokenizer_config.json of a hub directory.
+  /// - Throws: `FileError`, or `TokenizerError` for a file that is malformed, beyond the limits, or asks for
+  ///   anything but byte-level BPE with Qwen2's split rule.
+  package convenience init(directory: String) throws {
+    let path = directory + "/tokenizer.json"
+    let file = try TokenizerFile(path: path)
+    try file.checkShape()
+    let model = try file.member("model", of: file.root, at: "")
+    var vocabulary = try Self.vocabulary(file, model)
+    let merges = try Self.merges(file, model, vocabulary)
+    let added = try Self.addedTokens(file, &vocabulary)
+
+    var bytes = ByteStrings()
+    for name in vocabulary.names { bytes.append(ByteAlphabet.bytes(of: name)) }
+    let normalizer = file.root["normalizer"] ?? .null
+    var parts = Parts(
+      path: path, merges: merges, normalizesText: !normalizer.isNull,
+      rawTokens: added.filter { !$0.isNormalized || normalizer.isNull }.map(\.token),
+      normalizedTokens: added.filter { $0.isNormalized && !normalizer.isNull }.map(\.token),
+      tokenBytes: bytes)
+    let configuration = try TokenizerConfiguration(directory: directory)
+    if let token = configuration.endOfSequenceToken {
+      guard let id = added.first(where: { $0.token.bytes.elementsEqual(token.utf8) })?.token.id else {
+        throw TokenizerError(
+          path: configuration.path,
+          reason: "eos_token is \"\(token)\", which is not among the added tokens of tokenizer.json")
+      }
+      parts.endOfSequenceToken = token
+      parts.endOfSequence = id
+    }
+    self.init(parts)
+  }
+
+  // MARK: - Vocabulary
+
+  private static func vocabulary(_ file: TokenizerFile, _ model: JSONValue) throws -> Vocabulary {
+    guard let members = model["vocab"]?.members else { throw file.failure("model.vocab is no object") }
+    guard members.count <= maximumTokens else {
+      throw file.failure("model.vocab has \(members.count) tokens, at most \(maximumTokens) are read")
+    }
+    var vocabulary = Vocabulary(capacity: members.count)
+    for member in members {
+      guard let id = member.value.int, 0..<maximumTokens ~= id else {
+        throw file.failure("the id of the token \"\(member.name.prefix(80))\" is no number from 0 to 1048575")
+      }
+      try add(member.name, id, to: &vocabulary, file)
+    }
+    return vocabulary
+  }
+
+  private static func add(
+    _ name: String, _ id: Int, to vocabulary: inout Vocabulary, _ file: TokenizerFile
+  ) throws {
+    guard 1...maximumTokenBytes ~= name.utf8.count else {
+      throw file.failure("the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
+    }
+    guard vocabulary.insert(name, id) else {
+      throw file.failure("the id \(id) is given to two tokens, \"\(name.prefix(80))\" is one of them")
+    }
+  }
+
+  // MARK: - Merges
+
+  private static func merges(
+    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: Vocabulary
+  ) throws -> BytePairMerges {
+    let byteTokens = try (0..<256).map { byte in
+      let name = String(ByteAlphabet.characters[byte])
+      guard let id = vocabulary.id(of: name.utf8) else {
+        throw file.failure("model.vocab has no token \"\(name)\" for the byte \(byte)")
+      }
+      return id
+    }
+    guard let list = model["merges"]?.array else { throw file.failure("model.merges is no array") }
+    guard list.count <= maximumMerges else {
+      throw file.failure("model.merges has \(list.count) entries, at most \(maximumMerges) are read")
+    }
+    var merges = BytePairMerges(byteTokens: byteTokens, capacity: list.count)
+    for (rank, entry) in list.enumerated() {
+      let (left, right) = try pair(file, entry, rank)
+      guard let leftID = vocabulary.id(of: left), let rightID = vocabulary.id(of: right),
+        let result = vocabulary.id(of: left, right)
+      else {
+        throw file.failure(
+          "model.merges[\(rank)] names a token that model.vocab has not: one of its two or both in one")
+      }
+      guard merges.insert(leftID, rightID, rank: UInt32(rank), result: result) else {
+        throw file.failure("model.merges[\(rank)] is there twice")
+      }
+    }
+    return merges
+  }
+
+  /// The two tokens of a merge: `"a b"`, or `["a", "b"]` in newer files.
+  private static func pair(
+    _ file: TokenizerFile, _ entry: JSONValue, _ rank: Int
+  ) throws -> (Substring.UTF8View, Substring.UTF8View) {
+    if let text = entry.string?.utf8, let space = text.firstIndex(of: 0x20) {
+      let right = text[text.index(after: space)...]
+      if !right.contains(0x20) { return (text[..<space], right) }
+    } else if let tokens = entry.array, tokens.count == 2, let left = tokens[0].string,
+      let right = tokens[1].string
+    {
+      return (left[...].utf8, right[...].utf8)
+    }
+    throw file.failure("model.merges[\(rank)] is neither \"a b\" nor [\"a\", \"b\"]")
+  }
+
+  // MARK: - Added tokens
+
+  private static func addedTokens(
+    _ file: TokenizerFile, _ vocabulary: inout Vocabulary
+  ) throws -> [(token: AddedToken, isNormalized: Bool)] {
+    guard let list = (file.root["added_tokens"] ?? .array([])).array else {
+      throw file.failure("added_tokens is no array")
+    }
+    guard list.count <= maximumTokens else {
+      throw file.failure("added_tokens has \(list.count) entries, at most \(maximumTokens) are read")
+    }
+    var normalization = Normalization()
+    var result: [(token: AddedToken, isNormalized: Bool)] = []
+    for (index, entry) in list.enumerated() {
+      let place = "added_tokens[\(index)]"
+      try file.check(
+        entry, at: place, must: ["single_word": [false], "lstrip": [false], "rstrip": [false]],
+        free: ["id", "content", "normalized", "special"])
+      guard let content = entry["content"]?.string, let id = entry["id"]?.int, 0..<maximumTokens ~= id,
+        let isSpecial = entry["special"]?.bool, let isNormalized = entry["normalized"]?.bool
+      else { throw file.failure("\(place) lacks one of id, content, normalized, special, or has it wrong") }
+      // A token of the vocabulary may be declared again; it keeps its id.
+      if vocabulary.id(of: content.utf8) != Int32(id) {
+        guard vocabulary.id(of: content.utf8) == nil else {
+          throw file.failure("\(place) gives \"\(content.prefix(80))\" another id than model.vocab does")
+        }
+        try add(content, id, to: &vocabulary, file)
+      }
+      var text = content
+      let bytes = text.withUTF8 { text in
+        guard isNormalized, file.root["normalizer"]?.isNull == false else { return Array(text) }
+        var normalized: [UInt8] = []
+        normalization.normalize(text, into: &normalized)
+        return normalized
+      }
+      result.append((AddedToken(id: Int32(id), bytes: bytes, isSpecial: isSpecial), isNormalized))
+    }
+    return result
+  }
+}
+
+/// The tokens by id and the ids by token, while a tokenizer is loaded.
+private struct Vocabulary {
+  /// By id; empty where an id has no token.
+  private(set) var names: [String] = []
+  /// A hash table of ids by the bytes of names: Swift's own compares strings by Unicode equivalence.
+  private var slots: [Int32]
+  private var count = 0
+
+  init(capacity: Int) {
+    slots = [Int32](repeating: -1, count: 16)
+    reserve(capacity)
+  }
+
+  /// False if the id has a token already; the name must be new.
+  mutating func insert(_ name: String, _ id: Int) -> Bool {
+    if id >= names.count { names.append(contentsOf: repeatElement("", count: id + 1 - names.count)) }
+    guard names[id].isEmpty else { return false }
+    names[id] = name
+    count += 1
+    reserve(count)
+    slots[slot(of: name.utf8, EmptyCollection<UInt8>())] = Int32(id)
+    return true
+  }
+
+  func id(of name: some Collection<UInt8>) -> Int32? { id(of: name, EmptyCollection<UInt8>()) }
+
+  /// The id of the token that is spelled as the two names in a row.
+  func id(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int32? {
+    let id = slots[slot(of: first, second)]
+    return id < 0 ? nil : id
+  }
+
+  private mutating func reserve(_ capacity: Int) {
+    guard slots.count < 2 * capacity else { return }
+    var size = slots.count
+    while size < 2 * capacity { size *= 2 }
+    slots = [Int32](repeating: -1, count: size)
+    for (id, name) in names.enumerated() where !name.isEmpty {
+      slots[slot(of: name.utf8, EmptyCollection<UInt8>())] = Int32(id)
+    }
+  }
+
+  private func slot(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in first { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    for byte in second { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    var slot = Int(truncatingIfNeeded: hash ^ hash >> 32) & (slots.count - 1)
+    while slots[slot] >= 0 {
+      let name = names[Int(slots[slot])].utf8
+      if name.count == first.count + second.count, name.starts(with: first),
+        name.dropFirst(first.count).elementsEqual(second)
+      {
+        break
+      }
+      slot = (slot + 1) & (slots.count - 1)
+    }
+    return slot
+  }
+}

@@ -1,0 +1,197 @@
+// Text to token ids and back: byte-level BPE with Qwen2's split rule. Loading is in Tokenizer+Loading.
+
+import Synchronization
+import Tensors
+
+/// The tokenizer of a model directory; ids are those of the `tokenizers` library on any text.
+package final class Tokenizer: Sendable {
+  /// The largest id plus one: embeddings need at least this many rows.
+  package let vocabularyBound: Int
+  /// `eos_token` of tokenizer_config.json.
+  package let endOfSequenceToken: String?
+  package let endOfSequence: Int32?
+
+  /// Where the tokenizer came from, for messages.
+  let path: String
+  private let merges: BytePairMerges
+  private let normalizesText: Bool
+  /// Looked for in the text as it is.
+  private let rawTokens: AddedTokenMatcher
+  /// Looked for in what lies between those, after NFC.
+  private let normalizedTokens: AddedTokenMatcher
+  /// What each id decodes to; nothing for an id that has no token.
+  private let tokenBytes: ByteStrings
+  /// Idle workspaces: as many as calls have ever run at once.
+  private let workspaces = Mutex<[Workspace]>([])
+
+  init(_ parts: Parts) {
+    path = parts.path
+    merges = parts.merges
+    normalizesText = parts.normalizesText
+    rawTokens = AddedTokenMatcher(parts.rawTokens)
+    normalizedTokens = AddedTokenMatcher(parts.normalizedTokens)
+    tokenBytes = parts.tokenBytes
+    vocabularyBound = parts.tokenBytes.count
+    endOfSequenceToken = parts.endOfSequenceToken
+    endOfSequence = parts.endOfSequence
+  }
+
+  /// What loading makes.
+  struct Parts {
+    var path: String
+    var merges: BytePairMerges
+    var normalizesText: Bool
+    var rawTokens: [AddedToken]
+    var normalizedTokens: [AddedToken]
+    var tokenBytes: ByteStrings
+    var endOfSequenceToken: String?
+    var endOfSequence: Int32?
+  }
+
+  /// What one call of `encode` works with, kept for the next one.
+  private final class Workspace: @unchecked Sendable {
+    // Sendable because a call takes it out of the list and alone has it until it puts it back.
+    var cache = WordCache()
+    var normalization = Normalization()
+    var normalized: [UInt8] = []
+    var ids: [Int32] = []
+  }
+
+  // MARK: - Encoding
+
+  /// The ids of `text`.
+  /// - Parameter allowSpecial: whether text that spells a special token becomes that token. Added tokens that
+  ///   are not special are found either way.
+  package func encode(_ text: String, allowSpecial: Bool = false) -> [Int32] {
+    var text = text
+    return text.withUTF8 { encode($0, allowSpecial: allowSpecial) }
+  }
+
+  private func encode(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool) -> [Int32] {
+    let workspace = workspaces.withLock { $0.popLast() } ?? Workspace()
+    defer { workspaces.withLock { $0.append(workspace) } }
+    workspace.ids.removeAll(keepingCapacity: true)
+    cut(text, at: rawTokens, allowSpecial: allowSpecial, workspace) { segment in
+      guard normalizesText, !workspace.normalization.isStable(segment) else {
+        return encode(normalized: segment, allowSpecial: allowSpecial, workspace)
+      }
+      workspace.normalized.removeAll(keepingCapacity: true)
+      workspace.normalization.normalize(segment, into: &workspace.normalized)
+      let normalized = workspace.normalized
+      normalized.withUnsafeBufferPointer {
+        encode(normalized: $0, allowSpecial: allowSpecial, workspace)
+      }
+    }
+    return workspace.ids
+  }
+
+  private func encode(
+    normalized text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, _ workspace: Workspace
+  ) {
+    cut(text, at: normalizedTokens, allowSpecial: allowSpecial, workspace) { segment in
+      UnicodeProperties.shared.flags.withUnsafeBufferPointer { flags in
+        encode(pieces: PretokenSplitter(text: segment, flags: flags), workspace)
+      }
+    }
+  }
+
+  /// Appends the ids of added tokens; hands what lies between them to `body`.
+  private func cut(
+    _ text: UnsafeBufferPointer<UInt8>, at tokens: AddedTokenMatcher, allowSpecial: Bool,
+    _ workspace: Workspace, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
+    var start = 0
+    var position = 0
+    while let (token, range) = tokens.firstMatch(in: text, from: position) {
+      position = range.upperBound
+      guard allowSpecial || !token.isSpecial else { continue }
+      if start < range.lowerBound { body(UnsafeBufferPointer(rebasing: text[start..<range.lowerBound])) }
+      workspace.ids.append(token.id)
+      start = position
+    }
+    if start < text.count { body(UnsafeBufferPointer(rebasing: text[start...])) }
+  }
+
+  private func encode(pieces splitter: PretokenSplitter, _ workspace: Workspace) {
+    let text = splitter.text
+    var start = 0
+    while start < text.count {
+      let end = splitter.end(ofPieceAt: start)
+      let key = WordCache.Key(text, start..<end)
+      if key.map({ workspace.cache.append($0, to: &workspace.ids) }) != true {
+        let first = workspace.ids.count
+        merges.encode(UnsafeBufferPointer(rebasing: text[start..<end]), into: &workspace.ids)
+        if let key { workspace.cache.insert(key, workspace.ids[first...]) }
+      }
+      start = end
+    }
+  }
+
+  // MARK: - Decoding
+
+  /// The text of `ids`, special tokens included. Bytes that are not UTF-8 become U+FFFD; ids without a token
+  /// are passed over.
+  package func decode(_ ids: [Int32]) -> String {
+    var bytes: [UInt8] = []
+    for id in ids where 0..<vocabularyBound ~= Int(id) { bytes += tokenBytes[Int(id)] }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  // MARK: - Tokens
+
+  /// The id of the added token that is spelled exactly `token`.
+  package func id(ofToken token: String) -> Int32? {
+    (rawTokens.token(spelled: token) ?? normalizedTokens.token(spelled: token))?.id
+  }
+
+  /// Whether some part of `text` spells a special token.
+  package func holdsSpecialText(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { text in
+      [rawTokens, normalizedTokens].contains { tokens in
+        var position = 0
+        while let (token, range) = tokens.firstMatch(in: text, from: position) {
+          if token.isSpecial { return true }
+          position = range.upperBound
+        }
+        return false
+      }
+    }
+  }
+
+  /// Checks that every id has a row in an embedding of `vocabularySize` rows.
+  /// - Throws: `TokenizerError` when an id lies beyond it.
+  package func validate(vocabularySize: Int) throws {
+    guard vocabularyBound <= vocabularySize else {
+      throw TokenizerError(
+        path: path,
+        reason: "the largest token id is \(vocabularyBound - 1), but the model has only \(vocabularySize) "
+          + "embedding rows (vocab_size in config.json); use the tokenizer files of this model")
+    }
+  }
+}
+
+/// The tokenizer's files cannot be used.
+package struct TokenizerError: CallersMistake, Equatable {
+  package let path: String
+  package let reason: String
+
+  package var description: String { "\(path): \(reason)" }
+}
+
+/// Byte strings by number, end to end in one array.
+struct ByteStrings: Sendable {
+  private var bytes: [UInt8] = []
+  private var ends: [Int] = []
+
+  var count: Int { ends.count }
+
+  subscript(index: Int) -> ArraySlice<UInt8> {
+    bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]]
+  }
+
+  mutating func append(_ string: some Sequence<UInt8>) {
+    bytes.append(contentsOf: string)
+    ends.append(bytes.count)
+  }
+}

@@ -1,0 +1,47 @@
+// tokenizer_config.json and chat_template.jinja: what stands beside the tokenizer proper.
+
+import Checkpoints
+import Glibc
+import Tensors
+
+/// What a hub directory says about the end of a sequence and about chats. Both files may be absent.
+struct TokenizerConfiguration {
+  private static let maximumBytes = 1 << 20
+
+  /// tokenizer_config.json.
+  let path: String
+  private(set) var endOfSequenceToken: String?
+  /// The template as Jinja, and the file it is in.
+  private(set) var chatTemplate: (text: String, path: String)?
+
+  /// - Throws: `FileError`, or `TokenizerError` for a file that is malformed.
+  init(directory: String) throws {
+    path = directory + "/tokenizer_config.json"
+    if access(path, F_OK) == 0 { try readConfiguration() }
+    let template = directory + "/chat_template.jinja"
+    if access(template, F_OK) == 0 {
+      let file = try MappedFile(path: template, atMost: Self.maximumBytes)
+      chatTemplate = (String(decoding: file.bytes, as: UTF8.self), template)
+    }
+  }
+
+  private mutating func readConfiguration() throws {
+    let file = try MappedFile(path: path, atMost: 16 * Self.maximumBytes)
+    let root: JSONValue
+    do {
+      root = try JSONValue.parse(file.bytes)
+    } catch {
+      throw TokenizerError(path: path, reason: error.description)
+    }
+    let token = root["eos_token"] ?? .null
+    // A string, or an added token written out.
+    endOfSequenceToken = token.string ?? token["content"]?.string
+    guard token.isNull || endOfSequenceToken != nil else {
+      throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
+    }
+    let template = root["chat_template"] ?? .null
+    // A string, or a list of templates by name.
+    let text = template.string ?? template.array?.first { $0["name"] == "default" }?["template"]?.string
+    chatTemplate = text.map { ($0, path) }
+  }
+}

@@ -1,0 +1,103 @@
+// `shoal tokenize`: JSON lines in, JSON lines out, for scripts and for checks against other tokenizers.
+
+import ArgumentParser
+import Checkpoints
+import Corpus
+import Tensors
+
+struct TokenizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokenize",
+    abstract: "Turns text into token ids, or back.",
+    discussion: """
+      Reads one JSON value per line and writes one JSON value per line. Only the tokenizer's files of the \
+      model directory are needed.
+
+      Example: echo '"Hello, world"' | shoal tokenize --model models/Qwen2-0.5B-Instruct
+      """)
+
+  @Option(help: ArgumentHelp("A directory with tokenizer.json.", valueName: "dir"))
+  var model: String
+
+  @Flag(help: "Lines are JSON arrays of messages, rendered with the model's chat template.")
+  var chat = false
+
+  @Flag(help: "With --chat: add the header of the assistant's answer.")
+  var generationPrompt = false
+
+  @Flag(help: "Lines are JSON arrays of ids, decoded to JSON strings.")
+  var decode = false
+
+  @Flag(help: "Let text that spells a special token become that token.")
+  var allowSpecial = false
+
+  func validate() throws {
+    if decode, chat || allowSpecial { throw ValidationError("--decode goes with no other option.") }
+    if chat, allowSpecial {
+      throw ValidationError("--chat goes without --allow-special: text in a message stays text.")
+    }
+    if generationPrompt, !chat { throw ValidationError("--generation-prompt needs --chat.") }
+  }
+
+  func run() throws {
+    let tokenizer = try Tokenizer(directory: model)
+    let template = chat ? try ChatTemplate(directory: model, tokenizer: tokenizer) : nil
+    var input = LineInput()
+    var output = LineOutput()
+    while let line = try input.next(beforeWaiting: { try output.flush() }) {
+      do {
+        // Any text is a fair question here, the character NUL too.
+        let value = try JSONValue.parse(line, allowsNUL: true)
+        if decode {
+          output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
+        } else if let template {
+          let messages = try Self.messages(value)
+          try template.validate(messages)
+          output.append(template.encode(messages, generationPrompt: generationPrompt, with: tokenizer))
+        } else {
+          guard let text = value.string else { throw LineProblem("expected a JSON string") }
+          output.append(tokenizer.encode(text, allowSpecial: allowSpecial))
+        }
+      } catch {
+        try output.flush()
+        throw LineError(line: input.lineNumber, reason: Self.reason(error))
+      }
+    }
+    try output.flush()
+  }
+
+  private static func ids(_ value: JSONValue, _ tokenizer: Tokenizer) throws -> [Int32] {
+    guard let elements = value.array else { throw LineProblem("expected a JSON array of ids") }
+    return try elements.map { element in
+      guard let id = element.int, 0..<tokenizer.vocabularyBound ~= id else {
+        throw LineProblem(
+          "\(element.serialized().prefix(80)) is no id of this tokenizer, expected 0 to "
+            + "\(tokenizer.vocabularyBound - 1)")
+      }
+      return Int32(id)
+    }
+  }
+
+  private static func messages(_ value: JSONValue) throws -> [ChatMessage] {
+    guard let elements = value.array else { throw LineProblem("expected a JSON array of messages") }
+    return try elements.enumerated().map { index, element in
+      guard let members = element.members, let role = element["role"]?.string,
+        let content = element["content"]?.string, members.count == 2
+      else {
+        throw LineProblem("message \(index) is not {\"role\": …, \"content\": …} with two strings")
+      }
+      return ChatMessage(role: role, content: content)
+    }
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    // A line has no lines: the byte says enough.
+    (error as? JSONSyntaxError).map { "not valid JSON at byte \($0.byteOffset): \($0.reason)" } ?? "\(error)"
+  }
+}
+
+private struct LineProblem: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
