@@ -27,7 +27,10 @@ let package = Package(
       dependencies: ["Tensors", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
-    .target(name: "Corpus", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
+    .target(
+      name: "Corpus",
+      dependencies: ["Tensors", "Checkpoints", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
     .target(
@@ -57,7 +60,7 @@ let package = Package(
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CorpusTests", dependencies: ["Corpus", "TestSupport"], swiftSettings: strict),
+      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Tensors", "Checkpoints", "Corpus", "TestSupport"],
       swiftSettings: strict),

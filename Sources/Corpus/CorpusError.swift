@@ -1,0 +1,79 @@
+// What can be wrong with data: which file, which line, which field, why. Content is never echoed, since data
+// may be private and logs are not.
+
+import Tensors
+
+/// Where a record stands in the data.
+package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
+  package let file: String
+  /// Counted from 1.
+  package let line: Int
+  /// Offset in the file, counted from 0.
+  package let byte: Int
+
+  package init(file: String, line: Int, byte: Int) {
+    self.file = file
+    self.line = line
+    self.byte = byte
+  }
+
+  package var description: String { "\(file):\(line)" }
+}
+
+/// Why a record cannot be used: the field, if one is to blame, and the reason.
+package struct RecordProblem: Error, Equatable {
+  package let field: String?
+  package let reason: String
+
+  package init(field: String? = nil, _ reason: String) {
+    self.field = field
+    self.reason = reason
+  }
+}
+
+/// A record that cannot be used, and where it stands.
+package struct RecordMistake: Error, Equatable, CustomStringConvertible {
+  package let location: RecordLocation
+  package let problem: RecordProblem
+
+  package init(location: RecordLocation, problem: RecordProblem) {
+    self.location = location
+    self.problem = problem
+  }
+
+  package var description: String {
+    let field = problem.field.map { "field \"\($0)\": " } ?? ""
+    return "\(location) (byte \(location.byte)): \(field)\(problem.reason)"
+  }
+}
+
+/// Data that cannot be trained on.
+package enum CorpusError: CallersMistake, Equatable {
+  /// A path holds no data that can be read.
+  case unusable(path: String, reason: String)
+  /// Records are wrong: the first few of `count`.
+  case badRecords([RecordMistake], count: Int)
+  /// Every record was longer than the limit and dropped.
+  case nothingFits(records: Int, limit: Int)
+  /// The share or count held out leaves no examples on one side.
+  case badValidationSize(String)
+
+  /// How many bad records an error names.
+  package static let namedRecords = 20
+
+  package var description: String {
+    switch self {
+    case .unusable(let path, let reason):
+      return "\(path): \(reason)"
+    case .badRecords(let mistakes, let count):
+      var lines = mistakes.map(\.description)
+      if count > mistakes.count { lines.append("and \(count - mistakes.count) more") }
+      return lines.joined(separator: "\n")
+    case .nothingFits(let records, let limit):
+      return "none of the \(records) records fits into sequence_len \(limit), not even without its prompt's "
+        + "text: raise sequence_len or shorten the completions"
+    case .badValidationSize(let reason):
+      return "val_set_size: \(reason)"
+    }
+  }
+}

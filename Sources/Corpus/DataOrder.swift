@@ -1,0 +1,64 @@
+// Which examples a step sees: a pure function of the seed and the step's number, so a resumed run needs no
+// saved state and every world size sees the same steps.
+
+import Tensors
+
+/// The order in which each epoch visits the examples.
+package struct DataOrder: Sendable, Equatable {
+  package let count: Int
+  package let seed: UInt64
+  package let shuffles: Bool
+
+  package init(count: Int, seed: UInt64, shuffles: Bool) {
+    self.count = count
+    self.seed = seed
+    self.shuffles = shuffles
+  }
+
+  /// The examples' positions in the order of `epoch`, counted from 0; each exactly once.
+  package func positions(epoch: Int) -> [Int] {
+    guard shuffles else { return Array(0..<count) }
+    return CounterRandom(key: seed).permutation(
+      count: count, stream: RandomStream.order | UInt64(epoch))
+  }
+}
+
+/// Streams of the run's seed that the data draws from; the low half numbers the draws of one purpose.
+enum RandomStream {
+  static let order: UInt64 = 0x4F52_4445 << 32
+  static let validation: UInt64 = 0x5641_4C49 << 32
+}
+
+/// The optimizer steps of a run and the examples of each.
+package struct StepPlan: Sendable, Equatable {
+  package let order: DataOrder
+  /// Examples of one step, over the whole world.
+  package let batchSize: Int
+  package let totalSteps: Int
+
+  /// - Parameters:
+  ///   - epochs: may be a fraction; the number of steps is rounded up.
+  ///   - maximumSteps: overrides `epochs`; the data goes round again when it is used up.
+  /// - Precondition: at least one example and one example per step, `epochs` positive, `maximumSteps` at least 1.
+  package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?) {
+    precondition(order.count > 0 && batchSize > 0, "a step needs examples")
+    precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
+    self.order = order
+    self.batchSize = batchSize
+    let perEpoch = (order.count + batchSize - 1) / batchSize
+    totalSteps = maximumSteps ?? max(1, Int((epochs * Double(perEpoch)).rounded(.up)))
+  }
+
+  /// The last step of an epoch may have fewer examples than the others.
+  package var stepsPerEpoch: Int { (order.count + batchSize - 1) / batchSize }
+
+  /// The positions of the examples of a step; steps count from 0.
+  package func positions(step: Int) -> [Int] {
+    let (epoch, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+    let first = place * batchSize
+    return Array(order.positions(epoch: epoch)[first..<min(first + batchSize, order.count)])
+  }
+
+  /// Epochs done when `steps` steps are done.
+  package func epoch(afterSteps steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
+}

@@ -1,0 +1,193 @@
+// Data files as a sequence of JSON records: one per line, or the elements of one array. Records are found
+// first and parsed when asked for, so that the expensive half can run in parallel and nothing is held twice.
+
+package import Checkpoints
+import Foundation
+import Tensors
+
+/// The records of one JSON or JSON Lines file.
+package struct RecordReader: Sendable {
+  /// The longest record that is read, in bytes.
+  package static let maximumBytes = 16 << 20
+
+  package let path: String
+  private let file: MappedFile
+  private let spans: [Span]
+
+  /// The bytes of one record and the line it starts on.
+  private struct Span {
+    let bytes: Range<Int>
+    let line: Int
+  }
+
+  /// Finds the records of a file: those of an array when it starts with `[`, else one on every line that is
+  /// not blank.
+  /// - Throws: `FileError` when the file cannot be mapped; `CorpusError` when it is no JSON file, its array is
+  ///   broken between elements, or it has no records.
+  package init(path: String) throws {
+    guard !path.hasSuffix(".gz") else {
+      throw CorpusError.unusable(
+        path: path, reason: "reading compressed data is not built yet: decompress it with gunzip")
+    }
+    guard Self.isData(path) else {
+      throw CorpusError.unusable(path: path, reason: "expected a .jsonl or .json file or a directory of them")
+    }
+    let file = try MappedFile(path: path)
+    var scanner = Scanner(bytes: file.bytes, path: path)
+    spans = try scanner.spans()
+    guard !spans.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }
+    self.path = path
+    self.file = file
+  }
+
+  /// The data files that a path stands for: itself, or the .jsonl and .json files of a directory by name.
+  /// - Throws: `CorpusError` when the path does not exist or the directory holds none, or compressed ones,
+  ///   which would be left out in silence.
+  package static func files(at path: String) throws -> [String] {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+      throw CorpusError.unusable(path: path, reason: "no such file or directory")
+    }
+    guard isDirectory.boolValue else { return [path] }
+    let names = try FileManager.default.contentsOfDirectory(atPath: path)
+      .filter { !$0.hasPrefix(".") && (isData($0) || $0.hasSuffix(".gz")) }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard !names.isEmpty else {
+      throw CorpusError.unusable(path: path, reason: "the directory holds no .jsonl or .json file")
+    }
+    return names.map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
+  }
+
+  private static func isData(_ path: String) -> Bool { path.hasSuffix(".jsonl") || path.hasSuffix(".json") }
+
+  package var count: Int { spans.count }
+
+  /// Where record `index` starts.
+  package func location(_ index: Int) -> RecordLocation {
+    RecordLocation(file: path, line: spans[index].line, byte: spans[index].bytes.lowerBound)
+  }
+
+  /// Parses record `index`.
+  /// - Throws: `RecordMistake` when it is too long, no strict JSON, or no object.
+  package func record(_ index: Int) throws(RecordMistake) -> JSONValue {
+    let span = spans[index]
+    guard span.bytes.count <= Self.maximumBytes else {
+      throw RecordMistake(
+        location: location(index),
+        problem: RecordProblem("the record has \(span.bytes.count) bytes, more than \(Self.maximumBytes)"))
+    }
+    let value: JSONValue
+    do {
+      value = try JSONValue.parse(UnsafeRawBufferPointer(rebasing: file.bytes[span.bytes]))
+    } catch {
+      throw RecordMistake(
+        location: RecordLocation(
+          file: path, line: span.line + error.line - 1, byte: span.bytes.lowerBound + error.byteOffset),
+        problem: RecordProblem(error.reason))
+    }
+    guard value.members != nil else {
+      throw RecordMistake(
+        location: location(index), problem: RecordProblem("expected an object, {\"field\": …}"))
+    }
+    return value
+  }
+
+  /// Finds where records start and end; whether they are JSON is for the parser to say.
+  private struct Scanner {
+    let bytes: UnsafeRawBufferPointer
+    let path: String
+    var offset = 0
+    var line = 1
+
+    init(bytes: UnsafeRawBufferPointer, path: String) {
+      self.bytes = bytes
+      self.path = path
+      if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { offset = 3 }
+    }
+
+    mutating func spans() throws -> [Span] {
+      let start = offset
+      skipBlanks()
+      if offset < bytes.count, bytes[offset] == UInt8(ascii: "[") { return try elements() }
+      offset = start
+      line = 1
+      return lines()
+    }
+
+    private mutating func lines() -> [Span] {
+      var spans: [Span] = []
+      while offset < bytes.count {
+        let rest = bytes[offset...]
+        let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+        if !bytes[offset..<end].allSatisfy(Self.isBlank) {
+          spans.append(Span(bytes: offset..<end, line: line))
+        }
+        offset = end + 1
+        line += 1
+      }
+      return spans
+    }
+
+    private mutating func elements() throws -> [Span] {
+      var spans: [Span] = []
+      offset += 1
+      skipBlanks()
+      if offset < bytes.count, bytes[offset] == UInt8(ascii: "]") {
+        offset += 1
+      } else {
+        var goesOn = true
+        while goesOn {
+          skipBlanks()
+          let start = offset
+          let startLine = line
+          let end = try elementEnd()
+          guard end > start else { throw broken("expected an element of the array") }
+          spans.append(Span(bytes: start..<end, line: startLine))
+          goesOn = bytes[offset] == UInt8(ascii: ",")
+          offset += 1
+        }
+      }
+      skipBlanks()
+      guard offset == bytes.count else { throw broken("expected nothing after the array's end") }
+      return spans
+    }
+
+    /// Moves to the comma or bracket after an element and returns the end of the element's bytes.
+    private mutating func elementEnd() throws -> Int {
+      var depth = 0
+      var inString = false
+      while offset < bytes.count {
+        let byte = bytes[offset]
+        switch byte {
+        case UInt8(ascii: "\n"): line += 1
+        case UInt8(ascii: "\\") where inString: offset += 1
+        case UInt8(ascii: "\""): inString.toggle()
+        case _ where inString: break
+        case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+        case UInt8(ascii: ",") where depth == 0: return offset
+        case UInt8(ascii: "]") where depth == 0: return offset
+        case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+        default: break
+        }
+        offset += 1
+      }
+      throw broken("the file ends inside the array")
+    }
+
+    private func broken(_ reason: String) -> CorpusError {
+      let location = RecordLocation(file: path, line: line, byte: min(offset, bytes.count))
+      return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))], count: 1)
+    }
+
+    private mutating func skipBlanks() {
+      while offset < bytes.count, Self.isBlank(bytes[offset]) {
+        if bytes[offset] == UInt8(ascii: "\n") { line += 1 }
+        offset += 1
+      }
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool {
+      byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// What becomes of an example that is longer than the limit. Completions are what the loss is made of and the
+// template is what the model knows its place by: only the text of the prompt is ever cut.
+
+/// What to do with an example whose prompt and longest completion exceed `sequence_len`.
+package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
+  case truncateMiddle = "truncate_middle"
+  case drop
+  case error
+}
+
+/// The limit on an example's length, under its names in the configuration.
+package struct LengthLimit: Sendable, Equatable {
+  /// Tokens of the prompt and the longest completion together.
+  package let sequenceLength: Int
+  package let strategy: ExcessLengthStrategy
+
+  package init(sequenceLength: Int, strategy: ExcessLengthStrategy = .truncateMiddle) {
+    self.sequenceLength = sequenceLength
+    self.strategy = strategy
+  }
+
+  /// What the limit makes of one example.
+  package enum Outcome: Sendable, Equatable {
+    case fits
+    case truncated(ExampleTree)
+    case dropped
+  }
+
+  /// Applies the limit.
+  ///
+  /// `truncateMiddle` cuts the excess out of the middle of the prompt's longest text; its first and last
+  /// halves stay. An example that would not fit without that text is dropped. One token of the prompt always
+  /// stays: the first token of a completion is predicted from it.
+  /// - Throws: `RecordProblem` when the example is too long and that is an error.
+  package func applied(to example: EncodedPreference) throws(RecordProblem) -> Outcome {
+    let length = example.tree.sequenceLength
+    guard length > sequenceLength else { return .fits }
+    switch strategy {
+    case .drop: return .dropped
+    case .error:
+      throw RecordProblem(
+        "prompt and longest completion have \(length) tokens, more than sequence_len \(sequenceLength)")
+    case .truncateMiddle:
+      let excess = length - sequenceLength
+      guard let text = example.texts.max(by: { $0.count < $1.count }),
+        excess <= min(text.count, example.tree.prompt.count - 1)
+      else { return .dropped }
+      let head = (text.count - excess + 1) / 2
+      var tree = example.tree
+      tree.prompt.removeSubrange(text.lowerBound + head..<text.lowerBound + head + excess)
+      return .truncated(tree)
+    }
+  }
+}
+
+extension ExampleTree {
+  /// Tokens of the prompt and the longest completion: the positions the example takes.
+  package var sequenceLength: Int { prompt.count + (completions.map(\.count).max() ?? 0) }
+}

@@ -1,0 +1,112 @@
+import Checkpoints
+import Foundation
+import Tensors
+import Testing
+
+@testable import Corpus
+
+struct RecordReaderTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func records(_ name: String, _ text: String) throws -> [JSONValue] {
+    let reader = try RecordReader(path: try directory.file(name, text))
+    return try (0..<reader.count).map { try reader.record($0) }
+  }
+
+  private func mistake(_ name: String, _ bytes: [UInt8], record: Int) throws -> RecordMistake? {
+    let reader = try RecordReader(path: try directory.file(name, bytes))
+    return #expect(throws: RecordMistake.self) { try reader.record(record) }
+  }
+
+  @Test(arguments: [
+    "{\"a\":1}\n{\"a\":2}\n", "{\"a\":1}\n{\"a\":2}", "\u{FEFF}{\"a\":1}\r\n{\"a\":2}\r\n",
+    "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "[{\"a\":1},{\"a\":2}]",
+    "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
+  ])
+  func linesAndArrays(text: String) throws {
+    for name in ["a.jsonl", "a.json"] {
+      #expect(try records(name, text) == [["a": 1], ["a": 2]])
+    }
+  }
+
+  @Test func elementsOfAnArrayMayHoldAnything() throws {
+    let text = #"[{"a":"],[{\"\\"}, {"a":[[1,2],{"b":"}"}]}]"#
+    #expect(try records("a.json", text) == [["a": #"],[{"\"#], ["a": [[1, 2], ["b": "}"]]]])
+  }
+
+  @Test func lineSeparatorsInsideAStringAreNoLines() throws {
+    #expect(try records("a.jsonl", "{\"a\":\"x\u{2028}\u{85}y\"}\n").count == 1)
+  }
+
+  @Test func mistakesNameLineAndByteAndNotTheContent() throws {
+    let good = "{\"a\":\"1\"}\r\n\n"
+    let cases: [[UInt8]] = [
+      Array("{\"secret\": }".utf8), Array("{\"a\":\"secret\",\"a\":\"secret\"}".utf8), Array("secret".utf8),
+      Array("[\"secret\"]".utf8), Array("{\"secret\":\"".utf8) + [0xC3, 0x28] + Array("\"}".utf8),
+      Array("{\"secret\":\"".utf8) + [0] + Array("\"}".utf8),
+      Array("{\"secret\":1} {\"secret\":1}".utf8),
+      Array(
+        ("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
+    ]
+    for bytes in cases {
+      let mistake = try #require(try mistake("a.jsonl", Array(good.utf8) + bytes + [0x0A], record: 1))
+      #expect(mistake.location.line == 3)
+      #expect(mistake.location.byte >= good.utf8.count)
+      #expect(mistake.description.hasPrefix("\(directory.path)/a.jsonl:3 (byte "))
+      #expect(!mistake.description.contains("secret"))
+    }
+  }
+
+  @Test func placesInsideAnArrayAreExact() throws {
+    let text = "[\n{\"a\":1},\n{\"a\":\n 01},\n7]"
+    let second = try #require(try mistake("a.json", Array(text.utf8), record: 1))
+    #expect(second.location.line == 4)
+    let third = try #require(try mistake("a.json", Array(text.utf8), record: 2))
+    #expect(third.location.line == 5)
+    #expect(third.location.byte == text.utf8.count - 2)
+  }
+
+  @Test(arguments: ["[", "[{}", "[{},", "[{},]", "[,{}]", "[{}]]", "[{}] {}", "[{},,{}]", "[{\"a\":\"]"])
+  func brokenArrays(text: String) throws {
+    let path = try directory.file("a.json", text)
+    let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
+    #expect(error?.description.hasPrefix("\(path):1 (byte ") == true)
+  }
+
+  @Test func aLineHasALongestLength() throws {
+    let line = { (bytes: Int) in "{\"a\":\"" + String(repeating: "x", count: bytes - 8) + "\"}\n" }
+    let path = try directory.file("a.jsonl", line(16 << 20) + line((16 << 20) + 1))
+    let reader = try RecordReader(path: path)
+    #expect(throws: Never.self) { try reader.record(0) }
+    let mistake = #expect(throws: RecordMistake.self) { try reader.record(1) }
+    #expect(mistake?.location.line == 2)
+  }
+
+  @Test func filesWithoutRecordsAreRefused() throws {
+    for name in ["blank.jsonl", "array.json"] {
+      let path = try directory.file(name, name == "array.json" ? "[ ]" : " \n\n")
+      #expect(throws: CorpusError.unusable(path: path, reason: "it has no records")) {
+        _ = try RecordReader(path: path)
+      }
+    }
+    let empty = try directory.file("empty.jsonl", "")
+    #expect(throws: FileError.self) { _ = try RecordReader(path: empty) }
+    for name in ["a.csv", "a.jsonl.gz"] {
+      let path = try directory.file(name, "{}")
+      #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
+    }
+  }
+
+  @Test func aDirectoryStandsForItsFilesByName() throws {
+    #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path) }
+    for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] {
+      _ = try directory.file(name, "{}")
+    }
+    let expected = ["B.jsonl", "a.json", "b.jsonl"].map { directory.path + "/" + $0 }
+    #expect(try RecordReader.files(at: directory.path) == expected)
+    #expect(try RecordReader.files(at: expected[1]) == [expected[1]])
+    #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path + "/none.jsonl") }
+  }
+}
