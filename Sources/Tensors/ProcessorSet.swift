@@ -1,5 +1,7 @@
 // The processors that this process may use.
 
+internal import CShoal
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -12,20 +14,14 @@ package enum ProcessorSet {
 
   /// Processors that this process is bound to (all it may use when it is not bound).
   package static var boundCount: Int {
-    var set = cpu_set_t()
-    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return onlineCount }
-    return withUnsafeBytes(of: &set) { max(1, $0.reduce(0) { $0 + $1.nonzeroBitCount }) }
+    let bound = Int(shoal_processors_bound())
+    return bound > 0 ? bound : onlineCount
   }
 
   /// Gives up a binding that leaves fewer processors than `threads`: mpirun binds a lone rank to one core.
   /// - Returns: the processors then bound to; a container's or a job's limit stays in force.
   package static func widen(for threads: Int) -> Int {
-    guard boundCount < threads else { return boundCount }
-    var all = cpu_set_t()
-    withUnsafeMutableBytes(of: &all) { bytes in
-      for processor in 0..<min(onlineCount, 8 * bytes.count) { bytes[processor / 8] |= 1 << UInt8(processor % 8) }
-    }
-    sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &all)
+    if boundCount < threads { shoal_processors_widen(Int32(onlineCount)) }
     return boundCount
   }
 }

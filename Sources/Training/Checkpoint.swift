@@ -1,8 +1,8 @@
 // A checkpoint: everything a run needs to go on as if it had never stopped.
 
-package import Checkpoints
+import Checkpoints
 package import Model
-package import Tensors
+import Tensors
 
 /// What a checkpoint holds besides weights and moments.
 package struct TrainerState: Sendable, Equatable {

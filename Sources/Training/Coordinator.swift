@@ -1,7 +1,7 @@
 // Rank 0's part of a run: data, references, files.
 
-package import Checkpoints
-package import Corpus
+import Checkpoints
+import Corpus
 package import Model
 import Tensors
 

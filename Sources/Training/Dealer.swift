@@ -1,8 +1,8 @@
 // Phases: rank 0 deals micro-batches, every rank computes those it gets, and the world adds up the results.
 
-import Collectives
-import Corpus
-import Model
+package import Collectives
+package import Corpus
+package import Model
 import Tensors
 
 /// One rank's part in dealing, computing and adding up.
@@ -37,7 +37,7 @@ package final class Dealer {
   ///   - trees: rank 0's examples; others pass nil.
   ///   - count: how many they are, on every rank.
   /// - Returns: each tree's sums, and whether any rank was asked to stop.
-  func score(
+  package func score(
     _ trees: [ExampleTree]?, count: Int, adapted: Bool, on pass: Pass
   ) throws -> (sums: [[Double]], isStopping: Bool) {
     let items = trees.map { trees in

@@ -1,6 +1,6 @@
 // Reference log-probabilities, computed once: they depend on the frozen model, the numerics and the tokens alone.
 
-package import Checkpoints
+import Checkpoints
 package import Corpus
 import Tensors
 
@@ -16,7 +16,8 @@ package struct ReferenceCache {
   /// Opens the cache of a model; a missing or damaged file is an empty cache.
   /// - Parameter directory: where caches lie; nil keeps it in memory only.
   package init(directory: String?, modelHash: String) {
-    key = ContentHash.sha256(of: Array("\(modelHash) \(Self.numerics) \(Machine.vectorLevel)".utf8))
+    let key = ContentHash.sha256(of: Array("\(modelHash) \(Self.numerics) \(Machine.vectorLevel)".utf8))
+    self.key = key
     path = directory.map { "\($0)/\(key).safetensors" } ?? ""
     if !path.isEmpty { sums = Self.read(path, key: key) ?? [:] }
   }

@@ -2,7 +2,7 @@
 
 import Checkpoints
 import Model
-package import Tensors
+import Tensors
 
 /// A run that is refused although its configuration is sound.
 package enum RunRefusal: CallersMistake {
@@ -47,7 +47,8 @@ struct Resumption {
     case .automatic:
       if request.overwrites { return }
       if let path = configuration.resumeFromCheckpoint {
-        return try resume(from: path, inputs: inputs, totalSteps: totalSteps)
+        try resume(from: path, inputs: inputs, totalSteps: totalSteps)
+        return
       }
       guard holdsRun else { return }
       guard configuration.autoResumesFromCheckpoints else { throw RunRefusal.notEmpty(path: files.path) }

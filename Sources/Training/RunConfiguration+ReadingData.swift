@@ -1,5 +1,7 @@
 // The part of a configuration that says which examples are learnt from.
 
+import Corpus
+
 extension RunConfiguration {
   mutating func readData(_ section: inout ConfigurationSection) {
     datasets = readDatasets("datasets", &section)

@@ -1,5 +1,7 @@
 // The resolved configuration as YAML for the run directory, and what a resumed run changed in it.
 
+import Corpus
+
 extension RunConfiguration {
   /// Every key with its value, a line each in a fixed order: reads back to an equal configuration
   /// (without `ignoredKeys`). An empty value is the key's default.
@@ -49,7 +51,7 @@ extension RunConfiguration {
   private var dataEntries: [Entry] {
     let held: ConfigurationTree =
       switch heldOut {
-      case .none: .integer(0)
+      case nil: .integer(0)
       case .share(let share): .number(share)
       case .count(let count): .integer(count)
       }

@@ -1,5 +1,7 @@
 // The typed configuration of `shoal train`: every default is here, every rule in `+Reading`.
 
+package import Corpus
+
 /// What a training run does. Keys and meanings are axolotl's unless a comment says otherwise.
 package struct RunConfiguration: Sendable, Equatable {
   // MARK: Model and adapter
@@ -36,7 +38,7 @@ package struct RunConfiguration: Sendable, Equatable {
   package var datasets: [DatasetSource] = []
   package var testDatasets: [DatasetSource] = []
   /// `val_set_size`.
-  package var heldOut = HeldOut.none
+  package var heldOut: ValidationSize?
   /// `sequence_len`: the limit on prompt + longest completion, in tokens. axolotl's default is 512,
   /// which would cut most documents; Shoal pads nothing, so a high limit costs nothing.
   package var sequenceLength = 2048
@@ -118,19 +120,6 @@ extension RunConfiguration {
       self.chosenField = chosenField
       self.rejectedField = rejectedField
     }
-  }
-
-  /// `val_set_size`: below 1 a share, from 1 a count.
-  package enum HeldOut: Sendable, Equatable {
-    case none
-    case share(Double)
-    case count(Int)
-  }
-
-  package enum ExcessLengthStrategy: String, Sendable {
-    case truncateMiddle = "truncate_middle"
-    case drop
-    case error
   }
 
   /// `chat_template`: the template of the model's own directory, or a family by axolotl's name.

@@ -2,7 +2,7 @@
 
 package import Checkpoints
 package import Model
-package import Tensors
+import Tensors
 
 #if canImport(Glibc)
   import Glibc

@@ -10,9 +10,10 @@ import Synchronization
 #endif
 
 /// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT). A second SIGINT ends the process.
-package final class StopRequest: Sendable {
+package final class StopRequest: @unchecked Sendable {
   private let asked = Atomic(false)
-  private let sources = Mutex<[any DispatchSourceSignal]>([])
+  /// Keeps the handlers alive; written by `watchSignals` alone.
+  private var sources: [any DispatchSourceSignal] = []
 
   package init() {}
 
@@ -30,7 +31,7 @@ package final class StopRequest: Sendable {
         ask()
       }
       source.resume()
-      sources.withLock { $0.append(source) }
+      sources.append(source)
     }
   }
 }

@@ -1,6 +1,6 @@
 // The optimizer step, the same on every rank: deal, compute, add up exactly, clip, update.
 
-package import Collectives
+import Collectives
 package import Corpus
 package import Model
 package import Tensors
@@ -27,7 +27,7 @@ package final class Trainer {
     package init(count: Int) { (first, second) = (Storage(count: count), Storage(count: count)) }
   }
 
-  package init(
+  init(
     configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, totalSteps: Int, mostMicroBatches: Int
   ) {
     self.configuration = configuration
@@ -149,14 +149,15 @@ package final class Trainer {
   private func refuseTrouble(
     _ results: UnsafeMutableBufferPointer<Int64>, number: Int, examples: [StepExample]?, count: Int
   ) throws {
-    var slots: [FixedPoint.Trouble: [Int]] = [:]
-    for slot in 0..<count {
-      let trouble = FixedPoint.Trouble(rawValue: UInt64(bitPattern: results[Self.resultCount * (slot + 1) - 1]))
-      for kind in [FixedPoint.Trouble.nonFinite, .outOfRange] where trouble.contains(kind) { slots[kind, default: []].append(slot) }
+    func indices(_ kind: FixedPoint.Trouble) -> [Int] {
+      (0..<count).filter { slot in
+        let bits = UInt64(bitPattern: results[Self.resultCount * (slot + 1) - 1])
+        return FixedPoint.Trouble(rawValue: bits).contains(kind)
+      }.map { examples?[$0].tree.index ?? $0 }
     }
-    func indices(_ slots: [Int]) -> [Int] { slots.map { examples?[$0].tree.index ?? $0 } }
-    if let found = slots[.nonFinite] { throw TrainingError.notFinite(step: number, examples: indices(found)) }
-    if let found = slots[.outOfRange] { throw TrainingError.outOfRange(step: number, examples: indices(found)) }
+    let (notFinite, outOfRange) = (indices(.nonFinite), indices(.outOfRange))
+    guard notFinite.isEmpty else { throw TrainingError.notFinite(step: number, examples: notFinite) }
+    guard outOfRange.isEmpty else { throw TrainingError.outOfRange(step: number, examples: outOfRange) }
   }
 
   /// Clips the gradient and takes the optimizer's step; returns the norm before clipping and the learning rate.

@@ -15,10 +15,10 @@ package struct TrainingData: Sendable {
 
   /// Reads and tokenizes what the configuration names.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
-  package init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
+  init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
     let tokenizer = try Tokenizer(directory: configuration.baseModel)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
-    let encoder = try PreferenceEncoder(
+    let encoder = PreferenceEncoder(
       tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer))
     let limit = LengthLimit(
       sequenceLength: min(configuration.sequenceLength, model.maximumPositions),
@@ -33,9 +33,8 @@ package struct TrainingData: Sendable {
       heldOutReport = nil
       let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.heldOut {
-      case .none: (training, heldOut) = (dataset.examples, [])
-      case .share(let share): (training, heldOut) = try dataset.split(holdingOut: .share(share), seed: seed)
-      case .count(let count): (training, heldOut) = try dataset.split(holdingOut: .count(count), seed: seed)
+      case nil: (training, heldOut) = (dataset.examples, [])
+      case let size?: (training, heldOut) = try dataset.split(holdingOut: size, seed: seed)
       }
     }
     hash = ContentHash.sha256(of: (training + heldOut).flatMap(\.contentDigest))

@@ -2,8 +2,8 @@
 
 package import Collectives
 import Checkpoints
-package import Corpus
-package import Model
+import Corpus
+import Model
 import Tensors
 
 /// What the caller asks of a run.

@@ -1,0 +1,78 @@
+// `shoal export`: weights that load anywhere.
+
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Writes merged weights or an adapter in the ecosystem's formats.",
+    discussion: """
+      merged: a hub directory (weights, config.json, generation_config.json, tokenizer files) that transformers \
+      loads; W + scale B A is added in fp32 and rounded once. adapter: a PEFT directory.
+
+      Example: shoal export --model models/Qwen2-1.5B-Instruct --adapter runs/dpo --format merged --out models/tuned
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case merged, adapter }
+
+  enum Type: String, ExpressibleByArgument, CaseIterable {
+    case bf16, f16, f32
+
+    var elementType: ElementType {
+      switch self {
+      case .bf16: .bfloat16
+      case .f16: .float16
+      case .f32: .float32
+      }
+    }
+  }
+
+  @Option(help: ArgumentHelp("The base model's directory.", valueName: "dir"))
+  var model: String
+
+  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  var adapter: String?
+
+  @Option(help: "What to write.")
+  var format: Format
+
+  @Option(help: ArgumentHelp("The directory to write; it must not exist.", valueName: "dir"))
+  var out: String
+
+  @Option(help: "Element type of the merged weights; by default the base's own.")
+  var dtype: Type?
+
+  @Option(help: ArgumentHelp("Size above which weights are split (GB = 1e9 bytes).", valueName: "size"))
+  var maxShardSize = "5GB"
+
+  func validate() throws {
+    if ShardedExport.bytes(maxShardSize) == nil {
+      throw ValidationError("--max-shard-size is \"\(maxShardSize)\", expected a size such as 5GB or 500MB.")
+    }
+    if format == .adapter, adapter == nil { throw ValidationError("--format adapter needs --adapter.") }
+    if format == .adapter, dtype != nil {
+      throw ValidationError("--dtype is for merged weights; adapters are written in fp32.")
+    }
+  }
+
+  func run() throws {
+    let directory = try ModelDirectory(model)
+    let opened = try adapter.map { try AdapterDirectory($0, model: directory.configuration) }
+    let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
+    switch format {
+    case .merged:
+      let export = MergedExport(
+        directory, adapter: loaded, type: dtype?.elementType, threads: ProcessorSet.boundCount)
+      try export.write(to: out, shardBytes: ShardedExport.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
+    case .adapter:
+      guard let loaded, var configuration = opened?.configuration else { return }
+      if configuration.baseModel == nil { configuration.baseModel = model }
+      try AdapterDirectory.write(loaded, configuration, to: out)
+    }
+    Console.print("wrote \(out)")
+  }
+}

@@ -1,0 +1,45 @@
+// A run's progress as lines for people.
+
+import Foundation
+import Training
+
+/// Prints at most a line per second of steps, and everything else at once.
+final class ProgressPrinter {
+  private var lastStep = ContinuousClock.now - .seconds(1)
+
+  func print(_ progress: Progress) {
+    switch progress {
+    case .notice(let text): Console.print(text)
+    case .reference(let done, let total): Console.print("reference log-probs: \(done) of \(total)")
+    case .evaluated(let step, let metrics):
+      Console.print(
+        "step \(step): held out \(metrics.pairs) pairs: loss \(Self.number(metrics.meanLoss, 4)), "
+          + "rewards/accuracies \(Self.number(metrics.rewardAccuracy, 3)), margins \(Self.number(metrics.rewardMargin, 3)), "
+          + "logps/accuracies \(Self.number(metrics.logProbabilityAccuracy, 3))")
+    case .stepped(let report):
+      let now = ContinuousClock.now
+      guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }
+      lastStep = now
+      Console.print(Self.line(report))
+    case .saved(let path): Console.print("saved \(path)")
+    }
+  }
+
+  private static func line(_ report: StepReport) -> String {
+    let tokensPerSecond = Double(report.stepTokens) / report.seconds
+    return "step \(report.step)/\(report.totalSteps)  loss \(number(report.metrics.meanLoss, 4))  "
+      + "acc \(number(report.metrics.rewardAccuracy, 2))  margin \(number(report.metrics.rewardMargin, 3))  "
+      + "\(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
+  }
+
+  static func number(_ value: Double, _ digits: Int) -> String {
+    String(format: "%.\(digits)f", value)
+  }
+
+  static func duration(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded(.up))
+    return whole < 3600
+      ? String(format: "%d:%02d", whole / 60, whole % 60)
+      : String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
+  }
+}

@@ -1,0 +1,88 @@
+// `shoal train`: the training job.
+
+import ArgumentParser
+import Checkpoints
+import Collectives
+import Foundation
+import Tensors
+import Training
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains an adapter as a configuration file says.",
+    discussion: """
+      Alone it is a world of one rank, under mpirun -n R a world of R: the result is the same to the last bit. \
+      Overrides use dotted paths and YAML values.
+
+      Example: mpirun -n 4 shoal train configs/qwen2-1.5b-dpo.yaml learning_rate=1e-4 datasets.0.path=pairs.jsonl
+
+      Exit codes: 0 done, 64 the caller's mistake, 75 stopped on request after saving (run it again to go on), \
+      1 anything else.
+      """)
+
+  @Argument(help: ArgumentHelp("The configuration, in axolotl's spelling.", valueName: "config"))
+  var configurationPath: String
+
+  @Argument(help: ArgumentHelp("Settings that override the file's.", valueName: "key=value"))
+  var overrides: [String] = []
+
+  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("auto: go on where a run stopped; never: start afresh; or a checkpoint directory.", valueName: "auto|never|dir"))
+  var resume = "auto"
+
+  @Flag(help: "Remove the run that output_dir holds.")
+  var overwrite = false
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
+    for override in overrides where !override.contains("=") {
+      throw ValidationError("\"\(override)\" is no override, expected key=value.")
+    }
+  }
+
+  private var request: RunRequest {
+    let resume: RunRequest.Resume =
+      switch resume {
+      case "auto": .automatic
+      case "never": .never
+      default: .from(self.resume)
+      }
+    return RunRequest(
+      configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume, overwrites: overwrite)
+  }
+
+  func run() {
+    let request = request
+    runInWorld { world in
+      let stop = StopRequest()
+      stop.watchSignals()
+      let printer = ProgressPrinter()
+      let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
+      if prepared.setup.isFinished {
+        if world.rank == 0 {
+          Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
+        }
+        return 0
+      }
+      let run = try TrainingRun(prepared: prepared, stop: stop) { printer.print($0) }
+      switch try run.run() {
+      case .finished:
+        if world.rank == 0 { Console.print("done: the adapter is in \(prepared.configuration.outputDirectory)") }
+        return 0
+      case .stopped(let step):
+        if world.rank == 0 { Console.print("stopped after step \(step); run the same command again to go on") }
+        return ShoalExit.stopped
+      }
+    }
+  }
+}
+
+extension BuildIdentity {
+  /// This very executable.
+  static func running() throws -> BuildIdentity {
+    BuildIdentity(version: Shoal.version, binary: try ContentHash().sha256(ofFile: "/proc/self/exe"))
+  }
+}

@@ -1,0 +1,32 @@
+// A command in a world of ranks: one of them reports, all of them end.
+
+import Collectives
+import Foundation
+import Tensors
+
+/// Runs `body` in the world that the launcher made and ends the process with its exit code.
+///
+/// What all ranks agreed on ends in good order, told once. Any other error is told by the rank that met it,
+/// and ends the job.
+func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
+  let world: any Communicator
+  do { world = try Launch.joinWorld() } catch { Shoal.exit(withError: error) }
+  do {
+    let code = try body(world)
+    try world.finish()
+    exit(code)
+  } catch {
+    let (reporter, isAgreed) =
+      switch error {
+      case let failure as AgreedFailure: (failure.rank, true)
+      case is WorldMistake: (0, true)
+      default: (world.rank, false)
+      }
+    if world.rank == reporter { Console.print(world.size > 1 ? "[rank \(world.rank)] \(error)" : "shoal: \(error)") }
+    let isMistake = (error as? AgreedFailure)?.isCallersMistake ?? (error is any CallersMistake)
+    let code = isMistake ? ShoalExit.mistake : ShoalExit.failure
+    guard isAgreed else { world.abort(code: code) }
+    try? world.finish()
+    exit(code)
+  }
+}
