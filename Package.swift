@@ -57,8 +57,13 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "collectives-probe", dependencies: ["Collectives", "Tensors"],
+      path: "Tests/CollectivesProbe", swiftSettings: strict),
     .testTarget(
-      name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: strict),
+      name: "CollectivesTests",
+      dependencies: ["Collectives", "Tensors", "collectives-probe", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -1,0 +1,44 @@
+// What can go wrong between ranks: MPI itself fails, or the caller built a world that cannot work.
+
+import CShoal
+import Tensors
+
+/// MPI reported an error, or returned what cannot be right.
+package struct MPIFailure: Error, CustomStringConvertible {
+  package let operation: String
+  package let reason: String
+
+  package var description: String { "MPI: \(operation) failed: \(reason)" }
+
+  /// Turns the status of one shim call into an error.
+  static func check(_ status: Int32, _ operation: String) throws(MPIFailure) {
+    guard status != SHOAL_MPI_OK else { return }
+    var text = [CChar](repeating: 0, count: 512)
+    text.withUnsafeMutableBufferPointer {
+      shoal_mpi_error_text(status, $0.baseAddress, Int64($0.count))
+    }
+    let reason = String(
+      decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    throw MPIFailure(operation: operation, reason: reason)
+  }
+}
+
+/// A world that the caller can mend.
+package enum WorldMistake: CallersMistake {
+  /// The launcher announced another number of ranks than MPI sees.
+  case sizeDiffers(variable: String, announced: Int, found: Int)
+  /// Ranks that must be alike are not.
+  case ranksDiffer([RankDifference])
+
+  package var description: String {
+    switch self {
+    case .sizeDiffers(let variable, let announced, let found):
+      "world: the launcher announces \(announced) ranks (\(variable)=\(announced)), but MPI sees \(found); "
+        + "start the job with the mpirun of the Open MPI that shoal is linked with, "
+        + "or under Slurm with srun --mpi=pmix"
+    case .ranksDiffer(let differences):
+      "world: the ranks are not alike, so the result would depend on who computes what:\n"
+        + differences.map { "  \($0)" }.joined(separator: "\n")
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// What a rank may ask of the world it belongs to; the two worlds there are stand in files of their own.
+
+/// All ranks of a job, seen from one of them.
+///
+/// Except for `abort`, every operation is collective: all ranks call it, in the same order, with the same
+/// sizes, from one thread at a time. Waiting sleeps, so a rank that waits leaves its core to the others.
+/// An error from any of them leaves the world unusable: only `abort` may follow.
+package protocol Communicator: AnyObject, Sendable {
+  /// This rank's number, 0 ..< `size`. Rank 0 coordinates.
+  var rank: Int { get }
+  /// The number of ranks.
+  var size: Int { get }
+  /// This rank's number among the ranks on the same node, and how many they are.
+  var rankOnNode: Int { get }
+  var ranksOnNode: Int { get }
+
+  /// Returns when every rank has called it.
+  func barrier() throws
+  /// Copies `root`'s bytes into every rank's buffer. Any size.
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws
+  /// Every rank's bytes on all ranks, by rank. For small things: all together stay below 2 GiB.
+  func gather(_ bytes: [UInt8]) throws -> [[UInt8]]
+  /// Replaces every entry by its sum over the ranks: exact, hence the same whatever the number of ranks.
+  /// - Precondition: the sums stay within 64 bits (they wrap around otherwise).
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws
+  /// The bitwise OR of all ranks' flags.
+  func agree(on flags: UInt64) throws -> UInt64
+  /// A queue of work that rank 0 fills and all ranks empty.
+  func workQueue() throws -> any WorkQueue
+
+  /// Leaves the world in good order, before the process exits. Nothing else may be called afterwards.
+  func finish() throws
+  /// Ends every rank at once with exit code `code`. Prints nothing: say why before.
+  func abort(code: Int32) -> Never
+}
+
+extension Communicator {
+  /// `root`'s bytes on every rank; what the other ranks pass does not matter.
+  package func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
+    var count = Int64(bytes.count)
+    try withUnsafeMutableBytes(of: &count) { try broadcast($0, from: root) }
+    var copy = rank == root ? bytes : [UInt8](repeating: 0, count: Int(count))
+    try copy.withUnsafeMutableBytes { try broadcast($0, from: root) }
+    return copy
+  }
+
+  /// Replaces every entry by its exact sum over the ranks.
+  package func sum(_ values: inout [Int64]) throws {
+    try values.withUnsafeMutableBufferPointer { try sum($0) }
+  }
+}

@@ -1,0 +1,141 @@
+// Rank 0's side of dealing: it takes items itself and, while it computes, a thread that mostly sleeps
+// answers the workers.
+
+import Dispatch
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The queue as rank 0 sees it.
+final class CoordinatorQueue: WorkQueue {
+  private let service: DealingService
+  private let thread: pthread_t
+
+  init(channel: DealingChannel, workers: Int) throws {
+    service = DealingService(channel: channel, workers: workers)
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<DealingService>.fromOpaque(argument).takeRetainedValue().run()
+        return nil
+      }, Unmanaged.passRetained(service).toOpaque())
+    guard code == 0 else {
+      throw MPIFailure(
+        operation: "deal", reason: "no service thread: \(String(cString: strerror(code)))")
+    }
+    self.thread = thread
+  }
+
+  func openPhase(_ items: [[UInt8]]) throws {
+    try service.channel.alarm.check()
+    service.desk.withLock { $0.deck.open(items) }
+    service.wakeUp.signal()
+  }
+
+  func next() throws -> [UInt8]? {
+    try service.channel.alarm.check()
+    return service.desk.withLock { $0.deck.take() }
+  }
+
+  func close() throws {
+    service.desk.withLock { $0.isClosing = true }
+    service.wakeUp.signal()
+    pthread_join(thread, nil)
+    try service.channel.alarm.check()
+    try service.channel.free()
+  }
+}
+
+/// What the main thread and the service thread share.
+struct DealingDesk {
+  var deck = Deck()
+  var isClosing = false
+}
+
+/// Answers the workers' requests until dealing is closed and every worker has said goodbye.
+final class DealingService: Sendable {
+  let channel: DealingChannel
+  let desk = Mutex(DealingDesk())
+  /// Cuts a sleep short when the main thread has news.
+  let wakeUp = DispatchSemaphore(value: 0)
+  private let workers: Int
+
+  init(channel: DealingChannel, workers: Int) {
+    self.channel = channel
+    self.workers = workers
+  }
+
+  func run() {
+    do { try serve() } catch { channel.alarm.raise(error) }
+  }
+
+  private struct Request {
+    let worker: Int32
+    let phase: Int64
+  }
+
+  private func serve() throws {
+    var waiting: [Request] = []
+    var outgoing: [OutgoingMessage] = []
+    var present = workers
+    // Workers that have not yet heard the end of the open phase.
+    var busy = workers
+    var busyPhase: Int64 = 0
+    while present > 0 || !outgoing.isEmpty {
+      while let message = try channel.receive() {
+        switch message.tag {
+        case .request: waiting.append(try Self.request(message))
+        case .goodbye: present -= 1
+        case .item, .endOfPhase, .closed:
+          throw MPIFailure(operation: "deal", reason: "rank \(message.source) sent \(message.tag)")
+        }
+      }
+      let phase = desk.withLock { $0.deck.phase }
+      if phase != busyPhase { (busy, busyPhase) = (workers, phase) }
+      var early: [Request] = []
+      for request in waiting {
+        guard let (tag, payload) = answer(to: request) else {
+          early.append(request)
+          continue
+        }
+        if tag == .endOfPhase && request.phase == busyPhase { busy -= 1 }
+        outgoing.append(try OutgoingMessage(tag, payload, to: request.worker, on: channel))
+      }
+      waiting = early
+      outgoing = try outgoing.filter { try !$0.isGone() }
+      sleep(outgoing.isEmpty ? (busy > 0 && busyPhase > 0 ? 500 : 5000) : 50)
+    }
+  }
+
+  /// What to tell a worker; nil while its phase is not open yet.
+  private func answer(to request: Request) -> (DealingTag, [UInt8])? {
+    desk.withLock { desk in
+      // An earlier phase was empty before this one could open.
+      if request.phase < desk.deck.phase { return (.endOfPhase, []) }
+      let isAbandoned = request.phase > desk.deck.phase || !desk.deck.isEmpty
+      if desk.isClosing && isAbandoned { return (.closed, []) }
+      if request.phase > desk.deck.phase { return nil }
+      return desk.deck.take().map { (.item, $0) } ?? (.endOfPhase, [])
+    }
+  }
+
+  private static func request(_ message: DealingMessage) throws -> Request {
+    guard message.bytes.count == 8 else {
+      throw MPIFailure(
+        operation: "deal", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 8")
+    }
+    let phase = message.bytes.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
+    return Request(worker: message.source, phase: Int64(littleEndian: phase))
+  }
+
+  /// Sleeps, but not through news.
+  private func sleep(_ microseconds: Int) {
+    _ = wakeUp.wait(timeout: .now() + .microseconds(microseconds))
+  }
+}

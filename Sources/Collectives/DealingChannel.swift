@@ -1,0 +1,82 @@
+// The messages of dealing, on a communicator of their own.
+
+import CShoal
+
+/// What ranks say to each other. Requests carry the phase they belong to; an answer needs none, since a
+/// worker has one request under way at a time.
+enum DealingTag: Int32 {
+  // From a worker to rank 0.
+  case request = 1
+  case goodbye
+  // From rank 0 to a worker.
+  case item
+  case endOfPhase
+  case closed
+}
+
+/// A message that arrived.
+struct DealingMessage {
+  let tag: DealingTag
+  let source: Int32
+  let bytes: [UInt8]
+}
+
+/// A message on its way. Its bytes stay in place until it is gone.
+final class OutgoingMessage {
+  private let bytes: UnsafeMutableRawBufferPointer
+  var request = shoal_mpi_request()
+
+  init(_ tag: DealingTag, _ payload: [UInt8], to rank: Int32, on channel: DealingChannel) throws {
+    guard let count = Int32(exactly: payload.count) else {
+      throw MPIFailure(operation: "deal", reason: "an item of \(payload.count) bytes is too large")
+    }
+    // At least one byte, so that there is an address.
+    bytes = .allocate(byteCount: payload.count + 1, alignment: 8)
+    bytes.copyBytes(from: payload)
+    try MPIFailure.check(
+      shoal_mpi_send_begin(bytes.baseAddress, count, rank, tag.rawValue, channel.comm, &request),
+      "send")
+  }
+
+  deinit { bytes.deallocate() }
+
+  func isGone() throws -> Bool {
+    var done: Int32 = 0
+    try MPIFailure.check(shoal_mpi_test(&request, &done), "send")
+    return done != 0
+  }
+}
+
+/// A communicator for dealing alone.
+struct DealingChannel: Sendable {
+  let comm: shoal_mpi_comm
+  let alarm: Alarm
+
+  /// Takes a message from `rank` (any by default) if one is there.
+  func receive(from rank: Int32 = Int32(SHOAL_MPI_ANY_RANK)) throws -> DealingMessage? {
+    var found: Int32 = 0
+    var source: Int32 = 0
+    var tag: Int32 = 0
+    var count: Int32 = 0
+    try MPIFailure.check(
+      shoal_mpi_probe(rank, comm, &found, &source, &tag, &count), "look for a message")
+    guard found != 0 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: Int(count))
+    try bytes.withUnsafeMutableBytes { bytes in
+      var request = shoal_mpi_request()
+      try MPIFailure.check(
+        shoal_mpi_receive_begin(bytes.baseAddress, count, source, tag, comm, &request), "receive")
+      try wait(for: &request, "receive", .everyoneIsHere, alarm)
+    }
+    guard let kind = DealingTag(rawValue: tag) else {
+      throw MPIFailure(operation: "receive", reason: "rank \(source) sent an unknown tag \(tag)")
+    }
+    return DealingMessage(tag: kind, source: source, bytes: bytes)
+  }
+
+  /// Gives the communicator back. Collective.
+  func free() throws {
+    var comm = comm
+    try MPIFailure.check(shoal_mpi_comm_free(&comm), "free a communicator")
+  }
+}

@@ -1,0 +1,31 @@
+// Mistakes that one rank finds end the job in good order: all ranks learn of it, one of them says it.
+
+import Tensors
+
+/// The failure that all ranks agreed on, the same on every rank.
+package struct AgreedFailure: Error, CustomStringConvertible {
+  /// The lowest rank that failed; the one that reports.
+  package let rank: Int
+  /// What its error says.
+  package let message: String
+  /// Whether its error is one that the caller can mend.
+  package let isCallersMistake: Bool
+
+  package var description: String { message }
+}
+
+extension Communicator {
+  /// Ends the job everywhere when any rank failed. Collective; every rank passes its error or nil.
+  /// - Throws: `AgreedFailure`, on all ranks alike, if any rank passed an error.
+  package func agreeOnFailure(local error: (any Error)?) throws {
+    guard try agree(on: error == nil ? 0 : 1) != 0 else { return }
+    let mine: [UInt8] =
+      error.map { [$0 is any CallersMistake ? 1 : 0] + Array(String(describing: $0).utf8) } ?? []
+    for (rank, report) in try gather(mine).enumerated() {
+      guard let kind = report.first else { continue }
+      throw AgreedFailure(
+        rank: rank, message: String(decoding: report.dropFirst(), as: UTF8.self),
+        isCallersMistake: kind == 1)
+    }
+  }
+}

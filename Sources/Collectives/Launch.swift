@@ -1,0 +1,48 @@
+// Whether a launcher started this process, and the world it belongs to.
+
+import Foundation
+
+/// What the environment says about the launcher.
+package struct Launch: Equatable, Sendable {
+  /// Whether MPI has to be started.
+  package let usesMPI: Bool
+  /// The number of ranks that the launcher announces, and the variable that says so.
+  package let announced: Announcement?
+
+  package struct Announcement: Equatable, Sendable {
+    package let variable: String
+    package let size: Int
+  }
+
+  /// Reads the variables of Open MPI's mpirun, of PMI and PMIx launchers, and of srun.
+  ///
+  /// Open MPI comes first: its mpirun uses srun inside an allocation, and srun then counts daemons. A
+  /// Slurm batch script has `SLURM_NTASKS` without being a rank; only a step has `SLURM_STEP_NUM_TASKS`.
+  package init(environment: [String: String]) {
+    announced =
+      ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap { variable in
+        environment[variable].flatMap { Int($0) }.map { Announcement(variable: variable, size: $0) }
+      }.first
+    let speaksMPI = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"].contains {
+      environment[$0] != nil
+    }
+    usesMPI = speaksMPI || (announced?.size ?? 1) > 1
+  }
+
+  /// Joins the world of this process: all ranks of the job, or a world of one.
+  /// - Throws: `WorldMistake.sizeDiffers` when MPI does not see the ranks that the launcher started.
+  package static func joinWorld(
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> any Communicator {
+    let launch = Launch(environment: environment)
+    guard launch.usesMPI else { return SoloCommunicator() }
+    let world = try MPICommunicator()
+    if let announced = launch.announced, announced.size != world.size {
+      let mistake = WorldMistake.sizeDiffers(
+        variable: announced.variable, announced: announced.size, found: world.size)
+      try world.finish()
+      throw mistake
+    }
+    return world
+  }
+}

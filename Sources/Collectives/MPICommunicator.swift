@@ -1,0 +1,171 @@
+// The world that mpirun or srun started.
+
+import CShoal
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The ranks of an MPI job. One per process: it starts MPI, and `finish` ends it.
+package final class MPICommunicator: Communicator {
+  package let rank: Int
+  package let size: Int
+  package let rankOnNode: Int
+  package let ranksOnNode: Int
+  private let comm: shoal_mpi_comm
+  private let alarm = Alarm()
+
+  /// Starts MPI and joins the world.
+  /// - Throws: `MPIFailure`.
+  package init() throws {
+    try MPIFailure.check(shoal_mpi_start(), "start")
+    comm = try Self.duplicateWorld()
+    var rank: Int32 = 0
+    var size: Int32 = 0
+    try MPIFailure.check(shoal_mpi_comm_rank(comm, &rank, &size), "rank")
+    self.rank = Int(rank)
+    self.size = Int(size)
+    try MPIFailure.check(shoal_mpi_comm_node_rank(comm, &rank, &size), "rank on the node")
+    rankOnNode = Int(rank)
+    ranksOnNode = Int(size)
+  }
+
+  private static func duplicateWorld() throws -> shoal_mpi_comm {
+    var comm = shoal_mpi_comm()
+    try MPIFailure.check(shoal_mpi_world_duplicate(&comm), "duplicate the world")
+    return comm
+  }
+
+  package func barrier() throws {
+    try complete("barrier") { shoal_mpi_barrier_begin(comm, &$0) }
+  }
+
+  package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
+    // Sleep until all ranks are here when the bytes take many polls.
+    let isLarge = bytes.count > 1 << 16
+    if isLarge { try barrier() }
+    // In chunks: MPI counts in 32 bits.
+    for start in stride(from: 0, to: bytes.count, by: Self.chunkBytes) {
+      let chunk = bytes[start..<min(start + Self.chunkBytes, bytes.count)]
+      let part = UnsafeMutableRawBufferPointer(rebasing: chunk)
+      try complete("broadcast", waiting: isLarge ? .everyoneIsHere : .forOthers) {
+        shoal_mpi_broadcast_begin(part.baseAddress, Int32(part.count), Int32(root), comm, &$0)
+      }
+    }
+  }
+
+  package func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    var mine = Int64(bytes.count)
+    var counts = [Int64](repeating: 0, count: size)
+    try counts.withUnsafeMutableBufferPointer { all in
+      try withUnsafeMutablePointer(to: &mine) { mine in
+        try complete("gather") { shoal_mpi_gather_counts_begin(mine, all.baseAddress, comm, &$0) }
+      }
+    }
+    let total = counts.reduce(0, +)
+    guard total <= Int32.max else {
+      throw MPIFailure(operation: "gather", reason: "\(total) bytes are more than one message holds")
+    }
+    var offsets = [Int32]()
+    var end: Int32 = 0
+    for count in counts {
+      offsets.append(end)
+      end += Int32(count)
+    }
+    let shortCounts = counts.map { Int32($0) }
+    var all = [UInt8](repeating: 0, count: Int(total))
+    try all.withUnsafeMutableBytes { all in
+      try bytes.withUnsafeBytes { bytes in
+        try shortCounts.withUnsafeBufferPointer { counts in
+          try offsets.withUnsafeBufferPointer { offsets in
+            try complete("gather") {
+              shoal_mpi_gather_bytes_begin(
+                bytes.baseAddress, Int32(bytes.count), all.baseAddress, counts.baseAddress,
+                offsets.baseAddress, comm, &$0)
+            }
+          }
+        }
+      }
+    }
+    return (0..<size).map { Array(all[Int(offsets[$0])..<Int(offsets[$0]) + Int(counts[$0])]) }
+  }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
+    // Ranks arrive seconds apart: sleep until all are here, so that the sum itself need not.
+    try barrier()
+    let chunkCount = Self.chunkBytes / 8
+    for start in stride(from: 0, to: values.count, by: chunkCount) {
+      let chunk = values[start..<min(start + chunkCount, values.count)]
+      let part = UnsafeMutableBufferPointer(rebasing: chunk)
+      try complete("sum", waiting: .everyoneIsHere) {
+        shoal_mpi_sum_begin(part.baseAddress, Int32(part.count), comm, &$0)
+      }
+    }
+  }
+
+  package func agree(on flags: UInt64) throws -> UInt64 {
+    var flags = flags
+    try withUnsafeMutablePointer(to: &flags) { flags in
+      try complete("agree") { shoal_mpi_or_begin(flags, 1, comm, &$0) }
+    }
+    return flags
+  }
+
+  package func workQueue() throws -> any WorkQueue {
+    if size == 1 { return SoloWorkQueue() }
+    // Duplicating waits inside MPI, where waiting spins.
+    try barrier()
+    let channel = DealingChannel(comm: try Self.duplicateWorld(), alarm: alarm)
+    return rank == 0
+      ? try CoordinatorQueue(channel: channel, workers: size - 1) : WorkerQueue(channel: channel)
+  }
+
+  package func finish() throws {
+    try barrier()
+    try MPIFailure.check(shoal_mpi_finish(), "finish")
+  }
+
+  package func abort(code: Int32) -> Never {
+    _ = shoal_mpi_abort(code)
+    exit(code)
+  }
+
+  private static let chunkBytes = 1 << 23
+
+  /// Begins an operation and sleeps until it is done.
+  private func complete(
+    _ operation: String, waiting: Waiting = .forOthers,
+    _ begin: (inout shoal_mpi_request) -> Int32
+  ) throws {
+    var request = shoal_mpi_request()
+    try MPIFailure.check(begin(&request), operation)
+    try wait(for: &request, operation, waiting, alarm)
+  }
+}
+
+/// What a wait is for decides how long it may sleep.
+enum Waiting {
+  /// Others compute; they may need the core, and a millisecond more does not matter.
+  case forOthers
+  /// All ranks are in the same operation, which only moves while somebody polls.
+  case everyoneIsHere
+}
+
+/// Polls `request` until it is done.
+/// - Throws: `MPIFailure`, or the error of a service thread.
+func wait(
+  for request: inout shoal_mpi_request, _ operation: String, _ waiting: Waiting, _ alarm: Alarm
+) throws {
+  var backoff = Backoff()
+  var done: Int32 = 0
+  var polls = 0
+  while true {
+    try MPIFailure.check(shoal_mpi_test(&request, &done), operation)
+    if done != 0 { return }
+    try alarm.check()
+    polls += 1
+    if waiting == .everyoneIsHere && polls < 20_000 { sched_yield() } else { backoff.sleep() }
+  }
+}

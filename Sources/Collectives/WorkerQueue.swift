@@ -1,0 +1,52 @@
+// A worker's side of dealing: ask, sleep, receive.
+
+import Synchronization
+
+/// The queue as every rank but 0 sees it.
+final class WorkerQueue: WorkQueue {
+  private let channel: DealingChannel
+  /// The phase that the next call of `next` belongs to.
+  private let phase = Mutex<Int64>(1)
+
+  init(channel: DealingChannel) { self.channel = channel }
+
+  func openPhase(_ items: [[UInt8]]) {
+    preconditionFailure("only rank 0 opens a phase")
+  }
+
+  func next() throws -> [UInt8]? {
+    let phase = phase.withLock { $0 }
+    try send(.request, withUnsafeBytes(of: phase.littleEndian) { Array($0) })
+    let answer = try awaitAnswer()
+    switch answer.tag {
+    case .item:
+      return answer.bytes
+    case .endOfPhase:
+      self.phase.withLock { $0 += 1 }
+      return nil
+    case .closed:
+      throw MPIFailure(operation: "deal", reason: "rank 0 ended dealing before phase \(phase)")
+    case .request, .goodbye:
+      throw MPIFailure(operation: "deal", reason: "rank 0 answered with \(answer.tag)")
+    }
+  }
+
+  func close() throws {
+    try send(.goodbye, [])
+    try channel.free()
+  }
+
+  private func send(_ tag: DealingTag, _ payload: [UInt8]) throws {
+    let message = try OutgoingMessage(tag, payload, to: 0, on: channel)
+    var backoff = Backoff()
+    while try !message.isGone() { backoff.sleep() }
+  }
+
+  private func awaitAnswer() throws -> DealingMessage {
+    var backoff = Backoff()
+    while true {
+      if let answer = try channel.receive(from: 0) { return answer }
+      backoff.sleep()
+    }
+  }
+}

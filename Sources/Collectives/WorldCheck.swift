@@ -1,0 +1,104 @@
+// Before the work starts: are the ranks alike, and does the world add correctly?
+
+/// A fact that ranks must share and do not.
+package struct RankDifference: Equatable, Sendable, CustomStringConvertible {
+  /// Ranks that gave the same value; nil: they did not name the fact at all.
+  package struct Camp: Equatable, Sendable {
+    package let value: String?
+    package let ranks: [Int]
+  }
+
+  package let key: String
+  /// In order of their lowest ranks; at least two.
+  package let camps: [Camp]
+
+  package var description: String {
+    let sides = camps.map { camp in
+      let ranks = camp.ranks.map { String($0) }.joined(separator: ", ")
+      let value = camp.value.map { "\"\($0)\"" } ?? "nothing"
+      return "\(value) on rank\(camp.ranks.count == 1 ? "" : "s") \(ranks)"
+    }
+    return "\(key): \(sides.joined(separator: ", "))"
+  }
+}
+
+package enum WorldCheck {
+  /// The facts in which ranks differ, by key; the same answer on every rank. Collective.
+  package static func differences(
+    of facts: [String: String], in world: any Communicator
+  ) throws -> [RankDifference] {
+    let all = try world.gather(encode(facts)).enumerated().map { rank, bytes in
+      guard let facts = decode(bytes) else {
+        throw MPIFailure(operation: "world check", reason: "what rank \(rank) sent is damaged")
+      }
+      return facts
+    }
+    return compare(all)
+  }
+
+  /// Refuses a world whose ranks differ in any of `facts`. Collective.
+  /// - Throws: `WorldMistake.ranksDiffer`, on every rank alike.
+  package static func requireAlike(_ facts: [String: String], in world: any Communicator) throws {
+    let differences = try differences(of: facts, in: world)
+    guard differences.isEmpty else { throw WorldMistake.ranksDiffer(differences) }
+  }
+
+  /// Sums known numbers over the ranks and compares with the closed form. Collective.
+  ///
+  /// The numbers need more than 53 bits, so a sum that passes through floating point fails too.
+  /// - Throws: `MPIFailure`.
+  package static func requireCorrectSums(in world: any Communicator) throws {
+    func entry(_ index: Int) -> Int64 { (Int64(1) << 54 + Int64(index)) * (index % 2 == 0 ? 1 : -1) }
+    // Rank k gives k + 1 times the entry. Both sides wrap around alike in very large worlds.
+    let size = Int64(world.size)
+    let shares = size * (size + 1) / 2
+    var values = (0..<4099).map { entry($0) &* Int64(world.rank + 1) }
+    try world.sum(&values)
+    for (index, value) in values.enumerated() where value != entry(index) &* shares {
+      throw MPIFailure(
+        operation: "self-test of the sum over \(size) ranks",
+        reason: "entry \(index) is \(value), expected \(entry(index) &* shares)")
+    }
+  }
+
+  package static func compare(_ all: [[String: String]]) -> [RankDifference] {
+    let keys = Set(all.flatMap { $0.keys }).sorted()
+    return keys.compactMap { key in
+      var camps: [(value: String?, ranks: [Int])] = []
+      for (rank, facts) in all.enumerated() {
+        if let camp = camps.firstIndex(where: { $0.value == facts[key] }) {
+          camps[camp].ranks.append(rank)
+        } else {
+          camps.append((facts[key], [rank]))
+        }
+      }
+      guard camps.count > 1 else { return nil }
+      return RankDifference(
+        key: key, camps: camps.map { RankDifference.Camp(value: $0.value, ranks: $0.ranks) })
+    }
+  }
+
+  /// Every string as its length (4 bytes, little-endian) and its UTF-8.
+  package static func encode(_ facts: [String: String]) -> [UInt8] {
+    facts.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }.flatMap { text in
+      withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8)
+    }
+  }
+
+  package static func decode(_ bytes: [UInt8]) -> [String: String]? {
+    var strings: [String] = []
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      guard rest.count >= 4 else { return nil }
+      let count = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+      rest = rest.dropFirst(4)
+      guard rest.count >= count else { return nil }
+      strings.append(String(decoding: rest.prefix(count), as: UTF8.self))
+      rest = rest.dropFirst(count)
+    }
+    guard strings.count.isMultiple(of: 2) else { return nil }
+    return Dictionary(
+      stride(from: 0, to: strings.count, by: 2).map { (strings[$0], strings[$0 + 1]) },
+      uniquingKeysWith: { first, _ in first })
+  }
+}

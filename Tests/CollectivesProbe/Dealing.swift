@@ -1,0 +1,103 @@
+// Scenarios: work queues.
+
+import Collectives
+import Glibc
+import Tensors
+
+private func bytes(_ number: Int) -> [UInt8] {
+  withUnsafeBytes(of: Int64(number)) { Array($0) }
+}
+
+private func numbers(_ bytes: [UInt8]) -> [Int] {
+  bytes.withUnsafeBytes { raw in
+    stride(from: 0, to: raw.count, by: 8).map {
+      Int(raw.loadUnaligned(fromByteOffset: $0, as: Int64.self))
+    }
+  }
+}
+
+/// Every item is taken exactly once, by whoever is free; items of all sizes arrive whole.
+func dealing(_ world: any Communicator) throws {
+  let random = CounterRandom(key: UInt64(world.rank))
+  let queue = try world.workQueue()
+  let count = 150
+  // A few are larger than MPI's eager messages.
+  func item(_ index: Int) -> [UInt8] {
+    bytes(index) + [UInt8](repeating: UInt8(index), count: index % 10 == 0 ? 300_000 : index)
+  }
+  if world.rank == 0 { try queue.openPhase((0..<count).map(item)) }
+  var taken: [Int] = []
+  while let got = try queue.next() {
+    let index = numbers(Array(got.prefix(8)))[0]
+    try expect(got == item(index), "item \(index) arrived changed")
+    taken.append(index)
+    // 0 to 10 ms of work.
+    usleep(UInt32(random.uniform(stream: 1, index: UInt64(taken.count)) * 10_000))
+  }
+  let all = try world.gather(taken.flatMap(bytes)).map(numbers)
+  try expect(all.flatMap { $0 }.sorted() == Array(0..<count), "items taken: \(all)")
+  for (rank, taken) in all.enumerated() {
+    try expect(taken.count >= count / world.size / 4, "rank \(rank) took \(taken.count) of \(count)")
+    try expect(taken == taken.sorted(), "rank \(rank) was dealt out of order: \(taken)")
+  }
+  try queue.close()
+}
+
+/// A thousand short phases, some empty, without anything between them: nobody gets another phase's item,
+/// nothing is lost.
+func phases(_ world: any Communicator) throws {
+  let plan = CounterRandom(key: 3)
+  let random = CounterRandom(key: 100 + UInt64(world.rank))
+  let queue = try world.workQueue()
+  var taken: [Int] = []
+  let phaseCount = 1000
+  func itemCount(_ phase: Int) -> Int { Int(plan.uniform(stream: 0, index: UInt64(phase)) * 6) }
+  for phase in 0..<phaseCount {
+    if world.rank == 0 {
+      try queue.openPhase((0..<itemCount(phase)).map { bytes(phase * 10 + $0) })
+    }
+    while let got = try queue.next() {
+      let number = numbers(got)[0]
+      try expect(number / 10 == phase, "rank \(world.rank) got item \(number) in phase \(phase)")
+      taken.append(number)
+      if random.uniform(stream: 0, index: UInt64(taken.count)) < 0.2 { usleep(500) }
+    }
+  }
+  let all = try world.gather(taken.flatMap(bytes)).flatMap(numbers).sorted()
+  let expected = (0..<phaseCount).flatMap { phase in (0..<itemCount(phase)).map { phase * 10 + $0 } }
+  try expect(all == expected, "\(all.count) items taken, \(expected.count) offered")
+  try queue.close()
+}
+
+/// Ranks that wait for rank 0, in a barrier and for a phase, leave their cores alone; so does the service.
+func idle(_ world: any Communicator) throws {
+  let queue = try world.workQueue()
+  try world.barrier()
+  let before = CollectivesProbe.processorSeconds()
+  if world.rank == 0 { usleep(1_000_000) }
+  try world.barrier()
+  if world.rank == 0 {
+    usleep(1_000_000)
+    try queue.openPhase([])
+  }
+  let item = try queue.next()
+  try expect(item == nil, "an empty phase has an item")
+  let used = CollectivesProbe.processorSeconds() - before
+  // Spinning would use 2 s. Sleeping 1 ms between polls uses about 2 %.
+  try expect(used < 0.3, "rank \(world.rank) used \(used) s of processor time in 2 s of waiting")
+  try queue.close()
+}
+
+/// Rank 0 gives up while the others wait for a phase that never opens: they are told.
+func closeEarly(_ world: any Communicator) throws {
+  let queue = try world.workQueue()
+  if world.rank == 0 {
+    usleep(200_000)
+  } else {
+    do {
+      _ = try queue.next()
+      throw Finding(description: "rank \(world.rank) was dealt an item of no phase")
+    } catch is MPIFailure {}
+  }
+  try queue.close()
+}

@@ -1,0 +1,83 @@
+// Real worlds: mpirun starts collectives-probe, which judges what it sees; here its end is judged.
+
+import Foundation
+import Testing
+
+@Suite(.serialized) struct MPITests {
+  struct Outcome {
+    let code: Int32
+    let errors: String
+  }
+
+  /// Runs a probe next to this test binary and waits for its end.
+  static func run(_ command: [String], _ extra: [String: String] = [:]) throws -> Outcome {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"]) { $1 }
+      .merging(extra) { $1 }
+    let errors = Pipe()
+    process.standardError = errors
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let text = try errors.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    return Outcome(code: process.terminationStatus, errors: String(decoding: text, as: UTF8.self))
+  }
+
+  static let probe = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    .deletingLastPathComponent().appendingPathComponent("collectives-probe").path
+
+  /// --quiet: mpirun adds eleven lines of its own to every exit code but 0.
+  static func world(_ ranks: Int, _ scenario: String) throws -> Outcome {
+    try run([
+      "timeout", "120", "mpirun", "--quiet", "--oversubscribe", "--bind-to", "none",
+      "-n", "\(ranks)", probe, scenario,
+    ])
+  }
+
+  @Test(arguments: 1...4, ["exchange", "dealing", "phases", "idle", "early", "alike"])
+  func holds(ranks: Int, scenario: String) throws {
+    let outcome = try Self.world(ranks, scenario)
+    #expect(outcome.code == 0, "\(outcome.errors)")
+  }
+
+  @Test(arguments: 1...4) func oneRankReportsAMistakeAndAllExit64(ranks: Int) throws {
+    let outcome = try Self.world(ranks, "mistake")
+    #expect(outcome.code == 64)
+    #expect(outcome.errors == "mistake of \(ranks == 1 ? 0 : 1)\n")
+  }
+
+  @Test func unlikeRanksAreRefused() throws {
+    let outcome = try Self.world(3, "unlike")
+    #expect(outcome.code == 64)
+    #expect(
+      outcome.errors == """
+        world: the ranks are not alike, so the result would depend on who computes what:
+          blas: "SkylakeX" on ranks 0, 1, "Haswell" on rank 2
+          level: "4" on ranks 0, 1, nothing on rank 2
+
+        """)
+  }
+
+  @Test(arguments: [1, 3]) func stopPassesItsCodeThrough(ranks: Int) throws {
+    #expect(try Self.world(ranks, "stop").code == 75)
+  }
+
+  @Test func aFailingRankEndsTheWorld() throws {
+    let start = ContinuousClock.now
+    #expect(try Self.world(3, "abort").code == 1)
+    #expect(ContinuousClock.now - start < .seconds(30))
+  }
+
+  @Test func launcherAndMPIMustAgreeOnTheSize() throws {
+    let outcome = try Self.run([Self.probe, "exchange"], ["PMI_SIZE": "4"])
+    #expect(outcome.code == 64)
+    #expect(outcome.errors.contains("announces 4 ranks (PMI_SIZE=4), but MPI sees 1"))
+  }
+
+  @Test func withoutLauncherTheProbeIsAWorldOfOne() throws {
+    #expect(try Self.run([Self.probe, "exchange"]).code == 0)
+  }
+}
