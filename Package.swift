@@ -57,7 +57,7 @@ let package = Package(
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CorpusTests", dependencies: ["Corpus", "TestSupport"], swiftSettings: strict),
+      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Tensors", "Checkpoints", "Corpus", "TestSupport"],
       swiftSettings: strict),
