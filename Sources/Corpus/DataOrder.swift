@@ -46,7 +46,9 @@ package struct StepPlan: Sendable, Equatable {
     self.order = order
     self.batchSize = batchSize
     let perEpoch = (order.count + batchSize - 1) / batchSize
-    totalSteps = maximumSteps ?? max(1, Int((epochs * Double(perEpoch)).rounded(.up)))
+    // Beyond 2^53 a number of steps is a slip that must not trap here.
+    let steps = min((epochs * Double(perEpoch)).rounded(.up), 0x1p53)
+    totalSteps = maximumSteps ?? max(1, Int(steps))
   }
 
   /// The last step of an epoch may have fewer examples than the others.

@@ -49,7 +49,11 @@ package struct RecordReader: Sendable {
       throw CorpusError.unusable(path: path, reason: "no such file or directory")
     }
     guard isDirectory.boolValue else { return [path] }
-    let names = try FileManager.default.contentsOfDirectory(atPath: path)
+    guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+      throw CorpusError.unusable(path: path, reason: "the directory cannot be listed: check its permissions")
+    }
+    let names =
+      entries
       .filter { !$0.hasPrefix(".") && (isData($0) || $0.hasSuffix(".gz")) }
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard !names.isEmpty else {

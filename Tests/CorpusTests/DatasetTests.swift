@@ -1,0 +1,117 @@
+import Foundation
+import Tensors
+import Testing
+
+@testable import Corpus
+
+struct DatasetTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func line(_ prompt: String, _ chosen: String = " yes", _ rejected: String = " no") -> String {
+    #"{"prompt":"\#(prompt)","chosen":"\#(chosen)","rejected":"\#(rejected)"}"# + "\n"
+  }
+
+  private func load(_ paths: [String], limit: LengthLimit = LengthLimit(sequenceLength: 512)) throws
+    -> Dataset
+  {
+    try Dataset(sources: [Dataset.Source(paths: paths)], encoder: try Fixtures.encoder(), limit: limit)
+  }
+
+  @Test func recordsKeepTheirOrderAndNumber() throws {
+    let first = try directory.file("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
+    let second = try directory.file("b.json", "[" + line("The last one is") + "]")
+    let tokenizer = try Fixtures.tokenizer()
+    let data = try load([first, second])
+    #expect(data.examples.map(\.index) == Array(0..<334))
+    for index in [0, 15, 16, 17, 200, 332] {
+      #expect(tokenizer.decode(data.examples[index].prompt) == "Number \(index) is")
+    }
+    #expect(tokenizer.decode(data.examples[333].prompt) == "The last one is")
+    #expect(try load([directory.path]).examples == data.examples)
+  }
+
+  @Test func allMistakesComeAtOnceWithFileAndLine() throws {
+    let path = try directory.file(
+      "a.jsonl", line("fine") + line("secret", "") + "{\"prompt\":\n" + line("fine") + "[1]\n" + "{}\n")
+    let error = #expect(throws: CorpusError.self) { try load([path]) }
+    let lines = try #require(error).description.split(separator: "\n")
+    #expect(lines.map { $0.dropFirst(path.utf8.count).prefix(2) } == [":2", ":3", ":5", ":6"])
+    #expect(
+      lines[0] == "\(path):2 (byte \(line("fine").utf8.count)): field \"chosen\": the completion is empty")
+    #expect(lines[3].contains("field \"chosen\": the field is missing"))
+    #expect(!lines.joined().contains("secret"))
+  }
+
+  @Test func ofManyMistakesTheFirstAreNamed() throws {
+    let first = try directory.file("a.jsonl", String(repeating: "{}\n", count: 15))
+    let second = try directory.file("b.jsonl", String(repeating: "{}\n", count: 15))
+    let error = #expect(throws: CorpusError.self) { try load([first, second]) }
+    let lines = try #require(error).description.split(separator: "\n")
+    #expect(lines.count == 21)
+    #expect(lines[19].hasPrefix("\(second):5 "))
+    #expect(lines[20] == "and 10 more")
+  }
+
+  @Test func theReportCounts() throws {
+    let long = String(repeating: "over and over ", count: 100)
+    let path = try directory.file(
+      "a.jsonl",
+      line("Plain") + line("Same", " x", " x") + line(long) + line("Plain", " " + long)
+        + line("Some <|im_end|> text") + line("Un cafe", "\u{301} noir", " noir"))
+    let data = try load([path], limit: LengthLimit(sequenceLength: 60))
+    let report = data.report
+    #expect(data.examples.map(\.index) == [0, 1, 2, 4, 5])
+    #expect(report.records == 6)
+    #expect(report.kept == 5)
+    #expect(report.truncated == 1)
+    #expect(report.firstTruncated.map(\.line) == [3])
+    #expect(report.dropped == 1)
+    #expect(report.firstDropped.map(\.line) == [4])
+    #expect(report.longest == 60)
+    #expect(report.tokens == data.examples.reduce(0) { $0 + $1.tokenCount })
+    #expect(report.equalPairs == 1)
+    #expect(report.specialTexts == 1)
+    #expect(report.movedSeams == 1)
+    #expect(report.description.split(separator: "\n").count == 6)
+    #expect(report.description.contains("1 dropped, longer than sequence_len 60: \(path):4"))
+  }
+
+  @Test func whenNothingFitsThatIsAnError() throws {
+    let path = try directory.file("a.jsonl", line("Plain") + line("Plain"))
+    #expect(throws: CorpusError.nothingFits(records: 2, limit: 2)) {
+      try load([path], limit: LengthLimit(sequenceLength: 2))
+    }
+    let error = #expect(throws: CorpusError.self) {
+      try load([path], limit: LengthLimit(sequenceLength: 2, strategy: .error))
+    }
+    #expect(error?.description.hasPrefix("\(path):1 ") == true)
+  }
+
+  @Test func sourcesNameTheirOwnFields() throws {
+    let first = try directory.file("a.jsonl", line("Plain"))
+    let second = try directory.file("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
+    var fields = PreferenceFields()
+    fields.prompt = "question"
+    let data = try Dataset(
+      sources: [Dataset.Source(paths: [first]), Dataset.Source(paths: [second], fields: fields)],
+      encoder: try Fixtures.encoder(), limit: LengthLimit(sequenceLength: 100))
+    #expect(data.examples.count == 2)
+  }
+
+  @Test func heldOutExamplesAreChosenBySeed() throws {
+    let path = try directory.file("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
+    let data = try load([path])
+    let split = try data.split(holdingOut: .share(0.11), seed: 7)
+    #expect(split.validation.count == 6)
+    #expect((split.training + split.validation).map(\.index).sorted() == Array(0..<50))
+    #expect(split.training.map(\.index) == split.training.map(\.index).sorted())
+    #expect(split.validation.map(\.index) == split.validation.map(\.index).sorted())
+    #expect(try data.split(holdingOut: .count(6), seed: 7).validation == split.validation)
+    #expect(try data.split(holdingOut: .count(6), seed: 8).validation != split.validation)
+    for size in [ValidationSize.count(0), .count(50), .share(0), .share(1), .share(.nan), .share(0.999)] {
+      #expect(throws: CorpusError.self) { try data.split(holdingOut: size, seed: 7) }
+    }
+  }
+}

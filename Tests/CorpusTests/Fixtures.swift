@@ -1,0 +1,19 @@
+// The committed tokenizer and what is made with it.
+
+import Foundation
+
+@testable import Corpus
+
+enum Fixtures {
+  static let directory = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures").path
+
+  static func tokenizer() throws -> Tokenizer { try Tokenizer(directory: directory + "/tokenizer") }
+
+  static func encoder() throws -> PreferenceEncoder {
+    let tokenizer = try tokenizer()
+    return PreferenceEncoder(
+      tokenizer: tokenizer,
+      template: try ChatTemplate(directory: directory + "/tokenizer", tokenizer: tokenizer))
+  }
+}

@@ -1,0 +1,113 @@
+// Files that the tokenizer must refuse, each with the reason in the message.
+
+import Checkpoints
+import Corpus
+import Foundation
+import Testing
+
+@Suite struct TokenizerLoadingTests {
+  struct Change: Sendable, CustomTestStringConvertible {
+    let old: String
+    let new: String
+    let reason: String
+    var testDescription: String { reason }
+
+    init(_ old: String, _ new: String, _ reason: String) {
+      self.old = old
+      self.new = new
+      self.reason = reason
+    }
+  }
+
+  static let changes = [
+    Change(#""dropout":null"#, #""dropout":0.1"#, "model.dropout is 0.1"),
+    Change(#""unk_token":null"#, #""unk_token":"a""#, "model.unk_token"),
+    Change(#""continuing_subword_prefix":"""#, #""continuing_subword_prefix":"x""#, "model.continuing_subword_prefix"),
+    Change(#""end_of_word_suffix":"""#, #""end_of_word_suffix":"x""#, "model.end_of_word_suffix"),
+    Change(#""byte_fallback":false"#, #""byte_fallback":true"#, "model.byte_fallback is true"),
+    Change(#""byte_fallback":false"#, #""ignore_merges":true"#, "model.ignore_merges is true"),
+    Change(#""byte_fallback":false"#, #""surprise":1"#, #"model has a member "surprise""#),
+    Change(#""type":"BPE""#, #""type":"Unigram""#, "model.type is"),
+    Change(#""type":"NFC""#, #""type":"NFKC""#, "normalizer.type is"),
+    Change(#"\\p{N}|"#, #"\\p{N}{1,3}|"#, "pretokenizers[0].pattern is"),
+    Change(#""behavior":"Isolated""#, #""behavior":"Removed""#, "pretokenizers[0].behavior is"),
+    Change(#""invert":false"#, #""invert":true"#, "pretokenizers[0].invert is"),
+    Change(#""use_regex":false}]}"#, #""use_regex":true}]}"#, "pretokenizers[1].use_regex is"),
+    Change(#""decoder":{"type":"ByteLevel""#, #""decoder":{"type":"WordPiece""#, "decoder.type is"),
+    Change(#""post_processor":{"type":"ByteLevel""#, #""post_processor":{"type":"BertProcessing""#, "post_processor.type is"),
+    Change(#""pre_tokenizer":"#, #""pretokenizer":"#, #"the file has a member "pretokenizer""#),
+    Change(#""version":"1.0""#, #""version":"2.0""#, "the file.version is"),
+    Change(#""lstrip":false"#, #""lstrip":true"#, "added_tokens[0].lstrip is true"),
+    Change(#""id":3001"#, #""id":3000"#, "the id 3000 is given to two tokens"),
+    Change(#""id":3001"#, #""id":-1"#, "added_tokens[1] lacks one of"),
+    Change(#""content":"<|im_start|>""#, #""content":"Ġthe""#, "another id than model.vocab"),
+    Change(#""content":"<|im_start|>""#, #""content":"""#, "has 0 bytes"),
+    Change(#""content":"<|im_end|>""#, #""content":"<|end|>""#, "not among the added tokens"),
+    Change(#""vocab":{"!":0"#, #""vocab":{"!":1"#, "is given to two tokens"),
+    Change(#""vocab":{"!":0"#, #""vocab":{"!":99999999"#, "is no number from 0 to 1048575"),
+    Change(#""vocab":{"!":0"#, #""vocab":{"!!!!!!!!!!!":0"#, #"no token "!" for the byte 33"#),
+    Change(#""vocab":{"!":0"#, #""vocab":{"!":0,"!":0"#, "occurs twice"),
+    Change(#""merges":["Ġ Ġ""#, #""merges":["Ġ Ġ","Ġ Ġ""#, "model.merges[1] is there twice"),
+    Change(#""merges":["Ġ Ġ""#, #""merges":["Ġ Ġqqq""#, "model.merges[0] names a token"),
+    Change(#""merges":["Ġ Ġ""#, #""merges":["q q""#, "model.merges[0] names a token"),
+    Change(#""merges":["Ġ Ġ""#, #""merges":["Ġ Ġ Ġ""#, "model.merges[0] is neither"),
+    Change(#""merges":["Ġ Ġ""#, #""merges":[["Ġ"]"#, "model.merges[0] is neither"),
+    Change(#""merges":["#, #""merges":[["#, "not valid JSON"),
+  ]
+
+  @Test(arguments: changes)
+  func refusesWhatWouldChangeIds(change: Change) throws {
+    let files = try TokenizerFiles { text in
+      text.range(of: change.old).map { text.replacingCharacters(in: $0, with: change.new) } ?? ""
+    }
+    #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains(change.reason) }
+  }
+
+  @Test func refusesLongTokensAndMissingFiles() throws {
+    let files = try TokenizerFiles { text in
+      text.replacing(#""!":0"#, with: #""\#(String(repeating: "a", count: 4097))":0"#)
+    }
+    #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains("has 4097 bytes") }
+    #expect { try Tokenizer(directory: "/nonexistent") } throws: {
+      "\($0)".contains("/nonexistent/tokenizer.json: cannot open")
+    }
+    try files.write("tokenizer.json", "")
+    #expect(throws: (any Error).self) { try Tokenizer(directory: files.path) }
+  }
+
+  @Test func readsMergesAsArrays() throws {
+    let files = try TokenizerFiles { text in
+      guard let start = text.range(of: #""merges":["#), let end = text.range(of: "]}}", options: .backwards)
+      else { return "" }
+      return text[..<start.upperBound]
+        + text[start.upperBound..<end.lowerBound].split(separator: "\",\"").map { merge in
+          let pair = merge.trimmingCharacters(in: ["\""]).split(separator: " ")
+          return "[\"\(pair[0])\",\"\(pair[1])\"]"
+        }.joined(separator: ",") + text[end.lowerBound...]
+    }
+    let arrays = try Tokenizer(directory: files.path)
+    let strings = try Tokenizer(directory: TokenizerFiles.committed)
+    for entry in try TokenizerFiles.cases("texts") {
+      let text = try #require(entry["text"]?.string)
+      #expect(arrays.encode(text) == strings.encode(text))
+    }
+  }
+
+  @Test func readsAnEndOfSequenceWrittenOutOrNone() throws {
+    let files = try TokenizerFiles()
+    try files.write("tokenizer_config.json", #"{"eos_token": {"content": "<|endoftext|>", "lstrip": false}}"#)
+    #expect(try Tokenizer(directory: files.path).endOfSequence == 3000)
+    try files.write("tokenizer_config.json", "{}")
+    #expect(try Tokenizer(directory: files.path).endOfSequence == nil)
+    try files.write("tokenizer_config.json", #"{"eos_token": 5}"#)
+    #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains("eos_token is neither") }
+  }
+
+  @Test func withoutANormalizerTextStaysAsItIs() throws {
+    let files = try TokenizerFiles {
+      $0.replacing(#"{"type":"NFC"}"#, with: "null")
+    }
+    let tokenizer = try Tokenizer(directory: files.path)
+    #expect(tokenizer.decode(tokenizer.encode("e\u{301}")).unicodeScalars.count == 2)
+  }
+}
