@@ -42,7 +42,7 @@ package struct PreparedRun {
 
   /// Prepares a run. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
-  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (Progress) -> Void) throws {
+  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (RunProgress) -> Void) throws {
     self.world = world
     configuration = try Self.share(request, world)
     let (configuration, threads) = (configuration, request.threads ?? Threads.share(of: world))

@@ -53,11 +53,12 @@ package final class TrainingRun {
   private let dealer: Dealer
   private let adapterConfiguration: AdapterConfiguration
   private let heldOutCount: Int
-  private let progress: (Progress) -> Void
+  private let isFinished: Bool
+  private let progress: (RunProgress) -> Void
   private let start: RunStart
 
   package init(
-    prepared: PreparedRun, stop: StopRequest, progress: @escaping (Progress) -> Void
+    prepared: PreparedRun, stop: StopRequest, progress: @escaping (RunProgress) -> Void
   ) throws {
     world = prepared.world
     configuration = prepared.configuration
@@ -65,6 +66,7 @@ package final class TrainingRun {
     coordinator = prepared.coordinator
     start = prepared.start
     heldOutCount = prepared.setup.heldOutCount
+    isFinished = prepared.setup.isFinished
     self.progress = progress
     schedule = StepSchedule(configuration, examples: prepared.setup.exampleCount)
     dealer = try Dealer(world: prepared.world, stop: stop)
@@ -98,6 +100,10 @@ package final class TrainingRun {
   /// Trains to the end, or until a stop is asked for.
   /// - Throws: `TrainingError`, `WriteError`, `MPIFailure`.
   package func run() throws -> RunEnding {
+    guard !isFinished else {
+      try dealer.close()
+      return .alreadyFinished
+    }
     try coordinator?.begin(resumingAt: start.step)
     var step = start.step
     if try computeReferences() { return try stopped(at: step) }

@@ -19,7 +19,7 @@ struct ExportCommand: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case merged, adapter }
 
-  enum Type: String, ExpressibleByArgument, CaseIterable {
+  enum Precision: String, ExpressibleByArgument, CaseIterable {
     case bf16, f16, f32
 
     var elementType: ElementType {
@@ -44,7 +44,7 @@ struct ExportCommand: ParsableCommand {
   var out: String
 
   @Option(help: "Element type of the merged weights; by default the base's own.")
-  var dtype: Type?
+  var dtype: Precision?
 
   @Option(help: ArgumentHelp("Size above which weights are split (GB = 1e9 bytes).", valueName: "size"))
   var maxShardSize = "5GB"

@@ -7,7 +7,7 @@ import Training
 final class ProgressPrinter {
   private var lastStep = ContinuousClock.now - .seconds(1)
 
-  func print(_ progress: Progress) {
+  func print(_ progress: RunProgress) {
     switch progress {
     case .notice(let text): Console.print(text)
     case .reference(let done, let total): Console.print("reference log-probs: \(done) of \(total)")

@@ -28,7 +28,7 @@ struct Shoal: ParsableCommand {
   static func exit(withError error: any Error) -> Never {
     switch error {
     case let code as ExitCode: Foundation.exit(code.rawValue)
-    case is any CallersMistake, is EndOfWorld: break
+    case is any CallersMistake: break
     default:
       // Help, version and what the argument parser itself found.
       let code = exitCode(for: error)

@@ -61,16 +61,15 @@ struct TrainCommand: ParsableCommand {
       stop.watchSignals()
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
-      if prepared.setup.isFinished {
-        if world.rank == 0 {
-          Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
-        }
-        return 0
-      }
       let run = try TrainingRun(prepared: prepared, stop: stop) { printer.print($0) }
       switch try run.run() {
       case .finished:
         if world.rank == 0 { Console.print("done: the adapter is in \(prepared.configuration.outputDirectory)") }
+        return 0
+      case .alreadyFinished:
+        if world.rank == 0 {
+          Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
+        }
         return 0
       case .stopped(let step):
         if world.rank == 0 { Console.print("stopped after step \(step); run the same command again to go on") }

@@ -4,7 +4,7 @@ package import Checkpoints
 package import Corpus
 import Foundation
 package import Model
-package import Tensors
+import Tensors
 
 /// One case of the fixture: a model, an adapter, preference trees and reference numbers.
 package struct TinyFixture {

@@ -1,7 +1,7 @@
 // What a run tells while it goes on; only the command line turns it into text.
 
 /// Something that happened in a run.
-package enum Progress: Sendable {
+package enum RunProgress: Sendable {
   /// One line worth reading: odd but legal input, a setting without effect.
   case notice(String)
   /// Reference log-probabilities: examples done of those that the cache did not have.

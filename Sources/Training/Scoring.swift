@@ -1,0 +1,76 @@
+// Scoring of a data set in a world: the forward half of training, dealt the same way.
+
+import Checkpoints
+package import Collectives
+package import Corpus
+import Model
+import Tensors
+
+/// Log-probability sums of every completion of a data set.
+package struct Scoring {
+  /// Rank 0's examples.
+  package let examples: [ExampleTree]?
+  /// What became of the records, on rank 0.
+  package let report: String?
+  private let world: any Communicator
+  private let pass: Pass
+  private let count: Int
+  private let isAdapted: Bool
+
+  /// Opens model, adapter and data. Collective.
+  /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
+  package init(
+    model: String, adapter path: String?, data: String, world: any Communicator, threads: Int?, build: BuildIdentity
+  ) throws {
+    self.world = world
+    var opened: (directory: ModelDirectory, hash: String, adapter: Adapter?)?
+    var dataset: Dataset?
+    try world.agree {
+      let directory = try ModelDirectory(model)
+      let shape = directory.configuration
+      let adapter = try path.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+      opened = (directory, try directory.contentHash(), adapter)
+      guard world.rank == 0 else { return }
+      let tokenizer = try Tokenizer(directory: model)
+      try tokenizer.validate(vocabularySize: shape.vocabularySize)
+      let encoder = PreferenceEncoder(
+        tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
+      dataset = try Dataset(
+        sources: [Dataset.Source(paths: [data])], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
+    }
+    guard let opened else { throw DamagedMessage() }
+    try WorldCheck.requireAlike(build.facts(modelHash: opened.hash), in: world)
+    examples = dataset?.examples
+    report = dataset?.report.description
+    count = try world.shareCount(dataset?.examples.count)
+    var demand = PassDemand()
+    demand.includeScoring(dataset?.examples ?? [])
+    demand = try demand.shared(in: world)
+    isAdapted = opened.adapter != nil
+    pass = Pass(
+      model: Qwen2(opened.directory), adapter: opened.adapter, capacity: demand.capacity, positions: demand.positions,
+      retention: .none, threads: threads ?? Threads.share(of: world))
+  }
+
+  /// Each example's sums, on every rank. Collective.
+  package func run() throws -> [[Double]] {
+    let dealer = try Dealer(world: world, stop: StopRequest())
+    let (sums, _) = try dealer.score(examples, count: count, adapted: isAdapted, on: pass)
+    try dealer.close()
+    return sums
+  }
+}
+
+extension PassDemand {
+  /// Rank 0's demand on all ranks.
+  func shared(in world: any Communicator) throws -> PassDemand {
+    var writer = WordWriter()
+    for word in [capacity.rows, capacity.scoredRows, capacity.targets, positions, mostMicroBatches] { writer.append(word) }
+    var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
+    var shared = PassDemand()
+    shared.capacity = Capacity(rows: try reader.next(), scoredRows: try reader.next(), targets: try reader.next())
+    shared.positions = try reader.next()
+    shared.mostMicroBatches = try reader.next()
+    return shared
+  }
+}

@@ -1,0 +1,63 @@
+// `shoal score`: log-probabilities of completions, one line per example.
+
+import ArgumentParser
+import Checkpoints
+import Collectives
+import Corpus
+import Foundation
+import Model
+import Tensors
+import Training
+
+struct ScoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "score",
+    abstract: "Log-probability sums of completions under a model.",
+    discussion: """
+      Writes one JSON object per example, in order: sums over completion tokens in nats, and the tokens counted.
+
+      Example: shoal score --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --data pairs.jsonl --out scores.jsonl
+      """)
+
+  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
+  var model: String
+
+  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  var adapter: String?
+
+  @Option(help: ArgumentHelp("Preference records.", valueName: "file"))
+  var data: String
+
+  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  var out: String
+
+  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
+  }
+
+  func run() {
+    runInWorld { world in
+      let scoring = try Scoring(
+        model: model, adapter: adapter, data: data, world: world, threads: threads, build: try .running())
+      if let report = scoring.report { Console.print(report) }
+      let sums = try scoring.run()
+      if world.rank == 0 {
+        let lines = zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }
+        try AtomicFile.write(lines.joined(), to: out, visibility: .umask)
+      }
+      return 0
+    }
+  }
+
+  private func line(_ tree: ExampleTree, _ sums: [Double]) -> String {
+    func completion(_ place: Int) -> JSONValue {
+      ["logp": .number(sums[place]), "tokens": .integer(Int64(tree.completions[place].count))]
+    }
+    return JSONValue.object([
+      .init("index", .integer(Int64(tree.index))), .init("chosen", completion(0)), .init("rejected", completion(1)),
+    ]).serialized()
+  }
+}
