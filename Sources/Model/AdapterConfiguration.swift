@@ -93,7 +93,8 @@ package struct AdapterConfiguration: Sendable, Equatable {
       case ("init_lora_weights", let value):
         let name = value.string ?? ""
         guard initsThatChangeTheBase.contains(where: name.hasPrefix) else { continue }
-        expected = "an adapter that was converted when it was saved"
+        expected =
+          "an adapter that was converted when it was saved"
           + " (path_initial_model_for_weight_conversion)"
       case ("peft_type", _): expected = "LORA"
       case ("task_type", .null), ("bias", .null): continue

@@ -40,15 +40,18 @@ package final class AdapterDirectory: Sendable {
   }
 
   /// The tensors of adapter_model.safetensors, fp32, for `SafetensorsWriter`.
-  /// - Parameter entries: row-major entries of a matrix of that shape, asked for when they are written.
+  /// - Parameter entries: hands the row-major entries of a matrix of that shape to its second argument;
+  ///   asked for when they are written.
   package static func tensors(
     _ configuration: AdapterConfiguration, model: ModelConfiguration,
-    entries: @escaping (AdapterMatrix) -> UnsafeBufferPointer<Float>
+    entries: @escaping (AdapterMatrix, (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
   ) -> [OutgoingTensor] {
     AdapterMatrix.all(model, modules: configuration.modules).map { matrix in
       OutgoingTensor(
         name: matrix.name, type: .float32, shape: matrix.shape(model, rank: configuration.rank)
-      ) { try $0(UnsafeRawBufferPointer(entries(matrix))) }
+      ) { emit in
+        try entries(matrix) { try emit(UnsafeRawBufferPointer($0)) }
+      }
     }
   }
 
