@@ -41,7 +41,6 @@ with tempfile.TemporaryDirectory() as directory:
 merged = base()
 scaling = config["lora_alpha"] / (config["r"] ** 0.5 if config["use_rslora"] else config["r"])
 weights = dict(merged.named_parameters())
-changed = 0.0
 with torch.no_grad():
     for name, a in tensors.items():
         if ".lora_A." in name:
