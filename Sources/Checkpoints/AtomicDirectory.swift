@@ -81,8 +81,8 @@ package final class AtomicDirectory {
 
   private func writeManifest() throws {
     guard hasManifest else { return }
-    let text = manifest.json.serialized(indent: 2) + "\n"
-    try write(manifestName) { try $0.append(Array(text.utf8)) }
+    let text = Array(manifest.text.utf8)
+    try write(manifestName) { try $0.append(text) }
   }
 
   private static func makeTemporary(

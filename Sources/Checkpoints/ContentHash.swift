@@ -1,12 +1,13 @@
 // SHA-256 of files, remembered between runs: a model of many GB is hashed once, not at every start.
 
 import Crypto
+import Tensors
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import Tensors
 
 /// Hashes of file contents with a memory in the cache directory.
 ///

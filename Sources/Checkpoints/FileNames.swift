@@ -1,11 +1,12 @@
 // Small questions about paths and directories, answered by the system calls themselves.
 
+import Tensors
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import Tensors
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

@@ -8,6 +8,7 @@ extension JSONValue {
   /// - Throws: `FileError` when it cannot be opened, `ContentError` when it is too large or not JSON.
   package static func read(file path: String, limit: Int = 64 << 20) throws -> JSONValue {
     let file = try MappedFile(path: path)
+    defer { withExtendedLifetime(file) {} }
     guard file.bytes.count <= limit else {
       throw ContentError(path, "has \(file.bytes.count) bytes", expected: "at most \(limit)")
     }

@@ -1,6 +1,7 @@
 // The one way bytes reach a disk: a new file, written front to back, every call checked.
 
 import Crypto
+
 #if canImport(Glibc)
   import Glibc
 #else

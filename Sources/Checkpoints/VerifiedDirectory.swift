@@ -4,7 +4,8 @@ import Tensors
 
 let manifestName = "manifest.json"
 
-/// What a directory holds: every file but the manifest itself.
+/// What a directory holds: every file but the manifest itself. One manifest has one text, so that a change
+/// of any byte of it shows.
 struct Manifest {
   struct File: Equatable, Sendable {
     var byteCount: Int
@@ -13,23 +14,29 @@ struct Manifest {
 
   var files: [String: File] = [:]
 
-  var json: JSONValue {
+  var text: String {
     let members = files.sorted { $0.key < $1.key }.map { name, file in
       JSONValue.Member(
         name, ["bytes": .integer(Int64(file.byteCount)), "sha256": .string(file.sha256)])
     }
-    return ["version": 1, "files": .object(members)]
+    let json: JSONValue = ["version": 1, "files": .object(members)]
+    return json.serialized(indent: 2) + "\n"
   }
 
   init() {}
 
-  init?(_ json: JSONValue) {
-    guard json["version"] == 1, let members = json["files"]?.members else { return nil }
+  /// Nil when `path` is not, byte for byte, the text of a manifest.
+  init?(file path: String) throws {
+    let file = try MappedFile(path: path)
+    defer { withExtendedLifetime(file) {} }
+    guard let json = try? JSONValue.parse(file.bytes), let members = json["files"]?.members
+    else { return nil }
     for member in members {
       guard let bytes = member.value["bytes"]?.int, let sha256 = member.value["sha256"]?.string
       else { return nil }
       files[member.name] = File(byteCount: bytes, sha256: sha256)
     }
+    guard text.utf8.elementsEqual(file.bytes) else { return nil }
   }
 }
 
@@ -48,8 +55,8 @@ package struct VerifiedDirectory: Sendable {
       throw ContentError(path, "has no \(manifestName)", expected: "a directory that was finished")
     }
     let manifestPath = "\(path)/\(manifestName)"
-    guard let manifest = Manifest(try JSONValue.read(file: manifestPath)) else {
-      throw ContentError(manifestPath, "is not a manifest of version 1")
+    guard let manifest = try Manifest(file: manifestPath) else {
+      throw ContentError(manifestPath, "is damaged, or not a manifest of version 1")
     }
     var problems = entries.filter { $0 != manifestName && manifest.files[$0] == nil }.map {
       ContentError.Problem($0, "is not in the manifest")

@@ -93,7 +93,8 @@ package struct AdapterConfiguration: Sendable, Equatable {
       case ("init_lora_weights", let value):
         let name = value.string ?? ""
         guard initsThatChangeTheBase.contains(where: name.hasPrefix) else { continue }
-        expected = "an adapter that was converted when it was saved"
+        expected =
+          "an adapter that was converted when it was saved"
           + " (path_initial_model_for_weight_conversion)"
       case ("peft_type", _): expected = "LORA"
       case ("task_type", .null), ("bias", .null): continue
@@ -112,14 +113,14 @@ package struct AdapterConfiguration: Sendable, Equatable {
     value.map { "is \($0.serialized().prefix(120))" } ?? "is missing"
   }
 
-  /// The text of adapter_config.json: PEFT's keys in its order and layout.
+  /// The text of adapter_config.json in PEFT's order and layout. Recent keys that stand at their defaults
+  /// are left out: a release of PEFT that does not know them need not meet them.
   package var text: String {
     let json: JSONValue = [
       "alpha_pattern": [:],
       "auto_mapping": .null,
       "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null,
       "bias": "none",
-      "exclude_modules": .null,
       "fan_in_fan_out": false,
       "inference_mode": true,
       "init_lora_weights": true,
@@ -128,7 +129,6 @@ package struct AdapterConfiguration: Sendable, Equatable {
       "layers_to_transform": .null,
       "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
-      "lora_bias": false,
       "lora_dropout": .number(dropout),
       "megatron_config": .null,
       "megatron_core": "megatron.core",
@@ -138,9 +138,7 @@ package struct AdapterConfiguration: Sendable, Equatable {
       "rank_pattern": [:],
       "revision": .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
-      "target_parameters": .null,
       "task_type": "CAUSAL_LM",
-      "trainable_token_indices": .null,
       "use_dora": false,
       "use_rslora": .bool(usesRankStabilizedScaling),
     ]

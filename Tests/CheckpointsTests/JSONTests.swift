@@ -8,7 +8,7 @@ import Testing
     #expect(value.members?.map(\.name) == ["b", "a", "n"])
     #expect(value["b"] == [1, -0.0025, true, .null])
     #expect(value["a"]?[""]?.string == "x\u{e9}\u{1F600}\n/")
-    #expect(value["n"] == .number(9223372036854775808))
+    #expect(value["n"] == .number(9_223_372_036_854_775_808))
     #expect(value["b"]?.array?[0].int == 1)
     #expect(value["b"]?.array?[0].double == 1)
     #expect(value["missing"] == nil)
@@ -28,9 +28,10 @@ import Testing
     #expect(error?.byteOffset == offset, "\(error?.reason ?? "")")
   }
 
-  @Test(arguments: [
-    [0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC3],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC3],
+    ] as [[UInt8]])
   func refusesBadUTF8(bytes: [UInt8]) {
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse([0x22] + bytes + [0x22]) }
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse([0x22, 0x5C, 0x6E] + bytes + [0x22]) }
@@ -65,7 +66,9 @@ import Testing
   }
 
   @Test func writesAsPythonDoes() throws {
-    let value: JSONValue = ["b": [1, 2.5, []], "a": ["k": "é\"\\\n\u{1}"], "empty": [:], "nan": .number(.nan)]
+    let value: JSONValue = [
+      "b": [1, 2.5, []], "a": ["k": "é\"\\\n\u{1}"], "empty": [:], "nan": .number(.nan),
+    ]
     #expect(value.serialized() == #"{"b":[1,2.5,[]],"a":{"k":"é\"\\\n\u0001"},"empty":{},"nan":null}"#)
     #expect(
       value.serialized(indent: 2, sortedKeys: true) == """
@@ -85,7 +88,8 @@ import Testing
   }
 
   @Test func numbersKeepTheirBits() throws {
-    for bits in [0.1, 1e-5, 5e-324, 1.7976931348623157e308, 123456789.0, 1e16, -0.0, 1 / 3.0] {
+    for bits in [0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789.0, 1e16, -0.0, 1 / 3.0]
+    {
       let back = try JSONValue.parse(JSONValue.number(bits).serialized()).double
       #expect(back?.bitPattern == bits.bitPattern)
     }

@@ -1,0 +1,143 @@
+import Checkpoints
+import Foundation
+import Tensors
+import Testing
+
+@Suite struct HubTests {
+  private func tensor(_ name: String, _ count: Int = 4) -> OutgoingTensor {
+    OutgoingTensor(name: name, type: .uint8, shape: [count]) {
+      try [UInt8](repeating: name.utf8.first ?? 0, count: count).withUnsafeBytes($0)
+    }
+  }
+
+  /// A directory of the given files with the given tensors, and an index.
+  private func directory(
+    _ shards: [String: [String]], index: [String: String], in scratch: Scratch
+  ) throws -> String {
+    let path = scratch.path("model")
+    try AtomicDirectory.write(to: path, neededBytes: 0, hasManifest: false) { directory in
+      for (name, tensors) in shards {
+        try directory.file(name) { try SafetensorsWriter.write(tensors.map { tensor($0) }, to: $0) }
+      }
+      let map = index.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) }
+      let json: JSONValue = ["metadata": [:], "weight_map": .object(map)]
+      try directory.file("model.safetensors.index.json", text: json.serialized())
+    }
+    return path
+  }
+
+  @Test func readsWhatTransformersWrote() throws {
+    let single = try HubWeights(directory: fixture("base"))
+    let sharded = try HubWeights(directory: fixture("sharded"))
+    #expect(single.files.count == 1)
+    #expect(sharded.files.count > 1)
+    #expect(Set(single.names) == Set(sharded.names))
+    for name in single.names {
+      let one = try #require(single[name])
+      let other = try #require(sharded[name])
+      #expect(one.type == other.type && one.shape == other.shape)
+      #expect(one.bytes.elementsEqual(other.bytes), "\(name)")
+    }
+    #expect(single["nothing"] == nil)
+  }
+
+  @Test(arguments: [
+    "../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", ".hidden.safetensors", "x.bin",
+    "..safetensors", ".safetensors", "x\\y.safetensors", "x y.safetensors", "é.safetensors", "",
+  ])
+  func refusesNamesThatLeadElsewhere(name: String) throws {
+    let scratch = try Scratch()
+    let path = try directory(["x.safetensors": ["a"]], index: ["a": name], in: scratch)
+    let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
+    #expect(error?.problems.first?.item == "a")
+  }
+
+  @Test func indexAndShardsMustAgree() throws {
+    let cases: [([String: [String]], [String: String], String)] = [
+      (["x.safetensors": ["a"]], ["a": "x.safetensors", "b": "x.safetensors"], "\"b\" is in no shard"),
+      (["x.safetensors": ["a", "b"]], ["a": "x.safetensors"], "\"b\" is in x.safetensors but not in"),
+      (
+        ["x.safetensors": ["a"], "y.safetensors": ["a", "b"]],
+        ["a": "x.safetensors", "b": "y.safetensors"], "\"a\" is in both"
+      ),
+      (
+        ["x.safetensors": ["a"], "y.safetensors": ["b"]],
+        ["a": "y.safetensors", "b": "x.safetensors"], "expected y.safetensors"
+      ),
+      ([:], [:], "weight_map"),
+    ]
+    for (shards, index, message) in cases {
+      let scratch = try Scratch()
+      let path = try directory(shards, index: index, in: scratch)
+      let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
+      #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
+    }
+    let scratch = try Scratch()
+    let path = try directory([:], index: ["a": "x.safetensors"], in: scratch)
+    #expect(throws: FileError.self) { try HubWeights(directory: path) }
+    #expect(throws: ContentError.self) { try HubWeights(directory: scratch.root) }
+  }
+
+  /// The hub's cache: snapshots/COMMIT/model.safetensors -> ../../blobs/HASH.
+  @Test func followsTheLinksOfTheHubsCache() throws {
+    let scratch = try Scratch()
+    let files = FileManager.default
+    try files.createDirectory(atPath: scratch.path("blobs"), withIntermediateDirectories: true)
+    try files.createDirectory(atPath: scratch.path("snapshots/c"), withIntermediateDirectories: true)
+    try AtomicFile.write(to: scratch.path("blobs/1f")) {
+      try SafetensorsWriter.write([tensor("a")], to: $0)
+    }
+    try files.createSymbolicLink(
+      atPath: scratch.path("snapshots/c/model.safetensors"), withDestinationPath: "../../blobs/1f")
+    #expect(try HubWeights(directory: scratch.path("snapshots/c")).names == ["a"])
+  }
+
+  @Test func splitsAsTheHubDoes() {
+    // Expected values from huggingface_hub's split_state_dict_into_shards_factory.
+    #expect(ShardedExport.shards(ofBytes: [6, 6, 2, 6, 2, 2], limit: 10) == [[0], [1, 2], [3, 4, 5]])
+    #expect(ShardedExport.shards(ofBytes: [2, 20, 2, 9], limit: 10) == [[1], [0, 2], [3]])
+    #expect(ShardedExport.shards(ofBytes: [5, 5], limit: 10) == [[0, 1]])
+    #expect(ShardedExport.shards(ofBytes: [20], limit: 10) == [[0]])
+  }
+
+  @Test func readsSizesAsTheHubDoes() {
+    #expect(ShardedExport.bytes("5GB") == 5_000_000_000)
+    #expect(ShardedExport.bytes("1.5 mb") == 1_500_000)
+    #expect(ShardedExport.bytes("300KB") == 300_000)
+    #expect(ShardedExport.bytes("1TB") == 1_000_000_000_000)
+    for text in ["", "GB", "5", "5GiB", "-5GB", "+5GB", "infGB", "nanGB", "1e3KB", "0KB", "9999999999TB"] {
+      #expect(ShardedExport.bytes(text) == nil, "\(text)")
+    }
+  }
+
+  @Test func writesShardsThatReadBack() throws {
+    let scratch = try Scratch()
+    let tensors = (0..<7).map { tensor("\($0)", 100 + $0) }
+    for (limit, count) in [(1000, 1), (250, 4), (50, 7)] {
+      let path = scratch.path("out-\(limit)")
+      try AtomicDirectory.write(to: path, neededBytes: 0, visibility: .umask, hasManifest: false) {
+        try ShardedExport.write(tensors, shardBytes: limit, to: $0)
+      }
+      let weights = try HubWeights(directory: path)
+      #expect(weights.files.count == count)
+      #expect(weights.names.sorted() == tensors.map(\.name))
+      #expect(weights["6"]?.bytes.count == 106)
+      if count > 1 {
+        let index = try JSONValue.read(file: path + "/model.safetensors.index.json")
+        #expect(index["metadata"]?["total_size"] == 721)
+        #expect(index["weight_map"]?["0"]?.string == "model-00001-of-0000\(count).safetensors")
+      }
+    }
+  }
+
+  @Test func carriesFilesOver() throws {
+    let scratch = try Scratch()
+    try AtomicDirectory.write(to: scratch.path("out"), neededBytes: 0, hasManifest: false) {
+      try HubFiles.copy(from: fixture("base"), to: $0)
+    }
+    #expect(try scratch.names("out") == ["config.json", "generation_config.json"])
+    #expect(
+      try JSONValue.read(file: scratch.path("out/config.json"))
+        == JSONValue.read(file: fixture("base/config.json")))
+  }
+}

@@ -1,0 +1,25 @@
+import Foundation
+
+/// A directory for one test, removed with the object.
+final class Scratch: Sendable {
+  let root: String
+
+  init() throws {
+    root = NSTemporaryDirectory() + "/shoal-test-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+  }
+
+  func path(_ name: String) -> String { "\(root)/\(name)" }
+
+  func names(_ directory: String = "") throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path(directory)).sorted()
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: root) }
+}
+
+/// A committed fixture.
+func fixture(_ name: String) -> String {
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/checkpoints/\(name)").path
+}

@@ -1,0 +1,190 @@
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+import Testing
+
+@Suite struct AdapterTests {
+  private func model() throws -> ModelConfiguration {
+    try ModelConfiguration(directory: fixture("base"))
+  }
+
+  /// PEFT's adapter_config.json with some keys replaced.
+  private func configuration(_ changes: [(String, JSONValue)]) throws -> AdapterConfiguration {
+    var members = try #require(
+      try JSONValue.read(file: fixture("adapter/adapter_config.json")).members)
+    for (name, value) in changes {
+      members.removeAll { $0.name == name }
+      members.append(.init(name, value))
+    }
+    return try AdapterConfiguration(
+      json: .object(members), path: "adapter_config.json", model: try model())
+  }
+
+  @Test func readsWhatPEFTWrote() throws {
+    let adapter = try AdapterDirectory(fixture("adapter"), model: try model())
+    #expect(
+      adapter.configuration
+        == AdapterConfiguration(
+          rank: 4, alpha: 8, dropout: 0.05, usesRankStabilizedScaling: true,
+          modules: [.query, .value, .down], baseModel: "base"))
+    #expect(adapter.configuration.scaling == 4)
+    let b = try adapter.entries(of: AdapterMatrix(.value, layer: 1, side: .b))
+    #expect(Array(b.suffix(8)) == (try expectedNumbers("lora_B")))
+    #expect(b.count == 16 * 4)
+    #expect(try adapter.entries(of: AdapterMatrix(.down, layer: 0, side: .a)).count == 4 * 48)
+  }
+
+  @Test func writtenAdaptersReadBack() throws {
+    let scratch = try Scratch()
+    let model = try model()
+    let configuration = AdapterConfiguration(
+      rank: 3, alpha: 6.5, dropout: 0, modules: [.down, .query, .gate], baseModel: nil)
+    let matrices = AdapterMatrix.all(model, modules: configuration.modules)
+    var entries: [AdapterMatrix: [Float]] = [:]
+    for (index, matrix) in matrices.enumerated() {
+      let count = matrix.shape(model, rank: 3).reduce(1, *)
+      entries[matrix] = (0..<count).map { Float($0) + Float(index) / 64 }
+    }
+    let path = scratch.path("adapter")
+    let adapter = Adapter(layout: AdapterLayout(configuration, model: model))
+    for (matrix, values) in entries {
+      adapter.layout.matrix(matrix, in: adapter.weights).base.update(from: values, count: values.count)
+    }
+    try AdapterDirectory.write(adapter, configuration, to: path)
+    let back = try AdapterDirectory(path, model: model)
+    #expect(back.configuration == configuration)
+    for matrix in matrices { #expect(try back.entries(of: matrix) == entries[matrix]) }
+  }
+
+  @Test func halfPrecisionWidensExactly() throws {
+    let scratch = try Scratch()
+    let model = try model()
+    try AtomicFile.write(
+      AdapterConfiguration(rank: 1, alpha: 1, dropout: 0, modules: [.key], baseModel: nil).text,
+      to: scratch.path("adapter_config.json"))
+    // 1.5, -2^-14 and the largest finite number of each type, by hand.
+    let patterns: [(ElementType, [UInt16], [Float])] = [
+      (.float16, [0x3E00, 0x8400, 0x7BFF, 0x0001], [1.5, -0x1p-14, 65504, 0x1p-24]),
+      (.bfloat16, [0x3FC0, 0xB880, 0x7F7F, 0x0001], [1.5, -0x1p-14, 3.3895314e38, 0x1p-133]),
+    ]
+    for (type, bits, expected) in patterns {
+      let tensors = AdapterMatrix.all(model, modules: [.key]).map { matrix in
+        let shape = matrix.shape(model, rank: 1)
+        return OutgoingTensor(name: matrix.name, type: type, shape: shape) {
+          let all = (0..<shape.reduce(1, *)).map { bits[$0 % 4] }
+          try all.withUnsafeBytes($0)
+        }
+      }
+      try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
+        try SafetensorsWriter.write(tensors, to: $0)
+      }
+      let adapter = try AdapterDirectory(scratch.root, model: model)
+      let entries = try adapter.entries(of: AdapterMatrix(.key, layer: 1, side: .a))
+      #expect(Array(entries.prefix(4)) == expected)
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("peft_type", "LOHA"), ("peft_type", .null), ("r", 0), ("r", 4.0), ("r", "4"), ("lora_alpha", 0),
+      ("lora_alpha", "8"), ("lora_dropout", 1.0), ("lora_dropout", -0.1), ("lora_dropout", "x"),
+      ("use_dora", true), ("rank_pattern", ["q_proj": 8]), ("alpha_pattern", ["q_proj": 8]),
+      ("modules_to_save", ["lm_head"]), ("layers_to_transform", [0]), ("layers_to_transform", 0),
+      ("bias", "all"), ("bias", "lora_only"), ("lora_bias", true), ("fan_in_fan_out", true),
+      ("layer_replication", [[0, 1]]), ("trainable_token_indices", [1]), ("target_parameters", ["x"]),
+      ("exclude_modules", ["q_proj"]), ("use_qalora", true), ("alora_invocation_tokens", [1]),
+      ("megatron_config", ["x": 1]), ("init_lora_weights", "pissa"), ("init_lora_weights", "pissa_niter_16"),
+      ("init_lora_weights", "olora"), ("use_rslora", "yes"), ("task_type", "SEQ_CLS"),
+      ("a_key_of_the_future", 1), ("target_modules", []), ("target_modules", .null), ("target_modules", 1),
+      ("target_modules", ["lm_head", "q_proj"]), ("target_modules", ["embed_tokens"]),
+      ("target_modules", ["c_attn"]), ("target_modules", ["model.layers.0.self_attn.q_proj"]),
+      ("target_modules", [1]), ("target_modules", "q_proj"), ("target_modules", ".*"),
+      ("target_modules", ".*(q|v)_proj"), ("target_modules", ".*q_proj|v_proj"),
+      ("target_modules", ".*\\.(q_proj|v_proj"), ("target_modules", "(a+)+$"),
+    ] as [(String, JSONValue)])
+  func refusesByName(key: String, value: JSONValue) {
+    let error = #expect(throws: ContentError.self) { try configuration([(key, value)]) }
+    #expect(error?.problems.map(\.item) == [key], "\(error?.description ?? "")")
+  }
+
+  @Test(
+    arguments: [
+      (["q_proj", "down_proj"], [.query, .down]),
+      (["v_proj", "self_attn.q_proj", "c_attn"], [.query, .value]),
+      ("all-linear", LinearModule.allCases),
+      (".*\\.(q_proj|v_proj)", [.query, .value]),
+      (".*(?:up_proj|gate_proj)$", [.gate, .up]),
+      (".*o_proj", [.output]),
+      (
+        ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], [.query]
+      ),
+    ] as [(JSONValue, [LinearModule])])
+  func targetModules(value: JSONValue, modules: [LinearModule]) throws {
+    #expect(try configuration([("target_modules", value)]).modules == modules)
+  }
+
+  /// PEFT writes "all-linear" as the full path of every layer's module.
+  @Test func allLinearAsPEFTWritesIt() throws {
+    let path = fixture("all-linear/adapter_config.json")
+    let configuration = try AdapterConfiguration(
+      json: try JSONValue.read(file: path), path: path, model: try model())
+    #expect(configuration.modules == LinearModule.allCases)
+  }
+
+  @Test(
+    arguments: [
+      ("init_lora_weights", "gaussian"), ("init_lora_weights", false), ("revision", "main"), ("r", 4),
+      ("loftq_config", [:]), ("peft_version", "0.1"), ("lora_alpha", 8.5), ("use_rslora", false),
+    ] as [(String, JSONValue)])
+  func takesWhatDoesNotMatter(key: String, value: JSONValue) throws {
+    #expect(try configuration([(key, value)]).rank == 4)
+  }
+
+  @Test func namesAnAdapterOfAnotherRankOrModel() throws {
+    let scratch = try Scratch()
+    try FileManager.default.copyItem(
+      atPath: fixture("adapter/adapter_model.safetensors"),
+      toPath: scratch.path("adapter_model.safetensors"))
+    let write = { (rank: Int, modules: [LinearModule]) in
+      let configuration = AdapterConfiguration(
+        rank: rank, alpha: 8, dropout: 0, modules: modules, baseModel: nil)
+      try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
+    }
+    let message = { (model: ModelConfiguration) -> String in
+      let error = #expect(throws: ContentError.self) {
+        try AdapterDirectory(scratch.root, model: model)
+      }
+      return error?.description ?? ""
+    }
+    try write(8, [.query, .value, .down])
+    #expect(message(try model()).contains("has shape [4, 32], expected [8, 32]"))
+    try write(4, [.query, .value, .down, .up])
+    #expect(message(try model()).contains("mlp.up_proj.lora_A.weight\" is missing"))
+    try write(4, [.query, .value])
+    #expect(message(try model()).contains("mlp.down_proj.lora_A.weight\" is no tensor of this adapter"))
+    try write(4, [.query, .value, .down])
+    var other = try model()
+    other.hiddenSize = 64
+    #expect(message(other).contains("another rank or model"))
+    _ = try AdapterDirectory(scratch.root, model: try model())
+  }
+
+  @Test func refusesEntriesThatAreNotFinite() throws {
+    let scratch = try Scratch()
+    let model = try model()
+    let configuration = AdapterConfiguration(
+      rank: 1, alpha: 1, dropout: 0, modules: [.query], baseModel: nil)
+    try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
+    let broken = Adapter(layout: AdapterLayout(configuration, model: model))
+    broken.weights.base[3] = .nan
+    let tensors = broken.layout.tensors(of: broken.weights)
+    try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
+      try SafetensorsWriter.write(tensors, to: $0)
+    }
+    let adapter = try AdapterDirectory(scratch.root, model: model)
+    #expect(throws: ContentError.self) {
+      try adapter.entries(of: AdapterMatrix(.query, layer: 0, side: .a))
+    }
+  }
+}

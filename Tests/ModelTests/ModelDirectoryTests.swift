@@ -1,0 +1,147 @@
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+import Testing
+
+@Suite struct ModelDirectoryTests {
+  /// The fixture's configuration and tensors, changed, in a directory of their own.
+  private func directory(
+    in scratch: Scratch, configuration changes: [(String, JSONValue)] = [],
+    tensors change: (inout [OutgoingTensor]) -> Void = { _ in }
+  ) throws -> String {
+    var members = try #require(try JSONValue.read(file: fixture("base/config.json")).members)
+    for (name, value) in changes {
+      members.removeAll { $0.name == name }
+      members.append(.init(name, value))
+    }
+    let weights = try HubWeights(directory: fixture("base"))
+    var tensors = weights.names.compactMap { name in
+      weights[name].map { weight in
+        OutgoingTensor(name: name, type: weight.type, shape: weight.shape) { try $0(weight.bytes) }
+      }
+    }
+    change(&tensors)
+    let path = scratch.path("model")
+    try AtomicDirectory.write(to: path, neededBytes: 0, hasManifest: false) {
+      try $0.file("config.json", text: JSONValue.object(members).serialized())
+      try ShardedExport.write(tensors, to: $0)
+    }
+    return path
+  }
+
+  private func zeros(_ name: String, _ type: ElementType, _ shape: [Int]) -> OutgoingTensor {
+    OutgoingTensor(name: name, type: type, shape: shape) {
+      try [UInt8](repeating: 0, count: shape.reduce(type.bytes, *)).withUnsafeBytes($0)
+    }
+  }
+
+  private func message(_ path: String) -> String {
+    let error = #expect(throws: ContentError.self) { try ModelDirectory(path) }
+    return error?.description ?? ""
+  }
+
+  private func floats(_ weight: HubWeights.Weight) -> [Float] {
+    weight.bytes.bindMemory(to: UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
+  }
+
+  @Test(arguments: ["base", "sharded"])
+  func opensWhatTransformersWrote(name: String) throws {
+    let model = try ModelDirectory(fixture(name))
+    #expect(model.configuration.layerCount == 2)
+    #expect(Array(floats(model[.embedding]).prefix(8)) == (try expectedNumbers("embedding")))
+    #expect(Array(floats(model[.linear(.down, layer: 1)]).suffix(8)) == (try expectedNumbers("down")))
+    #expect(model[.head].bytes.baseAddress == model[.embedding].bytes.baseAddress)
+    for name in WeightName.all(model.configuration) {
+      #expect(model[name].shape == name.shape(model.configuration))
+    }
+  }
+
+  @Test func namesWhatIsMissingAndWhatIsTooMuch() throws {
+    let scratch = try Scratch()
+    let text = message(
+      try directory(in: scratch) {
+        $0.removeAll { $0.name == "model.norm.weight" }
+        $0.append(zeros("model.layers.2.mlp.up_proj.weight", .bfloat16, [48, 32]))
+      })
+    #expect(text.contains("\"model.norm.weight\" is missing"))
+    #expect(text.contains("\"model.layers.2.mlp.up_proj.weight\" is unexpected"))
+  }
+
+  @Test func namesTheKeyBehindAShape() throws {
+    let scratch = try Scratch()
+    let text = message(
+      try directory(in: scratch) {
+        $0.removeAll { $0.name == "model.norm.weight" }
+        $0.append(zeros("model.norm.weight", .bfloat16, [31]))
+      })
+    #expect(
+      text.contains("\"model.norm.weight\" has shape [31], expected [32] (hidden_size in config.json)"))
+    let other = try Scratch()
+    #expect(
+      message(try directory(in: other, configuration: [("intermediate_size", 64)]))
+        .contains("[64, 32] (hidden_size, intermediate_size in config.json)"))
+  }
+
+  @Test func refusesOtherTypes() throws {
+    let scratch = try Scratch()
+    let text = message(
+      try directory(in: scratch) {
+        $0.removeAll { $0.name == "model.norm.weight" }
+        $0.append(zeros("model.norm.weight", .uint8, [32]))
+      })
+    #expect(text.contains("has dtype U8, expected BF16, F16 or F32"))
+  }
+
+  @Test func headAndEmbedding() throws {
+    let tied = try Scratch()
+    #expect(
+      message(try directory(in: tied) { $0.append(zeros("lm_head.weight", .bfloat16, [96, 32])) })
+        .contains("tie_word_embeddings"))
+    let untied = try Scratch()
+    #expect(
+      message(try directory(in: untied, configuration: [("tie_word_embeddings", false)]))
+        .contains("\"lm_head.weight\" is missing"))
+    let both = try Scratch()
+    let model = try ModelDirectory(
+      try directory(in: both, configuration: [("tie_word_embeddings", false)]) {
+        $0.append(zeros("lm_head.weight", .bfloat16, [96, 32]))
+      })
+    #expect(model[.head].bytes.allSatisfy { $0 == 0 })
+  }
+
+  @Test func oldBuffersAreIgnored() throws {
+    let scratch = try Scratch()
+    _ = try ModelDirectory(
+      try directory(in: scratch) {
+        $0.append(zeros("model.layers.0.self_attn.rotary_emb.inv_freq", .float32, [4]))
+      })
+  }
+
+  @Test func hashesFollowTheContent() throws {
+    let hashes = ContentHash(cacheDirectory: nil)
+    let one = try Scratch()
+    let two = try Scratch()
+    let three = try Scratch()
+    let original = try ModelDirectory(try directory(in: one)).contentHash(hashes)
+    #expect(original == (try ModelDirectory(try directory(in: two)).contentHash(hashes)))
+    let changed = try directory(in: three) {
+      $0.removeAll { $0.name == "model.norm.weight" }
+      $0.append(zeros("model.norm.weight", .bfloat16, [32]))
+    }
+    #expect(original != (try ModelDirectory(changed).contentHash(hashes)))
+    #expect(try ModelDirectory(fixture("sharded")).contentHash(hashes) != original)
+  }
+
+  @Test func tokenizerHash() throws {
+    let hashes = ContentHash(cacheDirectory: nil)
+    let scratch = try Scratch()
+    #expect(throws: ContentError.self) {
+      try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)
+    }
+    try AtomicFile.write("{}", to: scratch.path("tokenizer.json"))
+    let one = try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)
+    try AtomicFile.write("{ }", to: scratch.path("tokenizer_config.json"))
+    #expect(one != (try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)))
+  }
+}
