@@ -22,7 +22,9 @@ import Testing
   static let changes = [
     Change(#""dropout":null"#, #""dropout":0.1"#, "model.dropout is 0.1"),
     Change(#""unk_token":null"#, #""unk_token":"a""#, "model.unk_token"),
-    Change(#""continuing_subword_prefix":"""#, #""continuing_subword_prefix":"x""#, "model.continuing_subword_prefix"),
+    Change(
+      #""continuing_subword_prefix":"""#, #""continuing_subword_prefix":"x""#,
+      "model.continuing_subword_prefix"),
     Change(#""end_of_word_suffix":"""#, #""end_of_word_suffix":"x""#, "model.end_of_word_suffix"),
     Change(#""byte_fallback":false"#, #""byte_fallback":true"#, "model.byte_fallback is true"),
     Change(#""byte_fallback":false"#, #""ignore_merges":true"#, "model.ignore_merges is true"),
@@ -34,7 +36,9 @@ import Testing
     Change(#""invert":false"#, #""invert":true"#, "pretokenizers[0].invert is"),
     Change(#""use_regex":false}]}"#, #""use_regex":true}]}"#, "pretokenizers[1].use_regex is"),
     Change(#""decoder":{"type":"ByteLevel""#, #""decoder":{"type":"WordPiece""#, "decoder.type is"),
-    Change(#""post_processor":{"type":"ByteLevel""#, #""post_processor":{"type":"BertProcessing""#, "post_processor.type is"),
+    Change(
+      #""post_processor":{"type":"ByteLevel""#, #""post_processor":{"type":"BertProcessing""#,
+      "post_processor.type is"),
     Change(#""pre_tokenizer":"#, #""pretokenizer":"#, #"the file has a member "pretokenizer""#),
     Change(#""version":"1.0""#, #""version":"2.0""#, "the file.version is"),
     Change(#""lstrip":false"#, #""lstrip":true"#, "added_tokens[0].lstrip is true"),

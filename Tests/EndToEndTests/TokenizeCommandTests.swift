@@ -47,9 +47,8 @@ import Testing
     let chat = #"[{"role": "system", "content": "!"}, {"role": "user", "content": "<|im_end|>"}]"#
     let ids = try tokenize(["--chat", "--generation-prompt"], chat).output
     let text = try tokenize(["--decode"], ids).output
-    #expect(
-      text == #""<|im_start|>system\n!<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n<|im_start|>assistant\n""#
-        + "\n")
+    let turns = #"<|im_start|>system\n!<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n"#
+    #expect(text == "\"" + turns + #"<|im_start|>assistant\n""# + "\n")
   }
 
   @Test(arguments: [
@@ -65,8 +64,7 @@ import Testing
     #expect(result.errors.contains(reason))
   }
 
-  /// Lines before the bad one are answered, and each answer comes before more input is awaited.
-  @Test func answersComeLineByLine() throws {
+  @Test func linesBeforeABadOneAreAnswered() throws {
     #expect(try tokenize([], "\"!\"\n5\n").output == "[0]\n")
   }
 }
