@@ -1,6 +1,8 @@
 // Chats as the models' own templates render them. A template is a program, so none is run: the known ones
 // are recognised by their text and rendered here.
 
+import Tensors
+
 /// A message of a chat.
 package struct ChatMessage: Sendable, Equatable {
   package var role: String
@@ -135,7 +137,7 @@ package struct ChatTemplate: Sendable {
 }
 
 /// A chat that the template cannot render.
-package struct ChatError: Error, CustomStringConvertible {
+package struct ChatError: CallersMistake {
   package let reason: String
 
   package var description: String { reason }

@@ -6,8 +6,9 @@
 /// alternative as long as it gets; together they match every text without gaps.
 struct PretokenSplitter {
   /// The pattern as tokenizer.json of Qwen2 and Qwen2.5 spells it.
-  static let pattern = #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"#
-    + #"|\s*[\r\n]+|\s+(?!\S)|\s+"#
+  static let pattern =
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"#
+    + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
   private static let word = UnicodeProperties.letter
   private static let number = UnicodeProperties.number

@@ -18,7 +18,7 @@ extension Tokenizer {
     let model = try file.member("model", of: file.root, at: "")
     var vocabulary = try Self.vocabulary(file, model)
     let merges = try Self.merges(file, model, vocabulary)
-    let added = try Self.addedTokens(file, &vocabulary)
+    let added = try Self.addedTokens(file, model, &vocabulary)
 
     var bytes = ByteStrings()
     for name in vocabulary.names { bytes.append(ByteAlphabet.bytes(of: name)) }
@@ -62,7 +62,8 @@ extension Tokenizer {
     _ name: String, _ id: Int, to vocabulary: inout Vocabulary, _ file: TokenizerFile
   ) throws {
     guard 1...maximumTokenBytes ~= name.utf8.count else {
-      throw file.failure("the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
+      throw file.failure(
+        "the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
     }
     guard vocabulary.insert(name, id) else {
       throw file.failure("the id \(id) is given to two tokens, \"\(name.prefix(80))\" is one of them")
@@ -119,7 +120,7 @@ extension Tokenizer {
   // MARK: - Added tokens
 
   private static func addedTokens(
-    _ file: TokenizerFile, _ vocabulary: inout Vocabulary
+    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: inout Vocabulary
   ) throws -> [(token: AddedToken, isNormalized: Bool)] {
     guard let list = (file.root["added_tokens"] ?? .array([])).array else {
       throw file.failure("added_tokens is no array")
@@ -128,6 +129,9 @@ extension Tokenizer {
       throw file.failure("added_tokens has \(list.count) entries, at most \(maximumTokens) are read")
     }
     var normalization = Normalization()
+    // The library numbers new tokens itself, after the vocabulary and in the order of the list, whatever ids
+    // the file has; a file that says otherwise means different ids to different readers.
+    var nextID = model["vocab"]?.members?.count ?? 0
     var result: [(token: AddedToken, isNormalized: Bool)] = []
     for (index, entry) in list.enumerated() {
       let place = "added_tokens[\(index)]"
@@ -140,10 +144,14 @@ extension Tokenizer {
       // A token of the vocabulary may be declared again; it keeps its id.
       if vocabulary.id(of: content.utf8) != Int32(id) {
         guard vocabulary.id(of: content.utf8) == nil else {
-          throw file.failure("\(place) gives \"\(content.prefix(80))\" another id than model.vocab does")
+          throw file.failure("\(place) gives \"\(content.prefix(80))\" an id other than the one it has")
+        }
+        guard id == nextID else {
+          throw file.failure("\(place) has the id \(id), expected \(nextID), the next one that is free")
         }
         try add(content, id, to: &vocabulary, file)
       }
+      nextID = max(nextID, id + 1)
       var text = content
       let bytes = text.withUTF8 { text in
         guard isNormalized, file.root["normalizer"]?.isNull == false else { return Array(text) }

@@ -102,13 +102,13 @@ import Testing
     let qwen2 = try qwen2Text()
     let qwen25 = try TokenizerFiles.text(of: "qwen2_5.jinja")
     let others = [
-      "", "x" + qwen2, qwen2 + " ", qwen2.replacing("message['role']", with: "message['rule']"),
+      "x" + qwen2, qwen2 + " ", qwen2.replacing("message['role']", with: "message['rule']"),
       qwen2.replacing("a helpful", with: "a ' + secret + ' helpful"),
       qwen2.replacing("a helpful", with: #"a\thelpful"#), qwen25.replacing("tool_response", with: "response"),
       qwen25.replacing("Alibaba Cloud. You are a helpful assistant.<", with: "me.<"),
     ]
     for other in others {
-      #expect { try template(jinja: other) } throws: { "\($0)".contains("is not one that Shoal knows") || other.isEmpty }
+      #expect { try template(jinja: other) } throws: { "\($0)".contains("is not one that Shoal knows") }
     }
     let files = try TokenizerFiles()
     try files.write("tokenizer_config.json", "{}")
@@ -118,7 +118,9 @@ import Testing
   }
 
   @Test func aTokenizerWithoutTheSpecialTokensIsRefused() throws {
-    let files = try TokenizerFiles { $0.replacing(#""content":"<|im_start|>""#, with: #""content":"<|start|>""#) }
+    let files = try TokenizerFiles {
+      $0.replacing(#""content":"<|im_start|>""#, with: #""content":"<|start|>""#)
+    }
     let other = try Tokenizer(directory: files.path)
     #expect { try ChatTemplate(directory: files.path, tokenizer: other) } throws: {
       "\($0)".contains("no special token <|im_start|>")

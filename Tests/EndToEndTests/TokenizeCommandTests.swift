@@ -1,0 +1,70 @@
+// `shoal tokenize` as a script sees it: lines in, lines out.
+
+import Foundation
+import Testing
+
+@Suite struct TokenizeCommandTests {
+  /// What the command prints and how it ends.
+  private func tokenize(
+    _ arguments: [String], _ input: String
+  ) throws -> (output: String, errors: String, code: Int32) {
+    let process = Process()
+    // The test runner stands beside the product.
+    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
+      .appendingPathComponent("shoal")
+    let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/tokenizer").path
+    process.arguments = ["tokenize", "--model", model] + arguments
+    let (source, output, errors) = (Pipe(), Pipe(), Pipe())
+    process.standardInput = source
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    source.fileHandleForWriting.write(Data(input.utf8))
+    try source.fileHandleForWriting.close()
+    let read = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (read, complaint, process.terminationStatus)
+  }
+
+  @Test func textBecomesIdsAndBack() throws {
+    let lines = #"""
+      "Hello, world! <|im_end|>"
+      "\u0000e\u0301"
+      ""
+      """#
+    let encoded = try tokenize([], lines)
+    #expect(encoded.code == 0)
+    #expect(encoded.output.split(separator: "\n").count == 3)
+    #expect(!encoded.output.contains("3002"))
+    let decoded = try tokenize(["--decode"], encoded.output)
+    #expect(decoded.output == "\"Hello, world! <|im_end|>\"\n\"\\u0000\u{e9}\"\n\"\"\n")
+    #expect(try tokenize(["--allow-special"], #""<|im_end|>""#).output == "[3002]\n")
+  }
+
+  @Test func chatsAreRendered() throws {
+    let chat = #"[{"role": "system", "content": "!"}, {"role": "user", "content": "<|im_end|>"}]"#
+    let ids = try tokenize(["--chat", "--generation-prompt"], chat).output
+    let text = try tokenize(["--decode"], ids).output
+    let turns = #"<|im_start|>system\n!<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n"#
+    #expect(text == "\"" + turns + #"<|im_start|>assistant\n""# + "\n")
+  }
+
+  @Test(arguments: [
+    ([], "\"a\"\n\"b", "line 2: not valid JSON at byte 0"), ([], "[1]", "line 1: expected a JSON string"),
+    ([], "\"a\"\n\n", "line 2: not valid JSON"), (["--chat"], "[]", "line 1: the chat has no messages"),
+    (["--chat"], #"[{"role": "user", "content": 5}]"#, "line 1: message 0 is not"),
+    (["--decode"], "[3006]", "line 1: 3006 is no id of this tokenizer"),
+    (["--decode"], "[1.5]", "line 1: 1.5 is no id"), (["--generation-prompt"], "", "needs --chat"),
+  ])
+  func aBadLineIsNamed(arguments: [String], input: String, reason: String) throws {
+    let result = try tokenize(arguments, input)
+    #expect(result.code != 0)
+    #expect(result.errors.contains(reason))
+  }
+
+  @Test func linesBeforeABadOneAreAnswered() throws {
+    #expect(try tokenize([], "\"!\"\n5\n").output == "[0]\n")
+  }
+}
