@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct DataOrderTests {
   @Test func everyEpochVisitsEveryExampleOnce() {

@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct DatasetTests {
   private let directory: TemporaryDirectory

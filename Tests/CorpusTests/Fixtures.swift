@@ -2,7 +2,7 @@
 
 import Foundation
 
-@testable import Corpus
+import Corpus
 
 enum Fixtures {
   static let directory = URL(fileURLWithPath: #filePath)

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct MicroBatchPlanTests {
   /// Deterministic lengths that look like data.

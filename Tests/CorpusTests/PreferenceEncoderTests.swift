@@ -1,7 +1,7 @@
 import Checkpoints
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct PreferenceEncoderTests {
   @Test func everyRecordEncodesAsTRLDoesIt() throws {

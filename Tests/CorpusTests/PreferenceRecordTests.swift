@@ -1,7 +1,7 @@
 import Checkpoints
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct PreferenceRecordTests {
   private func record(_ text: String, fields: PreferenceFields = PreferenceFields()) throws

@@ -3,7 +3,7 @@ import Foundation
 import Tensors
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct RecordReaderTests {
   private let directory: TemporaryDirectory

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Corpus
+import Corpus
 
 struct TruncationTests {
   private func example(_ prompt: [ChatMessage]) throws -> EncodedPreference {

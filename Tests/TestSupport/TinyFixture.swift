@@ -45,7 +45,7 @@ package struct TinyFixture {
   /// The directory of one of the fixture's models.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
 
-  static func model(_ name: String) throws -> Qwen2 { Qwen2(try ModelDirectory(path(name))) }
+  static func model(_ name: String) throws -> Qwen2 { try Qwen2(ModelDirectory(path(name))) }
 
   static func adapter(_ name: String, _ configuration: ModelConfiguration) throws -> Adapter {
     try Adapter(AdapterDirectory(path(name), model: configuration), model: configuration)
