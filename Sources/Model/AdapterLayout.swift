@@ -59,6 +59,9 @@ package struct AdapterLayout: Sendable, Equatable {
   /// The adapted linears of a group.
   package func modules(of group: InputGroup) -> [LinearModule] { group.modules.filter { aOffsets[$0] != nil } }
 
+  /// Columns n R of a group's reduced rows.
+  package func reducedWidth(of group: InputGroup) -> Int { modules(of: group).count * rank }
+
   /// The place of `module` among its group's adapted linears, as columns of the reduced rows [N, n R].
   package func columns(of module: LinearModule, in group: InputGroup) -> Range<Int>? {
     guard let place = modules(of: group).firstIndex(of: module) else { return nil }

@@ -55,6 +55,9 @@ package final class Pass {
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
+  /// Bytes of memory that a pass takes, of which only what micro-batches fill becomes resident.
+  package var byteCount: Int { workspace.bytes + workers.byteCount + 4 * ropeTable.rows * ropeTable.columns }
+
   /// Log-probability sums (nats) of every completion of the batch, in order.
   package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
     try forward(batch, adapted: adapted, dropout: nil)

@@ -2,6 +2,16 @@
 
 import Tensors
 
+/// Takes matrices and counts their bytes.
+struct MatrixAllotment {
+  private(set) var bytes = 0
+
+  mutating func matrix(_ rows: Int, _ columns: Int) -> Matrix {
+    bytes += 4 * rows * columns
+    return Matrix(rows: rows, columns: columns)
+  }
+}
+
 /// What one layer keeps of its forward pass for its backward pass.
 struct LayerActivations {
   /// After the rotation: q [N, H E], k and v [N, K E].
@@ -17,23 +27,23 @@ struct LayerActivations {
   /// Scaled LoRA reductions s · x Aᵀ of each input [N, n R].
   let reduced: [Matrix]
 
-  init(rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?) {
-    q = Matrix(rows: queryRows, columns: c.queryWidth)
-    k = Matrix(rows: rows, columns: c.keyValueWidth)
-    v = Matrix(rows: rows, columns: c.keyValueWidth)
-    attention = Matrix(rows: queryRows, columns: c.queryWidth)
-    logsum = Matrix(rows: queryRows, columns: c.headCount)
-    middle = Matrix(rows: queryRows, columns: c.hiddenSize)
-    inverse1 = Matrix(rows: rows, columns: 1)
-    inverse2 = Matrix(rows: queryRows, columns: 1)
-    gate = Matrix(rows: queryRows, columns: c.feedForwardSize)
-    up = Matrix(rows: queryRows, columns: c.feedForwardSize)
-    reduced = InputGroup.allCases.map { group in
+  init(rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ memory: inout MatrixAllotment) {
+    q = memory.matrix(queryRows, c.queryWidth)
+    k = memory.matrix(rows, c.keyValueWidth)
+    v = memory.matrix(rows, c.keyValueWidth)
+    attention = memory.matrix(queryRows, c.queryWidth)
+    logsum = memory.matrix(queryRows, c.headCount)
+    middle = memory.matrix(queryRows, c.hiddenSize)
+    inverse1 = memory.matrix(rows, 1)
+    inverse2 = memory.matrix(queryRows, 1)
+    gate = memory.matrix(queryRows, c.feedForwardSize)
+    up = memory.matrix(queryRows, c.feedForwardSize)
+    var reduced: [Matrix] = []
+    for group in InputGroup.allCases {
       // The attention input's reductions hold k's and v's rows as well as q's.
-      Matrix(
-        rows: group == .attention ? rows : queryRows,
-        columns: (layout?.modules(of: group).count ?? 0) * (layout?.rank ?? 0))
+      reduced.append(memory.matrix(group == .attention ? rows : queryRows, layout?.reducedWidth(of: group) ?? 0))
     }
+    self.reduced = reduced
   }
 }
 
@@ -102,49 +112,53 @@ final class Workspace {
     let dropped: Matrix?
   }
 
+  /// Bytes of all buffers.
+  let bytes: Int
+
   /// Columns of the vocabulary that the head takes at a time.
   static let headTile = 4096
 
   init(_ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool) {
     self.capacity = capacity
     self.retention = retention
+    var memory = MatrixAllotment()
     let (n, s) = (capacity.rows, capacity.scoredRows)
-    let attentionWidth = c.queryWidth
-    hidden = (0..<(retention == .none ? 2 : c.layerCount)).map { _ in Matrix(rows: n, columns: c.hiddenSize) }
-    switch retention {
-    case .all:
-      activations = (0..<c.layerCount).map {
-        LayerActivations(rows: n, queryRows: $0 == c.layerCount - 1 ? s : n, c, layout)
-      }
-    case .none, .layerInputs:
-      activations = [LayerActivations(rows: n, queryRows: n, c, layout)]
+    let widest = max(c.hiddenSize, c.queryWidth, c.feedForwardSize)
+    var hidden: [Matrix] = []
+    for _ in 0..<(retention == .none ? 2 : c.layerCount) { hidden.append(memory.matrix(n, c.hiddenSize)) }
+    self.hidden = hidden
+    var activations: [LayerActivations] = []
+    for layer in 0..<(retention == .all ? c.layerCount : 1) {
+      // The last layer goes on with the scored rows alone.
+      let queryRows = retention == .all && layer == c.layerCount - 1 ? s : n
+      activations.append(LayerActivations(rows: n, queryRows: queryRows, c, layout, &memory))
     }
-    final = Matrix(rows: s, columns: c.hiddenSize)
-    finalNormed = Matrix(rows: s, columns: c.hiddenSize)
-    finalInverse = Matrix(rows: s, columns: 1)
-    normed = Matrix(rows: n, columns: c.hiddenSize)
-    gathered = Matrix(rows: s, columns: c.hiddenSize)
-    gatheredResidual = Matrix(rows: s, columns: c.hiddenSize)
-    wide = Matrix(rows: n, columns: c.feedForwardSize)
-    logits = Matrix(rows: s, columns: min(Self.headTile, c.vocabularySize))
-    expected = Matrix(rows: s, columns: c.hiddenSize)
-    targetRows = Matrix(rows: capacity.targets, columns: c.hiddenSize)
+    self.activations = activations
+    final = memory.matrix(s, c.hiddenSize)
+    finalNormed = memory.matrix(s, c.hiddenSize)
+    finalInverse = memory.matrix(s, 1)
+    normed = memory.matrix(n, c.hiddenSize)
+    gathered = memory.matrix(s, c.hiddenSize)
+    gatheredResidual = memory.matrix(s, c.hiddenSize)
+    wide = memory.matrix(n, c.feedForwardSize)
+    logits = memory.matrix(s, min(Self.headTile, c.vocabularySize))
+    expected = memory.matrix(s, c.hiddenSize)
+    targetRows = memory.matrix(capacity.targets, c.hiddenSize)
     softmax = HeadSoftmax(capacity: s)
-    let widest = max(c.hiddenSize, attentionWidth, c.feedForwardSize)
-    dropped = dropout ? Matrix(rows: n, columns: widest) : nil
-    let reducedWidth = InputGroup.allCases.map { (layout?.modules(of: $0).count ?? 0) * (layout?.rank ?? 0) }.max() ?? 0
-    gradient =
-      retention == .none
-      ? nil
-      : Gradient(
-        stream: Matrix(rows: n, columns: c.hiddenSize), normed: Matrix(rows: n, columns: c.hiddenSize),
-        gathered: Matrix(rows: s, columns: c.hiddenSize), scored: Matrix(rows: s, columns: c.hiddenSize), attention: Matrix(rows: n, columns: attentionWidth),
-        q: Matrix(rows: n, columns: attentionWidth),
-        k: Matrix(rows: n, columns: c.keyValueWidth),
-        v: Matrix(rows: n, columns: c.keyValueWidth),
-        attentionParts: Matrix(rows: 2 * n, columns: attentionWidth),
-        reduced: Matrix(rows: n, columns: reducedWidth),
-        dropped: dropout ? Matrix(rows: n, columns: widest) : nil)
+    dropped = dropout ? memory.matrix(n, widest) : nil
+    if retention == .none {
+      gradient = nil
+    } else {
+      let reducedWidth = InputGroup.allCases.map { layout?.reducedWidth(of: $0) ?? 0 }.max() ?? 0
+      gradient = Gradient(
+        stream: memory.matrix(n, c.hiddenSize), normed: memory.matrix(n, c.hiddenSize),
+        gathered: memory.matrix(s, c.hiddenSize), scored: memory.matrix(s, c.hiddenSize),
+        attention: memory.matrix(n, c.queryWidth), q: memory.matrix(n, c.queryWidth),
+        k: memory.matrix(n, c.keyValueWidth), v: memory.matrix(n, c.keyValueWidth),
+        attentionParts: memory.matrix(2 * n, c.queryWidth), reduced: memory.matrix(n, reducedWidth),
+        dropped: dropout ? memory.matrix(n, widest) : nil)
+    }
+    bytes = memory.bytes
   }
 
   func hidden(layer: Int) -> Matrix { hidden[retention == .none ? layer % 2 : layer] }

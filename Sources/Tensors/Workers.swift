@@ -17,6 +17,9 @@ package final class Workers: Sendable {
     scratch = (0..<threads).map { _ in Storage(count: max(products, scratchCount)) }
   }
 
+  /// Bytes of all threads' scratch.
+  package var byteCount: Int { scratch.reduce(0) { $0 + 4 * $1.count } }
+
   /// Runs `body` once for each piece 0..<count, on whichever thread is free.
   package func run(_ count: Int, _ body: @Sendable (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
     guard threads > 1, count > 1 else {

@@ -13,7 +13,7 @@ package final class Trainer {
   package let adapter: Adapter
   package let moments: Moments
   let schedule: LearningRateSchedule
-  private let loss: DPO
+  let loss: DPO
   private let gradient: Storage
   /// The arena's integer sums, then the step's results.
   private let sums: UnsafeMutableBufferPointer<Int64>
@@ -65,9 +65,13 @@ package final class Trainer {
     package var isStopping: Bool
   }
 
-  /// The global gradient norm before clipping that `update` found.
-  package func step(number: Int, examples: [StepExample]?, count: Int) throws -> StepOutcome {
+  /// One optimizer step.
+  /// - Parameter inspect: sees the gradient before it is clipped.
+  package func step(
+    number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
+  ) throws -> StepOutcome {
     let outcome = try accumulate(number: number, examples: examples, count: count)
+    try inspect?(gradient)
     let (norm, rate) = update(number: number)
     return StepOutcome(
       policy: outcome.policy, reference: outcome.reference, gradientNorm: norm, learningRate: rate,
@@ -81,7 +85,7 @@ package final class Trainer {
   ///   - examples: on rank 0.
   ///   - count: how many they are: the loss is their mean, whoever computes them.
   /// - Throws: `TrainingError.notFinite`, `.outOfRange`, on every rank alike.
-  func accumulate(
+  private func accumulate(
     number: Int, examples: [StepExample]?, count: Int
   ) throws -> (policy: [DPO.Pair], reference: [DPO.Pair], isStopping: Bool) {
     let arena = adapter.layout.count
@@ -176,9 +180,6 @@ package final class Trainer {
       pass.workers)
     return (norm, rate)
   }
-
-  /// The gradient of the step under way: between `accumulate` and the next.
-  var stepGradient: Storage { gradient }
 
   /// The metrics of pairs under the run's loss.
   package func metrics(policy: [DPO.Pair], reference: [DPO.Pair], trees: [ExampleTree]) -> PreferenceMetrics {

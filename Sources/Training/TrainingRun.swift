@@ -56,10 +56,13 @@ package final class TrainingRun {
   private let isFinished: Bool
   private let progress: (RunProgress) -> Void
   private let start: RunStart
+  private let debug: DebugRecorder?
 
   package init(
-    prepared: PreparedRun, stop: StopRequest, progress: @escaping (RunProgress) -> Void
+    prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
   ) throws {
+    precondition(debug == nil || prepared.world.size == 1, "the debug mode is of a world of one")
+    self.debug = debug
     world = prepared.world
     configuration = prepared.configuration
     adapterConfiguration = prepared.adapterConfiguration
@@ -74,12 +77,13 @@ package final class TrainingRun {
     let pass = Pass(
       model: prepared.model, adapter: adapter, capacity: prepared.setup.demand.capacity,
       positions: prepared.setup.demand.positions,
-      retention: configuration.gradientCheckpointing ? .layerInputs : .all, dropout: configuration.loraDropout > 0,
+      retention: configuration.retention, dropout: configuration.loraDropout > 0,
       threads: prepared.threads)
     trainer = Trainer(
       configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: schedule.totalSteps,
       mostMicroBatches: prepared.setup.demand.mostMicroBatches)
     try loadState(prepared)
+    pass.observer = debug
   }
 
   /// Weights and moments: from the checkpoint or the starting adapter on rank 0, for all; or drawn.
@@ -115,7 +119,12 @@ package final class TrainingRun {
       let stepBegan = clock.now
       let positions = schedule.plan.positions(step: step - 1)
       let examples = coordinator?.stepExamples(positions)
-      let outcome = try trainer.step(number: step, examples: examples, count: positions.count)
+      debug?.begin(step: step)
+      let isFirst = step == start.step + 1
+      let outcome = try trainer.step(number: step, examples: examples, count: positions.count) { [debug, trainer] gradient in
+        if isFirst { try debug?.write(gradient: gradient, trainer.adapter.layout) }
+      }
+      try debug?.end()
       if let coordinator, let examples {
         let report = coordinator.report(
           step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
@@ -134,6 +143,22 @@ package final class TrainingRun {
     try coordinator?.finish(trainer.adapter, adapterConfiguration)
     try dealer.close()
     return .finished
+  }
+
+  /// Compares derivatives with central differences on the shortest of the first step's examples. Of a world of one.
+  /// - Throws: `GradientMismatch` when any disagrees.
+  package func checkGradients(report: (GradientComparison) -> Void) throws {
+    guard let coordinator else { return }
+    let examples = schedule.plan.positions(step: start.step % schedule.totalSteps).map { coordinator.data.training[$0] }
+    let check = try GradientCheck(
+      pass: trainer.pass, adapter: trainer.adapter, loss: trainer.loss,
+      examples: examples.min { $0.tokenCount < $1.tokenCount }.map { [$0] } ?? [])
+    var mismatches = 0
+    try check.run(seed: UInt64(bitPattern: Int64(configuration.seed))) {
+      if !$0.agrees { mismatches += 1 }
+      report($0)
+    }
+    guard mismatches == 0 else { throw GradientMismatch(count: mismatches) }
   }
 
   private func stopped(at step: Int) throws -> RunEnding {
@@ -177,6 +202,11 @@ package final class TrainingRun {
     }
     return isStopping
   }
+}
+
+extension RunConfiguration {
+  /// What of a forward pass is kept.
+  var retention: Retention { gradientCheckpointing ? .layerInputs : .all }
 }
 
 extension Duration {

@@ -25,6 +25,13 @@ final class ProgressPrinter {
     }
   }
 
+  func print(_ comparison: GradientComparison) {
+    Console.print(
+      (comparison.agrees ? "ok    " : "WRONG ")
+        + String(format: "analytic %+.6e  difference %+.6e  ", comparison.analytic, comparison.difference)
+        + comparison.name)
+  }
+
   private static func line(_ report: StepReport) -> String {
     let tokensPerSecond = Double(report.stepTokens) / report.seconds
     return "step \(report.step)/\(report.totalSteps)  loss \(number(report.metrics.meanLoss, 4))  "

@@ -36,7 +36,21 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Remove the run that output_dir holds.")
   var overwrite = false
 
+  @Flag(help: "Print the plan as JSON and exit: tokens, memory, arithmetic. Nothing is written.")
+  var plan = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "One process, checked at every kernel: names the first value that is not finite, writes norms per layer to "
+        + "debug.jsonl and the first step's gradient to gradients.safetensors."))
+  var debug = false
+
+  @Flag(help: "With --debug: compare the gradient of every module with central differences first.")
+  var checkGradients = false
+
   func validate() throws {
+    if checkGradients, !debug { throw ValidationError("--check-gradients goes with --debug.") }
+    if plan, debug { throw ValidationError("--plan and --debug exclude each other.") }
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
     for override in overrides where !override.contains("=") {
       throw ValidationError("\"\(override)\" is no override, expected key=value.")
@@ -57,11 +71,18 @@ struct TrainCommand: ParsableCommand {
   func run() {
     let request = request
     runInWorld { world in
+      guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }
       let stop = StopRequest()
       stop.watchSignals()
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
-      let run = try TrainingRun(prepared: prepared, stop: stop) { printer.print($0) }
+      if plan {
+        if let json = RunPlan.json(prepared) { print(json.serialized(indent: 2)) }
+        return 0
+      }
+      let recorder = debug ? DebugRecorder(directory: prepared.configuration.outputDirectory) : nil
+      let run = try TrainingRun(prepared: prepared, stop: stop, debug: recorder) { printer.print($0) }
+      if checkGradients { try run.checkGradients(report: printer.print) }
       switch try run.run() {
       case .finished:
         if world.rank == 0 { Console.print("done: the adapter is in \(prepared.configuration.outputDirectory)") }
@@ -77,6 +98,13 @@ struct TrainCommand: ParsableCommand {
       }
     }
   }
+}
+
+/// The debug mode was asked of several ranks.
+struct DebugInWorld: CallersMistake {
+  let size: Int
+
+  var description: String { "--debug runs in one process, this world has \(size) ranks: start it without mpirun" }
 }
 
 extension BuildIdentity {

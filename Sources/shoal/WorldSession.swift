@@ -19,7 +19,7 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
     let (reporter, isAgreed) =
       switch error {
       case let failure as AgreedFailure: (failure.rank, true)
-      case is WorldMistake: (0, true)
+      case is WorldMistake, is DebugInWorld: (0, true)
       default: (world.rank, false)
       }
     if world.rank == reporter { Console.print(world.size > 1 ? "[rank \(world.rank)] \(error)" : "shoal: \(error)") }

@@ -1,0 +1,78 @@
+// How many floating-point operations a tree costs with every exact saving in place (a multiply-add counts 2).
+
+package import Corpus
+
+/// Operations of a pass, by part.
+package struct Arithmetic: Sendable, Equatable {
+  /// The frozen linears.
+  package var linears = 0.0
+  package var attention = 0.0
+  package var lora = 0.0
+  package var head = 0.0
+
+  package var total: Double { linears + attention + lora + head }
+
+  package static func + (a: Arithmetic, b: Arithmetic) -> Arithmetic {
+    Arithmetic(
+      linears: a.linears + b.linears, attention: a.attention + b.attention, lora: a.lora + b.lora, head: a.head + b.head)
+  }
+
+  package static let zero = Arithmetic()
+
+  init(linears: Double = 0, attention: Double = 0, lora: Double = 0, head: Double = 0) {
+    (self.linears, self.attention, self.lora, self.head) = (linears, attention, lora, head)
+  }
+
+  /// Forward only, without an adapter: the reference and other scoring.
+  package static func scoring(_ tree: ExampleTree, _ c: ModelConfiguration) -> Arithmetic {
+    let size = Size(tree, c)
+    return Arithmetic(
+      linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
+  }
+
+  /// Forward and backward with an adapter.
+  /// - Parameter recomputes: whether layers are computed again on the way back (gradient checkpointing).
+  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputes: Bool) -> Arithmetic {
+    let size = Size(tree, layout.configuration)
+    let forwards = recomputes ? 2.0 : 1.0
+    let parameters = Double(layout.count) / Double(layout.configuration.layerCount)
+    return Arithmetic(
+      // No gradient goes below the first layer's inputs.
+      linears: (forwards + 1) * (size.rows * size.keyValue + size.allRows * size.rest)
+        - size.tokens * (size.layerKeyValue + size.layerQuery),
+      attention: (4 * forwards + 10) * size.attended,
+      lora: (forwards + 2) * 2 * parameters * size.allRows, head: 2 * size.head)
+  }
+
+  /// A tree's rows and a model's widths, multiplied out.
+  private struct Size {
+    let tokens: Double
+    /// Rows times layers: all rows in every layer, and only scored rows past the last layer's keys and values.
+    let rows, allRows: Double
+    /// Operations per row: of k and v, of q, of everything but k and v.
+    let layerKeyValue, layerQuery, rest: Double
+    var keyValue: Double { layerKeyValue }
+    /// Query–key pairs times head widths and heads, over all layers.
+    let attended: Double
+    /// One product of the scored rows with the vocabulary.
+    let head: Double
+
+    init(_ tree: ExampleTree, _ c: ModelConfiguration) {
+      let prompt = Double(tree.prompt.count)
+      let lengths = tree.completions.map { Double($0.count) }
+      let scored = 1 + lengths.reduce(0) { $0 + $1 - 1 }
+      let layers = Double(c.layerCount)
+      let d = Double(c.hiddenSize)
+      tokens = prompt + lengths.reduce(0, +)
+      rows = tokens * layers
+      allRows = tokens * (layers - 1) + scored
+      layerKeyValue = 2 * d * 2 * Double(c.keyValueWidth)
+      layerQuery = 2 * d * Double(c.queryWidth)
+      rest = 2 * layerQuery + 2 * 3 * d * Double(c.feedForwardSize)
+      let whole = prompt * (prompt + 1) / 2 + lengths.reduce(0) { $0 + $1 * prompt + $1 * ($1 + 1) / 2 }
+      let last = prompt + lengths.reduce(0) { $0 + ($1 - 1) * prompt + ($1 - 1) * $1 / 2 }
+      attended = (whole * (layers - 1) + last) * Double(c.queryWidth)
+      head = 2 * scored * d * Double(c.vocabularySize)
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// The debug mode's eye on a run: every kernel's result is checked, and its norm kept per layer and step.
+
+import Checkpoints
+import Model
+package import Tensors
+
+/// A kernel's result that is not finite.
+package struct NonFiniteValue: Error, CustomStringConvertible {
+  package let step: Int
+  package let layer: Int?
+  package let kernel: String
+  package let row, column: Int
+  package let value: Float
+
+  package var description: String {
+    let place = layer.map { "layer \($0), " } ?? ""
+    return "step \(step): \(place)\(kernel): row \(row), column \(column) is \(value)"
+  }
+}
+
+/// Checks every kernel's result and writes norms to `debug.jsonl`, the first step's gradient to
+/// `gradients.safetensors`.
+package final class DebugRecorder: PassObserver {
+  private let directory: String
+  private var step = 0
+  private var lines: [String] = []
+  /// Σ x² by layer (−1 outside the layers) and kernel, in order of first appearance.
+  private var squares: [Int: [(kernel: String, sum: Double)]] = [:]
+
+  package init(directory: String) { self.directory = directory }
+
+  package func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
+    if let place = Kernels.firstNonFinite(values) {
+      throw NonFiniteValue(
+        step: step, layer: layer, kernel: kernel, row: place.row, column: place.column,
+        value: values[place.row, place.column])
+    }
+    let sum = Kernels.sumOfSquares(values)
+    let key = layer ?? -1
+    if let index = squares[key]?.firstIndex(where: { $0.kernel == kernel }) {
+      squares[key]?[index].sum += sum
+    } else {
+      squares[key, default: []].append((kernel, sum))
+    }
+  }
+
+  /// Starts a step; what was seen before it (reference pass, evaluation) is dropped.
+  func begin(step: Int) {
+    self.step = step
+    squares = [:]
+  }
+
+  /// Adds the step's table to debug.jsonl: one line per layer, norms of activations and of gradients.
+  /// - Throws: `WriteError`.
+  func end() throws {
+    for (layer, kernels) in squares.sorted(by: { $0.key < $1.key }) {
+      func norms(_ isGradient: Bool) -> JSONValue {
+        .object(
+          kernels.filter { $0.kernel.hasPrefix(Self.gradientPrefix) == isGradient }.map {
+            let name = isGradient ? String($0.kernel.dropFirst(Self.gradientPrefix.count)) : $0.kernel
+            return .init(name, .number($0.sum.squareRoot()))
+          })
+      }
+      lines.append(
+        JSONValue.object([
+          .init("step", .integer(Int64(step))), .init("layer", layer < 0 ? .null : .integer(Int64(layer))),
+          .init("activations", norms(false)), .init("gradients", norms(true)),
+        ]).serialized() + "\n")
+    }
+    try AtomicFile.write(lines.joined(), to: "\(directory)/debug.jsonl")
+  }
+
+  private static let gradientPrefix = "gradient of "
+
+  /// Writes a gradient under PEFT's names.
+  /// - Throws: `WriteError`.
+  func write(gradient: Storage, _ layout: AdapterLayout) throws {
+    try AtomicFile.write(to: "\(directory)/gradients.safetensors") {
+      try SafetensorsWriter.write(layout.tensors(of: gradient), to: $0)
+    }
+  }
+}

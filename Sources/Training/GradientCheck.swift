@@ -1,0 +1,126 @@
+// The gradient of every LoRA matrix against central differences of the loss.
+
+package import Corpus
+package import Model
+import Tensors
+
+/// One comparison of the analytic derivative with a difference quotient.
+package struct GradientComparison: Sendable {
+  /// A PEFT name, with an index when it is a single entry.
+  package let name: String
+  package let analytic, difference: Double
+  /// What rounding may do to the difference quotient.
+  package let uncertainty: Double
+
+  /// Agreement within 1 % and the rounding of fp32 forward passes.
+  package var agrees: Bool { abs(analytic - difference) <= 0.01 * abs(analytic) + uncertainty }
+}
+
+/// Compares derivatives on a few examples with the adapter as it is, B drawn small where it is zero: with B = 0 the
+/// gradient of A is zero too.
+package struct GradientCheck {
+  private let pass: Pass
+  private let adapter: Adapter
+  private let loss: DPO
+  private let batch: TreeBatch
+  private let reference: [Double]
+
+  package init(pass: Pass, adapter: Adapter, loss: DPO, examples: [ExampleTree]) throws {
+    self.pass = pass
+    self.adapter = adapter
+    self.loss = loss
+    batch = TreeBatch(examples)
+    reference = try pass.logProbabilities(batch, adapted: false)
+  }
+
+  /// Compares one direction per matrix and a few single entries; leaves the adapter as it was.
+  package func run(seed: UInt64, report: (GradientComparison) -> Void) throws {
+    let count = adapter.layout.count
+    let saved = Storage(count: count)
+    saved.base.update(from: adapter.weights.base, count: count)
+    defer { adapter.weights.base.update(from: saved.base, count: count) }
+    let random = CounterRandom(key: seed)
+    let names = AdapterMatrix.all(
+      adapter.layout.configuration, modules: LinearModule.allCases.filter(adapter.layout.modules.contains))
+    for (stream, name) in names.enumerated() where name.side == .b { drawIfZero(name, random, stream: UInt64(stream)) }
+    let gradient = Storage(count: count)
+    _ = try pass.gradient(batch, dropout: nil, into: gradient) { sums in
+      stride(from: 0, to: sums.count, by: 2).flatMap { i in
+        let outcome = outcome(sums, i)
+        return [outcome.chosenSlope, outcome.rejectedSlope]
+      }
+    }
+    for (stream, name) in names.enumerated() {
+      let g = adapter.layout.matrix(name, in: gradient)
+      // Along the gradient, its entries weighted at random: the derivative is large, and every entry counts.
+      let direction = (0..<g.rows * g.columns).map { i in
+        Float(2 * random.uniform(stream: UInt64(names.count + stream), index: UInt64(i))) * g.base[i]
+      }
+      report(try compare(name.name, name, gradient: g, direction: direction))
+    }
+    for name in names.filter({ $0.layer == 0 || $0.layer == adapter.layout.configuration.layerCount - 1 }) {
+      let g = adapter.layout.matrix(name, in: gradient)
+      guard let index = (0..<g.rows * g.columns).max(by: { abs(g.base[$0]) < abs(g.base[$1]) }) else { continue }
+      var direction = [Float](repeating: 0, count: g.rows * g.columns)
+      direction[index] = g.base[index] < 0 ? -1 : 1
+      let place = "\(name.name)[\(index / g.columns), \(index % g.columns)]"
+      report(try compare(place, name, gradient: g, direction: direction))
+    }
+  }
+
+  private func drawIfZero(_ name: AdapterMatrix, _ random: CounterRandom, stream: UInt64) {
+    let b = adapter.layout.matrix(name, in: adapter.weights)
+    guard b.elements.allSatisfy({ $0 == 0 }) else { return }
+    for i in 0..<b.rows * b.columns { b.base[i] = Float(0.02 * (2 * random.uniform(stream: stream, index: UInt64(i)) - 1)) }
+  }
+
+  private func outcome(_ sums: [Double], _ i: Int) -> DPO.Outcome {
+    loss(
+      policy: DPO.Pair(chosen: sums[i], rejected: sums[i + 1]),
+      reference: DPO.Pair(chosen: reference[i], rejected: reference[i + 1]))
+  }
+
+  /// Σ of the pairs' losses.
+  private func value() throws -> Double {
+    let sums = try pass.logProbabilities(batch, adapted: true)
+    return stride(from: 0, to: sums.count, by: 2).reduce(0) { $0 + outcome(sums, $1).loss }
+  }
+
+  private func compare(
+    _ label: String, _ name: AdapterMatrix, gradient: Matrix, direction: [Float]
+  ) throws -> GradientComparison {
+    let matrix = adapter.layout.matrix(name, in: adapter.weights)
+    let start = (0..<direction.count).map { matrix.base[$0] }
+    defer { matrix.base.update(from: start, count: start.count) }
+    let analytic = direction.indices.reduce(0.0) { $0 + Double(direction[$1]) * Double(gradient.base[$1]) }
+    let largest = Double(direction.map(abs).max() ?? 0)
+    guard analytic != 0, largest > 0 else {
+      return GradientComparison(name: label, analytic: 0, difference: 0, uncertainty: 0)
+    }
+    // A change of the loss that stands well above rounding, by steps that are small beside the weights.
+    let step = min(Self.wantedChange / abs(analytic), Self.largestStep / largest)
+    func difference(_ h: Double) throws -> Double {
+      for i in direction.indices { matrix.base[i] = start[i] + Float(h) * direction[i] }
+      let above = try value()
+      for i in direction.indices { matrix.base[i] = start[i] - Float(h) * direction[i] }
+      return (above - (try value())) / (2 * h)
+    }
+    // Richardson's extrapolation takes the cubic term away.
+    let extrapolated = (4 * (try difference(step / 2)) - (try difference(step))) / 3
+    return GradientComparison(
+      name: label, analytic: analytic, difference: extrapolated,
+      uncertainty: Self.lossRounding * Double(batch.completionTokens.reduce(0, +)).squareRoot() / step)
+  }
+
+  private static let wantedChange = 0.02
+  private static let largestStep = 0.02
+  /// The loss's rounding per square root of a token: fp32 log-probabilities times beta.
+  private static let lossRounding = 1e-7
+}
+
+/// Derivatives that disagree.
+package struct GradientMismatch: Error, CustomStringConvertible {
+  package let count: Int
+
+  package var description: String { "--check-gradients: \(count) derivatives disagree with central differences" }
+}

@@ -1,0 +1,86 @@
+// What a run will take, said before it starts.
+
+package import Checkpoints
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+/// The plan of a run: tokens, memory and arithmetic.
+package enum RunPlan {
+  /// The plan of a prepared run as JSON, on rank 0; nothing is written and nothing trained.
+  package static func json(_ run: PreparedRun) -> JSONValue? {
+    guard let coordinator = run.coordinator else { return nil }
+    let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
+    let layout = AdapterLayout(run.adapterConfiguration, model: run.model.configuration)
+    return .object([
+      .init("model", model(run)), .init("adapter_parameters", .integer(Int64(layout.count))),
+      .init("examples", RunRecord.examples(coordinator.data)), .init("tokens", tokens(coordinator, schedule)),
+      .init("ranks", .integer(Int64(run.world.size))), .init("threads", .integer(Int64(run.threads))),
+      .init("total_steps", .integer(Int64(schedule.totalSteps))),
+      .init("steps_per_epoch", .integer(Int64(schedule.plan.stepsPerEpoch))),
+      .init("examples_per_step", .integer(Int64(run.configuration.batchSize))),
+      .init("micro_batches_per_step", .integer(Int64(run.setup.demand.mostMicroBatches))),
+      .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
+      .init("memory", memory(run, layout)), .init("floating_point_operations", operations(coordinator, schedule, layout, run)),
+    ])
+  }
+
+  private static func model(_ run: PreparedRun) -> JSONValue {
+    let c = run.model.configuration
+    let parameters = WeightName.all(c).reduce(0) { $0 + $1.shape(c).reduce(1, *) }
+    return .object([
+      .init("path", .string(run.configuration.baseModel)), .init("parameters", .integer(Int64(parameters))),
+      .init("layers", .integer(Int64(c.layerCount))), .init("hidden_size", .integer(Int64(c.hiddenSize))),
+    ])
+  }
+
+  private static func tokens(_ coordinator: Coordinator, _ schedule: StepSchedule) -> JSONValue {
+    let data = coordinator.data
+    let training = data.training.reduce(0) { $0 + $1.tokenCount }
+    var run = 0
+    for step in 0..<schedule.totalSteps {
+      for position in schedule.plan.positions(step: step) { run += data.training[position].tokenCount }
+    }
+    return .object([
+      .init("per_epoch", .integer(Int64(training))), .init("whole_run", .integer(Int64(run))),
+      .init("held_out", .integer(Int64(data.heldOut.reduce(0) { $0 + $1.tokenCount }))),
+      .init("longest_example", .integer(Int64(data.report.longest))),
+    ])
+  }
+
+  /// Shared once per node: the mapped weights. Private to each rank: adapter, moments, gradient and its integer
+  /// sums, and the pass's buffers at their fullest.
+  private static func memory(_ run: PreparedRun, _ layout: AdapterLayout) -> JSONValue {
+    let c = run.model.configuration
+    let shared = WeightName.all(c).reduce(0) { $0 + run.directory[$1].bytes.count }
+    let pass = Pass(
+      model: run.model, adapter: Adapter(layout: layout), capacity: run.setup.demand.capacity,
+      positions: run.setup.demand.positions, retention: run.configuration.retention,
+      dropout: run.configuration.loraDropout > 0, threads: run.threads)
+    let arena = layout.count * (4 + 8 + 4 + 8)
+    return .object([
+      .init("shared_bytes", .integer(Int64(shared))), .init("private_bytes_per_rank", .integer(Int64(arena + pass.byteCount))),
+      .init("adapter_and_optimizer_bytes", .integer(Int64(arena))), .init("pass_bytes", .integer(Int64(pass.byteCount))),
+    ])
+  }
+
+  private static func operations(
+    _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: AdapterLayout, _ run: PreparedRun
+  ) -> JSONValue {
+    let data = coordinator.data
+    let recomputes = run.configuration.gradientCheckpointing
+    let c = run.model.configuration
+    let live = run.configuration.precomputesReferenceLogProbs ? 0.0 : 1.0
+    let costs = data.training.map {
+      Arithmetic.training($0, layout, recomputes: recomputes).total + live * Arithmetic.scoring($0, c).total
+    }
+    var whole = 0.0
+    for step in 0..<schedule.totalSteps { for position in schedule.plan.positions(step: step) { whole += costs[position] } }
+    let reference = coordinator.treesWithoutReference().reduce(0) { $0 + Arithmetic.scoring($1, c).total }
+    return .object([
+      .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),
+      .init("reference_pass", .number(reference)),
+    ])
+  }
+}
