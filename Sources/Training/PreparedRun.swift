@@ -56,7 +56,7 @@ package struct PreparedRun {
     guard let opened else { throw DamagedMessage() }
     directory = opened.directory
     model = Qwen2(opened.directory)
-    try WorldCheck.requireAlike(build.facts(modelHash: opened.hash), in: world)
+    try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) { progress(.notice($0)) }
     try WorldCheck.requireCorrectSums(in: world)
 
     var coordinator: Coordinator?
@@ -131,11 +131,24 @@ package struct BuildIdentity: Sendable {
     self.binary = binary
   }
 
-  func facts(modelHash: String) -> [String: String] {
-    [
+  /// Refuses a world of unlike ranks. Collective.
+  /// - Parameters:
+  ///   - allowsMixed: whether unlike builds and machines get a notice only; another model is always refused.
+  /// - Throws: `WorldMistake.ranksDiffer`, on all ranks alike.
+  func requireAlike(
+    in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }
+  ) throws {
+    try WorldCheck.requireAlike(["base_model content": modelHash], in: world)
+    let machine = [
       "version": version, "binary": binary, "vector level": Machine.vectorLevel, "BLAS core": Machine.blasCore,
-      "base_model content": modelHash,
     ]
+    let differences = try WorldCheck.differences(of: machine, in: world)
+    guard !differences.isEmpty else { return }
+    guard allowsMixed else { throw WorldMistake.ranksDiffer(differences) }
+    if world.rank == 0 {
+      notice("the ranks are not alike (--allow-mixed): the result depends on who computes what")
+      differences.forEach { notice($0.description) }
+    }
   }
 }
 

@@ -39,7 +39,7 @@ package struct Scoring {
         sources: [Dataset.Source(paths: [data])], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
     }
     guard let opened else { throw DamagedMessage() }
-    try WorldCheck.requireAlike(build.facts(modelHash: opened.hash), in: world)
+    try build.requireAlike(in: world, modelHash: opened.hash)
     examples = dataset?.examples
     report = dataset?.report.description
     count = try world.shareCount(dataset?.examples.count)

@@ -20,11 +20,14 @@ package struct RunRequest: Sendable {
   package var threads: Int?
   package var resume: Resume
   package var overwrites: Bool
+  /// `--allow-mixed`: ranks of unlike builds or machines may work together.
+  package var allowsMixed: Bool
 
   package init(
     configurationPath: String, overrides: [String] = [], threads: Int? = nil, resume: Resume = .automatic,
-    overwrites: Bool = false
+    overwrites: Bool = false, allowsMixed: Bool = false
   ) {
+    self.allowsMixed = allowsMixed
     self.configurationPath = configurationPath
     self.overrides = overrides
     self.threads = threads
@@ -130,10 +133,8 @@ package final class TrainingRun {
           step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
           seconds: (clock.now - stepBegan).seconds,
           remainingSeconds: (clock.now - began).seconds / Double(step - start.step) * Double(schedule.totalSteps - step))
-        if step % configuration.loggingSteps == 0 || step == schedule.totalSteps {
-          try coordinator.append(report)
-          progress(.stepped(report))
-        }
+        try coordinator.append(report)
+        if step % configuration.loggingSteps == 0 || step == schedule.totalSteps { progress(.stepped(report)) }
       }
       var isStopping = outcome.isStopping
       if schedule.evaluates(after: step), try evaluate(step: step) { isStopping = true }

@@ -36,6 +36,9 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Remove the run that output_dir holds.")
   var overwrite = false
 
+  @Flag(help: "Let ranks of unlike builds or machines work together; their results then differ in the last bits.")
+  var allowMixed = false
+
   @Flag(help: "Print the plan as JSON and exit: tokens, memory, arithmetic. Nothing is written.")
   var plan = false
 
@@ -65,7 +68,8 @@ struct TrainCommand: ParsableCommand {
       default: .from(self.resume)
       }
     return RunRequest(
-      configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume, overwrites: overwrite)
+      configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume, overwrites: overwrite,
+      allowsMixed: allowMixed)
   }
 
   func run() {
