@@ -1,8 +1,7 @@
 // The world of one, and what the environment says about worlds.
 
-import Testing
-
 import Collectives
+import Testing
 
 @Suite struct SoloTests {
   struct Breakdown: Error, CustomStringConvertible {

@@ -1,0 +1,98 @@
+// launch/local.sh around a stand-in for shoal: what reaches the ranks, and what comes back.
+
+import Foundation
+import Testing
+
+@Suite(.serialized) struct LocalLauncherTests {
+  /// A copy of the launcher with a script in shoal's place: rank 0 prints its arguments; CONFIG says how it
+  /// ends.
+  let home: URL
+
+  init() throws {
+    home = FileManager.default.temporaryDirectory
+      .appendingPathComponent("shoal-launch-\(UUID().uuidString)")
+    let repository = URL(fileURLWithPath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let launch = home.appendingPathComponent("launch")
+    let release = home.appendingPathComponent(".build/release")
+    for folder in [launch, release] {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+    try FileManager.default.copyItem(
+      at: repository.appendingPathComponent("launch/local.sh"),
+      to: launch.appendingPathComponent("local.sh"))
+    let standIn = release.appendingPathComponent("shoal")
+    try """
+    #!/bin/bash
+    trap 'exit 75' USR1
+    [[ $OMPI_COMM_WORLD_RANK = 0 ]] && { printf '%s\\n' "$OMPI_COMM_WORLD_SIZE" "$@"; : >"$0.up"; }
+    [[ $2 = wait ]] || exit "$2"
+    while :; do sleep 0.1; done
+    """.write(to: standIn, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: standIn.path)
+  }
+
+  func start(_ arguments: [String]) throws -> (process: Process, output: Pipe) {
+    let process = Process()
+    // A child inherits the signals that a thread of this process blocks; env gives it the usual ones.
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments =
+      ["--default-signal=TERM,INT,USR1,HUP", home.appendingPathComponent("launch/local.sh").path]
+      + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    return (process, output)
+  }
+
+  func run(_ arguments: [String]) throws -> (code: Int32, lines: [Substring]) {
+    defer { try? FileManager.default.removeItem(at: home) }
+    let (process, output) = try start(arguments)
+    let text = String(
+      decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text.split(separator: "\n"))
+  }
+
+  @Test func argumentsArriveAsTheyAre() throws {
+    let odd = ["output_dir=a b", "$(echo x);'", "--resume", "never"]
+    let outcome = try run(["-n", "2", "-t", "3", "0"] + odd)
+    #expect(outcome.code == 0)
+    #expect(outcome.lines.map { String($0) } == ["2", "train", "0", "--threads", "3"] + odd)
+  }
+
+  @Test(arguments: [0, 64, 75, 1], [1, 5]) func theExitCodePassesThrough(code: Int, ranks: Int) throws {
+    #expect(try run(["-n", "\(ranks)", "\(code)"]).code == Int32(code))
+  }
+
+  @Test func withoutFlagsTheCoresAreFilled() throws {
+    let outcome = try run(["0"])
+    let ranks = try #require(outcome.lines.first.flatMap { Int($0) })
+    let threads = try #require(outcome.lines.last.flatMap { Int($0) })
+    #expect(ranks >= 1 && threads >= 1)
+    #expect(ranks * threads <= ProcessInfo.processInfo.activeProcessorCount)
+  }
+
+  @Test func wrongArgumentsAreTheCallersMistake() throws {
+    for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"]] {
+      let (process, _) = try start(arguments)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 64, "\(arguments)")
+    }
+    try FileManager.default.removeItem(at: home)
+  }
+
+  @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func signalsMeanSaveAndStop(signal: Int32) throws {
+    defer { try? FileManager.default.removeItem(at: home) }
+    let (process, _) = try start(["-n", "2", "wait"])
+    let up = home.appendingPathComponent(".build/release/shoal.up").path
+    let deadline = ContinuousClock.now + .seconds(60)
+    while !FileManager.default.fileExists(atPath: up) && ContinuousClock.now < deadline {
+      usleep(50_000)
+    }
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 75)
+  }
+}
