@@ -1,0 +1,36 @@
+.PHONY: deps build demo test lint format clean
+.DEFAULT_GOAL := build
+
+PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev pkg-config
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SOURCES := Sources Tests Package.swift
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) .ci/run
+
+# Quiet and without network when everything is there.
+deps:
+	@command -v swift >/dev/null || { \
+	  echo "make deps: Swift 6.1 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
+	@if ! { pkg-config --exists ompi-c openblas && command -v mpirun; } >/dev/null 2>&1; then \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); fi
+
+build: deps
+	swift build -c release
+
+demo: build
+	demo/run.sh
+
+test: deps
+	swift build -c release
+	swift test -c release
+
+lint:
+	swift format lint --strict -r $(SOURCES)
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	else echo "make lint: shellcheck is missing, scripts are not checked" >&2; fi
+
+format:
+	swift format -i -r $(SOURCES)
+
+clean:
+	swift package clean
