@@ -21,6 +21,7 @@ package final class Coordinator {
   private var references: ReferenceCache
   private var tokens: Int
   private let overwrites: Bool
+  private let damagedSteps: [Int]
 
   /// Reads the data and finds where the run starts; writes nothing.
   /// - Throws: what the caller can mend: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
@@ -52,6 +53,7 @@ package final class Coordinator {
     notices = resumption.notices
     start = resumption.start
     tokens = resumption.start.tokens
+    damagedSteps = resumption.damagedSteps
     setup = RunSetup(
       exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand, startStep: start.step,
       startsFromFiles: start.step > 0 || startingAdapter != nil, isFinished: resumption.isFinished)
@@ -101,7 +103,8 @@ package final class Coordinator {
   /// - Throws: `WriteError`.
   func begin(resumingAt step: Int) throws {
     try files.create()
-    if step == 0 && overwrites { try files.removeRun() }
+    if overwrites { try files.removeRun(keeping: start.checkpoint) }
+    for step in damagedSteps { try files.setAside(step: step) }
     try files.trimMetrics(toStep: step == 0 ? -1 : step)
     try files.write(configuration)
     try files.write(record: record)
@@ -188,15 +191,19 @@ package final class Coordinator {
     return metrics
   }
 
-  /// Writes a checkpoint; nil when it is there already.
+  /// Writes a checkpoint; nil when it is there already, whole.
   func save(
     step: Int, epoch: Double, adapter: Adapter, _ adapterConfiguration: AdapterConfiguration, moments: Trainer.Moments
   ) throws -> String? {
     let path = files.checkpointPath(step: step)
-    guard !HubFiles.exists(path + "/manifest.json") else { return nil }
     let state = TrainerState(step: step, epoch: epoch, tokens: tokens, inputs: inputs)
+    if HubFiles.exists(path) {
+      // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
+      if let found = try? Checkpoint.state(of: path), found == state { return nil }
+      try files.setAside(step: step)
+    }
     try Checkpoint.write(state, adapter: adapter, adapterConfiguration, moments: moments, to: path)
-    if let limit = configuration.saveTotalLimit { try files.prune(keeping: limit) }
+    if let limit = configuration.saveTotalLimit { try files.prune(keeping: limit, upTo: step) }
     return path
   }
 

@@ -14,7 +14,7 @@ package enum RunRefusal: CallersMistake {
   package var description: String {
     switch self {
     case .notEmpty(let path):
-      "\(path): --resume never wants an empty output_dir and this one holds a run; pass --overwrite to remove it, "
+      "\(path): holds a run already, and this one would not go on from there; pass --overwrite to remove that one, "
         + "or name another output_dir"
     case .configurationDiffers(let path, let differences):
       "\(path): the run that is there was of another configuration; run with the same one, name another output_dir, "
@@ -33,56 +33,62 @@ struct Resumption {
   var start = RunStart()
   var isFinished = false
   var notices: [String] = []
+  /// Steps of the checkpoints that were passed over.
+  var damagedSteps: [Int] = []
 
   /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
   init(
     _ files: RunDirectory, configuration: RunConfiguration, request: RunRequest, inputs: [String: String], totalSteps: Int
   ) throws {
-    let holdsRun = try files.record() != nil || !files.checkpointSteps.isEmpty
+    // A run that is removed first is none.
+    let holdsRun = try !request.overwrites && (files.record() != nil || !files.checkpointSteps.isEmpty)
+    var named = configuration.resumeFromCheckpoint
     switch request.resume {
-    case .never:
-      guard !holdsRun || request.overwrites else { throw RunRefusal.notEmpty(path: files.path) }
-    case .from(let path):
-      try resume(from: path, inputs: inputs, totalSteps: totalSteps)
+    case .never: named = nil
+    case .from(let path): named = path
     case .automatic:
-      if request.overwrites { return }
-      if let path = configuration.resumeFromCheckpoint {
-        try resume(from: path, inputs: inputs, totalSteps: totalSteps)
-        return
-      }
-      guard holdsRun else { return }
-      guard configuration.autoResumesFromCheckpoints else { throw RunRefusal.notEmpty(path: files.path) }
-      try goOn(files, configuration: configuration, inputs: inputs, totalSteps: totalSteps)
+      guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
+      try Self.requireSame(configuration, in: files)
+      if try goOn(files, inputs: inputs, totalSteps: totalSteps) { return }
+      // What is there is of this run, and not worth keeping.
+      if let named { try resume(from: named, inputs: inputs, totalSteps: totalSteps) }
+      return
     }
+    if holdsRun {
+      guard let named, files.contains(named) else { throw RunRefusal.notEmpty(path: files.path) }
+      try Self.requireSame(configuration, in: files)
+    }
+    if let named { try resume(from: named, inputs: inputs, totalSteps: totalSteps) }
   }
 
-  private mutating func goOn(
-    _ files: RunDirectory, configuration: RunConfiguration, inputs: [String: String], totalSteps: Int
-  ) throws {
+  private static func requireSame(_ configuration: RunConfiguration, in files: RunDirectory) throws {
     let differences = try files.configuration().map { configuration.differences(from: $0) } ?? []
     guard differences.isEmpty else {
       throw RunRefusal.configurationDiffers(path: files.path, differences: differences)
     }
+  }
+
+  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is neither.
+  private mutating func goOn(_ files: RunDirectory, inputs: [String: String], totalSteps: Int) throws -> Bool {
     if let record = try files.record(), record["state"]?.string == "finished" {
       try Self.requireSame(inputs, record["inputs"]?.members ?? [], of: files.path)
       isFinished = true
-      return
+      return true
     }
     for step in files.checkpointSteps {
       let path = files.checkpointPath(step: step)
-      let state: TrainerState
       do {
-        state = try Checkpoint.state(of: path)
+        _ = try Checkpoint.state(of: path)
       } catch {
-        notices.append("\(error); left as it is, an older checkpoint is taken")
+        notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
+        damagedSteps.append(step)
         continue
       }
-      try requireSame(state, inputs, path: path, totalSteps: totalSteps)
-      start = RunStart(step: state.step, tokens: state.tokens, checkpoint: path)
-      notices.append("going on after step \(state.step), from \(path)")
-      return
+      try resume(from: path, inputs: inputs, totalSteps: totalSteps)
+      return true
     }
-    notices.append("\(files.path) holds a run without a checkpoint; it starts again")
+    notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
+    return false
   }
 
   private mutating func resume(from path: String, inputs: [String: String], totalSteps: Int) throws {

@@ -58,26 +58,54 @@ package struct RunDirectory {
 
   package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
 
+  /// Whether `other` is a checkpoint of this directory, however its path is written.
+  func contains(_ other: String) -> Bool {
+    checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) }
+  }
+
+  private static func isSame(_ path: String, _ other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_ino == second.st_ino
+      && first.st_dev == second.st_dev
+  }
+
   // MARK: Writing
 
   /// Makes the directory, private to the user.
   package func create() throws { try CacheDirectory.create(path) }
 
-  /// Removes the files of an earlier run, and nothing else.
+  /// Removes the files of an earlier run but for the checkpoint that the next one starts from, and nothing else.
   /// - Throws: `WriteError`.
-  package func removeRun() throws {
+  package func removeRun(keeping checkpoint: String?) throws {
     let files = [
       "config.yaml", "run.json", "metrics.jsonl", AdapterDirectory.weightsName, AdapterDirectory.configurationName,
     ]
     for name in entries {
       if files.contains(name) { try Self.remove("\(path)/\(name)") }
-      if name == "tensorboard" || name.hasPrefix("checkpoint-") { try Self.removeDirectory("\(path)/\(name)") }
+      guard name == "tensorboard" || name.hasPrefix("checkpoint-") else { continue }
+      if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
+      try Self.removeDirectory("\(path)/\(name)")
     }
   }
 
-  /// Removes the oldest checkpoints beyond the newest `limit`.
-  package func prune(keeping limit: Int) throws {
-    for step in checkpointSteps.dropFirst(max(limit, 1)) { try Self.removeDirectory(checkpointPath(step: step)) }
+  /// Removes the oldest checkpoints beyond the newest `limit` of those up to `step`.
+  package func prune(keeping limit: Int, upTo step: Int) throws {
+    for old in checkpointSteps.filter({ $0 <= step }).dropFirst(max(limit, 1)) {
+      try Self.removeDirectory(checkpointPath(step: old))
+    }
+  }
+
+  /// Renames a checkpoint that cannot be used to `checkpoint-N.damaged`, or the next free name, for a person to look at.
+  /// - Throws: `WriteError`.
+  func setAside(step: Int) throws {
+    let old = checkpointPath(step: step)
+    var new = old + ".damaged"
+    var count = 1
+    while HubFiles.exists(new) {
+      count += 1
+      new = "\(old).damaged-\(count)"
+    }
+    guard rename(old, new) == 0 else { throw WriteError(path: old, action: "rename", code: errno) }
   }
 
   private static func remove(_ path: String) throws {

@@ -93,7 +93,7 @@ package final class TrainingRun {
   private func loadState(_ prepared: PreparedRun) throws {
     let adapter = trainer.adapter
     if prepared.setup.startsFromFiles {
-      try coordinator?.readState(into: adapter, moments: trainer.moments)
+      try world.agree { try coordinator?.readState(into: adapter, moments: trainer.moments) }
       var arenas = [adapter.weights]
       if start.step > 0 { arenas += [trainer.moments.first, trainer.moments.second] }
       for arena in arenas {
@@ -111,7 +111,7 @@ package final class TrainingRun {
       try dealer.close()
       return .alreadyFinished
     }
-    try coordinator?.begin(resumingAt: start.step)
+    try world.agree { try coordinator?.begin(resumingAt: start.step) }
     var step = start.step
     if try computeReferences() { return try stopped(at: step) }
     if step == 0, try evaluate(step: 0) { return try stopped(at: step) }

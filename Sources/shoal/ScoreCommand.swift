@@ -40,6 +40,8 @@ struct ScoreCommand: ParsableCommand {
 
   func run() {
     runInWorld { world in
+      // Before the work, not after it.
+      try world.agreeOnFailure(local: world.rank == 0 ? unwritable : nil)
       let scoring = try Scoring(
         model: model, adapter: adapter, data: data, world: world, threads: threads, build: try .running())
       if let report = scoring.report { Console.print(report) }
@@ -50,6 +52,12 @@ struct ScoreCommand: ParsableCommand {
       }
       return 0
     }
+  }
+
+  /// Why `out` cannot be written, as far as its directory tells.
+  private var unwritable: FileError? {
+    let directory = out.lastIndex(of: "/").map { $0 == out.startIndex ? "/" : String(out[..<$0]) } ?? "."
+    return access(directory, W_OK) == 0 ? nil : FileError(path: directory, action: "write to the directory", code: errno)
   }
 
   private func line(_ tree: ExampleTree, _ sums: [Double]) -> String {

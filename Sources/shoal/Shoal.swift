@@ -1,6 +1,7 @@
 // The command line: the only place that prints or exits.
 
 import ArgumentParser
+import Collectives
 import Foundation
 import Tensors
 
@@ -16,9 +17,18 @@ struct Shoal: ParsableCommand {
   static func main() {
     // A reader that went away ends the writing, not the process.
     signal(SIGPIPE, SIG_IGN)
+    // A limit on file sizes is an error of the write, as a full disk is.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()
+    } catch let error where exitCode(for: error) == .validationFailure {
+      // Every rank of a job found the same: one of them says so.
+      let mistake = UsageMistake(message: fullMessage(for: error))
+      runInWorld { world in
+        try world.agreeOnFailure(local: mistake)
+        return ShoalExit.mistake
+      }
     } catch {
       exit(withError: error)
     }
@@ -30,16 +40,10 @@ struct Shoal: ParsableCommand {
     case let code as ExitCode: Foundation.exit(code.rawValue)
     case is any CallersMistake: break
     default:
-      // Help, version and what the argument parser itself found.
-      let code = exitCode(for: error)
-      let text = fullMessage(for: error)
-      if code == .success {
-        print(text)
+      // Help and version.
+      if exitCode(for: error) == .success {
+        print(fullMessage(for: error))
         Foundation.exit(0)
-      }
-      if code == .validationFailure {
-        Console.print(text)
-        Foundation.exit(ShoalExit.mistake)
       }
     }
     Console.print("shoal: \(error)")
@@ -54,6 +58,13 @@ enum ShoalExit {
   static let failure: Int32 = 1
 
   static func code(for error: any Error) -> Int32 { error is any CallersMistake ? mistake : failure }
+}
+
+/// What the argument parser found, with the usage.
+struct UsageMistake: CallersMistake {
+  let message: String
+
+  var description: String { String(message.trimmingPrefix("Error: ")) }
 }
 
 /// What people read goes to stderr.
