@@ -21,8 +21,8 @@ demo: build
 	demo/run.sh
 
 test: deps
-	swift build -c release
-	swift test -c release
+	swift build -c release --build-tests
+	swift test -c release --skip-build
 
 lint:
 	swift format lint --strict -r $(SOURCES)
