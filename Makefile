@@ -20,9 +20,10 @@ build: deps
 demo: build
 	demo/run.sh
 
+# In two steps: swift test alone builds with other flags than swift build and so compiles everything anew.
 test: deps
-	swift build -c release
-	swift test -c release
+	swift build -c release --build-tests
+	swift test -c release --skip-build
 
 lint:
 	swift format lint --strict -r $(SOURCES)
