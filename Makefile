@@ -20,6 +20,7 @@ build: deps
 demo: build
 	demo/run.sh
 
+# In two steps: swift test alone builds with other flags than swift build and so compiles everything anew.
 test: deps
 	swift build -c release --build-tests
 	swift test -c release --skip-build
