@@ -22,6 +22,8 @@ package final class Coordinator {
   private var tokens: Int
   private let overwrites: Bool
   private let damagedSteps: [Int]
+  /// TensorBoard's copy of metrics.jsonl; there once the run has begun.
+  private var events: EventFile?
 
   /// Reads the data and finds where the run starts; writes nothing.
   /// - Throws: what the caller can mend: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
@@ -108,6 +110,8 @@ package final class Coordinator {
     try files.trimMetrics(toStep: step == 0 ? -1 : step)
     try files.write(configuration)
     try files.write(record: record)
+    // The evaluation before the first step counts as step 0.
+    events = try files.eventFile(firstStep: step == 0 ? 0 : step + 1)
   }
 
   func readState(into adapter: Adapter, moments: Trainer.Moments) throws {
@@ -161,9 +165,7 @@ package final class Coordinator {
   }
 
   func append(_ report: StepReport) throws {
-    var line: [(name: String, value: JSONValue)] = [
-      ("step", .integer(Int64(report.step))), ("epoch", .number(report.epoch)),
-    ]
+    var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
     line += report.metrics.values.map { ($0.name, .number($0.value)) }
     line += [
       ("grad_norm", .number(report.gradientNorm)), ("learning_rate", .number(report.learningRate)),
@@ -171,10 +173,16 @@ package final class Coordinator {
       ("pairs_per_second", .number(Double(report.metrics.pairs) / report.seconds)),
       ("tokens_per_second", .number(Double(report.stepTokens) / report.seconds)),
     ]
-    try files.append(metrics: line)
+    try append(step: report.step, line)
   }
 
-  /// The held-out metrics of a step, written to metrics.jsonl.
+  /// Adds a line to metrics.jsonl and the same numbers to the event file.
+  private func append(step: Int, _ line: [(name: String, value: JSONValue)]) throws {
+    try files.append(metrics: [("step", .integer(Int64(step)))] + line)
+    try events?.append(step: step, line.compactMap { entry in entry.value.double.map { (entry.name, $0) } })
+  }
+
+  /// The held-out metrics of a step, written as those of training are.
   func evaluate(_ sums: [[Double]], step: Int, trainer: Trainer, schedule: StepSchedule) throws -> PreferenceMetrics {
     func pair(_ sums: [Double]) -> DPO.Pair { DPO.Pair(chosen: sums[0], rejected: sums[1]) }
     let known = try data.heldOut.map { tree in
@@ -183,11 +191,11 @@ package final class Coordinator {
     }
     let metrics = trainer.metrics(policy: sums.map(pair), reference: known, trees: data.heldOut)
     var line: [(name: String, value: JSONValue)] = [
-      ("step", .integer(Int64(step))), ("epoch", .number(schedule.plan.epoch(afterSteps: step))),
+      ("epoch", .number(schedule.plan.epoch(afterSteps: step)))
     ]
     line += metrics.values.map { ("eval_\($0.name)", .number($0.value)) }
     line.append(("eval_logps/accuracies", .number(metrics.logProbabilityAccuracy)))
-    try files.append(metrics: line)
+    try append(step: step, line)
     return metrics
   }
 

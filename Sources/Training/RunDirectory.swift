@@ -19,6 +19,7 @@ package struct RunDirectory {
   private var configurationPath: String { "\(path)/config.yaml" }
   private var runPath: String { "\(path)/run.json" }
   private var metricsPath: String { "\(path)/metrics.jsonl" }
+  private var eventsPath: String { "\(path)/tensorboard" }
 
   // MARK: What is there
 
@@ -82,9 +83,13 @@ package struct RunDirectory {
     ]
     for name in entries {
       if files.contains(name) { try Self.remove("\(path)/\(name)") }
-      guard name == "tensorboard" || name.hasPrefix("checkpoint-") else { continue }
+      guard name.hasPrefix("checkpoint-") else { continue }
       if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
       try Self.removeDirectory("\(path)/\(name)")
+    }
+    // The directory itself stays: it is written to again at once, and others may keep files in it.
+    for name in Self.names(in: eventsPath) where name.hasPrefix(EventFile.namePrefix) {
+      try Self.remove("\(eventsPath)/\(name)")
     }
   }
 
@@ -135,6 +140,12 @@ package struct RunDirectory {
   }
 
   // MARK: Metrics
+
+  /// A new event file beside those of earlier starts, of which `firstStep` and what follows become void.
+  /// - Throws: `WriteError`.
+  package func eventFile(firstStep: Int) throws -> EventFile {
+    try EventFile(directory: eventsPath, firstStep: firstStep)
+  }
 
   /// Keeps the lines of metrics.jsonl up to `step`, so that a resumed run does not repeat any.
   package func trimMetrics(toStep step: Int) throws {
