@@ -71,7 +71,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Model", "Corpus", "Collectives", "TestSupport"],
+      dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],

@@ -44,12 +44,14 @@ int shoal_vector_level(void) {
   return 0;
 }
 
-static panel_kernel panel_of_level(void) {
+static panel_kernel panel_of_level(int level) {
 #if defined(__x86_64__)
-  switch (shoal_vector_level()) {
+  switch (level) {
     case 4: return panel_avx512;
     case 3: return panel_avx2;
   }
+#else
+  (void)level;
 #endif
   return panel_baseline;
 }
@@ -188,16 +190,36 @@ static void pack(float *out, const shoal_term *term, int64_t depth0, int64_t dep
 void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
                          int64_t columns, const float *initial, int64_t initial_row,
                          const shoal_term *terms, int64_t term_count, float *scratch) {
+  shoal_products_tile_at(shoal_vector_level(), c, c_row, row, rows, column, columns, initial, initial_row,
+                         terms, term_count, scratch);
+}
+
+// What is left of a product whose terms all have depth 0.
+static void start_only(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                       const float *initial, int64_t initial_row) {
+  const size_t bytes = (size_t)columns * sizeof(float);
+  for (int64_t r = row; r < row + rows; r++) {
+    float *out = c + r * c_row + column;
+    if (initial)
+      memmove(out, initial + r * initial_row + column, bytes);
+    else
+      memset(out, 0, bytes);
+  }
+}
+
+void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
+                            int64_t columns, const float *initial, int64_t initial_row,
+                            const shoal_term *terms, int64_t term_count, float *scratch) {
   static const float zeros[SHOAL_PANEL];
   // Rows taken through all panels before the next ones: their part of A stays in L1.
   enum { ROW_GROUP = 12 };
-  const panel_kernel panel = panel_of_level();
+  const panel_kernel panel = panel_of_level(level);
+  int first = 1;
   for (int64_t t = 0; t < term_count; t++) {
     const shoal_term *term = &terms[t];
     for (int64_t depth0 = 0; depth0 < term->depth; depth0 += SHOAL_DEPTH_BLOCK) {
       const int64_t left = term->depth - depth0;
       const int64_t depth = left < SHOAL_DEPTH_BLOCK ? left : SHOAL_DEPTH_BLOCK;
-      const int first = t == 0 && depth0 == 0;
       pack(scratch, term, depth0, depth, column, columns);
       for (int64_t r = 0; r < rows; r += ROW_GROUP) {
         const int64_t group = rows - r < ROW_GROUP ? rows - r : ROW_GROUP;
@@ -225,6 +247,8 @@ void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int
           }
         }
       }
+      first = 0;
     }
   }
+  if (first) start_only(c, c_row, row, rows, column, columns, initial, initial_row);
 }

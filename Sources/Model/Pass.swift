@@ -17,7 +17,8 @@ package struct DropoutDraw: Sendable, Equatable {
   package var step: UInt64
 
   package init(probability: Float, seed: UInt64, step: UInt64) {
-    (self.probability, self.seed, self.step) = (probability, seed, step)
+    // A share such as 0.99999999 is 1 in fp32, which would keep nothing and scale by infinity.
+    (self.probability, self.seed, self.step) = (min(probability, Float(1).nextDown), seed, step)
   }
 }
 
@@ -95,6 +96,7 @@ package final class Pass {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(!adapted || adapter != nil, "no adapter")
+    precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
     self.batch = batch
     self.adapted = adapted
     dropoutRows = dropout.flatMap { draw in

@@ -15,6 +15,11 @@ package struct AttentionSegment: Sendable, Equatable {
     (self.ownRow, self.ownOffset) = (ownRow, ownOffset)
   }
 
+  func isInside(queries: Int, keys: Int) -> Bool {
+    queryRow >= 0 && queryRow + queryCount <= queries && prefixRow >= 0 && prefixRow + prefixCount <= keys
+      && ownRow >= 0 && ownOffset >= 0 && ownRow + ownOffset + queryCount <= keys
+  }
+
   var shoal: shoal_segment {
     shoal_segment(
       query_row: Int64(queryRow), query_count: Int64(queryCount), prefix_row: Int64(prefixRow),
@@ -33,8 +38,10 @@ package enum Attention {
     _ out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix, segments: [AttentionSegment], headWidth: Int,
     _ workers: Workers
   ) {
-    let heads = q.columns / headWidth
-    let group = heads / (k.columns / headWidth)
+    let (heads, group) = headCounts(q, k, v, headWidth)
+    precondition(out.rows >= q.rows && out.columns == q.columns && logsum.rows >= q.rows && logsum.columns == heads,
+      "attention shapes differ")
+    precondition(segments.allSatisfy { $0.isInside(queries: q.rows, keys: k.rows) }, "a segment ends outside its matrices")
     let scale = 1 / Float(headWidth).squareRoot()
     workers.run(segments.count * heads) { piece, scratch in
       let head = piece % heads
@@ -45,6 +52,15 @@ package enum Attention {
         k.base + shared, Int64(k.stride), v.base + shared, Int64(v.stride), segments[piece / heads].shoal,
         Int64(headWidth), scale, scratch)
     }
+  }
+
+  /// H, and how many query heads share a key head.
+  private static func headCounts(_ q: Matrix, _ k: Matrix, _ v: Matrix, _ headWidth: Int) -> (heads: Int, group: Int) {
+    precondition(
+      q.columns % headWidth == 0 && k.columns > 0 && q.columns % k.columns == 0 && k.columns % headWidth == 0
+        && v.columns == k.columns && v.rows == k.rows,
+      "attention of widths \(q.columns), \(k.columns), \(v.columns) with heads of \(headWidth)")
+    return (q.columns / headWidth, q.columns / k.columns)
   }
 
   /// The segments of one tree, whose keys no other tree's queries see.
@@ -63,8 +79,14 @@ package enum Attention {
     dq: Matrix, dk: Matrix, dv: Matrix, dout: Matrix, out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix,
     trees: [Tree], headWidth: Int, partial: Matrix, _ workers: Workers
   ) {
-    let heads = q.columns / headWidth
-    let group = heads / (k.columns / headWidth)
+    let (heads, group) = headCounts(q, k, v, headWidth)
+    precondition(
+      dq.rows >= q.rows && dq.columns == q.columns && dout.rows >= q.rows && dout.columns == q.columns
+        && dk.rows == k.rows && dk.columns == k.columns && dv.rows == k.rows && dv.columns == k.columns
+        && partial.columns == q.columns, "attention shapes differ")
+    precondition(
+      trees.allSatisfy { $0.segments.allSatisfy { $0.isInside(queries: q.rows, keys: k.rows) } },
+      "a segment ends outside its matrices")
     let scale = 1 / Float(headWidth).squareRoot()
     let dkParts = partial.rows(0..<k.rows)
     let dvParts = partial.rows(k.rows..<2 * k.rows)

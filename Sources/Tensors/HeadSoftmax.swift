@@ -33,6 +33,9 @@ package final class HeadSoftmax: @unchecked Sendable {
   /// Turns a tile of logits [rows, columns] into exp(logit − running maximum) and brings sum, maximum and, if
   /// given, `accumulated` [rows, D] (Σ exp · weight so far) up to date.
   package func add(_ logits: Matrix, accumulated: Matrix?, _ workers: Workers) {
+    precondition(
+      logits.rows <= maximum.count && accumulated?.rows ?? logits.rows >= logits.rows,
+      "\(logits.rows) rows of logits for \(maximum.count)")
     nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
     workers.blocks(of: logits.rows, by: 8) { rows in
       let start = rows.lowerBound
@@ -56,6 +59,9 @@ package final class HeadSoftmax: @unchecked Sendable {
   package func gradient(
     _ dx: Matrix, expected: Matrix, targetRows: Matrix, targets: [(row: Int, coefficient: Float)], _ workers: Workers
   ) {
+    precondition(
+      dx.rows <= sum.count && expected.rows >= dx.rows && targetRows.rows == targets.count
+        && expected.columns == dx.columns && targetRows.columns == dx.columns, "head gradient shapes differ")
     var ofRow = [[Int]](repeating: [], count: dx.rows)
     for (i, target) in targets.enumerated() { ofRow[target.row].append(i) }
     let total = ofRow.map { $0.reduce(Float(0)) { $0 + targets[$1].coefficient } }

@@ -19,6 +19,7 @@ package enum Kernels {
     _ y: Matrix, inverse: Matrix?, _ x: Matrix, weight: Matrix, epsilon: Float, _ workers: Workers
   ) {
     precondition(y.rows == x.rows && y.columns == x.columns && weight.columns == x.columns, "norm shapes differ")
+    precondition(inverse.map { $0.rows >= x.rows && $0.stride == 1 } ?? true, "inverse is not a column of \(x.rows)")
     rows(x.rows, workers) { start, count in
       shoal_rmsnorm_forward(
         y.pointer(row: start), Int64(y.stride), inverse?.pointer(row: start), x.pointer(row: start),
@@ -30,7 +31,10 @@ package enum Kernels {
   package static func rmsNormBackward(
     _ dx: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, weight: Matrix, _ workers: Workers
   ) {
-    precondition(dx.rows == x.rows && dy.rows == x.rows && inverse.rows >= x.rows, "norm shapes differ")
+    precondition(
+      dx.rows == x.rows && dy.rows == x.rows && dx.columns == x.columns && dy.columns == x.columns
+        && weight.columns == x.columns, "norm shapes differ")
+    precondition(inverse.rows >= x.rows && inverse.stride == 1, "inverse is not a column of \(x.rows)")
     rows(x.rows, workers) { start, count in
       shoal_rmsnorm_backward(
         dx.pointer(row: start), Int64(dx.stride), dy.pointer(row: start), Int64(dy.stride), x.pointer(row: start),
@@ -47,7 +51,10 @@ package enum Kernels {
   package static func rope(
     _ x: Matrix, positions: [Int32], table: Matrix, _ direction: Direction, _ workers: Workers
   ) {
-    precondition(positions.count == x.rows && x.columns % table.columns == 0, "rope shapes differ")
+    precondition(
+      positions.count == x.rows && x.columns % table.columns == 0 && table.columns % 2 == 0
+        && table.stride == table.columns, "rope shapes differ")
+    precondition(positions.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "a position is not below \(table.rows)")
     rows(x.rows, workers) { start, count in
       positions.withUnsafeBufferPointer {
         shoal_rope(
@@ -61,7 +68,9 @@ package enum Kernels {
 
   /// h = silu(gate) ∘ up.
   package static func swiGLUForward(_ h: Matrix, gate: Matrix, up: Matrix, _ workers: Workers) {
-    precondition(h.rows == gate.rows && h.columns == gate.columns && up.columns == gate.columns, "swiglu shapes differ")
+    precondition(
+      h.rows == gate.rows && up.rows == gate.rows && h.columns == gate.columns && up.columns == gate.columns,
+      "swiglu shapes differ")
     rows(h.rows, workers) { start, count in
       shoal_swiglu_forward(
         h.pointer(row: start), Int64(h.stride), gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start),
@@ -71,7 +80,9 @@ package enum Kernels {
 
   /// In place: gate and up become their gradients, dh becomes h.
   package static func swiGLUBackward(gate: Matrix, up: Matrix, dh: Matrix, _ workers: Workers) {
-    precondition(dh.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns, "swiglu shapes differ")
+    precondition(
+      dh.rows == gate.rows && up.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns,
+      "swiglu shapes differ")
     rows(dh.rows, workers) { start, count in
       shoal_swiglu_backward(
         gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start), Int64(up.stride), dh.pointer(row: start),
@@ -98,6 +109,7 @@ package enum Kernels {
   /// y[i] = x[index[i]].
   package static func gather(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
     precondition(y.rows == index.count && y.columns == x.columns, "gather shapes differ")
+    precondition(index.allSatisfy { $0 >= 0 && Int($0) < x.rows }, "an index is not below \(x.rows)")
     rows(y.rows, workers) { start, count in
       index.withUnsafeBufferPointer {
         shoal_gather_rows(
@@ -110,6 +122,7 @@ package enum Kernels {
   /// y[index[i]] += x[i]; an index occurs once.
   package static func scatterAdd(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
     precondition(x.rows == index.count && y.columns == x.columns, "scatter shapes differ")
+    precondition(index.allSatisfy { $0 >= 0 && Int($0) < y.rows }, "an index is not below \(y.rows)")
     rows(x.rows, workers) { start, count in
       index.withUnsafeBufferPointer {
         shoal_scatter_add_rows(
@@ -171,6 +184,7 @@ package enum Kernels {
     _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ workers: Workers
   ) {
     precondition(y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
+    precondition(dropout.probability >= 0 && dropout.probability < 1, "dropout of \(dropout.probability)")
     rows(y.rows, workers) { start, count in
       dropout.counters.withUnsafeBufferPointer {
         shoal_dropout(

@@ -7,9 +7,9 @@ package struct Term: @unchecked Sendable {
   let left: shoal_term
   let rows: Int
   let columns: Int
-  private let owners: (AnyObject, AnyObject?)
+  private let owners: (AnyObject, AnyObject)
 
-  private init(_ left: shoal_term, rows: Int, columns: Int, owners: (AnyObject, AnyObject?)) {
+  private init(_ left: shoal_term, rows: Int, columns: Int, owners: (AnyObject, AnyObject)) {
     self.left = left
     self.rows = rows
     self.columns = columns
@@ -18,7 +18,7 @@ package struct Term: @unchecked Sendable {
 
   private static func make(
     _ a: Matrix, transposed: Bool, b: UnsafeRawPointer, type: ElementType, depthStride: Int, columnStride: Int,
-    depth: Int, columns: Int, owner: AnyObject?
+    depth: Int, columns: Int, owner: AnyObject
   ) -> Term {
     precondition(
       (transposed ? a.rows : a.columns) == depth,
@@ -33,13 +33,13 @@ package struct Term: @unchecked Sendable {
   /// x · Wᵀ: x [N, in], W [out, in].
   package static func forward(_ x: Matrix, _ w: Weight) -> Term {
     make(x, transposed: false, b: w.base, type: w.type, depthStride: 1, columnStride: w.columns, depth: w.columns,
-      columns: w.rows, owner: nil)
+      columns: w.rows, owner: w.owner)
   }
 
   /// dy · W: dy [N, out], W [out, in].
   package static func backward(_ dy: Matrix, _ w: Weight) -> Term {
     make(dy, transposed: false, b: w.base, type: w.type, depthStride: w.columns, columnStride: 1, depth: w.rows,
-      columns: w.columns, owner: nil)
+      columns: w.columns, owner: w.owner)
   }
 
   /// x · Bᵀ: x [N, k], B [n, k].
@@ -102,20 +102,19 @@ package enum Products {
     let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
     let columnTiles = (c.columns + columnTile - 1) / columnTile
     nonisolated(unsafe) let initialRows = initial
-    let parts = terms.map(\.left).map(SendableTerm.init)
     workers.run(rowTiles * columnTiles) { tile, scratch in
       let row = tile / columnTiles * tileRows
       let column = tile % columnTiles * columnTile
       guard row < c.rows else { return }
-      withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: parts.count) { list in
-        for (i, part) in parts.enumerated() { list[i] = part.term }
+      withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: terms.count) { list in
+        for (i, term) in terms.enumerated() { list[i] = term.left }
         shoal_products_tile(
           c.base, Int64(c.stride), Int64(row), Int64(min(tileRows, c.rows - row)), Int64(column),
           Int64(min(columnTile, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
-          Int64(parts.count), scratch)
+          Int64(terms.count), scratch)
       }
     }
+    // Pointers alone went into C.
+    withExtendedLifetime((terms, start)) {}
   }
-
-  private struct SendableTerm: @unchecked Sendable { let term: shoal_term }
 }

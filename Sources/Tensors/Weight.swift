@@ -9,7 +9,7 @@ package struct Weight: @unchecked Sendable {
   package let rows: Int
   package let columns: Int
   /// What keeps the bytes alive.
-  private let owner: AnyObject
+  let owner: AnyObject
 
   /// - Precondition: `type` is a floating-point type and `base` holds rows * columns of it.
   package init(base: UnsafeRawPointer, type: ElementType, rows: Int, columns: Int, owner: AnyObject) {

@@ -39,13 +39,17 @@ package struct WorkItem: Sendable, Equatable {
     self.init(trees: [], slots: [])
     for _ in 0..<(try reader.count()) {
       let index = try reader.next()
-      slots.append(try reader.next())
+      let slot = try reader.next()
+      guard index >= 0, slot >= 0 else { throw DamagedMessage() }
+      slots.append(slot)
       let prompt = try reader.tokens()
       let completions = try (0..<(try reader.count())).map { _ in try reader.tokens() }
+      guard !prompt.isEmpty, completions.allSatisfy({ !$0.isEmpty }) else { throw DamagedMessage() }
       trees.append(ExampleTree(index: index, prompt: prompt, completions: completions))
       let sums = try (0..<(try reader.count())).map { _ in Double(bitPattern: UInt64(UInt(bitPattern: try reader.next()))) }
       if !sums.isEmpty { references.append(sums) }
     }
+    guard reader.isAtEnd, references.isEmpty || references.count == trees.count else { throw DamagedMessage() }
   }
 }
 
@@ -70,6 +74,8 @@ struct WordReader {
   private var place = 0
 
   init(bytes: [UInt8]) { self.bytes = bytes }
+
+  var isAtEnd: Bool { place == bytes.count }
 
   private mutating func take(_ count: Int) throws -> ArraySlice<UInt8> {
     guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }

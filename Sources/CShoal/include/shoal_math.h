@@ -5,7 +5,8 @@
 
 // e^x to about 1 ulp; 0 below -87.3, infinity above 88.7; a NaN stays one.
 static inline float shoal_exp(float x) {
-  const float bounded = x < -87.33f ? -87.33f : (x > 88.72f ? 88.72f : x);
+  // A NaN becomes the lower bound here: it has no integer.
+  const float bounded = x > -87.33f ? (x < 88.72f ? x : 88.72f) : -87.33f;
   const float turns = bounded * 1.44269504088896341f;
   const int32_t n = (int32_t)(turns + (turns < 0 ? -0.5f : 0.5f));
   const float whole = (float)n;

@@ -31,6 +31,11 @@ void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int
                          int64_t columns, const float *initial, int64_t initial_row,
                          const shoal_term *terms, int64_t term_count, float *scratch);
 
+// The same with the kernel of one vector level, which the processor must have: levels can be compared.
+void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
+                            int64_t columns, const float *initial, int64_t initial_row,
+                            const shoal_term *terms, int64_t term_count, float *scratch);
+
 // The vector level in use: 0 baseline (or not x86-64), 3 AVX2 + FMA, 4 AVX-512.
 int shoal_vector_level(void);
 

@@ -1,0 +1,57 @@
+import Tensors
+import TestSupport
+import Testing
+
+/// AdamW and the norm against the same formulas in fp64; torch's own numbers are ModelTests' five steps.
+@Suite struct OptimizerTests {
+  @Test(arguments: [1, 31, 70001])
+  func `steps of AdamW`(count: Int) {
+    let workers = Workers(threads: 2)
+    func numbers(_ seed: UInt64) -> [Float] { randomMatrix(1, count, seed: seed, margin: 0).elements }
+    var weights = numbers(1)
+    var (first, second) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+    var (w, m, v) = (weights.map(Double.init), first.map(Double.init), second.map(Double.init))
+    let (rate, beta1, beta2, epsilon, decay, scale) = (0.01, 0.9, 0.95, 1e-8, 0.1, 0.25)
+    var (power1, power2) = (1.0, 1.0)
+    for number in 1...6 {
+      let gradient = numbers(UInt64(10 + number))
+      Optimizer.adamW(
+        weights: &weights, first: &first, second: &second, gradient: gradient, count: count,
+        AdamWStep(
+          number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay,
+          gradientScale: Float(scale)), workers)
+      (power1, power2) = (power1 * beta1, power2 * beta2)
+      for i in 0..<count {
+        let g = Double(gradient[i]) * scale
+        m[i] = beta1 * m[i] + (1 - beta1) * g
+        v[i] = beta2 * v[i] + (1 - beta2) * g * g
+        w[i] -= rate * decay * w[i]
+        w[i] -= rate * (m[i] / (1 - power1)) / ((v[i] / (1 - power2)).squareRoot() + epsilon)
+      }
+    }
+    #expect(excess(weights.map(Double.init), w, .kernel) < 1)
+    #expect(excess(first.map(Double.init), m, .kernel) < 1)
+    #expect(excess(second.map(Double.init), v, .kernel) < 1)
+  }
+
+  @Test func `a gradient of zero only decays`() {
+    var (weights, first, second): ([Float], [Float], [Float]) = ([2], [0], [0])
+    Optimizer.adamW(
+      weights: &weights, first: &first, second: &second, gradient: [0], count: 1,
+      AdamWStep(
+        number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5, gradientScale: 1),
+      Workers(threads: 1))
+    #expect(weights == [1.5] && first == [0] && second == [0])
+  }
+
+  @Test func `the norm is the same for any number of threads`() {
+    let count = 3 << 16 | 21
+    let x = randomMatrix(1, count, seed: 5, margin: 0).elements
+    let norm = Optimizer.norm(x, count: count, Workers(threads: 1))
+    let exact = x.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+    #expect(abs(norm - exact) < 1e-12 * exact)
+    for threads in [2, 3] { #expect(Optimizer.norm(x, count: count, Workers(threads: threads)) == norm) }
+    #expect(Optimizer.norm(x, count: 0, Workers(threads: 2)) == 0)
+    #expect(Optimizer.norm([1e30, 1e30], count: 2, Workers(threads: 1)) > 1.4e30, "squares beyond fp32's range")
+  }
+}

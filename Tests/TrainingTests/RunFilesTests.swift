@@ -1,0 +1,140 @@
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+/// Files of a run: metrics cut back to a checkpoint, checkpoints whole or refused.
+@Suite struct RunFilesTests {
+  static func lines(_ scratch: ScratchDirectory) throws -> [String] {
+    try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(String.init)
+  }
+
+  @Test func `metrics are cut after a step`() throws {
+    let scratch = try ScratchDirectory()
+    let files = RunDirectory(scratch.path)
+    try files.trimMetrics(toStep: 3)
+    #expect(!FileManager.default.fileExists(atPath: scratch.path("metrics.jsonl")), "nothing to cut")
+    for step in 0...5 {
+      try files.append(metrics: [("step", .integer(Int64(step))), ("loss", .number(0.5))])
+      try files.append(metrics: [("step", .integer(Int64(step))), ("eval_loss", .number(0.25))])
+    }
+    let all = try Self.lines(scratch)
+    #expect(all.count == 12)
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: scratch.path("metrics.jsonl")))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data(#"{"step": 2, "los"#.utf8))
+    try handle.close()
+    try files.trimMetrics(toStep: 9)
+    #expect(try Self.lines(scratch) == all, "a line cut short is none")
+    try files.trimMetrics(toStep: 3)
+    #expect(try Self.lines(scratch) == Array(all[..<8]))
+    try files.append(metrics: [("step", .integer(4))])
+    #expect(try Self.lines(scratch).count == 9)
+    try files.trimMetrics(toStep: -1)
+    #expect(try Self.lines(scratch).isEmpty)
+    try files.trimMetrics(toStep: 3)
+    #expect(try Self.lines(scratch).isEmpty, "an empty file stays one")
+  }
+
+  @Test func `old checkpoints are pruned and other files stay`() throws {
+    let scratch = try ScratchDirectory()
+    for name in ["checkpoint-2", "checkpoint-10", "checkpoint-9", "notes", "checkpoint-best"] {
+      try FileManager.default.createDirectory(atPath: scratch.path(name), withIntermediateDirectories: false)
+      try Data([1]).write(to: URL(fileURLWithPath: scratch.path("\(name)/file")))
+    }
+    let files = RunDirectory(scratch.path)
+    #expect(files.checkpointSteps == [10, 9, 2])
+    try files.prune(keeping: 2)
+    #expect(files.entries == ["checkpoint-10", "checkpoint-9", "checkpoint-best", "notes"])
+  }
+
+  // MARK: Checkpoints
+
+  struct Trained {
+    let adapter: Adapter
+    let configuration: AdapterConfiguration
+    let moments: Trainer.Moments
+    let state: TrainerState
+
+    init(rank: Int? = nil) throws {
+      let model = try TinyFixture("all").model.configuration
+      let directory = try AdapterDirectory(TinyFixture.path("adapter"), model: model)
+      var configuration = directory.configuration
+      if let rank {
+        configuration.rank = rank
+        adapter = Adapter(layout: AdapterLayout(configuration, model: model))
+        adapter.initializeUniform(seed: 3)
+      } else {
+        adapter = try Adapter(directory, model: model)
+      }
+      self.configuration = configuration
+      moments = Trainer.Moments(count: adapter.layout.count)
+      for i in 0..<adapter.layout.count {
+        (moments.first.base[i], moments.second.base[i]) = (Float(i) * -0x1p-20, Float(i) * 0x1p-130)
+      }
+      state = TrainerState(step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"])
+    }
+
+    func write(to path: String) throws {
+      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: path)
+    }
+
+    var arenas: [[UInt32]] {
+      [adapter.weights, moments.first, moments.second].map { arena in
+        (0..<adapter.layout.count).map { arena.base[$0].bitPattern }
+      }
+    }
+  }
+
+  @Test func `a checkpoint brings everything back`() throws {
+    let scratch = try ScratchDirectory()
+    let trained = try Trained()
+    let path = scratch.path("checkpoint-7")
+    try trained.write(to: path)
+    #expect(try Checkpoint.state(of: path) == trained.state)
+    let other = try Trained()
+    for arena in [other.adapter.weights, other.moments.first, other.moments.second] {
+      arena.base.update(repeating: .nan, count: arena.count)
+    }
+    try Checkpoint.read(path, into: other.adapter, moments: other.moments)
+    #expect(other.arenas == trained.arenas)
+  }
+
+  @Test func `a checkpoint of another adapter is refused`() throws {
+    let scratch = try ScratchDirectory()
+    let trained = try Trained()
+    try trained.write(to: scratch.path("checkpoint-7"))
+    let other = try Trained(rank: 2)
+    let before = other.arenas
+    #expect(throws: ContentError.self) {
+      try Checkpoint.read(scratch.path("checkpoint-7"), into: other.adapter, moments: other.moments)
+    }
+    #expect(other.arenas == before)
+  }
+
+  @Test func `a damaged checkpoint is refused`() throws {
+    let scratch = try ScratchDirectory()
+    let path = scratch.path("checkpoint-7")
+    try Trained().write(to: path)
+    for name in try FileManager.default.contentsOfDirectory(atPath: path) {
+      let file = URL(fileURLWithPath: "\(path)/\(name)")
+      let whole = try Data(contentsOf: file)
+      for place in [0, 1, 2] {
+        try scratch.damage("checkpoint-7/\(name)") { $0 * place / 3 + (place == 2 ? $0 / 4 : 0) }
+        #expect(throws: (any Error).self, "\(name), place \(place)") { try Checkpoint.state(of: path) }
+        try whole.write(to: file)
+      }
+      try whole.dropLast().write(to: file)
+      #expect(throws: (any Error).self, "\(name), cut short") { try Checkpoint.state(of: path) }
+      try FileManager.default.removeItem(at: file)
+      #expect(throws: (any Error).self, "\(name) is missing") { try Checkpoint.state(of: path) }
+      try whole.write(to: file)
+    }
+    #expect(try Checkpoint.state(of: path).step == 7)
+    #expect(throws: (any Error).self) { try Checkpoint.state(of: scratch.path("none")) }
+    #expect(throws: (any Error).self, "what is there is not overwritten") { try Trained().write(to: path) }
+  }
+}

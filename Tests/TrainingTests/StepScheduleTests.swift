@@ -1,0 +1,111 @@
+import Corpus
+import Model
+import Tensors
+import Testing
+import Training
+
+/// When things happen in a run, and that its memory suffices for whatever it will be dealt.
+@Suite struct StepScheduleTests {
+  static func schedule(_ settings: String..., examples: Int) throws -> StepSchedule {
+    var configuration = try minimal()
+    configuration.evaluations = .never
+    configuration.saves = .never
+    for setting in settings {
+      let parts = setting.split(separator: "=").map(String.init)
+      let number = Int(parts[1]) ?? 0
+      switch parts[0] {
+      case "batch": configuration.batchSize = number
+      case "epochs": configuration.epochs = Double(number)
+      case "evals": configuration.evaluations = .perEpoch(number)
+      case "eval_steps": configuration.evaluations = .steps(number)
+      case "saves": configuration.saves = .perEpoch(number)
+      default: configuration.saves = .steps(number)
+      }
+    }
+    return StepSchedule(configuration, examples: examples)
+  }
+
+  static func steps(_ schedule: StepSchedule, _ isDue: (Int) -> Bool) -> [Int] { (1...schedule.totalSteps).filter(isDue) }
+
+  @Test func `per epoch`() throws {
+    let schedule = try Self.schedule("batch=4", "epochs=2", "saves=1", "evals=3", examples: 37)
+    #expect(schedule.totalSteps == 20)
+    #expect(Self.steps(schedule, schedule.saves) == [10, 20])
+    #expect(Self.steps(schedule, schedule.evaluates) == [4, 7, 10, 14, 17, 20])
+  }
+
+  @Test func `more often than there are steps`() throws {
+    let schedule = try Self.schedule("batch=5", "epochs=2", "saves=9", examples: 11)
+    #expect(schedule.totalSteps == 6)
+    #expect(Self.steps(schedule, schedule.saves) == [1, 2, 3, 4, 5, 6])
+  }
+
+  @Test func `every so many steps`() throws {
+    let schedule = try Self.schedule("batch=2", "epochs=3", "save_steps=4", "eval_steps=5", examples: 7)
+    #expect(schedule.totalSteps == 12)
+    #expect(Self.steps(schedule, schedule.saves) == [4, 8, 12])
+    #expect(Self.steps(schedule, schedule.evaluates) == [5, 10, 12], "and once after the last")
+    let never = try Self.schedule("batch=2", examples: 7)
+    #expect(Self.steps(never, never.saves) == [] && Self.steps(never, never.evaluates) == [never.totalSteps])
+  }
+
+  static func trees(_ count: Int, seed: UInt64, longest: Double) -> [ExampleTree] {
+    let random = CounterRandom(key: seed)
+    func length(_ i: Int, _ part: UInt64) -> Int {
+      // Mostly short, some very long.
+      let u = random.uniform(stream: part, index: UInt64(i))
+      return 1 + Int(u * u * u * longest)
+    }
+    return (0..<count).map { i in
+      ExampleTree(
+        index: i, prompt: Array(repeating: 1, count: length(i, 0)),
+        completions: [Array(repeating: 1, count: length(i, 1)), Array(repeating: 1, count: length(i, 2))])
+    }
+  }
+
+  static func holds(_ demand: PassDemand, _ trees: some Sequence<ExampleTree>) -> Bool {
+    let batch = TreeBatch(Array(trees))
+    let isLong = batch.positions.contains { Int($0) >= demand.positions }
+    return demand.capacity.union(Capacity(batch)) == demand.capacity && !isLong
+  }
+
+  @Test func `memory for every scoring run, in any order`() {
+    for seed in UInt64(0)..<60 {
+      let longest = [3.0, 60, 400, 1500, 5000][Int(seed % 5)]
+      let trees = Self.trees(1 + Int(seed * 7 % 83), seed: seed, longest: longest)
+      var demand = PassDemand()
+      demand.includeScoring(trees)
+      for order in UInt64(0)..<8 {
+        let some = CounterRandom(key: seed).permutation(count: trees.count, stream: order)
+          .prefix(trees.count - Int(order) * trees.count / 16).map { trees[$0] }
+        for run in MicroBatchPlan.runs(tokenCounts: some.map(\.tokenCount)) {
+          #expect(Self.holds(demand, some[run]), "seed \(seed), order \(order), run \(run)")
+        }
+      }
+    }
+  }
+
+  @Test func `memory for every micro-batch of every step`() {
+    for seed in UInt64(0)..<20 {
+      let trees = Self.trees(29, seed: seed, longest: 900)
+      let plan = StepPlan(
+        order: DataOrder(count: trees.count, seed: seed, shuffles: true), batchSize: 1 + Int(seed % 9), epochs: 2.5,
+        maximumSteps: nil)
+      var demand = PassDemand()
+      demand.includeSteps(plan, trees)
+      for step in 0..<plan.totalSteps {
+        let examples = plan.positions(step: step).map { trees[$0] }
+        let batches = MicroBatchPlan(tokenCounts: examples.map(\.tokenCount)).microBatches
+        #expect(batches.count <= demand.mostMicroBatches)
+        for batch in batches { #expect(Self.holds(demand, batch.map { examples[$0] })) }
+      }
+    }
+  }
+
+  @Test func `the demand of one tree is exact`() {
+    let tree = ExampleTree(index: 0, prompt: [1, 1, 1], completions: [[2], [2, 2, 2]])
+    var demand = PassDemand()
+    demand.include([tree])
+    #expect(demand.capacity == Capacity(TreeBatch([tree])) && demand.positions == 6)
+  }
+}

@@ -1,0 +1,52 @@
+import Corpus
+import Testing
+import Training
+
+/// What goes between ranks comes out as it went in, or not at all.
+@Suite struct WorkItemTests {
+  static let trees = [
+    ExampleTree(index: 70_000, prompt: [0, 1, .max], completions: [[5], [7, 8, 9]]),
+    ExampleTree(index: 0, prompt: [42], completions: [[1]]),
+    ExampleTree(index: 3, prompt: [4, 4], completions: [[1], [2], [3, 3]]),
+  ]
+  static let items = [
+    WorkItem(trees: [], slots: []), WorkItem(trees: trees, slots: [2, 0, 9]),
+    WorkItem(
+      trees: trees, slots: [2, 0, 9], references: [[-1.5, 0x1p-1060], [-.infinity], [.greatestFiniteMagnitude, -0.0, 3]]),
+  ]
+
+  @Test(arguments: items)
+  func `round trip`(item: WorkItem) throws { #expect(try WorkItem(bytes: item.bytes) == item) }
+
+  @Test func `a message cut short or too long is refused`() {
+    for item in Self.items {
+      let bytes = item.bytes
+      for count in bytes.indices {
+        #expect(throws: DamagedMessage.self) { try WorkItem(bytes: Array(bytes[..<count])) }
+      }
+      #expect(throws: DamagedMessage.self) { try WorkItem(bytes: bytes + [0]) }
+    }
+  }
+
+  /// Any byte changed: either refused, or an item that a pass can run on.
+  @Test func `damaged bytes`() {
+    let bytes = Self.items[2].bytes
+    var refused = 0
+    for place in bytes.indices {
+      for change: UInt8 in [0x01, 0x80, 0xff] {
+        var damaged = bytes
+        damaged[place] ^= change
+        guard let item = try? WorkItem(bytes: damaged) else {
+          refused += 1
+          continue
+        }
+        #expect(item.slots.count == item.trees.count && item.slots.allSatisfy { $0 >= 0 })
+        #expect(item.references.isEmpty || item.references.count == item.trees.count)
+        for tree in item.trees {
+          #expect(tree.index >= 0 && !tree.prompt.isEmpty && tree.completions.allSatisfy { !$0.isEmpty })
+        }
+      }
+    }
+    #expect(refused > 0)
+  }
+}
