@@ -170,6 +170,19 @@ import Testing
     #expect(bits(alone.dq) == bits(all.dq.rows(first..<331)))
   }
 
+  @Test(arguments: [1, 5, 37, 64, 100, 130, 193])
+  func `bits do not depend on later queries`(count: Int) {
+    let sample = Sample(prompt: 45, completions: [250], heads: 2, keyHeads: 1, width: 10)
+    var segment = sample.segments[1]
+    segment.queryCount = count
+    let (alone, all) = (
+      sample.run([segment], q: sample.q, dout: sample.dout), sample.run(sample.segments, q: sample.q, dout: sample.dout)
+    )
+    let rows = 45..<45 + count
+    #expect(bits(alone.out.rows(rows)) == bits(all.out.rows(rows)))
+    #expect(bits(alone.dq.rows(rows)) == bits(all.dq.rows(rows)))
+  }
+
   @Test func `bits do not depend on threads`() {
     let sample = Sample(prompt: 150, completions: [140, 3], heads: 6, keyHeads: 3, width: 10)
     let one = sample.run(sample.segments, q: sample.q, dout: sample.dout, threads: 1)
