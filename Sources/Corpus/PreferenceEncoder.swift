@@ -63,8 +63,7 @@ package struct PreferenceEncoder: Sendable {
   // MARK: Standard records
 
   /// Every completion ends in the end-of-sequence token, also when its text already brings it.
-  private func standard(_ prompt: String, _ chosen: String, _ rejected: String) throws(RecordProblem) -> Parts
-  {
+  private func standard(_ prompt: String, _ chosen: String, _ rejected: String) throws(RecordProblem) -> Parts {
     guard let id = tokenizer.endOfSequence, let ending = tokenizer.endOfSequenceToken else {
       throw RecordProblem("a completion must end, but the model's tokenizer_config.json has no \"eos_token\"")
     }

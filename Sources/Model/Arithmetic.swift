@@ -14,7 +14,8 @@ package struct Arithmetic: Sendable, Equatable {
 
   package static func + (a: Arithmetic, b: Arithmetic) -> Arithmetic {
     Arithmetic(
-      linears: a.linears + b.linears, attention: a.attention + b.attention, lora: a.lora + b.lora, head: a.head + b.head)
+      linears: a.linears + b.linears, attention: a.attention + b.attention, lora: a.lora + b.lora, head: a.head + b.head
+    )
   }
 
   package static let zero = Arithmetic()

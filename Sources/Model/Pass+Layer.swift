@@ -36,7 +36,8 @@ extension Pass {
     // Attention's inputs.
     let normed = workspace.normed.prefix(n)
     Kernels.rmsNormForward(
-      normed, inverse: kept.inverse1.prefix(n), x, weight: weights.inputNorm, epsilon: configuration.normEpsilon, workers)
+      normed, inverse: kept.inverse1.prefix(n), x, weight: weights.inputNorm, epsilon: configuration.normEpsilon,
+      workers)
     try observe("input norm", layer: layer, normed)
     let queryNormed = queryRows(of: normed, layer, into: workspace.gathered)
     if scored {
@@ -99,7 +100,9 @@ extension Pass {
   /// A layer's backward pass. `dy` [queries, D], the gradient of its output, is used up.
   ///
   /// - Returns: the gradient of the layer's input [N, D], or nothing below the first layer, where no one needs it.
-  func backwardLayer(_ layer: Int, _ dy: Matrix, _ scratch: Workspace.Gradient, into gradient: Storage) throws -> Matrix? {
+  func backwardLayer(_ layer: Int, _ dy: Matrix, _ scratch: Workspace.Gradient, into gradient: Storage) throws
+    -> Matrix?
+  {
     let weights = model.layers[layer]
     let kept = workspace.activations(layer: layer)
     let n = batch.rows
@@ -121,7 +124,8 @@ extension Pass {
       .feedForward, [.gate, .up], [gate, up], dx: dnormed, layer: layer, scored: scored, into: gradient)
     let middleNormed = workspace.normed.prefix(queries)
     Kernels.rmsNormForward(
-      middleNormed, inverse: nil, middle, weight: weights.postAttentionNorm, epsilon: configuration.normEpsilon, workers)
+      middleNormed, inverse: nil, middle, weight: weights.postAttentionNorm, epsilon: configuration.normEpsilon, workers
+    )
     try loraAGradient(.feedForward, [.gate, .up], x: middleNormed, layer: layer, scored: scored, into: gradient)
     Kernels.rmsNormBackward(
       dy, dnormed, middle, inverse: kept.inverse2.prefix(queries), weight: weights.postAttentionNorm, workers)

@@ -40,7 +40,8 @@ extension Pass {
     let modules = adaptedModules(modules, group)
     guard !modules.isEmpty, let adapter, let a = adapter.layout.stackedA(modules, layer: layer, in: adapter.weights)
     else { return }
-    let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(columns(modules, group))
+    let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(
+      columns(modules, group))
     Products.compute(reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], workers)
     Kernels.scale(reduced, by: adapter.layout.scale, workers)
     try observe("lora_A of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, reduced)

@@ -110,7 +110,9 @@ package final class Pass {
       try forwardLayer(layer)
       let last = layer == layers - 1
       try forwardDown(
-        layer, into: last ? workspace.final.prefix(batch.scoredRows.count) : workspace.hidden(layer: layer + 1).prefix(batch.rows))
+        layer,
+        into: last
+          ? workspace.final.prefix(batch.scoredRows.count) : workspace.hidden(layer: layer + 1).prefix(batch.rows))
     }
     let final = workspace.final.prefix(batch.scoredRows.count)
     Kernels.rmsNormForward(

@@ -67,7 +67,8 @@ package struct TreeBatch: Sendable {
     var treeOfRow: [Int] = []
 
     mutating func append(_ example: ExampleTree) {
-      precondition(!example.prompt.isEmpty && example.completions.allSatisfy { !$0.isEmpty }, "an empty prompt or completion")
+      precondition(
+        !example.prompt.isEmpty && example.completions.allSatisfy { !$0.isEmpty }, "an empty prompt or completion")
       let start = tokens.count
       let prompt = example.prompt.count
       var segments = [

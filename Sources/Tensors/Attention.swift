@@ -39,9 +39,11 @@ package enum Attention {
     _ workers: Workers
   ) {
     let (heads, group) = headCounts(q, k, v, headWidth)
-    precondition(out.rows >= q.rows && out.columns == q.columns && logsum.rows >= q.rows && logsum.columns == heads,
+    precondition(
+      out.rows >= q.rows && out.columns == q.columns && logsum.rows >= q.rows && logsum.columns == heads,
       "attention shapes differ")
-    precondition(segments.allSatisfy { $0.isInside(queries: q.rows, keys: k.rows) }, "a segment ends outside its matrices")
+    precondition(
+      segments.allSatisfy { $0.isInside(queries: q.rows, keys: k.rows) }, "a segment ends outside its matrices")
     let scale = 1 / Float(headWidth).squareRoot()
     workers.run(segments.count * heads) { piece, scratch in
       let head = piece % heads

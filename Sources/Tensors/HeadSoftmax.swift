@@ -71,7 +71,9 @@ package final class HeadSoftmax: @unchecked Sendable {
       for row in rows {
         let out = dx.pointer(row: row)
         shoal_combine(out, 0, expected.pointer(row: row), 0, 0, -total[row] / Float(sum[row]), 1, width)
-        for i in lists[row] { shoal_combine(out, 0, targetRows.pointer(row: i), 0, 1, targets[i].coefficient, 1, width) }
+        for i in lists[row] {
+          shoal_combine(out, 0, targetRows.pointer(row: i), 0, 1, targets[i].coefficient, 1, width)
+        }
       }
     }
   }

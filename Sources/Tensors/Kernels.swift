@@ -183,7 +183,8 @@ package enum Kernels {
   package static func dropout(
     _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ workers: Workers
   ) {
-    precondition(y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
+    precondition(
+      y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
     precondition(dropout.probability >= 0 && dropout.probability < 1, "dropout of \(dropout.probability)")
     rows(y.rows, workers) { start, count in
       dropout.counters.withUnsafeBufferPointer {

@@ -52,7 +52,8 @@ package struct Matrix: @unchecked Sendable {
 
   /// The same numbers in memory as a dense matrix of another shape with no more entries.
   package func reshaped(rows: Int, columns: Int) -> Matrix {
-    precondition(stride == self.columns && rows * columns <= self.rows * self.columns,
+    precondition(
+      stride == self.columns && rows * columns <= self.rows * self.columns,
       "[\(self.rows), \(self.columns)] cannot hold [\(rows), \(columns)]")
     return Matrix(storage, base, rows, columns, columns)
   }

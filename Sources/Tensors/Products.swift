@@ -32,31 +32,36 @@ package struct Term: @unchecked Sendable {
 
   /// x · Wᵀ: x [N, in], W [out, in].
   package static func forward(_ x: Matrix, _ w: Weight) -> Term {
-    make(x, transposed: false, b: w.base, type: w.type, depthStride: 1, columnStride: w.columns, depth: w.columns,
+    make(
+      x, transposed: false, b: w.base, type: w.type, depthStride: 1, columnStride: w.columns, depth: w.columns,
       columns: w.rows, owner: w.owner)
   }
 
   /// dy · W: dy [N, out], W [out, in].
   package static func backward(_ dy: Matrix, _ w: Weight) -> Term {
-    make(dy, transposed: false, b: w.base, type: w.type, depthStride: w.columns, columnStride: 1, depth: w.rows,
+    make(
+      dy, transposed: false, b: w.base, type: w.type, depthStride: w.columns, columnStride: 1, depth: w.rows,
       columns: w.columns, owner: w.owner)
   }
 
   /// x · Bᵀ: x [N, k], B [n, k].
   package static func timesTransposed(_ x: Matrix, _ b: Matrix) -> Term {
-    make(x, transposed: false, b: b.base, type: .float32, depthStride: 1, columnStride: b.stride, depth: b.columns,
+    make(
+      x, transposed: false, b: b.base, type: .float32, depthStride: 1, columnStride: b.stride, depth: b.columns,
       columns: b.rows, owner: b.storage)
   }
 
   /// x · B: x [N, k], B [k, n].
   package static func times(_ x: Matrix, _ b: Matrix) -> Term {
-    make(x, transposed: false, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+    make(
+      x, transposed: false, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
       columns: b.columns, owner: b.storage)
   }
 
   /// xᵀ · B: x [k, m], B [k, n].
   package static func transposedTimes(_ x: Matrix, _ b: Matrix) -> Term {
-    make(x, transposed: true, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+    make(
+      x, transposed: true, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
       columns: b.columns, owner: b.storage)
   }
 }
@@ -90,7 +95,8 @@ package enum Products {
     switch start {
     case .zero: (initial, initialRow) = (nil, 0)
     case .matrix(let m):
-      precondition(m.rows == c.rows && m.columns == c.columns, "start [\(m.rows), \(m.columns)] of [\(c.rows), \(c.columns)]")
+      precondition(
+        m.rows == c.rows && m.columns == c.columns, "start [\(m.rows), \(m.columns)] of [\(c.rows), \(c.columns)]")
       (initial, initialRow) = (UnsafePointer(m.base), m.stride)
     case .bias(let m):
       precondition(m.columns == c.columns, "a bias of \(m.columns) for \(c.columns) columns")

@@ -32,7 +32,9 @@ package struct TrainerState: Sendable, Equatable {
   init(json: JSONValue, path: String) throws(ContentError) {
     guard let step = json["global_step"]?.int, step > 0, let epoch = json["epoch"]?.double,
       let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members
-    else { throw ContentError(path, "is not a trainer state", expected: "global_step, epoch, num_input_tokens_seen, inputs") }
+    else {
+      throw ContentError(path, "is not a trainer state", expected: "global_step, epoch, num_input_tokens_seen, inputs")
+    }
     self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:])
     for member in members { inputs[member.name] = member.value.string }
   }
@@ -47,7 +49,8 @@ package enum Checkpoint {
   /// Writes a checkpoint whole or not at all.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay as they are.
   package static func write(
-    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: Trainer.Moments, to path: String
+    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: Trainer.Moments,
+    to path: String
   ) throws {
     let layout = adapter.layout
     try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in

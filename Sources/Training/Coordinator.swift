@@ -34,11 +34,14 @@ package final class Coordinator {
     self.configuration = configuration
     model = directory.configuration
     overwrites = request.overwrites
-    let startingAdapter = try configuration.startingAdapter.map { try AdapterDirectory($0, model: directory.configuration) }
+    let startingAdapter = try configuration.startingAdapter.map {
+      try AdapterDirectory($0, model: directory.configuration)
+    }
     adapterConfiguration = try Self.adapter(configuration, starting: startingAdapter)
     data = try TrainingData(configuration, model: directory.configuration)
     var inputs = [
-      "model": modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel), "data": data.hash,
+      "model": modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel),
+      "data": data.hash,
     ]
     if let startingAdapter { inputs["lora_model_dir"] = try startingAdapter.contentHash() }
     self.inputs = inputs

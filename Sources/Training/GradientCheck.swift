@@ -71,7 +71,9 @@ package struct GradientCheck {
   private func drawIfZero(_ name: AdapterMatrix, _ random: CounterRandom, stream: UInt64) {
     let b = adapter.layout.matrix(name, in: adapter.weights)
     guard b.elements.allSatisfy({ $0 == 0 }) else { return }
-    for i in 0..<b.rows * b.columns { b.base[i] = Float(0.02 * (2 * random.uniform(stream: stream, index: UInt64(i)) - 1)) }
+    for i in 0..<b.rows * b.columns {
+      b.base[i] = Float(0.02 * (2 * random.uniform(stream: stream, index: UInt64(i)) - 1))
+    }
   }
 
   private func outcome(_ sums: [Double], _ i: Int) -> DPO.Outcome {

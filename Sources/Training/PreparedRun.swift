@@ -42,7 +42,9 @@ package struct PreparedRun {
 
   /// Prepares a run. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
-  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (RunProgress) -> Void) throws {
+  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (RunProgress) -> Void)
+    throws
+  {
     self.world = world
     configuration = try Self.share(request, world)
     let (configuration, threads) = (configuration, request.threads ?? Threads.share(of: world))
@@ -56,7 +58,9 @@ package struct PreparedRun {
     guard let opened else { throw DamagedMessage() }
     directory = opened.directory
     model = Qwen2(opened.directory)
-    try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) { progress(.notice($0)) }
+    try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) {
+      progress(.notice($0))
+    }
     try WorldCheck.requireCorrectSums(in: world)
 
     var coordinator: Coordinator?
@@ -67,7 +71,7 @@ package struct PreparedRun {
         ranks: world.size, threads: threads)
     }
     self.coordinator = coordinator
-    coordinator?.notices.forEach { progress(.notice($0)) }
+    for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     (setup, adapterConfiguration) = try Self.share(coordinator, world)
     start = coordinator?.start ?? RunStart(step: setup.startStep)
   }
@@ -81,7 +85,8 @@ package struct PreparedRun {
     }
     let yaml = try world.broadcast(Array((configuration?.resolvedYAML ?? "").utf8), from: 0)
     if let configuration { return configuration }
-    return try RunConfiguration(yaml: String(decoding: yaml, as: UTF8.self), name: request.configurationPath, overrides: [])
+    return try RunConfiguration(
+      yaml: String(decoding: yaml, as: UTF8.self), name: request.configurationPath, overrides: [])
   }
 
   /// What rank 0 found out, on all ranks.
@@ -100,7 +105,7 @@ package struct PreparedRun {
           demand.positions, demand.mostMicroBatches, adapter.rank, Int(bitPattern: UInt(adapter.alpha.bitPattern)),
           Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
         ] + modules
-      words.forEach { writer.append($0) }
+      for word in words { writer.append(word) }
     }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var words: [Int] = []
@@ -110,7 +115,8 @@ package struct PreparedRun {
     demand.positions = words[8]
     demand.mostMicroBatches = words[9]
     let setup = RunSetup(
-      exampleCount: words[0], heldOutCount: words[1], demand: demand, startStep: words[2], startsFromFiles: words[3] == 1,
+      exampleCount: words[0], heldOutCount: words[1], demand: demand, startStep: words[2],
+      startsFromFiles: words[3] == 1,
       isFinished: words[4] == 1)
     let adapter = AdapterConfiguration(
       rank: words[10], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[11]))),
@@ -147,7 +153,7 @@ package struct BuildIdentity: Sendable {
     guard allowsMixed else { throw WorldMistake.ranksDiffer(differences) }
     if world.rank == 0 {
       notice("the ranks are not alike (--allow-mixed): the result depends on who computes what")
-      differences.forEach { notice($0.description) }
+      for difference in differences { notice(difference.description) }
     }
   }
 }

@@ -38,7 +38,8 @@ struct Resumption {
 
   /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
   init(
-    _ files: RunDirectory, configuration: RunConfiguration, request: RunRequest, inputs: [String: String], totalSteps: Int
+    _ files: RunDirectory, configuration: RunConfiguration, request: RunRequest, inputs: [String: String],
+    totalSteps: Int
   ) throws {
     // A run that is removed first is none.
     let holdsRun = try !request.overwrites && (files.record() != nil || !files.checkpointSteps.isEmpty)

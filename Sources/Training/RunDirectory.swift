@@ -155,7 +155,9 @@ package struct RunDirectory {
     var kept: [UInt8] = []
     for line in lines {
       // A line cut short by a crash is none.
-      guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else { continue }
+      guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else {
+        continue
+      }
       kept += Array(line) + [UInt8(ascii: "\n")]
     }
     try AtomicFile.write(kept, to: metricsPath)

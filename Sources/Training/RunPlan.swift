@@ -22,7 +22,8 @@ package enum RunPlan {
       .init("examples_per_step", .integer(Int64(run.configuration.batchSize))),
       .init("micro_batches_per_step", .integer(Int64(run.setup.demand.mostMicroBatches))),
       .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
-      .init("memory", memory(run, layout)), .init("floating_point_operations", operations(coordinator, schedule, layout, run)),
+      .init("memory", memory(run, layout)),
+      .init("floating_point_operations", operations(coordinator, schedule, layout, run)),
     ])
   }
 
@@ -60,8 +61,10 @@ package enum RunPlan {
       dropout: run.configuration.loraDropout > 0, threads: run.threads)
     let arena = layout.count * (4 + 8 + 4 + 8)
     return .object([
-      .init("shared_bytes", .integer(Int64(shared))), .init("private_bytes_per_rank", .integer(Int64(arena + pass.byteCount))),
-      .init("adapter_and_optimizer_bytes", .integer(Int64(arena))), .init("pass_bytes", .integer(Int64(pass.byteCount))),
+      .init("shared_bytes", .integer(Int64(shared))),
+      .init("private_bytes_per_rank", .integer(Int64(arena + pass.byteCount))),
+      .init("adapter_and_optimizer_bytes", .integer(Int64(arena))),
+      .init("pass_bytes", .integer(Int64(pass.byteCount))),
     ])
   }
 
@@ -76,7 +79,9 @@ package enum RunPlan {
       Arithmetic.training($0, layout, recomputes: recomputes).total + live * Arithmetic.scoring($0, c).total
     }
     var whole = 0.0
-    for step in 0..<schedule.totalSteps { for position in schedule.plan.positions(step: step) { whole += costs[position] } }
+    for step in 0..<schedule.totalSteps {
+      for position in schedule.plan.positions(step: step) { whole += costs[position] }
+    }
     let reference = coordinator.treesWithoutReference().reduce(0) { $0 + Arithmetic.scoring($1, c).total }
     return .object([
       .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),

@@ -18,7 +18,8 @@ enum RunRecord {
   ) -> JSONValue {
     .object([
       .init("state", "running"),
-      .init("shoal", .object([.init("version", .string(build.version)), .init("binary_sha256", .string(build.binary))])),
+      .init(
+        "shoal", .object([.init("version", .string(build.version)), .init("binary_sha256", .string(build.binary))])),
       .init(
         "machine",
         .object([
@@ -41,7 +42,8 @@ enum RunRecord {
   static func examples(_ data: TrainingData) -> JSONValue {
     .object([
       .init("records", .integer(Int64(data.report.records))), .init("kept", .integer(Int64(data.report.kept))),
-      .init("truncated", .integer(Int64(data.report.truncated))), .init("dropped", .integer(Int64(data.report.dropped))),
+      .init("truncated", .integer(Int64(data.report.truncated))),
+      .init("dropped", .integer(Int64(data.report.dropped))),
       .init("training", .integer(Int64(data.training.count))), .init("held_out", .integer(Int64(data.heldOut.count))),
     ])
   }

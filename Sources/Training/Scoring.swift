@@ -36,7 +36,8 @@ package struct Scoring {
       let encoder = PreferenceEncoder(
         tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
       dataset = try Dataset(
-        sources: [Dataset.Source(paths: [data])], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
+        sources: [Dataset.Source(paths: [data])], encoder: encoder,
+        limit: LengthLimit(sequenceLength: shape.maximumPositions))
     }
     guard let opened else { throw DamagedMessage() }
     try build.requireAlike(in: world, modelHash: opened.hash)
@@ -65,7 +66,9 @@ extension PassDemand {
   /// Rank 0's demand on all ranks.
   func shared(in world: any Communicator) throws -> PassDemand {
     var writer = WordWriter()
-    for word in [capacity.rows, capacity.scoredRows, capacity.targets, positions, mostMicroBatches] { writer.append(word) }
+    for word in [capacity.rows, capacity.scoredRows, capacity.targets, positions, mostMicroBatches] {
+      writer.append(word)
+    }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var shared = PassDemand()
     shared.capacity = Capacity(rows: try reader.next(), scoredRows: try reader.next(), targets: try reader.next())

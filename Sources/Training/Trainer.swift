@@ -28,7 +28,8 @@ package final class Trainer {
   }
 
   init(
-    configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, totalSteps: Int, mostMicroBatches: Int
+    configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, totalSteps: Int,
+    mostMicroBatches: Int
   ) {
     self.configuration = configuration
     self.dealer = dealer
@@ -111,7 +112,8 @@ package final class Trainer {
         for completion in 0..<Dealer.completions {
           let place = batch.completionOffsets[i] + completion
           results[Self.resultCount * slot + completion] = Int64(bitPattern: policy[place].bitPattern)
-          results[Self.resultCount * slot + Dealer.completions + completion] = Int64(bitPattern: reference[place].bitPattern)
+          results[Self.resultCount * slot + Dealer.completions + completion] = Int64(
+            bitPattern: reference[place].bitPattern)
         }
         results[Self.resultCount * (slot + 1) - 1] = Int64(trouble.rawValue)
       }

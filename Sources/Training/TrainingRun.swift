@@ -1,7 +1,7 @@
 // A whole run: preparation that all ranks agree on, the reference pass, the steps, and what is written.
 
-package import Collectives
 import Checkpoints
+package import Collectives
 import Corpus
 import Model
 import Tensors
@@ -124,7 +124,8 @@ package final class TrainingRun {
       let examples = coordinator?.stepExamples(positions)
       debug?.begin(step: step)
       let isFirst = step == start.step + 1
-      let outcome = try trainer.step(number: step, examples: examples, count: positions.count) { [debug, trainer] gradient in
+      let outcome = try trainer.step(number: step, examples: examples, count: positions.count) {
+        [debug, trainer] gradient in
         if isFirst { try debug?.write(gradient: gradient, trainer.adapter.layout) }
       }
       try debug?.end()
@@ -132,7 +133,8 @@ package final class TrainingRun {
         let report = coordinator.report(
           step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
           seconds: (clock.now - stepBegan).seconds,
-          remainingSeconds: (clock.now - began).seconds / Double(step - start.step) * Double(schedule.totalSteps - step))
+          remainingSeconds: (clock.now - began).seconds / Double(step - start.step) * Double(schedule.totalSteps - step)
+        )
         try coordinator.append(report)
         if step % configuration.loggingSteps == 0 || step == schedule.totalSteps { progress(.stepped(report)) }
       }
@@ -196,7 +198,8 @@ package final class TrainingRun {
   /// Evaluates the held-out examples; returns whether a stop is asked for.
   private func evaluate(step: Int) throws -> Bool {
     guard heldOutCount > 0 else { return false }
-    let (sums, isStopping) = try dealer.score(coordinator?.data.heldOut, count: heldOutCount, adapted: true, on: trainer.pass)
+    let (sums, isStopping) = try dealer.score(
+      coordinator?.data.heldOut, count: heldOutCount, adapted: true, on: trainer.pass)
     if let coordinator {
       let metrics = try coordinator.evaluate(sums, step: step, trainer: trainer, schedule: schedule)
       progress(.evaluated(step: step, metrics))

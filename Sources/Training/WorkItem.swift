@@ -46,7 +46,9 @@ package struct WorkItem: Sendable, Equatable {
       let completions = try (0..<(try reader.count())).map { _ in try reader.tokens() }
       guard !prompt.isEmpty, completions.allSatisfy({ !$0.isEmpty }) else { throw DamagedMessage() }
       trees.append(ExampleTree(index: index, prompt: prompt, completions: completions))
-      let sums = try (0..<(try reader.count())).map { _ in Double(bitPattern: UInt64(UInt(bitPattern: try reader.next()))) }
+      let sums = try (0..<(try reader.count())).map { _ in
+        Double(bitPattern: UInt64(UInt(bitPattern: try reader.next())))
+      }
       if !sums.isEmpty { references.append(sums) }
     }
     guard reader.isAtEnd, references.isEmpty || references.count == trees.count else { throw DamagedMessage() }

@@ -57,7 +57,8 @@ struct ScoreCommand: ParsableCommand {
   /// Why `out` cannot be written, as far as its directory tells.
   private var unwritable: FileError? {
     let directory = out.lastIndex(of: "/").map { $0 == out.startIndex ? "/" : String(out[..<$0]) } ?? "."
-    return access(directory, W_OK) == 0 ? nil : FileError(path: directory, action: "write to the directory", code: errno)
+    return access(directory, W_OK) == 0
+      ? nil : FileError(path: directory, action: "write to the directory", code: errno)
   }
 
   private func line(_ tree: ExampleTree, _ sums: [Double]) -> String {

@@ -30,7 +30,9 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("auto: go on where a run stopped; never: start afresh; or a checkpoint directory.", valueName: "auto|never|dir"))
+  @Option(
+    help: ArgumentHelp(
+      "auto: go on where a run stopped; never: start afresh; or a checkpoint directory.", valueName: "auto|never|dir"))
   var resume = "auto"
 
   @Flag(help: "Remove the run that output_dir holds.")
@@ -68,7 +70,8 @@ struct TrainCommand: ParsableCommand {
       default: .from(self.resume)
       }
     return RunRequest(
-      configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume, overwrites: overwrite,
+      configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume,
+      overwrites: overwrite,
       allowsMixed: allowMixed)
   }
 

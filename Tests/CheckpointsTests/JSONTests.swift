@@ -88,8 +88,7 @@ import Testing
   }
 
   @Test func numbersKeepTheirBits() throws {
-    for bits in [0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789.0, 1e16, -0.0, 1 / 3.0]
-    {
+    for bits in [0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789.0, 1e16, -0.0, 1 / 3.0] {
       let back = try JSONValue.parse(JSONValue.number(bits).serialized()).double
       #expect(back?.bitPattern == bits.bitPattern)
     }

@@ -1,6 +1,5 @@
-import Testing
-
 import Corpus
+import Testing
 
 struct DataOrderTests {
   @Test func everyEpochVisitsEveryExampleOnce() {

@@ -1,8 +1,7 @@
+import Corpus
 import Foundation
 import Tensors
 import Testing
-
-import Corpus
 
 struct DatasetTests {
   private let directory: TemporaryDirectory

@@ -1,8 +1,7 @@
 // The committed tokenizer and what is made with it.
 
-import Foundation
-
 import Corpus
+import Foundation
 
 enum Fixtures {
   static let directory = URL(fileURLWithPath: #filePath)

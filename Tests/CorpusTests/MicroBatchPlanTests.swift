@@ -1,6 +1,5 @@
-import Testing
-
 import Corpus
+import Testing
 
 struct MicroBatchPlanTests {
   /// Deterministic lengths that look like data.

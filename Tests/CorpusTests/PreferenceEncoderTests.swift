@@ -1,7 +1,6 @@
 import Checkpoints
-import Testing
-
 import Corpus
+import Testing
 
 struct PreferenceEncoderTests {
   @Test func everyRecordEncodesAsTRLDoesIt() throws {

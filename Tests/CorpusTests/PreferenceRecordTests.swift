@@ -1,7 +1,6 @@
 import Checkpoints
-import Testing
-
 import Corpus
+import Testing
 
 struct PreferenceRecordTests {
   private func record(_ text: String, fields: PreferenceFields = PreferenceFields()) throws

@@ -1,9 +1,8 @@
 import Checkpoints
+import Corpus
 import Foundation
 import Tensors
 import Testing
-
-import Corpus
 
 struct RecordReaderTests {
   private let directory: TemporaryDirectory

@@ -1,6 +1,5 @@
-import Testing
-
 import Corpus
+import Testing
 
 struct TruncationTests {
   private func example(_ prompt: [ChatMessage]) throws -> EncodedPreference {

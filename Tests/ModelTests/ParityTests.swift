@@ -1,9 +1,9 @@
-import Foundation
 import Checkpoints
 import Corpus
+import Foundation
 import Model
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// Forward and backward against transformers and PEFT in fp64 (Tests/Fixtures/tiny_model.py).
@@ -54,7 +54,8 @@ import Testing
     for layer in 0..<fixture.model.configuration.layerCount {
       for module in adapter.layout.modules {
         for (letter, matrix) in [
-          ("A", adapter.layout.a(module, layer: layer, in: gradient)), ("B", adapter.layout.b(module, layer: layer, in: gradient)),
+          ("A", adapter.layout.a(module, layer: layer, in: gradient)),
+          ("B", adapter.layout.b(module, layer: layer, in: gradient)),
         ] {
           let part = [.query, .key, .value, .output].contains(module) ? "self_attn" : "mlp"
           let key = "gradient/base_model.model.model.layers.\(layer).\(part).\(module.rawValue).lora_\(letter).weight"

@@ -1,8 +1,8 @@
 import Checkpoints
 import Foundation
 import Model
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// AdamW steps from the fixture's adapter against torch's optimizer on transformers and PEFT in fp64.
@@ -54,7 +54,9 @@ import Testing
         AdamWStep(
           number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1], epsilon: try setting("adam_epsilon"),
           weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.workers)
-      let numbers = try [expected["loss"]?.double.required("loss") ?? 0, expected["grad_norm"]?.double.required("grad_norm") ?? 0]
+      let numbers = try [
+        expected["loss"]?.double.required("loss") ?? 0, expected["grad_norm"]?.double.required("grad_norm") ?? 0,
+      ]
       #expect(excess([loss, norm], numbers, .trainingStep) < 1, "step \(i + 1): \(loss), \(norm), expected \(numbers)")
     }
 

@@ -1,8 +1,8 @@
 import Corpus
 import Foundation
 import Model
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// A tree is its completions as sequences of their own, and its numbers are its own.
@@ -224,7 +224,8 @@ import Testing
     _ = try value()
     let found = Array(UnsafeBufferPointer(start: gradient.base, count: gradient.count))
     let random = CounterRandom(key: 17)
-    for (place, matrix) in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules).enumerated() {
+    for (place, matrix) in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules).enumerated()
+    {
       let part = adapter.layout.matrix(matrix, in: adapter.weights)
       let offset = part.base - adapter.weights.base
       let count = part.rows * part.columns
@@ -233,7 +234,8 @@ import Testing
       // Half along the gradient, so that the derivative is well above rounding; half anywhere.
       let before = part.elements
       let direction = own.indices.map { i in
-        Double(own[i]) / norm + (2 * random.uniform(stream: UInt64(place), index: UInt64(i)) - 1) / Double(count).squareRoot()
+        Double(own[i]) / norm + (2 * random.uniform(stream: UInt64(place), index: UInt64(i)) - 1)
+          / Double(count).squareRoot()
       }
       let step = 4e-3
       func move(by amount: Double) -> [Double] {

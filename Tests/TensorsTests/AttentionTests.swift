@@ -143,12 +143,16 @@ import Testing
   func `scored queries alone have the bits they have among all`(prompt: Int, completions: [Int]) {
     let sample = Sample(prompt: prompt, completions: completions, heads: 4, keyHeads: 2, width: 12)
     let (rows, segments) = Self.scored(sample, prompt: prompt, completions: completions)
-    let (q, dout) = (Matrix(rows: rows.count, columns: sample.q.columns), Matrix(rows: rows.count, columns: sample.q.columns))
+    let (q, dout) = (
+      Matrix(rows: rows.count, columns: sample.q.columns), Matrix(rows: rows.count, columns: sample.q.columns)
+    )
     let workers = sample.workers()
     Kernels.gather(q, sample.q, index: rows.map(Int32.init), workers)
     Kernels.gather(dout, sample.dout, index: rows.map(Int32.init), workers)
     Self.check(sample, segments, q: q, dout: dout, "scored")
-    let (alone, all) = (sample.run(segments, q: q, dout: dout), sample.run(sample.segments, q: sample.q, dout: sample.dout))
+    let (alone, all) = (
+      sample.run(segments, q: q, dout: dout), sample.run(sample.segments, q: sample.q, dout: sample.dout)
+    )
     for (i, row) in rows.enumerated() {
       #expect(bits(alone.out.rows(i..<i + 1)) == bits(all.out.rows(row..<row + 1)), "query \(row)")
       #expect(bits(alone.dq.rows(i..<i + 1)) == bits(all.dq.rows(row..<row + 1)), "gradient of query \(row)")
@@ -165,7 +169,9 @@ import Testing
     ]
     let (q, dout) = (sample.q.rows(first..<331), sample.dout.rows(first..<331))
     Self.check(sample, segments, q: q, dout: dout, "offset \(first)")
-    let (alone, all) = (sample.run(segments, q: q, dout: dout), sample.run(sample.segments, q: sample.q, dout: sample.dout))
+    let (alone, all) = (
+      sample.run(segments, q: q, dout: dout), sample.run(sample.segments, q: sample.q, dout: sample.dout)
+    )
     #expect(bits(alone.out) == bits(all.out.rows(first..<331)))
     #expect(bits(alone.dq) == bits(all.dq.rows(first..<331)))
   }

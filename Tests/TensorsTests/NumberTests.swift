@@ -39,7 +39,11 @@ import Testing
     shoal_softmax_tile(&logits, Int64(values.count), &maximum, &sum, nil, 0, 1, Int64(values.count), 0)
     #expect(maximum == 0 && sum.isNaN)
     for (x, y) in zip(values, logits) {
-      if x.isNaN { #expect(y.isNaN) } else if x < -87.33 { #expect(y == 0) } else {
+      if x.isNaN {
+        #expect(y.isNaN)
+      } else if x < -87.33 {
+        #expect(y == 0)
+      } else {
         #expect(Self.ulps(y, exp(Double(x))) < 1.5, "exp(\(x))")
       }
     }
@@ -66,10 +70,14 @@ import Testing
 
   @Test func `every bf16 number there and back`() {
     let wide = Self.widened(Self.patterns, .bfloat16)
-    for (half, value) in zip(Self.patterns, wide) where value.bitPattern != UInt32(half) << 16 { Issue.record("\(half)") }
+    for (half, value) in zip(Self.patterns, wide) where value.bitPattern != UInt32(half) << 16 {
+      Issue.record("\(half)")
+    }
     for (half, back) in zip(Self.patterns, Self.narrowed(wide, .bfloat16)) where back != half {
       // A signalling NaN comes back quiet, its payload kept.
-      if !(half & 0x7f80 == 0x7f80 && half & 0x7f != 0 && back == half | 0x40) { Issue.record("\(half) came back as \(back)") }
+      if !(half & 0x7f80 == 0x7f80 && half & 0x7f != 0 && back == half | 0x40) {
+        Issue.record("\(half) came back as \(back)")
+      }
     }
   }
 
@@ -159,7 +167,9 @@ import Testing
 
   @Test func `rounding to the unit`() {
     let unit: Float = 0x1p-50
-    let values: [Float] = [0, -0.0, unit, -unit, unit / 2, -unit / 2, unit * 0.49999997, unit * 1.5, -unit * 2.5, 0x1p-27, 4095]
+    let values: [Float] = [
+      0, -0.0, unit, -unit, unit / 2, -unit / 2, unit * 0.49999997, unit * 1.5, -unit * 2.5, 0x1p-27, 4095,
+    ]
     let found = Self.sum([values], Workers(threads: 1))
     #expect(found.trouble.isEmpty)
     #expect(found.sums == [0, 0, 1, -1, 1, -1, 0, 2, -3, 1 << 23, 4095 << 50])

@@ -21,7 +21,8 @@ import Testing
 
     init(_ kind: Kind, _ rows: Int, _ columns: Int, _ depth: Int, type: ElementType = .float32, seed: UInt64) {
       self.depth = depth
-      let left = kind == .transposedTimes ? randomMatrix(depth, rows, seed: seed) : randomMatrix(rows, depth, seed: seed)
+      let left =
+        kind == .transposedTimes ? randomMatrix(depth, rows, seed: seed) : randomMatrix(rows, depth, seed: seed)
       a = { kind == .transposedTimes ? Double(left[$1, $0]) : Double(left[$0, $1]) }
       switch kind {
       case .forward, .backward:
@@ -86,7 +87,9 @@ import Testing
         let margin = c.base - 1
         Products.compute(c, [sample.term], workers)
         #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)")
-        #expect(margin.pointee.isNaN && (c.pointer(row: rows - 1) + columns).pointee.isNaN, "wrote beside \(rows) x \(columns)")
+        #expect(
+          margin.pointee.isNaN && (c.pointer(row: rows - 1) + columns).pointee.isNaN,
+          "wrote beside \(rows) x \(columns)")
       }
     }
   }

@@ -64,13 +64,16 @@ import Training
     for margin in Self.margins where abs(margin) < 50 {
       let policy = DPO.Pair(chosen: -40 + margin / 2, rejected: -55 - margin / 2)
       func value(_ chosen: Double, _ rejected: Double) -> Double {
-        loss(policy: DPO.Pair(chosen: policy.chosen + chosen, rejected: policy.rejected + rejected), reference: reference).loss
+        loss(
+          policy: DPO.Pair(chosen: policy.chosen + chosen, rejected: policy.rejected + rejected), reference: reference
+        ).loss
       }
       let found = loss(policy: policy, reference: reference)
       // The loss's rounding (1e-16 of some 10) over the step, and the third derivative's share.
       let tolerance = 1e-9
       #expect(abs((value(step, 0) - value(-step, 0)) / (2 * step) - found.chosenSlope) < tolerance, "margin \(margin)")
-      #expect(abs((value(0, step) - value(0, -step)) / (2 * step) - found.rejectedSlope) < tolerance, "margin \(margin)")
+      #expect(
+        abs((value(0, step) - value(0, -step)) / (2 * step) - found.rejectedSlope) < tolerance, "margin \(margin)")
     }
   }
 

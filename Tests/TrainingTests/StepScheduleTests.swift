@@ -25,7 +25,9 @@ import Training
     return StepSchedule(configuration, examples: examples)
   }
 
-  static func steps(_ schedule: StepSchedule, _ isDue: (Int) -> Bool) -> [Int] { (1...schedule.totalSteps).filter(isDue) }
+  static func steps(_ schedule: StepSchedule, _ isDue: (Int) -> Bool) -> [Int] {
+    (1...schedule.totalSteps).filter(isDue)
+  }
 
   @Test func `per epoch`() throws {
     let schedule = try Self.schedule("batch=4", "epochs=2", "saves=1", "evals=3", examples: 37)
