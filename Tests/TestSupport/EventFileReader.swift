@@ -13,6 +13,8 @@ package struct EventFileEntry: Equatable {
   package struct Scalar: Equatable {
     package let tag: String
     package let value: Float
+
+    package init(tag: String, value: Float) { (self.tag, self.value) = (tag, value) }
   }
 
   package let wallTime: Double

@@ -1,0 +1,104 @@
+// A run's event files say what its metrics.jsonl says, also after a resume that repeats steps.
+
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct EventFilesTests {
+  private struct Point: Hashable {
+    let step: Int
+    let tag: String
+    let value: Float
+  }
+
+  private func train(_ arguments: [String]) throws -> Int32 {
+    let process = Process()
+    // The test runner stands beside the product.
+    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
+      .appendingPathComponent("shoal")
+    process.arguments = ["train"] + arguments
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
+  private func configuration(output: String) -> String {
+    """
+    base_model: \(TinyFixture.path("model"))
+    adapter: lora
+    lora_r: 2
+    rl: dpo
+    datasets: [{path: \(TinyFixture.directory)/pairs.jsonl}]
+    val_set_size: 2
+    micro_batch_size: 2
+    max_steps: 5
+    eval_steps: 2
+    save_steps: 2
+    learning_rate: 1e-2
+    ref_log_probs_cache: \(output)/references
+    output_dir: \(output)/run
+    """
+  }
+
+  private func metrics(_ path: String) throws -> [Point] {
+    try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").flatMap { line in
+      let value = try JSONValue.parse(String(line))
+      let step = try value["step"]?.int.required("step")
+      return try (value.members ?? []).filter { $0.name != "step" }.map {
+        Point(step: try step.required("step"), tag: $0.name, value: Float(try $0.value.double.required($0.name)))
+      }
+    }
+  }
+
+  /// What TensorBoard makes of files: a start voids its step and later ones of the files before.
+  private func points(_ files: [[EventFileEntry]]) throws -> [Point] {
+    var points: [Point] = []
+    for entries in files {
+      #expect(entries.first?.content == .version("brain.Event:2"))
+      for entry in entries.dropFirst() {
+        switch entry.content {
+        case .version: Issue.record("a second version")
+        case .start: points.removeAll { $0.step >= entry.step }
+        case .scalars(let scalars):
+          points += scalars.map { Point(step: entry.step, tag: $0.tag, value: $0.value) }
+        }
+      }
+    }
+    return points
+  }
+
+  @Test func eventsAreTheMetrics() throws {
+    let root = NSTemporaryDirectory() + "/shoal-test-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let (file, run) = ("\(root)/run.yaml", "\(root)/run")
+    try configuration(output: root).write(toFile: file, atomically: true, encoding: .utf8)
+    func files() throws -> [[EventFileEntry]] {
+      try FileManager.default.contentsOfDirectory(atPath: "\(run)/tensorboard").sorted()
+        .map { try EventFileEntry.entries(of: "\(run)/tensorboard/\($0)") }
+    }
+
+    #expect(try train([file]) == 0)
+    var expected = try metrics("\(run)/metrics.jsonl")
+    #expect(expected.filter { $0.tag == "loss" }.map(\.step) == [1, 2, 3, 4, 5])
+    #expect(expected.filter { $0.tag == "eval_loss" }.map(\.step) == [0, 2, 4, 5])
+    #expect(try points(files()) == expected)
+
+    #expect(try train([file, "--resume", "\(run)/checkpoint-2"]) == 0)
+    expected = try metrics("\(run)/metrics.jsonl")
+    let resumed = try files()
+    #expect(resumed.count == 2)
+    #expect(resumed.last?.dropFirst().first?.step == 3)
+    #expect(try points(resumed) == expected)
+    #expect(expected.filter { $0.tag == "eval_loss" }.map(\.step) == [0, 2, 4, 5])
+
+    // A finished run writes nothing, a new one only its own.
+    #expect(try train([file]) == 0)
+    #expect(try files() == resumed)
+    #expect(try train([file, "--overwrite"]) == 0)
+    #expect(try files().count == 1)
+    #expect(try points(files()) == metrics("\(run)/metrics.jsonl"))
+  }
+}

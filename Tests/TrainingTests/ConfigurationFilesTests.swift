@@ -1,0 +1,38 @@
+import Corpus
+import Foundation
+import Testing
+import Training
+
+/// The committed configurations.
+@Suite struct ConfigurationFilesTests {
+  private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("configs").path
+
+  private static var names: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    return names.filter { $0.hasSuffix(".yaml") }.sorted()
+  }
+
+  @Test func `configurations are found`() {
+    #expect(Set(Self.names).isSuperset(of: ["qwen2-0.5b-dpo.yaml", "qwen2-1.5b-dpo.yaml"]))
+  }
+
+  @Test(arguments: names) func `every file decodes and every key in it has an effect`(_ name: String) throws {
+    let configuration = try RunConfiguration(path: "\(Self.directory)/\(name)")
+    #expect(configuration.ignoredKeys == [])
+    let text = try String(contentsOfFile: "\(Self.directory)/\(name)", encoding: .utf8)
+    #expect(text.hasPrefix("# "), "each says what it is")
+    #expect(text.contains(" configs/\(name)\n"), "and how it is run")
+  }
+
+  /// The experiment's numbers, where a default would hide a slip.
+  @Test(arguments: ["0.5", "1.5"]) func `the summarisation experiment`(_ size: String) throws {
+    let configuration = try RunConfiguration(path: "\(Self.directory)/qwen2-\(size)b-dpo.yaml")
+    #expect(configuration.baseModel == "models/Qwen2-\(size)B-Instruct")
+    #expect(configuration.loraRank == 32 && configuration.loraAlpha == 64)
+    #expect(configuration.loraTargetModules.count == 7)
+    #expect(configuration.beta == 0.1 && configuration.learningRate == 5e-5)
+    #expect(configuration.batchSize == 4 && configuration.epochs == 2 && configuration.sequenceLength == 2048)
+    #expect(configuration.heldOut == .share(0.02))
+  }
+}
