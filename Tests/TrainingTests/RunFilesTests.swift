@@ -47,7 +47,7 @@ import Training
     }
     let files = RunDirectory(scratch.path)
     #expect(files.checkpointSteps == [10, 9, 2])
-    try files.prune(keeping: 2)
+    try files.prune(keeping: 2, upTo: 10)
     #expect(files.entries == ["checkpoint-10", "checkpoint-9", "checkpoint-best", "notes"])
   }
 
