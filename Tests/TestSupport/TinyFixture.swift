@@ -29,10 +29,10 @@ package struct TinyFixture {
     model = try Self.model(modelName)
     reference = try SafetensorsFile(path: Self.directory + "/reference.safetensors")
     adapter = try self.values["adapter"]?.string.map { [model] in try Self.adapter($0, model.configuration) }
-    trees = (self.values["trees"]?.array ?? []).enumerated().map { index, tree in
+    trees = try (self.values["trees"]?.array ?? []).enumerated().map { index, tree in
       ExampleTree(
-        index: index, prompt: tree["prompt"]?.tokens ?? [],
-        completions: try (tree["completions"]?.array ?? []).map { $0.tokens })
+        index: index, prompt: try tree["prompt"].required("prompt").tokens,
+        completions: (tree["completions"]?.array ?? []).map { $0.tokens })
     }
   }
 
