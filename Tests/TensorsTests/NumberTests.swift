@@ -9,7 +9,9 @@ import Testing
   // MARK: exp
 
   /// Distance in units of the last place of the fp32 number nearest to `exact`.
-  static func ulps(_ found: Float, _ exact: Double) -> Double { abs(Double(found) - exact) / Double(Float(exact).ulp) }
+  static func ulps(_ found: Float, _ exact: Double) -> Double {
+    abs(Double(found) - exact) / Double(Float(exact).ulp)
+  }
 
   @Test func `exp over its whole range`() {
     var worst = 0.0
@@ -20,13 +22,14 @@ import Testing
         worst = max(worst, Self.ulps(shoal_exp(x), exp(Double(x))))
       }
     }
-    #expect(worst < 1.5, "\(worst) units of the last place")
+    #expect(worst < 1, "\(worst) units of the last place")
   }
 
   @Test func `exp beyond its range`() {
     #expect(shoal_exp(0) == 1 && shoal_exp(-0.0) == 1)
     #expect(shoal_exp(-.infinity) == 0 && shoal_exp(-1e30) == 0 && shoal_exp(-87.34) == 0)
-    #expect(shoal_exp(.infinity) == .infinity && shoal_exp(1e30) == .infinity && shoal_exp(88.73) == .infinity)
+    #expect(
+      shoal_exp(.infinity) == .infinity && shoal_exp(1e30) == .infinity && shoal_exp(88.73) == .infinity)
     #expect(shoal_exp(.nan).isNaN && shoal_exp(-.nan).isNaN)
     #expect(shoal_exp(88.72).isFinite && shoal_exp(-87.33) > 0)
   }
@@ -39,8 +42,12 @@ import Testing
     shoal_softmax_tile(&logits, Int64(values.count), &maximum, &sum, nil, 0, 1, Int64(values.count), 0)
     #expect(maximum == 0 && sum.isNaN)
     for (x, y) in zip(values, logits) {
-      if x.isNaN { #expect(y.isNaN) } else if x < -87.33 { #expect(y == 0) } else {
-        #expect(Self.ulps(y, exp(Double(x))) < 1.5, "exp(\(x))")
+      if x.isNaN {
+        #expect(y.isNaN)
+      } else if x < -87.33 {
+        #expect(y == 0)
+      } else {
+        #expect(Self.ulps(y, exp(Double(x))) < 1, "exp(\(x))")
       }
     }
   }
@@ -51,7 +58,8 @@ import Testing
     halves.withUnsafeBytes { bytes in
       let storage = Storage(count: (bytes.count + 3) / 4)
       UnsafeMutableRawPointer(storage.base).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
-      return Weight(base: storage.base, type: type, rows: 1, columns: halves.count, owner: storage).widened().elements
+      return Weight(base: storage.base, type: type, rows: 1, columns: halves.count, owner: storage).widened()
+        .elements
     }
   }
 
@@ -66,16 +74,22 @@ import Testing
 
   @Test func `every bf16 number there and back`() {
     let wide = Self.widened(Self.patterns, .bfloat16)
-    for (half, value) in zip(Self.patterns, wide) where value.bitPattern != UInt32(half) << 16 { Issue.record("\(half)") }
+    for (half, value) in zip(Self.patterns, wide) where value.bitPattern != UInt32(half) << 16 {
+      Issue.record("\(half)")
+    }
     for (half, back) in zip(Self.patterns, Self.narrowed(wide, .bfloat16)) where back != half {
       // A signalling NaN comes back quiet, its payload kept.
-      if !(half & 0x7f80 == 0x7f80 && half & 0x7f != 0 && back == half | 0x40) { Issue.record("\(half) came back as \(back)") }
+      if !(half & 0x7f80 == 0x7f80 && half & 0x7f != 0 && back == half | 0x40) {
+        Issue.record("\(half) came back as \(back)")
+      }
     }
   }
 
   /// The value of an fp16 pattern from its definition.
   static func value(_ half: UInt16) -> Double {
-    let (sign, exponent, fraction) = (half >> 15 == 0 ? 1.0 : -1.0, Int(half >> 10 & 31), Double(half & 0x3ff))
+    let (sign, exponent, fraction) = (
+      half >> 15 == 0 ? 1.0 : -1.0, Int(half >> 10 & 31), Double(half & 0x3ff)
+    )
     switch exponent {
     case 0: return sign * fraction * 0x1p-24
     case 31: return fraction == 0 ? sign * .infinity : .nan
@@ -89,8 +103,12 @@ import Testing
     for (i, half) in Self.patterns.enumerated() {
       let expected = Self.value(half)
       if expected.isNaN {
-        if !wide[i].isNaN || back[i] & 0x7c00 != 0x7c00 || back[i] & 0x3ff == 0 { Issue.record("\(half) is a NaN") }
-      } else if Double(wide[i]) != expected || wide[i].sign != (half >> 15 == 0 ? .plus : .minus) || back[i] != half {
+        if !wide[i].isNaN || back[i] & 0x7c00 != 0x7c00 || back[i] & 0x3ff == 0 {
+          Issue.record("\(half) is a NaN")
+        }
+      } else if Double(wide[i]) != expected || wide[i].sign != (half >> 15 == 0 ? .plus : .minus)
+        || back[i] != half
+      {
         Issue.record("\(half) is \(expected), found \(wide[i]), back \(back[i])")
       }
     }
@@ -103,7 +121,8 @@ import Testing
     let wide = Self.widened(halves, type)
     // Beyond the largest number infinity counts as the next power of two.
     let middles = (0..<halves.count).map { i in
-      let step = i + 1 < wide.count ? Double(wide[i + 1]) - Double(wide[i]) : Double(wide[i]) - Double(wide[i - 1])
+      let step =
+        i + 1 < wide.count ? Double(wide[i + 1]) - Double(wide[i]) : Double(wide[i]) - Double(wide[i - 1])
       return Float(Double(wide[i]) + step / 2)
     }
     for sign in [Float(1), -1] {
@@ -124,7 +143,8 @@ import Testing
 
   @Test func `fp32 stays as it is`() {
     let x = copy(randomMatrix(3, 5, seed: 1))
-    #expect(x.narrowed(to: .float32) == x.elements.flatMap { value in withUnsafeBytes(of: value) { Array($0) } })
+    #expect(
+      x.narrowed(to: .float32) == x.elements.flatMap { value in withUnsafeBytes(of: value) { Array($0) } })
     #expect(Matrix(rows: 0, columns: 4).narrowed(to: .bfloat16).isEmpty)
   }
 
@@ -159,7 +179,9 @@ import Testing
 
   @Test func `rounding to the unit`() {
     let unit: Float = 0x1p-50
-    let values: [Float] = [0, -0.0, unit, -unit, unit / 2, -unit / 2, unit * 0.49999997, unit * 1.5, -unit * 2.5, 0x1p-27, 4095]
+    let values: [Float] = [
+      0, -0.0, unit, -unit, unit / 2, -unit / 2, unit * 0.49999997, unit * 1.5, -unit * 2.5, 0x1p-27, 4095,
+    ]
     let found = Self.sum([values], Workers(threads: 1))
     #expect(found.trouble.isEmpty)
     #expect(found.sums == [0, 0, 1, -1, 1, -1, 0, 2, -3, 1 << 23, 4095 << 50])

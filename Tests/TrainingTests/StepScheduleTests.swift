@@ -25,7 +25,9 @@ import Training
     return StepSchedule(configuration, examples: examples)
   }
 
-  static func steps(_ schedule: StepSchedule, _ isDue: (Int) -> Bool) -> [Int] { (1...schedule.totalSteps).filter(isDue) }
+  static func steps(_ schedule: StepSchedule, _ isDue: (Int) -> Bool) -> [Int] {
+    (1...schedule.totalSteps).filter(isDue)
+  }
 
   @Test func `per epoch`() throws {
     let schedule = try Self.schedule("batch=4", "epochs=2", "saves=1", "evals=3", examples: 37)
@@ -89,7 +91,8 @@ import Training
     for seed in UInt64(0)..<20 {
       let trees = Self.trees(29, seed: seed, longest: 900)
       let plan = StepPlan(
-        order: DataOrder(count: trees.count, seed: seed, shuffles: true), batchSize: 1 + Int(seed % 9), epochs: 2.5,
+        order: DataOrder(count: trees.count, seed: seed, shuffles: true), batchSize: 1 + Int(seed % 9),
+        epochs: 2.5,
         maximumSteps: nil)
       var demand = PassDemand()
       demand.includeSteps(plan, trees)

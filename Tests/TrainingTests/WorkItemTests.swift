@@ -12,7 +12,8 @@ import Training
   static let items = [
     WorkItem(trees: [], slots: []), WorkItem(trees: trees, slots: [2, 0, 9]),
     WorkItem(
-      trees: trees, slots: [2, 0, 9], references: [[-1.5, 0x1p-1060], [-.infinity], [.greatestFiniteMagnitude, -0.0, 3]]),
+      trees: trees, slots: [2, 0, 9],
+      references: [[-1.5, 0x1p-1060], [-.infinity], [.greatestFiniteMagnitude, -0.0, 3]]),
   ]
 
   @Test(arguments: items)
