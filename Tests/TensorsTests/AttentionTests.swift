@@ -98,8 +98,7 @@ import Testing
     }
   }
 
-  static func check(_ sample: Sample, _ segments: [AttentionSegment], q: Matrix, dout: Matrix, _ what: String)
-  {
+  static func check(_ sample: Sample, _ segments: [AttentionSegment], q: Matrix, dout: Matrix, _ what: String) {
     let found = sample.run(segments, q: q, dout: dout)
     let expected = sample.naive(segments, q: q, dout: dout)
     #expect(excess(found.out.elements.map(Double.init), expected[0], .kernel) < 1, "out, \(what)")

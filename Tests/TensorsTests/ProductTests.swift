@@ -19,8 +19,7 @@ import Testing
       (self.term, self.a, self.b, self.depth) = (term, a, b, depth)
     }
 
-    init(_ kind: Kind, _ rows: Int, _ columns: Int, _ depth: Int, type: ElementType = .float32, seed: UInt64)
-    {
+    init(_ kind: Kind, _ rows: Int, _ columns: Int, _ depth: Int, type: ElementType = .float32, seed: UInt64) {
       self.depth = depth
       let left =
         kind == .transposedTimes
