@@ -13,6 +13,11 @@ package struct EventFileEntry: Equatable {
   package struct Scalar: Equatable {
     package let tag: String
     package let value: Float
+
+    package init(tag: String, value: Float) {
+      self.tag = tag
+      self.value = value
+    }
   }
 
   package let wallTime: Double
