@@ -9,7 +9,7 @@ SCRIPTS := $(wildcard launch/*.sh demo/*.sh) .ci/run
 # Quiet and without network when everything is there.
 deps:
 	@command -v swift >/dev/null || { \
-	  echo "make deps: Swift 6.1 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
+	  echo "make deps: Swift 6.2 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
 	@if ! { pkg-config --exists ompi-c openblas && command -v mpirun; } >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); fi

@@ -61,6 +61,16 @@ package struct StepPlan: Sendable, Equatable {
     return Array(order.positions(epoch: epoch)[first..<min(first + batchSize, order.count)])
   }
 
+  /// Visits all steps in order, shuffling each epoch once.
+  package func forEachStep(_ body: (_ step: Int, _ positions: ArraySlice<Int>) -> Void) {
+    var epoch: [Int] = []
+    for step in 0..<totalSteps {
+      let (number, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+      if place == 0 { epoch = order.positions(epoch: number) }
+      body(step, epoch[place * batchSize..<min((place + 1) * batchSize, epoch.count)])
+    }
+  }
+
   /// Epochs done when `steps` steps are done.
   package func epoch(afterSteps steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
 }

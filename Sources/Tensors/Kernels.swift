@@ -44,7 +44,10 @@ package enum Kernels {
 
   // MARK: Rotary positions
 
-  package enum Direction: Float, Sendable { case forward = 1, backward = -1 }
+  package enum Direction: Float, Sendable {
+    case forward = 1
+    case backward = -1
+  }
 
   /// Rotates each head of x [N, heads * E] by its row's position, in place.
   /// - Parameter table: [positions, E]: E/2 cosines, then E/2 sines.

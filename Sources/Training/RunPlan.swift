@@ -40,8 +40,8 @@ package enum RunPlan {
     let data = coordinator.data
     let training = data.training.reduce(0) { $0 + $1.tokenCount }
     var run = 0
-    for step in 0..<schedule.totalSteps {
-      for position in schedule.plan.positions(step: step) { run += data.training[position].tokenCount }
+    schedule.plan.forEachStep { _, positions in
+      for position in positions { run += data.training[position].tokenCount }
     }
     return .object([
       .init("per_epoch", .integer(Int64(training))), .init("whole_run", .integer(Int64(run))),
@@ -79,8 +79,8 @@ package enum RunPlan {
       Arithmetic.training($0, layout, recomputes: recomputes).total + live * Arithmetic.scoring($0, c).total
     }
     var whole = 0.0
-    for step in 0..<schedule.totalSteps {
-      for position in schedule.plan.positions(step: step) { whole += costs[position] }
+    schedule.plan.forEachStep { _, positions in
+      for position in positions { whole += costs[position] }
     }
     let reference = coordinator.treesWithoutReference().reduce(0) { $0 + Arithmetic.scoring($1, c).total }
     return .object([

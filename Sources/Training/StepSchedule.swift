@@ -73,8 +73,8 @@ package struct PassDemand: Sendable, Equatable {
 
   /// Takes every step into account.
   package mutating func includeSteps(_ plan: StepPlan, _ trees: [ExampleTree]) {
-    for step in 0..<plan.totalSteps {
-      let examples = plan.positions(step: step).map { trees[$0] }
+    plan.forEachStep { _, positions in
+      let examples = positions.map { trees[$0] }
       let batches = MicroBatchPlan(tokenCounts: examples.map(\.tokenCount)).microBatches
       mostMicroBatches = max(mostMicroBatches, batches.count)
       for batch in batches { include(batch.map { examples[$0] }) }

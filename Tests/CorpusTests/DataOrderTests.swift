@@ -25,6 +25,9 @@ struct DataOrderTests {
     #expect((0..<3).flatMap(plan.positions(step:)) == order.positions(epoch: 0))
     #expect((3..<6).flatMap(plan.positions(step:)) == order.positions(epoch: 1))
     #expect(plan.epoch(afterSteps: 3) == 1)
+    var visited: [[Int]] = []
+    plan.forEachStep { _, positions in visited.append(Array(positions)) }
+    #expect(visited == (0..<6).map(plan.positions(step:)))
   }
 
   @Test(arguments: [(0.5, 2), (1.0, 3), (1.4, 5), (0.01, 1), (2.0, 6)])

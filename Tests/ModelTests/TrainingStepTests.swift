@@ -8,7 +8,9 @@ import Testing
 /// AdamW steps from the fixture's adapter against torch's optimizer on transformers and PEFT in fp64.
 @Suite struct TrainingStepTests {
   /// d loss / d sum of each completion of pairs under the DPO loss, and the loss.
-  static func slopes(_ sums: [Double], _ reference: [Double], beta: Double) -> (loss: Double, slopes: [Double]) {
+  static func slopes(_ sums: [Double], _ reference: [Double], beta: Double) -> (
+    loss: Double, slopes: [Double]
+  ) {
     var (loss, slopes) = (0.0, [Double]())
     let pairs = Double(sums.count / 2)
     for pair in stride(from: 0, to: sums.count, by: 2) {
@@ -26,9 +28,12 @@ import Testing
     let adapter = try fixture.adapter.required("adapter")
     let count = adapter.layout.count
     let start = Array(UnsafeBufferPointer(start: adapter.weights.base, count: count))
-    let document = try JSONValue.parse(String(contentsOfFile: TinyFixture.directory + "/cases.json", encoding: .utf8))
+    let document = try JSONValue.parse(
+      String(contentsOfFile: TinyFixture.directory + "/cases.json", encoding: .utf8))
     func setting(_ name: String) throws -> Double { try document[name]?.double.required(name) ?? 0 }
-    let (beta, limit, decay) = (try setting("beta"), try setting("max_grad_norm"), try setting("weight_decay"))
+    let (beta, limit, decay) = (
+      try setting("beta"), try setting("max_grad_norm"), try setting("weight_decay")
+    )
     let betas = try document["adam_betas"].required("adam_betas").numbers
     let schedule = try fixture.values["runs"]?[run].required(run)
     let batchSize = try schedule?["batch"]?.int.required("batch") ?? 0
@@ -50,14 +55,19 @@ import Testing
       let norm = Optimizer.norm(gradient.base, count: count, pass.workers)
       let rate = try expected["learning_rate"]?.double.required("learning_rate") ?? 0
       Optimizer.adamW(
-        weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base, count: count,
+        weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base,
+        count: count,
         AdamWStep(
-          number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1], epsilon: try setting("adam_epsilon"),
+          number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1],
+          epsilon: try setting("adam_epsilon"),
           weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.workers)
       let numbers = try [
-        expected["loss"]?.double.required("loss") ?? 0, expected["grad_norm"]?.double.required("grad_norm") ?? 0,
+        expected["loss"]?.double.required("loss") ?? 0,
+        expected["grad_norm"]?.double.required("grad_norm") ?? 0,
       ]
-      #expect(excess([loss, norm], numbers, .trainingStep) < 1, "step \(i + 1): \(loss), \(norm), expected \(numbers)")
+      #expect(
+        excess([loss, norm], numbers, .trainingStep) < 1,
+        "step \(i + 1): \(loss), \(norm), expected \(numbers)")
     }
 
     var (ours, theirs) = ([Float](), [Float]())

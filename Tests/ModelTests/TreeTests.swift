@@ -9,7 +9,8 @@ import Testing
 @Suite struct TreeTests {
   /// Trees of the fixture's vocabulary with every awkward length: one token here and there, tiles crossed.
   static let trees: [ExampleTree] = [
-    tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]), tree(4, 130, [3, 65]),
+    tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]),
+    tree(4, 130, [3, 65]),
     tree(5, 12, [5, 8, 3]),
   ]
 
@@ -19,11 +20,13 @@ import Testing
       (0..<count).map { Int32(random.uniform(stream: UInt64(index * 8 + part), index: UInt64($0)) * 407) }
     }
     return ExampleTree(
-      index: index, prompt: tokens(prompt, 0), completions: completions.enumerated().map { tokens($1, $0 + 1) })
+      index: index, prompt: tokens(prompt, 0),
+      completions: completions.enumerated().map { tokens($1, $0 + 1) })
   }
 
   static func pass(
-    _ fixture: TinyFixture, _ trees: [ExampleTree] = trees, retention: Retention = .all, dropout: Bool = false,
+    _ fixture: TinyFixture, _ trees: [ExampleTree] = trees, retention: Retention = .all,
+    dropout: Bool = false,
     threads: Int = 2
   ) -> Pass {
     Pass(
@@ -33,7 +36,9 @@ import Testing
 
   /// Fixed coefficients of a tree's completions, whatever it is batched with.
   static func coefficients(_ trees: [ExampleTree]) -> [Double] {
-    trees.flatMap { tree in tree.completions.indices.map { 0.3 * Double($0) - 0.2 + 0.05 * Double(tree.index) } }
+    trees.flatMap { tree in
+      tree.completions.indices.map { 0.3 * Double($0) - 0.2 + 0.05 * Double(tree.index) }
+    }
   }
 
   struct Gradient {
@@ -45,7 +50,9 @@ import Testing
     let count = try pass.adapter.required("adapter").layout.count
     let gradient = Storage(count: count)
     for i in 0..<count { gradient.base[i] = .nan }
-    let sums = try pass.gradient(TreeBatch(trees), dropout: dropout, into: gradient) { _ in coefficients(trees) }
+    let sums = try pass.gradient(TreeBatch(trees), dropout: dropout, into: gradient) { _ in
+      coefficients(trees)
+    }
     return Gradient(sums: sums, entries: Array(UnsafeBufferPointer(start: gradient.base, count: count)))
   }
 
@@ -64,7 +71,8 @@ import Testing
     let offsets = TreeBatch(Self.trees).completionOffsets
     #expect(turned == Self.trees.indices.reversed().flatMap { whole.sums[offsets[$0]..<offsets[$0 + 1]] })
     for threads in [1, 3] {
-      let other = try Self.gradient(Self.pass(fixture, dropout: true, threads: threads), Self.trees, dropout: dropout)
+      let other = try Self.gradient(
+        Self.pass(fixture, dropout: true, threads: threads), Self.trees, dropout: dropout)
       #expect(other.sums == whole.sums)
       #expect(other.entries.map(\.bitPattern) == whole.entries.map(\.bitPattern), "\(threads) threads")
     }
@@ -107,10 +115,13 @@ import Testing
       let tokens = try pass.tokenLogProbabilities(TreeBatch([tree]), adapted: true)
       var start = 0
       for (c, completion) in tree.completions.enumerated() {
-        let single = TreeBatch([ExampleTree(index: tree.index, prompt: tree.prompt, completions: [completion])])
+        let single = TreeBatch([
+          ExampleTree(index: tree.index, prompt: tree.prompt, completions: [completion])
+        ])
         let alone = try pass.tokenLogProbabilities(single, adapted: true)
         // The same operations in the same order: not only close.
-        #expect(alone == Array(tokens[start..<start + completion.count]), "tree \(tree.index), completion \(c)")
+        #expect(
+          alone == Array(tokens[start..<start + completion.count]), "tree \(tree.index), completion \(c)")
         start += completion.count
         let gradient = Storage(count: sum.count)
         _ = try pass.gradient(single, dropout: nil, into: gradient) { _ in [coefficients[c]] }
@@ -126,7 +137,8 @@ import Testing
     let pass = Self.pass(fixture)
     let tree = Self.tree(0, 30, [12])
     let moved = ExampleTree(
-      index: 0, prompt: Array(tree.prompt[..<9]), completions: [Array(tree.prompt[9...]) + tree.completions[0]])
+      index: 0, prompt: Array(tree.prompt[..<9]),
+      completions: [Array(tree.prompt[9...]) + tree.completions[0]])
     let (a, b) = (
       try pass.tokenLogProbabilities(TreeBatch([tree]), adapted: true),
       try pass.tokenLogProbabilities(TreeBatch([moved]), adapted: true)
@@ -141,7 +153,9 @@ import Testing
       let whole = try Self.gradient(pass, Self.trees, dropout: dropout)
       var sum = [Float](repeating: 0, count: whole.entries.count)
       for tree in Self.trees {
-        for (i, entry) in try Self.gradient(pass, [tree], dropout: dropout).entries.enumerated() { sum[i] += entry }
+        for (i, entry) in try Self.gradient(pass, [tree], dropout: dropout).entries.enumerated() {
+          sum[i] += entry
+        }
       }
       #expect(relativeDistance(whole.entries, sum) < Distance.gradient)
     }
@@ -224,7 +238,8 @@ import Testing
     _ = try value()
     let found = Array(UnsafeBufferPointer(start: gradient.base, count: gradient.count))
     let random = CounterRandom(key: 17)
-    for (place, matrix) in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules).enumerated()
+    for (place, matrix) in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules)
+      .enumerated()
     {
       let part = adapter.layout.matrix(matrix, in: adapter.weights)
       let offset = part.base - adapter.weights.base

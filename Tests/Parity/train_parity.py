@@ -310,6 +310,7 @@ def compare_exports(work, table, run):
     bare = logits_distance(logits(load_model(work), rows), expected)
     outs = {dtype: work.path(f"merged-{dtype}") for dtype in ("f32", "bf16")}
     for dtype, out in outs.items():
+        shutil.rmtree(out, ignore_errors=True)
         work.shoal("export", "--model", work.model, "--adapter", run, "--format", "merged", "--out", out,
                    "--dtype", dtype)
     loaded = AutoModelForCausalLM.from_pretrained(outs["f32"], dtype=torch.float32).eval()

@@ -15,7 +15,8 @@ import Testing
     init(prompt: Int, completions: [Int], heads: Int, keyHeads: Int, width: Int, seed: UInt64 = 1) {
       (self.heads, self.keyHeads, self.width) = (heads, keyHeads, width)
       var segments = [
-        AttentionSegment(queryRow: 0, queryCount: prompt, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: 0)
+        AttentionSegment(
+          queryRow: 0, queryCount: prompt, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: 0)
       ]
       var row = prompt
       for count in completions {
@@ -107,7 +108,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (1, [1]), (1, [2, 1]), (127, [3]), (128, [191, 5]), (129, [192]), (191, [193]), (192, [127, 128, 129]), (193, []),
+    (1, [1]), (1, [2, 1]), (127, [3]), (128, [191, 5]), (129, [192]), (191, [193]), (192, [127, 128, 129]),
+    (193, []),
     (400, [2, 400]), (3, [256, 130]),
   ])
   func `forward and backward of trees`(prompt: Int, completions: [Int]) {
@@ -118,11 +120,14 @@ import Testing
   @Test(arguments: [(1, 1, 2), (4, 4, 6), (6, 2, 8), (4, 1, 33), (2, 2, 64), (1, 1, 130)])
   func `heads, groups and widths`(heads: Int, keyHeads: Int, width: Int) {
     let sample = Sample(prompt: 21, completions: [14, 9], heads: heads, keyHeads: keyHeads, width: width)
-    Self.check(sample, sample.segments, q: sample.q, dout: sample.dout, "\(heads)/\(keyHeads) heads of \(width)")
+    Self.check(
+      sample, sample.segments, q: sample.q, dout: sample.dout, "\(heads)/\(keyHeads) heads of \(width)")
   }
 
   /// Only some rows are queries: the prompt's last and completions without their last, as in the model's last layer.
-  static func scored(_ sample: Sample, prompt: Int, completions: [Int]) -> (rows: [Int], segments: [AttentionSegment]) {
+  static func scored(_ sample: Sample, prompt: Int, completions: [Int]) -> (
+    rows: [Int], segments: [AttentionSegment]
+  ) {
     var rows = [prompt - 1]
     var segments = [
       AttentionSegment(
@@ -132,7 +137,8 @@ import Testing
     for count in completions {
       segments.append(
         AttentionSegment(
-          queryRow: rows.count, queryCount: count - 1, prefixRow: 0, prefixCount: prompt, ownRow: row, ownOffset: 0))
+          queryRow: rows.count, queryCount: count - 1, prefixRow: 0, prefixCount: prompt, ownRow: row,
+          ownOffset: 0))
       rows += row..<row + count - 1
       row += count
     }
@@ -165,7 +171,8 @@ import Testing
     let sample = Sample(prompt: 331, completions: [], heads: 2, keyHeads: 2, width: 10)
     let first = 331 - count
     let segments = [
-      AttentionSegment(queryRow: 0, queryCount: count, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: first)
+      AttentionSegment(
+        queryRow: 0, queryCount: count, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: first)
     ]
     let (q, dout) = (sample.q.rows(first..<331), sample.dout.rows(first..<331))
     Self.check(sample, segments, q: q, dout: dout, "offset \(first)")
@@ -182,7 +189,8 @@ import Testing
     var segment = sample.segments[1]
     segment.queryCount = count
     let (alone, all) = (
-      sample.run([segment], q: sample.q, dout: sample.dout), sample.run(sample.segments, q: sample.q, dout: sample.dout)
+      sample.run([segment], q: sample.q, dout: sample.dout),
+      sample.run(sample.segments, q: sample.q, dout: sample.dout)
     )
     let rows = 45..<45 + count
     #expect(bits(alone.out.rows(rows)) == bits(all.out.rows(rows)))
@@ -206,6 +214,7 @@ import Testing
     let found = sample.run(sample.segments, q: sample.q, dout: sample.dout)
     let expected = sample.naive(sample.segments, q: sample.q, dout: sample.dout)
     // Scores reach 480, where fp32 is 3e-5 apart: so are then the probabilities.
-    #expect(excess(found.out.elements.map(Double.init), expected[0], Tolerance(relative: 0, absolute: 2e-4)) < 1)
+    #expect(
+      excess(found.out.elements.map(Double.init), expected[0], Tolerance(relative: 0, absolute: 2e-4)) < 1)
   }
 }

@@ -7,7 +7,8 @@ import Testing
 @Suite struct DropoutTests {
   static func rows(_ count: Int, probability: Float, key: UInt64 = 7) -> Kernels.DropoutRows {
     Kernels.DropoutRows(
-      probability: probability, key: key, counters: (0..<count).flatMap { [UInt64($0 % 3) << 32 | 5, UInt64($0)] })
+      probability: probability, key: key,
+      counters: (0..<count).flatMap { [UInt64($0 % 3) << 32 | 5, UInt64($0)] })
   }
 
   static func ones(_ rows: Int, _ columns: Int) -> Matrix {
@@ -41,7 +42,9 @@ import Testing
         let block = random.block(
           rows.counters[2 * row], rows.counters[2 * row + 1] << 16 + UInt64(64 * batch + place % 64))
         let kept = block[place / 64] >= threshold
-        #expect(y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0), "row \(row), column \(column)")
+        #expect(
+          y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0),
+          "row \(row), column \(column)")
       }
     }
   }

@@ -29,8 +29,8 @@ import Testing
     #expect(excess(Self.numbers(inverse), scales, .kernel) < 1)
     #expect(
       excess(
-        Self.numbers(y), Self.naive(rows, columns) { Double(x[$0, $1]) * scales[$0] * Double(weight[0, $1]) }, .kernel)
-        < 1)
+        Self.numbers(y), Self.naive(rows, columns) { Double(x[$0, $1]) * scales[$0] * Double(weight[0, $1]) },
+        .kernel) < 1)
 
     let dy = randomMatrix(rows, columns, seed: 4)
     let dx = randomMatrix(rows, columns, seed: 5)
@@ -90,8 +90,8 @@ import Testing
     #expect(excess(Self.numbers(dh), expected, .kernel) < 1, "dh becomes h")
     #expect(
       excess(
-        Self.numbers(up), Self.naive(rows, columns) { Double(d0[$0, $1]) * Double(g0[$0, $1]) * sigmoid($0, $1) },
-        .kernel) < 1)
+        Self.numbers(up),
+        Self.naive(rows, columns) { Double(d0[$0, $1]) * Double(g0[$0, $1]) * sigmoid($0, $1) }, .kernel) < 1)
     let dgate = Self.naive(rows, columns) { row, column in
       let s = sigmoid(row, column)
       return Double(d0[row, column]) * Double(u0[row, column]) * s * (1 + Double(g0[row, column]) * (1 - s))
@@ -124,7 +124,9 @@ import Testing
     let ids: [Int32] = [8, 0, 0, 3] + (0..<40).map { $0 % 9 }
     let y = randomMatrix(ids.count, 17, seed: 12)
     Kernels.embed(y, ids: ids, table: table, Self.workers)
-    for (i, id) in ids.enumerated() { #expect(bits(y.rows(i..<i + 1)) == bits(wide.rows(Int(id)..<Int(id) + 1))) }
+    for (i, id) in ids.enumerated() {
+      #expect(bits(y.rows(i..<i + 1)) == bits(wide.rows(Int(id)..<Int(id) + 1)))
+    }
     Kernels.embed(Matrix(rows: 0, columns: 17), ids: [], table: table, Self.workers)
   }
 
@@ -133,13 +135,17 @@ import Testing
     let index = (0..<40).map { Int32(49 - $0) }
     let y = randomMatrix(40, 19, seed: 14)
     Kernels.gather(y, x, index: index, Self.workers)
-    for (i, row) in index.enumerated() { #expect(bits(y.rows(i..<i + 1)) == bits(x.rows(Int(row)..<Int(row) + 1))) }
+    for (i, row) in index.enumerated() {
+      #expect(bits(y.rows(i..<i + 1)) == bits(x.rows(Int(row)..<Int(row) + 1)))
+    }
     let sum = randomMatrix(50, 19, seed: 15)
     let before = copy(sum)
     Kernels.scatterAdd(sum, y, index: index, Self.workers)
     #expect(
       sum.elements
-        == (0..<50).flatMap { row in (0..<19).map { row < 10 ? before[row, $0] : before[row, $0] + x[row, $0] } })
+        == (0..<50).flatMap { row in
+          (0..<19).map { row < 10 ? before[row, $0] : before[row, $0] + x[row, $0] }
+        })
   }
 
   @Test func `combinations`() {

@@ -18,7 +18,8 @@ import Testing
       Optimizer.adamW(
         weights: &weights, first: &first, second: &second, gradient: gradient, count: count,
         AdamWStep(
-          number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay,
+          number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+          weightDecay: decay,
           gradientScale: Float(scale)), workers)
       (power1, power2) = (power1 * beta1, power2 * beta2)
       for i in 0..<count {
@@ -39,7 +40,8 @@ import Testing
     Optimizer.adamW(
       weights: &weights, first: &first, second: &second, gradient: [0], count: 1,
       AdamWStep(
-        number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5, gradientScale: 1),
+        number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5,
+        gradientScale: 1),
       Workers(threads: 1))
     #expect(weights == [1.5] && first == [0] && second == [0])
   }
@@ -52,6 +54,7 @@ import Testing
     #expect(abs(norm - exact) < 1e-12 * exact)
     for threads in [2, 3] { #expect(Optimizer.norm(x, count: count, Workers(threads: threads)) == norm) }
     #expect(Optimizer.norm(x, count: 0, Workers(threads: 2)) == 0)
-    #expect(Optimizer.norm([1e30, 1e30], count: 2, Workers(threads: 1)) > 1.4e30, "squares beyond fp32's range")
+    #expect(
+      Optimizer.norm([1e30, 1e30], count: 2, Workers(threads: 1)) > 1.4e30, "squares beyond fp32's range")
   }
 }

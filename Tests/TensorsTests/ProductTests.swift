@@ -22,12 +22,14 @@ import Testing
     init(_ kind: Kind, _ rows: Int, _ columns: Int, _ depth: Int, type: ElementType = .float32, seed: UInt64) {
       self.depth = depth
       let left =
-        kind == .transposedTimes ? randomMatrix(depth, rows, seed: seed) : randomMatrix(rows, depth, seed: seed)
+        kind == .transposedTimes
+        ? randomMatrix(depth, rows, seed: seed) : randomMatrix(rows, depth, seed: seed)
       a = { kind == .transposedTimes ? Double(left[$1, $0]) : Double(left[$0, $1]) }
       switch kind {
       case .forward, .backward:
         let isForward = kind == .forward
-        let weight = randomWeight(isForward ? columns : depth, isForward ? depth : columns, type, seed: seed + 1)
+        let weight = randomWeight(
+          isForward ? columns : depth, isForward ? depth : columns, type, seed: seed + 1)
         let wide = weight.widened()
         term = isForward ? .forward(left, weight) : .backward(left, weight)
         b = { Double(isForward ? wide[$1, $0] : wide[$0, $1]) }
@@ -80,13 +82,16 @@ import Testing
   func `products of every kind and shape`(kind: Kind) {
     let workers = Workers(threads: 2)
     for (rows, columns, depth) in Self.shapes {
-      let types: [ElementType] = kind == .forward || kind == .backward ? [.float32, .bfloat16, .float16] : [.float32]
+      let types: [ElementType] =
+        kind == .forward || kind == .backward ? [.float32, .bfloat16, .float16] : [.float32]
       for type in types {
         let sample = Sample(kind, rows, columns, depth, type: type, seed: 11)
         let c = randomMatrix(rows, columns, seed: 1)
         let margin = c.base - 1
         Products.compute(c, [sample.term], workers)
-        #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)")
+        #expect(
+          Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)"
+        )
         #expect(
           margin.pointee.isNaN && (c.pointer(row: rows - 1) + columns).pointee.isNaN,
           "wrote beside \(rows) x \(columns)")
@@ -145,9 +150,11 @@ import Testing
   @Test func `empty results`() {
     let workers = Workers(threads: 2)
     Products.compute(
-      Matrix(rows: 0, columns: 9), [.times(Matrix(rows: 0, columns: 4), randomMatrix(4, 9, seed: 1))], workers)
+      Matrix(rows: 0, columns: 9), [.times(Matrix(rows: 0, columns: 4), randomMatrix(4, 9, seed: 1))], workers
+    )
     Products.compute(
-      Matrix(rows: 9, columns: 0), [.times(randomMatrix(9, 4, seed: 1), Matrix(rows: 4, columns: 0))], workers)
+      Matrix(rows: 9, columns: 0), [.times(randomMatrix(9, 4, seed: 1), Matrix(rows: 4, columns: 0))], workers
+    )
   }
 
   @Test func `bits do not depend on threads, rows or columns computed along`() {
@@ -183,13 +190,16 @@ import Testing
     let workers = Workers(threads: 2)
     let a = randomMatrix(rows, depth, seed: 61)
     let b = randomMatrix(depth, columns, seed: 62)
-    let (bTransposed, aTransposed) = (Matrix(rows: columns, columns: depth), Matrix(rows: depth, columns: rows))
+    let (bTransposed, aTransposed) = (
+      Matrix(rows: columns, columns: depth), Matrix(rows: depth, columns: rows)
+    )
     for k in 0..<depth {
       for n in 0..<columns { bTransposed[n, k] = b[k, n] }
       for m in 0..<rows { aTransposed[k, m] = a[m, k] }
     }
     let (c, d, e) = (
-      Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns)
+      Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns),
+      Matrix(rows: rows, columns: columns)
     )
     Products.compute(c, [.times(a, b)], workers)
     Products.compute(d, [.timesTransposed(a, bTransposed)], workers)
@@ -213,7 +223,8 @@ import Testing
           shoal_products_tile_at(
             level, c.base, Int64(c.stride), 0, Int64(rows), 0, Int64(columns), nil, 0, $0, 1, scratch.base)
         }
-        let sample = Sample(term: .times(a, b), a: { Double(a[$0, $1]) }, b: { Double(b[$0, $1]) }, depth: depth)
+        let sample = Sample(
+          term: .times(a, b), a: { Double(a[$0, $1]) }, b: { Double(b[$0, $1]) }, depth: depth)
         #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "level \(level)")
         results[level] = c
       }

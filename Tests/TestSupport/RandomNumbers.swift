@@ -3,7 +3,9 @@
 package import Tensors
 
 /// A matrix of numbers uniform in ±`bound`, as columns of a wider one that holds NaN elsewhere.
-package func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64, bound: Double = 1, margin: Int = 3) -> Matrix {
+package func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64, bound: Double = 1, margin: Int = 3)
+  -> Matrix
+{
   let wide = Matrix(rows: rows, columns: columns + margin)
   for i in 0..<rows * (columns + margin) { wide.base[i] = .nan }
   let matrix = wide.columns(margin / 2..<margin / 2 + columns)

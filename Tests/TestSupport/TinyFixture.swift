@@ -32,7 +32,7 @@ package struct TinyFixture {
     trees = try (self.values["trees"]?.array ?? []).enumerated().map { index, tree in
       ExampleTree(
         index: index, prompt: try tree["prompt"].required("prompt").tokens,
-        completions: try (tree["completions"]?.array ?? []).map { $0.tokens })
+        completions: (tree["completions"]?.array ?? []).map { $0.tokens })
     }
   }
 

@@ -45,7 +45,9 @@ import Training
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).count == 2)
     // A file under another model's name is not believed.
     let names = try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache"))
-    let size: (String) throws -> Int = { try Data(contentsOf: URL(fileURLWithPath: scratch.path("cache/\($0)"))).count }
+    let size: (String) throws -> Int = {
+      try Data(contentsOf: URL(fileURLWithPath: scratch.path("cache/\($0)"))).count
+    }
     let (full, empty) = try size(names[0]) > size(names[1]) ? (names[0], names[1]) : (names[1], names[0])
     try Data(contentsOf: URL(fileURLWithPath: scratch.path("cache/\(full)")))
       .write(to: URL(fileURLWithPath: scratch.path("cache/\(empty)")))

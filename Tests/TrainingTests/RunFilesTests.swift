@@ -9,7 +9,8 @@ import Training
 /// Files of a run: metrics cut back to a checkpoint, checkpoints whole or refused.
 @Suite struct RunFilesTests {
   static func lines(_ scratch: ScratchDirectory) throws -> [String] {
-    try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(String.init)
+    try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(
+      String.init)
   }
 
   @Test func `metrics are cut after a step`() throws {
@@ -47,7 +48,7 @@ import Training
     }
     let files = RunDirectory(scratch.path)
     #expect(files.checkpointSteps == [10, 9, 2])
-    try files.prune(keeping: 2)
+    try files.prune(keeping: 2, upTo: 10)
     #expect(files.entries == ["checkpoint-10", "checkpoint-9", "checkpoint-best", "notes"])
   }
 

@@ -1,0 +1,195 @@
+// What the caller got wrong: a clear error, exit code 64, nothing written; alone and in a world, where it is told once.
+
+import Foundation
+import TestSupport
+import Testing
+
+/// One mistake: how it is made, and what the error says.
+private struct Mistake: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// What the error says once.
+  let says: String
+  /// Makes the mistake; returns the settings that go with it.
+  let make: @Sendable (Workplace) throws -> [String]
+
+  init(_ name: String, says: String, make: @escaping @Sendable (Workplace) throws -> [String]) {
+    (self.name, self.says, self.make) = (name, says, make)
+  }
+
+  var testDescription: String { name }
+
+  /// A pair in the data's second line.
+  static func record(_ name: String, _ line: String, says: String) -> Mistake {
+    Mistake(name, says: says) { place in
+      try place.write("pairs.jsonl", Workplace.lines(1) + line + "\n" + Workplace.lines(1))
+      return []
+    }
+  }
+
+  /// A copy of the model with a change.
+  static func model(
+    _ name: String, of fixture: String = "model", says: String, change: @escaping @Sendable (Workplace) throws -> Void
+  ) -> Mistake {
+    Mistake(name, says: says) { place in
+      let path = try place.copy(fixture, as: "model")
+      try change(place)
+      return ["base_model=\(path)"]
+    }
+  }
+
+  static let configuration = [
+    Mistake("a misspelt key", says: "unknown key `lora_alhpa`; did you mean `lora_alpha`?") { _ in ["lora_alhpa=8"] },
+    Mistake("a key that no configuration has", says: "unknown key `fruit`") { _ in ["fruit=3"] },
+    Mistake("a text for a number", says: "`lora_r`: expected a whole number") { _ in ["lora_r=many"] },
+    Mistake("a share for a count", says: "`micro_batch_size`: expected a whole number") { _ in ["micro_batch_size=2.5"] },
+    Mistake("a list for a text", says: "`rl`: expected dpo") { _ in ["rl=[dpo]"] },
+    Mistake("what is not YAML", says: "config.yaml: 1 problem") { place in
+      try place.write("config.yaml", "lora_r: [1, 2\nrl: dpo\n")
+      return []
+    },
+    Mistake("an empty configuration", says: "missing key `base_model`") { place in
+      try place.write("config.yaml", "")
+      return []
+    },
+    Mistake("no configuration", says: "config.yaml: 1 problem in the configuration\n  cannot be read") { place in
+      try FileManager.default.removeItem(atPath: place.path("config.yaml"))
+      return []
+    },
+    Mistake("no threads", says: "--threads is 0, expected at least 1") { _ in ["--threads", "0"] },
+    Mistake("an unknown option", says: "Unknown option '--thread'") { _ in ["--thread", "1"] },
+    Mistake("no override", says: "\"rl\" is no override") { _ in ["rl"] },
+    Mistake("no checkpoint", says: "nowhere: cannot list: No such file") { place in ["--resume", place.path("nowhere")] },
+  ]
+
+  static let data = [
+    Mistake("no data", says: "missing.jsonl") { place in ["datasets.0.path=\(place.path("missing.jsonl"))"] },
+    .record("half a line", #"{"prompt": "a", "chosen": "b""#, says: "pairs.jsonl:2 "),
+    .record("a line of another kind", "[1, 2]", says: "pairs.jsonl:2 "),
+    .record("no rejected", #"{"prompt": "a", "chosen": "b"}"#, says: "pairs.jsonl:2 "),
+    .record("a number for a text", #"{"prompt": "a", "chosen": 5, "rejected": "c"}"#, says: "field \"chosen\""),
+    .record("an empty completion", #"{"prompt": "a", "chosen": "", "rejected": "c"}"#, says: "field \"chosen\""),
+    .record("a name twice", #"{"prompt": "a", "prompt": "b", "chosen": "b", "rejected": "c"}"#, says: "pairs.jsonl:2 "),
+    Mistake("no records", says: "pairs.jsonl") { place in
+      try place.write("pairs.jsonl", "")
+      return []
+    },
+    Mistake("all held out", says: "val_set_size") { _ in ["val_set_size=\(Workplace.pairs)"] },
+  ]
+
+  static let model = [
+    Mistake("no model", says: "nomodel") { place in ["base_model=\(place.path("nomodel"))"] },
+    .model("truncated weights", says: "model.safetensors") { place in
+      try place.edit("model/model.safetensors") { $0.removeLast($0.count / 3) }
+    },
+    .model("a header longer than the file", says: "model.safetensors") { place in
+      try place.edit("model/model.safetensors") { $0[6] = 0x7F }
+    },
+    .model("a header that is not JSON", says: "model.safetensors") { place in
+      try place.edit("model/model.safetensors") { $0[8] = UInt8(ascii: "[") }
+    },
+    .model("a header that lies about a shape", says: "model.embed_tokens.weight") { place in
+      try place.replace("[407,48]", by: "[407,49]", in: "model/model.safetensors")
+    },
+    .model("a header that lies about offsets", says: "model.embed_tokens.weight") { place in
+      try place.replace("[0,39072]", by: "[2,39074]", in: "model/model.safetensors")
+    },
+    .model("an index that leaves the directory", of: "model-untied", says: "../x.safetensors") { place in
+      try place.replace(
+        "\"model-00002-of-00002.safetensors\"", by: "\"../x.safetensors\"", in: "model/model.safetensors.index.json")
+    },
+    .model("no weights", says: "model") { place in
+      try FileManager.default.removeItem(atPath: place.path("model/model.safetensors"))
+    },
+    .model("ids beyond the vocabulary", says: "vocabulary") { place in
+      try place.replace("\"id\":402,", by: "\"id\":407,", in: "model/tokenizer.json")
+    },
+    .model("another family", says: "model_type") { place in
+      try place.replace("\"qwen2\"", by: "\"llama\"", in: "model/config.json")
+    },
+    Mistake("an adapter of another rank", says: "r is 8 in adapter_config.json") { place in
+      let path = try place.copy("adapter", as: "adapter")
+      try place.replace("\"r\": 4", by: "\"r\": 8", in: "adapter/adapter_config.json")
+      return ["lora_model_dir=\(path)"]
+    },
+    Mistake("an adapter of another model", says: "adapter_model.safetensors: 42 problems") { _ in
+      ["lora_model_dir=\(TinyFixture.path("adapter-untied"))"]
+    },
+  ]
+}
+
+extension EndToEnd {
+  @Suite struct BadInputTests {
+    @Test(arguments: Mistake.configuration + Mistake.data + Mistake.model)
+    fileprivate func isToldOnceAndNothingIsWritten(mistake: Mistake) throws {
+      let place = try Workplace()
+      let arguments = try mistake.make(place)
+      for world in [World.alone, World(ranks: 2)] {
+        let ending = try place.start(world, arguments).wait()
+        #expect(ending.code == 64, "\(world): \(ending.errors)")
+        #expect(ending.errors.components(separatedBy: mistake.says).count == 2, "\(world): \(ending.errors)")
+        #expect(ending.errors.contains(world.ranks == nil ? "shoal: " : "[rank 0] "))
+        #expect(!place.exists("run"))
+        #expect(ending.output.isEmpty)
+      }
+    }
+
+    @Test func differentModelsOnDifferentRanksAreRefused() throws {
+      let place = try Workplace()
+      for host in ["a", "b"] {
+        try FileManager.default.createDirectory(atPath: place.path(host), withIntermediateDirectories: true)
+        _ = try place.copy("model", as: "\(host)/model")
+      }
+      try place.damage("b/model/model.safetensors")
+      let command = [Job.program, "train", place.path("config.yaml"), "base_model=model"]
+      func run() throws -> Ending {
+        try Job(
+          ["mpirun", "--quiet", "--oversubscribe", "-n", "1", "--wdir", place.path("a")] + command
+            + [":", "-n", "1", "--wdir", place.path("b")] + command, in: place
+        ).wait()
+      }
+      let unlike = try run()
+      #expect(unlike.code == 64)
+      #expect(unlike.errors.contains("the ranks are not alike"))
+      #expect(unlike.errors.components(separatedBy: "base_model content").count == 2)
+      // One rank alone cannot open it.
+      try FileManager.default.removeItem(atPath: place.path("b/model/model.safetensors"))
+      let missing = try run()
+      #expect(missing.code == 64)
+      #expect(missing.errors.contains("[rank 1] "))
+      #expect(!place.exists("run"))
+    }
+
+    @Test func scoreAndExportRefuseAdaptersOfOtherModels() throws {
+      let place = try Workplace()
+      let (model, adapter) = (TinyFixture.path("model"), TinyFixture.path("adapter-untied"))
+      let endings = [
+        try place.shoal(
+          "score", "--model", model, "--adapter", adapter, "--data", place.path("pairs.jsonl"), "--out",
+          place.path("out")),
+        try place.shoal(
+          "export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", place.path("out")),
+        try place.shoal(
+          "export", "--model", model, "--adapter", adapter, "--format", "adapter", "--out", place.path("out")),
+      ]
+      for ending in endings {
+        #expect(ending.code == 64)
+        #expect(ending.errors.contains("an adapter of another rank or model?"))
+      }
+      #expect(!place.exists("out"))
+    }
+
+    @Test func oddButLegalInputGetsANotice() throws {
+      let place = try Workplace()
+      let same = #"{"prompt": "a", "chosen": " the same", "rejected": " the same"}"# + "\n"
+      try place.write("pairs.jsonl", same + Workplace.lines(3))
+      let ending = try place.train(World(ranks: 3), "wandb_project=x", "flash_attention=true")
+      #expect(ending.code == 0, "\(ending.errors)")
+      for notice in [
+        "1 with chosen equal to rejected", "3 ranks, but a step has at most",
+        "without effect here: wandb_project, flash_attention",
+      ] {
+        #expect(ending.errors.components(separatedBy: notice).count == 2, "\(notice): \(ending.errors)")
+      }
+    }
+  }
+}

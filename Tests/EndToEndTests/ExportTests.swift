@@ -1,0 +1,136 @@
+// Scores, merged models and adapters: what one command writes, the next one reads.
+
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+  @Suite struct ExportTests {
+    private let model = TinyFixture.path("model")
+    private let adapter = TinyFixture.path("adapter")
+
+    /// The lines that `shoal score` writes.
+    private func score(
+      _ place: Workplace, model: String, adapter: String? = nil, launcher: [String] = [Job.program]
+    ) throws -> [JSONValue] {
+      let out = "scores-\(UUID().uuidString).jsonl"
+      let extra = adapter.map { ["--adapter", $0] } ?? []
+      let ending = try Job(
+        launcher + ["score", "--model", model, "--data", place.path("pairs.jsonl"), "--out", place.path(out)] + extra,
+        in: place
+      ).wait()
+      #expect(ending.code == 0, "\(ending.errors)")
+      return try place.text(out).split(separator: "\n").map { try JSONValue.parse(String($0)) }
+    }
+
+    /// The largest difference of a log-probability per token.
+    private func distance(_ some: [JSONValue], _ others: [JSONValue]) throws -> Double {
+      try #require(some.count == others.count)
+      var largest = 0.0
+      for (one, other) in zip(some, others) {
+        for name in ["chosen", "rejected"] {
+          let tokens = try #require(one[name]?["tokens"]?.int)
+          #expect(tokens == other[name]?["tokens"]?.int)
+          let (a, b) = (try #require(one[name]?["logp"]?.double), try #require(other[name]?["logp"]?.double))
+          largest = max(largest, abs(a - b) / Double(tokens))
+        }
+      }
+      return largest
+    }
+
+    @Test func scoresHaveALinePerExample() throws {
+      let place = try Workplace()
+      let lines = try score(place, model: model, adapter: adapter)
+      #expect(lines.map { $0["index"]?.int } == (0..<Workplace.pairs).map { $0 })
+      for line in lines {
+        #expect(line.members?.map(\.name) == ["index", "chosen", "rejected"])
+        for name in ["chosen", "rejected"] {
+          #expect(line[name]?.members?.map(\.name) == ["logp", "tokens"])
+          #expect(try #require(line[name]?["logp"]?.double) < 0)
+          #expect(try #require(line[name]?["tokens"]?.int) > 0)
+        }
+      }
+      #expect(try score(place, model: model, adapter: adapter, launcher: World(ranks: 3).launcher) == lines)
+      // The adapter matters, or nothing below says anything.
+      #expect(try distance(lines, score(place, model: model)) > 0.01)
+    }
+
+    @Test func aMergedModelScoresAsBaseAndAdapter() throws {
+      let place = try Workplace()
+      let expected = try score(place, model: model, adapter: adapter)
+      for (type, shards, tolerance) in [("f32", "5GB", 1e-5), ("f32", "100KB", 1e-5), ("bf16", "50KB", 0.05)] {
+        let out = place.path("merged-\(type)-\(shards)")
+        let ending = try place.shoal(
+          "export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", out, "--dtype", type,
+          "--max-shard-size", shards)
+        #expect(ending.code == 0, "\(ending.errors)")
+        #expect(try distance(score(place, model: out), expected) < tolerance, "\(type) \(shards)")
+        let names = try place.names("merged-\(type)-\(shards)")
+        for name in ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"] {
+          #expect(names.contains(name))
+        }
+        #expect(names.contains("model.safetensors.index.json") == (shards != "5GB"))
+        let files = names.filter { $0.hasSuffix(".safetensors") }.count
+        #expect(shards == "5GB" ? files == 1 : files > 1)
+        let configuration = try JSONValue.parse(place.text("merged-\(type)-\(shards)/config.json"))
+        #expect(configuration["dtype"]?.string == (type == "f32" ? "float32" : "bfloat16"))
+      }
+    }
+
+    @Test func withoutAnAdapterTheBaseItselfIsWritten() throws {
+      let place = try Workplace()
+      let out = place.path("base")
+      #expect(try place.shoal("export", "--model", model, "--format", "merged", "--out", out).code == 0)
+      #expect(try score(place, model: out) == score(place, model: model))
+    }
+
+    @Test func aRunsAdapterScoresAsItsExport() throws {
+      let place = try Workplace()
+      #expect(try place.train(.alone, "learning_rate=1e-2").code == 0)
+      let out = place.path("adapter")
+      let ending = try place.shoal(
+        "export", "--model", model, "--adapter", place.path("run"), "--format", "adapter", "--out", out)
+      #expect(ending.code == 0, "\(ending.errors)")
+      let expected = try score(place, model: model, adapter: place.path("run"))
+      #expect(try score(place, model: model, adapter: out) == expected)
+      #expect(try distance(expected, score(place, model: model)) > 0.001)
+    }
+
+    @Test func nothingIsOverwritten() throws {
+      let place = try Workplace()
+      try FileManager.default.createDirectory(atPath: place.path("out"), withIntermediateDirectories: true)
+      try place.write("out/mine.txt", "mine")
+      for format in ["merged", "adapter"] {
+        let ending = try place.shoal(
+          "export", "--model", model, "--adapter", adapter, "--format", format, "--out", place.path("out"))
+        #expect(ending.code == 64)
+        #expect(ending.errors.contains("out: cannot write a new directory: File exists"))
+      }
+      #expect(try place.names("out") == ["mine.txt"])
+      let nowhere = try place.shoal(
+        "score", "--model", model, "--data", place.path("pairs.jsonl"), "--out", place.path("no/out.jsonl"))
+      #expect(nowhere.code == 64)
+      #expect(nowhere.errors.contains("/no: cannot write to the directory"))
+    }
+
+    @Test(arguments: ["train", "score", "tokenize", "export"])
+    func helpHasAnExample(command: String) throws {
+      let ending = try Workplace().shoal(command, "--help")
+      #expect(ending.code == 0)
+      #expect(ending.output.contains("Example:"))
+      #expect(ending.output.contains("shoal \(command) "))
+      #expect(ending.errors.isEmpty)
+    }
+
+    @Test func versionAndUnknownCommands() throws {
+      let place = try Workplace()
+      let version = try place.shoal("--version")
+      #expect(version.code == 0)
+      #expect(version.output.wholeMatch(of: /[0-9]+\.[0-9]+\.[0-9]+\n/) != nil)
+      let unknown = try place.shoal("knit")
+      #expect(unknown.code == 64)
+      #expect(unknown.errors.contains("'knit'"))
+    }
+  }
+}

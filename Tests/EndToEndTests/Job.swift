@@ -1,0 +1,110 @@
+// The built program as a user starts it, alone or under mpirun, and what it leaves behind.
+
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// How a program ended.
+struct Ending {
+  let code: Int32
+  let output: String
+  let errors: String
+}
+
+/// A program that was started.
+final class Job {
+  private let process = Process()
+  private let output: URL
+  private let errors: URL
+
+  /// The product, which stands beside the test binary, or where `swift build -c release` puts it.
+  static let program: String = {
+    let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    let built = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent(".build/release")
+    return [beside, built].map { $0.appendingPathComponent("shoal").path }
+      .first { FileManager.default.isExecutableFile(atPath: $0) } ?? ""
+  }()
+
+  /// Starts a program in the place's directory.
+  /// - Parameter command: a program found through PATH, and its arguments.
+  init(_ command: [String], in place: Workplace, environment: [String: String] = [:], input: String = "") throws {
+    try #require(!Self.program.isEmpty, "there is no shoal to test: run swift build -c release first")
+    let name = place.path("job-\(UUID().uuidString)")
+    (output, errors) = (URL(fileURLWithPath: name + ".out"), URL(fileURLWithPath: name + ".err"))
+    let source = URL(fileURLWithPath: name + ".in")
+    try Data(input.utf8).write(to: source)
+    for file in [output, errors] { try Data().write(to: file) }
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    process.currentDirectoryURL = URL(fileURLWithPath: place.root)
+    process.environment = ProcessInfo.processInfo.environment
+      .merging([
+        "SHOAL_CACHE": place.path("cache"), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+      ]) { $1 }
+      .merging(environment) { $1 }
+    process.standardInput = try FileHandle(forReadingFrom: source)
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: errors)
+    // Tests run on threads that block all signals, and children inherit that: mpirun would hear none.
+    var (none, own) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &own)
+    defer { pthread_sigmask(SIG_SETMASK, &own, nil) }
+    try process.run()
+  }
+
+  /// Sends a signal to the process that was started: with ranks, mpirun.
+  func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+  /// Sends a signal to one of the processes that it started.
+  func sendToChild(_ signal: Int32) throws {
+    let id = process.processIdentifier
+    let children = try String(contentsOfFile: "/proc/\(id)/task/\(id)/children", encoding: .utf8)
+    let last = try #require(children.split(separator: " ").compactMap { Int32($0) }.last)
+    kill(last, signal)
+  }
+
+  /// Waits until `condition` holds; a minute is too long.
+  func wait(until condition: () -> Bool) throws {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while !condition() {
+      if ContinuousClock.now > deadline { process.terminate() }
+      try #require(process.isRunning, "it ended early:\n\(told(errors))")
+      usleep(5000)
+    }
+  }
+
+  /// Waits for the end; two minutes are too long.
+  func wait() -> Ending {
+    let deadline = ContinuousClock.now + .seconds(120)
+    while process.isRunning, ContinuousClock.now < deadline { usleep(2000) }
+    if process.isRunning { send(SIGKILL) }
+    process.waitUntilExit()
+    return Ending(code: process.terminationStatus, output: told(output), errors: told(errors))
+  }
+
+  private func told(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }
+}
+
+/// How many processes share a run.
+struct World: CustomStringConvertible, Sendable {
+  /// Nil: without mpirun.
+  var ranks: Int?
+  var threads: Int?
+
+  static let alone = World()
+
+  /// What starts `shoal`. --quiet: mpirun adds eleven lines of its own to every exit code but 0.
+  var launcher: [String] {
+    guard let ranks else { return [Job.program] }
+    return ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", Job.program]
+  }
+
+  var description: String { "ranks \(ranks.map { "\($0)" } ?? "alone"), threads \(threads ?? 0)" }
+}

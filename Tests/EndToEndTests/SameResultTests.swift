@@ -1,0 +1,83 @@
+// One result, to the last bit, whoever computes it: ranks, threads, recomputation, caches.
+
+import Checkpoints
+import Foundation
+import Testing
+
+extension EndToEnd {
+  @Suite struct SameResultTests {
+    @Test func ranksThreadsAndMemoryChangeNothing() throws {
+      let place = try Workplace()
+      #expect(try place.train(World(threads: 1), "output_dir=first").code == 0)
+      let expected = try place.adapter("first")
+      func same(_ world: World, _ settings: String..., name: String) throws {
+        let out = "output_dir=\(name)"
+        // A cache of its own: the references are of this world too.
+        let job = try place.start(world, settings + [out], environment: ["SHOAL_CACHE": place.path("cache-\(name)")])
+        let ending = job.wait()
+        #expect(ending.code == 0, "\(world) \(settings): \(ending.errors)")
+        #expect(try place.adapter(name) == expected, "\(world) \(settings)")
+      }
+      for ranks in 1...4 {
+        for threads in 1...2 {
+          try same(World(ranks: ranks, threads: threads), name: "run-\(ranks)-\(threads)")
+        }
+      }
+      try same(World(threads: 2), "gradient_checkpointing=true", name: "recomputed")
+      try same(World(ranks: 3, threads: 1), "gradient_checkpointing=true", name: "recomputed-3")
+      try same(World(threads: 1), "precompute_ref_log_probs=false", name: "unknown")
+      try same(World(ranks: 2, threads: 2), "precompute_ref_log_probs=false", name: "unknown-2")
+    }
+
+    @Test func settingsThatMatterDoChangeIt() throws {
+      let place = try Workplace()
+      let settings = ["seed=42", "seed=43", "lora_dropout=0", "learning_rate=1.01e-3", "micro_batch_size=4"]
+      let adapters = try settings.map { setting in
+        let name = setting.replacingOccurrences(of: "=", with: "-")
+        #expect(try place.train(.alone, setting, "output_dir=\(name)").code == 0)
+        return try place.adapter(name)
+      }
+      #expect(Set(adapters).count == settings.count)
+    }
+
+    @Test func metricsHaveTheirNamesAndTheFirstLossIsLnTwo() throws {
+      let place = try Workplace()
+      let ending = try place.train(World(ranks: 2), "val_set_size=3", "eval_steps=2", "lora_dropout=0.3")
+      #expect(ending.code == 0, "\(ending.errors)")
+      let metrics = place.metrics()
+      // 10 pairs in batches of 5, twice; evaluations before the first step, when due and after the last.
+      #expect(place.steps() == [1, 2, 3, 4])
+      let evaluations = metrics.filter { $0["eval_loss"] != nil }
+      #expect(evaluations.compactMap { $0["step"]?.int } == [0, 2, 4])
+      let shared = [
+        "loss", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen",
+        "logps/rejected",
+      ]
+      let ofSteps = [
+        "step", "epoch", "grad_norm", "learning_rate", "num_tokens", "step_seconds", "pairs_per_second",
+        "tokens_per_second",
+      ]
+      for line in metrics {
+        let names = Set((line.members ?? []).map(\.name))
+        let expected =
+          line["eval_loss"] == nil
+          ? ofSteps + shared : ["step", "epoch", "eval_logps/accuracies"] + shared.map { "eval_\($0)" }
+        #expect(names == Set(expected))
+        #expect(line.members?.allSatisfy { $0.value.double?.isFinite == true } == true)
+      }
+      let first = try #require(metrics.first { $0["step"]?.int == 1 })
+      for (line, prefix) in [(first, ""), (evaluations[0], "eval_")] {
+        #expect(line["\(prefix)loss"]?.double == log(2))
+        for name in ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"] {
+          #expect(line["\(prefix)\(name)"]?.double == 0)
+        }
+      }
+      #expect(first["learning_rate"]?.double == 1e-3)
+      #expect(first["epoch"]?.double == 0.5)
+      #expect(ending.output.isEmpty)
+    }
+  }
+}
+
+/// One at a time: two cores are shared by the ranks of one world already.
+@Suite(.serialized) enum EndToEnd {}
