@@ -12,20 +12,28 @@ extension EndToEnd {
 
     private static let settings = "max_steps: \(steps)\nval_set_size: 2\neval_steps: 10"
 
-    /// A run that nothing interrupts.
-    private static let whole = Result {
+    /// The files of a run that nothing interrupts, by their paths in its directory.
+    private static let whole = Result<[String: Data], any Error> {
       let place = try Self.place(holdingWhole: false)
       let ending = try place.train(World(threads: 2), "output_dir=whole")
       try #require(ending.code == 0, "\(ending.errors)")
-      return place
+      let paths = try FileManager.default.subpathsOfDirectory(atPath: place.path("whole"))
+      return try paths.reduce(into: [:]) { files, path in
+        var isDirectory: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: place.path("whole/\(path)"), isDirectory: &isDirectory)
+        if !isDirectory.boolValue { files[path] = try place.bytes("whole/\(path)") }
+      }
     }
 
     /// A place whose configuration has `steps` steps, with a copy of `whole`.
     private static func place(holdingWhole: Bool = true, saves: String = "save_steps: 7") throws -> Workplace {
       let place = try Workplace()
       try place.write("config.yaml", try place.text("config.yaml") + "\n\(settings)\n\(saves)\n")
-      if holdingWhole {
-        try FileManager.default.copyItem(atPath: whole.get().path("whole"), toPath: place.path("whole"))
+      guard holdingWhole else { return place }
+      for (path, bytes) in try whole.get() {
+        let file = URL(fileURLWithPath: place.path("whole/\(path)"))
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try bytes.write(to: file)
       }
       return place
     }
