@@ -60,7 +60,8 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake("no threads", says: "--threads is 0, expected at least 1") { _ in ["--threads", "0"] },
     Mistake("an unknown option", says: "Unknown option '--thread'") { _ in ["--thread=1"] },
     Mistake("no override", says: "\"rl\" is no override") { _ in ["rl"] },
-    Mistake("no checkpoint", says: "nowhere: cannot list: No such file") { place in ["--resume", place.path("nowhere")] },
+    Mistake("no checkpoint", says: "nowhere: cannot list: No such file") { place in ["--resume", place.path("nowhere")]
+    },
   ]
 
   static let data = [
@@ -103,7 +104,8 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
     .model("no weights", says: "holds no weights") { place in
       try FileManager.default.removeItem(atPath: place.path("model/model.safetensors"))
     },
-    .model("ids beyond the vocabulary", says: "the largest token id is 407, but the model has only 407 embedding rows") { place in
+    .model("ids beyond the vocabulary", says: "the largest token id is 407, but the model has only 407 embedding rows")
+    { place in
       let more = (403...407).map {
         ",{\"id\":\($0),\"content\":\"<|\($0)|>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
           + "\"normalized\":false,\"special\":true}"
@@ -142,11 +144,12 @@ extension EndToEnd {
     }
 
     /// A few of them: mpirun takes a second to end a job whose exit code is not 0.
-    @Test(arguments: (Mistake.configuration + Mistake.data + Mistake.model).filter {
-      [
-        "a misspelt key", "no threads", "an empty completion", "truncated weights", "an adapter of another rank",
-      ].contains($0.name)
-    })
+    @Test(
+      arguments: (Mistake.configuration + Mistake.data + Mistake.model).filter {
+        [
+          "a misspelt key", "no threads", "an empty completion", "truncated weights", "an adapter of another rank",
+        ].contains($0.name)
+      })
     fileprivate func isToldOnceInAWorld(mistake: Mistake) throws {
       try requireToldOnce(mistake, World(ranks: 2), prefix: "[rank 0] ")
     }

@@ -40,7 +40,8 @@ extension EndToEnd {
       try requireClearEnd(
         place, ["max_steps=140", "save_steps=20", "lora_r=1"],
         launcher: ["bash", "-c", "ulimit -f 40; exec \"$@\"", "-"],
-        says: "metrics.jsonl: cannot write to: File too large") {}
+        says: "metrics.jsonl: cannot write to: File too large"
+      ) {}
     }
 
     @Test(.enabled(if: geteuid() == 0, "mounting takes root"))
