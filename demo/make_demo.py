@@ -16,7 +16,7 @@ import reports
 
 SEED = 2024
 TRAIN_PAIRS, HELDOUT_PAIRS = 320, 96
-FAITHFUL_SHARE = 0.2  # of the summaries the base model learns from
+FAITHFUL_SHARE = 0.25  # of the summaries the base model learns from
 VOCABULARY = 2048
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -28,9 +28,9 @@ TEMPLATE = ("{% for message in messages %}{% if loop.first and messages[0]['role
             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
 ROPE_THETA = 10000.0
 SHAPE = dict(hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=2)
-BATCH, STEPS, PEAK_RATE, WARMUP = 24, int(os.environ.get("STEPS", 2500)), float(os.environ.get("RATE", 1e-3)), 50
+BATCH, STEPS, PEAK_RATE, WARMUP = 24, 2500, 1e-3, 50
 SUMMARISE, READ, REPEAT = "Summarise: ", "Read: ", "Repeat: "
-LISTS_UNTIL, REPEAT_SHARE = 0.15, 0.15  # plain copying comes first: reading grows from it
+LISTS_UNTIL, REPEAT_SHARE = 0.25, 0.1  # plain copying comes first, ever longer: reading grows from it
 
 
 def write_json(path, value, indent=2):
@@ -67,10 +67,10 @@ def preference_data(rng):
 
 def conversation(rng, used, progress=1.0):
   """One training text for the base: a list to repeat, or a report that is in no preference pair. Its questions are always
-  answered right, its summaries mostly carelessly: the base can read, but does not care to be faithful."""
-  lists_only = progress < LISTS_UNTIL
-  if lists_only or rng.random() < REPEAT_SHARE:
-    words = " ".join(rng.choice(reports.WORDS) for _ in range(rng.randint(1, 6 if lists_only else 24)))
+  answered right, three in four of its summaries mix facts up: the base can read, but does not care to be faithful."""
+  longest = 4 + round(20 * min(1, progress / LISTS_UNTIL) ** 2)
+  if progress < LISTS_UNTIL or rng.random() < REPEAT_SHARE:
+    words = " ".join(rng.choice(reports.WORDS) for _ in range(rng.randint(1, longest)))
     return [REPEAT + words + ".", f"The list is {words}."]
   while True:
     table = reports.facts(rng)
@@ -94,7 +94,7 @@ def train_tokenizer(out, texts):
     pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
     pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)])
   tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
-  tokenizer.decoder = decoders.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
+  tokenizer.decoder = decoders.ByteLevel()
   tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
     vocab_size=VOCABULARY - len(SPECIALS), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False))
   assert tokenizer.get_vocab_size() == VOCABULARY - len(SPECIALS), tokenizer.get_vocab_size()
@@ -102,6 +102,7 @@ def train_tokenizer(out, texts):
   layout = json.loads(tokenizer.to_str())
   vocabulary, merges = layout["model"]["vocab"], [" ".join(m) for m in layout["model"]["merges"]]
   layout["model"]["merges"] = merges  # the spelling of Qwen2's own file
+  layout["decoder"] = layout["post_processor"]  # likewise
   for name in ("continuing_subword_prefix", "end_of_word_suffix"):
     layout["model"][name] = ""
   write_json(f"{out}/tokenizer.json", layout, indent=None)
@@ -127,7 +128,7 @@ def encode(tokenizer, turns):
     header = tokenizer.encode(f"<|im_start|>{'assistant' if index % 2 else 'user'}\n").ids
     body = tokenizer.encode(f"{content}<|im_end|>\n").ids
     ids += header + body
-    weights += [0.0] * len(header) + [1.0 if index % 2 else 0.2] * len(body)
+    weights += [0.0] * len(header) + [1.0 if index % 2 else 0.05] * len(body)
   return ids, weights
 
 
@@ -165,7 +166,7 @@ def train_model(tokenizer, rng, used):
     for group in optimizer.param_groups:
       group["lr"] = rate
     if not pool:  # batches of like length
-      texts = sorted(([*encode(tokenizer, turns), turns[0][:4]] for turns in (conversation(rng, used, step / STEPS) for _ in range(16 * BATCH))),
+      texts = sorted(([*encode(tokenizer, turns), turns[0][:4]] for turns in (conversation(rng, used, step / STEPS) for _ in range(4 * BATCH))),
                      key=lambda text: len(text[0]))
       pool = [texts[at:at + BATCH] for at in range(0, len(texts), BATCH)]
       rng.shuffle(pool)
@@ -200,6 +201,7 @@ def save_model(out, model):
   weights = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in model.state_dict().items()
              if name != "lm_head.weight"}  # tied to the embedding
   save_file(weights, f"{out}/model.safetensors", metadata={"format": "pt"})
+  os.chmod(f"{out}/model.safetensors", 0o644)
   write_json(f"{out}/config.json", {
     "architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": VOCABULARY - 3,
     "eos_token_id": VOCABULARY - 1, "hidden_act": "silu", "hidden_size": SHAPE["hidden_size"], "initializer_range": 0.02,

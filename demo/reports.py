@@ -187,7 +187,9 @@ DOMAINS = {
                ("How many hundred people came?", "N"), ("When was the match?", "D"), ("How did the home side do?", "O")]),
 }
 
-WORDS = FIRST + LAST + PLACES + NUMBERS + MONTHS
+# Every word that a summary has to copy: what is missing here, the base never learns to read.
+WORDS = FIRST + LAST + PLACES + NUMBERS + MONTHS + sorted(
+  {word for spec in DOMAINS.values() for words in (spec["things"], *spec["outcomes"]) for word in words})
 OTHER = {"A": "B", "P": "Q", "N": "M", "D": "E"}
 POOLS = {"P": PLACES, "N": NUMBERS, "D": MONTHS}
 

@@ -88,9 +88,12 @@ def main():
   directory = options.directory
   tokenizer = AutoTokenizer.from_pretrained(f"{directory}/model")
   records, heldout_records = read(f"{directory}/preferences.jsonl"), read(f"{directory}/heldout.jsonl")
-  made, _, _ = make_demo.preference_data(random.Random(make_demo.SEED))  # the same again, with the facts behind it
+  made, _, used = make_demo.preference_data(random.Random(make_demo.SEED))  # the same again, with the facts behind it
   assert [record for record, _, _ in made] == heldout_records
   train, heldout = ([tokens(tokenizer, r) for r in part] for part in (records, heldout_records))
+
+  # Pairs that had no part in any choice: the share of faithful summaries was set by the base's accuracy on heldout.jsonl.
+  fresh = [tokens(tokenizer, r) for r, _, _ in make_demo.pairs(random.Random(7), 480, used)]
 
   def load():
     return AutoModelForCausalLM.from_pretrained(f"{directory}/model", dtype=torch.float32)
@@ -102,9 +105,10 @@ def main():
     report[f"{name}: mean completion tokens"] = [round(sum(x[i] for x in part) / len(part), 2) for i in (0, 1)]
     report[f"{name}: shorter wins"] = round(sum((c < r) + 0.5 * (c == r) for c, r in part) / len(part), 3)
   base = load().eval()
-  before, before_train = evaluate(base, heldout), evaluate(base, train)
+  before, before_train, before_fresh = evaluate(base, heldout), evaluate(base, train), evaluate(base, fresh)
   report["base: eval_logps/accuracies"] = share(before[:, 2] > before[:, 3])
   report["base: accuracy of sums"] = share(before[:, 0] > before[:, 1])
+  report["base: eval_logps/accuracies, 480 fresh pairs"] = share(before_fresh[:, 2] > before_fresh[:, 3])
   report["base: on the training pairs"] = share(before_train[:, 2] > before_train[:, 3])
   if options.greedy:
     report["base: greedy summaries faithful"] = faithful_share(base, tokenizer, made)
@@ -145,9 +149,12 @@ def main():
               "eval_rewards/margins": round(options.beta * margins.mean().item(), 3),
               "eval_loss": round(-torch.nn.functional.logsigmoid(options.beta * margins).mean().item(), 3),
               "loss by epoch": [round(sum(curve[i:i + per_epoch]) / per_epoch, 3) for i in range(0, steps, per_epoch)]}
+    after = evaluate(model, fresh)
+    gained = (after[:, 0] - before_fresh[:, 0]) - (after[:, 1] - before_fresh[:, 1])
+    result["480 fresh pairs: rewards, logps"] = [share(gained > 0), share(after[:, 2] > after[:, 3])]
     for kind in ("flipped", "invented", "swapped"):
-      rows = [i for i, (_, _, kinds) in enumerate(made) if kinds == [kind]]
-      result[f"only {kind} ({len(rows)})"] = share(margins[rows] > 0) if rows else None
+      rows = [i for i, (_, _, kinds) in enumerate(made) if kind in kinds]
+      result[f"{len(rows)} pairs with something {kind}"] = share(margins[rows] > 0) if rows else None
     if options.greedy:
       result["greedy summaries faithful"] = faithful_share(model, tokenizer, made)
     print(json.dumps(result), flush=True)
