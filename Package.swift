@@ -20,6 +20,7 @@ let package = Package(
     .systemLibrary(
       name: "CSystem", pkgConfig: "ompi-c openblas",
       providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(
@@ -29,7 +30,7 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(
       name: "Corpus",
-      dependencies: ["Tensors", "Checkpoints", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["CZlib", "Tensors", "Checkpoints", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: strict),
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),

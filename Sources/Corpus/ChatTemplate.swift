@@ -37,8 +37,8 @@ package struct ChatTemplate: Sendable {
   /// The roles the template renders; nil: any.
   private let roles: [String]?
 
-  private static let start = "<|im_start|>"
-  private static let end = "<|im_end|>"
+  static let start = "<|im_start|>"
+  static let end = "<|im_end|>"
 
   private init(defaultSystemMessage: String?, roles: [String]? = nil) {
     self.defaultSystemMessage = defaultSystemMessage

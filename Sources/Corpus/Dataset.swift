@@ -6,7 +6,8 @@ import Tensors
 
 /// Examples ready to be trained on, and what became of the records they came from.
 package struct Dataset: Sendable {
-  /// In the order of the records; an example's `index` is its record's number over all files, from 0.
+  /// In the order of the records. An example's `index` is its record's number over all files, from 0, where
+  /// every record before made one example at most; of several from one record each has a number of its own.
   package let examples: [ExampleTree]
   package let report: DatasetReport
 
@@ -14,34 +15,51 @@ package struct Dataset: Sendable {
   package struct Source: Sendable, Equatable {
     /// Files or directories.
     package var paths: [String]
-    package var fields: PreferenceFields
+    /// nil: TRL's formats, found from the fields.
+    package var type: DatasetType?
+    package var fields: RecordFields
+    /// Which part of a data set that is split into files.
+    package var split: String
 
-    package init(paths: [String], fields: PreferenceFields = PreferenceFields()) {
+    package init(
+      paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train"
+    ) {
       self.paths = paths
+      self.type = type
       self.fields = fields
+      self.split = split
     }
   }
 
-  /// Reads preference records from all sources, one after the other.
+  /// Reads the records of all sources, one after the other.
+  /// - Parameter kind: what is wanted of them; nil takes what is there.
   /// - Throws: `FileError` or `CorpusError` when a file cannot be read, any record is wrong (the error names
   ///   the first 20), or none is left.
-  package init(sources: [Source], encoder: PreferenceEncoder, limit: LengthLimit) throws {
+  package init(
+    sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit
+  ) throws {
     var examples: [ExampleTree] = []
     var report = DatasetReport(limit: limit)
     var mistakes: [RecordMistake] = []
+    var index = 0
     for source in sources {
-      for path in try source.paths.flatMap(RecordReader.files(at:)) {
+      for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
         let reader = try RecordReader(path: path)
-        let first = report.records
         let outcomes = Self.inParallel(count: reader.count) { place in
-          Outcome(reader, place, fields: source.fields, index: first + place, encoder, limit)
+          Outcome(reader, place, of: source, kind, encoder, limit)
         }
         for (place, outcome) in outcomes.enumerated() {
           report.count(outcome, at: reader.location(place))
           switch outcome {
-          case .kept(let example, _, _): examples.append(example)
-          case .dropped: break
-          case .wrong(let mistake): mistakes.append(mistake)
+          case .read(let parts):
+            for (number, tree) in parts.flatMap(\.trees).enumerated() {
+              examples.append(tree)
+              examples[examples.count - 1].index = index + number
+            }
+            index += max(1, parts.reduce(0) { $0 + $1.trees.count })
+          case .wrong(let mistake):
+            mistakes.append(mistake)
+            index += 1
           }
         }
       }
@@ -59,26 +77,35 @@ package struct Dataset: Sendable {
 
   /// What became of one record.
   enum Outcome: Sendable {
-    case kept(ExampleTree, from: EncodedPreference.Traits, isTruncated: Bool)
-    case dropped
+    case read([Part])
     case wrong(RecordMistake)
 
+    /// An example of the record: the trees it became, none when it was dropped.
+    struct Part {
+      var trees: [ExampleTree]
+      var traits: EncodedExample.Traits
+      var isTruncated = false
+    }
+
     init(
-      _ reader: RecordReader, _ place: Int, fields: PreferenceFields, index: Int,
-      _ encoder: PreferenceEncoder,
+      _ reader: RecordReader, _ place: Int, of source: Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
       _ limit: LengthLimit
     ) {
       do {
         let value = try reader.record(place)
         do {
-          let record = try PreferenceRecord(value, fields: fields)
-          let encoded = try encoder.encode(record, index: index)
-          self =
+          let records = try ExampleRecord.read(value, type: source.type, kind: kind, fields: source.fields)
+          var parts: [Part] = []
+          for record in records {
+            let encoded = try encoder.encode(record, index: 0)
             switch try limit.applied(to: encoded) {
-            case .fits: .kept(encoded.tree, from: encoded.traits, isTruncated: false)
-            case .truncated(let tree): .kept(tree, from: encoded.traits, isTruncated: true)
-            case .dropped: .dropped
+            case .fits: parts.append(Part(trees: [encoded.tree], traits: encoded.traits))
+            case .truncated(let tree): parts.append(Part(trees: [tree], traits: encoded.traits, isTruncated: true))
+            case .pieces(let trees): parts.append(Part(trees: trees, traits: encoded.traits))
+            case .dropped: parts.append(Part(trees: [], traits: encoded.traits))
             }
+          }
+          self = .read(parts)
         } catch {
           self = .wrong(RecordMistake(location: reader.location(place), problem: error))
         }

@@ -7,7 +7,10 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
 
   package let limit: LengthLimit
   package private(set) var records = 0
+  /// Records of which something was kept.
   package private(set) var kept = 0
+  /// What they became: KTO makes two of a pair, a running text is cut into pieces.
+  package private(set) var examples = 0
   package private(set) var truncated = 0
   package private(set) var dropped = 0
   /// The first few.
@@ -24,31 +27,41 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var movedSeams = 0
   /// Examples with the text of a special token in a field, which stays text here.
   package private(set) var specialTexts = 0
+  /// Examples whose system field was passed over, because the prompt came rendered.
+  package private(set) var ignoredSystems = 0
 
   init(limit: LengthLimit) { self.limit = limit }
 
   mutating func count(_ outcome: Dataset.Outcome, at location: RecordLocation) {
     records += 1
-    switch outcome {
-    case .wrong: break
-    case .dropped:
+    guard case .read(let parts) = outcome else { return }
+    if parts.contains(where: { !$0.trees.isEmpty }) { kept += 1 }
+    for part in parts { count(part, at: location) }
+  }
+
+  private mutating func count(_ part: Dataset.Outcome.Part, at location: RecordLocation) {
+    guard !part.trees.isEmpty else {
       dropped += 1
       if firstDropped.count < Self.namedRecords { firstDropped.append(location) }
-    case .kept(let example, let traits, let isTruncated):
-      kept += 1
-      tokens += example.tokenCount
-      longest = max(longest, example.sequenceLength)
-      equalPairs += traits.isEqualPair ? 1 : 0
-      movedSeams += traits.seamTokens > 0 ? 1 : 0
-      specialTexts += traits.holdsSpecialText ? 1 : 0
-      guard isTruncated else { return }
-      truncated += 1
-      if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
+      return
     }
+    examples += part.trees.count
+    for tree in part.trees {
+      tokens += tree.tokenCount
+      longest = max(longest, tree.sequenceLength)
+    }
+    equalPairs += part.traits.isEqualPair ? 1 : 0
+    movedSeams += part.traits.seamTokens > 0 ? 1 : 0
+    specialTexts += part.traits.holdsSpecialText ? 1 : 0
+    ignoredSystems += part.traits.ignoresSystem ? 1 : 0
+    guard part.isTruncated else { return }
+    truncated += 1
+    if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
   }
 
   package var description: String {
-    var lines = ["\(kept) of \(records) records kept: \(tokens) tokens, the longest example \(longest)"]
+    let made = examples == kept ? "" : " as \(examples) examples"
+    var lines = ["\(kept) of \(records) records kept\(made): \(tokens) tokens, the longest example \(longest)"]
     if truncated > 0 {
       lines.append(
         "\(truncated) cut to sequence_len \(limit.sequenceLength), in the middle of the prompt: "
@@ -66,7 +79,11 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     }
     if specialTexts > 0 {
       lines.append(
-        "\(specialTexts) with the text of a special token in a field: it stays text (TRL makes it the token)")
+        "\(specialTexts) with the text of a special token in a field: it stays text (TRL and axolotl make it the "
+          + "token)")
+    }
+    if ignoredSystems > 0 {
+      lines.append("\(ignoredSystems) with a system field beside a rendered question: the question is taken as it is")
     }
     return lines.joined(separator: "\n")
   }

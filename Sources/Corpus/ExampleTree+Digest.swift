@@ -1,16 +1,24 @@
-// What an example's tokens are, in 32 bytes: the key under which numbers that depend on them are kept.
+// What an example is, in 32 bytes: the key under which numbers that depend on it are kept.
 
 import Crypto
 
 extension ExampleTree {
-  /// SHA-256 of the tokens and of where the prompt and each completion end; `index` does not enter.
+  /// SHA-256 of the tokens, of where the prompt and each completion end, and of what says more than "all tokens
+  /// are in the loss"; `index` does not enter.
   package var contentDigest: [UInt8] {
     var hash = SHA256()
+    func update(_ numbers: [Int]) {
+      numbers.map { UInt64($0).littleEndian }.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    }
     let parts = [prompt] + completions
-    let lengths = ([parts.count] + parts.map(\.count)).map { UInt64($0).littleEndian }
-    lengths.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    update([parts.count] + parts.map(\.count))
     for part in parts {
       part.map(\.littleEndian).withUnsafeBytes { hash.update(bufferPointer: $0) }
+    }
+    // The tokens end where the counts say, so what follows cannot be taken for tokens.
+    if !unscored.isEmpty || label != nil {
+      update([label.map { $0 ? 2 : 1 } ?? 0])
+      for gaps in unscored { update([gaps.count] + gaps.flatMap { [$0.lowerBound, $0.upperBound] }) }
     }
     return Array(hash.finalize())
   }

@@ -1,18 +1,71 @@
 // What the data becomes: a prompt with its completions, as token ids.
 
-/// One prompt and one or more completions: two for a preference pair (chosen first), one for SFT.
+/// One prompt and one or more completions: two for a preference pair (chosen first), one for SFT and KTO.
 package struct ExampleTree: Sendable, Equatable {
-  /// The record's place in the data; names the example in random draws, caches and messages.
+  /// Names the example in random draws, caches and messages: its record's place in the data, where every
+  /// record makes one example.
   package var index: Int
   package var prompt: [Int32]
   package var completions: [[Int32]]
+  /// For each completion the tokens that are context and not in the loss, as other speakers' turns are:
+  /// ascending ranges that do not touch, never at either end. Empty when all tokens are in the loss.
+  package var unscored: [[Range<Int>]]
+  /// Whether the completion is a desirable one, where the data says so (KTO).
+  package var label: Bool?
 
-  package init(index: Int, prompt: [Int32], completions: [[Int32]]) {
+  package init(
+    index: Int, prompt: [Int32], completions: [[Int32]], unscored: [[Range<Int>]] = [], label: Bool? = nil
+  ) {
     self.index = index
     self.prompt = prompt
     self.completions = completions
+    self.unscored = unscored
+    self.label = label
   }
 
   /// Rows the tree takes when it is laid out once: prompt | completion 1 | completion 2 …
   package var tokenCount: Int { prompt.count + completions.reduce(0) { $0 + $1.count } }
+
+  /// Tokens of the prompt and the longest completion: the positions the example takes.
+  package var sequenceLength: Int { prompt.count + (completions.map(\.count).max() ?? 0) }
+
+  /// The tokens of a completion that are in the loss, as ascending ranges.
+  package func scored(_ completion: Int) -> [Range<Int>] {
+    let gaps = unscored.isEmpty ? [] : unscored[completion]
+    let starts = [0] + gaps.map(\.upperBound)
+    let ends = gaps.map(\.lowerBound) + [completions[completion].count]
+    return zip(starts, ends).map { $0..<$1 }
+  }
+
+  /// How many tokens of a completion are in the loss.
+  package func scoredCount(_ completion: Int) -> Int { scored(completion).reduce(0) { $0 + $1.count } }
+
+  /// Whether nothing is empty and `unscored` is as it says it is.
+  package var isWellFormed: Bool {
+    guard !prompt.isEmpty, completions.allSatisfy({ !$0.isEmpty }) else { return false }
+    guard !unscored.isEmpty else { return true }
+    return unscored.count == completions.count
+      && zip(unscored, completions).allSatisfy { gaps, completion in
+        let bounds = [0] + gaps.flatMap { [$0.lowerBound, $0.upperBound] } + [completion.count]
+        return zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }
+      }
+  }
+}
+
+extension ExampleTree {
+  /// One sequence of which some tokens are in the loss: what comes before the first of them is the prompt,
+  /// what comes after the last is left out. The first token of all is never in the loss: nothing predicts it.
+  /// - Parameter scored: ascending ranges.
+  /// - Returns: nil when no token is in the loss.
+  init?(index: Int, sequence: [Int32], scored: [Range<Int>]) {
+    let scored = scored.map { $0.clamped(to: 1..<max(sequence.count, 1)) }.filter { !$0.isEmpty }
+    guard let first = scored.first, let last = scored.last else { return nil }
+    let start = first.lowerBound
+    let gaps = zip(scored, scored.dropFirst())
+      .filter { $0.upperBound < $1.lowerBound }
+      .map { $0.upperBound - start..<$1.lowerBound - start }
+    self.init(
+      index: index, prompt: Array(sequence[..<start]), completions: [Array(sequence[start..<last.upperBound])],
+      unscored: gaps.isEmpty ? [] : [gaps])
+  }
 }

@@ -11,7 +11,7 @@ package struct RecordReader: Sendable {
   package static let maximumBytes = 16 << 20
 
   package let path: String
-  private let file: MappedFile
+  private let file: DataFile
   private let spans: [Span]
 
   /// The bytes of one record and the line it starts on.
@@ -22,17 +22,10 @@ package struct RecordReader: Sendable {
 
   /// Finds the records of a file: those of an array when it starts with `[`, else one on every line that is
   /// not blank.
-  /// - Throws: `FileError` when the file cannot be mapped; `CorpusError` when it is no JSON file, its array is
+  /// - Throws: `FileError` when the file cannot be read; `CorpusError` when it is no JSON file, its array is
   ///   broken between elements, or it has no records.
   package init(path: String) throws {
-    guard !path.hasSuffix(".gz") else {
-      throw CorpusError.unusable(
-        path: path, reason: "reading compressed data is not built yet: decompress it with gunzip")
-    }
-    guard Self.isData(path) else {
-      throw CorpusError.unusable(path: path, reason: "expected a .jsonl or .json file or a directory of them")
-    }
-    let file = try MappedFile(path: path)
+    let file = try DataFile(path: path)
     var scanner = Scanner(bytes: file.bytes, path: path)
     spans = try scanner.spans()
     guard !spans.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }
@@ -40,29 +33,50 @@ package struct RecordReader: Sendable {
     self.file = file
   }
 
-  /// The data files that a path stands for: itself, or the .jsonl and .json files of a directory by name.
-  /// - Throws: `CorpusError` when the path does not exist or the directory holds none, or compressed ones,
-  ///   which would be left out in silence.
-  package static func files(at path: String) throws -> [String] {
+  /// The data files that a path stands for: itself, or the data files of a directory that belong to `split`, by
+  /// name.
+  ///
+  /// As in the hub's libraries a file belongs to the split that a word of its name names (`test-00000.jsonl`),
+  /// and to `train` when none does.
+  /// - Throws: `CorpusError` when the path does not exist, or holds no data file or none of the split.
+  package static func files(at path: String, split: String = "train") throws -> [String] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw CorpusError.unusable(path: path, reason: "no such file or directory")
     }
-    guard isDirectory.boolValue else { return [path] }
+    guard isDirectory.boolValue else {
+      // One file is the whole data set, whatever its name says.
+      guard split == "train" || Self.split(ofFile: path) == split else {
+        throw CorpusError.unusable(path: path, reason: "a single file has no split \"\(split)\", only train")
+      }
+      return [path]
+    }
     guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
       throw CorpusError.unusable(path: path, reason: "the directory cannot be listed: check its permissions")
     }
     let names =
       entries
-      .filter { !$0.hasPrefix(".") && (isData($0) || $0.hasSuffix(".gz")) }
+      .filter { !$0.hasPrefix(".") && DataFile.isData($0) }
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard !names.isEmpty else {
       throw CorpusError.unusable(path: path, reason: "the directory holds no .jsonl or .json file")
     }
-    return names.map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
+    let members = names.filter { Self.split(ofFile: $0) == split }
+    guard !members.isEmpty else {
+      let splits = Set(names.map(Self.split(ofFile:))).sorted().joined(separator: ", ")
+      throw CorpusError.unusable(path: path, reason: "no file is of split \"\(split)\", there is only: \(splits)")
+    }
+    return members.map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
   }
 
-  private static func isData(_ path: String) -> Bool { path.hasSuffix(".jsonl") || path.hasSuffix(".json") }
+  private static func split(ofFile path: String) -> String {
+    let words = path.split(separator: "/").last?.lowercased().split { !$0.isLetter } ?? []
+    let names = [
+      "train": ["train", "training"], "validation": ["validation", "valid", "dev", "val"],
+      "test": ["test", "testing", "eval", "evaluation"],
+    ]
+    return names.first { words.contains(where: $0.value.map { Substring($0) }.contains) }?.key ?? "train"
+  }
 
   package var count: Int { spans.count }
 

@@ -146,16 +146,36 @@ package final class Tokenizer: Sendable {
 
   /// Whether some part of `text` spells a special token.
   package func holdsSpecialText(_ text: String) -> Bool {
-    var text = text
+    pieces(text).contains { if case .special = $0 { true } else { false } }
+  }
+
+  /// The special tokens that `text` spells, and the texts between them.
+  func pieces(_ text: String) -> [ChatTemplate.Piece] {
+    [rawTokens, normalizedTokens].reduce([.text(text)]) { pieces, tokens in
+      tokens.isEmpty ? pieces : pieces.flatMap { Self.pieces(of: $0, at: tokens) }
+    }
+  }
+
+  private static func pieces(
+    of piece: ChatTemplate.Piece, at tokens: AddedTokenMatcher
+  ) -> [ChatTemplate.Piece] {
+    guard case .text(var text) = piece else { return [piece] }
     return text.withUTF8 { text in
-      [rawTokens, normalizedTokens].contains { tokens in
-        var position = 0
-        while let (token, range) = tokens.firstMatch(in: text, from: position) {
-          if token.isSpecial { return true }
-          position = range.upperBound
-        }
-        return false
+      var pieces: [ChatTemplate.Piece] = []
+      var start = 0
+      var position = 0
+      func append(upTo end: Int) {
+        if start < end { pieces.append(.text(String(decoding: text[start..<end], as: UTF8.self))) }
       }
+      while let (token, range) = tokens.firstMatch(in: text, from: position) {
+        position = range.upperBound
+        guard token.isSpecial else { continue }
+        append(upTo: range.lowerBound)
+        pieces.append(.special(String(decoding: token.bytes, as: UTF8.self)))
+        start = position
+      }
+      append(upTo: text.count)
+      return pieces
     }
   }
 

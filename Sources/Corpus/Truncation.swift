@@ -23,6 +23,8 @@ package struct LengthLimit: Sendable, Equatable {
   package enum Outcome: Sendable, Equatable {
     case fits
     case truncated(ExampleTree)
+    /// A running text that was cut.
+    case pieces([ExampleTree])
     case dropped
   }
 
@@ -31,10 +33,14 @@ package struct LengthLimit: Sendable, Equatable {
   /// `truncateMiddle` cuts the excess out of the middle of the prompt's longest text; its first and last
   /// halves stay. An example that would not fit without that text is dropped. One token of the prompt always
   /// stays: the first token of a completion is predicted from it.
+  ///
+  /// A running text is cut into pieces of `sequence_len` tokens whatever the strategy, as axolotl does it; a
+  /// single token at the end is left out, since nothing predicts it.
   /// - Throws: `RecordProblem` when the example is too long and that is an error.
-  package func applied(to example: EncodedPreference) throws(RecordProblem) -> Outcome {
+  package func applied(to example: EncodedExample) throws(RecordProblem) -> Outcome {
     let length = example.tree.sequenceLength
     guard length > sequenceLength else { return .fits }
+    guard !example.isRunningText else { return .pieces(pieces(of: example.tree)) }
     switch strategy {
     case .drop: return .dropped
     case .error:
@@ -51,9 +57,12 @@ package struct LengthLimit: Sendable, Equatable {
       return .truncated(tree)
     }
   }
-}
 
-extension ExampleTree {
-  /// Tokens of the prompt and the longest completion: the positions the example takes.
-  package var sequenceLength: Int { prompt.count + (completions.map(\.count).max() ?? 0) }
+  private func pieces(of tree: ExampleTree) -> [ExampleTree] {
+    let sequence = tree.prompt + tree.completions[0]
+    return stride(from: 0, to: sequence.count, by: sequenceLength).compactMap { start in
+      let piece = Array(sequence[start..<min(start + sequenceLength, sequence.count)])
+      return ExampleTree(index: tree.index, sequence: piece, scored: [0..<piece.count])
+    }
+  }
 }

@@ -20,10 +20,11 @@ package struct TreeBatch: Sendable {
   /// Token ids and positions [N].
   package let tokens: [Int32]
   package let positions: [Int32]
-  /// Rows whose logits are needed, ascending: each prompt's last row and all completion rows but the last of each.
+  /// Rows whose logits are needed, ascending: each prompt's last row and the rows before the other tokens that are
+  /// in the loss.
   package let scoredRows: [Int32]
   package let targets: [Target]
-  /// Tokens of each completion, completions of all trees in order.
+  /// Tokens of each completion that are in the loss, completions of all trees in order.
   package let completionTokens: [Int]
   /// Where each tree's completions start in that order, with the total as last entry.
   package let completionOffsets: [Int]
@@ -37,7 +38,7 @@ package struct TreeBatch: Sendable {
 
   package var rows: Int { tokens.count }
 
-  /// - Precondition: every tree has a prompt, and every completion a token.
+  /// - Precondition: every tree is well formed.
   package init(_ examples: [ExampleTree]) {
     var layout = Layout()
     for example in examples { layout.append(example) }
@@ -67,8 +68,7 @@ package struct TreeBatch: Sendable {
     var treeOfRow: [Int] = []
 
     mutating func append(_ example: ExampleTree) {
-      precondition(
-        !example.prompt.isEmpty && example.completions.allSatisfy { !$0.isEmpty }, "an empty prompt or completion")
+      precondition(example.isWellFormed, "an example tree with nothing in the loss")
       let start = tokens.count
       let prompt = example.prompt.count
       var segments = [
@@ -84,7 +84,7 @@ package struct TreeBatch: Sendable {
           queryRow: promptScored, queryCount: 1, prefixRow: start, prefixCount: 0, ownRow: start,
           ownOffset: prompt - 1)
       ]
-      for completion in example.completions {
+      for (place, completion) in example.completions.enumerated() {
         let row = tokens.count
         let number = completionTokens.count
         segments.append(
@@ -92,19 +92,22 @@ package struct TreeBatch: Sendable {
             queryRow: row, queryCount: completion.count, prefixRow: start, prefixCount: prompt, ownRow: row,
             ownOffset: 0))
         targets.append(Target(scored: promptScored, token: completion[0], completion: number))
-        if completion.count > 1 {
+        for run in example.scored(place) {
+          // A token is predicted from the row before it: the first from the prompt's last.
+          let predicting = max(run.lowerBound - 1, 0)..<run.upperBound - 1
+          guard !predicting.isEmpty else { continue }
           scoredSegments.append(
             AttentionSegment(
-              queryRow: scoredRows.count, queryCount: completion.count - 1, prefixRow: start, prefixCount: prompt,
-              ownRow: row, ownOffset: 0))
-        }
-        for place in 1..<max(completion.count, 1) {
-          targets.append(Target(scored: scoredRows.count, token: completion[place], completion: number))
-          scoredRows.append(Int32(row + place - 1))
+              queryRow: scoredRows.count, queryCount: predicting.count, prefixRow: start, prefixCount: prompt,
+              ownRow: row, ownOffset: predicting.lowerBound))
+          for before in predicting {
+            targets.append(Target(scored: scoredRows.count, token: completion[before + 1], completion: number))
+            scoredRows.append(Int32(row + before))
+          }
         }
         tokens += completion
         positions += (0..<completion.count).map { Int32(prompt + $0) }
-        completionTokens.append(completion.count)
+        completionTokens.append(example.scoredCount(place))
       }
       completionOffsets.append(completionTokens.count)
       let rows = start..<tokens.count

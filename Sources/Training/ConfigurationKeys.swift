@@ -1,5 +1,7 @@
 // Every key a configuration may hold, by class, and the key that a misspelt one meant.
 
+import Corpus
+
 enum ConfigurationKeys {
   /// Keys that decide what a run does.
   static let used = [
@@ -116,30 +118,6 @@ enum ConfigurationKeys {
     if let name = otherNames[key], known.contains(name) { return name }
     let longer = known.filter { $0.hasSuffix("_" + key) }
     if longer.count == 1 { return longer.first }
-    let limit = max(2, key.count / 3)
-    let distances = known.map { (name: $0, distance: distance(Array(key.utf8), Array($0.utf8))) }
-    guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else {
-      return nil
-    }
-    return best.name
-  }
-
-  /// Edits between two words: insert, delete, replace, or swap two neighbours.
-  private static func distance(_ first: [UInt8], _ second: [UInt8]) -> Int {
-    var before: [Int] = []
-    var above = Array(0...second.count)
-    for (row, letter) in first.enumerated() {
-      var current = [row + 1]
-      for (column, other) in second.enumerated() {
-        var best = min(
-          current[column] + 1, above[column + 1] + 1, above[column] + (letter == other ? 0 : 1))
-        if row > 0, column > 0, letter == second[column - 1], first[row - 1] == other {
-          best = min(best, before[column - 1] + 1)
-        }
-        current.append(best)
-      }
-      (before, above) = (above, current)
-    }
-    return above[second.count]
+    return Spelling.nearest(to: key, among: known)
   }
 }

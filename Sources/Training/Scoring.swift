@@ -33,10 +33,10 @@ package struct Scoring {
       guard world.rank == 0 else { return }
       let tokenizer = try Tokenizer(directory: model)
       try tokenizer.validate(vocabularySize: shape.vocabularySize)
-      let encoder = PreferenceEncoder(
+      let encoder = ExampleEncoder(
         tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
       dataset = try Dataset(
-        sources: [Dataset.Source(paths: [data])], encoder: encoder,
+        sources: [Dataset.Source(paths: [data])], kind: .pair, encoder: encoder,
         limit: LengthLimit(sequenceLength: shape.maximumPositions))
     }
     guard let opened else { throw DamagedMessage() }

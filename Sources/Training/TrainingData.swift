@@ -18,16 +18,17 @@ package struct TrainingData: Sendable {
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
     let tokenizer = try Tokenizer(directory: configuration.baseModel)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
-    let encoder = PreferenceEncoder(
+    let encoder = ExampleEncoder(
       tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer))
     let limit = LengthLimit(
       sequenceLength: min(configuration.sequenceLength, model.maximumPositions),
       strategy: configuration.excessLengthStrategy)
-    let dataset = try Dataset(sources: configuration.datasets.map(Dataset.Source.init), encoder: encoder, limit: limit)
+    let dataset = try Dataset(
+      sources: configuration.datasets.map(Dataset.Source.init), kind: .pair, encoder: encoder, limit: limit)
     report = dataset.report
     if !configuration.testDatasets.isEmpty {
       let test = try Dataset(
-        sources: configuration.testDatasets.map(Dataset.Source.init), encoder: encoder, limit: limit)
+        sources: configuration.testDatasets.map(Dataset.Source.init), kind: .pair, encoder: encoder, limit: limit)
       (training, heldOut, heldOutReport) = (dataset.examples, test.examples, test.report)
     } else {
       heldOutReport = nil
@@ -58,10 +59,10 @@ package struct TrainingData: Sendable {
 
 extension Dataset.Source {
   init(_ source: RunConfiguration.DatasetSource) {
-    var fields = PreferenceFields()
-    if let name = source.promptField { fields.prompt = name }
-    if let name = source.chosenField { fields.chosen = name }
-    if let name = source.rejectedField { fields.rejected = name }
+    var fields = RecordFields()
+    if let name = source.promptField { fields[.prompt] = name }
+    if let name = source.chosenField { fields[.chosen] = name }
+    if let name = source.rejectedField { fields[.rejected] = name }
     self.init(paths: source.paths, fields: fields)
   }
 }

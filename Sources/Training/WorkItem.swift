@@ -26,6 +26,9 @@ package struct WorkItem: Sendable, Equatable {
       writer.append(tokens: tree.prompt)
       writer.append(tree.completions.count)
       for completion in tree.completions { writer.append(tokens: completion) }
+      writer.append(tree.unscored.count)
+      for gaps in tree.unscored { writer.append(ranges: gaps) }
+      writer.append(tree.label.map { $0 ? 2 : 1 } ?? 0)
       let reference = references.isEmpty ? [] : references[i]
       writer.append(reference.count)
       for sum in reference { writer.append(Int(bitPattern: UInt(sum.bitPattern))) }
@@ -44,8 +47,14 @@ package struct WorkItem: Sendable, Equatable {
       slots.append(slot)
       let prompt = try reader.tokens()
       let completions = try (0..<(try reader.count())).map { _ in try reader.tokens() }
-      guard !prompt.isEmpty, completions.allSatisfy({ !$0.isEmpty }) else { throw DamagedMessage() }
-      trees.append(ExampleTree(index: index, prompt: prompt, completions: completions))
+      let unscored = try (0..<(try reader.count())).map { _ in try reader.ranges() }
+      let label = try reader.next()
+      guard 0...2 ~= label else { throw DamagedMessage() }
+      let tree = ExampleTree(
+        index: index, prompt: prompt, completions: completions, unscored: unscored,
+        label: label == 0 ? nil : label == 2)
+      guard tree.isWellFormed else { throw DamagedMessage() }
+      trees.append(tree)
       let sums = try (0..<(try reader.count())).map { _ in
         Double(bitPattern: UInt64(UInt(bitPattern: try reader.next())))
       }
@@ -68,6 +77,14 @@ struct WordWriter {
   mutating func append(tokens: [Int32]) {
     append(tokens.count)
     for token in tokens { withUnsafeBytes(of: token.littleEndian) { bytes += $0 } }
+  }
+
+  mutating func append(ranges: [Range<Int>]) {
+    append(ranges.count)
+    for range in ranges {
+      append(range.lowerBound)
+      append(range.upperBound)
+    }
   }
 }
 
@@ -104,6 +121,14 @@ struct WordReader {
     return (0..<count).map { i in
       let start = part.startIndex + 4 * i
       return Int32(bitPattern: part[start..<start + 4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    }
+  }
+
+  mutating func ranges() throws -> [Range<Int>] {
+    try (0..<(try count())).map { _ in
+      let (lower, upper) = (try next(), try next())
+      guard lower <= upper else { throw DamagedMessage() }
+      return lower..<upper
     }
   }
 }

@@ -15,7 +15,7 @@ struct DatasetTests {
   private func load(_ paths: [String], limit: LengthLimit = LengthLimit(sequenceLength: 512)) throws
     -> Dataset
   {
-    try Dataset(sources: [Dataset.Source(paths: paths)], encoder: try Fixtures.encoder(), limit: limit)
+    try Dataset(sources: [Dataset.Source(paths: paths)], kind: .pair, encoder: try Fixtures.encoder(), limit: limit)
   }
 
   @Test func recordsKeepTheirOrderAndNumber() throws {
@@ -91,8 +91,8 @@ struct DatasetTests {
   @Test func sourcesNameTheirOwnFields() throws {
     let first = try directory.file("a.jsonl", line("Plain"))
     let second = try directory.file("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
-    var fields = PreferenceFields()
-    fields.prompt = "question"
+    var fields = RecordFields()
+    fields[.prompt] = "question"
     let data = try Dataset(
       sources: [Dataset.Source(paths: [first]), Dataset.Source(paths: [second], fields: fields)],
       encoder: try Fixtures.encoder(), limit: LengthLimit(sequenceLength: 100))

@@ -9,10 +9,11 @@ enum Fixtures {
 
   static func tokenizer() throws -> Tokenizer { try Tokenizer(directory: directory + "/tokenizer") }
 
-  static func encoder() throws -> PreferenceEncoder {
+  static func encoder(trainsOnInputs: Bool = false) throws -> ExampleEncoder {
     let tokenizer = try tokenizer()
-    return PreferenceEncoder(
+    return ExampleEncoder(
       tokenizer: tokenizer,
-      template: try ChatTemplate(directory: directory + "/tokenizer", tokenizer: tokenizer))
+      template: try ChatTemplate(directory: directory + "/tokenizer", tokenizer: tokenizer),
+      trainsOnInputs: trainsOnInputs)
   }
 }

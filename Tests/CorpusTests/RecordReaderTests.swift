@@ -92,7 +92,7 @@ struct RecordReaderTests {
     }
     let empty = try directory.file("empty.jsonl", "")
     #expect(throws: FileError.self) { _ = try RecordReader(path: empty) }
-    for name in ["a.csv", "a.jsonl.gz"] {
+    for name in ["a.csv", "a.jsonl.gz", "a.gz"] {
       let path = try directory.file(name, "{}")
       #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     }

@@ -2,16 +2,20 @@ import Corpus
 import Testing
 
 struct TruncationTests {
-  private func example(_ prompt: [ChatMessage]) throws -> EncodedPreference {
+  private func example(_ prompt: [ChatMessage]) throws -> EncodedExample {
     try Fixtures.encoder().encode(
-      .conversational(
-        prompt: prompt, chosen: [ChatMessage(role: "assistant", content: "Short.")],
-        rejected: [ChatMessage(role: "assistant", content: "Rather a longer one, by far.")]), index: 3)
+      ExampleRecord(
+        .messages(
+          prompt: prompt,
+          completions: [
+            [ChatMessage(role: "assistant", content: "Short.")],
+            [ChatMessage(role: "assistant", content: "Rather a longer one, by far.")],
+          ])), index: 3)
   }
 
   private let long = (0..<60).map { "Sentence number \($0)." }.joined(separator: " ")
 
-  private func chat() throws -> EncodedPreference {
+  private func chat() throws -> EncodedExample {
     try example([
       ChatMessage(role: "user", content: "A first question, not so long?"),
       ChatMessage(role: "assistant", content: "An answer."), ChatMessage(role: "user", content: long),
@@ -50,7 +54,7 @@ struct TruncationTests {
 
   @Test func aStandardPromptKeepsOneToken() throws {
     let example = try Fixtures.encoder().encode(
-      .standard(prompt: long, chosen: " Yes, it is.", rejected: " No."), index: 0)
+      ExampleRecord(.texts(prompt: long, completions: [" Yes, it is.", " No."])), index: 0)
     let longest = try #require(example.tree.completions.map(\.count).max())
     guard case .truncated(let tree) = try LengthLimit(sequenceLength: longest + 1).applied(to: example) else {
       return #expect(Bool(false), "expected one token to stay")

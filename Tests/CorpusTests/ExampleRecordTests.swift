@@ -2,11 +2,11 @@ import Checkpoints
 import Corpus
 import Testing
 
-struct PreferenceRecordTests {
-  private func record(_ text: String, fields: PreferenceFields = PreferenceFields()) throws
-    -> PreferenceRecord
-  {
-    try PreferenceRecord(try JSONValue.parse(text), fields: fields)
+struct ExampleRecordTests {
+  private func record(_ text: String, fields: RecordFields = RecordFields()) throws -> ExampleRecord {
+    let records = try ExampleRecord.read(try JSONValue.parse(text), kind: .pair, fields: fields)
+    try #require(records.count == 1)
+    return records[0]
   }
 
   @Test(
@@ -56,11 +56,11 @@ struct PreferenceRecordTests {
   }
 
   @Test func fieldsMayHaveOtherNamesAndOthersAreIgnored() throws {
-    var fields = PreferenceFields()
-    fields.prompt = "question"
-    fields.rejected = "worse"
+    var fields = RecordFields()
+    fields[.prompt] = "question"
+    fields[.rejected] = "worse"
     let text = #"{"question":"q","chosen":"c","worse":"w","prompt":7,"score":[1],"tools":null}"#
-    #expect(try record(text, fields: fields) == .standard(prompt: "q", chosen: "c", rejected: "w"))
+    #expect(try record(text, fields: fields) == ExampleRecord(.texts(prompt: "q", completions: ["c", "w"])))
   }
 
   @Test func aTextBesideConversationsIsNotTheirPrompt() throws {
@@ -68,11 +68,10 @@ struct PreferenceRecordTests {
       {"prompt":"Sky?","chosen":[{"role":"user","content":"Sky?"},{"role":"assistant","content":"b"}],
       "rejected":[{"role":"user","content":"Sky?"},{"role":"assistant","content":"g"}]}
       """#
-    let expected = PreferenceRecord.conversational(
+    let expected = ExampleRecord.Form.messages(
       prompt: [ChatMessage(role: "user", content: "Sky?")],
-      chosen: [ChatMessage(role: "assistant", content: "b")],
-      rejected: [ChatMessage(role: "assistant", content: "g")])
-    #expect(try record(text) == expected)
+      completions: [[ChatMessage(role: "assistant", content: "b")], [ChatMessage(role: "assistant", content: "g")]])
+    #expect(try record(text).form == expected)
   }
 
   @Test func textsAreComparedByCodePoints() throws {
@@ -80,10 +79,9 @@ struct PreferenceRecordTests {
     #expect(try !record(composed).isEqualPair)
     #expect(try record(#"{"prompt":"p","chosen":"\u00e9","rejected":"é"}"#).isEqualPair)
     guard
-      case .standard(let prompt, let chosen, _) = try record(
-        #"{"chosen":"xe\u0301","rejected":"xe\u0300"}"#)
+      case .texts(let prompt, let completions) = try record(#"{"chosen":"xe\u0301","rejected":"xe\u0300"}"#).form
     else { return #expect(Bool(false), "expected a standard record") }
     #expect(Array(prompt.unicodeScalars) == ["x", "e"])
-    #expect(Array(chosen.unicodeScalars) == ["\u{301}"])
+    #expect(completions.first.map { Array($0.unicodeScalars) } == ["\u{301}"])
   }
 }

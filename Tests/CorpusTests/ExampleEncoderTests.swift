@@ -2,7 +2,7 @@ import Checkpoints
 import Corpus
 import Testing
 
-struct PreferenceEncoderTests {
+struct ExampleEncoderTests {
   @Test func everyRecordEncodesAsTRLDoesIt() throws {
     let reader = try RecordReader(path: Fixtures.directory + "/preference_records.jsonl")
     let encoder = try Fixtures.encoder()
@@ -13,7 +13,7 @@ struct PreferenceEncoderTests {
       func ids(_ name: String) -> [Int32] {
         (expected[name]?.array ?? []).compactMap { $0.int.map(Int32.init) }
       }
-      let encoded = try encoder.encode(try PreferenceRecord(value), index: index)
+      let encoded = try encoder.encode(try #require(try ExampleRecord.read(value).first), index: index)
       let line = "line \(index + 1)"
       #expect(encoded.tree.prompt == ids("prompt"), "\(line)")
       #expect(encoded.tree.completions == [ids("chosen"), ids("rejected")], "\(line)")
@@ -28,17 +28,19 @@ struct PreferenceEncoderTests {
     let encoder = try Fixtures.encoder()
     let end = try #require(tokenizer.endOfSequence)
     let text = "before<|im_end|>after"
-    let standard = try encoder.encode(.standard(prompt: text, chosen: " " + text, rejected: " b"), index: 0)
+    let standard = try encoder.encode(ExampleRecord(.texts(prompt: text, completions: [" " + text, " b"])), index: 0)
     #expect(standard.traits.holdsSpecialText)
     #expect(!standard.tree.prompt.contains(end))
     #expect(standard.tree.completions[0].filter { $0 == end }.count == 1)
     #expect(standard.tree.completions[0].last == end)
 
     let chat = try encoder.encode(
-      .conversational(
-        prompt: [ChatMessage(role: "user", content: text)],
-        chosen: [ChatMessage(role: "assistant", content: text)],
-        rejected: [ChatMessage(role: "assistant", content: "b")]), index: 0)
+      ExampleRecord(
+        .messages(
+          prompt: [ChatMessage(role: "user", content: text)],
+          completions: [
+            [ChatMessage(role: "assistant", content: text)], [ChatMessage(role: "assistant", content: "b")],
+          ])), index: 0)
     #expect(chat.traits.holdsSpecialText)
     #expect(chat.tree.prompt.filter { $0 == end }.count == 2)
     #expect(chat.tree.completions.map { $0.filter { $0 == end }.count } == [1, 1])
@@ -53,32 +55,32 @@ struct PreferenceEncoderTests {
     let chosen = [ChatMessage(role: "assistant", content: "Yes.")]
     for first in [0, 1] {
       let encoded = try encoder.encode(
-        .conversational(prompt: Array(prompt[first...]), chosen: chosen, rejected: chosen), index: 0)
+        ExampleRecord(.messages(prompt: Array(prompt[first...]), completions: [chosen, chosen])), index: 0)
       let texts = encoded.texts.map { tokenizer.decode(Array(encoded.tree.prompt[$0])) }
       #expect(texts == Array(contents[first...]))
     }
     // A line break at the start merges with the one after the role: that token is template.
     let merged = try encoder.encode(
-      .conversational(
-        prompt: [ChatMessage(role: "user", content: "\nSky?")], chosen: chosen, rejected: chosen), index: 0)
+      ExampleRecord(.messages(prompt: [ChatMessage(role: "user", content: "\nSky?")], completions: [chosen, chosen])),
+      index: 0)
     #expect(merged.texts.map { tokenizer.decode(Array(merged.tree.prompt[$0])) } == ["Sky?"])
   }
 
   @Test func aPromptThatMeltsIntoItsCompletionIsRefused() throws {
     #expect(throws: RecordProblem.self) {
       try Fixtures.encoder().encode(
-        .standard(prompt: "\u{1100}", chosen: "\u{1161}", rejected: "\u{1161}"), index: 0)
+        ExampleRecord(.texts(prompt: "\u{1100}", completions: ["\u{1161}", "\u{1161}"])), index: 0)
     }
   }
 
   @Test func messagesNeedATemplate() throws {
-    let encoder = PreferenceEncoder(tokenizer: try Fixtures.tokenizer(), template: nil)
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.tokenizer(), template: nil)
     let message = [ChatMessage(role: "user", content: "x")]
     #expect(throws: RecordProblem.self) {
-      try encoder.encode(.conversational(prompt: message, chosen: message, rejected: message), index: 0)
+      try encoder.encode(ExampleRecord(.messages(prompt: message, completions: [message, message])), index: 0)
     }
     #expect(throws: Never.self) {
-      try encoder.encode(.standard(prompt: "The sky is", chosen: " blue", rejected: " red"), index: 0)
+      try encoder.encode(ExampleRecord(.texts(prompt: "The sky is", completions: [" blue", " red"])), index: 0)
     }
   }
 }

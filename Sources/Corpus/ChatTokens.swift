@@ -1,0 +1,90 @@
+// A rendered chat as token ids, and where its turns stand among them.
+
+/// The ids of a chat's pieces.
+struct ChatTokens {
+  /// The token ranges of `<|im_start|>role\ncontent<|im_end|>\n`.
+  struct Turn {
+    var whole: Range<Int>
+    /// `<|im_start|>role`.
+    var role: Range<Int>
+    /// The content; a token that holds bytes of the header too counts as header.
+    var content: Range<Int>
+    /// The content, with such a token.
+    var learntContent: Range<Int>
+  }
+
+  private(set) var ids: [Int32] = []
+  /// Turns that have ended, in order; an assistant's header or prefill at the end is none.
+  private(set) var turns: [Turn] = []
+  private var pieces: [(piece: ChatTemplate.Piece, ids: [Int32])] = []
+
+  var contents: [Range<Int>] { turns.map(\.content) }
+
+  /// - Parameter start: tokens of a chat that starts alike, whose ids need not be found again.
+  init(_ pieces: [ChatTemplate.Piece], _ tokenizer: Tokenizer, startingAs start: ChatTokens? = nil) {
+    for piece in ChatTemplate.Piece.joined(pieces) {
+      let place = self.pieces.count
+      let ids: [Int32]
+      if let start, place < start.pieces.count, piece.isSame(as: start.pieces[place].piece) {
+        ids = start.pieces[place].ids
+      } else {
+        switch piece {
+        case .special(let token): ids = tokenizer.encode(token, allowSpecial: true)
+        case .text(let text): ids = tokenizer.encode(text)
+        }
+      }
+      self.pieces.append((piece, ids))
+    }
+    locateTurns(tokenizer)
+  }
+
+  private mutating func locateTurns(_ tokenizer: Tokenizer) {
+    var start = 0
+    for (place, (piece, pieceIDs)) in pieces.enumerated() {
+      defer {
+        ids += pieceIDs
+        start += pieceIDs.count
+      }
+      guard case .text(let text) = piece, place > 0, place + 1 < pieces.count,
+        case .special(ChatTemplate.start) = pieces[place - 1].piece,
+        case .special(ChatTemplate.end) = pieces[place + 1].piece,
+        let lineFeed = text.utf8.firstIndex(of: 0x0A)
+      else { continue }
+      let header = tokenizer.encode(String(decoding: text.utf8[...lineFeed], as: UTF8.self))
+      let role = tokenizer.encode(String(decoding: text.utf8[..<lineFeed], as: UTF8.self))
+      let common = ExampleEncoder.commonPrefix(header, pieceIDs)
+      let own = common == header.count ? common : min(common + 1, pieceIDs.count)
+      let end = start + pieceIDs.count
+      let isLast = place + 2 >= pieces.count
+      turns.append(
+        Turn(
+          whole: start - 1..<end + 1 + (isLast ? 0 : pieces[place + 2].ids.count),
+          role: start - 1..<start + role.count, content: start + own..<end, learntContent: start + common..<end))
+    }
+  }
+}
+
+extension ChatTemplate.Piece {
+  /// Pieces of which no two texts are neighbours, and no text is empty.
+  static func joined(_ pieces: [Self]) -> [Self] {
+    var joined: [Self] = []
+    for piece in pieces {
+      if case .text("") = piece { continue }
+      if case .text(let second) = piece, case .text(let first)? = joined.last {
+        joined[joined.count - 1] = .text(first + second)
+      } else {
+        joined.append(piece)
+      }
+    }
+    return joined
+  }
+
+  /// Equal code point for code point.
+  fileprivate func isSame(as other: Self) -> Bool {
+    switch (self, other) {
+    case (.special(let first), .special(let second)), (.text(let first), .text(let second)):
+      first.utf8.elementsEqual(second.utf8)
+    default: false
+    }
+  }
+}
