@@ -35,42 +35,49 @@ final class DataFile: @unchecked Sendable {
       (bytes, mapping) = (file.bytes, file)
       return
     }
-    // zlib hands plain bytes through.
-    guard file.bytes.starts(with: [0x1F, 0x8B]) else {
-      throw CorpusError.unusable(path: path, reason: "the name ends in .gz, but it is not compressed with gzip")
-    }
-    (bytes, mapping) = (try Self.unpacked(path), nil)
+    (bytes, mapping) = (try Self.unpacked(file), nil)
   }
 
   deinit {
     if mapping == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
   }
 
-  private static func unpacked(_ path: String) throws -> UnsafeRawBufferPointer {
-    guard let file = gzopen(path, "rb") else { throw FileError(path: path, action: "open", code: errno) }
-    defer { gzclose_r(file) }
-    gzbuffer(file, 1 << 18)
+  /// Unpacks all members of a gzip file: parallel packers and `cat` put several end to end.
+  private static func unpacked(_ file: MappedFile) throws -> UnsafeRawBufferPointer {
+    var stream = z_stream()
+    // 15 bits of window; 16 more ask for gzip's header and checksum.
+    guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+      throw FileError(path: file.path, action: "unpack", code: ENOMEM)
+    }
+    defer { inflateEnd(&stream) }
     var (base, count, capacity): (UnsafeMutableRawPointer?, Int, Int) = (nil, 0, 0)
+    var consumed = 0
+    var status = Z_OK
     do {
-      while true {
+      repeat {
         if count == capacity {
           capacity = max(1 << 20, 2 * capacity)
           guard let larger = realloc(base, capacity) else {
-            throw FileError(path: path, action: "unpack", code: ENOMEM)
+            throw FileError(path: file.path, action: "unpack", code: ENOMEM)
           }
           base = larger
         }
-        let read = gzread(file, base.map { $0 + count }, UInt32(min(capacity - count, 1 << 30)))
-        count += max(0, Int(read))
-        var status: Int32 = 0
-        // A file that ends too early reads as if it ended; only the status tells.
-        let text = gzerror(file, &status)
+        let input = file.bytes[consumed...].prefix(1 << 30)
+        let room = min(capacity - count, 1 << 30)
+        stream.next_in = UnsafeMutableRawPointer(mutating: UnsafeRawBufferPointer(rebasing: input).baseAddress)?
+          .assumingMemoryBound(to: Bytef.self)
+        stream.avail_in = UInt32(input.count)
+        stream.next_out = base?.advanced(by: count).assumingMemoryBound(to: Bytef.self)
+        stream.avail_out = UInt32(room)
+        if status == Z_STREAM_END { inflateReset(&stream) }
+        status = inflate(&stream, Z_NO_FLUSH)
+        consumed += input.count - Int(stream.avail_in)
+        count += room - Int(stream.avail_out)
         guard status == Z_OK || status == Z_STREAM_END else {
-          let reason = status == Z_ERRNO ? String(cString: strerror(errno)) : text.map { String(cString: $0) } ?? ""
-          throw CorpusError.unusable(path: path, reason: "gzip: \(reason)")
+          let reason = status == Z_BUF_ERROR ? "ends too early" : "is damaged before byte \(consumed)"
+          throw CorpusError.unusable(path: file.path, reason: "the gzip data \(reason)")
         }
-        if read == 0 { break }
-      }
+      } while consumed < file.bytes.count || status != Z_STREAM_END
     } catch {
       free(base)
       throw error

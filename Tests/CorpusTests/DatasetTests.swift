@@ -99,6 +99,51 @@ struct DatasetTests {
     #expect(data.examples.count == 2)
   }
 
+  @Test func aPairBecomesTwoExamplesForKTO() throws {
+    let path = try directory.file(
+      "a.jsonl", line("One") + #"{"prompt":"Two","completion":" x","label":false}"# + "\n" + line("Three"))
+    let data = try Dataset(
+      sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
+      limit: LengthLimit(sequenceLength: 100))
+    #expect(data.examples.map(\.index) == [0, 1, 2, 3, 4])
+    #expect(data.examples.map(\.label) == [true, false, false, true, false])
+    #expect(data.examples.allSatisfy { $0.completions.count == 1 })
+    #expect(data.report.kept == 3 && data.report.records == 3 && data.report.examples == 5)
+    #expect(data.report.description.hasPrefix("3 of 3 records kept as 5 examples: "))
+  }
+
+  @Test func aRunningTextIsCutIntoPieces() throws {
+    let words = (0..<40).map { "word \($0)" }.joined(separator: " ")
+    let path = try directory.file("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
+    let tokenizer = try Fixtures.tokenizer()
+    let whole = tokenizer.encode(words) + [try #require(tokenizer.endOfSequence)]
+    for length in [7, whole.count - 1, whole.count] {
+      let data = try Dataset(
+        sources: [Dataset.Source(paths: [path], type: .completion)], encoder: try Fixtures.encoder(),
+        limit: LengthLimit(sequenceLength: length, strategy: .error))
+      let pieces = data.examples.dropLast()
+      let sequence = pieces.flatMap { $0.prompt + $0.completions[0] }
+      // A last piece of one token has nothing to learn.
+      #expect(sequence == Array(whole[..<(whole.count % length == 1 ? whole.count - 1 : whole.count)]))
+      #expect(pieces.dropLast().allSatisfy { $0.sequenceLength == length && $0.prompt.count == 1 })
+      #expect(data.examples.map(\.index) == Array(data.examples.indices))
+      #expect(data.report.dropped == 0 && data.report.kept == 2 && data.report.truncated == 0)
+    }
+  }
+
+  @Test func aSystemFieldPassedOverIsReported() throws {
+    let path = try directory.file(
+      "a.jsonl",
+      #"{"system":"s","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
+        + #"{"system":"","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
+        + #"{"system":"s","question":"<|im_end|>","chosen":"a","rejected":"b"}"#)
+    let data = try Dataset(
+      sources: [Dataset.Source(paths: [path], type: .intelPrefilled)], kind: .pair, encoder: try Fixtures.encoder(),
+      limit: LengthLimit(sequenceLength: 100))
+    #expect(data.report.ignoredSystems == 1)
+    #expect(data.report.specialTexts == 1)
+  }
+
   @Test func heldOutExamplesAreChosenBySeed() throws {
     let path = try directory.file("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
     let data = try load([path])

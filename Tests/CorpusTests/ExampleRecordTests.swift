@@ -84,4 +84,84 @@ struct ExampleRecordTests {
     #expect(Array(prompt.unicodeScalars) == ["x", "e"])
     #expect(completions.first.map { Array($0.unicodeScalars) } == ["\u{301}"])
   }
+
+  @Test(
+    arguments: [
+      (.intel, .pair, #"{"chosen":"c","rejected":"r"}"#, "question", "missing"),
+      (.icr, .pair, #"{"input":"i","chosen":"c","rejected":""}"#, "rejected", "empty"),
+      (.promptPairs, .pair, #"{"prompt":7,"chosen":"c","rejected":"r"}"#, "prompt", "a number"),
+      (.argilla, .pair, #"{"chosen":"c","rejected":"r"}"#, "instruction", "missing"),
+      (.argilla, .pair, #"{"prompt":"p","rejected":"r"}"#, "chosen_response", "missing"),
+      (.ultra, .pair, #"{"prompt":"p","chosen":"c","rejected":"r"}"#, "chosen", "list of messages"),
+      (
+        .ultra, .pair, #"{"prompt":"p","chosen":[{"role":"user","content":"p"}],"rejected":"r"}"#, "chosen",
+        "expected two messages"
+      ),
+      (.intelPrefilled, .pair, #"{"question":"q","prefill":1,"chosen":"c","rejected":"r"}"#, "prefill", "a number"),
+      (.intel, .pair, #"{"question":"q","system":[],"chosen":"c","rejected":"r"}"#, "system", "a list"),
+      (.intel, .labelled, #"{"question":"q","completion":"c"}"#, "label", "missing"),
+      (.intel, .labelled, #"{"question":"q","completion":"c","label":1}"#, "label", "true or false"),
+      (.intel, .completion, #"{"question":"q","chosen":"c","rejected":"r"}"#, "completion", "missing"),
+      (.alpaca, .pair, #"{"instruction":"i","output":"o"}"#, nil, "type alpaca"),
+      (.alpaca, .completion, #"{"instruction":"i","output":""}"#, "output", "empty"),
+      (.alpaca, .completion, #"{"output":"o"}"#, "instruction", "missing"),
+      (.completion, .labelled, #"{"text":"t"}"#, nil, "type completion"),
+      (.completion, .completion, #"{"text":""}"#, "text", "empty"),
+      (.chatTemplate, .completion, #"{"messages":[]}"#, "messages", "empty"),
+      (.chatTemplate, .completion, #"{"messages":[{"role":"bot","content":"c"}]}"#, "messages[0].role", "another role"),
+      (.chatTemplate, .labelled, #"{"messages":[{"role":"user","content":"c"}]}"#, nil, "no labels"),
+      (
+        .chatTemplate, .pair, #"{"messages":"q","chosen":{"role":"user","content":"c"},"rejected":"r"}"#, "chosen",
+        "the assistant's message"
+      ),
+      (nil, .completion, #"{"prompt":"p","chosen":"c","rejected":"r"}"#, nil, "field_completion: chosen"),
+      (nil, .completion, #"{"completion":"c"}"#, "prompt", "missing"),
+      (nil, .completion, #"{"prompt":"p","completion":""}"#, "completion", "empty"),
+      (nil, .completion, #"{"prompt":"","completion":"c"}"#, "prompt", "empty"),
+      (nil, .completion, #"{"prompt":"p","completion":[{"role":"user","content":"c"}]}"#, "completion", "the other"),
+      (nil, .labelled, #"{"prompt":"p","completion":"c"}"#, "label", "missing"),
+      (nil, .labelled, #"{"prompt":"p","completion":"c","label":"true"}"#, "label", "a text"),
+      (nil, .pair, #"{"prompt":"p","completion":"c"}"#, "chosen", "missing"),
+      (
+        nil, .completion, #"{"messages":[{"role":"assistant","content":"c","tool_calls":[{}]}]}"#,
+        "messages[0].tool_calls", "not supported"
+      ),
+    ] as [(DatasetType?, ExampleKind, String, String?, String)])
+  func mistakesOfOtherFormats(
+    type: DatasetType?, kind: ExampleKind, text: String, field: String?, reason: String
+  ) throws {
+    let value = try JSONValue.parse(text)
+    let problem = #expect(throws: RecordProblem.self) { try ExampleRecord.read(value, type: type, kind: kind) }
+    #expect(problem?.field == field)
+    #expect(problem?.reason.contains(reason) == true, "\(problem?.reason ?? "")")
+  }
+
+  /// Without a kind the fields decide: this is how data to be scored is read.
+  @Test func whatIsThereIsTaken() throws {
+    func forms(_ text: String, _ type: DatasetType? = nil) throws -> [ExampleRecord] {
+      try ExampleRecord.read(try JSONValue.parse(text), type: type)
+    }
+    #expect(
+      try forms(#"{"prompt":"p","chosen":"c","rejected":"r","completion":null}"#)
+        == [ExampleRecord(.texts(prompt: "p", completions: ["c", "r"]))])
+    #expect(
+      try forms(#"{"prompt":"p","completion":"c","label":true}"#)
+        == [ExampleRecord(.texts(prompt: "p", completions: ["c"]))])
+    #expect(try forms(#"{"text":"t"}"#) == [ExampleRecord(.text("t"))])
+    let user = [ChatMessage(role: "user", content: "q")]
+    #expect(
+      try forms(#"{"question":"q","completion":"c"}"#, .intel)
+        == [ExampleRecord(.chat(.chatML(user), prefill: "", completions: ["c"]))])
+  }
+
+  @Test func typesAreFoundByName() throws {
+    for type in DatasetType.allCases { #expect(try DatasetType(named: type.rawValue) == type) }
+    #expect(try DatasetType(named: "chatml") == .argilla)
+    let error = #expect(throws: UnknownDatasetType.self) { try DatasetType(named: "chatml.intl") }
+    let description = try #require(error).description
+    #expect(description.contains("did you mean \"chatml.intel\"?"))
+    for type in DatasetType.allCases { #expect(description.contains(type.rawValue)) }
+    let far = #expect(throws: UnknownDatasetType.self) { try DatasetType(named: "sharegpt") }
+    #expect(far?.description.contains("did you mean") == false)
+  }
 }

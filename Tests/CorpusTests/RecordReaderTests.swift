@@ -108,4 +108,64 @@ struct RecordReaderTests {
     #expect(try RecordReader.files(at: expected[1]) == [expected[1]])
     #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path + "/none.jsonl") }
   }
+
+  /// Two members end to end, as parallel packers and `cat` make them.
+  private static let packed = Array(
+    Data(
+      base64Encoded: "H4sIAAAAAAACA6tWSlSyMqzlAgBGo+h0CAAAAB+LCAAAAAAAAgOrVkpUsjKq5QIAHx2udggAAAA=") ?? Data())
+
+  @Test func compressedFiles() throws {
+    for name in ["a.jsonl.gz", "a.json.gz"] {
+      let reader = try RecordReader(path: try directory.file(name, Self.packed))
+      #expect(reader.count == 2)
+      #expect(try reader.record(1) == ["a": 2])
+      #expect(reader.location(1).line == 2)
+    }
+    let files = try RecordReader.files(at: directory.path)
+    #expect(files == ["a.json.gz", "a.jsonl.gz"].map { directory.path + "/" + $0 })
+  }
+
+  /// More than one buffer, the first of which is filled to its last byte.
+  @Test(arguments: [65_536, 65_537]) func aLongCompressedFile(pairs: Int) throws {
+    let bytes = Array(repeatElement(Self.packed, count: pairs).joined())
+    let reader = try RecordReader(path: try directory.file("a.jsonl.gz", bytes))
+    #expect(reader.count == 2 * pairs)
+    #expect(try reader.record(2 * pairs - 1) == ["a": 2])
+  }
+
+  @Test func aDamagedCompressedFileIsRefused() throws {
+    // Cut anywhere but between the two members, or with a bit of the data or its checksum turned.
+    for count in Self.packed.indices where count != 28 {
+      let path = try directory.file("cut.jsonl.gz", Array(Self.packed[..<count]))
+      #expect(throws: (any Error).self, "\(count) bytes") { _ = try RecordReader(path: path) }
+    }
+    for place in [0, 3, 12, 20, 28, 45] {
+      var bytes = Self.packed
+      bytes[place] ^= 4
+      let path = try directory.file("turned.jsonl.gz", bytes)
+      #expect(throws: CorpusError.self, "byte \(place)") { _ = try RecordReader(path: path) }
+    }
+    let plain = try directory.file("plain.jsonl.gz", "{}\n")
+    let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: plain) }
+    #expect(error?.description.contains("gzip") == true)
+  }
+
+  @Test func filesOfADirectoryBelongToSplits() throws {
+    let names = [
+      "train-00000.jsonl", "more.jsonl", "test.jsonl", "validation_1.json", "dev.json", "latest.jsonl", "Eval.jsonl.gz",
+    ]
+    for name in names { _ = try directory.file(name, "{}") }
+    func files(_ split: String) throws -> [String] {
+      try RecordReader.files(at: directory.path, split: split).map { String($0.dropFirst(directory.path.count + 1)) }
+    }
+    #expect(try files("train") == ["latest.jsonl", "more.jsonl", "train-00000.jsonl"])
+    #expect(try files("test") == ["Eval.jsonl.gz", "test.jsonl"])
+    #expect(try files("validation") == ["dev.json", "validation_1.json"])
+    let error = #expect(throws: CorpusError.self) { try files("extra") }
+    #expect(error?.description.contains("there is only: test, train, validation") == true)
+    let single = directory.path + "/test.jsonl"
+    #expect(try RecordReader.files(at: single) == [single])
+    #expect(try RecordReader.files(at: single, split: "test") == [single])
+    #expect(throws: CorpusError.self) { try RecordReader.files(at: single, split: "validation") }
+  }
 }

@@ -11,8 +11,12 @@ import Testing
   static let trees: [ExampleTree] = [
     tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]),
     tree(4, 130, [3, 65]),
-    tree(5, 12, [5, 8, 3]),
+    tree(5, 12, [5, 8, 3]), partly(tree(6, 9, [70]), [[3..<4, 9..<66]]),
   ]
+
+  static func partly(_ tree: ExampleTree, _ unscored: [[Range<Int>]]) -> ExampleTree {
+    ExampleTree(index: tree.index, prompt: tree.prompt, completions: tree.completions, unscored: unscored)
+  }
 
   static func tree(_ index: Int, _ prompt: Int, _ completions: [Int]) -> ExampleTree {
     let random = CounterRandom(key: 99)
@@ -116,13 +120,15 @@ import Testing
       var start = 0
       for (c, completion) in tree.completions.enumerated() {
         let single = TreeBatch([
-          ExampleTree(index: tree.index, prompt: tree.prompt, completions: [completion])
+          Self.partly(
+            ExampleTree(index: tree.index, prompt: tree.prompt, completions: [completion]),
+            tree.unscored.isEmpty ? [] : [tree.unscored[c]])
         ])
         let alone = try pass.tokenLogProbabilities(single, adapted: true)
         // The same operations in the same order: not only close.
         #expect(
-          alone == Array(tokens[start..<start + completion.count]), "tree \(tree.index), completion \(c)")
-        start += completion.count
+          alone == Array(tokens[start..<start + tree.scoredCount(c)]), "tree \(tree.index), completion \(c)")
+        start += tree.scoredCount(c)
         let gradient = Storage(count: sum.count)
         _ = try pass.gradient(single, dropout: nil, into: gradient) { _ in [coefficients[c]] }
         for i in sum.indices { sum[i] += gradient.base[i] }
@@ -144,6 +150,38 @@ import Testing
       try pass.tokenLogProbabilities(TreeBatch([moved]), adapted: true)
     )
     #expect(excess(Array(b.suffix(12)), a, .logProbability) < 1)
+  }
+
+  /// Of prompt | A U B with U not in the loss: A after the prompt, and B after prompt, A and U.
+  @Test func `tokens outside the loss are context alone`() throws {
+    let fixture = try TinyFixture("all")
+    let pass = Self.pass(fixture)
+    for (a, u, b) in [(1, 1, 1), (3, 17, 9), (40, 2, 1)] {
+      let tokens = Self.tree(0, 30, [a + u + b])
+      var tree = tokens
+      tree.unscored = [[a..<a + u]]
+      let batch = TreeBatch([tree])
+      #expect(batch.completionTokens == [a + b] && batch.targets.count == a + b)
+      #expect(batch.scoredRows.count == a + b && batch.scoredRows.map { $0 } == batch.scoredRows.sorted())
+      let all = try pass.tokenLogProbabilities(TreeBatch([tokens]), adapted: true)
+      let some = try pass.tokenLogProbabilities(batch, adapted: true)
+      #expect(excess(some, Array(all[..<a] + all[(a + u)...]), .logProbability) < 1)
+      let completion = tokens.completions[0]
+      let parts = [
+        ExampleTree(index: 0, prompt: tree.prompt, completions: [Array(completion[..<a])]),
+        ExampleTree(
+          index: 0, prompt: tree.prompt + completion[..<(a + u)], completions: [Array(completion[(a + u)...])]),
+      ]
+      let coefficient = Self.coefficients([tree])
+      let whole = try Self.gradient(pass, [tree])
+      var sum = [Float](repeating: 0, count: whole.entries.count)
+      for part in parts {
+        let gradient = Storage(count: sum.count)
+        _ = try pass.gradient(TreeBatch([part]), dropout: nil, into: gradient) { _ in coefficient }
+        for i in sum.indices { sum[i] += gradient.base[i] }
+      }
+      #expect(relativeDistance(whole.entries, sum) < Distance.gradient, "\(a) \(u) \(b)")
+    }
   }
 
   @Test func `gradients of trees add up`() throws {

@@ -7,7 +7,9 @@ import Training
   static let trees = [
     ExampleTree(index: 70_000, prompt: [0, 1, .max], completions: [[5], [7, 8, 9]]),
     ExampleTree(index: 0, prompt: [42], completions: [[1]]),
-    ExampleTree(index: 3, prompt: [4, 4], completions: [[1], [2], [3, 3]]),
+    ExampleTree(
+      index: 3, prompt: [4, 4], completions: [[1], [2], [3, 3, 4, 5, 6]], unscored: [[], [], [1..<2, 3..<4]],
+      label: true),
   ]
   static let items = [
     WorkItem(trees: [], slots: []), WorkItem(trees: trees, slots: [2, 0, 9]),
@@ -44,7 +46,7 @@ import Training
         #expect(item.slots.count == item.trees.count && item.slots.allSatisfy { $0 >= 0 })
         #expect(item.references.isEmpty || item.references.count == item.trees.count)
         for tree in item.trees {
-          #expect(tree.index >= 0 && !tree.prompt.isEmpty && tree.completions.allSatisfy { !$0.isEmpty })
+          #expect(tree.index >= 0 && tree.isWellFormed)
         }
       }
     }

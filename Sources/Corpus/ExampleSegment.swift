@@ -1,0 +1,38 @@
+// An encoded example as stretches of text, for people to see what is learnt from it.
+
+/// A stretch of an example's tokens that are treated alike.
+package struct ExampleSegment: Sendable, Equatable {
+  package enum Role: Sendable, Equatable {
+    case prompt
+    /// In a completion, but not in the loss.
+    case context
+    case loss
+  }
+
+  package var role: Role
+  /// Which completion it belongs to; nil for the prompt.
+  package var completion: Int?
+  package var tokens: [Int32]
+  /// A character whose bytes another stretch shares shows as U+FFFD.
+  package var text: String
+}
+
+extension ExampleTree {
+  /// The prompt, then each completion's stretches in order.
+  package func segments(with tokenizer: Tokenizer) -> [ExampleSegment] {
+    func segment(_ role: ExampleSegment.Role, _ completion: Int?, _ tokens: some Sequence<Int32>) -> ExampleSegment {
+      let tokens = Array(tokens)
+      return ExampleSegment(role: role, completion: completion, tokens: tokens, text: tokenizer.decode(tokens))
+    }
+    var segments = [segment(.prompt, nil, prompt)]
+    for (number, tokens) in completions.enumerated() {
+      var end = 0
+      for run in scored(number) {
+        if end < run.lowerBound { segments.append(segment(.context, number, tokens[end..<run.lowerBound])) }
+        segments.append(segment(.loss, number, tokens[run]))
+        end = run.upperBound
+      }
+    }
+    return segments
+  }
+}
