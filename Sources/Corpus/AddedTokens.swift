@@ -38,6 +38,18 @@ struct AddedTokenMatcher: Sendable {
     return nil
   }
 
+  /// The first special token in `text` at or after `start`, and its place.
+  func firstSpecialMatch(
+    in text: UnsafeBufferPointer<UInt8>, from start: Int
+  ) -> (token: AddedToken, range: Range<Int>)? {
+    var position = start
+    while let match = firstMatch(in: text, from: position) {
+      if match.token.isSpecial { return match }
+      position = match.range.upperBound
+    }
+    return nil
+  }
+
   /// The token that is spelled exactly `text`.
   func token(spelled text: String) -> AddedToken? {
     guard let first = text.utf8.first else { return nil }

@@ -13,6 +13,23 @@ package struct RecordFields: Sendable, Equatable {
 
     /// The configuration's key for another name.
     package var key: String { self == .text ? "field" : "field_\(rawValue)" }
+
+    /// The fields that a format reads: another name for any other has no effect.
+    package static func read(by type: DatasetType?) -> [Field] {
+      let preference: [Field] = [.system, .chosen, .rejected, .completion, .label]
+      return switch type {
+      case nil: [.prompt, .chosen, .rejected, .completion, .label, .messages, .text]
+      case .argilla:
+        preference + [.prompt, .input, .question, .instruction, .chosenResponse, .rejectedResponse]
+      case .icr: preference + [.input]
+      case .intel: preference + [.question]
+      case .intelPrefilled: preference + [.question, .prefill]
+      case .promptPairs, .ultra: preference + [.prompt]
+      case .alpaca: [.instruction, .input, .output]
+      case .chatTemplate: [.messages, .system, .chosen, .rejected]
+      case .completion: [.text]
+      }
+    }
   }
 
   /// `message_property_mappings`: what role and content of a message are called.

@@ -146,13 +146,16 @@ package final class Tokenizer: Sendable {
 
   /// Whether some part of `text` spells a special token.
   package func holdsSpecialText(_ text: String) -> Bool {
-    pieces(text).contains { if case .special = $0 { true } else { false } }
+    var text = text
+    return text.withUTF8 { text in
+      [rawTokens, normalizedTokens].contains { $0.firstSpecialMatch(in: text, from: 0) != nil }
+    }
   }
 
   /// The special tokens that `text` spells, and the texts between them.
   func pieces(_ text: String) -> [ChatTemplate.Piece] {
     [rawTokens, normalizedTokens].reduce([.text(text)]) { pieces, tokens in
-      tokens.isEmpty ? pieces : pieces.flatMap { Self.pieces(of: $0, at: tokens) }
+      pieces.flatMap { Self.pieces(of: $0, at: tokens) }
     }
   }
 
@@ -163,19 +166,12 @@ package final class Tokenizer: Sendable {
     return text.withUTF8 { text in
       var pieces: [ChatTemplate.Piece] = []
       var start = 0
-      var position = 0
-      func append(upTo end: Int) {
-        if start < end { pieces.append(.text(String(decoding: text[start..<end], as: UTF8.self))) }
-      }
-      while let (token, range) = tokens.firstMatch(in: text, from: position) {
-        position = range.upperBound
-        guard token.isSpecial else { continue }
-        append(upTo: range.lowerBound)
+      while let (token, range) = tokens.firstSpecialMatch(in: text, from: start) {
+        pieces.append(.text(String(decoding: text[start..<range.lowerBound], as: UTF8.self)))
         pieces.append(.special(String(decoding: token.bytes, as: UTF8.self)))
-        start = position
+        start = range.upperBound
       }
-      append(upTo: text.count)
-      return pieces
+      return pieces + [.text(String(decoding: text[start...], as: UTF8.self))]
     }
   }
 

@@ -164,4 +164,29 @@ struct ExampleRecordTests {
     let far = #expect(throws: UnknownDatasetType.self) { try DatasetType(named: "sharegpt") }
     #expect(far?.description.contains("did you mean") == false)
   }
+
+  /// The fields that a format says it reads are enough for it, under other names too.
+  @Test(arguments: [nil] + DatasetType.allCases.map(Optional.some))
+  func formatsReadTheirFields(type: DatasetType?) throws {
+    let talk = #"[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]"#
+    let values: [RecordFields.Field: String] =
+      [.label: "true", .messages: talk].merging(
+        type == .ultra ? [.chosen: talk, .rejected: talk] : [:], uniquingKeysWith: { $1 })
+    let read = RecordFields.Field.read(by: type)
+    var fields = RecordFields()
+    for field in RecordFields.Field.allCases { fields[field] = "my_" + field.rawValue }
+    for kind in [ExampleKind.pair, .labelled, .completion] {
+      let present = read.filter { kind == .pair ? $0 != .completion : $0 != .chosen && $0 != .rejected }
+      let members = present.map { #""my_\#($0.rawValue)":\#(values[$0] ?? #""a text""#)"# }
+      let text = "{" + members.joined(separator: ",") + "}"
+      let records = try? ExampleRecord.read(try JSONValue.parse(text), type: type, kind: kind, fields: fields)
+      let isPossible =
+        switch type {
+        case .alpaca, .completion: kind == .completion
+        case .chatTemplate: kind != .labelled
+        default: true
+        }
+      #expect((records != nil) == isPossible, "\(kind)")
+    }
+  }
 }
