@@ -27,7 +27,8 @@ package struct EncodedExample: Sendable, Equatable {
 package struct ExampleEncoder: Sendable {
   let tokenizer: Tokenizer
   let template: ChatTemplate?
-  /// `train_on_inputs`: a single completion's prompt is in the loss too. Preferences never learn their prompt.
+  /// `train_on_inputs`: a single completion's prompt is in the loss too, and so is never cut. Preferences never
+  /// learn their prompt.
   private let trainsOnInputs: Bool
 
   /// - Parameter template: only conversations need one.
@@ -134,7 +135,7 @@ package struct ExampleEncoder: Sendable {
       pieces = tokenizer.pieces(text)
       turns = nil
     }
-    pieces.append(contentsOf: [.text(prefill)])
+    pieces.append(.text(prefill))
     let start = ChatTokens(pieces, tokenizer)
     let end: [ChatTemplate.Piece] =
       [.special(ChatTemplate.end)] + (ending == ChatTemplate.end ? [] : [.special(ending)])

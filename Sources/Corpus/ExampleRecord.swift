@@ -44,6 +44,7 @@ package struct ExampleRecord: Sendable, Equatable {
     /// TRL's `assistant_only_loss`: all that follows the role's name, up to the next turn.
     case afterRole
     /// axolotl's `chat_template`: the content and the token that ends the turn; of an empty turn nothing.
+    /// (axolotl leaves the end out where it is not the tokenizer's end of sequence: such a model never stops.)
     case contentAndEnd
   }
 

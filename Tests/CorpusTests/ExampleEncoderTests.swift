@@ -66,6 +66,28 @@ struct ExampleEncoderTests {
     #expect(merged.texts.map { tokenizer.decode(Array(merged.tree.prompt[$0])) } == ["Sky?"])
   }
 
+  /// What may be cut of axolotl's prompts: never a header, a default or a prefill.
+  @Test func theTextsOfOtherPrompts() throws {
+    let tokenizer = try Fixtures.tokenizer()
+    let encoder = try Fixtures.encoder()
+    func texts(_ form: ExampleRecord.Form) throws -> [String] {
+      let encoded = try encoder.encode(ExampleRecord(form), index: 0)
+      return encoded.texts.map { tokenizer.decode(Array(encoded.tree.prompt[$0])) }
+    }
+    let messages = [ChatMessage(role: "system", content: "Be brief."), ChatMessage(role: "user", content: "Sky?")]
+    // The full stop is one token with the line feeds after it.
+    #expect(try texts(.alpaca(instruction: "Name it.", input: "", output: "x")) == ["Name it"])
+    #expect(try texts(.alpaca(instruction: "Name it.", input: "Sky", output: "x")) == ["Name it", "Sky"])
+    #expect(try texts(.chat(.chatML(messages), prefill: "It", completions: ["x", "y"])) == ["Be brief.", "Sky?"])
+    #expect(try texts(.chat(.template([messages[1]]), prefill: "", completions: ["x", "y"])) == ["Sky?"])
+    let rendered = "<|im_start|>user\nSky?<|im_end|>\n<|im_start|>assistant\nIt"
+    #expect(try texts(.chat(.rendered(rendered), prefill: " is", completions: ["x", "y"])) == ["Sky?"])
+    let answer = ChatMessage(role: "assistant", content: "Blue.")
+    let talk = messages + [answer, messages[1], answer]
+    #expect(try texts(.conversation(talk, .afterRole)) == ["Be brief.", "Sky?", "", "", ""])
+    #expect(try texts(.text("Sky")).isEmpty)
+  }
+
   @Test func aPromptThatMeltsIntoItsCompletionIsRefused() throws {
     #expect(throws: RecordProblem.self) {
       try Fixtures.encoder().encode(
