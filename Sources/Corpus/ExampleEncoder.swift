@@ -121,6 +121,11 @@ package struct ExampleEncoder: Sendable {
     _ prompt: ExampleRecord.ChatPrompt, prefill: String, _ completions: [String]
   ) throws(RecordProblem) -> Sequences {
     let (ending, _) = try endOfText()
+    guard tokenizer.id(ofToken: ChatTemplate.start) != nil, tokenizer.id(ofToken: ChatTemplate.end) != nil else {
+      throw RecordProblem(
+        "ChatML needs the special tokens \(ChatTemplate.start) and \(ChatTemplate.end), which the model's "
+          + "tokenizer lacks")
+    }
     var pieces: [ChatTemplate.Piece]
     var fields = completions + [prefill]
     let turns: Int?

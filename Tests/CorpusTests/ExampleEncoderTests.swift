@@ -1,5 +1,6 @@
 import Checkpoints
 import Corpus
+import Foundation
 import Testing
 
 struct ExampleEncoderTests {
@@ -93,6 +94,15 @@ struct ExampleEncoderTests {
       try Fixtures.encoder().encode(
         ExampleRecord(.texts(prompt: "\u{1100}", completions: ["\u{1161}", "\u{1161}"])), index: 0)
     }
+  }
+
+  @Test func chatMLNeedsItsTokens() throws {
+    let files = try TokenizerFiles { $0.replacingOccurrences(of: "<|im_start|>", with: "<|im_begin|>") }
+    let encoder = ExampleEncoder(tokenizer: try Tokenizer(directory: files.path), template: nil)
+    let problem = #expect(throws: RecordProblem.self) {
+      try encoder.encode(ExampleRecord(.chat(.rendered("x"), prefill: "", completions: ["y"])), index: 0)
+    }
+    #expect(problem?.reason.contains("<|im_start|>") == true)
   }
 
   @Test func messagesNeedATemplate() throws {
