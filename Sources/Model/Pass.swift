@@ -56,8 +56,19 @@ package final class Pass {
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
-  /// Bytes of memory that a pass takes, of which only what micro-batches fill becomes resident.
-  package var byteCount: Int { workspace.bytes + workers.byteCount + 4 * ropeTable.rows * ropeTable.columns }
+  /// Bytes of memory that such a pass takes. Nothing becomes resident by asking.
+  package static func byteCount(
+    _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    dropout: Bool, threads: Int
+  ) -> Int {
+    let workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
+    let workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    return workspace.bytes + workers.byteCount + 4 * positions * c.headWidth
+  }
+
+  /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
+  /// - Throws: `MemoryShortage`.
+  package func populate() throws { try workspace.populate(workers) }
 
   /// Log-probability sums (nats) of every completion of the batch, in order.
   package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
