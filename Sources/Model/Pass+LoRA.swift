@@ -42,7 +42,8 @@ extension Pass {
     else { return }
     let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(
       columns(modules, group))
-    Products.compute(reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, workers)
+    Products.compute(
+      reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, workers)
     Kernels.scale(reduced, by: adapter.layout.scale, workers)
     try observe("lora_A of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, reduced)
   }

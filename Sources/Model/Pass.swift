@@ -72,13 +72,13 @@ package final class Pass {
 
   /// Log-probability sums (nats) of every completion of the batch, in order.
   package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil)
+    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
     return try headForward(expecting: false)
   }
 
   /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil)
+    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
 
@@ -91,7 +91,7 @@ package final class Pass {
   package func gradient(
     _ batch: TreeBatch, dropout: DropoutDraw?, into gradient: Storage, coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
-    try forward(batch, adapted: true, dropout: dropout)
+    try forward(batch, adapted: true, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)
     precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) completions")
@@ -103,13 +103,15 @@ package final class Pass {
     try observer?.observe(kernel, layer: layer, values)
   }
 
-  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?) throws {
+  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?, keeping: Bool) throws {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(!adapted || adapter != nil, "no adapter")
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
+    precondition(!keeping || workspace.retention != .none, "this pass has no memory for the way back")
     self.batch = batch
     self.adapted = adapted
+    workspace.isKeeping = keeping
     dropoutRows = dropout.flatMap { draw in
       draw.probability > 0 ? rows(of: batch, draw) : nil
     }

@@ -96,6 +96,8 @@ package enum Retention: Sendable, Equatable {
 final class Workspace {
   let capacity: Capacity
   let retention: Retention
+  /// Whether the pass under way will be gone back through. One that only scores goes through the shared buffers.
+  var isKeeping = false
   /// The residual stream entering each layer [N, D] (two in turn when nothing is kept).
   private let hidden: [Matrix]
   private let activations: [LayerActivations]
@@ -186,6 +188,9 @@ final class Workspace {
 
   func populate(_ workers: Workers) throws { try Storage.populate(storages, workers) }
 
-  func hidden(layer: Int) -> Matrix { hidden[retention == .none ? layer % 2 : layer] }
-  func activations(layer: Int) -> LayerActivations { activations[min(layerCount - 1 - layer, activations.count - 1)] }
+  func hidden(layer: Int) -> Matrix { hidden[isKeeping ? layer : layer % 2] }
+
+  func activations(layer: Int) -> LayerActivations {
+    activations[isKeeping ? min(layerCount - 1 - layer, activations.count - 1) : activations.count - 1]
+  }
 }

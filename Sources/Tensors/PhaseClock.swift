@@ -34,6 +34,8 @@ package final class PhaseClock: @unchecked Sendable {
   private var phase = Phase.input
   private var since = now()
 
+  package init() {}
+
   /// Time counts towards `phase` from here on, until another is entered.
   package func enter(_ phase: Phase) {
     guard phase != self.phase else { return }

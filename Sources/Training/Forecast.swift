@@ -88,7 +88,7 @@ package struct Forecast: Sendable {
 
   /// Seconds until the last of `items` is done, each taken in order by the rank that is free first.
   /// - Parameter items: each one's seconds by rank.
-  static func span(_ items: [[Double]], ranks: Int) -> Double {
+  package static func span(_ items: [[Double]], ranks: Int) -> Double {
     var busy = [Double](repeating: 0, count: ranks)
     for seconds in items {
       guard let rank = busy.indices.min(by: { busy[$0] < busy[$1] }) else { break }

@@ -92,7 +92,9 @@ extension Pace {
     let updated = clock.seconds
     // Pointers alone went into the kernels.
     withExtendedLifetime(storages) {}
-    return ((rounded - start).total / Double(count), ((updated - rounded).total - (updated - rounded)[.idle]) / Double(count))
+    return (
+      (rounded - start).total / Double(count), ((updated - rounded).total - (updated - rounded)[.idle]) / Double(count)
+    )
   }
 }
 

@@ -91,7 +91,6 @@ package final class TrainingRun {
     pass.observer = debug
     guard !isFinished else { return }
     forecast = try Forecast.measured(prepared, layout: adapter.layout, memory: memory, dealer: dealer)
-    try world.agree { try pass.populate() }
     if let forecast {
       progress(
         .planned(
@@ -127,6 +126,7 @@ package final class TrainingRun {
     if try computeReferences() { return try stopped(at: step) }
     if step == 0, try evaluate(step: 0) { return try stopped(at: step) }
     let clock = ContinuousClock()
+    if step < schedule.totalSteps { try world.agree { try trainer.pass.populate() } }
     // What steps and evaluations took, and what they were predicted to.
     var (spent, predicted) = (0.0, 0.0)
     let phases = trainer.pass.workers.clock

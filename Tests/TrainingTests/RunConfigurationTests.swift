@@ -114,8 +114,16 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.sequenceLength == 2048 && run.excessLengthStrategy == .truncateMiddle)
     #expect(run.evaluations == .never && run.saves == .perEpoch(1) && run.saveTotalLimit == nil)
     #expect(run.precomputesReferenceLogProbs && run.autoResumesFromCheckpoints)
-    #expect(run.shufflesMergedDatasets && !run.usesCurriculumSampling && run.gradientCheckpointing == .off)
+    #expect(
+      run.shufflesMergedDatasets && !run.usesCurriculumSampling && run.gradientCheckpointing == .off
+        && run.memoryLimit == nil)
     #expect(run.ignoredKeys.isEmpty)
+  }
+
+  @Test func `memory is given as people write it`() throws {
+    let run = try configuration(minimalYAML + "\ngradient_checkpointing: auto\nmemory_limit: 1.5GB\n")
+    #expect(run.gradientCheckpointing == .automatic && run.memoryLimit == 1_500_000_000)
+    #expect(try configuration(run.resolvedYAML) == run)
   }
 
   @Test func `every used key is read`() throws {
