@@ -55,24 +55,72 @@ static inline int64_t seen_keys(const key_tile *tile, int64_t i) {
   return n < 0 ? 0 : (n > tile->count ? tile->count : n);
 }
 
+// Rows of a tile that are multiplied at once. Where the diagonal crosses the tile they are few, so that little
+// is computed that no query sees; what is left out are products with exact zeros.
+static int64_t rows_at_once(const key_tile *tile, int64_t queries) {
+  enum { DIAGONAL_ROWS = 48 };
+  return tile->reach >= tile->count || queries < DIAGONAL_ROWS ? queries : DIAGONAL_ROWS;
+}
+
+// scores[i][key] = a_i · b_key for the keys that query i sees, and some more.
+static void score_tile(float *scores, const key_tile *tile, const float *a, int64_t a_row, const float *b,
+                       int64_t b_row, int64_t queries, int64_t width, float *packed) {
+  const int64_t step = rows_at_once(tile, queries);
+  for (int64_t i = 0; i < queries; i += step) {
+    const int64_t rows = queries - i < step ? queries - i : step, keys = seen_keys(tile, i + rows - 1);
+    if (keys > 0)
+      tile_product(scores + i * KT, KT, 0, a + i * a_row, a_row, 1, b, 1, b_row, rows, keys, width, packed);
+  }
+}
+
+// c_i (+)= sum over the keys that query i sees of weights[i][key] * b_key.
+static void gather_tile(float *c, int64_t c_row, int add, const float *weights, const key_tile *tile,
+                        const float *b, int64_t b_row, int64_t queries, int64_t width, float *packed) {
+  const int64_t step = rows_at_once(tile, queries);
+  for (int64_t i = 0; i < queries; i += step) {
+    const int64_t rows = queries - i < step ? queries - i : step;
+    tile_product(c + i * c_row, c_row, add, weights + i * KT, KT, 1, b, b_row, 1, rows, width,
+                 seen_keys(tile, i + rows - 1), packed);
+  }
+}
+
+// c_key += sum over the queries that see the key of weights[i][key] * b_i.
+static void scatter_tile(float *c, int64_t c_row, const float *weights, const key_tile *tile, const float *b,
+                         int64_t b_row, int64_t queries, int64_t width, float *packed) {
+  const int64_t step = rows_at_once(tile, tile->count);
+  for (int64_t key = 0; key < tile->count; key += step) {
+    const int64_t rows = tile->count - key < step ? tile->count - key : step;
+    int64_t first = tile->reach >= tile->count ? 0 : key - tile->reach + 1;  // the first query that sees `key`
+    if (first < 0) first = 0;
+    if (first < queries)
+      tile_product(c + key * c_row, c_row, 1, weights + first * KT + key, 1, KT, b + first * b_row, b_row, 1,
+                   rows, width, queries - first, packed);
+  }
+}
+
 // Scores [QT, KT] to exp(score * scale - maximum), the running numbers brought up to date.
 SHOAL_CLONES
 static void softmax_rows(float *scores, const key_tile *tile, int64_t queries, float scale, float *maximum,
                          float *sum, float *rows, int64_t rows_row, int64_t width) {
+  enum { LANES = 16 };
   for (int64_t i = 0; i < queries; i++) {
     float *restrict x = scores + i * KT;
     const int64_t n = seen_keys(tile, i);
-    float top = maximum[i], total = 0;
-    {
-#pragma clang fp reassociate(on)
-      for (int64_t j = 0; j < n; j++) top = x[j] * scale > top ? x[j] * scale : top;
-    }
     // All KT lanes run, whatever the mask: the order of the sum then depends on the key's place alone.
-    for (int64_t j = 0; j < tile->count; j++) {
-      const float e = shoal_exp(x[j] * scale - top);
+    float lanes[LANES];
+    for (int64_t l = 0; l < LANES; l++) lanes[l] = maximum[i];
+    for (int64_t j = 0; j < KT; j += LANES)
+      for (int64_t l = 0; l < LANES; l++) {
+        const float scaled = j + l < n ? x[j + l] * scale : -1e30f;
+        x[j + l] = scaled;
+        lanes[l] = scaled > lanes[l] ? scaled : lanes[l];
+      }
+    float top = lanes[0], total = 0;
+    for (int64_t l = 1; l < LANES; l++) top = lanes[l] > top ? lanes[l] : top;
+    for (int64_t j = 0; j < KT; j++) {
+      const float e = shoal_exp(x[j] - top);
       x[j] = j < n ? e : 0.0f;
     }
-    for (int64_t j = tile->count; j < KT; j++) x[j] = 0;
     {
 #pragma clang fp reassociate(on)
       for (int64_t j = 0; j < KT; j++) total += x[j];
@@ -112,11 +160,9 @@ void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t
     memset(rows, 0, (size_t)(queries * wide) * sizeof(float));
     key_tile tile;
     for (int64_t cursor = 0; next_tile(&tile, &cursor, &s, query0, queries);) {
-      tile_product(scores, KT, 0, q + query * q_row, q_row, 1, k + tile.row * k_row, 1, k_row, queries,
-                   tile.count, width, packed);
+      score_tile(scores, &tile, q + query * q_row, q_row, k + tile.row * k_row, k_row, queries, width, packed);
       softmax_rows(scores, &tile, queries, scale, maximum, sum, rows, wide, width);
-      tile_product(rows, wide, 1, scores, KT, 1, v + tile.row * v_row, v_row, 1, queries, width, tile.count,
-                   packed);
+      gather_tile(rows, wide, 1, scores, &tile, v + tile.row * v_row, v_row, queries, width, packed);
     }
     finish_rows(out + query * out_row, out_row, logsum + query * logsum_row, logsum_row, rows, wide, maximum,
                 sum, queries, width);
@@ -169,14 +215,12 @@ void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, i
     int first = 1;
     for (int64_t cursor = 0; next_tile(&tile, &cursor, &s, query0, queries); first = 0) {
       const float *kt = k + tile.row * k_row, *vt = v + tile.row * v_row;
-      tile_product(scores, KT, 0, qt, q_row, 1, kt, 1, k_row, queries, tile.count, width, packed);
-      tile_product(gradients, KT, 0, dot, dout_row, 1, vt, 1, v_row, queries, tile.count, width, packed);
+      score_tile(scores, &tile, qt, q_row, kt, k_row, queries, width, packed);
+      score_tile(gradients, &tile, dot, dout_row, vt, v_row, queries, width, packed);
       softmax_backward(scores, gradients, &tile, queries, scale, logsum + query * logsum_row, logsum_row, delta);
-      tile_product(dv + tile.row * dkv_row, dkv_row, 1, scores, 1, KT, dot, dout_row, 1, tile.count, width,
-                   queries, packed);
-      tile_product(dk + tile.row * dkv_row, dkv_row, 1, gradients, 1, KT, qt, q_row, 1, tile.count, width,
-                   queries, packed);
-      tile_product(dqt, dq_row, !first, gradients, KT, 1, kt, k_row, 1, queries, width, tile.count, packed);
+      scatter_tile(dv + tile.row * dkv_row, dkv_row, scores, &tile, dot, dout_row, queries, width, packed);
+      scatter_tile(dk + tile.row * dkv_row, dkv_row, gradients, &tile, qt, q_row, queries, width, packed);
+      gather_tile(dqt, dq_row, !first, gradients, &tile, kt, k_row, queries, width, packed);
     }
   }
 }

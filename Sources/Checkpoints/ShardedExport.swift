@@ -7,20 +7,6 @@ package enum ShardedExport {
   /// The hub's default: 5 GB.
   package static let defaultShardBytes = 5_000_000_000
 
-  /// Bytes of a size as the hub writes it: a number and `KB`, `MB`, `GB` or `TB`, powers of 1000. Nil for
-  /// anything else, and for less than one byte.
-  package static func bytes(_ size: String) -> Int? {
-    let units = ["KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12]
-    guard size.count > 2, let unit = units[size.suffix(2).uppercased()] else { return nil }
-    var digits = size.dropLast(2)
-    while digits.last == " " { digits.removeLast() }
-    // Double takes signs, exponents and words like "inf" too.
-    guard digits.allSatisfy({ ("0"..."9").contains($0) || $0 == "." }),
-      let number = Double(digits), number * unit >= 1, number * unit < 1e18
-    else { return nil }
-    return Int(number * unit)
-  }
-
   /// Indices of the tensors of each shard: in order, a new shard when the next would pass the limit; a
   /// tensor larger than the limit has a shard of its own.
   package static func shards(ofBytes sizes: [Int], limit: Int) -> [[Int]] {

@@ -32,17 +32,21 @@ package struct Arithmetic: Sendable, Equatable {
   }
 
   /// Forward and backward with an adapter.
-  /// - Parameter recomputes: whether layers are computed again on the way back (gradient checkpointing).
-  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputes: Bool) -> Arithmetic {
-    let size = Size(tree, layout.configuration)
-    let forwards = recomputes ? 2.0 : 1.0
-    let parameters = Double(layout.count) / Double(layout.configuration.layerCount)
+  /// - Parameter recomputedLayers: how many layers are computed again on the way back (gradient checkpointing).
+  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputedLayers: Int = 0) -> Arithmetic {
+    let c = layout.configuration
+    let size = Size(tree, c)
+    let parameters = Double(layout.count) / Double(c.layerCount)
+    let recomputed = Double(recomputedLayers)
+    // What a recomputed layer leaves out.
+    let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
     return Arithmetic(
       // No gradient goes below the first layer's inputs.
-      linears: (forwards + 1) * (size.rows * size.keyValue + size.allRows * size.rest)
-        - size.tokens * (size.layerKeyValue + size.layerQuery),
-      attention: (4 * forwards + 10) * size.attended,
-      lora: (forwards + 2) * 2 * parameters * size.allRows, head: 2 * size.head)
+      linears: 2 * (size.rows * size.keyValue + size.allRows * size.rest)
+        - size.tokens * (size.layerKeyValue + size.layerQuery)
+        + recomputed * size.tokens * (size.keyValue + size.rest - down),
+      attention: 14 * size.attended + 4 * recomputed * size.attendedPerLayer,
+      lora: 6 * parameters * size.allRows + 2 * recomputed * parameters * size.tokens, head: 2 * size.head)
   }
 
   /// A tree's rows and a model's widths, multiplied out.
@@ -55,6 +59,8 @@ package struct Arithmetic: Sendable, Equatable {
     var keyValue: Double { layerKeyValue }
     /// Query–key pairs times head widths and heads, over all layers.
     let attended: Double
+    /// The same of one layer but the last.
+    let attendedPerLayer: Double
     /// One product of the scored rows with the vocabulary.
     let head: Double
 
@@ -73,6 +79,7 @@ package struct Arithmetic: Sendable, Equatable {
       let whole = prompt * (prompt + 1) / 2 + lengths.reduce(0) { $0 + $1 * prompt + $1 * ($1 + 1) / 2 }
       let last = prompt + lengths.reduce(0) { $0 + ($1 - 1) * prompt + ($1 - 1) * $1 / 2 }
       attended = (whole * (layers - 1) + last) * Double(c.queryWidth)
+      attendedPerLayer = whole * Double(c.queryWidth)
       head = 2 * scored * d * Double(c.vocabularySize)
     }
   }

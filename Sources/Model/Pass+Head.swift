@@ -17,6 +17,7 @@ extension Pass {
   /// The log-probability of every target.
   /// - Parameter expecting: whether Σ exp · weight is gathered for the gradient.
   func headTokens(expecting: Bool) throws -> [Double] {
+    workers.clock.enter(.head)
     let hidden = workspace.finalNormed.prefix(batch.scoredRows.count)
     let expected = expecting ? workspace.expected.prefix(hidden.rows) : nil
     let vocabulary = model.configuration.vocabularySize
@@ -27,13 +28,15 @@ extension Pass {
       let tile = start..<min(start + Workspace.headTile, vocabulary)
       let logits = workspace.logits.reshaped(rows: hidden.rows, columns: tile.count)
       let weight = model.head.rows(tile)
-      Products.compute(logits, [.forward(hidden, weight)], workers)
+      Products.compute(logits, [.forward(hidden, weight)], phase: .head, workers)
       try observe("logits", layer: nil, logits)
       for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
         chosen[i] = logits[target.scored, Int(target.token) - start]
       }
       workspace.softmax.add(logits, accumulated: expected, workers)
-      if let expected { Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], workers) }
+      if let expected {
+        Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], phase: .head, workers)
+      }
     }
     return zip(batch.targets, chosen).map { Double($1) - workspace.softmax.logSum(row: $0.scored) }
   }
@@ -60,8 +63,10 @@ extension Pass {
     // The last layer's gradient lives in its own rows, since its input's takes the stream's.
     var stream = scratch.scored.prefix(scored)
     try headBackward(coefficients, scratch.gathered.prefix(scored), stream)
-    for layer in stride(from: model.configuration.layerCount - 1, through: 0, by: -1) {
-      if workspace.retention == .layerInputs { try forwardLayer(layer) }
+    let layers = model.configuration.layerCount
+    let recomputed = workspace.retention.recomputedLayers(of: layers)
+    for layer in stride(from: layers - 1, through: 0, by: -1) {
+      if layer < recomputed { try forwardLayer(layer) }
       guard let below = try backwardLayer(layer, stream, scratch, into: gradient) else { return }
       stream = below
     }

@@ -42,7 +42,8 @@ extension Pass {
     else { return }
     let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(
       columns(modules, group))
-    Products.compute(reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], workers)
+    Products.compute(
+      reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, workers)
     Kernels.scale(reduced, by: adapter.layout.scale, workers)
     try observe("lora_A of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, reduced)
   }
@@ -77,9 +78,9 @@ extension Pass {
       else { continue }
       let own = columns([module], group)
       let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(dy.rows).columns(own)
-      Products.compute(bGradient, [.transposedTimes(dy, reduced)], workers)
+      Products.compute(bGradient, [.transposedTimes(dy, reduced)], phase: .lora, workers)
       try observe("gradient of lora_B of \(module.rawValue)", layer: layer, bGradient)
-      Products.compute(scratch.reduced.prefix(dy.rows).columns(own), [.times(dy, b)], workers)
+      Products.compute(scratch.reduced.prefix(dy.rows).columns(own), [.times(dy, b)], phase: .lora, workers)
     }
     if !present.isEmpty, let adapter { Kernels.scale(dreduced, by: adapter.layout.scale, workers) }
     guard let dx else { return }
@@ -87,7 +88,7 @@ extension Pass {
       if let mask = dropoutRows(group, layer: layer, scored: scored), let buffer = scratch.dropped {
         Products.compute(dx, terms, workers)
         let dropped = buffer.prefix(dx.rows).columns(0..<dx.columns)
-        Products.compute(dropped, [.times(dreduced, a)], workers)
+        Products.compute(dropped, [.times(dreduced, a)], phase: .lora, workers)
         Kernels.dropout(dx, dropped, mask, adding: true, workers)
         terms = []
       } else {
@@ -108,7 +109,7 @@ extension Pass {
     else { return }
     let dreduced = scratch.reduced.prefix(x.rows).columns(columns(present, group))
     let input = loraInput(x, group, layer: layer, scored: scored)
-    Products.compute(aGradient, [.transposedTimes(dreduced, input)], workers)
+    Products.compute(aGradient, [.transposedTimes(dreduced, input)], phase: .lora, workers)
     try observe("gradient of lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, aGradient)
   }
 }

@@ -56,18 +56,29 @@ package final class Pass {
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
-  /// Bytes of memory that a pass takes, of which only what micro-batches fill becomes resident.
-  package var byteCount: Int { workspace.bytes + workers.byteCount + 4 * ropeTable.rows * ropeTable.columns }
+  /// Bytes of memory that such a pass takes. Nothing becomes resident by asking.
+  package static func byteCount(
+    _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    dropout: Bool, threads: Int
+  ) -> Int {
+    let workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
+    let workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    return workspace.bytes + workers.byteCount + 4 * positions * c.headWidth
+  }
+
+  /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
+  /// - Throws: `MemoryShortage`.
+  package func populate() throws { try workspace.populate(workers) }
 
   /// Log-probability sums (nats) of every completion of the batch, in order.
   package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil)
+    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
     return try headForward(expecting: false)
   }
 
   /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil)
+    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
 
@@ -80,7 +91,7 @@ package final class Pass {
   package func gradient(
     _ batch: TreeBatch, dropout: DropoutDraw?, into gradient: Storage, coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
-    try forward(batch, adapted: true, dropout: dropout)
+    try forward(batch, adapted: true, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)
     precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) completions")
@@ -92,13 +103,15 @@ package final class Pass {
     try observer?.observe(kernel, layer: layer, values)
   }
 
-  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?) throws {
+  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?, keeping: Bool) throws {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(!adapted || adapter != nil, "no adapter")
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
+    precondition(!keeping || workspace.retention != .none, "this pass has no memory for the way back")
     self.batch = batch
     self.adapted = adapted
+    workspace.isKeeping = keeping
     dropoutRows = dropout.flatMap { draw in
       draw.probability > 0 ? rows(of: batch, draw) : nil
     }

@@ -5,10 +5,13 @@ import Tensors
 /// Takes matrices and counts their bytes.
 struct MatrixAllotment {
   private(set) var bytes = 0
+  private(set) var storages: [Storage] = []
 
   mutating func matrix(_ rows: Int, _ columns: Int) -> Matrix {
     bytes += 4 * rows * columns
-    return Matrix(rows: rows, columns: columns)
+    let matrix = Matrix(rows: rows, columns: columns)
+    storages.append(matrix.storage)
+    return matrix
   }
 }
 
@@ -72,19 +75,33 @@ package struct Capacity: Sendable, Equatable {
 package enum Retention: Sendable, Equatable {
   /// Nothing: scoring only.
   case none
-  /// Each layer's input; the rest is computed again (gradient checkpointing).
-  case layerInputs
-  /// Everything.
-  case all
+  /// Every layer's input, and all activations of the last `layers`; the others' are computed again on the way back
+  /// (gradient checkpointing, Chen et al. 2016). Results have the same bits whatever is kept.
+  case activations(layers: Int)
+
+  package static let layerInputs = Retention.activations(layers: 0)
+  package static let all = Retention.activations(layers: .max)
+
+  /// How many of a model's layers a backward pass computes again: all that keep nothing but one, whose activations
+  /// are still in the shared buffers when the way back starts.
+  package func recomputedLayers(of count: Int) -> Int {
+    switch self {
+    case .none: 0
+    case .activations(let layers): max(0, count - layers - 1)
+    }
+  }
 }
 
 /// All buffers of a pass.
 final class Workspace {
   let capacity: Capacity
   let retention: Retention
+  /// Whether the pass under way will be gone back through. One that only scores goes through the shared buffers.
+  var isKeeping = false
   /// The residual stream entering each layer [N, D] (two in turn when nothing is kept).
   private let hidden: [Matrix]
   private let activations: [LayerActivations]
+  private let layerCount: Int
   /// Residual rows that are scored, after the last layer [S, D], and their norms.
   let final, finalNormed, finalInverse: Matrix
   /// Scratch rows [N, D].
@@ -114,6 +131,7 @@ final class Workspace {
 
   /// Bytes of all buffers.
   let bytes: Int
+  private let storages: [Storage]
 
   /// Columns of the vocabulary that the head takes at a time.
   static let headTile = 4096
@@ -121,6 +139,7 @@ final class Workspace {
   init(_ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool) {
     self.capacity = capacity
     self.retention = retention
+    layerCount = c.layerCount
     var memory = MatrixAllotment()
     let (n, s) = (capacity.rows, capacity.scoredRows)
     let widest = max(c.hiddenSize, c.queryWidth, c.feedForwardSize)
@@ -128,10 +147,15 @@ final class Workspace {
     for _ in 0..<(retention == .none ? 2 : c.layerCount) { hidden.append(memory.matrix(n, c.hiddenSize)) }
     self.hidden = hidden
     var activations: [LayerActivations] = []
-    for layer in 0..<(retention == .all ? c.layerCount : 1) {
-      // The last layer goes on with the scored rows alone.
-      let queryRows = retention == .all && layer == c.layerCount - 1 ? s : n
-      activations.append(LayerActivations(rows: n, queryRows: queryRows, c, layout, &memory))
+    // Layers that keep theirs, last first, and one for all others.
+    if case .activations(let layers) = retention {
+      for place in 0..<min(layers, c.layerCount) {
+        // The last layer goes on with the scored rows alone.
+        activations.append(LayerActivations(rows: n, queryRows: place == 0 ? s : n, c, layout, &memory))
+      }
+    }
+    if activations.count < c.layerCount {
+      activations.append(LayerActivations(rows: n, queryRows: n, c, layout, &memory))
     }
     self.activations = activations
     final = memory.matrix(s, c.hiddenSize)
@@ -159,8 +183,14 @@ final class Workspace {
         dropped: dropout ? memory.matrix(n, widest) : nil)
     }
     bytes = memory.bytes
+    storages = memory.storages
   }
 
-  func hidden(layer: Int) -> Matrix { hidden[retention == .none ? layer % 2 : layer] }
-  func activations(layer: Int) -> LayerActivations { activations[retention == .all ? layer : 0] }
+  func populate(_ workers: Workers) throws { try Storage.populate(storages, workers) }
+
+  func hidden(layer: Int) -> Matrix { hidden[isKeeping ? layer : layer % 2] }
+
+  func activations(layer: Int) -> LayerActivations {
+    activations[isKeeping ? min(layerCount - 1 - layer, activations.count - 1) : activations.count - 1]
+  }
 }

@@ -38,6 +38,7 @@ package enum Attention {
     _ out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix, segments: [AttentionSegment], headWidth: Int,
     _ workers: Workers
   ) {
+    workers.clock.enter(.attention)
     let (heads, group) = headCounts(q, k, v, headWidth)
     precondition(
       out.rows >= q.rows && out.columns == q.columns && logsum.rows >= q.rows && logsum.columns == heads,
@@ -81,6 +82,7 @@ package enum Attention {
     dq: Matrix, dk: Matrix, dv: Matrix, dout: Matrix, out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix,
     trees: [Tree], headWidth: Int, partial: Matrix, _ workers: Workers
   ) {
+    workers.clock.enter(.attention)
     let (heads, group) = headCounts(q, k, v, headWidth)
     precondition(
       dq.rows >= q.rows && dq.columns == q.columns && dout.rows >= q.rows && dout.columns == q.columns

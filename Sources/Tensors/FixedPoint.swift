@@ -23,6 +23,7 @@ package enum FixedPoint {
     let trouble = Atomic<UInt64>(0)
     let limit = Float(4096) / Float(max(terms, 1))
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
+    workers.clock.enter(.reduction)
     workers.blocks(of: count, by: block) { range in
       let status = shoal_fixed_add(sum + range.lowerBound, gradient + range.lowerBound, Int64(range.count), limit)
       if status != 0 { trouble.bitwiseOr(UInt64(status), ordering: .relaxed) }
@@ -35,6 +36,7 @@ package enum FixedPoint {
     _ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int, _ workers: Workers
   ) {
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
+    workers.clock.enter(.reduction)
     workers.blocks(of: count, by: block) { range in
       shoal_fixed_to_float(gradient + range.lowerBound, sum + range.lowerBound, Int64(range.count))
     }

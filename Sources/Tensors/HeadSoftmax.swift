@@ -37,6 +37,7 @@ package final class HeadSoftmax: @unchecked Sendable {
       logits.rows <= maximum.count && accumulated?.rows ?? logits.rows >= logits.rows,
       "\(logits.rows) rows of logits for \(maximum.count)")
     nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
+    workers.clock.enter(.head)
     workers.blocks(of: logits.rows, by: 8) { rows in
       let start = rows.lowerBound
       shoal_softmax_tile(
@@ -67,6 +68,7 @@ package final class HeadSoftmax: @unchecked Sendable {
     let total = ofRow.map { $0.reduce(Float(0)) { $0 + targets[$1].coefficient } }
     nonisolated(unsafe) let sum = sum
     let (lists, width) = (ofRow, Int64(dx.columns))
+    workers.clock.enter(.head)
     workers.blocks(of: dx.rows, by: 8) { rows in
       for row in rows {
         let out = dx.pointer(row: row)

@@ -9,6 +9,7 @@ package enum Kernels {
   private static func rows(
     _ count: Int, _ workers: Workers, _ body: @Sendable (_ start: Int, _ count: Int64) -> Void
   ) {
+    workers.clock.enter(.elementwise)
     workers.blocks(of: count, by: rowBlock) { body($0.lowerBound, Int64($0.count)) }
   }
 

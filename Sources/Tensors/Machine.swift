@@ -3,6 +3,8 @@
 internal import CShoal
 
 package enum Machine {
+  package static var processorName: String { ProcFile.value("model name", in: "/proc/cpuinfo") ?? "unknown" }
+
   /// The vector kernels in use.
   package static var vectorLevel: String {
     switch shoal_vector_level() {

@@ -40,6 +40,7 @@ package enum Optimizer {
     gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep, _ workers: Workers
   ) {
     nonisolated(unsafe) let (weights, first, second, gradient) = (weights, first, second, gradient)
+    workers.clock.enter(.optimizer)
     workers.blocks(of: count, by: block) { range in
       var constants = step.step
       let start = range.lowerBound
@@ -53,6 +54,7 @@ package enum Optimizer {
     let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: blocks)
     defer { sums.deallocate() }
     nonisolated(unsafe) let (x, partial) = (x, sums)
+    workers.clock.enter(.optimizer)
     workers.blocks(of: count, by: block) { range in
       partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
     }

@@ -84,7 +84,11 @@ package enum Products {
   /// c = start + Σ terms. `start` may be `c` itself.
   ///
   /// Each entry's bits depend on its own row, its own column and the terms: not on tiles or threads.
-  package static func compute(_ c: Matrix, from start: Start = .zero, _ terms: [Term], _ workers: Workers) {
+  /// - Parameter phase: what the time counts towards.
+  package static func compute(
+    _ c: Matrix, from start: Start = .zero, _ terms: [Term], phase: Phase = .linears, _ workers: Workers
+  ) {
+    workers.clock.enter(phase)
     for term in terms {
       precondition(
         term.rows == c.rows && term.columns == c.columns,

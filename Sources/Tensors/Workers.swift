@@ -7,6 +7,8 @@ import Synchronization
 /// Threads that share loops, each with scratch memory of its own.
 package final class Workers: Sendable {
   package let threads: Int
+  /// Counts the time of the thread that calls `run`.
+  package let clock = PhaseClock()
   private let scratch: [Storage]
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.

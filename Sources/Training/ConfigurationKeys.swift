@@ -12,7 +12,7 @@ enum ConfigurationKeys {
     "micro_batch_size", "gradient_accumulation_steps", "batch_size", "num_epochs", "max_steps", "seed",
     "shuffle_merged_datasets", "curriculum_sampling", "optimizer", "adam_beta1", "adam_beta2",
     "adam_epsilon", "weight_decay", "learning_rate", "lr_scheduler", "warmup_steps", "warmup_ratio",
-    "cosine_min_lr_ratio", "max_grad_norm", "gradient_checkpointing", "precompute_ref_log_probs",
+    "cosine_min_lr_ratio", "max_grad_norm", "gradient_checkpointing", "memory_limit", "precompute_ref_log_probs",
     "ref_log_probs_cache", "eval_steps", "evals_per_epoch", "save_steps", "saves_per_epoch",
     "save_total_limit", "logging_steps", "output_dir", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
@@ -22,7 +22,7 @@ enum ConfigurationKeys {
   static let notBuilt = [
     "load_in_4bit", "load_in_8bit", "rl_adapter_ref_model", "loraplus_lr_ratio",
     "loraplus_lr_embedding", "loraplus_weight_decay", "dpo_loss_weights", "rpo_alpha", "simpo_gamma",
-    "cpo_alpha", "kto_desirable_weight", "kto_undesirable_weight", "cooldown_steps", "memory_limit",
+    "cpo_alpha", "kto_desirable_weight", "kto_undesirable_weight", "cooldown_steps",
     "early_stopping_patience", "train_on_inputs",
   ]
 
@@ -83,7 +83,7 @@ enum ConfigurationKeys {
   static let freeOnResume: Set<String> = [
     "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps",
     "evals_per_epoch", "output_dir", "ref_log_probs_cache", "resume_from_checkpoint",
-    "auto_resume_from_checkpoints",
+    "auto_resume_from_checkpoints", "gradient_checkpointing", "memory_limit",
   ]
 
   /// Keys of one entry of `datasets` and `test_datasets`.

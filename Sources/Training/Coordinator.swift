@@ -16,7 +16,7 @@ package final class Coordinator {
   private let configuration: RunConfiguration
   private let files: RunDirectory
   private let model: ModelConfiguration
-  private let record: JSONValue
+  private var record: JSONValue
   private let inputs: [String: String]
   private var references: ReferenceCache
   private var tokens: Int
@@ -106,7 +106,8 @@ package final class Coordinator {
 
   /// Makes the directory and writes what is run.
   /// - Throws: `WriteError`.
-  func begin(resumingAt step: Int) throws {
+  func begin(resumingAt step: Int, memory: MemoryPlan, forecast: Forecast?) throws {
+    record = RunRecord.planned(record, memory: memory, seconds: forecast?.json(startingAfter: step))
     try files.create()
     if overwrites { try files.removeRun(keeping: start.checkpoint) }
     for step in damagedSteps { try files.setAside(step: step) }
@@ -219,8 +220,8 @@ package final class Coordinator {
   }
 
   /// Writes the final adapter and says in run.json that the run is done.
-  func finish(_ adapter: Adapter, _ adapterConfiguration: AdapterConfiguration) throws {
+  func finish(_ adapter: Adapter, _ adapterConfiguration: AdapterConfiguration, seconds: [PhaseSeconds]) throws {
     try files.writeFinal(adapter, adapterConfiguration)
-    try files.write(record: RunRecord.finished(record))
+    try files.write(record: RunRecord.finished(record, seconds: seconds))
   }
 }

@@ -25,10 +25,27 @@ package final class Dealer {
   ///
   /// - Parameters:
   ///   - items: rank 0's work; others pass nil.
+  ///   - clock: the rank's.
   ///   - body: called for each item that this rank is dealt.
-  func phase(_ items: [WorkItem]?, _ body: (WorkItem) throws -> Void) throws {
+  func phase(_ items: [WorkItem]?, _ clock: PhaseClock, _ body: (WorkItem) throws -> Void) throws {
+    clock.enter(.input)
     if let items { try queue.openPhase(items.map(\.bytes)) }
-    while let bytes = try queue.next() { try body(WorkItem(bytes: bytes)) }
+    while true {
+      clock.enter(.idle)
+      let bytes = try queue.next()
+      clock.enter(.input)
+      guard let bytes else { return }
+      try body(WorkItem(bytes: bytes))
+    }
+  }
+
+  /// Sums over the world, once all ranks are there.
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>, _ clock: PhaseClock) throws {
+    clock.enter(.idle)
+    try world.barrier()
+    clock.enter(.reduction)
+    try world.sum(values)
+    clock.enter(.input)
   }
 
   /// Log-probability sums of every completion of `trees`, on every rank. Collective.
@@ -47,7 +64,8 @@ package final class Dealer {
     }
     // Each entry is filled by one rank, as the bits of a Double; a sum of integers brings them together.
     var bits = [Int64](repeating: 0, count: (Self.completions + 1) * count + 1)
-    try phase(items) { item in
+    let clock = pass.workers.clock
+    try phase(items, clock) { item in
       let batch = TreeBatch(item.trees)
       let sums = try pass.logProbabilities(batch, adapted: adapted)
       for (i, slot) in item.slots.enumerated() {
@@ -60,7 +78,7 @@ package final class Dealer {
       }
     }
     bits[bits.count - 1] = stop.isAsked ? 1 : 0
-    try world.sum(&bits)
+    try bits.withUnsafeMutableBufferPointer { try sum($0, clock) }
     let sums = (0..<count).map { slot in
       let start = (Self.completions + 1) * slot
       return (0..<Int(bits[start])).map { Double(bitPattern: UInt64(bitPattern: bits[start + 1 + $0])) }

@@ -76,6 +76,17 @@ package struct PreparedRun {
     start = coordinator?.start ?? RunStart(step: setup.startStep)
   }
 
+  /// The memory of every rank. Collective.
+  /// - Throws: `AgreedFailure` when a rank cannot keep to the limit.
+  func memoryPlan(_ layout: AdapterLayout) throws -> MemoryPlan {
+    var plan: MemoryPlan?
+    try world.agree {
+      plan = try MemoryPlan(configuration, layout, demand: setup.demand, threads: threads, world: world)
+    }
+    guard let plan else { throw DamagedMessage() }
+    return plan
+  }
+
   /// The configuration that rank 0 read, on all ranks.
   private static func share(_ request: RunRequest, _ world: any Communicator) throws -> RunConfiguration {
     var configuration: RunConfiguration?

@@ -1,5 +1,7 @@
 // The part of a configuration that says how steps are made, reported and saved.
 
+import Tensors
+
 extension RunConfiguration {
   mutating func readBatches(_ section: inout ConfigurationSection) {
     let micro = section.integer("micro_batch_size", atLeast: 1)
@@ -18,10 +20,21 @@ extension RunConfiguration {
     epochs = section.number("num_epochs", "a number greater than 0") { $0 > 0 } ?? epochs
     maximumSteps = section.integer("max_steps", atLeast: 1)
     seed = section.integer("seed", atLeast: 0) ?? seed
+    readMemory(&section)
+  }
+
+  private mutating func readMemory(_ section: inout ConfigurationSection) {
     if case .text("auto")? = section["gradient_checkpointing"]?.content {
-      section.refuseNotBuilt("gradient_checkpointing", built: "true, false")
-    } else {
-      gradientCheckpointing = section.bool("gradient_checkpointing") ?? gradientCheckpointing
+      gradientCheckpointing = .automatic
+    } else if let isOn = section.bool("gradient_checkpointing") {
+      gradientCheckpointing = isOn ? .on : .off
+    }
+    guard let tree = section["memory_limit"], let text = section.text("memory_limit") else { return }
+    memoryLimit = ByteCount.bytes(text)
+    if memoryLimit == nil {
+      section.refuse("memory_limit", expected: "a size such as 12GB or 800MB")
+    } else if gradientCheckpointing != .automatic {
+      section.report("`memory_limit` needs `gradient_checkpointing: auto`", at: tree.place)
     }
   }
 

@@ -79,7 +79,11 @@ extension RunConfiguration {
       ("num_epochs", .number(epochs)),
       ("max_steps", .integer(maximumSteps)),
       ("seed", .integer(seed)),
-      ("gradient_checkpointing", .bool(gradientCheckpointing)),
+      (
+        "gradient_checkpointing",
+        gradientCheckpointing == .automatic ? .text("auto") : .bool(gradientCheckpointing == .on)
+      ),
+      ("memory_limit", .text(memoryLimit.map { "\(Double($0) / 1e9)GB" })),
       ("optimizer", .text("adamw_torch")),
       ("learning_rate", .number(learningRate)),
       ("adam_beta1", .number(adamBeta1)),

@@ -58,7 +58,9 @@ package struct RunConfiguration: Sendable, Equatable {
   /// `max_steps`: overrides `num_epochs`.
   package var maximumSteps: Int?
   package var seed = 42
-  package var gradientCheckpointing = false
+  package var gradientCheckpointing = Checkpointing.off
+  /// `memory_limit`: bytes of private memory per rank that automatic recomputation keeps to.
+  package var memoryLimit: Int?
 
   // MARK: Optimizer
 
@@ -98,6 +100,11 @@ package struct RunConfiguration: Sendable, Equatable {
 extension RunConfiguration {
   package enum Objective: String, Sendable {
     case dpo
+  }
+
+  /// `gradient_checkpointing`: false, true, or `auto`: as much recomputation as memory demands.
+  package enum Checkpointing: Sendable {
+    case off, on, automatic
   }
 
   /// One entry of `datasets`.

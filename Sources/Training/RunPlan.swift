@@ -6,13 +6,19 @@ import Corpus
 import Model
 import Tensors
 
-/// The plan of a run: tokens, memory and arithmetic.
+/// The plan of a run: tokens, memory, arithmetic and time.
 package enum RunPlan {
-  /// The plan of a prepared run as JSON, on rank 0; nothing is written and nothing trained.
-  package static func json(_ run: PreparedRun) -> JSONValue? {
-    guard let coordinator = run.coordinator else { return nil }
-    let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
+  /// The plan of a prepared run as JSON, on rank 0; nothing is written and nothing trained. Collective: all ranks
+  /// measure their pace.
+  /// - Throws: `AgreedFailure` when a memory limit cannot be met.
+  package static func json(_ run: PreparedRun) throws -> JSONValue? {
     let layout = AdapterLayout(run.adapterConfiguration, model: run.model.configuration)
+    let memory = try run.memoryPlan(layout)
+    let dealer = try Dealer(world: run.world, stop: StopRequest())
+    let forecast = try Forecast.measured(run, layout: layout, memory: memory, dealer: dealer)
+    try dealer.close()
+    guard let coordinator = run.coordinator, let forecast else { return nil }
+    let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
     return .object([
       .init("model", model(run)), .init("adapter_parameters", .integer(Int64(layout.count))),
       .init("examples", RunRecord.examples(coordinator.data)), .init("tokens", tokens(coordinator, schedule)),
@@ -22,8 +28,9 @@ package enum RunPlan {
       .init("examples_per_step", .integer(Int64(run.configuration.batchSize))),
       .init("micro_batches_per_step", .integer(Int64(run.setup.demand.mostMicroBatches))),
       .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
-      .init("memory", memory(run, layout)),
-      .init("floating_point_operations", operations(coordinator, schedule, layout, run)),
+      .init("memory", self.memory(run, memory)),
+      .init("floating_point_operations", operations(coordinator, schedule, layout, memory, run)),
+      .init("predicted_seconds", forecast.json(startingAfter: run.start.step)),
     ])
   }
 
@@ -50,33 +57,30 @@ package enum RunPlan {
     ])
   }
 
-  /// Shared once per node: the mapped weights. Private to each rank: adapter, moments, gradient and its integer
-  /// sums, and the pass's buffers at their fullest.
-  private static func memory(_ run: PreparedRun, _ layout: AdapterLayout) -> JSONValue {
+  /// Shared once per node: the mapped weights.
+  private static func memory(_ run: PreparedRun, _ plan: MemoryPlan) -> JSONValue {
     let c = run.model.configuration
     let shared = WeightName.all(c).reduce(0) { $0 + run.directory[$1].bytes.count }
-    let pass = Pass(
-      model: run.model, adapter: Adapter(layout: layout), capacity: run.setup.demand.capacity,
-      positions: run.setup.demand.positions, retention: run.configuration.retention,
-      dropout: run.configuration.loraDropout > 0, threads: run.threads)
-    let arena = layout.count * (4 + 8 + 4 + 8)
     return .object([
       .init("shared_bytes", .integer(Int64(shared))),
-      .init("private_bytes_per_rank", .integer(Int64(arena + pass.byteCount))),
-      .init("adapter_and_optimizer_bytes", .integer(Int64(arena))),
-      .init("pass_bytes", .integer(Int64(pass.byteCount))),
+      .init("private_bytes_per_rank", .integer(Int64(plan.privateBytes))),
+      .init("adapter_and_optimizer_bytes", .integer(Int64(plan.arenaBytes))),
+      .init("pass_bytes", .integer(Int64(plan.passBytes))),
+      .init("process_bytes", .integer(Int64(plan.processBytes))),
+      .init("recomputed_layers", .integer(Int64(plan.retention.recomputedLayers(of: c.layerCount)))),
     ])
   }
 
   private static func operations(
-    _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: AdapterLayout, _ run: PreparedRun
+    _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: AdapterLayout, _ memory: MemoryPlan,
+    _ run: PreparedRun
   ) -> JSONValue {
     let data = coordinator.data
-    let recomputes = run.configuration.gradientCheckpointing
     let c = run.model.configuration
+    let recomputed = memory.retention.recomputedLayers(of: c.layerCount)
     let live = run.configuration.precomputesReferenceLogProbs ? 0.0 : 1.0
     let costs = data.training.map {
-      Arithmetic.training($0, layout, recomputes: recomputes).total + live * Arithmetic.scoring($0, c).total
+      Arithmetic.training($0, layout, recomputedLayers: recomputed).total + live * Arithmetic.scoring($0, c).total
     }
     var whole = 0.0
     schedule.plan.forEachStep { _, positions in

@@ -1,11 +1,17 @@
 // What a run tells while it goes on; only the command line turns it into text.
 
+package import Tensors
+
 /// Something that happened in a run.
 package enum RunProgress: Sendable {
   /// One line worth reading: odd but legal input, a setting without effect.
   case notice(String)
   /// Reference log-probabilities: examples done of those that the cache did not have.
   case reference(done: Int, total: Int)
+  /// What the run will take, before it starts.
+  case planned(secondsPerStep: Double, seconds: Double, privateBytesPerRank: Int)
+  /// Where every rank's time went, after the last step.
+  case timed([PhaseSeconds])
   case evaluated(step: Int, PreferenceMetrics)
   case stepped(StepReport)
   case saved(path: String)
@@ -23,6 +29,6 @@ package struct StepReport: Sendable {
   package var tokens: Int
   package var stepTokens: Int
   package var seconds: Double
-  /// Seconds until the last step, from the pace so far.
+  /// Seconds until the end: the forecast's, corrected by the pace so far.
   package var remainingSeconds: Double
 }

@@ -5,12 +5,6 @@ import Corpus
 import Model
 import Tensors
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 enum RunRecord {
   static func json(
     _ configuration: RunConfiguration, build: BuildIdentity, inputs: [String: String], data: TrainingData,
@@ -23,7 +17,7 @@ enum RunRecord {
       .init(
         "machine",
         .object([
-          .init("cpu", .string(processorName)), .init("vector_level", .string(Machine.vectorLevel)),
+          .init("cpu", .string(Machine.processorName)), .init("vector_level", .string(Machine.vectorLevel)),
           .init("blas", .string(Machine.blasVersion)), .init("blas_core", .string(Machine.blasCore)),
         ])),
       .init("ranks", .integer(Int64(ranks))), .init("threads_per_rank", .integer(Int64(threads))),
@@ -48,32 +42,30 @@ enum RunRecord {
     ])
   }
 
-  /// The record of a run that is done.
-  static func finished(_ record: JSONValue) -> JSONValue {
-    .object((record.members ?? []).map { $0.name == "state" ? .init("state", "finished") : $0 })
+  /// The record with what the run is predicted to take.
+  static func planned(_ record: JSONValue, memory: MemoryPlan, seconds: JSONValue?) -> JSONValue {
+    record.replacing("plan") { plan in
+      .object(
+        (plan.members ?? []) + [
+          .init("private_bytes_per_rank", .integer(Int64(memory.privateBytes))),
+          .init("predicted_seconds", seconds ?? .null),
+        ])
+    }
   }
 
-  private static var processorName: String {
-    let text = (try? ProcFile.text("/proc/cpuinfo")) ?? ""
-    for line in text.split(separator: "\n") where line.hasPrefix("model name") {
-      return line.split(separator: ":").last.map { $0.trimmingPrefix { $0 == " " } }.map(String.init) ?? "unknown"
+  /// The record of a run that is done, with where every rank's time went.
+  static func finished(_ record: JSONValue, seconds: [PhaseSeconds]) -> JSONValue {
+    let ranks = seconds.map { seconds in
+      JSONValue.object(Phase.allCases.map { .init($0.name, .number(seconds[$0])) })
     }
-    return "unknown"
+    let done = record.replacing("state") { _ in "finished" }
+    return .object((done.members ?? []) + [.init("seconds_by_rank", .array(ranks))])
   }
 }
 
-/// Files of /proc, which have no size and cannot be mapped.
-enum ProcFile {
-  static func text(_ path: String) throws -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 14)
-    while true {
-      let count = read(descriptor, &buffer, buffer.count)
-      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
-      bytes += buffer[..<count]
-    }
+extension JSONValue {
+  /// The object with another value of one member.
+  fileprivate func replacing(_ name: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
+    .object((members ?? []).map { $0.name == name ? .init(name, change($0.value)) : $0 })
   }
 }

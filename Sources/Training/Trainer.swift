@@ -91,11 +91,13 @@ package final class Trainer {
   ) throws -> (policy: [DPO.Pair], reference: [DPO.Pair], isStopping: Bool) {
     let arena = adapter.layout.count
     let results = UnsafeMutableBufferPointer(rebasing: sums[arena...])
+    let clock = pass.workers.clock
+    clock.enter(.reduction)
     sums.update(repeating: 0)
     let dropout = DropoutDraw(
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
-    try dealer.phase(examples.map(items)) { item in
+    try dealer.phase(examples.map(items), clock) { item in
       let batch = TreeBatch(item.trees)
       let reference =
         item.references.isEmpty
@@ -119,7 +121,7 @@ package final class Trainer {
       }
     }
     results[Self.resultCount * count] = dealer.isAskedToStop ? 1 : 0
-    try dealer.world.sum(UnsafeMutableBufferPointer(rebasing: sums[..<(arena + Self.resultCount * count + 1)]))
+    try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[..<(arena + Self.resultCount * count + 1)]), clock)
     try refuseTrouble(results, number: number, examples: examples, count: count)
     FixedPoint.toFloat(UnsafePointer(sums.baseAddress!), gradient.base, count: arena, pass.workers)
     func pairs(from offset: Int) -> [DPO.Pair] {
@@ -180,6 +182,7 @@ package final class Trainer {
         number: number, learningRate: rate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
         epsilon: configuration.adamEpsilon, weightDecay: configuration.weightDecay, gradientScale: Float(scale)),
       pass.workers)
+    pass.workers.clock.enter(.input)
     return (norm, rate)
   }
 

@@ -60,6 +60,8 @@ package final class TrainingRun {
   private let progress: (RunProgress) -> Void
   private let start: RunStart
   private let debug: DebugRecorder?
+  private let memory: MemoryPlan
+  private var forecast: Forecast?
 
   package init(
     prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
@@ -77,16 +79,24 @@ package final class TrainingRun {
     schedule = StepSchedule(configuration, examples: prepared.setup.exampleCount)
     dealer = try Dealer(world: prepared.world, stop: stop)
     let adapter = Adapter(layout: AdapterLayout(adapterConfiguration, model: prepared.model.configuration))
+    memory = try prepared.memoryPlan(adapter.layout)
     let pass = Pass(
       model: prepared.model, adapter: adapter, capacity: prepared.setup.demand.capacity,
-      positions: prepared.setup.demand.positions,
-      retention: configuration.retention, dropout: configuration.loraDropout > 0,
+      positions: prepared.setup.demand.positions, retention: memory.retention, dropout: configuration.loraDropout > 0,
       threads: prepared.threads)
     trainer = Trainer(
       configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: schedule.totalSteps,
       mostMicroBatches: prepared.setup.demand.mostMicroBatches)
     try loadState(prepared)
     pass.observer = debug
+    guard !isFinished else { return }
+    forecast = try Forecast.measured(prepared, layout: adapter.layout, memory: memory, dealer: dealer)
+    if let forecast {
+      progress(
+        .planned(
+          secondsPerStep: forecast.steps.reduce(0, +) / Double(schedule.totalSteps),
+          seconds: forecast.total(startingAfter: start.step), privateBytesPerRank: memory.privateBytes))
+    }
   }
 
   /// Weights and moments: from the checkpoint or the starting adapter on rank 0, for all; or drawn.
@@ -111,12 +121,16 @@ package final class TrainingRun {
       try dealer.close()
       return .alreadyFinished
     }
-    try world.agree { try coordinator?.begin(resumingAt: start.step) }
+    try world.agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
     var step = start.step
     if try computeReferences() { return try stopped(at: step) }
     if step == 0, try evaluate(step: 0) { return try stopped(at: step) }
     let clock = ContinuousClock()
-    let began = clock.now
+    if step < schedule.totalSteps { try world.agree { try trainer.pass.populate() } }
+    // What steps and evaluations took, and what they were predicted to.
+    var (spent, predicted) = (0.0, 0.0)
+    let phases = trainer.pass.workers.clock
+    let phasesBefore = phases.seconds
     while step < schedule.totalSteps {
       step += 1
       let stepBegan = clock.now
@@ -129,12 +143,13 @@ package final class TrainingRun {
         if isFirst { try debug?.write(gradient: gradient, trainer.adapter.layout) }
       }
       try debug?.end()
-      if let coordinator, let examples {
+      if let coordinator, let examples, let forecast {
+        let seconds = (clock.now - stepBegan).seconds
+        spent += seconds
+        predicted += forecast.steps[step - 1]
         let report = coordinator.report(
           step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
-          seconds: (clock.now - stepBegan).seconds,
-          remainingSeconds: (clock.now - began).seconds / Double(step - start.step) * Double(schedule.totalSteps - step)
-        )
+          seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
         try coordinator.append(report)
         if step % configuration.loggingSteps == 0 || step == schedule.totalSteps { progress(.stepped(report)) }
       }
@@ -143,7 +158,9 @@ package final class TrainingRun {
       if isStopping && step < schedule.totalSteps { return try stopped(at: step) }
       if schedule.saves(after: step) { try save(step) }
     }
-    try coordinator?.finish(trainer.adapter, adapterConfiguration)
+    let seconds = try world.gather((phases.seconds - phasesBefore).bytes).map(PhaseSeconds.init(bytes:))
+    if coordinator != nil { progress(.timed(seconds)) }
+    try coordinator?.finish(trainer.adapter, adapterConfiguration, seconds: seconds)
     try dealer.close()
     return .finished
   }
@@ -206,11 +223,6 @@ package final class TrainingRun {
     }
     return isStopping
   }
-}
-
-extension RunConfiguration {
-  /// What of a forward pass is kept.
-  var retention: Retention { gradientCheckpointing ? .layerInputs : .all }
 }
 
 extension Duration {

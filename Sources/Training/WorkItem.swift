@@ -31,7 +31,7 @@ package struct WorkItem: Sendable, Equatable {
       writer.append(tree.label.map { $0 ? 2 : 1 } ?? 0)
       let reference = references.isEmpty ? [] : references[i]
       writer.append(reference.count)
-      for sum in reference { writer.append(Int(bitPattern: UInt(sum.bitPattern))) }
+      for sum in reference { writer.append(sum) }
     }
     return writer.bytes
   }
@@ -55,9 +55,7 @@ package struct WorkItem: Sendable, Equatable {
         label: label == 0 ? nil : label == 2)
       guard tree.isWellFormed else { throw DamagedMessage() }
       trees.append(tree)
-      let sums = try (0..<(try reader.count())).map { _ in
-        Double(bitPattern: UInt64(UInt(bitPattern: try reader.next())))
-      }
+      let sums = try (0..<(try reader.count())).map { _ in try reader.number() }
       if !sums.isEmpty { references.append(sums) }
     }
     guard reader.isAtEnd, references.isEmpty || references.count == trees.count else { throw DamagedMessage() }
@@ -73,6 +71,8 @@ struct WordWriter {
   private(set) var bytes: [UInt8] = []
 
   mutating func append(_ word: Int) { withUnsafeBytes(of: Int64(word).littleEndian) { bytes += $0 } }
+
+  mutating func append(_ number: Double) { append(Int(bitPattern: UInt(number.bitPattern))) }
 
   mutating func append(tokens: [Int32]) {
     append(tokens.count)
@@ -105,6 +105,8 @@ struct WordReader {
   mutating func next() throws -> Int {
     Int(truncatingIfNeeded: try take(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }
+
+  mutating func number() throws -> Double { Double(bitPattern: UInt64(UInt(bitPattern: try next()))) }
 
   /// A number of things that follow, each at least a byte.
   mutating func count() throws -> Int {

@@ -50,7 +50,7 @@ struct ExportCommand: ParsableCommand {
   var maxShardSize = "5GB"
 
   func validate() throws {
-    if ShardedExport.bytes(maxShardSize) == nil {
+    if ByteCount.bytes(maxShardSize) == nil {
       throw ValidationError("--max-shard-size is \"\(maxShardSize)\", expected a size such as 5GB or 500MB.")
     }
     if format == .adapter, adapter == nil { throw ValidationError("--format adapter needs --adapter.") }
@@ -67,7 +67,7 @@ struct ExportCommand: ParsableCommand {
     case .merged:
       let export = MergedExport(
         directory, adapter: loaded, type: dtype?.elementType, threads: ProcessorSet.boundCount)
-      try export.write(to: out, shardBytes: ShardedExport.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
+      try export.write(to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
     case .adapter:
       guard let loaded, var configuration = opened?.configuration else { return }
       if configuration.baseModel == nil { configuration.baseModel = model }

@@ -1,6 +1,7 @@
 // A run's progress as lines for people.
 
 import Foundation
+import Tensors
 import Training
 
 /// Prints at most a line per second of steps, and everything else at once.
@@ -11,6 +12,11 @@ final class ProgressPrinter {
     switch progress {
     case .notice(let text): Console.print(text)
     case .reference(let done, let total): Console.print("reference log-probs: \(done) of \(total)")
+    case .planned(let secondsPerStep, let seconds, let bytes):
+      Console.print(
+        "plan: \(Self.number(secondsPerStep, 2)) s/step, \(Self.duration(seconds)) in all, "
+          + "\(ByteCount.text(bytes)) per rank besides the shared weights")
+    case .timed(let ranks): Console.print(Self.line(ranks))
     case .evaluated(let step, let metrics):
       Console.print(
         "step \(step): held out \(metrics.pairs) pairs: loss \(Self.number(metrics.meanLoss, 4)), "
@@ -37,6 +43,16 @@ final class ProgressPrinter {
     return "step \(report.step)/\(report.totalSteps)  loss \(number(report.metrics.meanLoss, 4))  "
       + "acc \(number(report.metrics.rewardAccuracy, 2))  margin \(number(report.metrics.rewardMargin, 3))  "
       + "\(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
+  }
+
+  /// Where the time went, and what share of it each rank waited.
+  private static func line(_ ranks: [PhaseSeconds]) -> String {
+    let all = ranks.reduce(0) { $0 + $1.total }
+    let phases = Phase.allCases.filter { $0 != .idle }.map { phase in
+      "\(phase.name) \(number(100 * ranks.reduce(0) { $0 + $1[phase] } / all, 1)) %"
+    }
+    let idle = ranks.map { number(100 * $0[.idle] / $0.total, 1) + " %" }
+    return "time: \(phases.joined(separator: ", ")); idle by rank: \(idle.joined(separator: ", "))"
   }
 
   static func number(_ value: Double, _ digits: Int) -> String {

@@ -41,7 +41,7 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Let ranks of unlike builds or machines work together; their results then differ in the last bits.")
   var allowMixed = false
 
-  @Flag(help: "Print the plan as JSON and exit: tokens, memory, arithmetic. Nothing is written.")
+  @Flag(help: "Print the plan as JSON and exit: tokens, memory, arithmetic, predicted seconds. Nothing is written.")
   var plan = false
 
   @Flag(
@@ -84,7 +84,7 @@ struct TrainCommand: ParsableCommand {
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
       if plan {
-        if let json = RunPlan.json(prepared) { print(json.serialized(indent: 2)) }
+        if let json = try RunPlan.json(prepared) { print(json.serialized(indent: 2)) }
         return 0
       }
       let recorder = debug ? DebugRecorder(directory: prepared.configuration.outputDirectory) : nil

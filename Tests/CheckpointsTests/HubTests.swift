@@ -101,12 +101,12 @@ import Testing
   }
 
   @Test func readsSizesAsTheHubDoes() {
-    #expect(ShardedExport.bytes("5GB") == 5_000_000_000)
-    #expect(ShardedExport.bytes("1.5 mb") == 1_500_000)
-    #expect(ShardedExport.bytes("300KB") == 300_000)
-    #expect(ShardedExport.bytes("1TB") == 1_000_000_000_000)
+    #expect(ByteCount.bytes("5GB") == 5_000_000_000)
+    #expect(ByteCount.bytes("1.5 mb") == 1_500_000)
+    #expect(ByteCount.bytes("300KB") == 300_000)
+    #expect(ByteCount.bytes("1TB") == 1_000_000_000_000)
     for text in ["", "GB", "5", "5GiB", "-5GB", "+5GB", "infGB", "nanGB", "1e3KB", "0KB", "9999999999TB"] {
-      #expect(ShardedExport.bytes(text) == nil, "\(text)")
+      #expect(ByteCount.bytes(text) == nil, "\(text)")
     }
   }
 

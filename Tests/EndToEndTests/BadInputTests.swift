@@ -44,6 +44,12 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake("a share for a count", says: "`micro_batch_size`: expected a whole number") { _ in
       ["micro_batch_size=2.5"]
     },
+    Mistake("a limit that no recomputing meets", says: "memory_limit: a rank needs at least") { _ in
+      ["gradient_checkpointing=auto", "memory_limit=1MB"]
+    },
+    Mistake("a limit that nothing keeps", says: "`memory_limit` needs `gradient_checkpointing: auto`") { _ in
+      ["memory_limit=1GB"]
+    },
     Mistake("a list for a text", says: "`rl`: expected dpo") { _ in ["rl=[dpo]"] },
     Mistake("what is not YAML", says: "config.yaml: 1 problem") { place in
       try place.write("config.yaml", "lora_r: [1, 2\nrl: dpo\n")

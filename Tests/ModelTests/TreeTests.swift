@@ -92,11 +92,36 @@ import Testing
     for name in ["all", "qv"] {
       let fixture = try TinyFixture(name)
       let kept = try Self.gradient(Self.pass(fixture, dropout: true), Self.trees, dropout: dropout)
-      let again = try Self.gradient(
-        Self.pass(fixture, retention: .layerInputs, dropout: true), Self.trees, dropout: dropout)
-      #expect(kept.sums == again.sums && kept.entries.map(\.bitPattern) == again.entries.map(\.bitPattern))
+      for layers in 0...fixture.model.configuration.layerCount {
+        let pass = Self.pass(fixture, retention: .activations(layers: layers), dropout: true)
+        // The second time no buffer is fresh.
+        for _ in 1...2 {
+          let again = try Self.gradient(pass, Self.trees, dropout: dropout)
+          #expect(kept.sums == again.sums, "\(layers) layers kept")
+          #expect(kept.entries.map(\.bitPattern) == again.entries.map(\.bitPattern), "\(layers) layers kept")
+        }
+      }
       #expect(kept.entries.allSatisfy(\.isFinite) && kept.entries.contains { $0 != 0 })
     }
+  }
+
+  @Test func `recomputing saves memory layer by layer, and scoring between passes changes nothing`() throws {
+    let fixture = try TinyFixture("all")
+    let c = fixture.model.configuration
+    let bytes = (0...c.layerCount).map { layers in
+      Pass.byteCount(
+        c, fixture.adapter?.layout, capacity: Capacity(TreeBatch(Self.trees)), positions: 256,
+        retention: .activations(layers: layers), dropout: false, threads: 1)
+    }
+    // The last two steps hold one layer's full rows each: the shared buffers go when the first layer keeps its own.
+    #expect(zip(bytes, bytes.dropFirst()).dropLast().allSatisfy { $0 < $1 } && bytes[0] < bytes[c.layerCount])
+    #expect(Retention.all.recomputedLayers(of: 28) == 0 && Retention.layerInputs.recomputedLayers(of: 28) == 27)
+    #expect(Retention.activations(layers: 27).recomputedLayers(of: 28) == 0)
+    let pass = Self.pass(fixture, retention: .activations(layers: 1))
+    let first = try Self.gradient(pass, Self.trees)
+    let scores = try pass.logProbabilities(TreeBatch(Self.trees), adapted: true)
+    #expect(scores == first.sums)
+    #expect(try Self.gradient(pass, Self.trees).entries == first.entries)
   }
 
   @Test func `a pass leaves nothing behind for the next`() throws {

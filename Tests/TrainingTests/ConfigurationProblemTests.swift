@@ -64,7 +64,7 @@ import Training
       "peft_init_lora_weights=pissa", "loraplus_lr_ratio=16", "dpo_loss_type=ipo",
       "dpo_loss_type=[sigmoid, sft]", "dpo_loss_weights=[1.0, 0.5]", "rpo_alpha=1", "simpo_gamma=0.5",
       "optimizer=lion", "lr_scheduler=warmup_stable_decay", "datasets.0.type=chatml.intel",
-      "datasets.0.field_messages=m", "gradient_checkpointing=auto", "memory_limit=12GB",
+      "datasets.0.field_messages=m",
       "early_stopping_patience=3", "rl_adapter_ref_model=true", "train_on_inputs=true",
       "special_tokens.eos_token=x",
     ])

@@ -114,8 +114,16 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.sequenceLength == 2048 && run.excessLengthStrategy == .truncateMiddle)
     #expect(run.evaluations == .never && run.saves == .perEpoch(1) && run.saveTotalLimit == nil)
     #expect(run.precomputesReferenceLogProbs && run.autoResumesFromCheckpoints)
-    #expect(run.shufflesMergedDatasets && !run.usesCurriculumSampling && !run.gradientCheckpointing)
+    #expect(
+      run.shufflesMergedDatasets && !run.usesCurriculumSampling && run.gradientCheckpointing == .off
+        && run.memoryLimit == nil)
     #expect(run.ignoredKeys.isEmpty)
+  }
+
+  @Test func `memory is given as people write it`() throws {
+    let run = try configuration(minimalYAML + "\ngradient_checkpointing: auto\nmemory_limit: 1.5GB\n")
+    #expect(run.gradientCheckpointing == .automatic && run.memoryLimit == 1_500_000_000)
+    #expect(try configuration(run.resolvedYAML) == run)
   }
 
   @Test func `every used key is read`() throws {
@@ -139,7 +147,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.sequenceLength == 1024 && run.excessLengthStrategy == .error)
     #expect(!run.shufflesMergedDatasets && run.usesCurriculumSampling)
     #expect(run.batchSize == 6 && run.epochs == 2.5 && run.maximumSteps == 100 && run.seed == 7)
-    #expect(run.gradientCheckpointing)
+    #expect(run.gradientCheckpointing == .on)
     #expect(run.learningRate == 5e-5 && run.adamBeta1 == 0.8 && run.adamBeta2 == 0.99)
     #expect(run.adamEpsilon == 1e-6 && run.weightDecay == 0.01 && run.maximumGradientNorm == 0)
     #expect(run.warmup == .ratio(0.1) && run.cosineMinimumRatio == 0.1)

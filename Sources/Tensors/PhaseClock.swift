@@ -1,0 +1,85 @@
+// Where a rank's time goes: each kernel says which part of the step it belongs to.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The parts of a step that take time.
+package enum Phase: Int, CaseIterable, Sendable {
+  /// Products with frozen weights, widening and each linear's second LoRA product included.
+  case linears
+  case attention
+  /// Logits, their softmax and the gradient of the hidden rows.
+  case head
+  /// Norms, rotations, SwiGLU, dropout and moved rows.
+  case elementwise
+  /// The remaining products with A and B.
+  case lora
+  /// Gradients to integers, their sum over the world, and back.
+  case reduction
+  case optimizer
+  /// Waiting: for work, or for ranks that still compute.
+  case idle
+  /// All else: reading and laying out examples, reports, files.
+  case input
+
+  package var name: String { "\(self)" }
+}
+
+/// Seconds by phase. It belongs to the one thread that starts a rank's kernels.
+package final class PhaseClock: @unchecked Sendable {
+  private var nanoseconds = [UInt64](repeating: 0, count: Phase.allCases.count)
+  private var phase = Phase.input
+  private var since = now()
+
+  package init() {}
+
+  /// Time counts towards `phase` from here on, until another is entered.
+  package func enter(_ phase: Phase) {
+    guard phase != self.phase else { return }
+    settle()
+    self.phase = phase
+  }
+
+  /// Seconds of each phase since the clock was made.
+  package var seconds: PhaseSeconds {
+    settle()
+    return PhaseSeconds(values: nanoseconds.map { Double($0) * 1e-9 })
+  }
+
+  private func settle() {
+    let time = Self.now()
+    nanoseconds[phase.rawValue] += time - since
+    since = time
+  }
+
+  private static func now() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+}
+
+/// Seconds of each phase.
+package struct PhaseSeconds: Sendable, Equatable {
+  /// In order of `Phase.allCases`.
+  package private(set) var values: [Double]
+
+  package init(values: [Double] = Array(repeating: 0, count: Phase.allCases.count)) {
+    precondition(values.count == Phase.allCases.count, "\(values.count) values for \(Phase.allCases.count) phases")
+    self.values = values
+  }
+
+  package subscript(phase: Phase) -> Double {
+    get { values[phase.rawValue] }
+    set { values[phase.rawValue] = newValue }
+  }
+
+  package var total: Double { values.reduce(0, +) }
+
+  package static func - (a: PhaseSeconds, b: PhaseSeconds) -> PhaseSeconds {
+    PhaseSeconds(values: zip(a.values, b.values).map { $0 - $1 })
+  }
+}

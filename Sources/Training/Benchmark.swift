@@ -1,0 +1,214 @@
+// `shoal bench`: real training steps on synthetic pairs, next to the machine's own sgemm in the same minute.
+
+package import Collectives
+import Corpus
+package import Model
+package import Tensors
+
+/// What is measured.
+package struct BenchmarkRequest: Sendable {
+  /// Tokens of every pair.
+  package var prompt, chosen, rejected: Int
+  /// Pairs of an optimizer step.
+  package var pairs: Int
+  /// Steps, each between two measurements of sgemm.
+  package var rounds: Int
+  /// LoRA's rank, on all seven linears.
+  package var loraRank: Int
+  package var threads: Int
+
+  package init(prompt: Int, chosen: Int, rejected: Int, pairs: Int, rounds: Int, loraRank: Int, threads: Int) {
+    (self.prompt, self.chosen, self.rejected) = (prompt, chosen, rejected)
+    (self.pairs, self.rounds, self.loraRank, self.threads) = (pairs, rounds, loraRank, threads)
+  }
+}
+
+/// What was measured.
+package struct BenchmarkReport: Sendable {
+  package struct Round: Sendable {
+    /// Operations per second of OpenBLAS's sgemm on the layers' shapes, all ranks together.
+    package var limit: Double
+    /// Of one optimizer step, and of the reference pass over its pairs.
+    package var stepSeconds, referenceSeconds: Double
+    /// Of the step, by rank.
+    package var phases: [PhaseSeconds]
+    /// Page faults of the step, over all ranks.
+    package var pageFaults: Int
+  }
+
+  package var request: BenchmarkRequest
+  package var ranks: Int
+  /// Rows of the largest micro-batch, and micro-batches of a step.
+  package var rows, microBatches: Int
+  /// The least operations that a step and its reference pass need.
+  package var step, reference: Arithmetic
+  package var rounds: [Round] = []
+  /// sgemm's operations per second by shape "out x in" (one rank's), for the record.
+  package var shapes: [(name: String, rate: Double)] = []
+  package var predictedStepSeconds: Double
+  /// The largest private memory of a rank after the last step.
+  package var privateBytes = 0
+
+  /// step operations / (seconds · limit), by round.
+  package var utilisations: [Double] { rounds.map { step.total / ($0.stepSeconds * $0.limit) } }
+  package var referenceUtilisations: [Double] { rounds.map { reference.total / ($0.referenceSeconds * $0.limit) } }
+}
+
+/// One rank's part. Every method is collective.
+package final class Benchmark {
+  private let request: BenchmarkRequest
+  private let dealer: Dealer
+  private let trainer: Trainer
+  private let trees: [ExampleTree]
+  private let yardstick: Yardstick
+  private var report: BenchmarkReport
+
+  package init(_ model: Qwen2, _ request: BenchmarkRequest, world: any Communicator) throws {
+    self.request = request
+    let c = model.configuration
+    let random = CounterRandom(key: 2)
+    var drawn: UInt64 = 0
+    func tokens(_ count: Int) -> [Int32] {
+      (0..<count).map { _ in
+        drawn += 1
+        return Int32(random.uniform(stream: 1, index: drawn) * Double(c.vocabularySize))
+      }
+    }
+    let trees = (0..<request.pairs).map {
+      ExampleTree(
+        index: $0, prompt: tokens(request.prompt), completions: [tokens(request.chosen), tokens(request.rejected)])
+    }
+    self.trees = trees
+    var configuration = RunConfiguration()
+    configuration.batchSize = request.pairs
+    configuration.learningRate = 5e-5
+    let layout = AdapterLayout(
+      configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases))
+    let adapter = Adapter(layout: layout)
+    adapter.initializeUniform(seed: 1)
+    let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
+    var demand = PassDemand()
+    for batch in batches { demand.include(batch.map { trees[$0] }) }
+    demand.includeScoring(trees)
+    dealer = try Dealer(world: world, stop: StopRequest())
+    let paces = try Pace.ofAllRanks(model, layout: layout, sample: trees[0], threads: request.threads, dealer: dealer)
+    let pass = Pass(
+      model: model, adapter: adapter, capacity: demand.capacity, positions: demand.positions, retention: .all,
+      threads: request.threads)
+    try pass.populate()
+    trainer = Trainer(
+      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: request.rounds + 1,
+      mostMicroBatches: batches.count)
+    yardstick = try Yardstick(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
+    report = BenchmarkReport(
+      request: request, ranks: world.size, rows: yardstick.rows, microBatches: batches.count,
+      step: trees.reduce(.zero) { $0 + .training($1, layout) }, reference: trees.reduce(.zero) { $0 + .scoring($1, c) },
+      predictedStepSeconds: Forecast.stepSeconds(
+        trees, paces, layout, recomputedLayers: 0, scoresReference: false))
+  }
+
+  /// Measures; the same report on every rank.
+  /// - Parameter progress: called with the number of every finished round.
+  package func run(progress: (Int) -> Void) throws -> BenchmarkReport {
+    let world = dealer.world
+    let clock = ContinuousClock()
+    let phases = trainer.pass.workers.clock
+    var references = try dealer.score(
+      world.rank == 0 ? trees : nil, count: trees.count, adapted: false, on: trainer.pass
+    ).sums
+    var limits = [try limit()]
+    for round in 0...request.rounds {
+      let examples = world.rank == 0 ? zip(trees, references).map(Trainer.StepExample.init) : nil
+      let (before, faults, began) = (phases.seconds, ProcessMemory.minorFaults, clock.now)
+      _ = try trainer.step(number: round + 1, examples: examples, count: trees.count)
+      let stepSeconds = (clock.now - began).seconds
+      let (spent, faulted) = (phases.seconds - before, ProcessMemory.minorFaults - faults)
+      let scoringBegan = clock.now
+      references = try dealer.score(world.rank == 0 ? trees : nil, count: trees.count, adapted: false, on: trainer.pass)
+        .sums
+      let referenceSeconds = (clock.now - scoringBegan).seconds
+      limits.append(try limit())
+      // The first round warms up.
+      guard round > 0 else { continue }
+      var total = [Int64(faulted)]
+      try world.sum(&total)
+      report.rounds.append(
+        BenchmarkReport.Round(
+          limit: (limits[round] + limits[round + 1]) / 2, stepSeconds: stepSeconds, referenceSeconds: referenceSeconds,
+          phases: try world.gather(spent.bytes).map(PhaseSeconds.init(bytes:)), pageFaults: Int(total[0])))
+      progress(round)
+    }
+    report.shapes = yardstick.shapes
+    var bytes = [Int64](repeating: 0, count: world.size)
+    bytes[world.rank] = Int64(ProcessMemory.anonymousBytes)
+    try world.sum(&bytes)
+    report.privateBytes = Int(bytes.max() ?? 0)
+    try dealer.close()
+    return report
+  }
+
+  /// sgemm's operations per second, all ranks at once.
+  private func limit() throws -> Double {
+    try dealer.world.barrier()
+    var rates = [Int64(yardstick.measure(threads: request.threads))]
+    try dealer.world.sum(&rates)
+    return Double(rates[0])
+  }
+}
+
+/// OpenBLAS's sgemm on a layer's products, forward and backward, with weights that are fp32 already.
+private final class Yardstick {
+  let rows: Int
+  private let a, b, c: Matrix
+  private let products: [(out: Int, input: Int)]
+  private var seconds: [Double]
+  private var operations: [Double]
+
+  init(_ configuration: ModelConfiguration, rows: Int) throws {
+    self.rows = rows
+    let linears = LinearModule.allCases.map {
+      (out: $0.outputWidth(configuration), input: $0.inputWidth(configuration))
+    }
+    products = linears + linears.map { (out: $0.input, input: $0.out) }
+    let widest = products.map(\.out).max() ?? 1
+    a = Matrix(rows: rows, columns: widest)
+    b = Matrix(rows: 1, columns: products.map { $0.out * $0.input }.max() ?? 1)
+    c = Matrix(rows: rows, columns: widest)
+    for i in 0..<a.columns * rows { a.base[i] = Float(i % 17) * 0.01 }
+    for i in 0..<b.columns { b.base[i] = Float(i % 13) * 0.01 }
+    seconds = products.map { _ in 0 }
+    operations = products.map { _ in 0 }
+  }
+
+  /// Operations per second over all products of a layer, at least half a second long.
+  func measure(threads: Int) -> Double {
+    let clock = ContinuousClock()
+    var (total, work) = (0.0, 0.0)
+    repeat {
+      for (i, product) in products.enumerated() {
+        let began = clock.now
+        Machine.sgemm(
+          c.reshaped(rows: rows, columns: product.out), a.reshaped(rows: rows, columns: product.input),
+          b.reshaped(rows: product.out, columns: product.input), threads: threads)
+        let taken = (clock.now - began).seconds
+        let done = 2 * Double(rows * product.out * product.input)
+        seconds[i] += taken
+        operations[i] += done
+        total += taken
+        work += done
+      }
+    } while total < 0.5
+    return work / total
+  }
+
+  /// Rates over all measurements by shape, forward first.
+  var shapes: [(name: String, rate: Double)] {
+    var merged: [String: (Double, Double)] = [:]
+    for (i, product) in products.enumerated() {
+      let name = "\(product.out) x \(product.input)"
+      let known = merged[name] ?? (0, 0)
+      merged[name] = (known.0 + operations[i], known.1 + seconds[i])
+    }
+    return merged.map { ($0.key, $0.value.0 / $0.value.1) }.sorted { $0.name < $1.name }
+  }
+}

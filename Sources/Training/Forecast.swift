@@ -1,0 +1,146 @@
+// What a run will take: the ranks' paces, and how long every step lasts when work is dealt to whoever is free.
+
+package import Checkpoints
+import Collectives
+import Corpus
+package import Model
+import Tensors
+
+/// Predicted seconds of a run's parts. On rank 0, which knows the data.
+package struct Forecast: Sendable {
+  /// Of every step from the first.
+  package let steps: [Double]
+  /// Of one evaluation of the held-out examples.
+  package let evaluation: Double
+  /// Of the reference log-probs that the cache lacks.
+  package let references: Double
+  /// Evaluations from the first step on, and before each step.
+  private let schedule: StepSchedule
+
+  /// Seconds from after `step` to the end, at the predicted pace.
+  package func remaining(after step: Int) -> Double {
+    let evaluations = (step + 1..<max(steps.count, step) + 1).count { schedule.evaluates(after: $0) }
+    return steps.dropFirst(step).reduce(0, +) + Double(evaluations) * evaluation
+  }
+
+  /// Seconds of a run that starts after `step`.
+  package func total(startingAfter step: Int) -> Double {
+    references + (step == 0 ? evaluation : 0) + remaining(after: step)
+  }
+
+  package func json(startingAfter step: Int) -> JSONValue {
+    .object([
+      .init("per_step", .number(steps.reduce(0, +) / Double(max(steps.count, 1)))),
+      .init("reference_pass", .number(references)), .init("evaluation", .number(evaluation)),
+      .init("total", .number(total(startingAfter: step))),
+    ])
+  }
+
+  /// Measures all ranks and predicts. Collective; nil on all ranks but 0.
+  package static func measured(
+    _ run: PreparedRun, layout: AdapterLayout, memory: MemoryPlan, dealer: Dealer
+  ) throws -> Forecast? {
+    let sample = run.coordinator?.data.typicalExample
+    let words = try run.world.broadcast(WorkItem(trees: sample.map { [$0] } ?? [], slots: [0]).bytes, from: 0)
+    guard let tree = try WorkItem(bytes: words).trees.first else { throw DamagedMessage() }
+    let paces = try Pace.ofAllRanks(run.model, layout: layout, sample: tree, threads: run.threads, dealer: dealer)
+    guard let coordinator = run.coordinator else { return nil }
+    return Forecast(paces, run, coordinator, layout, memory)
+  }
+
+  private init(
+    _ paces: [Pace], _ run: PreparedRun, _ coordinator: Coordinator, _ layout: AdapterLayout, _ memory: MemoryPlan
+  ) {
+    let data = coordinator.data
+    let c = layout.configuration
+    let recomputed = memory.retention.recomputedLayers(of: c.layerCount)
+    func scoring(_ trees: [ExampleTree]) -> Double {
+      let runs = MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount))
+      return Self.span(runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }, ranks: paces.count)
+    }
+    let isLive = !run.configuration.precomputesReferenceLogProbs
+    schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
+    var steps: [Double] = []
+    schedule.plan.forEachStep { _, positions in
+      let trees = positions.map { data.training[$0] }
+      steps.append(
+        Self.stepSeconds(trees, paces, layout, recomputedLayers: recomputed, scoresReference: isLive))
+    }
+    self.steps = steps
+    evaluation = scoring(data.heldOut)
+    references = scoring(coordinator.treesWithoutReference())
+  }
+
+  /// Seconds of one step on ranks of the given paces.
+  static func stepSeconds(
+    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int, scoresReference: Bool
+  ) -> Double {
+    let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
+    let costs = batches.map { batch in
+      paces.map { pace in
+        let own = batch.map { trees[$0] }
+        return pace.seconds(training: own, layout, recomputedLayers: recomputedLayers)
+          + (scoresReference ? pace.seconds(scoring: own, layout.configuration) : 0)
+      }
+    }
+    return (paces.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: paces.count)
+  }
+
+  /// Seconds until the last of `items` is done, each taken in order by the rank that is free first.
+  /// - Parameter items: each one's seconds by rank.
+  package static func span(_ items: [[Double]], ranks: Int) -> Double {
+    var busy = [Double](repeating: 0, count: ranks)
+    for seconds in items {
+      guard let rank = busy.indices.min(by: { busy[$0] < busy[$1] }) else { break }
+      busy[rank] += seconds[rank]
+    }
+    return busy.max() ?? 0
+  }
+}
+
+extension TrainingData {
+  /// The example of median length, as a measurement's sample.
+  fileprivate var typicalExample: ExampleTree? {
+    let sorted = training.sorted { ($0.tokenCount, $0.index) < ($1.tokenCount, $1.index) }
+    return sorted.isEmpty ? nil : sorted[sorted.count / 2]
+  }
+}
+
+extension Pace {
+  /// Every rank's pace, on all ranks. Collective.
+  static func ofAllRanks(
+    _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dealer: Dealer
+  ) throws -> [Pace] {
+    let own = try Pace(model: model, layout: layout, sample: sample, threads: threads, dealer: dealer)
+    return try dealer.world.gather(own.bytes).map(Pace.init(bytes:))
+  }
+
+  private static var fields: [WritableKeyPath<Pace, Double>] {
+    [\.linears, \.attention, \.head, \.rows, \.rounding, \.update]
+  }
+
+  fileprivate var bytes: [UInt8] {
+    var writer = WordWriter()
+    for field in Self.fields { writer.append(self[keyPath: field]) }
+    return writer.bytes
+  }
+
+  fileprivate init(bytes: [UInt8]) throws {
+    var reader = WordReader(bytes: bytes)
+    self.init(linears: 0, attention: 0, head: 0, rows: 0, rounding: 0, update: 0)
+    for field in Self.fields { self[keyPath: field] = try reader.number() }
+  }
+}
+
+extension PhaseSeconds {
+  var bytes: [UInt8] {
+    var writer = WordWriter()
+    for value in values { writer.append(value) }
+    return writer.bytes
+  }
+
+  init(bytes: [UInt8]) throws {
+    var reader = WordReader(bytes: bytes)
+    self.init(values: try Phase.allCases.map { _ in try reader.number() })
+  }
+}

@@ -1,0 +1,64 @@
+// How much memory a rank takes for itself, and which layers keep their activations within a limit.
+
+package import Collectives
+package import Model
+import Tensors
+
+/// The private memory of a rank; the frozen weights are shared by all ranks of a node and not counted.
+package struct MemoryPlan: Sendable, Equatable {
+  package let retention: Retention
+  /// Adapter, optimizer moments, gradient and its integer sums.
+  package let arenaBytes: Int
+  /// The pass's buffers.
+  package let passBytes: Int
+  /// The process itself: what it held before, and what reduction and saving take for a moment.
+  package let processBytes: Int
+
+  package var privateBytes: Int { arenaBytes + passBytes + processBytes }
+
+  /// Bytes per adapter entry: fp32 weight, two moments and gradient, and a 64-bit sum.
+  private static let bytesPerEntry = 4 + 8 + 4 + 8
+  /// Chunks that MPI and files are given, and the threads' stacks.
+  private static let reserve = 160_000_000
+
+  /// Plans a rank of `world`.
+  /// - Throws: `MemoryLimitTooLow` when even recomputing everything needs more than `memory_limit`.
+  package init(
+    _ configuration: RunConfiguration, _ layout: AdapterLayout, demand: PassDemand, threads: Int,
+    world: any Communicator
+  ) throws {
+    func passBytes(_ retention: Retention) -> Int {
+      Pass.byteCount(
+        layout.configuration, layout, capacity: demand.capacity, positions: demand.positions, retention: retention,
+        dropout: configuration.loraDropout > 0, threads: threads)
+    }
+    arenaBytes = layout.count * Self.bytesPerEntry
+    processBytes = ProcessMemory.anonymousBytes + Self.reserve
+    switch configuration.gradientCheckpointing {
+    case .off: retention = .all
+    case .on: retention = .layerInputs
+    case .automatic:
+      let available = ProcessMemory.availableBytes.map { $0 / world.ranksOnNode * 9 / 10 }
+      let limit = configuration.memoryLimit ?? available ?? .max
+      let left = limit - arenaBytes - processBytes
+      let layers = layout.configuration.layerCount
+      guard
+        let kept = (0...layers).last(where: { passBytes(.activations(layers: $0)) <= left })
+      else {
+        throw MemoryLimitTooLow(limit: limit, needed: arenaBytes + processBytes + passBytes(.layerInputs))
+      }
+      retention = kept == layers ? .all : .activations(layers: kept)
+    }
+    self.passBytes = passBytes(retention)
+  }
+}
+
+/// A limit that no amount of recomputing meets.
+package struct MemoryLimitTooLow: CallersMistake {
+  let limit, needed: Int
+
+  package var description: String {
+    "memory_limit: a rank needs at least \(ByteCount.text(needed)), the limit is \(ByteCount.text(limit)): raise it, "
+      + "shorten sequence_len, or lower lora_r"
+  }
+}

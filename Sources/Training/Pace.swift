@@ -1,0 +1,110 @@
+// How fast a rank computes each part of a pass, measured in a second or two, and what a run takes at that pace.
+
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+/// Seconds per unit of each kind of work, on one rank.
+package struct Pace: Sendable, Equatable {
+  /// Seconds per operation of the linears (LoRA's products included), of attention and of the head.
+  var linears, attention, head: Double
+  /// Seconds per row and layer of everything between products.
+  var rows: Double
+  /// Seconds per adapter entry: of a micro-batch's rounding, and of a step's sum over the world and update.
+  var rounding, update: Double
+
+  /// Seconds that a rank takes for a micro-batch of training.
+  func seconds(training trees: some Sequence<ExampleTree>, _ layout: AdapterLayout, recomputedLayers: Int) -> Double {
+    let layers = layout.configuration.layerCount + recomputedLayers / 2
+    return trees.reduce(rounding * Double(layout.count)) {
+      $0 + seconds(.training($1, layout, recomputedLayers: recomputedLayers), rows: $1.tokenCount * layers)
+    }
+  }
+
+  /// Seconds that a rank takes to score trees. A forward pass is a third of the work between products.
+  func seconds(scoring trees: some Sequence<ExampleTree>, _ c: ModelConfiguration) -> Double {
+    trees.reduce(0) { $0 + seconds(.scoring($1, c), rows: $1.tokenCount * c.layerCount / 3) }
+  }
+
+  private func seconds(_ work: Arithmetic, rows: Int) -> Double {
+    linears * (work.linears + work.lora) + attention * work.attention + head * work.head + self.rows * Double(rows)
+  }
+}
+
+extension Pace {
+  /// Measures this rank while all others measure too. Collective.
+  ///
+  /// The real kernels run on the model's own weights, but few: two layers and a part of the vocabulary.
+  /// - Parameter sample: a typical micro-batch's size.
+  init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dealer: Dealer) throws {
+    let part = model.part(layers: 2, vocabulary: 3 * 4096)
+    let c = part.configuration
+    let small = AdapterLayout(configuration: c, rank: layout.rank, scale: layout.scale, modules: Set(layout.modules))
+    let adapter = Adapter(layout: small)
+    adapter.initializeUniform(seed: 0)
+    let tree = sample.shape(tokens: 1152, vocabulary: c.vocabularySize)
+    let batch = TreeBatch([tree])
+    let pass = Pass(
+      model: part, adapter: adapter, capacity: Capacity(batch), positions: tree.tokenCount, retention: .all,
+      threads: threads)
+    try pass.populate()
+    let gradient = Storage(count: small.count)
+    func run(_ tree: ExampleTree) throws -> PhaseSeconds {
+      try dealer.world.barrier()
+      let before = pass.workers.clock.seconds
+      _ = try pass.gradient(TreeBatch([tree]), dropout: nil, into: gradient) { $0.map { _ in 1 } }
+      return pass.workers.clock.seconds - before
+    }
+    // The first visit of a weight maps its pages.
+    _ = try run(sample.shape(tokens: 96, vocabulary: c.vocabularySize))
+    let seconds = try run(tree)
+    let work = Arithmetic.training(tree, small)
+    linears = (seconds[.linears] + seconds[.lora]) / (work.linears + work.lora)
+    attention = seconds[.attention] / work.attention
+    head = seconds[.head] / work.head
+    // The last layer computes scored rows only.
+    let rows = tree.tokenCount * (c.layerCount - 1) + batch.scoredRows.count
+    self.rows = (seconds[.elementwise] + seconds[.input]) / Double(rows)
+    (rounding, update) = try Self.perEntry(layout.count, pass.workers, dealer)
+  }
+
+  /// Seconds per adapter entry of rounding, and of a sum over the world with an update.
+  private static func perEntry(_ count: Int, _ workers: Workers, _ dealer: Dealer) throws -> (Double, Double) {
+    let count = min(count, 1 << 22)
+    let storages = (0..<4).map { _ in Storage(count: count) }
+    let sums = UnsafeMutableBufferPointer<Int64>.allocate(capacity: count)
+    defer { sums.deallocate() }
+    sums.update(repeating: 0)
+    try Storage.populate(storages, workers)
+    let clock = workers.clock
+    let start = clock.seconds
+    if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, workers) }
+    let rounded = clock.seconds
+    try dealer.sum(sums, clock)
+    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, workers) }
+    _ = Optimizer.norm(storages[0].base, count: count, workers)
+    Optimizer.adamW(
+      weights: storages[1].base, first: storages[2].base, second: storages[3].base, gradient: storages[0].base,
+      count: count,
+      AdamWStep(
+        number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1), workers)
+    let updated = clock.seconds
+    // Pointers alone went into the kernels.
+    withExtendedLifetime(storages) {}
+    return (
+      (rounded - start).total / Double(count), ((updated - rounded).total - (updated - rounded)[.idle]) / Double(count)
+    )
+  }
+}
+
+extension ExampleTree {
+  /// A tree of the same proportions with about `tokens` tokens, all of them in a small vocabulary.
+  fileprivate func shape(tokens: Int, vocabulary: Int) -> ExampleTree {
+    let share = min(1, Double(tokens) / Double(tokenCount))
+    func part(_ ids: [Int32]) -> [Int32] {
+      (0..<max(1, Int(share * Double(ids.count)))).map { Int32($0 * 7 % vocabulary) }
+    }
+    return ExampleTree(index: 0, prompt: part(prompt), completions: completions.map(part))
+  }
+}

@@ -1,0 +1,105 @@
+// A benchmark's report for people and for programs.
+
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+import Training
+
+struct BenchTable {
+  private let report: BenchmarkReport
+  private let name: String
+
+  init(_ report: BenchmarkReport, name: String) { (self.report, self.name) = (report, name) }
+
+  /// Smallest, median and largest.
+  private struct Spread {
+    let least, median, most: Double
+
+    init(_ values: [Double]) {
+      let sorted = values.sorted()
+      (least, median, most) = (sorted.first ?? 0, sorted.isEmpty ? 0 : sorted[sorted.count / 2], sorted.last ?? 0)
+    }
+
+    func text(_ digits: Int, scale: Double = 1) -> String {
+      String(format: "%.\(digits)f (%.\(digits)f–%.\(digits)f)", median * scale, least * scale, most * scale)
+    }
+
+    var json: JSONValue { ["median": .number(median), "least": .number(least), "most": .number(most)] }
+  }
+
+  private var limit: Spread { Spread(report.rounds.map(\.limit)) }
+  private var step: Spread { Spread(report.rounds.map(\.stepSeconds)) }
+  private var reference: Spread { Spread(report.rounds.map(\.referenceSeconds)) }
+  private var pairsPerSecond: Spread { Spread(report.rounds.map { Double(report.request.pairs) / $0.stepSeconds }) }
+  private var utilisation: Spread { Spread(report.utilisations) }
+
+  /// Mean seconds of a rank in each phase of a step.
+  private var phases: PhaseSeconds {
+    let all = report.rounds.flatMap(\.phases)
+    var mean = PhaseSeconds()
+    for phase in Phase.allCases { mean[phase] = all.reduce(0) { $0 + $1[phase] } / Double(max(all.count, 1)) }
+    return mean
+  }
+
+  var text: String {
+    let request = report.request
+    let mean = phases
+    var lines = [
+      "\(Machine.processorName), \(Machine.vectorLevel); OpenBLAS core \(Machine.blasCore)",
+      "\(name), LoRA rank \(request.loraRank), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
+        + "\(request.rejected) tokens, \(report.microBatches) micro-batches of at most \(report.rows) rows, "
+        + "\(report.ranks) ranks x \(request.threads) threads",
+      "",
+      "median (least–most) of \(report.rounds.count) rounds",
+      row("sgemm, GF/s", limit.text(0, scale: 1e-9)),
+      row("step, s", step.text(2) + String(format: ", predicted %.2f", report.predictedStepSeconds)),
+      row("reference, s", reference.text(2)),
+      row("pairs/s", pairsPerSecond.text(4)),
+      row("operations, TF", String(format: "%.3f", report.step.total * 1e-12)),
+      row("utilisation, %", utilisation.text(1, scale: 100)),
+      row("… of reference, %", Spread(report.referenceUtilisations).text(1, scale: 100)),
+      row("private memory", ByteCount.text(report.privateBytes)),
+      row("page faults/step", Spread(report.rounds.map { Double($0.pageFaults) }).text(0)), "", "seconds of a rank",
+    ]
+    for phase in Phase.allCases {
+      lines.append(
+        row(phase.name, String(format: "%7.3f %5.1f %%", mean[phase], 100 * mean[phase] / max(mean.total, 1e-9))))
+    }
+    lines += ["", "sgemm by shape, out x in, GF/s of a rank"]
+    lines += report.shapes.map { row($0.name, String(format: "%.0f", $0.rate * 1e-9)) }
+    return lines.joined(separator: "\n")
+  }
+
+  private func row(_ name: String, _ value: String) -> String {
+    "  " + name.padding(toLength: 20, withPad: " ", startingAt: 0) + value
+  }
+
+  var json: JSONValue {
+    let request = report.request
+    let mean = phases
+    return [
+      "machine": [
+        "cpu": .string(Machine.processorName), "vector_level": .string(Machine.vectorLevel),
+        "blas_core": .string(Machine.blasCore),
+      ],
+      "model": .string(name), "lora_rank": .integer(Int64(request.loraRank)),
+      "tokens": [
+        "prompt": .integer(Int64(request.prompt)), "chosen": .integer(Int64(request.chosen)),
+        "rejected": .integer(Int64(request.rejected)),
+      ],
+      "pairs_per_step": .integer(Int64(request.pairs)), "micro_batches": .integer(Int64(report.microBatches)),
+      "rows": .integer(Int64(report.rows)), "ranks": .integer(Int64(report.ranks)),
+      "threads": .integer(Int64(request.threads)), "rounds": .integer(Int64(report.rounds.count)),
+      "sgemm_flops": limit.json,
+      "sgemm_flops_by_shape": .object(report.shapes.map { .init($0.name, .number($0.rate)) }),
+      "step_seconds": step.json, "predicted_step_seconds": .number(report.predictedStepSeconds),
+      "reference_seconds": reference.json, "pairs_per_second": pairsPerSecond.json,
+      "step_operations": .number(report.step.total), "reference_operations": .number(report.reference.total),
+      "utilisation": utilisation.json, "reference_utilisation": Spread(report.referenceUtilisations).json,
+      "private_bytes": .integer(Int64(report.privateBytes)),
+      "page_faults_per_step": Spread(report.rounds.map { Double($0.pageFaults) }).json,
+      "phase_seconds": .object(Phase.allCases.map { .init($0.name, .number(mean[$0])) }),
+    ]
+  }
+}
