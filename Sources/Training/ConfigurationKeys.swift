@@ -87,13 +87,12 @@ enum ConfigurationKeys {
   ]
 
   /// Keys of one entry of `datasets` and `test_datasets`.
-  static let usedOfDataset = [
-    "path", "data_files", "ds_type", "type", "split", "field_prompt", "field_chosen", "field_rejected",
-  ]
-  static let notBuiltOfDataset = [
-    "field_messages", "field_system", "field_question", "field_completion", "field_label", "field",
-    "message_property_mappings", "roles", "chat_template",
-  ]
+  static let usedOfDataset =
+    [
+      "path", "data_files", "ds_type", "type", "split", "message_property_mappings", "roles", "roles_to_train",
+      "train_on_eos",
+    ] + RecordFields.Field.allCases.map(\.key)
+  static let notBuiltOfDataset = ["chat_template", "message_field_training", "drop_system_message"]
   static let withoutEffectOfDataset: Set<String> = ["trust_remote_code", "revision", "name"]
 
   /// What other trainers call these keys, where it is not the end of our name.

@@ -31,28 +31,26 @@ extension RunConfiguration {
 
   private mutating func readDatasets(
     _ key: String, _ section: inout ConfigurationSection
-  ) -> [DatasetSource] {
+  ) -> [Dataset.Source] {
     guard let tree = section[key] else { return [] }
     guard case .list(let items) = tree.content, !items.isEmpty else {
       section.refuse(key, expected: "a list of data sets, each with a path")
       return []
     }
-    var sources: [DatasetSource] = []
+    var sources: [Dataset.Source] = []
     for (index, item) in items.enumerated() {
       let source = section.section(item, name: "\(key).\(index)") { entry in
         ignoredKeys += entry.classifyKeys(
           used: ConfigurationKeys.usedOfDataset, notBuilt: ConfigurationKeys.notBuiltOfDataset,
           foreign: [], isWithoutEffect: ConfigurationKeys.withoutEffectOfDataset.contains)
-        return DatasetSource(&entry)
+        return readSource(&entry)
       }
       if let source { sources.append(source) }
     }
     return sources
   }
-}
 
-extension RunConfiguration.DatasetSource {
-  fileprivate init(_ entry: inout ConfigurationSection) {
+  private mutating func readSource(_ entry: inout ConfigurationSection) -> Dataset.Source {
     let expected = "a file, a directory or a list of them"
     var files = entry.texts("data_files", expected: expected)
     if entry["path"]?.isText("json") == true, files != nil {
@@ -66,10 +64,49 @@ extension RunConfiguration.DatasetSource {
       entry.refuse("path", expected: expected)
     }
     _ = entry.choice("ds_type", built: ["json"])
-    entry.refuseNotBuilt("type", built: "none (TRL's prompt, chosen, rejected)")
-    self.init(
-      paths: files ?? [], split: entry.text("split"), promptField: entry.text("field_prompt"),
-      chosenField: entry.text("field_chosen"), rejectedField: entry.text("field_rejected"))
+    var source = Dataset.Source(paths: files ?? [])
+    if let split = entry.text("split") { source.split = split }
+    if let name = entry.text("type") {
+      do { source.type = try DatasetType(named: name) } catch {
+        entry.report("`\(entry.prefix)type`: \(error)", at: entry.place(of: "type"))
+      }
+    }
+    let read = RecordFields.Field.read(by: source.type)
+    for field in RecordFields.Field.allCases {
+      guard let name = entry.text(field.key) else { continue }
+      source.fields[field] = name
+      if !read.contains(field) { ignoredKeys.append(entry.prefix + field.key) }
+    }
+    readRoles(&entry, into: &source.fields)
+    return source
+  }
+
+  /// What the data calls roles and the parts of a message. Which turns are trained is not a choice: axolotl's default.
+  private func readRoles(_ entry: inout ConfigurationSection, into fields: inout RecordFields) {
+    if let tree = entry["message_property_mappings"] {
+      let names = entry.section(tree, name: "message_property_mappings") { section in
+        _ = section.classifyKeys(used: ["role", "content"], notBuilt: [], foreign: []) { _ in false }
+        return (section.text("role"), section.text("content"))
+      }
+      fields.role = names?.0 ?? fields.role
+      fields.content = names?.1 ?? fields.content
+    }
+    if let tree = entry["roles"] {
+      let roles = entry.section(tree, name: "roles") { section in
+        let known = ["system", "user", "assistant"]
+        _ = section.classifyKeys(used: known, notBuilt: [], foreign: []) { _ in false }
+        return known.reduce(into: [String: [String]]()) { roles, role in
+          roles[role] = section.texts(role, expected: "the names of a role in the data")
+        }
+      }
+      fields.roles = roles
+    }
+    if let trained = entry.texts("roles_to_train", expected: "assistant"), trained != ["assistant"] {
+      entry.refuse("roles_to_train", expected: "assistant alone")
+    }
+    if let end = entry.text("train_on_eos"), end != "turn" {
+      entry.refuse("train_on_eos", expected: "turn: the end of every trained turn is trained")
+    }
   }
 }
 

@@ -113,20 +113,37 @@ extension RunConfiguration {
   }
 }
 
-extension RunConfiguration.DatasetSource {
+extension Dataset.Source {
   fileprivate var tree: ConfigurationTree {
-    let source: (String, ConfigurationTree) =
+    func mapping(_ members: [(String, ConfigurationTree)]) -> ConfigurationTree {
+      ConfigurationTree(
+        .mapping(members.filter { !$0.1.isNull }.map { ConfigurationTree.Member(name: $0.0, tree: $0.1) }))
+    }
+    func other(_ name: String, than usual: String) -> ConfigurationTree { .text(name == usual ? nil : name) }
+    let files: (String, ConfigurationTree) =
       if paths.count == 1, let path = paths.first {
         ("path", .text(path))
       } else {
         ("data_files", .list(paths.map { .text($0) }))
       }
-    let all = [
-      source, ("split", .text(split)), ("field_prompt", .text(promptField)),
-      ("field_chosen", .text(chosenField)), ("field_rejected", .text(rejectedField)),
-    ]
-    return ConfigurationTree(
-      .mapping(all.filter { !$0.1.isNull }.map { ConfigurationTree.Member(name: $0.0, tree: $0.1) }))
+    let renamed = RecordFields.Field.allCases.map { ($0.key, other(fields[$0], than: $0.rawValue)) }
+    let message = mapping([
+      ("role", other(fields.role, than: "role")), ("content", other(fields.content, than: "content")),
+    ])
+    let roles = fields.roles.map { roles in
+      mapping(roles.sorted { $0.key < $1.key }.map { ($0.key, .list($0.value.map { .text($0) })) })
+    }
+    return mapping(
+      [files, ("type", .text(type?.rawValue)), ("split", other(split, than: "train"))] + renamed
+        + [
+          ("message_property_mappings", message.isEmptyMapping ? .null : message), ("roles", roles ?? .null),
+        ])
+  }
+}
+
+extension ConfigurationTree {
+  fileprivate var isEmptyMapping: Bool {
+    if case .mapping(let members) = content { members.isEmpty } else { false }
   }
 }
 

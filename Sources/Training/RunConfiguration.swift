@@ -35,8 +35,8 @@ package struct RunConfiguration: Sendable, Equatable {
 
   // MARK: Data
 
-  package var datasets: [DatasetSource] = []
-  package var testDatasets: [DatasetSource] = []
+  package var datasets: [Dataset.Source] = []
+  package var testDatasets: [Dataset.Source] = []
   /// `val_set_size`.
   package var heldOut: ValidationSize?
   /// `sequence_len`: the limit on prompt + longest completion, in tokens. axolotl's default is 512,
@@ -105,28 +105,6 @@ extension RunConfiguration {
   /// `gradient_checkpointing`: false, true, or `auto`: as much recomputation as memory demands.
   package enum Checkpointing: Sendable {
     case off, on, automatic
-  }
-
-  /// One entry of `datasets`.
-  package struct DatasetSource: Sendable, Equatable {
-    /// `path` or `data_files`: files or directories.
-    package var paths: [String]
-    package var split: String?
-    /// Names of the record's fields where they are not `prompt`, `chosen` and `rejected`.
-    package var promptField: String?
-    package var chosenField: String?
-    package var rejectedField: String?
-
-    package init(
-      paths: [String], split: String? = nil, promptField: String? = nil, chosenField: String? = nil,
-      rejectedField: String? = nil
-    ) {
-      self.paths = paths
-      self.split = split
-      self.promptField = promptField
-      self.chosenField = chosenField
-      self.rejectedField = rejectedField
-    }
   }
 
   /// `chat_template`: the template of the model's own directory, or a family by axolotl's name.

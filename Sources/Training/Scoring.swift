@@ -20,7 +20,7 @@ package struct Scoring {
   /// Opens model, adapter and data. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
   package init(
-    model: String, adapter path: String?, data: String, world: any Communicator, threads: Int?, build: BuildIdentity
+    model: String, adapter path: String?, data: Dataset.Source, world: any Communicator, threads: Int?, build: BuildIdentity
   ) throws {
     self.world = world
     var opened: (directory: ModelDirectory, hash: String, adapter: Adapter?)?
@@ -36,7 +36,7 @@ package struct Scoring {
       let encoder = ExampleEncoder(
         tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
       dataset = try Dataset(
-        sources: [Dataset.Source(paths: [data])], kind: .pair, encoder: encoder,
+        sources: [data], encoder: encoder,
         limit: LengthLimit(sequenceLength: shape.maximumPositions))
     }
     guard let opened else { throw DamagedMessage() }

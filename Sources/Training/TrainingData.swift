@@ -24,11 +24,11 @@ package struct TrainingData: Sendable {
       sequenceLength: min(configuration.sequenceLength, model.maximumPositions),
       strategy: configuration.excessLengthStrategy)
     let dataset = try Dataset(
-      sources: configuration.datasets.map(Dataset.Source.init), kind: .pair, encoder: encoder, limit: limit)
+      sources: configuration.datasets, kind: .pair, encoder: encoder, limit: limit)
     report = dataset.report
     if !configuration.testDatasets.isEmpty {
       let test = try Dataset(
-        sources: configuration.testDatasets.map(Dataset.Source.init), kind: .pair, encoder: encoder, limit: limit)
+        sources: configuration.testDatasets, kind: .pair, encoder: encoder, limit: limit)
       (training, heldOut, heldOutReport) = (dataset.examples, test.examples, test.report)
     } else {
       heldOutReport = nil
@@ -54,15 +54,5 @@ package struct TrainingData: Sendable {
     if let message = configuration.defaultSystemMessage { template.defaultSystemMessage = message }
     try template.validate(with: tokenizer)
     return template
-  }
-}
-
-extension Dataset.Source {
-  init(_ source: RunConfiguration.DatasetSource) {
-    var fields = RecordFields()
-    if let name = source.promptField { fields[.prompt] = name }
-    if let name = source.chosenField { fields[.chosen] = name }
-    if let name = source.rejectedField { fields[.rejected] = name }
-    self.init(paths: source.paths, fields: fields)
   }
 }

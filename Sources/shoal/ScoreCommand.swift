@@ -25,8 +25,11 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
   var adapter: String?
 
-  @Option(help: ArgumentHelp("Preference records.", valueName: "file"))
+  @Option(help: ArgumentHelp("Preference records, or records of one completion.", valueName: "file"))
   var data: String
+
+  @Option(help: ArgumentHelp("The records' format, as datasets.type; TRL's are found from the fields.", valueName: "name"))
+  var type: String?
 
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var out: String
@@ -36,14 +39,21 @@ struct ScoreCommand: ParsableCommand {
 
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
+    do { _ = try dataType } catch { throw ValidationError("--type: \(error)") }
+  }
+
+  private var dataType: DatasetType? {
+    get throws { try type.map { try DatasetType(named: $0) } }
   }
 
   func run() {
     runInWorld { world in
       // Before the work, not after it.
       try world.agreeOnFailure(local: world.rank == 0 ? unwritable : nil)
+      var source = Dataset.Source(paths: [data])
+      source.type = try dataType
       let scoring = try Scoring(
-        model: model, adapter: adapter, data: data, world: world, threads: threads, build: try .running())
+        model: model, adapter: adapter, data: source, world: world, threads: threads, build: try .running())
       if let report = scoring.report { Console.print(report) }
       let sums = try scoring.run()
       if world.rank == 0 {
@@ -62,11 +72,10 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private func line(_ tree: ExampleTree, _ sums: [Double]) -> String {
-    func completion(_ place: Int) -> JSONValue {
-      ["logp": .number(sums[place]), "tokens": .integer(Int64(tree.completions[place].count))]
+    let names = sums.count == 2 ? ["chosen", "rejected"] : ["completion"]
+    let completions = zip(names, sums).enumerated().map { place, sum in
+      JSONValue.Member(sum.0, ["logp": .number(sum.1), "tokens": .integer(Int64(tree.scoredCount(place)))])
     }
-    return JSONValue.object([
-      .init("index", .integer(Int64(tree.index))), .init("chosen", completion(0)), .init("rejected", completion(1)),
-    ]).serialized()
+    return JSONValue.object([.init("index", .integer(Int64(tree.index)))] + completions).serialized()
   }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Checkpoints
 import Collectives
+import Corpus
 import Foundation
 import Tensors
 import Training
@@ -44,6 +45,10 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Print the plan as JSON and exit: tokens, memory, arithmetic, predicted seconds. Nothing is written.")
   var plan = false
 
+  @Option(
+    help: ArgumentHelp("Print the first n training examples as tokens and exit. Nothing is written.", valueName: "n"))
+  var showExamples: Int?
+
   @Flag(
     help: ArgumentHelp(
       "One process, checked at every kernel: names the first value that is not finite, writes norms per layer to "
@@ -57,6 +62,9 @@ struct TrainCommand: ParsableCommand {
     if checkGradients, !debug { throw ValidationError("--check-gradients goes with --debug.") }
     if plan, debug { throw ValidationError("--plan and --debug exclude each other.") }
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
+    if let showExamples, showExamples < 1 {
+      throw ValidationError("--show-examples is \(showExamples), expected at least 1.")
+    }
     for override in overrides where !override.contains("=") {
       throw ValidationError("\"\(override)\" is no override, expected key=value.")
     }
@@ -83,6 +91,16 @@ struct TrainCommand: ParsableCommand {
       stop.watchSignals()
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
+      if let showExamples {
+        let configuration = prepared.configuration
+        guard let data = prepared.coordinator?.data else { return 0 }
+        let printer = ExamplePrinter(
+          tokenizer: try Tokenizer(directory: configuration.baseModel), isColoured: isatty(STDOUT_FILENO) == 1)
+        for (place, tree) in data.training.prefix(showExamples).enumerated() {
+          print(printer.text(tree, number: place + 1))
+        }
+        return 0
+      }
       if plan {
         if let json = try RunPlan.json(prepared) { print(json.serialized(indent: 2)) }
         return 0

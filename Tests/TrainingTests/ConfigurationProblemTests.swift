@@ -1,4 +1,5 @@
 import Foundation
+import Corpus
 import Testing
 import Training
 
@@ -16,7 +17,7 @@ import Training
       datasets:
         - path: a.jsonl
         - pth: b.jsonl
-          type: chatml.intel
+          type: chatml.intle
       num_epochs: [1]
       """
     #expect(
@@ -28,8 +29,9 @@ import Training
         "line 8: `lora_dropout`: expected a number from 0 to less than 1, found 1.0",
         "line 11: unknown key `datasets.1.pth`; did you mean `path`?",
         "line 11: missing key `datasets.1.path`: expected a file, a directory or a list of them",
-        "line 12: `datasets.1.type: chatml.intel` is not built yet in this version; "
-          + "built: none (TRL's prompt, chosen, rejected)",
+        "line 12: `datasets.1.type`: type \"chatml.intle\" is unknown (did you mean \"chatml.intel\"?): expected one of "
+          + DatasetType.allCases.map(\.rawValue).joined(separator: ", ")
+          + ", or no type for TRL's formats, which are found from the fields",
         "line 13: `num_epochs`: expected a number greater than 0, found a list",
         "override lr=1: unknown key `lr`; did you mean `learning_rate`?",
         "override seed=x: `seed`: expected a whole number of at least 0, found the text \"x\"",
@@ -63,8 +65,7 @@ import Training
       "rl=ipo", "rl=kto", "adapter=qlora", "load_in_4bit=true", "load_in_8bit=true",
       "peft_init_lora_weights=pissa", "loraplus_lr_ratio=16", "dpo_loss_type=ipo",
       "dpo_loss_type=[sigmoid, sft]", "dpo_loss_weights=[1.0, 0.5]", "rpo_alpha=1", "simpo_gamma=0.5",
-      "optimizer=lion", "lr_scheduler=warmup_stable_decay", "datasets.0.type=chatml.intel",
-      "datasets.0.field_messages=m",
+      "optimizer=lion", "lr_scheduler=warmup_stable_decay", "datasets.0.chat_template=chatml",
       "early_stopping_patience=3", "rl_adapter_ref_model=true", "train_on_inputs=true",
       "special_tokens.eos_token=x",
     ])

@@ -43,6 +43,7 @@ let fullYAML = """
       field_chosen: "yes"
       field_rejected: "7"
     - data_files: [one.jsonl, 'two: 2.jsonl']
+      split: half
   test_datasets:
     - path: json
       data_files: held.jsonl
@@ -120,6 +121,46 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.ignoredKeys.isEmpty)
   }
 
+  private func fields(_ names: [RecordFields.Field: String]) -> RecordFields {
+    names.reduce(into: RecordFields()) { $0[$1.key] = $1.value }
+  }
+
+  @Test func `a data set says its format and what its fields are called`() throws {
+    let yaml = """
+      datasets:
+        - path: chats.jsonl.gz
+          type: chat_template
+          split: test
+          field_messages: turns
+          field_question: q
+          message_property_mappings:
+            role: from
+            content: value
+          roles:
+            assistant: [gpt, model]
+            user: human
+          roles_to_train: [assistant]
+          train_on_eos: turn
+        - path: pairs.jsonl
+          type: chatml.intel_prefilled
+
+      """
+    let run = try configuration(minimalYAML.replacing("datasets:\n  - path: pairs.jsonl\n", with: yaml))
+    var chats = fields([.messages: "turns", .question: "q"])
+    (chats.role, chats.content) = ("from", "value")
+    chats.roles = ["assistant": ["gpt", "model"], "user": ["human"]]
+    #expect(
+      run.datasets == [
+        .init(paths: ["chats.jsonl.gz"], type: .chatTemplate, fields: chats, split: "test"),
+        .init(paths: ["pairs.jsonl"], type: .intelPrefilled),
+      ])
+    // The format reads no such field.
+    #expect(run.ignoredKeys == ["datasets.0.field_question"])
+    var again = try configuration(run.resolvedYAML)
+    again.ignoredKeys = run.ignoredKeys
+    #expect(again == run)
+  }
+
   @Test func `memory is given as people write it`() throws {
     let run = try configuration(minimalYAML + "\ngradient_checkpointing: auto\nmemory_limit: 1.5GB\n")
     #expect(run.gradientCheckpointing == .automatic && run.memoryLimit == 1_500_000_000)
@@ -139,9 +180,8 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(
       run.datasets == [
         .init(
-          paths: ["a, b.jsonl"], split: "train", promptField: "question", chosenField: "yes",
-          rejectedField: "7"),
-        .init(paths: ["one.jsonl", "two: 2.jsonl"]),
+          paths: ["a, b.jsonl"], fields: fields([.prompt: "question", .chosen: "yes", .rejected: "7"])),
+        .init(paths: ["one.jsonl", "two: 2.jsonl"], split: "half"),
       ])
     #expect(run.testDatasets == [.init(paths: ["held.jsonl"])])
     #expect(run.sequenceLength == 1024 && run.excessLengthStrategy == .error)

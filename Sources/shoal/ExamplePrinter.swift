@@ -1,0 +1,42 @@
+// Examples as the model sees them, for people.
+
+import Corpus
+import Foundation
+
+/// Prints an example's tokens: the prompt grey, what is in the loss green, other turns of a completion blue.
+struct ExamplePrinter {
+  let tokenizer: Tokenizer
+  /// Whether colours can be shown; brackets stand for them elsewhere.
+  let isColoured: Bool
+
+  func text(_ tree: ExampleTree, number: Int) -> String {
+    let parts = tree.segments(with: tokenizer).map { segment in
+      let name =
+        switch segment.role {
+        case .prompt: "prompt"
+        case .context: "context"
+        case .loss: "in the loss"
+        }
+      let pieces = segment.tokens.map { token in
+        // A token per piece, so that its borders can be seen.
+        isColoured ? tokenizer.decode([token]) : "⟨\(tokenizer.decode([token]))⟩"
+      }
+      let completion = segment.completion.map { ", completion \($0 + 1)" } ?? ""
+      return "— \(name)\(completion), \(segment.tokens.count) tokens —\n\(coloured(pieces, segment.role))"
+    }
+    let label = tree.label.map { $0 ? ", desirable" : ", undesirable" } ?? ""
+    return "example \(number), record \(tree.index)\(label)\n" + parts.joined(separator: "\n") + "\n"
+  }
+
+  /// Neighbouring tokens alternate between two shades.
+  private func coloured(_ pieces: [String], _ role: ExampleSegment.Role) -> String {
+    guard isColoured else { return pieces.joined() }
+    let shades =
+      switch role {
+      case .prompt: ["\u{1B}[90m", "\u{1B}[37m"]
+      case .context: ["\u{1B}[34m", "\u{1B}[94m"]
+      case .loss: ["\u{1B}[32m", "\u{1B}[92m"]
+      }
+    return pieces.enumerated().map { shades[$0 % 2] + $1 }.joined() + "\u{1B}[0m"
+  }
+}
