@@ -32,15 +32,25 @@ final class CoordinatorQueue: WorkQueue {
     self.thread = thread
   }
 
-  func openPhase(_ items: [[UInt8]]) throws {
-    try service.channel.alarm.check()
-    service.desk.withLock { $0.deck.open(items) }
+  func openPhase(_ pieces: [WorkPiece]) throws {
+    var backoff = Backoff()
+    while true {
+      try service.channel.alarm.check()
+      let isOpen = service.desk.withLock { desk in
+        guard desk.deck.isEmpty else { return false }
+        desk.deck.open(pieces)
+        return true
+      }
+      if isOpen { break }
+      // Rank 0 took no part in the end of the phase before.
+      backoff.sleep()
+    }
     service.wakeUp.signal()
   }
 
   func next() throws -> [UInt8]? {
     try service.channel.alarm.check()
-    return service.desk.withLock { $0.deck.take() }
+    return service.desk.withLock { $0.take(for: 0) }
   }
 
   func close() throws {
@@ -56,6 +66,11 @@ final class CoordinatorQueue: WorkQueue {
 struct DealingDesk {
   var deck = Deck()
   var isClosing = false
+  private let start = ContinuousClock.now
+
+  mutating func take(for rank: Int) -> [UInt8]? {
+    deck.take(for: rank, at: (ContinuousClock.now - start) / .seconds(1))
+  }
 }
 
 /// Answers the workers' requests until dealing is closed and every worker has said goodbye.
@@ -121,7 +136,7 @@ final class DealingService: Sendable {
       let isAbandoned = request.phase > desk.deck.phase || !desk.deck.isEmpty
       if desk.isClosing && isAbandoned { return (.closed, []) }
       if request.phase > desk.deck.phase { return nil }
-      return desk.deck.take().map { (.item, $0) } ?? (.endOfPhase, [])
+      return desk.take(for: Int(request.worker)).map { (.item, $0) } ?? (.endOfPhase, [])
     }
   }
 

@@ -10,7 +10,7 @@ final class WorkerQueue: WorkQueue {
 
   init(channel: DealingChannel) { self.channel = channel }
 
-  func openPhase(_ items: [[UInt8]]) {
+  func openPhase(_ pieces: [WorkPiece]) {
     preconditionFailure("only rank 0 opens a phase")
   }
 

@@ -29,7 +29,7 @@ package final class Dealer {
   ///   - body: called for each item that this rank is dealt.
   func phase(_ items: [WorkItem]?, _ clock: PhaseClock, _ body: (WorkItem) throws -> Void) throws {
     clock.enter(.input)
-    if let items { try queue.openPhase(items.map(\.bytes)) }
+    if let items { try queue.openPhase(items.map { WorkPiece(bytes: $0.bytes, cost: $0.cost) }) }
     while true {
       clock.enter(.idle)
       let bytes = try queue.next()

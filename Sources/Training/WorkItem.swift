@@ -16,6 +16,9 @@ package struct WorkItem: Sendable, Equatable {
     self.references = references
   }
 
+  /// The work it is, in tokens.
+  package var cost: Double { Double(trees.reduce(0) { $0 + $1.tokenCount }) }
+
   /// Little-endian 64-bit words for numbers, 32-bit words for tokens.
   package var bytes: [UInt8] {
     var writer = WordWriter()

@@ -25,7 +25,7 @@ func dealing(_ world: any Communicator) throws {
   func item(_ index: Int) -> [UInt8] {
     bytes(index) + [UInt8](repeating: UInt8(index), count: index % 10 == 0 ? 300_000 : index)
   }
-  if world.rank == 0 { try queue.openPhase((0..<count).map(item)) }
+  if world.rank == 0 { try queue.openPhase((0..<count).map { WorkPiece(bytes: item($0)) }) }
   var taken: [Int] = []
   while let got = try queue.next() {
     let index = numbers(Array(got.prefix(8)))[0]
@@ -54,7 +54,7 @@ func phases(_ world: any Communicator) throws {
   func itemCount(_ phase: Int) -> Int { Int(plan.uniform(stream: 0, index: UInt64(phase)) * 6) }
   for phase in 0..<phaseCount {
     if world.rank == 0 {
-      try queue.openPhase((0..<itemCount(phase)).map { bytes(phase * 10 + $0) })
+      try queue.openPhase((0..<itemCount(phase)).map { WorkPiece(bytes: bytes(phase * 10 + $0)) })
     }
     while let got = try queue.next() {
       let number = numbers(got)[0]

@@ -24,7 +24,7 @@ import Testing
   @Test func queueGivesEveryItemInOrder() throws {
     let queue = SoloCommunicator().workQueue()
     for phase: UInt8 in 0..<3 {
-      try queue.openPhase((0..<phase).map { [phase, $0] })
+      try queue.openPhase((0..<phase).map { WorkPiece(bytes: [phase, $0]) })
       var taken: [[UInt8]] = []
       while let item = try queue.next() { taken.append(item) }
       #expect(taken == (0..<phase).map { [phase, $0] })
