@@ -14,7 +14,6 @@ package struct Forecast: Sendable {
   package let evaluation: Double
   /// Of the reference log-probs that the cache lacks.
   package let references: Double
-  /// Evaluations from the first step on, and before each step.
   private let schedule: StepSchedule
 
   /// Seconds from after `step` to the end, at the predicted pace.

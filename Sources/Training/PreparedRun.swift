@@ -47,7 +47,7 @@ package struct PreparedRun {
   {
     self.world = world
     configuration = try Self.share(request, world)
-    let (configuration, threads) = (configuration, request.threads ?? Threads.share(of: world))
+    let (configuration, threads) = (configuration, Threads.count(asked: request.threads, in: world))
     self.threads = threads
 
     var opened: (directory: ModelDirectory, hash: String)?
@@ -169,12 +169,14 @@ package struct BuildIdentity: Sendable {
   }
 }
 
-/// Threads of a rank when nobody says how many.
+/// Threads of a rank.
 package enum Threads {
-  /// This node's cores shared by its ranks, at least 1; fewer where a container or a job allows fewer.
-  package static func share(of world: any Communicator) -> Int {
-    let wanted = max(1, ProcessorSet.onlineCount / world.ranksOnNode)
-    return min(wanted, ProcessorSet.widen(for: wanted))
+  /// As many as asked for; else this node's cores shared by its ranks, at least 1, and fewer where a container or a
+  /// job allows fewer. mpirun's binding of a rank to fewer cores is given up.
+  package static func count(asked: Int?, in world: any Communicator) -> Int {
+    let wanted = asked ?? max(1, ProcessorSet.onlineCount / world.ranksOnNode)
+    let bound = ProcessorSet.widen(for: wanted)
+    return asked ?? min(wanted, bound)
   }
 }
 

@@ -50,7 +50,7 @@ package struct Scoring {
     isAdapted = opened.adapter != nil
     pass = Pass(
       model: Qwen2(opened.directory), adapter: opened.adapter, capacity: demand.capacity, positions: demand.positions,
-      retention: .none, threads: threads ?? Threads.share(of: world))
+      retention: .none, threads: Threads.count(asked: threads, in: world))
   }
 
   /// Each example's sums, on every rank. Collective.

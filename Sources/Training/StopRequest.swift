@@ -9,7 +9,7 @@ import Synchronization
   import Musl
 #endif
 
-/// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT). A second SIGINT ends the process.
+/// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT).
 package final class StopRequest: @unchecked Sendable {
   private let asked = Atomic(false)
   /// Keeps the handlers alive; written by `watchSignals` alone.
@@ -22,12 +22,13 @@ package final class StopRequest: @unchecked Sendable {
   package func ask() { asked.store(true, ordering: .relaxed) }
 
   /// Watches the process's signals from now on.
-  package func watchSignals() {
+  /// - Parameter onSecondInterrupt: called for a SIGINT after the first request.
+  package func watchSignals(onSecondInterrupt: @escaping @Sendable () -> Void) {
     for number in [SIGTERM, SIGUSR1, SIGINT] {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler { [self] in
-        if number == SIGINT && isAsked { _exit(130) }
+        if number == SIGINT && isAsked { onSecondInterrupt() }
         ask()
       }
       source.resume()

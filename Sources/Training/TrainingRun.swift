@@ -96,7 +96,18 @@ package final class TrainingRun {
         .planned(
           secondsPerStep: forecast.steps.reduce(0, +) / Double(schedule.totalSteps),
           seconds: forecast.total(startingAfter: start.step), privateBytesPerRank: memory.privateBytes))
+      warnOfMemory()
     }
+  }
+
+  /// Says so where the ranks of this node are about to take more memory than there is.
+  private func warnOfMemory() {
+    let needed = memory.privateBytes * world.ranksOnNode
+    guard let available = ProcessMemory.availableBytes, needed > available else { return }
+    progress(
+      .notice(
+        "\(world.ranksOnNode) ranks on this machine need \(ByteCount.text(needed)) of memory and "
+          + "\(ByteCount.text(available)) are free: set gradient_checkpointing: auto, or start fewer ranks"))
   }
 
   /// Weights and moments: from the checkpoint or the starting adapter on rank 0, for all; or drawn.

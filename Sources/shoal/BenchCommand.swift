@@ -78,7 +78,7 @@ struct BenchCommand: ParsableCommand {
         loaded,
         BenchmarkRequest(
           prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds, loraRank: loraRank,
-          threads: threads ?? Threads.share(of: world)), world: world)
+          threads: Threads.count(asked: threads, in: world)), world: world)
       let report = try benchmark.run { round in
         if world.rank == 0 { Console.print("round \(round) of \(rounds)") }
       }

@@ -88,7 +88,8 @@ struct TrainCommand: ParsableCommand {
     runInWorld { world in
       guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }
       let stop = StopRequest()
-      stop.watchSignals()
+      // Whoever presses Ctrl-C twice does not want to wait for the step's end.
+      stop.watchSignals { _exit(130) }
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
       if let showExamples {

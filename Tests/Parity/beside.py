@@ -56,7 +56,7 @@ class PeakMemory:
         self.thread.start()
 
     def watch(self):
-        while not self.done.wait(1.0):
+        while not self.done.wait(10.0):  # the kernel walks all pages for it
             self.bytes = max(self.bytes, sum(map(self.proportional, self.family(self.pid))))
 
     def family(self, pid):
