@@ -28,7 +28,8 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Preference records, or records of one completion.", valueName: "file"))
   var data: String
 
-  @Option(help: ArgumentHelp("The records' format, as datasets.type; TRL's are found from the fields.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("The records' format, as datasets.type; TRL's are found from the fields.", valueName: "name"))
   var type: String?
 
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))

@@ -20,9 +20,9 @@ extension EndToEnd {
       let ending = try place.start(World(ranks: 2), settings).wait()
       #expect(ending.code == 0, "\(ending.errors)")
       #expect(place.metrics().compactMap { $0["loss"]?.double }.first == log(2))
-      // The same data without its format is refused with what is missing.
+      // The same data without its format is refused: TRL's have a prompt.
       let wrong = try place.train(.alone, "output_dir=other")
-      #expect(wrong.code == 64 && wrong.errors.contains("the field is missing"))
+      #expect(wrong.code == 64 && wrong.errors.contains("expected a prompt"))
       #expect(!place.exists("other"))
     }
 

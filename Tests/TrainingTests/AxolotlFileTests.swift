@@ -93,7 +93,7 @@ private let experiment = """
   @Test func `the experiment is refused only for what is not built`() {
     #expect(
       problems(experiment) == [
-        "line 6: `load_in_4bit: true` is not built yet in this version; built: an empty value or false",
+        "line 6: `load_in_4bit: true` is not built yet in this version; built: an empty value or false"
       ])
   }
 

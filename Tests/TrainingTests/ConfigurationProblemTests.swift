@@ -1,5 +1,5 @@
-import Foundation
 import Corpus
+import Foundation
 import Testing
 import Training
 
