@@ -12,11 +12,15 @@ package enum ProcessMemory {
 
   /// Bytes that new work on this node, or in this container, may take. Nil where the system does not tell.
   package static var availableBytes: Int? {
+    [bytes("MemAvailable", in: "/proc/meminfo"), availableToContainer].compactMap(\.self).min()
+  }
+
+  /// What the container's limit leaves; pages of files count as free, since the system takes them back.
+  private static var availableToContainer: Int? {
     let group = "/sys/fs/cgroup/memory"
-    let container = number(in: "\(group).max").flatMap { limit in
-      number(in: "\(group).current").map { max(0, limit - $0) }
-    }
-    return [bytes("MemAvailable", in: "/proc/meminfo"), container].compactMap(\.self).min()
+    guard let limit = number(in: "\(group).max"), let current = number(in: "\(group).current") else { return nil }
+    let files = (ProcFile.text("\(group).stat") ?? "").split(separator: "\n").first { $0.hasPrefix("file ") }
+    return max(0, limit - current + (files.flatMap { Int($0.dropFirst("file ".count)) } ?? 0))
   }
 
   /// Page faults so far that needed no disk: fresh pages, and pages of mapped files seen for the first time.

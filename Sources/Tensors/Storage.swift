@@ -30,8 +30,12 @@ package final class Storage: @unchecked Sendable {
   deinit { munmap(base, bytes) }
 
   /// Takes the pages of fresh storages now, all threads at it: a large step would spend a tenth of its time on them.
-  /// - Throws: `MemoryShortage` when the system has too few.
+  /// - Throws: `MemoryShortage` when the system has too few, before it runs out of them.
   package static func populate(_ storages: [Storage], _ workers: Workers) throws {
+    let needed = storages.reduce(0) { $0 + $1.bytes }
+    if let available = ProcessMemory.availableBytes, needed > available {
+      throw MemoryShortage(needed: needed, available: available)
+    }
     let block = 1 << 26
     let pieces = storages.flatMap { storage in
       stride(from: 0, to: storage.bytes, by: block).map { (storage, $0, min(block, storage.bytes - $0)) }
@@ -48,7 +52,9 @@ package final class Storage: @unchecked Sendable {
         memset(address, 0, count)
       }
     }
-    if shortage.load(ordering: .relaxed) { throw MemoryShortage(bytes: storages.reduce(0) { $0 + $1.bytes }) }
+    if shortage.load(ordering: .relaxed) {
+      throw MemoryShortage(needed: needed, available: ProcessMemory.availableBytes ?? 0)
+    }
   }
 
   /// MADV_POPULATE_WRITE, which older headers lack.
@@ -57,10 +63,10 @@ package final class Storage: @unchecked Sendable {
 
 /// The machine has less memory than a run needs.
 package struct MemoryShortage: CallersMistake {
-  package let bytes: Int
+  package let needed, available: Int
 
   package var description: String {
-    "the system refuses \(ByteCount.text(bytes)) of memory for activations: use gradient_checkpointing: auto with a "
-      + "memory_limit, shorten sequence_len, or start fewer ranks on this machine"
+    "\(ByteCount.text(needed)) of memory are needed for activations, \(ByteCount.text(available)) are free: set "
+      + "gradient_checkpointing: auto, shorten the examples, or start fewer ranks on this machine"
   }
 }

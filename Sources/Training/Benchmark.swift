@@ -95,7 +95,7 @@ package final class Benchmark {
     let pass = Pass(
       model: model, adapter: adapter, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
-    try pass.populate()
+    try world.agree { try pass.populate() }
     trainer = Trainer(
       configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: request.rounds + 1,
       mostMicroBatches: batches.count)

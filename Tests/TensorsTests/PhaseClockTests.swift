@@ -50,4 +50,13 @@ import Testing
     // Other tests run beside this one; 16 MB of fresh small pages would be 4096 faults.
     #expect(ProcessMemory.minorFaults - populated < 2048)
   }
+
+  @Test func `more memory than the machine has is refused before it is taken`() throws {
+    // Mapped, which takes nothing yet.
+    let available = try #require(ProcessMemory.availableBytes)
+    let storage = Storage(count: available / 4 + (1 << 20))
+    let resident = ProcessMemory.anonymousBytes
+    #expect(throws: MemoryShortage.self) { try Storage.populate([storage], Workers(threads: 1)) }
+    #expect(ProcessMemory.anonymousBytes - resident < 1 << 28)
+  }
 }
