@@ -19,7 +19,9 @@ package final class Storage: @unchecked Sendable {
   /// - Precondition: the system can map `count` numbers; a run's memory is planned before it starts.
   package init(count: Int) {
     bytes = max(count, 1) * MemoryLayout<Float>.stride
-    let pages = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    // Without a reserve: whether there is enough is asked when the pages are taken.
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    let pages = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0)
     precondition(pages != MAP_FAILED, "cannot map \(bytes) bytes of memory")
     // Large pages where the system offers them: a matrix spans thousands of small ones.
     if bytes >= 1 << 22 { madvise(pages, bytes, MADV_HUGEPAGE) }

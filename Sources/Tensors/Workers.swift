@@ -10,6 +10,7 @@ package final class Workers: Sendable {
   /// Counts the time of the thread that calls `run`.
   package let clock = PhaseClock()
   private let scratch: [Storage]
+  private let isRunning = Atomic(false)
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
   package init(threads: Int, scratchCount: Int = 0) {
@@ -23,7 +24,10 @@ package final class Workers: Sendable {
   package var byteCount: Int { scratch.reduce(0) { $0 + 4 * $1.count } }
 
   /// Runs `body` once for each piece 0..<count, on whichever thread is free.
+  /// - Precondition: one call at a time: the scratch is the loop's own.
   package func run(_ count: Int, _ body: @Sendable (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
+    precondition(!isRunning.exchange(true, ordering: .acquiring), "two loops at once on the same workers")
+    defer { isRunning.store(false, ordering: .releasing) }
     guard threads > 1, count > 1 else {
       for piece in 0..<count { body(piece, scratch[0].base) }
       return

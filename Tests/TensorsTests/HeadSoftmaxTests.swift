@@ -5,7 +5,8 @@ import Testing
 
 /// The softmax that sees its logits tile by tile.
 @Suite struct HeadSoftmaxTests {
-  static let workers = Workers(threads: 2)
+  /// New at every use: tests run beside each other, and workers take one loop at a time.
+  static var workers: Workers { Workers(threads: 2) }
 
   struct Found {
     let logSums: [Double]

@@ -5,7 +5,8 @@ import Testing
 
 /// Norms, rotations, SwiGLU and moves of rows against naive twins in fp64.
 @Suite struct KernelTests {
-  static let workers = Workers(threads: 2)
+  /// New at every use: tests run beside each other, and workers take one loop at a time.
+  static var workers: Workers { Workers(threads: 2) }
   static let shapes = [(1, 1), (2, 15), (33, 16), (5, 17), (65, 48), (3, 130), (7, 407)]
 
   /// fp64 twin over [rows, columns].
