@@ -37,8 +37,10 @@ package struct Deck: Sendable {
     var free = [(pace: own, at: now)]
     for (other, item) in working {
       // A rank that has yet to finish its first item may be as fast as any.
-      guard let pace = paces[other] else { return true }
-      free.append((pace, max(now, item.since + pace * item.cost)))
+      guard let last = paces[other] else { return true }
+      // One that is overdue is slower than its last item says, and is not waited for as if it were done.
+      let pace = max(last, (now - item.since) / item.cost)
+      free.append((pace, item.since + pace * item.cost))
     }
     for piece in pieces {
       let ends = free.map { $0.at + $0.pace * piece.cost }

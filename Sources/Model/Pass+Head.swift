@@ -57,8 +57,7 @@ extension Pass {
   }
 
   /// The whole backward pass, from the head down to the first layer's adapters.
-  func backward(_ coefficients: [Double], into gradient: Storage) throws {
-    guard let scratch = workspace.gradient else { preconditionFailure("this pass keeps nothing to go back through") }
+  func backward(_ coefficients: [Double], _ scratch: Workspace.Gradient, into gradient: Storage) throws {
     let scored = batch.scoredRows.count
     // The last layer's gradient lives in its own rows, since its input's takes the stream's.
     var stream = scratch.scored.prefix(scored)

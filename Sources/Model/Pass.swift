@@ -91,11 +91,12 @@ package final class Pass {
   package func gradient(
     _ batch: TreeBatch, dropout: DropoutDraw?, into gradient: Storage, coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
+    guard let scratch = workspace.gradient else { preconditionFailure("this pass has no memory for the way back") }
     try forward(batch, adapted: true, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)
     precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) completions")
-    try backward(weights, into: gradient)
+    try backward(weights, scratch, into: gradient)
     return sums
   }
 
@@ -108,7 +109,6 @@ package final class Pass {
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(!adapted || adapter != nil, "no adapter")
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
-    precondition(!keeping || workspace.retention != .none, "this pass has no memory for the way back")
     self.batch = batch
     self.adapted = adapted
     workspace.isKeeping = keeping

@@ -14,13 +14,11 @@ package struct Forecast: Sendable {
   package let evaluation: Double
   /// Of the reference log-probs that the cache lacks.
   package let references: Double
-  private let schedule: StepSchedule
+  /// Seconds left after each step, from 0, evaluations included.
+  private let left: [Double]
 
   /// Seconds from after `step` to the end, at the predicted pace.
-  package func remaining(after step: Int) -> Double {
-    let evaluations = (step + 1..<max(steps.count, step) + 1).count { schedule.evaluates(after: $0) }
-    return steps.dropFirst(step).reduce(0, +) + Double(evaluations) * evaluation
-  }
+  package func remaining(after step: Int) -> Double { left[step] }
 
   /// Seconds of a run that starts after `step`.
   package func total(startingAfter step: Int) -> Double {
@@ -58,7 +56,7 @@ package struct Forecast: Sendable {
       return Self.span(runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }, ranks: paces.count)
     }
     let isLive = !run.configuration.precomputesReferenceLogProbs
-    schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
+    let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
     var steps: [Double] = []
     schedule.plan.forEachStep { _, positions in
       let trees = positions.map { data.training[$0] }
@@ -68,6 +66,11 @@ package struct Forecast: Sendable {
     self.steps = steps
     evaluation = scoring(data.heldOut)
     references = scoring(coordinator.treesWithoutReference())
+    var left = [Double](repeating: 0, count: steps.count + 1)
+    for step in stride(from: steps.count, to: 0, by: -1) {
+      left[step - 1] = left[step] + steps[step - 1] + (schedule.evaluates(after: step) ? evaluation : 0)
+    }
+    self.left = left
   }
 
   /// Seconds of one step on ranks of the given paces.

@@ -43,6 +43,20 @@ import Testing
     }
   }
 
+  @Test func `a fast rank that is overdue is not relied on`() {
+    func deck() -> Deck {
+      var deck = Deck()
+      deck.open((0..<5).map { WorkPiece(bytes: [$0]) })
+      for (rank, time) in [(0, 0.0), (1, 0.0), (0, 1.0)] { #expect(deck.take(for: rank, at: time) != nil) }
+      return deck
+    }
+    // Rank 0 takes 1 s, rank 1 takes 3 s. At 3 s rank 0 should be done and free; it has been stopped since 1 s.
+    var stopped = deck()
+    #expect(stopped.take(for: 1, at: 3) != nil)
+    // At 6 s it is 4 s overdue: rank 1 takes the last item.
+    #expect(stopped.take(for: 1, at: 6) != nil && stopped.isEmpty)
+  }
+
   @Test func `a rank that was told nothing is left is not waited for`() {
     var deck = Deck()
     deck.open([1, 1, 1].map { WorkPiece(bytes: [0], cost: $0) })
