@@ -6,13 +6,13 @@ import Testing
 /// The part of `Tests/Fixtures/optimizers.json`, written by `optimizers.py`, that is bitsandbytes' Lion.
 private struct LionFixture: Decodable {
   struct Case: Decodable {
-    var beta1, beta2, weight_decay: Double
+    var beta1, beta2, weightDecay: Double
     var start: [Float]
     var steps: [Step]
   }
 
   struct Step: Decodable {
-    var learning_rate: Double
+    var learningRate: Double
     var gradient, weights, momentum: [Float]
   }
 
@@ -80,15 +80,15 @@ private struct LionFixture: Decodable {
       Optimizer.lion(
         weights: &weights, momentum: &momentum, gradient: step.gradient.map { $0 / 2 }, count: weights.count,
         LionStep(
-          learningRate: step.learning_rate, beta1: fixture.beta1, beta2: fixture.beta2,
-          weightDecay: fixture.weight_decay, gradientScale: 2), workers)
+          learningRate: step.learningRate, beta1: fixture.beta1, beta2: fixture.beta2,
+          weightDecay: fixture.weightDecay, gradientScale: 2), workers)
       // A fused multiply-add rounds once where torch rounds twice. A wrong sign would be off by twice the rate.
       let tolerance = Tolerance(relative: 1e-6, absolute: 1e-7)
       #expect(excess(weights, step.weights, tolerance) < 1, "step \(i + 1)")
       #expect(excess(momentum, step.momentum, tolerance) < 1, "step \(i + 1)")
     }
     // The entry without gradients has only decayed.
-    let decayed = fixture.steps.reduce(Double(fixture.start[3])) { $0 * (1 - $1.learning_rate * fixture.weight_decay) }
+    let decayed = fixture.steps.reduce(Double(fixture.start[3])) { $0 * (1 - $1.learningRate * fixture.weightDecay) }
     #expect(abs(Double(weights[3]) - decayed) < 1e-6 * abs(decayed) && momentum[3] == 0)
   }
 

@@ -9,22 +9,22 @@ import Training
 private struct LoRAPlusFixture: Decodable {
   struct Case: Decodable {
     var adapter: String
-    var learning_rate, ratio: Double
-    var weight_decay: Double?
+    var learningRate, ratio: Double
+    var weightDecay: Double?
     var groups: [Group]
   }
 
   struct Group: Decodable {
-    var learning_rate, weight_decay: Double
+    var learningRate, weightDecay: Double
     var names: [String]
   }
 
-  var lora_plus: [Case]
+  var loraPlus: [Case]
 
   static func load() throws -> [Case] {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     let data = try Data(contentsOf: tests.appending(path: "Fixtures/optimizers.json"))
-    return try JSONDecoder().decode(LoRAPlusFixture.self, from: data).lora_plus
+    return try JSONDecoder().decode(LoRAPlusFixture.self, from: data).loraPlus
   }
 }
 
@@ -39,7 +39,7 @@ private struct LoRAPlusFixture: Decodable {
     #expect(cases.map(\.adapter) == ["adapter", "adapter-qv"])
     for expected in cases {
       let layout = try Self.layout(expected.adapter)
-      let groups = ParameterGroup.loraPlus(layout, ratio: expected.ratio, weightDecay: expected.weight_decay ?? 0)
+      let groups = ParameterGroup.loraPlus(layout, ratio: expected.ratio, weightDecay: expected.weightDecay ?? 0)
       let arena = Storage(count: layout.count)
       var count = 0
       for name in AdapterMatrix.all(layout.configuration, modules: layout.modules) {
@@ -49,8 +49,8 @@ private struct LoRAPlusFixture: Decodable {
         let ours = groups.filter { $0.ranges.contains { $0.clamped(to: range) == range } }
         let theirs = expected.groups.filter { $0.names.contains(name.name) }
         #expect(ours.count == 1 && theirs.count == 1, "\(name.name)")
-        #expect(ours.map { expected.learning_rate * $0.learningRateRatio } == theirs.map(\.learning_rate))
-        #expect(ours.map(\.weightDecay) == theirs.map(\.weight_decay))
+        #expect(ours.map { expected.learningRate * $0.learningRateRatio } == theirs.map(\.learningRate))
+        #expect(ours.map(\.weightDecay) == theirs.map(\.weightDecay))
         count += range.count
       }
       #expect(count == layout.count && expected.groups.reduce(0) { $0 + $1.names.count } > 0)
