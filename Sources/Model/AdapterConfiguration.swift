@@ -115,7 +115,11 @@ package struct AdapterConfiguration: Sendable, Equatable {
 
   /// The text of adapter_config.json in PEFT's order and layout. Recent keys that stand at their defaults
   /// are left out: a release of PEFT that does not know them need not meet them.
+  ///
+  /// A rank-stabilised adapter is written as a plain one whose `lora_alpha` is alpha √R: the same scaling, also for
+  /// readers that know no `use_rslora` (llama.cpp's converter is one).
   package var text: String {
+    let alpha = usesRankStabilizedScaling ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [
       "alpha_pattern": [:],
       "auto_mapping": .null,
@@ -140,7 +144,7 @@ package struct AdapterConfiguration: Sendable, Equatable {
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",
       "use_dora": false,
-      "use_rslora": .bool(usesRankStabilizedScaling),
+      "use_rslora": false,
     ]
     return json.serialized(indent: 2, sortedKeys: true)
   }

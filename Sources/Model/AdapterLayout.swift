@@ -2,6 +2,12 @@
 
 package import Tensors
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// The inputs that linears share: their A matrices lie stacked, so that one product serves all.
 package enum InputGroup: Int, CaseIterable, Sendable {
   case attention, output, feedForward, down
@@ -86,6 +92,27 @@ package struct AdapterLayout: Sendable, Equatable {
     return Matrix(
       arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
   }
+
+  /// The parts of the arena that hold all A or all B, ascending; adjacent matrices are one range.
+  package func ranges(of side: AdapterMatrix.Side) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    for layer in 0..<configuration.layerCount {
+      for module in modules {
+        let (offset, width) =
+          side == .a
+          ? (aOffsets[module], module.inputWidth(configuration))
+          : (bOffsets[module], module.outputWidth(configuration))
+        guard let offset else { continue }
+        let start = layer * layerCount + offset
+        if let last = ranges.last, last.upperBound == start {
+          ranges[ranges.count - 1] = last.lowerBound..<start + rank * width
+        } else {
+          ranges.append(start..<start + rank * width)
+        }
+      }
+    }
+    return ranges
+  }
 }
 
 /// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
@@ -99,20 +126,56 @@ package final class Adapter: Sendable {
     weights = Storage(count: layout.count)
   }
 
-  /// PEFT's default start: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that nothing changes at first.
+  /// PEFT's default start, Init[A]: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that nothing changes at
+  /// first.
   ///
-  /// Each number is a function of (seed, its place), whatever the number of ranks.
+  /// Here and below each number is a function of (seed, its place), whatever the number of ranks.
   package func initializeUniform(seed: UInt64) {
-    let random = CounterRandom(key: seed)
+    fill(.a) { [layout] module, stream, index in
+      let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()
+      return (2 * CounterRandom(key: seed).uniform(stream: stream, index: index) - 1) * bound
+    }
+  }
+
+  /// PEFT's `gaussian`: A normal with standard deviation 1/R, whatever its width, B zero.
+  package func initializeGaussian(seed: UInt64) {
+    fill(.a) { [layout] _, stream, index in
+      CounterRandom(key: seed).normal(stream: stream, index: index) / Double(layout.rank)
+    }
+  }
+
+  /// Init[B] of Hayou et al. 2024b: B uniform in ±1/√R (the same Kaiming rule), A zero.
+  package func initializeB(seed: UInt64) {
+    fill(.b) { [layout] _, stream, index in
+      (2 * CounterRandom(key: seed).uniform(stream: stream, index: index) - 1) / Double(layout.rank).squareRoot()
+    }
+  }
+
+  /// Fills all A or all B, each entry from its matrix's stream and its index, and leaves the others as they are.
+  private func fill(
+    _ side: AdapterMatrix.Side, _ value: (_ module: LinearModule, _ stream: UInt64, _ index: UInt64) -> Double
+  ) {
     for layer in 0..<layout.configuration.layerCount {
       for (place, module) in LinearModule.allCases.enumerated() {
-        guard let a = layout.a(module, layer: layer, in: weights) else { continue }
-        let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()
+        let found =
+          side == .a ? layout.a(module, layer: layer, in: weights) : layout.b(module, layer: layer, in: weights)
+        guard let matrix = found else { continue }
         let stream = UInt64(layer * LinearModule.allCases.count + place)
-        for index in 0..<a.rows * a.columns {
-          a.base[index] = Float((2 * random.uniform(stream: stream, index: UInt64(index)) - 1) * bound)
+        for index in 0..<matrix.rows * matrix.columns {
+          matrix.base[index] = Float(value(module, stream, UInt64(index)))
         }
       }
     }
+  }
+}
+
+extension CounterRandom {
+  /// A standard normal number (Box and Muller 1958).
+  fileprivate func normal(stream: UInt64, index: UInt64) -> Double {
+    let words = block(stream, index)
+    func uniform(_ low: UInt32, _ high: UInt32) -> Double { Double((UInt64(low) | UInt64(high) << 32) >> 11) * 0x1p-53 }
+    // 1 − u lies in (0, 1], where the logarithm is finite.
+    let radius = (-2 * log(1 - uniform(words.x, words.y))).squareRoot()
+    return radius * cos(2 * Double.pi * uniform(words.z, words.w))
   }
 }

@@ -1,4 +1,4 @@
-// The optimizer's pass over the arena, and the norm that clips it.
+// The optimizers' passes over the arena, and the norm that clips it.
 
 internal import CShoal
 
@@ -17,6 +17,22 @@ package struct AdamWStep: Sendable {
       gradient_scale: gradientScale, keep: Float(1 - learningRate * weightDecay), gain1: Float(1 - beta1),
       beta2: Float(beta2), gain2: Float(1 - beta2), pace: Float(learningRate / (1 - power(beta1, number))),
       root: Float((1 - power(beta2, number)).squareRoot()), epsilon: Float(epsilon))
+  }
+}
+
+/// Lion's constants for one step, worked out in fp64 as torch does.
+///
+/// The weight decay is decoupled and scaled by the learning rate, as in AdamW: w ← (1 − rate · decay) w.
+package struct LionStep: Sendable {
+  let step: shoal_lion_step
+
+  /// - Parameter gradientScale: what every gradient is multiplied by first (the clip coefficient).
+  package init(
+    learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, gradientScale: Float
+  ) {
+    step = shoal_lion_step(
+      gradient_scale: gradientScale, keep: Float(1 - learningRate * weightDecay), rate: Float(learningRate),
+      beta1: Float(beta1), gain1: Float(1 - beta1), beta2: Float(beta2), gain2: Float(1 - beta2))
   }
 }
 
@@ -45,6 +61,19 @@ package enum Optimizer {
       var constants = step.step
       let start = range.lowerBound
       shoal_adamw(weights + start, first + start, second + start, gradient + start, &constants, Int64(range.count))
+    }
+  }
+
+  /// One Lion step on `count` weights and their momentum: w moves by the learning rate, whatever the gradient's size.
+  package static func lion(
+    weights: UnsafeMutablePointer<Float>, momentum: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,
+    count: Int, _ step: LionStep, _ workers: Workers
+  ) {
+    nonisolated(unsafe) let (weights, momentum, gradient) = (weights, momentum, gradient)
+    workers.blocks(of: count, by: block) { range in
+      var constants = step.step
+      let start = range.lowerBound
+      shoal_lion(weights + start, momentum + start, gradient + start, &constants, Int64(range.count))
     }
   }
 

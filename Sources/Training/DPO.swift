@@ -1,11 +1,5 @@
 // Direct preference optimization: the loss of one pair and its derivative, nothing else.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 /// The DPO loss (Rafailov et al. 2023, equation 7), with label smoothing cDPO (Mitchell 2023):
 ///
 ///     d = (log π(chosen) − log ref(chosen)) − (log π(rejected) − log ref(rejected))
@@ -44,13 +38,4 @@ package struct DPO: Sendable, Equatable {
       loss: (1 - labelSmoothing) * softplus(-x) + labelSmoothing * softplus(x), chosenSlope: slope,
       rejectedSlope: -slope, chosenReward: chosen, rejectedReward: rejected)
   }
-}
-
-/// log(1 + e^x) without overflow; −log σ(x) = softplus(−x).
-func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
-
-/// 1 / (1 + e^−x) without overflow.
-func sigmoid(_ x: Double) -> Double {
-  let e = exp(-abs(x))
-  return x >= 0 ? 1 / (1 + e) : e / (1 + e)
 }

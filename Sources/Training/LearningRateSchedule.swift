@@ -6,6 +6,7 @@ import Foundation
 ///
 /// The formulas are those of transformers 5.23 (`get_cosine_schedule_with_warmup` and its kin); the
 /// cosine with a floor is axolotl's for `cosine_min_lr_ratio`, equal to transformers' `cosine_with_min_lr`.
+/// `inverse_sqrt_cooldown` is llm-foundry's `InverseSquareRootWithWarmupScheduler`.
 package struct LearningRateSchedule: Sendable, Equatable {
   package enum Shape: String, Sendable, CaseIterable {
     case cosine
@@ -13,6 +14,12 @@ package struct LearningRateSchedule: Sendable, Equatable {
     /// The full learning rate from the first step; as in transformers, without a warm-up.
     case constant
     case constantWithWarmup = "constant_with_warmup"
+    /// The full learning rate, then half a cosine to 0 over the cooldown.
+    case warmupStableDecay = "warmup_stable_decay"
+    /// f + (1 − f) / √(time / scale) with the minimum ratio as f, then straight down to 0 over the cooldown. The
+    /// scale is the warm-up's length, as in Biderman et al. 2024 (whose f = 1 keeps the full rate), or 10 000 steps
+    /// without one, as in transformers' `inverse_sqrt`.
+    case inverseSqrtCooldown = "inverse_sqrt_cooldown"
   }
 
   /// A linear rise from 0 before the shape begins.
@@ -35,13 +42,18 @@ package struct LearningRateSchedule: Sendable, Equatable {
   package let shape: Shape
   package let warmupSteps: Int
   package let totalSteps: Int
-  /// Where the cosine ends; the other shapes ignore it.
+  /// The last steps of the shapes that have a cooldown.
+  package let cooldownSteps: Int
+  /// Where the cosine ends and what the inverse square root tends to; the other shapes ignore it.
   package let minimumRatio: Double
 
-  package init(shape: Shape, warmup: Warmup, totalSteps: Int, minimumRatio: Double = 0) {
+  package init(
+    shape: Shape, warmup: Warmup, totalSteps: Int, cooldownSteps: Int = 0, minimumRatio: Double = 0
+  ) {
     self.shape = shape
     self.warmupSteps = warmup.steps(of: totalSteps)
     self.totalSteps = totalSteps
+    self.cooldownSteps = cooldownSteps
     self.minimumRatio = minimumRatio
   }
 
@@ -68,6 +80,18 @@ package struct LearningRateSchedule: Sendable, Equatable {
       let progress = (step - Double(warmupSteps)) / decaySteps
       let fall = 0.5 * (1 + cos(Double.pi * progress))
       return max(0, fall * (1 - minimumRatio) + minimumRatio)
+    case .warmupStableDecay:
+      // A cooldown that does not fit after the warm-up begins inside it, as in transformers.
+      let progress = (step - Double(totalSteps - cooldownSteps)) / Double(max(1, cooldownSteps))
+      return completedSteps >= totalSteps ? 0 : max(0, 0.5 * (1 + cos(Double.pi * max(0, progress))))
+    case .inverseSqrtCooldown:
+      // A cooldown that does not fit begins with the warm-up's end, as in llm-foundry, and is cut short.
+      let cooldownStart = Double(max(warmupSteps, totalSteps - cooldownSteps))
+      let scale = Double(warmupSteps > 0 ? warmupSteps : 10_000)
+      let elapsed = min(step, cooldownStart) - Double(warmupSteps)
+      let decayed = minimumRatio + (1 - minimumRatio) / ((elapsed + scale) / scale).squareRoot()
+      guard step > cooldownStart, cooldownSteps > 0 else { return decayed }
+      return decayed * (1 - min(1, (step - cooldownStart) / Double(cooldownSteps)))
     }
   }
 }

@@ -61,7 +61,7 @@ extension RunConfiguration {
   mutating func readSchedule(_ section: inout ConfigurationSection) {
     schedule =
       section.choice(
-        "lr_scheduler", built: LearningRateSchedule.Shape.allCases.map(\.rawValue),
+        "lr_scheduler", built: ["cosine", "linear", "constant", "constant_with_warmup"],
         notBuilt: ["inverse_sqrt_cooldown", "warmup_stable_decay"]
       ).flatMap(LearningRateSchedule.Shape.init) ?? schedule
     if let steps = section.integer("warmup_steps", atLeast: 0), steps > 0 { warmup = .steps(steps) }

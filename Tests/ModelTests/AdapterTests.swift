@@ -57,6 +57,23 @@ import Testing
     for matrix in matrices { #expect(try back.entries(of: matrix) == entries[matrix]) }
   }
 
+  /// The scaling that a reader finds who knows no `use_rslora`, and one who does.
+  @Test func rankStabilizedAdaptersAreWrittenForEveryReader() throws {
+    let model = try model()
+    for rank in 1...128 {
+      for alpha in [0.5, 16, 64] {
+        let trained = AdapterConfiguration(
+          rank: rank, alpha: alpha, dropout: 0, usesRankStabilizedScaling: true, modules: [.query], baseModel: nil)
+        let json = try JSONValue.parse(trained.text)
+        #expect(json["use_rslora"] == false)
+        let written = try #require(json["lora_alpha"]?.double) / Double(rank)
+        #expect(Float(written) == Float(alpha / Double(rank).squareRoot()), "rank \(rank)")
+        let read = try AdapterConfiguration(json: json, path: "adapter_config.json", model: model)
+        #expect(AdapterLayout(read, model: model).scale == AdapterLayout(trained, model: model).scale)
+      }
+    }
+  }
+
   @Test func halfPrecisionWidensExactly() throws {
     let scratch = try Scratch()
     let model = try model()

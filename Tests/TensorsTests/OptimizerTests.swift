@@ -1,8 +1,32 @@
+import Foundation
 import Tensors
 import TestSupport
 import Testing
 
-/// AdamW and the norm against the same formulas in fp64; torch's own numbers are ModelTests' five steps.
+/// The part of `Tests/Fixtures/optimizers.json`, written by `optimizers.py`, that is bitsandbytes' Lion.
+private struct LionFixture: Decodable {
+  struct Case: Decodable {
+    var beta1, beta2, weightDecay: Double
+    var start: [Float]
+    var steps: [Step]
+  }
+
+  struct Step: Decodable {
+    var learningRate: Double
+    var gradient, weights, momentum: [Float]
+  }
+
+  var lion: Case
+
+  static func load() throws -> Case {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let data = try Data(contentsOf: tests.appending(path: "Fixtures/optimizers.json"))
+    return try JSONDecoder().decode(LionFixture.self, from: data).lion
+  }
+}
+
+/// AdamW and the norm against the same formulas in fp64, Lion also against bitsandbytes; torch's own AdamW is in
+/// ModelTests' five steps.
 @Suite struct OptimizerTests {
   @Test(arguments: [1, 31, 70001])
   func `steps of AdamW`(count: Int) {
@@ -44,6 +68,48 @@ import Testing
         gradientScale: 1),
       Workers(threads: 1))
     #expect(weights == [1.5] && first == [0] && second == [0])
+  }
+
+  @Test func `steps of Lion equal bitsandbytes'`() throws {
+    let fixture = try LionFixture.load()
+    let workers = Workers(threads: 1)
+    var (weights, momentum) = (fixture.start, [Float](repeating: 0, count: fixture.start.count))
+    #expect(fixture.steps.count == 6)
+    for (i, step) in fixture.steps.enumerated() {
+      // Half the gradient, to be scaled by 2: exact, as the clip's place must be before the blend.
+      Optimizer.lion(
+        weights: &weights, momentum: &momentum, gradient: step.gradient.map { $0 / 2 }, count: weights.count,
+        LionStep(
+          learningRate: step.learningRate, beta1: fixture.beta1, beta2: fixture.beta2,
+          weightDecay: fixture.weightDecay, gradientScale: 2), workers)
+      // A fused multiply-add rounds once where torch rounds twice. A wrong sign would be off by twice the rate.
+      let tolerance = Tolerance(relative: 1e-6, absolute: 1e-7)
+      #expect(excess(weights, step.weights, tolerance) < 1, "step \(i + 1)")
+      #expect(excess(momentum, step.momentum, tolerance) < 1, "step \(i + 1)")
+    }
+    // The entry without gradients has only decayed.
+    let decayed = fixture.steps.reduce(Double(fixture.start[3])) { $0 * (1 - $1.learningRate * fixture.weightDecay) }
+    #expect(abs(Double(weights[3]) - decayed) < 1e-6 * abs(decayed) && momentum[3] == 0)
+  }
+
+  @Test(arguments: [1, 2, 3])
+  func `Lion on blocks and tails`(threads: Int) {
+    let count = 2 << 16 | 37
+    func numbers(_ seed: UInt64) -> [Float] { randomMatrix(1, count, seed: seed, margin: 0).elements }
+    let (start, gradient) = (numbers(1), numbers(2))
+    var (weights, momentum) = (start, numbers(3))
+    let before = momentum
+    Optimizer.lion(
+      weights: &weights, momentum: &momentum, gradient: gradient, count: count,
+      LionStep(learningRate: 0.5, beta1: 0.75, beta2: 0.5, weightDecay: 0.5, gradientScale: 1),
+      Workers(threads: threads))
+    for i in 0..<count {
+      let blend = 0.75 * Double(before[i]) + 0.25 * Double(gradient[i])
+      let expected = 0.75 * Double(start[i]) - (blend > 0 ? 0.5 : blend < 0 ? -0.5 : 0)
+      guard abs(blend) > 1e-6 else { continue }
+      #expect(abs(Double(weights[i]) - expected) < 1e-6)
+      #expect(abs(Double(momentum[i]) - 0.5 * Double(before[i]) - 0.5 * Double(gradient[i])) < 1e-6)
+    }
   }
 
   @Test func `the norm is the same for any number of threads`() {

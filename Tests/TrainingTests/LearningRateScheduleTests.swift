@@ -9,6 +9,7 @@ private struct Fixture: Decodable {
     var warmup: Int
     var total: Int
     var minimum: Double?
+    var cooldown: Int?
     var factors: [Double]
   }
 
@@ -31,17 +32,18 @@ private struct Fixture: Decodable {
 @Suite struct LearningRateScheduleTests {
   @Test func `every factor equals transformers'`() throws {
     let fixture = try Fixture.load()
-    #expect(fixture.schedules.count == 23)
+    #expect(fixture.schedules.count == 51)
     for expected in fixture.schedules {
       let schedule = LearningRateSchedule(
         shape: try #require(LearningRateSchedule.Shape(rawValue: expected.shape)),
         warmup: .steps(expected.warmup), totalSteps: expected.total,
-        minimumRatio: expected.minimum ?? 0)
+        cooldownSteps: expected.cooldown ?? 0, minimumRatio: expected.minimum ?? 0)
       for (step, factor) in expected.factors.enumerated() {
         // The same formula in the same order: only the last bits of a cosine may differ.
         #expect(
           abs(schedule.multiplier(after: step) - factor) <= 1e-15,
-          "\(expected.shape), warm-up \(expected.warmup) of \(expected.total), after \(step) steps")
+          "\(expected.shape), warm-up \(expected.warmup), cooldown \(expected.cooldown ?? 0) of \(expected.total), after \(step) steps"
+        )
       }
     }
   }

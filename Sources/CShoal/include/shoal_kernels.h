@@ -94,4 +94,12 @@ typedef struct {
 void shoal_adamw(float *weight, float *first, float *second, const float *gradient,
                  const shoal_adamw_step *step, int64_t count);
 
+// -- Lion: keep = 1 - rate * decay, gain = 1 - beta. Where the blend of momentum and gradient is 0, the
+// weight only decays.
+typedef struct {
+  float gradient_scale, keep, rate, beta1, gain1, beta2, gain2;
+} shoal_lion_step;
+void shoal_lion(float *weight, float *momentum, const float *gradient, const shoal_lion_step *step,
+                int64_t count);
+
 #endif

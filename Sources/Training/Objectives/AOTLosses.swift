@@ -1,0 +1,42 @@
+// Alignment via optimal transport: the step's distributions are compared, not its pairs.
+
+/// AOT (Melnyk et al. 2024) for pairs: with u = log π(w) − log π(l) and v the same under the reference, both sorted over
+/// the step,
+///
+///     x = β (u₍ₖ₎ − v₍ₖ₎)
+///     loss = −(1 − ε) log σ(x) − ε log σ(−x)
+///
+/// The term of place k is attributed to the pair with that u. Equal numbers keep the step's order.
+func aotLosses(_ examples: [ExampleSums], beta: Double, labelSmoothing: Double) -> [PairTerm] {
+  let policy = examples.map { $0.policy[0] - $0.policy[1] }
+  let reference = examples.map { $0.reference[0] - $0.reference[1] }.sorted()
+  var terms = examples.map { _ in PairTerm(value: 0, slope: 0) }
+  for (place, i) in ascending(policy).enumerated() {
+    let (value, slope) = logisticLoss(beta * (policy[i] - reference[place]), smoothing: labelSmoothing)
+    terms[i] = PairTerm(value: value, slope: beta * slope)
+  }
+  return terms
+}
+
+/// AOT for unpaired completions: Δw and Δl are sorted over the step, each by itself,
+///
+///     x = β (Δw₍ₖ₎ − Δl₍ₖ₎)
+///
+/// and the loss is as above. The term of place k is attributed to the pair with that Δw; its slope by Δl belongs to
+/// another pair.
+func aotUnpairedLosses(_ pairs: [Pair], beta: Double, labelSmoothing: Double) -> [PairTerm] {
+  var terms = pairs.map { _ in PairTerm(value: 0, slope: 0) }
+  for (w, l) in zip(ascending(pairs.map(\.chosen)), ascending(pairs.map(\.rejected))) {
+    let (value, slope) = logisticLoss(
+      beta * (pairs[w].chosen - pairs[l].rejected), smoothing: labelSmoothing)
+    terms[w].value = value
+    terms[w].chosenSlope = beta * slope
+    terms[l].rejectedSlope = -beta * slope
+  }
+  return terms
+}
+
+/// The order that sorts numbers; equal ones stay in order.
+private func ascending(_ numbers: [Double]) -> [Int] {
+  numbers.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
+}

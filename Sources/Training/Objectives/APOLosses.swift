@@ -1,0 +1,22 @@
+// Anchored preference optimization: each completion against the reference, not only against the other.
+
+/// APO-zero (D'Oosterlinck et al. 2024, equation 7), for chosen completions better than the model's own:
+///
+///     loss = 1 − σ(β Δw) + σ(β Δl)
+func apoZeroLoss(_ pair: Pair, beta: Double) -> PairTerm {
+  let (w, l) = (beta * pair.chosen, beta * pair.rejected)
+  return PairTerm(
+    value: sigmoid(-w) + sigmoid(l), chosenSlope: -beta * sigmoid(w) * sigmoid(-w),
+    rejectedSlope: beta * sigmoid(l) * sigmoid(-l))
+}
+
+/// APO-down (the same, equation 8), for chosen completions worse than the model's own:
+///
+///     loss = σ(β Δw) + 1 − σ(β (Δw − Δl))
+func apoDownLoss(_ pair: Pair, beta: Double) -> PairTerm {
+  let (w, x) = (beta * pair.chosen, beta * (pair.chosen - pair.rejected))
+  let marginSlope = beta * sigmoid(x) * sigmoid(-x)
+  return PairTerm(
+    value: sigmoid(w) + sigmoid(-x), chosenSlope: beta * sigmoid(w) * sigmoid(-w) - marginSlope,
+    rejectedSlope: marginSlope)
+}

@@ -1,0 +1,37 @@
+// Kahneman-Tversky optimization: completions that are desirable or not, without pairs.
+
+/// KTO (Ethayarajh et al. 2024, equation 7). With Δ = log π − log ref of a completion and Δ' that of a mismatched one,
+///
+///     z = max(0, mean Δ' over the step)
+///     desirable:    weight · (1 − σ(β (Δ − z)))
+///     undesirable:  weight · (1 − σ(β (z − Δ)))
+///
+/// No gradient flows through z.
+package struct KTO: Sendable, Equatable {
+  package var beta: Double
+  package var desirableWeight: Double
+  package var undesirableWeight: Double
+
+  package init(beta: Double, desirableWeight: Double = 1, undesirableWeight: Double = 1) {
+    self.beta = beta
+    self.desirableWeight = desirableWeight
+    self.undesirableWeight = undesirableWeight
+  }
+
+  /// z, an estimate of how far the policy is from the reference (nats).
+  func baseline(_ examples: [ExampleSums]) -> Double {
+    max(0, examples.reduce(0) { $0 + $1.logRatio(1) } / Double(max(1, examples.count)))
+  }
+
+  /// Each example's term; the mismatched completion has no slope.
+  func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
+    let baseline = baseline(examples)
+    return examples.map { example in
+      let x = beta * (example.logRatio(0) - baseline)
+      let slope = beta * sigmoid(x) * sigmoid(-x)
+      return example.isDesirable
+        ? ExampleTerm(value: desirableWeight * sigmoid(-x), slopes: [-desirableWeight * slope, 0])
+        : ExampleTerm(value: undesirableWeight * sigmoid(x), slopes: [undesirableWeight * slope, 0])
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// The logistic function and its logarithm, in the forms that neither overflow nor cancel.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// log(1 + e^x) without overflow; −log σ(x) = softplus(−x).
+func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
+
+/// 1 / (1 + e^−x) without overflow.
+func sigmoid(_ x: Double) -> Double {
+  let e = exp(-abs(x))
+  return x >= 0 ? 1 / (1 + e) : e / (1 + e)
+}
+
+/// −(1 − ε) log σ(x) − ε log σ(−x) and its derivative, where ε is the share of labels taken for flipped.
+func logisticLoss(_ x: Double, smoothing: Double) -> (value: Double, slope: Double) {
+  (
+    (1 - smoothing) * softplus(-x) + smoothing * softplus(x),
+    smoothing * sigmoid(x) - (1 - smoothing) * sigmoid(-x)
+  )
+}

@@ -1,0 +1,118 @@
+// What a run minimises: every objective as one function of a step's log-probability sums.
+
+/// A training objective. With N examples and T likelihood tokens in the global step, each is
+///
+///     (1 / N) Σ term(example) − (λ / T) Σ log π(likelihood tokens)
+///
+/// so that neither micro-batches nor ranks change it. Formulas are those of TRL 1.16; docs/objectives.md lists them.
+package enum Objective: Sendable, Equatable {
+  /// Supervised fine-tuning and continued pre-training: the mean negative log-likelihood of the trained tokens.
+  case supervised
+  case dpo(DPOFamily)
+  case cpo(beta: Double, labelSmoothing: Double, likelihoodWeight: Double)
+  case simpo(beta: Double, gamma: Double, labelSmoothing: Double, likelihoodWeight: Double)
+  case orpo(beta: Double)
+  case kto(KTO)
+
+  /// A part of an example whose log-probability is summed.
+  package enum Span: Sendable, Equatable {
+    /// The only completion.
+    case completion
+    case chosen, rejected
+    /// The prompt's tokens but the first.
+    case prompt
+    /// The completion of the example before (the last one's for the first) after this example's prompt.
+    case mismatched
+  }
+
+  /// What the sums of an example are sums over, in order.
+  package var spans: [Span] {
+    switch self {
+    case .supervised: [.completion]
+    case .dpo, .cpo, .simpo: [.chosen, .rejected]
+    case .orpo: [.chosen, .rejected, .prompt]
+    case .kto: [.completion, .mismatched]
+    }
+  }
+
+  package var usesReference: Bool {
+    switch self {
+    case .dpo, .kto: true
+    case .supervised, .cpo, .simpo, .orpo: false
+    }
+  }
+
+  /// Whether a slope depends on other examples' sums. If so, all sums of the step come first and the gradient in a
+  /// second pass; if not, any part of the step can be differentiated alone.
+  package var couplesStep: Bool {
+    switch self {
+    case .dpo(let family): family.losses.contains(where: \.loss.couplesStep)
+    case .kto: true
+    case .supervised, .cpo, .simpo, .orpo: false
+    }
+  }
+
+  /// λ, the weight of the mean negative log-likelihood.
+  var likelihoodWeight: Double {
+    switch self {
+    case .supervised, .orpo: 1
+    case .dpo(let family): family.likelihoodWeight
+    case .cpo(_, _, let weight), .simpo(_, _, _, let weight): weight
+    case .kto: 0
+    }
+  }
+
+  /// Places in `spans` of the tokens whose likelihood counts.
+  var likelihoodSpans: [Int] {
+    switch self {
+    case .supervised, .dpo, .cpo, .simpo: [0]
+    case .orpo: [0, 2]
+    case .kto: []
+    }
+  }
+
+  /// The likelihood tokens of an example, from the token count of each span; their total over the step is T.
+  package func likelihoodTokens(_ tokens: [Int]) -> Int { likelihoodSpans.reduce(0) { $0 + tokens[$1] } }
+
+  /// Loss and slopes of `examples`.
+  ///
+  /// - Parameters:
+  ///   - examples: all of the step in its order if `couplesStep`, else any of them.
+  ///   - totals: counts of the whole step, over all ranks.
+  package func callAsFunction(_ examples: [ExampleSums], totals: StepTotals) -> [ExampleOutcome] {
+    precondition(
+      !couplesStep || examples.count == totals.examples,
+      "\(examples.count) examples, expected the whole step of \(totals.examples)")
+    let count = Double(totals.examples)
+    let weight = likelihoodWeight / Double(max(1, totals.likelihoodTokens))
+    return zip(examples, terms(examples)).map { example, term in
+      var outcome = ExampleOutcome(loss: term.value / count, slopes: term.slopes.map { $0 / count })
+      for span in likelihoodSpans {
+        outcome.loss -= weight * example.policy[span]
+        outcome.slopes[span] -= weight
+      }
+      return outcome
+    }
+  }
+
+  /// Each example's term before it is divided by N.
+  func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
+    switch self {
+    case .supervised:
+      examples.map { _ in ExampleTerm(value: 0, slopes: [0]) }
+    case .dpo(let family):
+      family.terms(examples).map(ExampleTerm.init)
+    case .cpo(let beta, let labelSmoothing, _):
+      examples.map { ExampleTerm(cpoLoss($0.pair, beta: beta, labelSmoothing: labelSmoothing)) }
+    case .simpo(let beta, let gamma, let labelSmoothing, _):
+      examples.map { ExampleTerm(simpoLoss($0.pair, beta: beta, gamma: gamma, labelSmoothing: labelSmoothing)) }
+    case .orpo(let beta):
+      examples.map { example in
+        let pair = oddsRatioLoss(example.pair, beta: beta).term
+        return ExampleTerm(value: pair.value, slopes: [pair.chosenSlope, pair.rejectedSlope, 0])
+      }
+    case .kto(let kto):
+      kto.terms(examples)
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// What goes into an objective and what comes out.
+
+/// An example's log-probability sums, in fp64 and nats, one entry for each of `Objective.spans`.
+package struct ExampleSums: Sendable, Equatable {
+  /// Σ log π over a span's trained tokens.
+  package var policy: [Double]
+  /// The same under the reference; empty when the objective has none.
+  package var reference: [Double]
+  /// How many tokens are summed.
+  package var tokens: [Int]
+  /// KTO's label.
+  package var isDesirable: Bool
+
+  package init(policy: [Double], reference: [Double] = [], tokens: [Int], isDesirable: Bool = true) {
+    self.policy = policy
+    self.reference = reference
+    self.tokens = tokens
+    self.isDesirable = isDesirable
+  }
+
+  /// log π − log ref of a span, or log π when there is no reference.
+  func logRatio(_ span: Int) -> Double { reference.isEmpty ? policy[span] : policy[span] - reference[span] }
+
+  /// Σ log π per token of a span.
+  func mean(_ span: Int) -> Double { policy[span] / Double(tokens[span]) }
+
+  /// The pair of the first two spans.
+  var pair: Pair {
+    Pair(
+      chosen: logRatio(0), rejected: logRatio(1), chosenTokens: Double(tokens[0]), rejectedTokens: Double(tokens[1]))
+  }
+}
+
+/// Counts over the global step, known before anything is computed.
+package struct StepTotals: Sendable, Equatable {
+  /// N
+  package var examples: Int
+  /// T, the sum of `Objective.likelihoodTokens`.
+  package var likelihoodTokens: Int
+
+  package init(examples: Int, likelihoodTokens: Int) {
+    self.examples = examples
+    self.likelihoodTokens = likelihoodTokens
+  }
+
+  /// The counts of a step that consists of `examples`.
+  package init(_ examples: [ExampleSums], _ objective: Objective) {
+    self.init(
+      examples: examples.count,
+      likelihoodTokens: examples.reduce(0) { $0 + objective.likelihoodTokens($1.tokens) })
+  }
+}
+
+/// An example's share of the step's loss, and the loss's derivative by each of its policy sums.
+package struct ExampleOutcome: Sendable, Equatable {
+  package var loss: Double
+  package var slopes: [Double]
+}
+
+/// An example's term before the mean over the step, with its derivative by each span's policy sum.
+struct ExampleTerm {
+  var value: Double
+  var slopes: [Double]
+}
+
+extension ExampleTerm {
+  init(_ term: PairTerm) { self.init(value: term.value, slopes: [term.chosenSlope, term.rejectedSlope]) }
+}
+
+/// A pair as its loss sees it.
+struct Pair {
+  /// Δw, Δl: log π − log ref of each completion, nats; log π alone in an objective without a reference.
+  var chosen, rejected: Double
+  /// |w|, |l|
+  var chosenTokens, rejectedTokens: Double
+}
+
+/// A pair's loss and its derivative by either completion's sum.
+struct PairTerm {
+  var value: Double
+  var chosenSlope, rejectedSlope: Double
+
+  init(value: Double, chosenSlope: Double, rejectedSlope: Double) {
+    self.value = value
+    self.chosenSlope = chosenSlope
+    self.rejectedSlope = rejectedSlope
+  }
+
+  /// A loss of the difference of the sums, times a constant that is in `slope` already.
+  init(value: Double, slope: Double) { self.init(value: value, chosenSlope: slope, rejectedSlope: -slope) }
+
+  /// Adds `weight` times another loss of the same pair.
+  mutating func add(_ other: PairTerm, weight: Double) {
+    value += weight * other.value
+    chosenSlope += weight * other.chosenSlope
+    rejectedSlope += weight * other.rejectedSlope
+  }
+}

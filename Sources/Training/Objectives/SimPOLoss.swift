@@ -1,0 +1,12 @@
+// Simple preference optimization: mean log-probabilities and a margin, no reference.
+
+/// SimPO (Meng et al. 2024, equation 6), with TRL's label smoothing:
+///
+///     x = β (log π(w) / |w| − log π(l) / |l|) − γ
+///     loss = −(1 − ε) log σ(x) − ε log σ(−x)
+func simpoLoss(_ pair: Pair, beta: Double, gamma: Double, labelSmoothing: Double) -> PairTerm {
+  let margin = pair.chosen / pair.chosenTokens - pair.rejected / pair.rejectedTokens
+  let (value, slope) = logisticLoss(beta * margin - gamma, smoothing: labelSmoothing)
+  return PairTerm(
+    value: value, chosenSlope: beta * slope / pair.chosenTokens, rejectedSlope: -beta * slope / pair.rejectedTokens)
+}
