@@ -8,6 +8,30 @@ extension RunConfiguration {
   /// Paths inside are relative to the current directory; a leading `~` is expanded.
   /// - Throws: `ConfigurationError` with every problem of the file and the overrides.
   package init(path: String, overrides: [String] = []) throws(ConfigurationError) {
+    try self.init(yaml: try Self.text(of: path), name: path, overrides: overrides)
+  }
+
+  /// Reads a configuration from text.
+  /// - Parameter name: What messages call the text.
+  /// - Throws: `ConfigurationError` with every problem of the text and the overrides.
+  package init(yaml: String, name: String, overrides: [String] = []) throws(ConfigurationError) {
+    var (section, problems) = try Self.section(yaml: yaml, name: name, overrides: overrides)
+    self.init()
+    ignoredKeys = section.classifyKeys(
+      used: ConfigurationKeys.used, notBuilt: ConfigurationKeys.notBuilt,
+      foreign: ConfigurationKeys.foreign, isWithoutEffect: ConfigurationKeys.isWithoutEffect)
+    readModel(&section)
+    readObjective(&section)
+    readData(&section)
+    readBatches(&section)
+    readOptimizer(&section)
+    readSchedule(&section)
+    readReports(&section)
+    problems += section.problems
+    guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
+  }
+
+  static func text(of path: String) throws(ConfigurationError) -> String {
     let data: Data
     do {
       data = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -20,13 +44,13 @@ extension RunConfiguration {
       throw ConfigurationError(
         path: path, problems: [ConfigurationProblem(place: .file, text: "expected UTF-8 text")])
     }
-    try self.init(yaml: yaml, name: path, overrides: overrides)
+    return yaml
   }
 
-  /// Reads a configuration from text.
-  /// - Parameter name: What messages call the text.
-  /// - Throws: `ConfigurationError` with every problem of the text and the overrides.
-  package init(yaml: String, name: String, overrides: [String] = []) throws(ConfigurationError) {
+  /// The keys of a text after all overrides, and the overrides that could not be applied.
+  static func section(
+    yaml: String, name: String, overrides: [String]
+  ) throws(ConfigurationError) -> (ConfigurationSection, [ConfigurationProblem]) {
     var tree: ConfigurationTree
     do {
       tree = try ConfigurationTree(yaml: yaml)
@@ -41,25 +65,13 @@ extension RunConfiguration {
         problems.append(error.problem)
       }
     }
-    guard var section = ConfigurationSection(tree) else {
+    guard let section = ConfigurationSection(tree) else {
       problems.append(
         ConfigurationProblem(
           place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
       throw ConfigurationError(path: name, problems: problems)
     }
-    self.init()
-    ignoredKeys = section.classifyKeys(
-      used: ConfigurationKeys.used, notBuilt: ConfigurationKeys.notBuilt,
-      foreign: ConfigurationKeys.foreign, isWithoutEffect: ConfigurationKeys.isWithoutEffect)
-    readModel(&section)
-    readObjective(&section)
-    readData(&section)
-    readBatches(&section)
-    readOptimizer(&section)
-    readSchedule(&section)
-    readReports(&section)
-    problems += section.problems
-    guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
+    return (section, problems)
   }
 
   // MARK: Model and objective

@@ -111,7 +111,8 @@ extension RunConfiguration {
     switch objective {
     case .supervised: used = ["train_on_inputs"]
     case .dpo(let family):
-      used = ["rl_beta", "dpo_beta", "dpo_loss_type", "dpo_loss_weights", "rpo_alpha"]
+      used =
+        ["rl_beta", "dpo_beta", "dpo_loss_type", "dpo_loss_weights", "rpo_alpha"]
         + (family.losses.contains(where: \.loss.usesLabelSmoothing) ? ["dpo_label_smoothing"] : [])
     case .cpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha"]
     case .simpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha", "simpo_gamma"]

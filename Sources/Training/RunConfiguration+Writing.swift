@@ -22,9 +22,9 @@ extension RunConfiguration {
     }
   }
 
-  private typealias Entry = (key: String, value: ConfigurationTree)
+  typealias Entry = (key: String, value: ConfigurationTree)
 
-  private var resolved: [Entry] { modelEntries + dataEntries + stepEntries + reportEntries }
+  var resolved: [Entry] { modelEntries + dataEntries + stepEntries + reportEntries }
 
   private var modelEntries: [Entry] {
     [

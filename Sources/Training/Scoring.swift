@@ -50,7 +50,8 @@ package struct Scoring {
     demand = try demand.shared(in: world)
     adapter = opened.adapter
     pass = Pass(
-      model: Qwen2(opened.directory), layout: opened.adapter?.layout, capacity: demand.capacity, positions: demand.positions,
+      model: Qwen2(opened.directory), layout: opened.adapter?.layout, capacity: demand.capacity,
+      positions: demand.positions,
       retention: .none, threads: Threads.count(asked: threads, in: world))
   }
 
