@@ -23,7 +23,7 @@ package struct ConfigurationListing: Sendable {
 
   /// Keys that a value may come from under another name.
   private static let otherNames = [
-    "batch_size": ["micro_batch_size", "gradient_accumulation_steps"], "rl_beta": ["dpo_beta"],
+    "batch_size": ["micro_batch_size", "gradient_accumulation_steps"], "rl_beta": ["dpo_beta", "orpo_alpha"],
     "lora_target_modules": ["lora_target_linear"], "dpo_loss_type": ["rpo_alpha"], "dpo_loss_weights": ["rpo_alpha"],
   ]
 
