@@ -37,15 +37,16 @@ extension RunConfiguration {
   }
 
   private func readBeta(_ section: inout ConfigurationSection, isORPO: Bool) -> Double {
-    // axolotl's name of each.
-    let names = ["rl_beta", isORPO ? "orpo_alpha" : "dpo_beta"]
-    let betas = names.compactMap { key in
-      section.number(key, "a number greater than 0") { $0 > 0 }
+    // The last is axolotl's own for ORPO.
+    let names = ["rl_beta", "dpo_beta"] + (isORPO ? ["orpo_alpha"] : [])
+    let betas = names.compactMap { name -> (name: String, value: Double)? in
+      section.number(name, "a number greater than 0") { $0 > 0 }.map { (name, $0) }
     }
-    let beta = betas.first ?? 0.1
-    if let second = betas.last, second != beta, let tree = section[names[1]] {
+    guard let (first, beta) = betas.first else { return 0.1 }
+    for (name, other) in betas where other != beta {
+      guard let tree = section[name] else { continue }
       section.report(
-        "`\(names[1]): \(tree.source)` is another name of `rl_beta`, which is \(beta): give one", at: tree.place)
+        "`\(name): \(tree.source)` is another name of `\(first)`, which is \(beta): give one", at: tree.place)
     }
     return beta
   }
@@ -118,7 +119,7 @@ extension RunConfiguration {
         + (family.losses.contains(where: \.loss.usesLabelSmoothing) ? ["dpo_label_smoothing"] : [])
     case .cpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha"]
     case .simpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha", "simpo_gamma"]
-    case .orpo: used = ["rl_beta", "orpo_alpha"]
+    case .orpo: used = ["rl_beta", "dpo_beta", "orpo_alpha"]
     case .kto: used = ["rl_beta", "dpo_beta", "kto_desirable_weight", "kto_undesirable_weight"]
     }
     let ofReference = ["precompute_ref_log_probs", "ref_log_probs_cache", "rl_adapter_ref_model"]
