@@ -10,7 +10,7 @@ package struct Weight: @unchecked Sendable {
     case nf4(shoal_nf4_scales)
   }
 
-  let base: UnsafeRawPointer
+  package let base: UnsafeRawPointer
   let form: Form
   package let rows: Int
   package let columns: Int
