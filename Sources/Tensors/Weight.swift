@@ -1,4 +1,4 @@
-// A frozen weight where it lies: in the mapped file, in the file's own element type.
+// A frozen weight where it lies: in the mapped file, in the file's own element type or in NF4.
 
 internal import CShoal
 

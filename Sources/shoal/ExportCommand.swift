@@ -52,7 +52,7 @@ struct ExportCommand: ParsableCommand {
   var dtype: Precision?
 
   @Option(
-    help: "What an adapter is merged into: the checkpoint's weights, or those that NF4 makes of them (of QLoRA).")
+    help: "What an adapter is merged into: the checkpoint's weights (default), or what NF4 makes of them (see above).")
   var mergeInto: MergedExport.Target?
 
   @Option(help: ArgumentHelp("Size above which weights are split (GB = 1e9 bytes).", valueName: "size"))
