@@ -5,7 +5,7 @@ import Corpus
 enum ConfigurationKeys {
   /// Keys that decide what a run does.
   static let used = [
-    "base_model", "adapter", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
+    "base_model", "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
     "lora_target_linear", "peft_use_rslora", "peft_init_lora_weights", "lora_model_dir",
     "lora_fan_in_fan_out", "rl", "rl_beta", "dpo_beta", "dpo_loss_type", "dpo_label_smoothing",
     "datasets", "test_datasets", "val_set_size", "sequence_len", "excess_length_strategy",
@@ -22,7 +22,7 @@ enum ConfigurationKeys {
   ]
 
   /// Keys of this configuration language whose meaning is not built: only empty and false are taken.
-  static let notBuilt = ["load_in_4bit", "load_in_8bit"]
+  static let notBuilt = ["load_in_8bit"]
 
   /// Switches of GPUs, of Python frameworks and of trackers: no result depends on them here.
   static let withoutEffect: Set<String> = [
