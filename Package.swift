@@ -80,7 +80,8 @@ let package = Package(
       dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "PreparationTests", dependencies: ["Preparation", "Checkpoints", "Corpus", "TestSupport"],
+      name: "PreparationTests",
+      dependencies: ["Preparation", "Checkpoints", "Corpus", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],

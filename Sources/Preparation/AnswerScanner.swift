@@ -13,6 +13,11 @@ struct AnswerScanner {
     fileprivate var lines: [String] = []
     fileprivate var repetitions: [[String]] = []
 
+    /// Takes back the rows at the end, which belong to a table of scores.
+    fileprivate mutating func dropTable() {
+      while lines.last?.trimmed.hasPrefix("|") == true { lines.removeLast() }
+    }
+
     private var others: [String] { repetitions.map(Self.trimmed) }
 
     private static func trimmed(_ lines: [String]) -> String {
@@ -50,7 +55,7 @@ struct AnswerScanner {
   /// Whether the text ends inside a sentence of a summary: it was cut.
   var endsInSentence: Bool {
     guard part == .summary, let current, let last = sections[current - 1].text.last else { return false }
-    return !".!?。！？…)]\"”»’'」".contains(last)
+    return last.isLetter || ",;:-–—(“„«".contains(last)
   }
 
   mutating func read(_ line: Substring) {
@@ -177,6 +182,7 @@ struct AnswerScanner {
       guard let reading = ScoreReading(score, of: heading) else { return false }
       sections[place].scores.add(reading)
     }
+    if part == .summary, let current { sections[current - 1].dropTable() }
     part = .scores
     return true
   }

@@ -4,22 +4,26 @@ import Checkpoints
 
 enum AnswerText {
   /// The answer's own lines, ended by line feeds alone.
-  /// - Returns: whether thinking was begun and never ended: what follows its mark is no answer.
-  static func body(of answer: String) -> (text: String, hasOpenThinking: Bool) {
+  /// - Returns: also what was begun and never ended, if anything: of open thinking nothing is the answer.
+  static func body(of answer: String) -> (text: String, open: String?) {
     var text = String(decoding: unifiedLineEnds(answer.utf8), as: UTF8.self)
-    var hasOpenThinking = false
+    var open: String?
     for name in ["think", "thinking", "thought", "reasoning"] {
       let (opening, closing) = ("<\(name)>", "</\(name)>")
       // Some templates give the opening mark with the prompt.
       if let end = text.ranges(of: closing).last { text = String(text[end.upperBound...]) }
       if let start = text.firstRange(of: opening) {
         text = String(text[..<start.lowerBound])
-        hasOpenThinking = true
+        open = "the thinking has no end"
       }
     }
     text = withoutFences(text)
-    if let lines = linesOfJSON(text) { text = lines }
-    return (text, hasOpenThinking)
+    if let lines = linesOfJSON(text) {
+      text = lines
+    } else if text.trimmed.hasPrefix("{"), !text.trimmed.hasSuffix("}") {
+      open = "the JSON has no end"
+    }
+    return (text, open)
   }
 
   /// Whether an answer without summaries says that there will be none.

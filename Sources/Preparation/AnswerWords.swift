@@ -158,7 +158,8 @@ enum AnswerWords {
     (
       (),
       [
-        "for", "of", "the", "is", "score", "scores", "für", "von", "der", "pour", "du", "de", "para", "del", "la", "для",
+        "for", "of", "the", "is", "score", "scores", "für", "von", "der", "pour", "du", "de", "para", "del", "la",
+        "для",
         "的",
       ]
     )

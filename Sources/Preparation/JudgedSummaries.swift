@@ -21,7 +21,7 @@ package struct JudgedSummaries: Sendable, Equatable {
     let missing = Self.missing(scanner)
     if sections.allSatisfy({ !$0.hasBegun }), AnswerText.isRefusal(body.text) { throw Rejection(.refusal) }
     if let first = missing.first {
-      if body.hasOpenThinking { throw Rejection(.truncated, "the thinking has no end") }
+      if let open = body.open { throw Rejection(.truncated, open) }
       if isCutShort || scanner.endsInSentence {
         throw Rejection(.truncated, "missing: " + missing.map(\.detail).joined(separator: ", "))
       }
@@ -53,7 +53,9 @@ package struct JudgedSummaries: Sendable, Equatable {
     for (place, section) in scanner.sections.enumerated() where section.scores.isMissing {
       missing.append(Rejection(.missingScore, "the score of summary \(place + 1)"))
     }
-    if scanner.verdicts.isEmpty, !scanner.hasUnclearVerdict { missing.append(Rejection(.missingVerdict, "the verdict")) }
+    if scanner.verdicts.isEmpty, !scanner.hasUnclearVerdict {
+      missing.append(Rejection(.missingVerdict, "the verdict"))
+    }
     return missing
   }
 }

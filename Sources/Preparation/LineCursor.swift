@@ -47,8 +47,15 @@ struct LineCursor {
   }
 
   /// Marks of emphasis and brackets that close what was opened before a word, up to the next space.
-  mutating func skipClosingMarks() {
-    while let scalar = current, Self.isEmphasis(scalar) || Self.closing.contains(scalar) { position += 1 }
+  /// - Returns: whether a bracket closed that sets off a heading: "[Summary 1] The text".
+  @discardableResult
+  mutating func skipClosingMarks() -> Bool {
+    var hasBracket = false
+    while let scalar = current, Self.isEmphasis(scalar) || Self.closing.contains(scalar) {
+      hasBracket = hasBracket || scalar == "]" || scalar == "】"
+      position += 1
+    }
+    return hasBracket
   }
 
   /// All that may stand before a line's first word: marks of headings, lists, quotes and tables, brackets, list

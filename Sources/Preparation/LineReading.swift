@@ -43,13 +43,13 @@ extension LineHeading {
       return
     }
     var cursor = name
-    cursor.skipClosingMarks()
+    let isSetOff = cursor.skipClosingMarks()
     cursor.skipEmphasis()
     // "(350 words)", "(long)".
-    if let bracketed = cursor.takeBracketed(), bracketed.count > 40 { return nil }
+    if let bracketed = cursor.takeBracketed(), bracketed.count > 80 { return nil }
     cursor.skipClosingMarks()
     cursor.skipSpace()
-    guard cursor.takeSeparator() || cursor.isAtEnd || cursor.isLastMark(".") else { return nil }
+    guard cursor.takeSeparator() || isSetOff || cursor.isAtEnd || cursor.isLastMark(".") else { return nil }
     cursor.skipClosingMarks()
     self.init(kind: .summary(index), index: index, value: cursor)
   }
@@ -62,8 +62,8 @@ extension LineHeading {
     let index = isVerdict ? nil : cursor.takeQualifiers()
     if isVerdict { cursor.skipBracketedWords() }
     var named = cursor
-    cursor.skipClosingMarks()
-    let hasSeparator = cursor.takeSeparator()
+    let isSetOff = cursor.skipClosingMarks()
+    let hasSeparator = cursor.takeSeparator() || isSetOff
     cursor.skipClosingMarks()
     cursor.skipEmphasis()
     switch heading {
