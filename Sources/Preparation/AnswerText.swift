@@ -8,7 +8,7 @@ enum AnswerText {
   static func body(of answer: String) -> (text: String, open: String?) {
     var text = String(decoding: unifiedLineEnds(answer.utf8), as: UTF8.self)
     var open: String?
-    for name in ["think", "thinking", "thought", "reasoning"] {
+    for name in ["think", "thinking", "thought", "reasoning"] where text.utf8.contains(UInt8(ascii: "<")) {
       let (opening, closing) = ("<\(name)>", "</\(name)>")
       // Some templates give the opening mark with the prompt.
       if let end = text.ranges(of: closing).last { text = String(text[end.upperBound...]) }
@@ -45,7 +45,7 @@ enum AnswerText {
 
   /// The content of a code block that is the whole answer, but for a line or two around it.
   private static func withoutFences(_ text: String) -> String {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = text.lines
     let fences = lines.indices.filter { lines[$0].drop(while: \.isWhitespace).hasPrefix("```") }
     guard fences.count == 2 else { return text }
     let outside = (lines[..<fences[0]] + lines[(fences[1] + 1)...]).filter { !$0.allSatisfy(\.isWhitespace) }

@@ -29,7 +29,7 @@ package struct Histogram: Sendable, Equatable {
       let highest = counts.max()
     else { return [] }
     return (first...last).map { bin in
-      let label = plain(rounded(start + Double(bin) * width))
+      let label = plain(rounded(start + Double(bin) * width)) + (bin == counts.count - 1 ? "+" : " ")
       let length = (40 * counts[bin] + highest - 1) / highest
       let bar = String(repeating: "#", count: length)
       return String(repeating: " ", count: max(0, 8 - label.count)) + "\(label)  \(bar) \(counts[bin])"

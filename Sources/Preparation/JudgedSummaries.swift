@@ -15,7 +15,7 @@ package struct JudgedSummaries: Sendable, Equatable {
   package init(answer: String, isCutShort: Bool = false) throws(Rejection) {
     let body = AnswerText.body(of: answer)
     var scanner = AnswerScanner()
-    for line in body.text.split(separator: "\n", omittingEmptySubsequences: false) { scanner.read(line) }
+    for line in body.text.lines { scanner.read(line) }
     guard !answer.allSatisfy(\.isWhitespace) else { throw Rejection(.empty) }
     let sections = scanner.sections
     let missing = Self.missing(scanner)

@@ -2,14 +2,22 @@
 
 /// A place in a line. Letters are compared as small ones, and full-width forms as the plain ones they stand for.
 struct LineCursor {
+  /// No heading is longer than this; what follows is text.
+  private static let headCount = 300
+
   private let written: [Unicode.Scalar]
   private let folded: [Unicode.Scalar]
+  private let tail: Substring
   var position = 0
 
-  init(_ line: some StringProtocol) {
-    written = Array(line.unicodeScalars)
+  init(_ line: Substring) {
+    let head = line.unicodeScalars.prefix(Self.headCount)
+    written = Array(head)
     folded = written.map(Self.folded)
+    tail = line[head.endIndex...]
   }
+
+  init(_ line: String) { self.init(line[...]) }
 
   private static func folded(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
     switch scalar.value {
@@ -28,12 +36,12 @@ struct LineCursor {
   }
 
   var current: Unicode.Scalar? { position < folded.count ? folded[position] : nil }
-  var isAtEnd: Bool { position >= folded.count }
+  var isAtEnd: Bool { position >= folded.count && tail.isEmpty }
 
   private func scalar(at place: Int) -> Unicode.Scalar? { folded.indices.contains(place) ? folded[place] : nil }
 
   /// What follows, as it is written.
-  var rest: String { String(String.UnicodeScalarView(written[min(position, written.count)...])) }
+  var rest: String { String(String.UnicodeScalarView(written[min(position, written.count)...])) + tail }
 
   // MARK: Marks
 

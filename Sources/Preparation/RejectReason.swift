@@ -15,10 +15,10 @@ package enum RejectReason: String, Sendable, CaseIterable {
   case truncated
 
   // Its parts.
-  case repeatedSummary = "repeated_summary"
   case missingSummary = "missing_summary"
-  case unreadableScore = "unreadable_score"
+  case repeatedSummary = "repeated_summary"
   case conflictingScores = "conflicting_scores"
+  case unreadableScore = "unreadable_score"
   case scoreOutOfRange = "score_out_of_range"
   case wrongSum = "wrong_sum"
   case missingScore = "missing_score"
