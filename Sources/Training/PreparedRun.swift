@@ -43,7 +43,9 @@ package struct PreparedRun {
 
   /// Prepares a run. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
-  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void)
+  package init(
+    _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
+  )
     throws
   {
     self.world = world

@@ -20,7 +20,8 @@ package struct Scoring {
   /// Opens model, adapter and data. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
   package init(
-    model: String, as form: BaseForm = .stored, adapter path: String?, data: Dataset.Source, world: any Communicator, threads: Int?,
+    model: String, as form: BaseForm = .stored, adapter path: String?, data: Dataset.Source, world: any Communicator,
+    threads: Int?,
     build: BuildIdentity
   ) throws {
     self.world = world

@@ -14,6 +14,7 @@ struct Shoal: ParsableCommand {
     version: version,
     subcommands: [
       TrainCommand.self, ConfigCommand.self, ScoreCommand.self, TokenizeCommand.self, ExportCommand.self,
+      PrepareCommand.self,
       BenchCommand.self,
     ])
 

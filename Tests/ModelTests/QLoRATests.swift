@@ -26,7 +26,8 @@ import Testing
 
   private func pass(_ model: Qwen2, _ batch: TreeBatch, adapter: Adapter?, retention: Retention = .all) -> Pass {
     Pass(
-      model: model, layout: adapter?.layout, capacity: Capacity(batch), positions: 256, retention: retention, threads: 2)
+      model: model, layout: adapter?.layout, capacity: Capacity(batch), positions: 256, retention: retention, threads: 2
+    )
   }
 
   private func logps(_ model: Qwen2, adapter: Adapter?) throws -> [Float] {
