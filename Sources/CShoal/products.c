@@ -96,6 +96,7 @@ typedef struct {
   void (*pack)(float *, const shoal_term *, int64_t, int64_t, int64_t, int64_t);
   void (*panel)(int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t, int64_t,
                 const float *, int64_t);
+  float (*dot)(const shoal_term *, int64_t);
 } product_kernels;
 
 int shoal_vector_level(void) {
@@ -111,13 +112,13 @@ int shoal_vector_level(void) {
 static product_kernels kernels_of_level(int level) {
 #if defined(__x86_64__)
   switch (level) {
-    case 4: return (product_kernels){pack_avx512, panel_avx512};
-    case 3: return (product_kernels){pack_avx2, panel_avx2};
+    case 4: return (product_kernels){pack_avx512, panel_avx512, dot_avx512};
+    case 3: return (product_kernels){pack_avx2, panel_avx2, dot_avx2};
   }
 #else
   (void)level;
 #endif
-  return (product_kernels){pack_baseline, panel_baseline};
+  return (product_kernels){pack_baseline, panel_baseline, dot_baseline};
 }
 
 void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
@@ -184,4 +185,19 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
     }
   }
   if (first) start_only(c, c_row, row, rows, column, columns, initial, initial_row);
+}
+
+void shoal_products_row(float *c, int64_t column, int64_t columns, const float *initial, const shoal_term *terms,
+                        int64_t term_count) {
+  shoal_products_row_at(shoal_vector_level(), c, column, columns, initial, terms, term_count);
+}
+
+void shoal_products_row_at(int level, float *c, int64_t column, int64_t columns, const float *initial,
+                           const shoal_term *terms, int64_t term_count) {
+  const product_kernels kernels = kernels_of_level(level);
+  for (int64_t n = column; n < column + columns; n++) {
+    float sum = initial ? initial[n] : 0;
+    for (int64_t t = 0; t < term_count; t++) sum += kernels.dot(&terms[t], n);
+    c[n] = sum;
+  }
 }

@@ -21,6 +21,7 @@ package final class Tokenizer: Sendable {
   private let normalizedTokens: AddedTokenMatcher
   /// What each id decodes to; nothing for an id that has no token.
   private let tokenBytes: ByteStrings
+  private let specialIDs: Set<Int32>
   /// Idle workspaces: as many as calls have ever run at once.
   private let workspaces = Mutex<[Workspace]>([])
 
@@ -31,6 +32,7 @@ package final class Tokenizer: Sendable {
     rawTokens = AddedTokenMatcher(parts.rawTokens)
     normalizedTokens = AddedTokenMatcher(parts.normalizedTokens)
     tokenBytes = parts.tokenBytes
+    specialIDs = Set((parts.rawTokens + parts.normalizedTokens).filter(\.isSpecial).map(\.id))
     vocabularyBound = parts.tokenBytes.count
     endOfSequenceToken = parts.endOfSequenceToken
     endOfSequence = parts.endOfSequence
@@ -133,9 +135,15 @@ package final class Tokenizer: Sendable {
   /// are passed over.
   package func decode(_ ids: [Int32]) -> String {
     var bytes: [UInt8] = []
-    for id in ids where 0..<vocabularyBound ~= Int(id) { bytes += tokenBytes[Int(id)] }
+    for id in ids { bytes += self.bytes(of: id) }
     return String(decoding: bytes, as: UTF8.self)
   }
+
+  /// What a token decodes to, which may be parts of characters; nothing for an id without a token.
+  func bytes(of id: Int32) -> ArraySlice<UInt8> { 0..<vocabularyBound ~= Int(id) ? tokenBytes[Int(id)] : [] }
+
+  /// Whether an id is a special token's.
+  package func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }
 
   // MARK: - Tokens
 

@@ -58,7 +58,7 @@ package enum Attention {
   }
 
   /// H, and how many query heads share a key head.
-  private static func headCounts(_ q: Matrix, _ k: Matrix, _ v: Matrix, _ headWidth: Int) -> (heads: Int, group: Int) {
+  static func headCounts(_ q: Matrix, _ k: Matrix, _ v: Matrix, _ headWidth: Int) -> (heads: Int, group: Int) {
     precondition(
       q.columns % headWidth == 0 && k.columns > 0 && q.columns % k.columns == 0 && k.columns % headWidth == 0
         && v.columns == k.columns && v.rows == k.rows,

@@ -76,6 +76,9 @@ struct LineOutput {
     buffer.append(0x0A)
   }
 
+  /// Text as it is.
+  mutating func append(_ text: String) { buffer += text.utf8 }
+
   private mutating func appendDecimal(_ number: UInt32) {
     let first = buffer.count
     var rest = number

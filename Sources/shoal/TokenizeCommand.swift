@@ -51,11 +51,11 @@ struct TokenizeCommand: ParsableCommand {
         if decode {
           output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
         } else if let template {
-          let messages = try Self.messages(value)
+          let messages = try ChatMessage.list(value)
           try template.validate(messages)
           output.append(template.encode(messages, generationPrompt: generationPrompt, with: tokenizer))
         } else {
-          guard let text = value.string else { throw LineProblem("expected a JSON string") }
+          guard let text = value.string else { throw InputProblem("expected a JSON string") }
           output.append(tokenizer.encode(text, allowSpecial: allowSpecial))
         }
       } catch {
@@ -67,10 +67,10 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   private static func ids(_ value: JSONValue, _ tokenizer: Tokenizer) throws -> [Int32] {
-    guard let elements = value.array else { throw LineProblem("expected a JSON array of ids") }
+    guard let elements = value.array else { throw InputProblem("expected a JSON array of ids") }
     return try elements.map { element in
       guard let id = element.int, 0..<tokenizer.vocabularyBound ~= id else {
-        throw LineProblem(
+        throw InputProblem(
           "\(element.serialized().prefix(80)) is no id of this tokenizer, expected 0 to "
             + "\(tokenizer.vocabularyBound - 1)")
       }
@@ -78,26 +78,8 @@ struct TokenizeCommand: ParsableCommand {
     }
   }
 
-  private static func messages(_ value: JSONValue) throws -> [ChatMessage] {
-    guard let elements = value.array else { throw LineProblem("expected a JSON array of messages") }
-    return try elements.enumerated().map { index, element in
-      guard let members = element.members, let role = element["role"]?.string,
-        let content = element["content"]?.string, members.count == 2
-      else {
-        throw LineProblem("message \(index) is not {\"role\": …, \"content\": …} with two strings")
-      }
-      return ChatMessage(role: role, content: content)
-    }
-  }
-
   private static func reason(_ error: any Error) -> String {
     // A line has no lines: the byte says enough.
     (error as? JSONSyntaxError).map { "not valid JSON at byte \($0.byteOffset): \($0.reason)" } ?? "\(error)"
   }
-}
-
-private struct LineProblem: Error, CustomStringConvertible {
-  let description: String
-
-  init(_ description: String) { self.description = description }
 }

@@ -53,6 +53,15 @@ void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, i
                               const float *k, int64_t k_row, const float *v, int64_t v_row,
                               shoal_segment segment, int64_t width, float scale, float *scratch);
 
+// -- Attention of a single query, for the `group` query heads (rows of q [group, E]) that share a key head,
+// over at most SHOAL_KEY_TILE keys. parts[head * part_row] gets sum exp * v [E], the maximum of the scaled
+// scores and sum exp. `scratch` holds SHOAL_KEY_TILE floats.
+void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
+                          const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
+                          float *scratch);
+// One head's result [E] from its parts, in their order.
+void shoal_attention_join(float *out, const float *parts, int64_t part_row, int64_t count, int64_t width);
+
 // -- Head. One tile of logits [rows, columns] becomes exp(logit - maximum) under the running maximum;
 // sum and maximum are kept up to date and accumulated [rows, D], if given, is rescaled.
 void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum,

@@ -1,0 +1,199 @@
+// The forward pass of tokens that follow others: a prompt in pieces, or one token at a time.
+//
+// The same layers as in `Pass`, without what a gradient needs. Several rows go through the packed products, a single one
+// through products that read each weight once from memory.
+
+import Tensors
+
+/// Runs tokens through model and adapter, their keys and values into a cache.
+final class CachedPass {
+  let model: Qwen2
+  let adapter: Adapter?
+  let workers: Workers
+  let cache: KeyValueCache
+  /// Of the last token that was asked for [1, V].
+  let logits: Matrix
+  private let buffers: Buffers
+  private let ropeTable: Matrix
+  private var configuration: ModelConfiguration { model.configuration }
+
+  /// Rows of a piece of a prompt [N, …].
+  private struct Buffers {
+    let stream, normed, q, attention, logsum, gate, up, wide, reduced: Matrix
+    /// [1, D].
+    let finalNormed: Matrix
+    let queryParts: Matrix
+
+    init(_ c: ModelConfiguration, _ layout: AdapterLayout?, rows n: Int, capacity: Int) {
+      stream = Matrix(rows: n, columns: c.hiddenSize)
+      normed = Matrix(rows: n, columns: c.hiddenSize)
+      q = Matrix(rows: n, columns: c.queryWidth)
+      attention = Matrix(rows: n, columns: c.queryWidth)
+      logsum = Matrix(rows: n, columns: c.headCount)
+      gate = Matrix(rows: n, columns: c.feedForwardSize)
+      up = Matrix(rows: n, columns: c.feedForwardSize)
+      wide = Matrix(rows: n, columns: c.feedForwardSize)
+      reduced = Matrix(rows: n, columns: InputGroup.allCases.map { layout?.reducedWidth(of: $0) ?? 0 }.max() ?? 0)
+      finalNormed = Matrix(rows: 1, columns: c.hiddenSize)
+      queryParts = Attention.queryParts(keys: capacity, heads: c.headCount, headWidth: c.headWidth)
+    }
+
+    static func byteCount(_ c: ModelConfiguration, rows: Int) -> Int {
+      4 * rows * (2 * c.hiddenSize + 2 * c.queryWidth + c.headCount + 3 * c.feedForwardSize)
+    }
+  }
+
+  /// - Parameters:
+  ///   - capacity: the most tokens in the cache.
+  ///   - rows: the most tokens of one call.
+  ///   - workers: with scratch for attention.
+  init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, workers: Workers) {
+    precondition(adapter.map { $0.layout.configuration == model.configuration } ?? true, "an adapter of another model")
+    let c = model.configuration
+    (self.model, self.adapter, self.workers) = (model, adapter, workers)
+    cache = KeyValueCache(c, capacity: capacity)
+    buffers = Buffers(c, adapter?.layout, rows: rows, capacity: capacity)
+    logits = Matrix(rows: 1, columns: c.vocabularySize)
+    ropeTable = rotaryTable(positions: capacity, width: c.headWidth, theta: c.ropeTheta)
+  }
+
+  /// Bytes that cache and buffers take when they are full.
+  static func byteCount(_ c: ModelConfiguration, capacity: Int, rows: Int) -> Int {
+    KeyValueCache.byteCount(c, capacity: capacity) + Buffers.byteCount(c, rows: rows)
+      + 4 * (capacity * c.headWidth + c.vocabularySize)
+  }
+
+  /// Runs tokens that follow those in the cache.
+  ///
+  /// - Parameters:
+  ///   - wantsLogits: whether `logits` become those after the last token.
+  ///   - isStopped: asked before every layer.
+  /// - Returns: false when it was stopped; the cache is then as before.
+  func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) -> Bool {
+    let n = tokens.count
+    let stream = buffers.stream.prefix(n)
+    Kernels.embed(stream, ids: Array(tokens), table: model.embedding, workers)
+    let last = configuration.layerCount - 1
+    for layer in 0..<last {
+      if isStopped() { return false }
+      runLayer(layer, stream, from: 0)
+    }
+    if isStopped() { return false }
+    // In the last layer only the last row goes on past the keys and values, if any does.
+    runLayer(last, stream, from: wantsLogits ? n - 1 : n)
+    if wantsLogits {
+      Kernels.rmsNormForward(
+        buffers.finalNormed, inverse: nil, stream.rows(n - 1..<n), weight: model.finalNorm,
+        epsilon: configuration.normEpsilon, workers)
+      Products.computeRows([RowProduct(logits, [.forward(buffers.finalNormed, model.head)])], phase: .head, workers)
+    }
+    cache.append(n)
+    return true
+  }
+
+  /// One layer; the rows of `stream` from `first` on become its results.
+  private func runLayer(_ layer: Int, _ stream: Matrix, from first: Int) {
+    let weights = model.layers[layer]
+    let n = stream.rows
+    let positions = (cache.count..<cache.count + n).map(Int32.init)
+
+    // Attention.
+    let normed = buffers.normed.prefix(n)
+    norm(normed, stream, weights.inputNorm)
+    let (k, v) = cache.next(n, layer: layer)
+    let q = buffers.q.prefix(n - first)
+    let keyValue = [(LinearModule.key, k), (.value, v)]
+    if first == 0 {
+      linear(layer, .attention, [(.query, q)] + keyValue, normed)
+    } else {
+      linear(layer, .attention, keyValue, normed)
+      if first < n { linear(layer, .attention, [(.query, q)], normed.rows(first..<n)) }
+    }
+    Kernels.rope(k, positions: positions, table: ropeTable, .forward, workers)
+    guard first < n else { return }
+    Kernels.rope(q, positions: Array(positions[first...]), table: ropeTable, .forward, workers)
+    let attention = buffers.attention.prefix(n - first)
+    attend(attention, q, layer, rows: n)
+    let residual = stream.rows(first..<n)
+    linear(layer, .output, [(.output, residual)], attention, adding: true)
+
+    // Feed-forward.
+    let middleNormed = normed.prefix(n - first)
+    norm(middleNormed, residual, weights.postAttentionNorm)
+    let (gate, up, h) = (
+      buffers.gate.prefix(n - first), buffers.up.prefix(n - first), buffers.wide.prefix(n - first)
+    )
+    linear(layer, .feedForward, [(.gate, gate), (.up, up)], middleNormed)
+    Kernels.swiGLUForward(h, gate: gate, up: up, workers)
+    linear(layer, .down, [(.down, residual)], h, adding: true)
+  }
+
+  private func norm(_ y: Matrix, _ x: Matrix, _ weight: Matrix) {
+    Kernels.rmsNormForward(y, inverse: nil, x, weight: weight, epsilon: configuration.normEpsilon, workers)
+  }
+
+  /// Attention of the last `q.rows` of `rows` new tokens over all keys.
+  private func attend(_ out: Matrix, _ q: Matrix, _ layer: Int, rows: Int) {
+    let (k, v) = cache.through(rows, layer: layer)
+    if q.rows == 1 {
+      Attention.forward(
+        query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, workers)
+      return
+    }
+    // Cut so that every thread has work; a query's bits do not depend on the cut.
+    let block = 192
+    let segments = stride(from: 0, to: q.rows, by: block).map { start in
+      AttentionSegment(
+        queryRow: start, queryCount: min(block, q.rows - start), prefixRow: 0, prefixCount: 0, ownRow: 0,
+        ownOffset: cache.count + rows - q.rows + start)
+    }
+    Attention.forward(
+      out, logsum: buffers.logsum.prefix(q.rows), q: q, k: k, v: v, segments: segments,
+      headWidth: configuration.headWidth, workers)
+  }
+
+  /// y (+)= W x + bias + s · B A x for linears that share their input, with LoRA for those that are adapted.
+  private func linear(
+    _ layer: Int, _ group: InputGroup, _ results: [(module: LinearModule, y: Matrix)], _ x: Matrix,
+    adding: Bool = false
+  ) {
+    let adapted = reduce(layer, group, results.map(\.module), x)
+    let products = results.map { module, y in
+      var terms: [Term] = [.forward(x, model.layers[layer].weight(module))]
+      if let adapter, let reduced = adapted[module],
+        let b = adapter.layout.b(module, layer: layer, in: adapter.weights)
+      {
+        terms.append(.timesTransposed(reduced, b))
+      }
+      let bias = model.layers[layer].biases[module]
+      let start = adding ? Products.Start.matrix(y) : bias.map(Products.Start.bias) ?? .zero
+      return (y: y, start: start, terms: terms)
+    }
+    if x.rows == 1 {
+      Products.computeRows(products.map { RowProduct($0.y, from: $0.start, $0.terms) }, workers)
+    } else {
+      for product in products { Products.compute(product.y, from: product.start, product.terms, workers) }
+    }
+  }
+
+  /// s · x Aᵀ of the adapted ones of `modules`, which are adjacent in their group.
+  private func reduce(
+    _ layer: Int, _ group: InputGroup, _ modules: [LinearModule], _ x: Matrix
+  ) -> [LinearModule: Matrix] {
+    guard let adapter else { return [:] }
+    let layout = adapter.layout
+    let adapted = modules.filter(layout.modules(of: group).contains)
+    guard let a = layout.stackedA(adapted, layer: layer, in: adapter.weights) else { return [:] }
+    let reduced = buffers.reduced.prefix(x.rows).columns(0..<adapted.count * layout.rank)
+    if x.rows == 1 {
+      Products.computeRows([RowProduct(reduced, [.timesTransposed(x, a)])], phase: .lora, workers)
+    } else {
+      Products.compute(reduced, [.timesTransposed(x, a)], phase: .lora, workers)
+    }
+    Kernels.scale(reduced, by: layout.scale, workers)
+    return Dictionary(
+      uniqueKeysWithValues: adapted.enumerated().map { place, module in
+        (module, reduced.columns(place * layout.rank..<(place + 1) * layout.rank))
+      })
+  }
+}

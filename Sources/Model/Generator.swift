@@ -1,0 +1,156 @@
+// Text generation: a prompt through the model in pieces, then token after token.
+
+package import Tensors
+
+/// What an answer is to be like.
+package struct GenerationOptions: Sendable, Equatable {
+  package var rules: SamplingRules
+  package var seed: UInt64 = 42
+  /// Which of several answers under one seed.
+  package var stream: UInt64 = 0
+  package var maximumNewTokens: Int
+  /// Tokens that end the answer; the one that does is its last.
+  package var stopIDs: Set<Int32> = []
+
+  package init(rules: SamplingRules = .greedy, maximumNewTokens: Int) {
+    (self.rules, self.maximumNewTokens) = (rules, maximumNewTokens)
+  }
+}
+
+/// An answer.
+package struct Generation: Sendable, Equatable {
+  package enum FinishReason: String, Sendable {
+    /// A stop token came.
+    case stop
+    /// There are as many tokens as were asked for.
+    case length
+    /// `isStopped` said so.
+    case interrupted
+  }
+
+  package var ids: [Int32]
+  package var finishReason: FinishReason
+  package var promptTokens: Int
+  /// Seconds that the prompt took, and all tokens after it.
+  package var promptSeconds, decodingSeconds: Double
+
+  package var promptTokensPerSecond: Double { Double(promptTokens) / promptSeconds }
+
+  /// The pace of decoding. The first token comes from the prompt: alone, its pace is the prompt's.
+  package var tokensPerSecond: Double {
+    ids.count > 1
+      ? Double(ids.count - 1) / decodingSeconds : Double(ids.count) / (promptSeconds + decodingSeconds)
+  }
+}
+
+/// Generates with a model and, if given, an adapter; one answer at a time. Its memory is taken once and becomes resident
+/// as it is used. Answers do not depend on the number of threads.
+package final class Generator {
+  package let capacity: Int
+  private let pass: CachedPass
+
+  /// Rows of a prompt that go through the model at once: two full tiles of the products.
+  private static let promptRows = 1536
+
+  /// - Parameters:
+  ///   - capacity: the most tokens of a prompt and its answer; the model's context at most.
+  ///   - adapter: read anew for every answer, so that it may be one in training.
+  ///   - workers: with scratch for attention; idle whenever `generate` runs.
+  /// - Throws: `GenerationError` when there is not enough memory.
+  package init(model: Qwen2, adapter: Adapter? = nil, capacity: Int, workers: Workers) throws(GenerationError) {
+    let c = model.configuration
+    let capacity = max(1, min(capacity, c.maximumPositions))
+    let rows = min(capacity, Self.promptRows)
+    let needed = CachedPass.byteCount(c, capacity: capacity, rows: rows)
+    if let available = ProcessMemory.availableBytes, needed > available {
+      throw .memoryShortage(tokens: capacity, needed: needed, available: available)
+    }
+    self.capacity = capacity
+    pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, workers: workers)
+  }
+
+  package convenience init(
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, threads: Int
+  ) throws(GenerationError) {
+    let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
+    try self.init(
+      model: model, adapter: adapter, capacity: capacity, workers: Workers(threads: threads, scratchCount: scratch))
+  }
+
+  /// Answers a prompt.
+  ///
+  /// - Parameters:
+  ///   - isStopped: asked every few milliseconds, whether to end now.
+  ///   - onToken: is given each token as soon as it is chosen.
+  /// - Throws: `GenerationError`; what `onToken` throws.
+  /// - Precondition: all ids are rows of the embedding.
+  package func generate(
+    prompt: [Int32], _ options: GenerationOptions, isStopped: () -> Bool = { false },
+    onToken: (Int32) throws -> Void = { _ in }
+  ) throws -> Generation {
+    guard !prompt.isEmpty else { throw GenerationError.emptyPrompt }
+    guard prompt.count + options.maximumNewTokens <= capacity else {
+      throw GenerationError.contextExceeded(prompt: prompt.count, new: options.maximumNewTokens, limit: capacity)
+    }
+    let clock = ContinuousClock()
+    let start = clock.now
+    var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
+    pass.cache.truncate(to: 0)
+    var isRunning = read(prompt, isStopped)
+    let answering = clock.now
+    var ids: [Int32] = []
+    var reason = Generation.FinishReason.interrupted
+    while isRunning {
+      guard ids.count < options.maximumNewTokens else {
+        reason = .length
+        break
+      }
+      let scores = Array(UnsafeBufferPointer(start: pass.logits.base, count: pass.logits.columns))
+      guard let id = sampler.next(scores) else { throw GenerationError.notFinite(after: prompt.count + ids.count) }
+      ids.append(id)
+      try onToken(id)
+      if options.stopIDs.contains(id) {
+        reason = .stop
+        break
+      }
+      // Nothing asks for what comes after the last token.
+      if ids.count < options.maximumNewTokens { isRunning = pass.run([id], wantsLogits: true, isStopped: isStopped) }
+    }
+    return Generation(
+      ids: ids, finishReason: reason, promptTokens: prompt.count, promptSeconds: (answering - start) / .seconds(1),
+      decodingSeconds: (clock.now - answering) / .seconds(1))
+  }
+
+  /// Runs a prompt in even pieces. Where it is cut does not show in any bit.
+  private func read(_ prompt: [Int32], _ isStopped: () -> Bool) -> Bool {
+    let pieces = (prompt.count + Self.promptRows - 1) / Self.promptRows
+    let rows = (prompt.count + pieces - 1) / pieces
+    for start in stride(from: 0, to: prompt.count, by: rows) {
+      let end = min(start + rows, prompt.count)
+      guard pass.run(prompt[start..<end], wantsLogits: end == prompt.count, isStopped: isStopped) else { return false }
+    }
+    return true
+  }
+}
+
+/// Why nothing can be generated.
+package enum GenerationError: CallersMistake, Equatable {
+  case emptyPrompt
+  case contextExceeded(prompt: Int, new: Int, limit: Int)
+  case memoryShortage(tokens: Int, needed: Int, available: Int)
+  case notFinite(after: Int)
+
+  package var description: String {
+    switch self {
+    case .emptyPrompt: "the prompt is empty"
+    case .contextExceeded(let prompt, let new, let limit):
+      "the prompt has \(prompt) tokens and \(new) new ones are asked for, together \(prompt + new), expected at most "
+        + "\(limit), the context of the model: shorten the prompt or ask for fewer new tokens"
+    case .memoryShortage(let tokens, let needed, let available):
+      "\(ByteCount.text(needed)) of memory are needed for \(tokens) tokens, \(ByteCount.text(available)) are free: "
+        + "shorten the prompt or ask for fewer new tokens"
+    case .notFinite(let count):
+      "the logits after \(count) tokens are not finite: the weights are damaged, or not this model's"
+    }
+  }
+}

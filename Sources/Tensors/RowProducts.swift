@@ -1,0 +1,68 @@
+// Products with a single row, which decoding is made of: nothing to reuse, so memory sets the pace.
+
+internal import CShoal
+
+/// One product c [1, columns] = start + Σ terms, whose right-hand sides are read once, from where they lie.
+package struct RowProduct: Sendable {
+  let result: Matrix
+  let start: Products.Start
+  let terms: [Term]
+
+  /// - Parameter terms: of the kinds `forward` and `timesTransposed`.
+  package init(_ result: Matrix, from start: Products.Start = .zero, _ terms: [Term]) {
+    precondition(result.rows == 1, "\(result.rows) rows in a product of one")
+    for term in terms {
+      precondition(
+        term.rows == 1 && term.columns == result.columns && term.left.a_depth == 1 && term.left.b_depth == 1,
+        "a term [\(term.rows), \(term.columns)] cannot add to [1, \(result.columns)]")
+    }
+    (self.result, self.start, self.terms) = (result, start, terms)
+  }
+
+  /// What `start` points to.
+  fileprivate var initial: UnsafePointer<Float>? {
+    switch start {
+    case .zero: return nil
+    case .matrix(let m), .bias(let m):
+      precondition(m.columns == result.columns, "a start of \(m.columns) for \(result.columns) columns")
+      return UnsafePointer(m.base)
+    }
+  }
+}
+
+extension Products {
+  /// Numbers of a right-hand side that a thread takes at a time: enough for its stream to run, few enough that threads
+  /// end together.
+  private static let rowPiece = 1 << 16
+
+  /// Several products that do not depend on each other, in one loop.
+  ///
+  /// Each entry's bits depend on its column and the terms alone. They are not those of `compute`: sums go in another
+  /// order.
+  package static func computeRows(_ products: [RowProduct], phase: Phase = .linears, _ workers: Workers) {
+    workers.clock.enter(phase)
+    var pieces: [(product: Int, columns: Range<Int>)] = []
+    for (place, product) in products.enumerated() {
+      let depth = product.terms.reduce(1) { $0 + Int($1.left.depth) }
+      let columns = product.result.columns
+      let block = max(1, rowPiece / depth)
+      for start in stride(from: 0, to: columns, by: block) {
+        pieces.append((place, start..<min(start + block, columns)))
+      }
+    }
+    nonisolated(unsafe) let initials = products.map(\.initial)
+    let cut = pieces
+    workers.run(cut.count) { piece, _ in
+      let (place, columns) = cut[piece]
+      let product = products[place]
+      withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: product.terms.count) { list in
+        for (i, term) in product.terms.enumerated() { list[i] = term.left }
+        shoal_products_row(
+          product.result.base, Int64(columns.lowerBound), Int64(columns.count), initials[place], list.baseAddress,
+          Int64(product.terms.count))
+      }
+    }
+    // Pointers alone went into C.
+    withExtendedLifetime(products) {}
+  }
+}

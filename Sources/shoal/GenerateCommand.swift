@@ -1,0 +1,186 @@
+// `shoal generate`: a prompt in, text out as it is made.
+
+import ArgumentParser
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Tensors
+import Training
+
+struct GenerateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate",
+    abstract: "Answers a prompt with a model.",
+    discussion: """
+      Text goes to stdout as it is made, special tokens left out. What is not given comes from the model's \
+      generation_config.json, with the meanings it has in transformers: do_sample, temperature, top_k, top_p, \
+      repetition_penalty, max_new_tokens, and the ids that end an answer. --temperature (above 0), --top-k and --top-p \
+      switch sampling on, --greedy and --temperature 0 switch it off.
+
+      Example: shoal generate --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --prompt 'Why do shoals turn?'
+      """)
+
+  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
+  var model: String
+
+  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  var adapter: String?
+
+  @Option(help: ArgumentHelp("What the user says; it becomes a chat of one message.", valueName: "text"))
+  var prompt: String?
+
+  @Option(help: ArgumentHelp("A chat: a JSON array of messages with role and content.", valueName: "file"))
+  var messages: String?
+
+  @Flag(help: "Take the prompt as it is, without the model's chat template.")
+  var raw = false
+
+  @Flag(help: "With --raw: let text that spells a special token become that token.")
+  var allowSpecial = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The most tokens of the answer; 512 if the model says nothing, or what its context leaves.", valueName: "n"))
+  var maxNewTokens: Int?
+
+  @Flag(help: "Always take the most probable token.")
+  var greedy = false
+
+  @Option(help: ArgumentHelp("What logits are divided by.", valueName: "t"))
+  var temperature: Double?
+
+  @Option(help: ArgumentHelp("Draw from the most probable tokens that make up this share.", valueName: "p"))
+  var topP: Double?
+
+  @Option(help: ArgumentHelp("Draw from this many of the most probable tokens; 0: all.", valueName: "k"))
+  var topK: Int?
+
+  @Option(
+    help: ArgumentHelp("What positive logits of tokens that were there already are divided by.", valueName: "r"))
+  var repetitionPenalty: Double?
+
+  @Option(help: ArgumentHelp("Seed of all draws.", valueName: "n"))
+  var seed: UInt64 = 42
+
+  @Flag(name: .customLong("load-in-4bit"), help: "Hold the linear layers in NF4, as load_in_4bit in training.")
+  var loadIn4Bit = false
+
+  @Option(help: ArgumentHelp("Threads; by default the cores there are.", valueName: "t"))
+  var threads: Int?
+
+  @Flag(help: "One JSON object at the end: text, ids, finish_reason, tokens_per_second and more.")
+  var json = false
+
+  func validate() throws {
+    guard (prompt == nil) != (messages == nil) else {
+      throw ValidationError("Give one of --prompt and --messages.")
+    }
+    if raw, prompt == nil { throw ValidationError("--raw goes with --prompt.") }
+    if allowSpecial, !raw {
+      throw ValidationError("--allow-special needs --raw: text in a message stays text.")
+    }
+    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads)] {
+      if let value, value < 1 { throw ValidationError("--\(name) is \(value), expected at least 1.") }
+    }
+    if let topK, topK < 0 { throw ValidationError("--top-k is \(topK), expected at least 0.") }
+    if let topP, !SamplingRules.isTopP(topP) { throw ValidationError("--top-p is \(topP), expected 0 to 1.") }
+    if let temperature, temperature != 0, !SamplingRules.isTemperature(temperature) {
+      throw ValidationError("--temperature is \(temperature), expected 0 or a number above it.")
+    }
+    if let repetitionPenalty, !SamplingRules.isPenalty(repetitionPenalty) {
+      throw ValidationError("--repetition-penalty is \(repetitionPenalty), expected a number above 0.")
+    }
+    if greedy, [temperature, topP].contains(where: { $0 != nil && $0 != 0 }) || topK != nil {
+      throw ValidationError("--greedy draws nothing: it goes without --temperature, --top-p and --top-k.")
+    }
+  }
+
+  func run() throws {
+    let directory = try ModelDirectory(model)
+    let shape = directory.configuration
+    let defaults = try GenerationDefaults(directory: model, shape)
+    let tokenizer = try Tokenizer(directory: model)
+    try tokenizer.validate(vocabularySize: shape.vocabularySize)
+    let opened = try adapter.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+    let ids = try promptIDs(tokenizer)
+    let options = options(defaults, prompt: ids.count, context: shape.maximumPositions)
+    if !defaults.ignoredKeys.isEmpty {
+      Console.print("\(GenerationDefaults.name): not supported: \(defaults.ignoredKeys.joined(separator: ", "))")
+    }
+    let threads = threads ?? ProcessorSet.boundCount
+    let generator = try Generator(
+      model: try load(directory, threads: threads), adapter: opened, capacity: ids.count + options.maximumNewTokens,
+      threads: threads)
+    let stop = StopRequest()
+    stop.watchSignals { Foundation.exit(ShoalExit.failure) }
+    var stream = TextStream(tokenizer)
+    var output = LineOutput()
+    let answer = try generator.generate(prompt: ids, options, isStopped: { stop.isAsked }) { id in
+      guard !json else { return }
+      output.append(stream.append(id))
+      try output.flush()
+    }
+    if json {
+      output.append(Self.object(answer, tokenizer))
+    } else {
+      output.append(stream.finish() + "\n")
+    }
+    try output.flush()
+    guard answer.finishReason != .interrupted else {
+      Console.print("shoal: interrupted after \(answer.ids.count) tokens")
+      throw ExitCode(ShoalExit.failure)
+    }
+  }
+
+  private func load(_ directory: ModelDirectory, threads: Int) throws -> Qwen2 {
+    guard loadIn4Bit else { return Qwen2(directory) }
+    return try Qwen2(directory, as: .nf4, modelHash: try directory.contentHash(), threads: threads) { done, count in
+      if done == 1 { Console.print("\(model): quantising \(count) layers to NF4, once") }
+    }
+  }
+
+  private func promptIDs(_ tokenizer: Tokenizer) throws -> [Int32] {
+    if raw, let prompt { return tokenizer.encode(prompt, allowSpecial: allowSpecial) }
+    let template = try ChatTemplate(directory: model, tokenizer: tokenizer)
+    guard let path = messages else {
+      return template.encode(
+        [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)
+    }
+    let json = try JSONValue.read(file: path)
+    do {
+      let messages = try ChatMessage.list(json)
+      try template.validate(messages)
+      return template.encode(messages, generationPrompt: true, with: tokenizer)
+    } catch {
+      throw ContentError(path, "is no chat: \(error)")
+    }
+  }
+
+  private func options(_ defaults: GenerationDefaults, prompt: Int, context: Int) -> GenerationOptions {
+    var rules = defaults.rules
+    if temperature != nil || topP != nil || topK != nil { rules.draws = true }
+    if greedy || temperature == 0 { rules.draws = false }
+    if let temperature, temperature > 0 { rules.temperature = temperature }
+    rules.topP = topP ?? rules.topP
+    rules.topK = topK ?? rules.topK
+    rules.repetitionPenalty = repetitionPenalty ?? rules.repetitionPenalty
+    // Only a number that was asked for is a promise.
+    let new = maxNewTokens ?? min(defaults.maximumNewTokens ?? 512, max(context - prompt, 1))
+    var options = GenerationOptions(rules: rules, maximumNewTokens: new)
+    options.seed = seed
+    options.stopIDs = defaults.stopIDs
+    return options
+  }
+
+  private static func object(_ answer: Generation, _ tokenizer: Tokenizer) -> JSONValue {
+    var stream = TextStream(tokenizer)
+    let text = answer.ids.map { stream.append($0) }.joined() + stream.finish()
+    return [
+      "text": .string(text), "ids": .array(answer.ids.map { .integer(Int64($0)) }),
+      "finish_reason": .string(answer.finishReason.rawValue), "tokens_per_second": .number(answer.tokensPerSecond),
+      "prompt_tokens": .integer(Int64(answer.promptTokens)),
+      "prompt_tokens_per_second": .number(answer.promptTokensPerSecond),
+    ]
+  }
+}
