@@ -19,7 +19,7 @@ package struct GenerationOptions: Sendable, Equatable {
 
 /// An answer.
 package struct Generation: Sendable, Equatable {
-  package enum FinishReason: String, Sendable {
+  package enum FinishReason: String, Sendable, CaseIterable {
     /// A stop token came.
     case stop
     /// There are as many tokens as were asked for.
@@ -61,12 +61,17 @@ package final class Generator {
     let c = model.configuration
     let capacity = max(1, min(capacity, c.maximumPositions))
     let rows = min(capacity, Self.promptRows)
-    let needed = CachedPass.byteCount(c, capacity: capacity, rows: rows)
+    let needed = Self.byteCount(c, capacity: capacity)
     if let available = ProcessMemory.availableBytes, needed > available {
       throw .memoryShortage(tokens: capacity, needed: needed, available: available)
     }
     self.capacity = capacity
     pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, workers: workers)
+  }
+
+  /// Bytes that a generator takes when it is full.
+  package static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
+    CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, promptRows))
   }
 
   package convenience init(

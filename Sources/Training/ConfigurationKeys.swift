@@ -18,7 +18,7 @@ enum ConfigurationKeys {
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
     "orpo_alpha", "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
     "dpo_loss_weights", "rpo_alpha", "simpo_gamma", "cpo_alpha", "kto_desirable_weight",
-    "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "train_on_inputs",
+    "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "sample_documents", "train_on_inputs",
   ]
 
   /// Keys of this configuration language whose meaning is not built: only empty and false are taken.
@@ -79,7 +79,7 @@ enum ConfigurationKeys {
 
   /// Keys that a resumed run may change: what is printed and saved, not what is learnt.
   static let freeOnResume: Set<String> = [
-    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps",
+    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps", "sample_documents",
     "evals_per_epoch", "output_dir", "ref_log_probs_cache", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "gradient_checkpointing", "memory_limit",
   ]

@@ -150,6 +150,7 @@ extension RunConfiguration {
       ("saves_per_epoch", saves.perEpoch),
       ("save_total_limit", .integer(saveTotalLimit)),
       ("logging_steps", .integer(loggingSteps)),
+      ("sample_documents", .integer(sampleDocuments)),
       ("output_dir", .text(outputDirectory)),
       ("resume_from_checkpoint", .text(resumeFromCheckpoint)),
       ("auto_resume_from_checkpoints", .bool(autoResumesFromCheckpoints)),

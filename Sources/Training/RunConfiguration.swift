@@ -97,6 +97,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// `save_total_limit`: nil keeps all checkpoints.
   package var saveTotalLimit: Int?
   package var loggingSteps = 1
+  /// `sample_documents`: held-out documents that the model answers at every evaluation.
+  package var sampleDocuments = 0
   /// `early_stopping_patience`: evaluations in a row without a lower loss that end the run.
   package var earlyStoppingPatience: Int?
   package var outputDirectory = ""

@@ -16,6 +16,8 @@ package enum RunProgress: Sendable {
   case timed([PhaseSeconds])
   case evaluated(step: Int, examples: Int, ObjectiveMetrics)
   case stepped(StepReport)
+  /// What the model answers to the first of the sampled documents.
+  case sampled(step: Int, answer: String)
   case saved(path: String)
 }
 

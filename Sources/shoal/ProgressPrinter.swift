@@ -27,6 +27,9 @@ final class ProgressPrinter {
       guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }
       lastStep = now
       Console.print(Self.line(report))
+    case .sampled(let step, let answer):
+      let line = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      Console.print("step \(step): sample: \(line.prefix(200))\(line.count > 200 ? "…" : "")")
     case .saved(let path): Console.print("saved \(path)")
     }
   }

@@ -13,7 +13,8 @@ struct Shoal: ParsableCommand {
     commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.",
     version: version,
     subcommands: [
-      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, TokenizeCommand.self,
+      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
+      TokenizeCommand.self,
       ExportCommand.self, PrepareCommand.self,
     ])
 
