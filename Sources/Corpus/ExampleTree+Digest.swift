@@ -16,8 +16,8 @@ extension ExampleTree {
       part.map(\.littleEndian).withUnsafeBytes { hash.update(bufferPointer: $0) }
     }
     // The tokens end where the counts say, so what follows cannot be taken for tokens.
-    if !unscored.isEmpty || label != nil {
-      update([label.map { $0 ? 2 : 1 } ?? 0])
+    if !unscored.isEmpty || label != nil || scoresPrompt {
+      update([(label.map { $0 ? 2 : 1 } ?? 0) + (scoresPrompt ? 4 : 0)])
       for gaps in unscored { update([gaps.count] + gaps.flatMap { [$0.lowerBound, $0.upperBound] }) }
     }
     return Array(hash.finalize())

@@ -12,15 +12,19 @@ package struct ExampleTree: Sendable, Equatable {
   package var unscored: [[Range<Int>]]
   /// Whether the completion is a desirable one, where the data says so (KTO).
   package var label: Bool?
+  /// Whether the prompt's own log-probability is asked for too (ORPO).
+  package var scoresPrompt: Bool
 
   package init(
-    index: Int, prompt: [Int32], completions: [[Int32]], unscored: [[Range<Int>]] = [], label: Bool? = nil
+    index: Int, prompt: [Int32], completions: [[Int32]], unscored: [[Range<Int>]] = [], label: Bool? = nil,
+    scoresPrompt: Bool = false
   ) {
     self.index = index
     self.prompt = prompt
     self.completions = completions
     self.unscored = unscored
     self.label = label
+    self.scoresPrompt = scoresPrompt
   }
 
   /// Rows the tree takes when it is laid out once: prompt | completion 1 | completion 2 …
@@ -39,6 +43,12 @@ package struct ExampleTree: Sendable, Equatable {
 
   /// How many tokens of a completion are in the loss.
   package func scoredCount(_ completion: Int) -> Int { scored(completion).reduce(0) { $0 + $1.count } }
+
+  /// How many tokens each log-probability sum of the tree is over: the completions', then the prompt's where it is
+  /// scored, of which nothing predicts the first token.
+  package var sumTokens: [Int] {
+    completions.indices.map(scoredCount) + (scoresPrompt ? [prompt.count - 1] : [])
+  }
 
   /// Whether nothing is empty and `unscored` is as it says it is.
   package var isWellFormed: Bool {

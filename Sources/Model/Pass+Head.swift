@@ -7,10 +7,10 @@
 import Tensors
 
 extension Pass {
-  /// Sums of log-probabilities over each completion's tokens, in fp64.
+  /// Sums of log-probabilities over each completion's (and scored prompt's) tokens, in fp64.
   func headForward(expecting: Bool) throws -> [Double] {
-    var sums = [Double](repeating: 0, count: batch.completionTokens.count)
-    for (target, logp) in zip(batch.targets, try headTokens(expecting: expecting)) { sums[target.completion] += logp }
+    var sums = [Double](repeating: 0, count: batch.sumTokens.count)
+    for (target, logp) in zip(batch.targets, try headTokens(expecting: expecting)) { sums[target.sum] += logp }
     return sums
   }
 
@@ -41,13 +41,13 @@ extension Pass {
     return zip(batch.targets, chosen).map { Double($1) - workspace.softmax.logSum(row: $0.scored) }
   }
 
-  /// From d loss / d sum of each completion to the gradient of the scored rows' residual stream [S, D].
+  /// From d loss / d sum to the gradient of the scored rows' residual stream [S, D].
   func headBackward(_ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix) throws {
     let targetRows = workspace.targetRows.prefix(batch.targets.count)
     Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, workers)
     workspace.softmax.gradient(
       dnormed, expected: workspace.expected, targetRows: targetRows,
-      targets: batch.targets.map { ($0.scored, Float(coefficients[$0.completion])) }, workers)
+      targets: batch.targets.map { ($0.scored, Float(coefficients[$0.sum])) }, workers)
     try observe("gradient of the final norm's output", layer: nil, dnormed)
     Kernels.clear(dstream, workers)
     Kernels.rmsNormBackward(

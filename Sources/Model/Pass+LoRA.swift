@@ -30,7 +30,7 @@ extension Pass {
   }
 
   private func adaptedModules(_ modules: [LinearModule], _ group: InputGroup) -> [LinearModule] {
-    guard adapted, let layout = adapter?.layout else { return [] }
+    guard let layout = adapter?.layout else { return [] }
     let present = layout.modules(of: group)
     return modules.filter(present.contains)
   }

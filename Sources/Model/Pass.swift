@@ -29,30 +29,29 @@ package struct DropoutDraw: Sendable, Equatable {
 package final class Pass {
   package let model: Qwen2
   package let workers: Workers
-  package let adapter: Adapter?
   let workspace: Workspace
   let ropeTable: Matrix
   package weak var observer: (any PassObserver)?
 
   // The micro-batch under way.
   var batch = TreeBatch([])
-  /// Whether the adapter takes part.
-  var adapted = false
+  var adapter: Adapter?
   var dropoutRows: Kernels.DropoutRows?
 
   /// - Parameters:
+  ///   - layout: of the adapters that will take part.
   ///   - capacity: the largest micro-batch to come.
   ///   - positions: the longest prompt + completion to come.
   ///   - dropout: whether any pass will drop.
   package init(
-    model: Qwen2, adapter: Adapter?, capacity: Capacity, positions: Int, retention: Retention, dropout: Bool = false,
+    model: Qwen2, layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    dropout: Bool = false,
     threads: Int
   ) {
     self.model = model
-    self.adapter = adapter
     let c = model.configuration
     workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
-    workspace = Workspace(c, adapter?.layout, capacity: capacity, retention: retention, dropout: dropout)
+    workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
@@ -70,32 +69,35 @@ package final class Pass {
   /// - Throws: `MemoryShortage`.
   package func populate() throws { try workspace.populate(workers) }
 
-  /// Log-probability sums (nats) of every completion of the batch, in order.
-  package func logProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
+  /// Log-probability sums (nats) of the batch, in order of `batch.sumTokens`.
+  /// - Parameter adapter: nil for the frozen model alone.
+  package func logProbabilities(
+    _ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw? = nil
+  ) throws -> [Double] {
+    try forward(batch, adapter: adapter, dropout: dropout, keeping: false)
     return try headForward(expecting: false)
   }
 
   /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
-  package func tokenLogProbabilities(_ batch: TreeBatch, adapted: Bool) throws -> [Double] {
-    try forward(batch, adapted: adapted, dropout: nil, keeping: false)
+  package func tokenLogProbabilities(_ batch: TreeBatch, adapter: Adapter?) throws -> [Double] {
+    try forward(batch, adapter: adapter, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
 
-  /// Log-probability sums of every completion, and in `gradient` the gradient of Σ coefficient · sum by every LoRA
-  /// entry.
+  /// Log-probability sums of the batch, and in `gradient` the gradient of Σ coefficient · sum by every LoRA entry.
   ///
   /// - Parameters:
   ///   - gradient: an arena of the adapter's layout; overwritten.
-  ///   - coefficients: from the sums, d loss / d sum of every completion.
+  ///   - coefficients: from the sums, d loss / d sum of each.
   package func gradient(
-    _ batch: TreeBatch, dropout: DropoutDraw?, into gradient: Storage, coefficients: ([Double]) throws -> [Double]
+    _ batch: TreeBatch, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient else { preconditionFailure("this pass has no memory for the way back") }
-    try forward(batch, adapted: true, dropout: dropout, keeping: true)
+    try forward(batch, adapter: adapter, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)
-    precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) completions")
+    precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) sums")
     try backward(weights, scratch, into: gradient)
     return sums
   }
@@ -104,13 +106,13 @@ package final class Pass {
     try observer?.observe(kernel, layer: layer, values)
   }
 
-  private func forward(_ batch: TreeBatch, adapted: Bool, dropout: DropoutDraw?, keeping: Bool) throws {
+  private func forward(_ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw?, keeping: Bool) throws {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
-    precondition(!adapted || adapter != nil, "no adapter")
+    precondition(adapter == nil || adapter?.layout == workspace.layout, "an adapter of another layout")
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
     self.batch = batch
-    self.adapted = adapted
+    self.adapter = adapter
     workspace.isKeeping = keeping
     dropoutRows = dropout.flatMap { draw in
       draw.probability > 0 ? rows(of: batch, draw) : nil

@@ -13,21 +13,21 @@ package struct TreeBatch: Sendable {
     /// Which of `scoredRows` predicts it.
     package var scored: Int
     package var token: Int32
-    /// Which completion (over the whole batch) it belongs to.
-    package var completion: Int
+    /// Which sum (over the whole batch) it belongs to.
+    package var sum: Int
   }
 
   /// Token ids and positions [N].
   package let tokens: [Int32]
   package let positions: [Int32]
-  /// Rows whose logits are needed, ascending: each prompt's last row and the rows before the other tokens that are
-  /// in the loss.
+  /// Rows whose logits are needed, ascending: each prompt's last row, or all of them where it is scored, and the rows
+  /// before the other tokens that are in the loss.
   package let scoredRows: [Int32]
   package let targets: [Target]
-  /// Tokens of each completion that are in the loss, completions of all trees in order.
-  package let completionTokens: [Int]
-  /// Where each tree's completions start in that order, with the total as last entry.
-  package let completionOffsets: [Int]
+  /// `ExampleTree.sumTokens` of all trees in order.
+  package let sumTokens: [Int]
+  /// Where each tree's sums start in that order, with the total as last entry.
+  package let sumOffsets: [Int]
   /// Attention when all rows are queries, and when the scored rows alone are.
   package let trees: [Attention.Tree]
   package let scoredTrees: [Attention.Tree]
@@ -46,8 +46,8 @@ package struct TreeBatch: Sendable {
     positions = layout.positions
     scoredRows = layout.scoredRows
     targets = layout.targets
-    completionTokens = layout.completionTokens
-    completionOffsets = layout.completionOffsets
+    sumTokens = layout.sumTokens
+    sumOffsets = layout.sumOffsets
     trees = layout.trees
     scoredTrees = layout.scoredTrees
     placeInTree = layout.placeInTree
@@ -60,8 +60,8 @@ package struct TreeBatch: Sendable {
     var positions: [Int32] = []
     var scoredRows: [Int32] = []
     var targets: [Target] = []
-    var completionTokens: [Int] = []
-    var completionOffsets = [0]
+    var sumTokens: [Int] = []
+    var sumOffsets = [0]
     var trees: [Attention.Tree] = []
     var scoredTrees: [Attention.Tree] = []
     var placeInTree: [Int] = []
@@ -77,21 +77,30 @@ package struct TreeBatch: Sendable {
       ]
       tokens += example.prompt
       positions += (0..<prompt).map(Int32.init)
-      let promptScored = scoredRows.count
-      scoredRows.append(Int32(start + prompt - 1))
+      let firstScored = example.scoresPrompt ? 0 : prompt - 1
       var scoredSegments = [
         AttentionSegment(
-          queryRow: promptScored, queryCount: 1, prefixRow: start, prefixCount: 0, ownRow: start,
-          ownOffset: prompt - 1)
+          queryRow: scoredRows.count, queryCount: prompt - firstScored, prefixRow: start, prefixCount: 0,
+          ownRow: start, ownOffset: firstScored)
       ]
+      for place in firstScored..<prompt {
+        if place < prompt - 1 {
+          targets.append(
+            Target(
+              scored: scoredRows.count, token: example.prompt[place + 1],
+              sum: sumTokens.count + example.completions.count))
+        }
+        scoredRows.append(Int32(start + place))
+      }
+      let promptScored = scoredRows.count - 1
       for (place, completion) in example.completions.enumerated() {
         let row = tokens.count
-        let number = completionTokens.count
+        let number = sumTokens.count + place
         segments.append(
           AttentionSegment(
             queryRow: row, queryCount: completion.count, prefixRow: start, prefixCount: prompt, ownRow: row,
             ownOffset: 0))
-        targets.append(Target(scored: promptScored, token: completion[0], completion: number))
+        targets.append(Target(scored: promptScored, token: completion[0], sum: number))
         for run in example.scored(place) {
           // A token is predicted from the row before it: the first from the prompt's last.
           let predicting = max(run.lowerBound - 1, 0)..<run.upperBound - 1
@@ -101,15 +110,15 @@ package struct TreeBatch: Sendable {
               queryRow: scoredRows.count, queryCount: predicting.count, prefixRow: start, prefixCount: prompt,
               ownRow: row, ownOffset: predicting.lowerBound))
           for before in predicting {
-            targets.append(Target(scored: scoredRows.count, token: completion[before + 1], completion: number))
+            targets.append(Target(scored: scoredRows.count, token: completion[before + 1], sum: number))
             scoredRows.append(Int32(row + before))
           }
         }
         tokens += completion
         positions += (0..<completion.count).map { Int32(prompt + $0) }
-        completionTokens.append(example.scoredCount(place))
       }
-      completionOffsets.append(completionTokens.count)
+      sumTokens += example.sumTokens
+      sumOffsets.append(sumTokens.count)
       let rows = start..<tokens.count
       placeInTree += 0..<rows.count
       treeOfRow += Array(repeating: trees.count, count: rows.count)

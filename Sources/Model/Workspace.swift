@@ -95,6 +95,7 @@ package enum Retention: Sendable, Equatable {
 /// All buffers of a pass.
 final class Workspace {
   let capacity: Capacity
+  let layout: AdapterLayout?
   let retention: Retention
   /// Whether the pass under way will be gone back through. One that only scores goes through the shared buffers.
   var isKeeping = false
@@ -138,6 +139,7 @@ final class Workspace {
 
   init(_ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool) {
     self.capacity = capacity
+    self.layout = layout
     self.retention = retention
     layerCount = c.layerCount
     var memory = MatrixAllotment()

@@ -80,6 +80,7 @@ package final class Benchmark {
     }
     self.trees = trees
     var configuration = RunConfiguration()
+    configuration.objective = .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1))
     configuration.batchSize = request.pairs
     configuration.learningRate = 5e-5
     let layout = AdapterLayout(
@@ -93,7 +94,7 @@ package final class Benchmark {
     dealer = try Dealer(world: world, stop: StopRequest())
     let paces = try Pace.ofAllRanks(model, layout: layout, sample: trees[0], threads: request.threads, dealer: dealer)
     let pass = Pass(
-      model: model, adapter: adapter, capacity: demand.capacity, positions: demand.positions, retention: .all,
+      model: model, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
     try world.agree { try pass.populate() }
     trainer = Trainer(
@@ -104,7 +105,7 @@ package final class Benchmark {
       request: request, ranks: world.size, rows: yardstick.rows, microBatches: batches.count,
       step: trees.reduce(.zero) { $0 + .training($1, layout) }, reference: trees.reduce(.zero) { $0 + .scoring($1, c) },
       predictedStepSeconds: Forecast.stepSeconds(
-        trees, paces, layout, recomputedLayers: 0, scoresReference: false))
+        trees, paces, layout, recomputedLayers: 0))
   }
 
   /// Measures; the same report on every rank.
@@ -114,7 +115,7 @@ package final class Benchmark {
     let clock = ContinuousClock()
     let phases = trainer.pass.workers.clock
     var references = try dealer.score(
-      world.rank == 0 ? trees : nil, count: trees.count, adapted: false, on: trainer.pass
+      world.rank == 0 ? trees : nil, count: trees.count, adapter: nil, on: trainer.pass
     ).sums
     var limits = [try limit()]
     for round in 0...request.rounds {
@@ -124,7 +125,7 @@ package final class Benchmark {
       let stepSeconds = (clock.now - began).seconds
       let (spent, faulted) = (phases.seconds - before, ProcessMemory.minorFaults - faults)
       let scoringBegan = clock.now
-      references = try dealer.score(world.rank == 0 ? trees : nil, count: trees.count, adapted: false, on: trainer.pass)
+      references = try dealer.score(world.rank == 0 ? trees : nil, count: trees.count, adapter: nil, on: trainer.pass)
         .sums
       let referenceSeconds = (clock.now - scoringBegan).seconds
       limits.append(try limit())

@@ -13,18 +13,22 @@ package struct TrainerState: Sendable, Equatable {
   package var tokens: Int
   /// SHA-256 of the model, the tokenizer and the examples.
   package var inputs: [String: String]
+  package var patience: Patience
 
-  package init(step: Int, epoch: Double, tokens: Int, inputs: [String: String]) {
+  package init(step: Int, epoch: Double, tokens: Int, inputs: [String: String], patience: Patience = Patience()) {
     self.step = step
     self.epoch = epoch
     self.tokens = tokens
     self.inputs = inputs
+    self.patience = patience
   }
 
   var json: JSONValue {
     .object([
       .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
       .init("num_input_tokens_seen", .integer(Int64(tokens))),
+      .init("best_metric", patience.lowestLoss.map { .number($0) } ?? .null),
+      .init("evaluations_without_improvement", .integer(Int64(patience.failures))),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
     ])
   }
@@ -37,6 +41,8 @@ package struct TrainerState: Sendable, Equatable {
     }
     self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:])
     for member in members { inputs[member.name] = member.value.string }
+    patience = Patience(
+      lowestLoss: json["best_metric"]?.double, failures: json["evaluations_without_improvement"]?.int ?? 0)
   }
 }
 
@@ -61,7 +67,7 @@ package enum Checkpoint {
       try directory.file(optimizerName) {
         try SafetensorsWriter.write(
           layout.tensors(of: moments.first, prefix: prefixes.first)
-            + layout.tensors(of: moments.second, prefix: prefixes.second), to: $0)
+            + (moments.second.map { layout.tensors(of: $0, prefix: prefixes.second) } ?? []), to: $0)
       }
       try directory.file(stateName, text: state.json.serialized(indent: 2) + "\n")
     }
@@ -89,6 +95,6 @@ package enum Checkpoint {
     try adapter.layout.read(weights, prefix: "", into: adapter.weights)
     let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
     try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
-    try adapter.layout.read(optimizer, prefix: prefixes.second, into: moments.second)
+    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
   }
 }

@@ -16,15 +16,13 @@ enum ConfigurationKeys {
     "ref_log_probs_cache", "eval_steps", "evals_per_epoch", "save_steps", "saves_per_epoch",
     "save_total_limit", "logging_steps", "output_dir", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
+    "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
+    "dpo_loss_weights", "rpo_alpha", "simpo_gamma", "cpo_alpha", "kto_desirable_weight",
+    "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "train_on_inputs",
   ]
 
   /// Keys of this configuration language whose meaning is not built: only empty and false are taken.
-  static let notBuilt = [
-    "load_in_4bit", "load_in_8bit", "rl_adapter_ref_model", "loraplus_lr_ratio",
-    "loraplus_lr_embedding", "loraplus_weight_decay", "dpo_loss_weights", "rpo_alpha", "simpo_gamma",
-    "cpo_alpha", "kto_desirable_weight", "kto_undesirable_weight", "cooldown_steps",
-    "early_stopping_patience", "train_on_inputs",
-  ]
+  static let notBuilt = ["load_in_4bit", "load_in_8bit"]
 
   /// Switches of GPUs, of Python frameworks and of trackers: no result depends on them here.
   static let withoutEffect: Set<String> = [

@@ -19,7 +19,10 @@ package final class Coordinator {
   private var record: JSONValue
   private let inputs: [String: String]
   private var references: ReferenceCache
+  /// Trees whose reference the run needs beforehand.
+  private let referenceTrees: [ExampleTree]
   private var tokens: Int
+  private var patience: Patience
   private let overwrites: Bool
   private let damagedSteps: [Int]
   /// TensorBoard's copy of metrics.jsonl; there once the run has begun.
@@ -38,26 +41,32 @@ package final class Coordinator {
       try AdapterDirectory($0, model: directory.configuration)
     }
     adapterConfiguration = try Self.adapter(configuration, starting: startingAdapter)
-    data = try TrainingData(configuration, model: directory.configuration)
+    let data = try TrainingData(configuration, model: directory.configuration)
+    self.data = data
     var inputs = [
       "model": modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel),
       "data": data.hash,
     ]
     if let startingAdapter { inputs["lora_model_dir"] = try startingAdapter.contentHash() }
     self.inputs = inputs
+    let referenceHash = configuration.refersToStartingAdapter ? inputs["lora_model_dir"].map { " \($0)" } : nil
     references = ReferenceCache(
       directory: configuration.referenceLogProbsCache ?? CacheDirectory.path.map { "\($0)/reference-logps" },
-      modelHash: modelHash)
+      modelHash: modelHash + (referenceHash ?? ""))
     files = RunDirectory(configuration.outputDirectory)
     let schedule = StepSchedule(configuration, examples: data.training.count)
     var demand = PassDemand()
-    demand.includeSteps(schedule.plan, data.training)
-    demand.includeScoring(data.training + data.heldOut)
+    demand.includeSteps(schedule.plan, configuration.objective) { data.stepTrees($0) }
+    referenceTrees =
+      configuration.objective.usesReference
+      ? (configuration.precomputesReferenceLogProbs ? data.allTrees(of: schedule.plan) : []) + data.heldOut : []
+    demand.includeScoring(referenceTrees + data.heldOut)
     let resumption = try Resumption(
       files, configuration: configuration, request: request, inputs: inputs, totalSteps: schedule.totalSteps)
     notices = resumption.notices
     start = resumption.start
     tokens = resumption.start.tokens
+    patience = resumption.start.patience
     damagedSteps = resumption.damagedSteps
     setup = RunSetup(
       exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand, startStep: start.step,
@@ -95,10 +104,13 @@ package final class Coordinator {
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batches: the others wait")
     }
     if configuration.loraDropout > 0 {
-      notices.append("lora_dropout \(configuration.loraDropout) is active (TRL's DPO trainer turns it off)")
+      notices.append("lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }
     if configuration.startingAdapter != nil {
       notices.append("rank, alpha and targets are those of lora_model_dir")
+    }
+    if configuration.initialisation == .initB {
+      notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
     }
   }
 
@@ -121,25 +133,30 @@ package final class Coordinator {
   func readState(into adapter: Adapter, moments: Trainer.Moments) throws {
     if let checkpoint = start.checkpoint {
       try Checkpoint.read(checkpoint, into: adapter, moments: moments)
-    } else if let path = configuration.startingAdapter {
-      let starting = try Adapter(AdapterDirectory(path, model: model), model: model)
-      adapter.weights.base.update(from: starting.weights.base, count: adapter.layout.count)
+    } else {
+      try readStartingAdapter(into: adapter)
     }
+  }
+
+  /// Fills an adapter from `lora_model_dir`.
+  func readStartingAdapter(into adapter: Adapter) throws {
+    guard let path = configuration.startingAdapter else { return }
+    let starting = try Adapter(AdapterDirectory(path, model: model), model: model)
+    adapter.weights.base.update(from: starting.weights.base, count: adapter.layout.count)
   }
 
   /// The examples of a step, with their references where they are known.
   func stepExamples(_ positions: [Int]) -> [Trainer.StepExample] {
-    positions.map {
-      let tree = data.training[$0]
-      return Trainer.StepExample(
-        tree: tree, reference: configuration.precomputesReferenceLogProbs ? references.sums(of: tree) : nil)
+    let knows = configuration.objective.usesReference && configuration.precomputesReferenceLogProbs
+    return data.stepTrees(positions).map {
+      Trainer.StepExample(tree: $0, reference: knows ? references.sums(of: $0) : nil)
     }
   }
 
   /// Trees whose reference is needed before the run and not in the cache; each content once.
   func treesWithoutReference() -> [ExampleTree] {
     var seen = Set<[UInt8]>()
-    return ((configuration.precomputesReferenceLogProbs ? data.training : []) + data.heldOut).filter {
+    return referenceTrees.filter {
       references.sums(of: $0) == nil && seen.insert($0.contentDigest).inserted
     }
   }
@@ -156,27 +173,29 @@ package final class Coordinator {
   }
 
   func report(
-    step: Int, _ outcome: Trainer.StepOutcome, examples: [ExampleTree], trainer: Trainer, schedule: StepSchedule,
+    step: Int, _ outcome: Trainer.StepOutcome, examples: [ExampleTree], norms: AdapterNorms?, schedule: StepSchedule,
     seconds: Double, remainingSeconds: Double
   ) -> StepReport {
-    let stepTokens = examples.reduce(0) { $0 + $1.tokenCount }
+    let stepTokens = examples.reduce(0) { $0 + configuration.objective.learntTree($1).tokenCount }
     tokens += stepTokens
     return StepReport(
       step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
-      metrics: trainer.metrics(policy: outcome.policy, reference: outcome.reference, trees: examples),
+      examples: examples.count, metrics: configuration.objective.metrics(outcome.examples), norms: norms,
       gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, tokens: tokens, stepTokens: stepTokens,
       seconds: seconds, remainingSeconds: remainingSeconds)
   }
 
   func append(_ report: StepReport) throws {
     var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
-    line += report.metrics.values.map { ($0.name, .number($0.value)) }
+    line += report.metrics.entries.map { ($0.name, .number($0.value)) }
+    let rate = configuration.objective.exampleKind == .pair ? "pairs_per_second" : "samples_per_second"
     line += [
       ("grad_norm", .number(report.gradientNorm)), ("learning_rate", .number(report.learningRate)),
       ("num_tokens", .integer(Int64(report.tokens))), ("step_seconds", .number(report.seconds)),
-      ("pairs_per_second", .number(Double(report.metrics.pairs) / report.seconds)),
+      (rate, .number(Double(report.examples) / report.seconds)),
       ("tokens_per_second", .number(Double(report.stepTokens) / report.seconds)),
     ]
+    line += (report.norms?.entries ?? []).map { ($0.name, .number($0.value)) }
     try append(step: report.step, line)
   }
 
@@ -187,28 +206,31 @@ package final class Coordinator {
   }
 
   /// The held-out metrics of a step, written as those of training are.
-  func evaluate(_ sums: [[Double]], step: Int, trainer: Trainer, schedule: StepSchedule) throws -> PreferenceMetrics {
-    func pair(_ sums: [Double]) -> DPO.Pair { DPO.Pair(chosen: sums[0], rejected: sums[1]) }
-    let known = try data.heldOut.map { tree in
-      guard let sums = references.sums(of: tree) else { throw DamagedMessage() }
-      return pair(sums)
+  func evaluate(_ sums: [[Double]], step: Int, schedule: StepSchedule) throws -> ObjectiveMetrics {
+    let objective = configuration.objective
+    let examples = try zip(data.heldOut, sums).map { tree, sums in
+      guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
+      return ExampleSums(tree, policy: sums, reference: reference)
     }
-    let metrics = trainer.metrics(policy: sums.map(pair), reference: known, trees: data.heldOut)
+    let metrics = objective.evaluationMetrics(examples)
     var line: [(name: String, value: JSONValue)] = [
       ("epoch", .number(schedule.plan.epoch(afterSteps: step)))
     ]
-    line += metrics.values.map { ("eval_\($0.name)", .number($0.value)) }
-    line.append(("eval_logps/accuracies", .number(metrics.logProbabilityAccuracy)))
+    line += metrics.entries.map { ("eval_\($0.name)", .number($0.value)) }
     try append(step: step, line)
+    if step > 0, let loss = metrics["loss"] { patience.take(loss) }
     return metrics
   }
+
+  /// Whether the held-out loss has stood still for as long as the configuration allows.
+  var isOutOfPatience: Bool { patience.isExhausted(configuration.earlyStoppingPatience) }
 
   /// Writes a checkpoint; nil when it is there already, whole.
   func save(
     step: Int, epoch: Double, adapter: Adapter, _ adapterConfiguration: AdapterConfiguration, moments: Trainer.Moments
   ) throws -> String? {
     let path = files.checkpointPath(step: step)
-    let state = TrainerState(step: step, epoch: epoch, tokens: tokens, inputs: inputs)
+    let state = TrainerState(step: step, epoch: epoch, tokens: tokens, inputs: inputs, patience: patience)
     if HubFiles.exists(path) {
       // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
       if let found = try? Checkpoint.state(of: path), found == state { return nil }

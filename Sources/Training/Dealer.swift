@@ -10,8 +10,6 @@ package final class Dealer {
   let world: any Communicator
   private let queue: any WorkQueue
   private let stop: StopRequest
-  /// Completions per example in result vectors.
-  static let completions = 2
 
   package init(world: any Communicator, stop: StopRequest) throws {
     self.world = world
@@ -48,14 +46,16 @@ package final class Dealer {
     clock.enter(.input)
   }
 
-  /// Log-probability sums of every completion of `trees`, on every rank. Collective.
+  /// Log-probability sums of `trees`, on every rank. Collective.
   ///
   /// - Parameters:
   ///   - trees: rank 0's examples; others pass nil.
   ///   - count: how many they are, on every rank.
+  ///   - mostSums: the most sums that any tree has.
+  ///   - adapter: nil for the frozen model alone.
   /// - Returns: each tree's sums, and whether any rank was asked to stop.
   package func score(
-    _ trees: [ExampleTree]?, count: Int, adapted: Bool, on pass: Pass
+    _ trees: [ExampleTree]?, count: Int, mostSums: Int = 2, adapter: Adapter?, on pass: Pass
   ) throws -> (sums: [[Double]], isStopping: Bool) {
     let items = trees.map { trees in
       MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount)).map {
@@ -63,24 +63,24 @@ package final class Dealer {
       }
     }
     // Each entry is filled by one rank, as the bits of a Double; a sum of integers brings them together.
-    var bits = [Int64](repeating: 0, count: (Self.completions + 1) * count + 1)
+    var bits = [Int64](repeating: 0, count: (mostSums + 1) * count + 1)
     let clock = pass.workers.clock
     try phase(items, clock) { item in
       let batch = TreeBatch(item.trees)
-      let sums = try pass.logProbabilities(batch, adapted: adapted)
+      let sums = try pass.logProbabilities(batch, adapter: adapter)
       for (i, slot) in item.slots.enumerated() {
-        let own = batch.completionOffsets[i]..<batch.completionOffsets[i + 1]
-        guard slot < count, own.count <= Self.completions else { throw DamagedMessage() }
-        bits[(Self.completions + 1) * slot] = Int64(own.count)
-        for (c, completion) in own.enumerated() {
-          bits[(Self.completions + 1) * slot + 1 + c] = Int64(bitPattern: sums[completion].bitPattern)
+        let own = batch.sumOffsets[i]..<batch.sumOffsets[i + 1]
+        guard slot < count, own.count <= mostSums else { throw DamagedMessage() }
+        bits[(mostSums + 1) * slot] = Int64(own.count)
+        for (i, place) in own.enumerated() {
+          bits[(mostSums + 1) * slot + 1 + i] = Int64(bitPattern: sums[place].bitPattern)
         }
       }
     }
     bits[bits.count - 1] = stop.isAsked ? 1 : 0
     try bits.withUnsafeMutableBufferPointer { try sum($0, clock) }
     let sums = (0..<count).map { slot in
-      let start = (Self.completions + 1) * slot
+      let start = (mostSums + 1) * slot
       return (0..<Int(bits[start])).map { Double(bitPattern: UInt64(bitPattern: bits[start + 1 + $0])) }
     }
     return (sums, bits[bits.count - 1] > 0)

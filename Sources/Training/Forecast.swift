@@ -55,13 +55,16 @@ package struct Forecast: Sendable {
       let runs = MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount))
       return Self.span(runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }, ranks: paces.count)
     }
-    let isLive = !run.configuration.precomputesReferenceLogProbs
+    let objective = run.configuration.objective
+    let scorings = run.configuration.scoringPassesPerStep
     let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
     var steps: [Double] = []
     schedule.plan.forEachStep { _, positions in
-      let trees = positions.map { data.training[$0] }
-      steps.append(
-        Self.stepSeconds(trees, paces, layout, recomputedLayers: recomputed, scoresReference: isLive))
+      let trees = data.stepTrees(positions)
+      let learning = Self.stepSeconds(
+        trees.map(objective.learntTree), paces, layout, recomputedLayers: recomputed)
+      // The passes that only score are dealt with the ones that learn, or in a phase of their own: alike here.
+      steps.append(learning + Double(scorings) * scoring(trees))
     }
     self.steps = steps
     evaluation = scoring(data.heldOut)
@@ -75,15 +78,11 @@ package struct Forecast: Sendable {
 
   /// Seconds of one step on ranks of the given paces.
   static func stepSeconds(
-    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int, scoresReference: Bool
+    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int
   ) -> Double {
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
     let costs = batches.map { batch in
-      paces.map { pace in
-        let own = batch.map { trees[$0] }
-        return pace.seconds(training: own, layout, recomputedLayers: recomputedLayers)
-          + (scoresReference ? pace.seconds(scoring: own, layout.configuration) : 0)
-      }
+      paces.map { $0.seconds(training: batch.map { trees[$0] }, layout, recomputedLayers: recomputedLayers) }
     }
     return (paces.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: paces.count)
   }

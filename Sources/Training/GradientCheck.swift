@@ -1,4 +1,4 @@
-// The gradient of every LoRA matrix against central differences of the loss.
+// The gradient of every LoRA matrix against central differences.
 
 package import Corpus
 package import Model
@@ -16,21 +16,28 @@ package struct GradientComparison: Sendable {
   package var agrees: Bool { abs(analytic - difference) <= 0.01 * abs(analytic) + uncertainty }
 }
 
-/// Compares derivatives on a few examples with the adapter as it is, B drawn small where it is zero: with B = 0 the
-/// gradient of A is zero too.
+/// Compares derivatives on a few examples with the adapter as it is, what is zero drawn small: with B = 0 the gradient
+/// of A is zero too, and the other way round.
+///
+/// What is differenced is Σ slope · sum, with the objective's slopes where the adapter stands: a loss may have kinks, and
+/// parts that no gradient flows through.
 package struct GradientCheck {
   private let pass: Pass
   private let adapter: Adapter
-  private let loss: DPO
-  private let batch: TreeBatch
+  private let objective: Objective
+  private let example: ExampleTree
   private let reference: [Double]
 
-  package init(pass: Pass, adapter: Adapter, loss: DPO, examples: [ExampleTree]) throws {
+  /// - Parameter example: a tree of the objective's spans.
+  package init(
+    pass: Pass, adapter: Adapter, referenceAdapter: Adapter?, objective: Objective, example: ExampleTree
+  ) throws {
     self.pass = pass
     self.adapter = adapter
-    self.loss = loss
-    batch = TreeBatch(examples)
-    reference = try pass.logProbabilities(batch, adapted: false)
+    self.objective = objective
+    self.example = example
+    reference =
+      objective.usesReference ? try pass.logProbabilities(TreeBatch([example]), adapter: referenceAdapter) : []
   }
 
   /// Compares one direction per matrix and a few single entries; leaves the adapter as it was.
@@ -42,21 +49,20 @@ package struct GradientCheck {
     let random = CounterRandom(key: seed)
     let names = AdapterMatrix.all(
       adapter.layout.configuration, modules: LinearModule.allCases.filter(adapter.layout.modules.contains))
-    for (stream, name) in names.enumerated() where name.side == .b { drawIfZero(name, random, stream: UInt64(stream)) }
+    for (stream, name) in names.enumerated() { drawIfZero(name, random, stream: UInt64(stream)) }
     let gradient = Storage(count: count)
-    _ = try pass.gradient(batch, dropout: nil, into: gradient) { sums in
-      stride(from: 0, to: sums.count, by: 2).flatMap { i in
-        let outcome = outcome(sums, i)
-        return [outcome.chosenSlope, outcome.rejectedSlope]
-      }
-    }
+    let sums = ExampleSums(
+      example, policy: try pass.logProbabilities(TreeBatch([example]), adapter: adapter), reference: reference)
+    let slopes = objective([sums], totals: StepTotals([sums], objective))[0].slopes
+    let learnt = Learnt(batch: TreeBatch([objective.learntTree(example)]), slopes: Array(slopes.prefix(objective.learntSpans)))
+    _ = try pass.gradient(learnt.batch, adapter: adapter, dropout: nil, into: gradient) { _ in learnt.slopes }
     for (stream, name) in names.enumerated() {
       let g = adapter.layout.matrix(name, in: gradient)
       // Along the gradient, its entries weighted at random: the derivative is large, and every entry counts.
       let direction = (0..<g.rows * g.columns).map { i in
         Float(2 * random.uniform(stream: UInt64(names.count + stream), index: UInt64(i))) * g.base[i]
       }
-      report(try compare(name.name, name, gradient: g, direction: direction))
+      report(try compare(name.name, name, learnt, gradient: g, direction: direction))
     }
     for name in names.filter({ $0.layer == 0 || $0.layer == adapter.layout.configuration.layerCount - 1 }) {
       let g = adapter.layout.matrix(name, in: gradient)
@@ -64,7 +70,7 @@ package struct GradientCheck {
       var direction = [Float](repeating: 0, count: g.rows * g.columns)
       direction[index] = g.base[index] < 0 ? -1 : 1
       let place = "\(name.name)[\(index / g.columns), \(index % g.columns)]"
-      report(try compare(place, name, gradient: g, direction: direction))
+      report(try compare(place, name, learnt, gradient: g, direction: direction))
     }
   }
 
@@ -76,20 +82,18 @@ package struct GradientCheck {
     }
   }
 
-  private func outcome(_ sums: [Double], _ i: Int) -> DPO.Outcome {
-    loss(
-      policy: DPO.Pair(chosen: sums[i], rejected: sums[i + 1]),
-      reference: DPO.Pair(chosen: reference[i], rejected: reference[i + 1]))
+  /// What is differenced.
+  private struct Learnt {
+    let batch: TreeBatch
+    let slopes: [Double]
   }
 
-  /// Σ of the pairs' losses.
-  private func value() throws -> Double {
-    let sums = try pass.logProbabilities(batch, adapted: true)
-    return stride(from: 0, to: sums.count, by: 2).reduce(0) { $0 + outcome(sums, $1).loss }
+  private func value(_ learnt: Learnt) throws -> Double {
+    zip(learnt.slopes, try pass.logProbabilities(learnt.batch, adapter: adapter)).reduce(0) { $0 + $1.0 * $1.1 }
   }
 
   private func compare(
-    _ label: String, _ name: AdapterMatrix, gradient: Matrix, direction: [Float]
+    _ label: String, _ name: AdapterMatrix, _ learnt: Learnt, gradient: Matrix, direction: [Float]
   ) throws -> GradientComparison {
     let matrix = adapter.layout.matrix(name, in: adapter.weights)
     let start = (0..<direction.count).map { matrix.base[$0] }
@@ -99,25 +103,27 @@ package struct GradientCheck {
     guard analytic != 0, largest > 0 else {
       return GradientComparison(name: label, analytic: 0, difference: 0, uncertainty: 0)
     }
-    // A change of the loss that stands well above rounding, by steps that are small beside the weights.
-    let step = min(Self.wantedChange / abs(analytic), Self.largestStep / largest)
+    let slope = learnt.slopes.map(abs).max() ?? 0
+    let step = min(Self.wantedChange * slope / abs(analytic), Self.largestStep / largest)
     func difference(_ h: Double) throws -> Double {
       for i in direction.indices { matrix.base[i] = start[i] + Float(h) * direction[i] }
-      let above = try value()
+      let above = try value(learnt)
       for i in direction.indices { matrix.base[i] = start[i] - Float(h) * direction[i] }
-      return (above - (try value())) / (2 * h)
+      return (above - (try value(learnt))) / (2 * h)
     }
+    let tokens = learnt.batch.sumTokens.reduce(0, +)
     // Richardson's extrapolation takes the cubic term away.
     let extrapolated = (4 * (try difference(step / 2)) - (try difference(step))) / 3
     return GradientComparison(
       name: label, analytic: analytic, difference: extrapolated,
-      uncertainty: Self.lossRounding * Double(batch.completionTokens.reduce(0, +)).squareRoot() / step)
+      uncertainty: Self.rounding * slope * Double(tokens).squareRoot() / step)
   }
 
-  private static let wantedChange = 0.02
+  /// Of a sum, in nats: well above rounding, by steps that are small beside the weights.
+  private static let wantedChange = 0.4
   private static let largestStep = 0.02
-  /// The loss's rounding per square root of a token: fp32 log-probabilities times beta.
-  private static let lossRounding = 1e-7
+  /// Rounding of an fp32 log-probability, which adds up as the square root of their number.
+  private static let rounding = 2e-6
 }
 
 /// Derivatives that disagree.

@@ -20,6 +20,8 @@ package struct LearningRateSchedule: Sendable, Equatable {
     /// scale is the warm-up's length, as in Biderman et al. 2024 (whose f = 1 keeps the full rate), or 10 000 steps
     /// without one, as in transformers' `inverse_sqrt`.
     case inverseSqrtCooldown = "inverse_sqrt_cooldown"
+
+    var hasCooldown: Bool { self == .warmupStableDecay || self == .inverseSqrtCooldown }
   }
 
   /// A linear rise from 0 before the shape begins.
@@ -61,7 +63,7 @@ package struct LearningRateSchedule: Sendable, Equatable {
   package init(_ configuration: RunConfiguration, totalSteps: Int) {
     self.init(
       shape: configuration.schedule, warmup: configuration.warmup, totalSteps: totalSteps,
-      minimumRatio: configuration.cosineMinimumRatio ?? 0)
+      cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0)
   }
 
   /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`,

@@ -16,8 +16,12 @@ package struct MemoryPlan: Sendable, Equatable {
 
   package var privateBytes: Int { arenaBytes + passBytes + processBytes }
 
-  /// Bytes per adapter entry: fp32 weight, two moments and gradient, and a 64-bit sum.
-  private static let bytesPerEntry = 4 + 8 + 4 + 8
+  /// Bytes per adapter entry: fp32 weight, moments and gradient, a 64-bit sum, and the reference adapter's weight.
+  private static func bytesPerEntry(_ configuration: RunConfiguration) -> Int {
+    let moments = configuration.optimizer == .adamW ? 8 : 4
+    return 4 + moments + 4 + 8 + (configuration.refersToStartingAdapter ? 4 : 0)
+  }
+
   /// Chunks that MPI and files are given, and the threads' stacks.
   private static let reserve = 160_000_000
 
@@ -32,7 +36,7 @@ package struct MemoryPlan: Sendable, Equatable {
         layout.configuration, layout, capacity: demand.capacity, positions: demand.positions, retention: retention,
         dropout: configuration.loraDropout > 0, threads: threads)
     }
-    arenaBytes = layout.count * Self.bytesPerEntry
+    arenaBytes = layout.count * Self.bytesPerEntry(configuration)
     processBytes = ProcessMemory.anonymousBytes + Self.reserve
     switch configuration.gradientCheckpointing {
     case .off: retention = .all

@@ -46,14 +46,14 @@ extension Pace {
     let tree = sample.shape(tokens: 1152, vocabulary: c.vocabularySize)
     let batch = TreeBatch([tree])
     let pass = Pass(
-      model: part, adapter: adapter, capacity: Capacity(batch), positions: tree.tokenCount, retention: .all,
+      model: part, layout: small, capacity: Capacity(batch), positions: tree.tokenCount, retention: .all,
       threads: threads)
     try pass.populate()
     let gradient = Storage(count: small.count)
     func run(_ tree: ExampleTree) throws -> PhaseSeconds {
       try dealer.world.barrier()
       let before = pass.workers.clock.seconds
-      _ = try pass.gradient(TreeBatch([tree]), dropout: nil, into: gradient) { $0.map { _ in 1 } }
+      _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { $0.map { _ in 1 } }
       return pass.workers.clock.seconds - before
     }
     // The first visit of a weight maps its pages.
@@ -107,6 +107,7 @@ extension ExampleTree {
     func part(_ ids: [Int32]) -> [Int32] {
       (0..<max(1, Int(share * Double(ids.count)))).map { Int32($0 * 7 % vocabulary) }
     }
-    return ExampleTree(index: 0, prompt: part(prompt), completions: completions.map(part))
+    return ExampleTree(
+      index: 0, prompt: part(prompt), completions: completions.map(part), scoresPrompt: scoresPrompt)
   }
 }

@@ -9,6 +9,12 @@ package struct ParameterGroup: Sendable, Equatable {
   package var learningRateRatio: Double
   package var weightDecay: Double
 
+  /// The groups that a configuration asks for.
+  static func all(_ layout: AdapterLayout, _ configuration: RunConfiguration) -> [ParameterGroup] {
+    guard let plus = configuration.loraPlus else { return plain(layout, weightDecay: configuration.weightDecay) }
+    return loraPlus(layout, ratio: plus.ratio, weightDecay: plus.weightDecay)
+  }
+
   /// Everything alike.
   package static func plain(_ layout: AdapterLayout, weightDecay: Double) -> [ParameterGroup] {
     [ParameterGroup(ranges: [0..<layout.count], learningRateRatio: 1, weightDecay: weightDecay)]

@@ -15,6 +15,7 @@ package struct RunStart: Sendable, Equatable {
   package var tokens = 0
   /// The checkpoint that the run goes on from.
   package var checkpoint: String?
+  package var patience = Patience()
 }
 
 /// What rank 0 tells the others before the work starts.

@@ -95,7 +95,7 @@ struct Resumption {
   private mutating func resume(from path: String, inputs: [String: String], totalSteps: Int) throws {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
-    start = RunStart(step: state.step, tokens: state.tokens, checkpoint: path)
+    start = RunStart(step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience)
     notices.append("going on after step \(state.step), from \(path)")
   }
 

@@ -85,14 +85,7 @@ extension RunConfiguration {
     readTargets(&section)
     usesRSLoRA = section.bool("peft_use_rslora") ?? usesRSLoRA
     startingAdapter = section.path("lora_model_dir")
-    if let tree = section["peft_init_lora_weights"] {
-      switch tree.content {
-      case .bool(true): break
-      case .text(let name) where Self.laterInitialisations.contains(name):
-        section.refuseNotBuilt("peft_init_lora_weights", built: "true")
-      default: section.refuse("peft_init_lora_weights", expected: "true")
-      }
-    }
+    readInitialisation(&section)
     if section.bool("lora_fan_in_fan_out") == true {
       section.refuse("lora_fan_in_fan_out", expected: "false (Qwen2 has no transposed weights)")
     }
@@ -103,7 +96,23 @@ extension RunConfiguration {
     readSpecialTokens(&section)
   }
 
-  private static let laterInitialisations = ["gaussian", "init_b", "pissa", "olora"]
+  private mutating func readInitialisation(_ section: inout ConfigurationSection) {
+    guard let tree = section["peft_init_lora_weights"] else { return }
+    switch tree.content {
+    case .bool(true): break
+    case .text("pissa"), .text("olora"):
+      section.refuseNotBuilt("peft_init_lora_weights", built: "true, gaussian, init_b")
+    case .text(let name):
+      guard let found = AdapterInitialisation(rawValue: name) else { fallthrough }
+      initialisation = found
+    default: section.refuse("peft_init_lora_weights", expected: "true, gaussian or init_b")
+    }
+    if startingAdapter != nil, initialisation != .uniform {
+      ignoredKeys.append("peft_init_lora_weights")
+      initialisation = .uniform
+    }
+  }
+
   static let projections = [
     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
   ]
@@ -137,46 +146,4 @@ extension RunConfiguration {
     }
     ignoredKeys += ignored ?? []
   }
-
-  private mutating func readObjective(_ section: inout ConfigurationSection) {
-    if section["rl"] == nil {
-      section.report(
-        "missing key `rl`: supervised fine-tuning is not built yet in this version; built: dpo",
-        at: section.place(of: "rl"))
-    } else {
-      objective =
-        section.choice("rl", built: ["dpo"], notBuilt: ["ipo", "orpo", "simpo", "cpo", "kto"])
-        .flatMap(Objective.init) ?? objective
-    }
-    let betas = ["rl_beta", "dpo_beta"].compactMap { key in
-      section.number(key, "a number greater than 0") { $0 > 0 }
-    }
-    beta = betas.first ?? beta
-    if let second = betas.last, second != beta, let tree = section["dpo_beta"] {
-      section.report(
-        "`dpo_beta: \(tree.source)` is another name of `rl_beta`, which is \(beta): give one",
-        at: tree.place)
-    }
-    let losses = section.texts("dpo_loss_type", expected: "sigmoid") ?? ["sigmoid"]
-    if losses != ["sigmoid"] {
-      if losses.allSatisfy(Self.knownLosses.contains) {
-        section.refuseNotBuilt("dpo_loss_type", built: "sigmoid")
-      } else {
-        section.refuse("dpo_loss_type", expected: "sigmoid")
-      }
-    }
-    labelSmoothing =
-      section.number("dpo_label_smoothing", "a number from 0 to less than 0.5") {
-        (0..<0.5).contains($0)
-      } ?? labelSmoothing
-    precomputesReferenceLogProbs =
-      section.bool("precompute_ref_log_probs") ?? precomputesReferenceLogProbs
-    referenceLogProbsCache = section.path("ref_log_probs_cache")
-  }
-
-  /// TRL's `loss_type` values.
-  private static let knownLosses: Set<String> = [
-    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
-    "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
-  ]
 }

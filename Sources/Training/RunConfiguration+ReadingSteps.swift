@@ -20,6 +20,12 @@ extension RunConfiguration {
     epochs = section.number("num_epochs", "a number greater than 0") { $0 > 0 } ?? epochs
     maximumSteps = section.integer("max_steps", atLeast: 1)
     seed = section.integer("seed", atLeast: 0) ?? seed
+    if case .kto = objective, batchSize < 2 {
+      section.report(
+        "`rl: kto` needs at least 2 examples per step, since each is compared with another's completion, found "
+          + "\(batchSize): raise `micro_batch_size` or `gradient_accumulation_steps`",
+        at: (section["batch_size"] ?? section["micro_batch_size"] ?? section["rl"])?.place ?? .file)
+    }
     readMemory(&section)
   }
 
@@ -39,9 +45,9 @@ extension RunConfiguration {
   }
 
   mutating func readOptimizer(_ section: inout ConfigurationSection) {
-    // Three implementations of one algorithm.
-    _ = section.choice(
-      "optimizer", built: ["adamw_torch", "adamw_torch_fused", "adamw_hf"], notBuilt: ["lion"])
+    // Implementations of the same two algorithms.
+    let names = ["adamw_torch", "adamw_torch_fused", "adamw_hf", "lion", "lion_32bit"]
+    if let name = section.choice("optimizer", built: names) { optimizer = name.hasPrefix("lion") ? .lion : .adamW }
     let positive = "a number greater than 0"
     if let rate = section.number("learning_rate", positive, where: { $0 > 0 }) {
       learningRate = rate
@@ -56,13 +62,29 @@ extension RunConfiguration {
     maximumGradientNorm =
       section.number("max_grad_norm", "a number of at least 0 (0 clips nothing)") { $0 >= 0 }
       ?? maximumGradientNorm
+    readLoRAPlus(&section)
+  }
+
+  private mutating func readLoRAPlus(_ section: inout ConfigurationSection) {
+    let ratio = section.number("loraplus_lr_ratio", "a number greater than 0") { $0 > 0 }
+    let decay = section.number("loraplus_weight_decay", "a number of at least 0") { $0 >= 0 }
+    _ = section.number("loraplus_lr_embedding", "a number greater than 0") { $0 > 0 }
+    // No embedding has an adapter here.
+    if section["loraplus_lr_embedding"] != nil { ignoredKeys.append("loraplus_lr_embedding") }
+    guard let ratio else {
+      if decay != nil { ignoredKeys.append("loraplus_weight_decay") }
+      return
+    }
+    loraPlus = LoRAPlus(ratio: ratio, weightDecay: decay ?? 0)
+    // PEFT's groups have a decay of their own.
+    if weightDecay > 0 { ignoredKeys.append("weight_decay (loraplus_weight_decay takes its place)") }
+    weightDecay = 0
   }
 
   mutating func readSchedule(_ section: inout ConfigurationSection) {
     schedule =
       section.choice(
-        "lr_scheduler", built: ["cosine", "linear", "constant", "constant_with_warmup"],
-        notBuilt: ["inverse_sqrt_cooldown", "warmup_stable_decay"]
+        "lr_scheduler", built: LearningRateSchedule.Shape.allCases.map(\.rawValue)
       ).flatMap(LearningRateSchedule.Shape.init) ?? schedule
     if let steps = section.integer("warmup_steps", atLeast: 0), steps > 0 { warmup = .steps(steps) }
     let ratio = section.number("warmup_ratio", "a share from 0 to 1") { (0...1).contains($0) }
@@ -84,6 +106,19 @@ extension RunConfiguration {
       section.report(
         "`cosine_min_lr_ratio` needs `lr_scheduler: cosine`, found \(schedule.rawValue)", at: tree.place)
     }
+    readCooldown(&section)
+  }
+
+  private mutating func readCooldown(_ section: inout ConfigurationSection) {
+    let steps = section.integer("cooldown_steps", atLeast: 0)
+    if schedule.hasCooldown {
+      if section["cooldown_steps"] == nil {
+        section.refuse("cooldown_steps", expected: "how many steps `lr_scheduler: \(schedule.rawValue)` ends with")
+      }
+      cooldownSteps = steps ?? cooldownSteps
+    } else if steps != nil {
+      ignoredKeys.append("cooldown_steps")
+    }
   }
 
   mutating func readReports(_ section: inout ConfigurationSection) {
@@ -99,6 +134,15 @@ extension RunConfiguration {
     resumeFromCheckpoint = section.path("resume_from_checkpoint")
     autoResumesFromCheckpoints =
       section.bool("auto_resume_from_checkpoints") ?? autoResumesFromCheckpoints
+    earlyStoppingPatience = section.integer("early_stopping_patience", atLeast: 1)
+    if earlyStoppingPatience != nil, let tree = section["early_stopping_patience"] {
+      if evaluations == .never {
+        section.report("`early_stopping_patience` needs `eval_steps` or `evals_per_epoch`", at: tree.place)
+      }
+      if heldOut == nil, testDatasets.isEmpty {
+        section.report("`early_stopping_patience` needs `val_set_size` or `test_datasets`", at: tree.place)
+      }
+    }
   }
 
   private func readInterval(

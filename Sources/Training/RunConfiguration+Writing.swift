@@ -35,17 +35,55 @@ extension RunConfiguration {
       ("lora_dropout", .number(loraDropout)),
       ("lora_target_modules", .list(loraTargetModules.map { .text($0) })),
       ("peft_use_rslora", .bool(usesRSLoRA)),
-      ("peft_init_lora_weights", .bool(true)),
+      (
+        "peft_init_lora_weights",
+        initialisation == .uniform ? .bool(true) : .text(initialisation.rawValue)
+      ),
       ("lora_model_dir", .text(startingAdapter)),
-      ("rl", .text(objective.rawValue)),
-      ("rl_beta", .number(beta)),
-      ("dpo_loss_type", .text("sigmoid")),
-      ("dpo_label_smoothing", .number(labelSmoothing)),
-      ("precompute_ref_log_probs", .bool(precomputesReferenceLogProbs)),
+    ] + objectiveEntries + [
+      ("rl_adapter_ref_model", .bool(refersToStartingAdapter)),
+      ("precompute_ref_log_probs", objective.usesReference ? .bool(precomputesReferenceLogProbs) : .null),
       ("ref_log_probs_cache", .text(referenceLogProbsCache)),
       ("chat_template", .text(chatTemplate.rawValue)),
       ("default_system_message", .text(defaultSystemMessage)),
     ]
+  }
+
+  /// Every objective's entries have the same keys in the same order, so that two configurations can be compared.
+  private var objectiveEntries: [Entry] {
+    var values: [String: ConfigurationTree] = [:]
+    switch objective {
+    case .supervised: break
+    case .dpo(let family):
+      values = [
+        "rl": .text("dpo"), "rl_beta": .number(family.beta),
+        "dpo_label_smoothing":
+          family.losses.contains(where: \.loss.usesLabelSmoothing) ? .number(family.labelSmoothing) : .null,
+        "dpo_loss_type": .list(family.losses.map { .text($0.loss.rawValue) }),
+        "dpo_loss_weights": .list(family.losses.map { .number($0.weight) }),
+      ]
+    case .cpo(let beta, let smoothing, let weight):
+      values = [
+        "rl": .text("cpo"), "rl_beta": .number(beta), "dpo_label_smoothing": .number(smoothing),
+        "cpo_alpha": .number(weight),
+      ]
+    case .simpo(let beta, let gamma, let smoothing, let weight):
+      values = [
+        "rl": .text("simpo"), "rl_beta": .number(beta), "dpo_label_smoothing": .number(smoothing),
+        "cpo_alpha": .number(weight), "simpo_gamma": .number(gamma),
+      ]
+    case .orpo(let beta): values = ["rl": .text("orpo"), "rl_beta": .number(beta)]
+    case .kto(let kto):
+      values = [
+        "rl": .text("kto"), "rl_beta": .number(kto.beta), "kto_desirable_weight": .number(kto.desirableWeight),
+        "kto_undesirable_weight": .number(kto.undesirableWeight),
+      ]
+    }
+    let keys = [
+      "rl", "rl_beta", "dpo_loss_type", "dpo_loss_weights", "dpo_label_smoothing", "simpo_gamma", "cpo_alpha",
+      "kto_desirable_weight", "kto_undesirable_weight",
+    ]
+    return keys.map { ($0, values[$0] ?? .null) }
   }
 
   private var dataEntries: [Entry] {
@@ -61,6 +99,7 @@ extension RunConfiguration {
       ("val_set_size", held),
       ("sequence_len", .integer(sequenceLength)),
       ("excess_length_strategy", .text(excessLengthStrategy.rawValue)),
+      ("train_on_inputs", .bool(trainsOnInputs)),
       ("shuffle_merged_datasets", .bool(shufflesMergedDatasets)),
       ("curriculum_sampling", .bool(usesCurriculumSampling)),
     ]
@@ -84,17 +123,20 @@ extension RunConfiguration {
         gradientCheckpointing == .automatic ? .text("auto") : .bool(gradientCheckpointing == .on)
       ),
       ("memory_limit", .text(memoryLimit.map { "\(Double($0) / 1e9)GB" })),
-      ("optimizer", .text("adamw_torch")),
+      ("optimizer", .text(optimizer.rawValue)),
       ("learning_rate", .number(learningRate)),
       ("adam_beta1", .number(adamBeta1)),
       ("adam_beta2", .number(adamBeta2)),
       ("adam_epsilon", .number(adamEpsilon)),
       ("weight_decay", .number(weightDecay)),
+      ("loraplus_lr_ratio", .number(loraPlus?.ratio)),
+      ("loraplus_weight_decay", .number(loraPlus?.weightDecay)),
       ("max_grad_norm", .number(maximumGradientNorm)),
       ("lr_scheduler", .text(schedule.rawValue)),
       ("warmup_steps", .integer(warmupSteps)),
       ("warmup_ratio", .number(warmupRatio)),
       ("cosine_min_lr_ratio", .number(cosineMinimumRatio)),
+      ("cooldown_steps", schedule.hasCooldown ? .integer(cooldownSteps) : .null),
     ]
   }
 
@@ -109,6 +151,7 @@ extension RunConfiguration {
       ("output_dir", .text(outputDirectory)),
       ("resume_from_checkpoint", .text(resumeFromCheckpoint)),
       ("auto_resume_from_checkpoints", .bool(autoResumesFromCheckpoints)),
+      ("early_stopping_patience", .integer(earlyStoppingPatience)),
     ]
   }
 }

@@ -18,17 +18,17 @@ package struct RunConfiguration: Sendable, Equatable {
   package var loraTargetModules = ["q_proj", "v_proj"]
   /// `peft_use_rslora`: scale alpha / sqrt(r) instead of alpha / r.
   package var usesRSLoRA = false
+  /// `peft_init_lora_weights`.
+  package var initialisation = AdapterInitialisation.uniform
   /// `lora_model_dir`: a PEFT adapter to start from.
   package var startingAdapter: String?
 
   // MARK: Objective
 
-  /// `rl`.
-  package var objective = Objective.dpo
-  /// `rl_beta` or `dpo_beta`.
-  package var beta = 0.1
-  /// `dpo_label_smoothing`: the share of labels taken for flipped (cDPO).
-  package var labelSmoothing = 0.0
+  /// `rl` and the keys of its losses.
+  package var objective = Objective.supervised
+  /// `rl_adapter_ref_model`: the reference is the adapter that training starts from, not the base without one.
+  package var refersToStartingAdapter = false
   package var precomputesReferenceLogProbs = true
   /// `ref_log_probs_cache`: the file or directory of the cache, when not the shared one.
   package var referenceLogProbsCache: String?
@@ -36,6 +36,8 @@ package struct RunConfiguration: Sendable, Equatable {
   // MARK: Data
 
   package var datasets: [Dataset.Source] = []
+  /// `train_on_inputs`: supervised fine-tuning learns its prompts too.
+  package var trainsOnInputs = false
   package var testDatasets: [Dataset.Source] = []
   /// `val_set_size`.
   package var heldOut: ValidationSize?
@@ -64,7 +66,11 @@ package struct RunConfiguration: Sendable, Equatable {
 
   // MARK: Optimizer
 
+  package var optimizer = OptimizerName.adamW
   package var learningRate = 0.0
+  /// `loraplus_lr_ratio` and its kin.
+  package var loraPlus: LoRAPlus?
+  /// `adam_beta1`, `adam_beta2`: Lion's too.
   package var adamBeta1 = 0.9
   package var adamBeta2 = 0.999
   package var adamEpsilon = 1e-8
@@ -76,6 +82,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var warmup = LearningRateSchedule.Warmup.none
   /// `cosine_min_lr_ratio`: where the cosine ends, as a share of the learning rate.
   package var cosineMinimumRatio: Double?
+  /// `cooldown_steps`: the end of the schedules that have one.
+  package var cooldownSteps = 0
 
   // MARK: Reports and checkpoints
 
@@ -86,6 +94,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// `save_total_limit`: nil keeps all checkpoints.
   package var saveTotalLimit: Int?
   package var loggingSteps = 1
+  /// `early_stopping_patience`: evaluations in a row without a lower loss that end the run.
+  package var earlyStoppingPatience: Int?
   package var outputDirectory = ""
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
@@ -97,9 +107,35 @@ package struct RunConfiguration: Sendable, Equatable {
   init() {}
 }
 
+/// The optimizers, under the names of the configuration.
+package enum OptimizerName: String, Sendable, CaseIterable {
+  case adamW = "adamw_torch"
+  case lion
+}
+
+/// How a fresh adapter is drawn.
+package enum AdapterInitialisation: String, Sendable, CaseIterable {
+  /// `true`: PEFT's default, Init[A].
+  case uniform = "true"
+  case gaussian
+  /// Init[B]: A zero, B drawn.
+  case initB = "init_b"
+}
+
 extension RunConfiguration {
-  package enum Objective: String, Sendable {
-    case dpo
+  /// LoRA+ (Hayou et al. 2024a).
+  package struct LoRAPlus: Sendable, Equatable {
+    /// How many times as fast B learns as A.
+    package var ratio: Double
+    package var weightDecay: Double
+
+    package init(ratio: Double, weightDecay: Double) { (self.ratio, self.weightDecay) = (ratio, weightDecay) }
+  }
+
+  /// Forward passes of a step that come before those it learns from: a reference that is not known, and the sums of
+  /// the whole step where one example's slope depends on the others.
+  var scoringPassesPerStep: Int {
+    (objective.usesReference && !precomputesReferenceLogProbs ? 1 : 0) + (objective.couplesStep ? 1 : 0)
   }
 
   /// `gradient_checkpointing`: false, true, or `auto`: as much recomputation as memory demands.

@@ -78,13 +78,14 @@ package enum RunPlan {
     let data = coordinator.data
     let c = run.model.configuration
     let recomputed = memory.retention.recomputedLayers(of: c.layerCount)
-    let live = run.configuration.precomputesReferenceLogProbs ? 0.0 : 1.0
-    let costs = data.training.map {
-      Arithmetic.training($0, layout, recomputedLayers: recomputed).total + live * Arithmetic.scoring($0, c).total
-    }
+    let objective = run.configuration.objective
+    let scorings = Double(run.configuration.scoringPassesPerStep)
     var whole = 0.0
     schedule.plan.forEachStep { _, positions in
-      for position in positions { whole += costs[position] }
+      for tree in data.stepTrees(positions) {
+        whole += Arithmetic.training(objective.learntTree(tree), layout, recomputedLayers: recomputed).total
+        if scorings > 0 { whole += scorings * Arithmetic.scoring(tree, c).total }
+      }
     }
     let reference = coordinator.treesWithoutReference().reduce(0) { $0 + Arithmetic.scoring($1, c).total }
     return .object([

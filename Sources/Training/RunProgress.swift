@@ -12,7 +12,7 @@ package enum RunProgress: Sendable {
   case planned(secondsPerStep: Double, seconds: Double, privateBytesPerRank: Int)
   /// Where every rank's time went, after the last step.
   case timed([PhaseSeconds])
-  case evaluated(step: Int, PreferenceMetrics)
+  case evaluated(step: Int, examples: Int, ObjectiveMetrics)
   case stepped(StepReport)
   case saved(path: String)
 }
@@ -22,7 +22,10 @@ package struct StepReport: Sendable {
   package var step: Int
   package var totalSteps: Int
   package var epoch: Double
-  package var metrics: PreferenceMetrics
+  package var examples: Int
+  package var metrics: ObjectiveMetrics
+  /// At logging steps.
+  package var norms: AdapterNorms?
   package var gradientNorm: Double
   package var learningRate: Double
   /// Rows computed since the start of the run, a shared prompt once.

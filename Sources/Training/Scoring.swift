@@ -15,7 +15,7 @@ package struct Scoring {
   private let world: any Communicator
   private let pass: Pass
   private let count: Int
-  private let isAdapted: Bool
+  private let adapter: Adapter?
 
   /// Opens model, adapter and data. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
@@ -48,16 +48,16 @@ package struct Scoring {
     var demand = PassDemand()
     demand.includeScoring(dataset?.examples ?? [])
     demand = try demand.shared(in: world)
-    isAdapted = opened.adapter != nil
+    adapter = opened.adapter
     pass = Pass(
-      model: Qwen2(opened.directory), adapter: opened.adapter, capacity: demand.capacity, positions: demand.positions,
+      model: Qwen2(opened.directory), layout: opened.adapter?.layout, capacity: demand.capacity, positions: demand.positions,
       retention: .none, threads: Threads.count(asked: threads, in: world))
   }
 
   /// Each example's sums, on every rank. Collective.
   package func run() throws -> [[Double]] {
     let dealer = try Dealer(world: world, stop: StopRequest())
-    let (sums, _) = try dealer.score(examples, count: count, adapted: isAdapted, on: pass)
+    let (sums, _) = try dealer.score(examples, count: count, adapter: adapter, on: pass)
     try dealer.close()
     return sums
   }

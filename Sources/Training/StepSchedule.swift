@@ -55,8 +55,8 @@ package struct PassDemand: Sendable, Equatable {
     for tree in trees {
       let completions = tree.completions.reduce(0) { $0 + $1.count }
       rows += tree.prompt.count + completions
-      scored += 1 + completions - tree.completions.count
-      targets += completions
+      scored += (tree.scoresPrompt ? tree.prompt.count : 1) + completions - tree.completions.count
+      targets += completions + (tree.scoresPrompt ? tree.prompt.count - 1 : 0)
       positions = max(positions, tree.prompt.count + (tree.completions.map(\.count).max() ?? 0))
     }
     capacity = capacity.union(Capacity(rows: rows, scoredRows: scored, targets: targets))
@@ -72,12 +72,21 @@ package struct PassDemand: Sendable, Equatable {
   }
 
   /// Takes every step into account.
-  package mutating func includeSteps(_ plan: StepPlan, _ trees: [ExampleTree]) {
+  /// - Parameter trees: the trees of the step that takes the examples at these positions.
+  package mutating func includeSteps(
+    _ plan: StepPlan, _ objective: Objective, trees: (ArraySlice<Int>) -> [ExampleTree]
+  ) {
     plan.forEachStep { _, positions in
-      let examples = positions.map { trees[$0] }
-      let batches = MicroBatchPlan(tokenCounts: examples.map(\.tokenCount)).microBatches
-      mostMicroBatches = max(mostMicroBatches, batches.count)
-      for batch in batches { include(batch.map { examples[$0] }) }
+      let trees = trees(positions)
+      mostMicroBatches = max(mostMicroBatches, includeStep(trees.map(objective.learntTree)))
+      if objective.couplesStep { _ = includeStep(trees) }
     }
+  }
+
+  /// Takes the micro-batches of one step into account and returns how many they are.
+  private mutating func includeStep(_ trees: [ExampleTree]) -> Int {
+    let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
+    for batch in batches { include(batch.map { trees[$0] }) }
+    return batches.count
   }
 }

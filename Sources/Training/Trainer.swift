@@ -11,42 +11,53 @@ package final class Trainer {
   let dealer: Dealer
   let pass: Pass
   package let adapter: Adapter
+  /// The adapter whose model is the reference; nil where that is the frozen model alone.
+  package let referenceAdapter: Adapter?
   package let moments: Moments
   let schedule: LearningRateSchedule
-  let loss: DPO
-  private let gradient: Storage
-  /// The arena's integer sums, then the step's results.
+  let objective: Objective
+  private let groups: [ParameterGroup]
+  /// The step's gradient, before it is clipped.
+  let gradient: Storage
+  /// The arena's integer sums, then the step's words.
   private let sums: UnsafeMutableBufferPointer<Int64>
   /// The most micro-batches of any step: bounds each one's gradient so that their sum fits.
   private let mostMicroBatches: Int
 
-  /// Adam's running means, in the adapter's layout.
+  /// AdamW's running means, or Lion's momentum alone, in the adapter's layout.
   package struct Moments: Sendable {
-    package let first, second: Storage
+    package let first: Storage
+    /// Of squares.
+    package let second: Storage?
 
-    package init(count: Int) { (first, second) = (Storage(count: count), Storage(count: count)) }
+    package init(count: Int, _ optimizer: OptimizerName) {
+      first = Storage(count: count)
+      second = optimizer == .adamW ? Storage(count: count) : nil
+    }
+
+    package var all: [Storage] { [first] + (second.map { [$0] } ?? []) }
   }
 
   init(
-    configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, totalSteps: Int,
-    mostMicroBatches: Int
+    configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, referenceAdapter: Adapter? = nil,
+    totalSteps: Int, mostMicroBatches: Int
   ) {
     self.configuration = configuration
     self.dealer = dealer
     self.pass = pass
     self.adapter = adapter
+    self.referenceAdapter = referenceAdapter
     self.mostMicroBatches = mostMicroBatches
     schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
-    loss = DPO(beta: configuration.beta, labelSmoothing: configuration.labelSmoothing)
-    moments = Moments(count: adapter.layout.count)
+    objective = configuration.objective
+    groups = ParameterGroup.all(adapter.layout, configuration)
+    moments = Moments(count: adapter.layout.count, configuration.optimizer)
     gradient = Storage(count: adapter.layout.count)
-    sums = .allocate(capacity: adapter.layout.count + Self.resultCount * configuration.batchSize + 1)
+    sums = .allocate(
+      capacity: adapter.layout.count + StepWords.count(examples: configuration.batchSize, configuration.objective))
   }
 
   deinit { sums.deallocate() }
-
-  /// Integers per example in a step's results: policy sums, reference sums, trouble.
-  private static let resultCount = 2 * Dealer.completions + 1
 
   /// One example of a step on rank 0.
   package struct StepExample: Sendable {
@@ -59,109 +70,139 @@ package final class Trainer {
 
   /// What a step yields on every rank.
   package struct StepOutcome: Sendable {
-    /// Policy and reference sums of every example, in the step's order.
-    package var policy, reference: [DPO.Pair]
+    /// In the step's order.
+    package var examples: [ExampleSums]
     package var gradientNorm: Double
     package var learningRate: Double
     package var isStopping: Bool
   }
 
   /// One optimizer step.
-  /// - Parameter inspect: sees the gradient before it is clipped.
-  package func step(
-    number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
-  ) throws -> StepOutcome {
-    let outcome = try accumulate(number: number, examples: examples, count: count)
-    try inspect?(gradient)
-    let (norm, rate) = update(number: number)
-    return StepOutcome(
-      policy: outcome.policy, reference: outcome.reference, gradientNorm: norm, learningRate: rate,
-      isStopping: outcome.isStopping)
-  }
-
-  /// Deals the step's micro-batches and leaves the exact sum of their gradients in the arena of `gradient`.
-  ///
   /// - Parameters:
   ///   - number: the step's number, from 1.
   ///   - examples: on rank 0.
-  ///   - count: how many they are: the loss is their mean, whoever computes them.
+  ///   - count: how many they are.
+  ///   - inspect: sees the gradient before it is clipped.
   /// - Throws: `TrainingError.notFinite`, `.outOfRange`, on every rank alike.
-  private func accumulate(
-    number: Int, examples: [StepExample]?, count: Int
-  ) throws -> (policy: [DPO.Pair], reference: [DPO.Pair], isStopping: Bool) {
-    let arena = adapter.layout.count
-    let results = UnsafeMutableBufferPointer(rebasing: sums[arena...])
-    let clock = pass.workers.clock
-    clock.enter(.reduction)
+  package func step(
+    number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
+  ) throws -> StepOutcome {
+    pass.workers.clock.enter(.reduction)
     sums.update(repeating: 0)
+    let words = StepWords(
+      UnsafeMutableBufferPointer(rebasing: sums[adapter.layout.count...]), examples: count, objective)
     let dropout = DropoutDraw(
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
+    let outcomes =
+      objective.couplesStep
+      ? try accumulateCoupled(examples, words, dropout) : try accumulate(examples, words, dropout)
+    try refuseTrouble(words, number: number, examples: examples)
+    FixedPoint.toFloat(
+      UnsafePointer(sums.baseAddress!), gradient.base, count: adapter.layout.count, pass.workers)
+    try inspect?(gradient)
+    let (norm, rate) = update(number: number)
+    return StepOutcome(examples: outcomes, gradientNorm: norm, learningRate: rate, isStopping: words.stops > 0)
+  }
+
+  /// Deals the step's micro-batches and leaves the exact sum of their gradients in `sums`.
+  private func accumulate(
+    _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
+  ) throws -> [ExampleSums] {
+    try dealer.phase(examples.map(items), pass.workers.clock) { item in
+      let batch = try batch(item, words, spans: objective.spans.count)
+      let reference = try reference(item, batch)
+      let totals = StepTotals(examples: words.examples, likelihoodTokens: item.likelihoodTokens)
+      _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { policy in
+        let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
+        for (slot, example) in zip(item.slots, examples) { words[slot] = example }
+        return objective(examples, totals: totals).flatMap(\.slopes)
+      }
+      addGradient(of: item, words)
+    }
+    try addUp(from: 0, words)
+    return words.all
+  }
+
+  /// The same where an example's slope depends on the others: first all sums, then, with the slopes known, the gradient.
+  private func accumulateCoupled(
+    _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
+  ) throws -> [ExampleSums] {
+    let clock = pass.workers.clock
     try dealer.phase(examples.map(items), clock) { item in
-      let batch = TreeBatch(item.trees)
-      let reference =
-        item.references.isEmpty
-        ? try pass.logProbabilities(batch, adapted: false) : item.references.flatMap { $0 }
-      guard reference.count == batch.completionTokens.count, item.slots.allSatisfy({ $0 < count }) else {
-        throw DamagedMessage()
-      }
-      let policy = try pass.gradient(batch, dropout: dropout, into: gradient) { policy in
-        coefficients(policy: policy, reference: reference, count: count)
-      }
-      let trouble = FixedPoint.add(
-        gradient.base, to: sums.baseAddress!, count: arena, terms: mostMicroBatches, pass.workers)
-      for (i, slot) in item.slots.enumerated() {
-        for completion in 0..<Dealer.completions {
-          let place = batch.completionOffsets[i] + completion
-          results[Self.resultCount * slot + completion] = Int64(bitPattern: policy[place].bitPattern)
-          results[Self.resultCount * slot + Dealer.completions + completion] = Int64(
-            bitPattern: reference[place].bitPattern)
-        }
-        results[Self.resultCount * (slot + 1) - 1] = Int64(trouble.rawValue)
-      }
+      let batch = try batch(item, words, spans: objective.spans.count)
+      let policy = try pass.logProbabilities(batch, adapter: adapter, dropout: dropout)
+      let examples = Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
+      for (slot, example) in zip(item.slots, examples) { words[slot] = example }
     }
-    results[Self.resultCount * count] = dealer.isAskedToStop ? 1 : 0
-    try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[..<(arena + Self.resultCount * count + 1)]), clock)
-    try refuseTrouble(results, number: number, examples: examples, count: count)
-    FixedPoint.toFloat(UnsafePointer(sums.baseAddress!), gradient.base, count: arena, pass.workers)
-    func pairs(from offset: Int) -> [DPO.Pair] {
-      (0..<count).map { slot in
-        let start = Self.resultCount * slot + offset
-        return DPO.Pair(
-          chosen: Double(bitPattern: UInt64(bitPattern: results[start])),
-          rejected: Double(bitPattern: UInt64(bitPattern: results[start + 1])))
+    try addUp(from: adapter.layout.count, words)
+    let examplesSums = words.all
+    let slopes = objective(examplesSums, totals: StepTotals(examplesSums, objective)).map(\.slopes)
+    // A trouble or a stop that is added up once more would count for each rank.
+    words.words.update(repeating: 0)
+    let learnt = examples?.map { StepExample(tree: objective.learntTree($0.tree), reference: nil) }
+    let spans = objective.learntSpans
+    try dealer.phase(learnt.map(items), clock) { item in
+      let batch = try batch(item, words, spans: spans)
+      _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { _ in
+        item.slots.flatMap { slopes[$0].prefix(spans) }
       }
+      addGradient(of: item, words)
     }
-    return (pairs(from: 0), pairs(from: Dealer.completions), results[Self.resultCount * count] > 0)
+    try addUp(from: 0, words)
+    return examplesSums
   }
 
   /// The step's micro-batches, by token counts alone.
   private func items(_ examples: [StepExample]) -> [WorkItem] {
-    MicroBatchPlan(tokenCounts: examples.map(\.tree.tokenCount)).microBatches.map { positions in
+    let likelihoodTokens = examples.reduce(0) { $0 + objective.likelihoodTokens($1.tree.sumTokens) }
+    return MicroBatchPlan(tokenCounts: examples.map(\.tree.tokenCount)).microBatches.map { positions in
       WorkItem(
         trees: positions.map { examples[$0].tree }, slots: positions,
-        references: positions.compactMap { examples[$0].reference })
+        references: positions.compactMap { examples[$0].reference }, likelihoodTokens: likelihoodTokens)
     }
   }
 
-  /// d (mean loss of the step) / d (sum of each completion).
-  private func coefficients(policy: [Double], reference: [Double], count: Int) -> [Double] {
-    stride(from: 0, to: policy.count, by: Dealer.completions).flatMap { i in
-      let outcome = loss(
-        policy: DPO.Pair(chosen: policy[i], rejected: policy[i + 1]),
-        reference: DPO.Pair(chosen: reference[i], rejected: reference[i + 1]))
-      return [outcome.chosenSlope / Double(count), outcome.rejectedSlope / Double(count)]
+  private func batch(_ item: WorkItem, _ words: StepWords, spans: Int) throws -> TreeBatch {
+    guard item.trees.allSatisfy({ $0.sumTokens.count == spans }), item.slots.allSatisfy({ $0 < words.examples })
+    else { throw DamagedMessage() }
+    return TreeBatch(item.trees)
+  }
+
+  /// Reference sums of a micro-batch: those it came with, or computed now; empty where the objective has none.
+  private func reference(_ item: WorkItem, _ batch: TreeBatch) throws -> [Double] {
+    guard objective.usesReference else { return [] }
+    let known = item.references.flatMap { $0 }
+    guard known.isEmpty || known.count == batch.sumTokens.count else { throw DamagedMessage() }
+    return known.isEmpty ? try pass.logProbabilities(batch, adapter: referenceAdapter) : known
+  }
+
+  private static func examples(
+    _ trees: [ExampleTree], _ batch: TreeBatch, policy: [Double], reference: [Double]
+  ) -> [ExampleSums] {
+    zip(trees, zip(batch.sumOffsets, batch.sumOffsets.dropFirst())).map { tree, bounds in
+      let own = bounds.0..<bounds.1
+      return ExampleSums(tree, policy: Array(policy[own]), reference: reference.isEmpty ? [] : Array(reference[own]))
     }
   }
 
-  private func refuseTrouble(
-    _ results: UnsafeMutableBufferPointer<Int64>, number: Int, examples: [StepExample]?, count: Int
-  ) throws {
+  /// Rounds a micro-batch's gradient and adds it to the integer sums.
+  private func addGradient(of item: WorkItem, _ words: StepWords) {
+    let trouble = FixedPoint.add(
+      gradient.base, to: sums.baseAddress!, count: adapter.layout.count, terms: mostMicroBatches, pass.workers)
+    for slot in item.slots { words[troubleOf: slot] = trouble }
+  }
+
+  /// Adds up over the world what lies from `start` to the end of the step's words.
+  private func addUp(from start: Int, _ words: StepWords) throws {
+    words.stops = dealer.isAskedToStop ? 1 : 0
+    let end = adapter.layout.count + words.words.count
+    try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[start..<end]), pass.workers.clock)
+  }
+
+  private func refuseTrouble(_ words: StepWords, number: Int, examples: [StepExample]?) throws {
     func indices(_ kind: FixedPoint.Trouble) -> [Int] {
-      (0..<count).filter { slot in
-        let bits = UInt64(bitPattern: results[Self.resultCount * (slot + 1) - 1])
-        return FixedPoint.Trouble(rawValue: bits).contains(kind)
-      }.map { examples?[$0].tree.index ?? $0 }
+      (0..<words.examples).filter { words[troubleOf: $0].contains(kind) }.map { examples?[$0].tree.index ?? $0 }
     }
     let (notFinite, outOfRange) = (indices(.nonFinite), indices(.outOfRange))
     guard notFinite.isEmpty else { throw TrainingError.notFinite(step: number, examples: notFinite) }
@@ -173,28 +214,35 @@ package final class Trainer {
     let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.workers)
     let limit = configuration.maximumGradientNorm
     // torch.nn.utils.clip_grad_norm_.
-    let scale = limit > 0 ? min(1, limit / (norm + 1e-6)) : 1
-    let rate = configuration.learningRate * schedule.multiplier(after: number - 1)
-    Optimizer.adamW(
-      weights: adapter.weights.base, first: moments.first.base, second: moments.second.base, gradient: gradient.base,
-      count: gradient.count,
-      AdamWStep(
-        number: number, learningRate: rate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
-        epsilon: configuration.adamEpsilon, weightDecay: configuration.weightDecay, gradientScale: Float(scale)),
-      pass.workers)
+    let scale = Float(limit > 0 ? min(1, limit / (norm + 1e-6)) : 1)
+    let multiplier = schedule.multiplier(after: number - 1)
+    for group in groups {
+      let rate = configuration.learningRate * group.learningRateRatio * multiplier
+      for range in group.ranges { update(range, group, number: number, learningRate: rate, gradientScale: scale) }
+    }
     pass.workers.clock.enter(.input)
-    return (norm, rate)
+    return (norm, configuration.learningRate * multiplier)
   }
 
-  /// The metrics of pairs under the run's loss.
-  package func metrics(policy: [DPO.Pair], reference: [DPO.Pair], trees: [ExampleTree]) -> PreferenceMetrics {
-    var metrics = PreferenceMetrics()
-    for (i, tree) in trees.enumerated() {
-      metrics.add(
-        loss(policy: policy[i], reference: reference[i]), policy: policy[i], chosenTokens: tree.completions[0].count,
-        rejectedTokens: tree.completions[1].count)
+  private func update(
+    _ range: Range<Int>, _ group: ParameterGroup, number: Int, learningRate: Double, gradientScale: Float
+  ) {
+    let (weights, first) = (adapter.weights.base + range.lowerBound, moments.first.base + range.lowerBound)
+    let gradient = gradient.base + range.lowerBound
+    if let second = moments.second {
+      Optimizer.adamW(
+        weights: weights, first: first, second: second.base + range.lowerBound, gradient: gradient, count: range.count,
+        AdamWStep(
+          number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+          epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),
+        pass.workers)
+    } else {
+      Optimizer.lion(
+        weights: weights, momentum: first, gradient: gradient, count: range.count,
+        LionStep(
+          learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+          weightDecay: group.weightDecay, gradientScale: gradientScale), pass.workers)
     }
-    return metrics
   }
 }
 

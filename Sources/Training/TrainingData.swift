@@ -6,12 +6,17 @@ import Model
 
 /// The examples of a run and what became of the records.
 package struct TrainingData: Sendable {
+  /// As the data has them; `stepTrees` makes them what the objective sums over.
   package let training: [ExampleTree]
+  /// The trees of one evaluation.
   package let heldOut: [ExampleTree]
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
+  private let objective: Objective
+  /// Tokens of the longest sequence.
+  private let limit: Int
 
   /// Reads and tokenizes what the configuration names.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
@@ -19,34 +24,52 @@ package struct TrainingData: Sendable {
     let tokenizer = try Tokenizer(directory: configuration.baseModel)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
     let encoder = ExampleEncoder(
-      tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer))
-    let limit = LengthLimit(
-      sequenceLength: min(configuration.sequenceLength, model.maximumPositions),
-      strategy: configuration.excessLengthStrategy)
-    let dataset = try Dataset(
-      sources: configuration.datasets, kind: .pair, encoder: encoder, limit: limit)
+      tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer),
+      trainsOnInputs: configuration.trainsOnInputs)
+    objective = configuration.objective
+    limit = min(configuration.sequenceLength, model.maximumPositions)
+    let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
+    let kind = objective.exampleKind
+    let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
     report = dataset.report
+    let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
-      let test = try Dataset(
-        sources: configuration.testDatasets, kind: .pair, encoder: encoder, limit: limit)
-      (training, heldOut, heldOutReport) = (dataset.examples, test.examples, test.report)
+      let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
+      (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
     } else {
       heldOutReport = nil
       let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.heldOut {
-      case nil: (training, heldOut) = (dataset.examples, [])
-      case let size?: (training, heldOut) = try dataset.split(holdingOut: size, seed: seed)
+      case nil: (training, held) = (dataset.examples, [])
+      case let size?: (training, held) = try dataset.split(holdingOut: size, seed: seed)
       }
     }
-    hash = ContentHash.sha256(of: (training + heldOut).flatMap(\.contentDigest))
+    hash = ContentHash.sha256(of: (training + held).flatMap(\.contentDigest))
+    heldOut = objective.trees(held, limit: limit)
   }
 
-  /// The chat template that the configuration asks for.
+  /// The trees of the step that takes the examples at `positions`, in this order.
+  package func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {
+    objective.trees(positions.map { training[$0] }, limit: limit)
+  }
+
+  /// Every tree that any step takes. Trees are made for each step where they depend on its other examples.
+  func allTrees(of plan: StepPlan) -> [ExampleTree] {
+    guard objective.spans.contains(.mismatched) else { return stepTrees(training.indices) }
+    var trees: [ExampleTree] = []
+    plan.forEachStep { _, positions in trees += stepTrees(positions) }
+    return trees
+  }
+
+  /// The chat template that the configuration asks for; nil where the model brings none that Shoal knows, which matters
+  /// to messages only.
   /// - Throws: `TokenizerError`.
-  static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate {
+  static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
     var template: ChatTemplate
     switch configuration.chatTemplate {
-    case .tokenizerDefault: template = try ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer)
+    case .tokenizerDefault:
+      guard let own = try? ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer) else { return nil }
+      template = own
     case .chatml: template = .chatML
     case .qwen: template = .qwen2
     case .qwen25: template = .qwen25

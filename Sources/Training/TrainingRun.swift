@@ -62,6 +62,7 @@ package final class TrainingRun {
   private let debug: DebugRecorder?
   private let memory: MemoryPlan
   private var forecast: Forecast?
+  private let telemetry: AdapterTelemetry
 
   package init(
     prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
@@ -81,12 +82,14 @@ package final class TrainingRun {
     let adapter = Adapter(layout: AdapterLayout(adapterConfiguration, model: prepared.model.configuration))
     memory = try prepared.memoryPlan(adapter.layout)
     let pass = Pass(
-      model: prepared.model, adapter: adapter, capacity: prepared.setup.demand.capacity,
+      model: prepared.model, layout: adapter.layout, capacity: prepared.setup.demand.capacity,
       positions: prepared.setup.demand.positions, retention: memory.retention, dropout: configuration.loraDropout > 0,
       threads: prepared.threads)
     trainer = Trainer(
-      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: schedule.totalSteps,
-      mostMicroBatches: prepared.setup.demand.mostMicroBatches)
+      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter,
+      referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: adapter.layout) : nil,
+      totalSteps: schedule.totalSteps, mostMicroBatches: prepared.setup.demand.mostMicroBatches)
+    telemetry = AdapterTelemetry(prepared.model, adapter.layout)
     try loadState(prepared)
     pass.observer = debug
     guard !isFinished else { return }
@@ -114,14 +117,22 @@ package final class TrainingRun {
   private func loadState(_ prepared: PreparedRun) throws {
     let adapter = trainer.adapter
     if prepared.setup.startsFromFiles {
-      try world.agree { try coordinator?.readState(into: adapter, moments: trainer.moments) }
-      var arenas = [adapter.weights]
-      if start.step > 0 { arenas += [trainer.moments.first, trainer.moments.second] }
+      try world.agree {
+        try coordinator?.readState(into: adapter, moments: trainer.moments)
+        if let reference = trainer.referenceAdapter { try coordinator?.readStartingAdapter(into: reference) }
+      }
+      var arenas = [adapter.weights] + (trainer.referenceAdapter.map { [$0.weights] } ?? [])
+      if start.step > 0 { arenas += trainer.moments.all }
       for arena in arenas {
         try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
       }
     } else {
-      adapter.initializeUniform(seed: UInt64(bitPattern: Int64(configuration.seed)))
+      let seed = UInt64(bitPattern: Int64(configuration.seed))
+      switch configuration.initialisation {
+      case .uniform: adapter.initializeUniform(seed: seed)
+      case .gaussian: adapter.initializeGaussian(seed: seed)
+      case .initB: adapter.initializeB(seed: seed)
+      }
     }
   }
 
@@ -142,7 +153,7 @@ package final class TrainingRun {
     var (spent, predicted) = (0.0, 0.0)
     let phases = trainer.pass.workers.clock
     let phasesBefore = phases.seconds
-    while step < schedule.totalSteps {
+    while try step < schedule.totalSteps && !isOutOfPatience(after: step) {
       step += 1
       let stepBegan = clock.now
       let positions = schedule.plan.positions(step: step - 1)
@@ -158,11 +169,12 @@ package final class TrainingRun {
         let seconds = (clock.now - stepBegan).seconds
         spent += seconds
         predicted += forecast.steps[step - 1]
+        let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
         let report = coordinator.report(
-          step: step, outcome, examples: examples.map(\.tree), trainer: trainer, schedule: schedule,
-          seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
+          step: step, outcome, examples: examples.map(\.tree), norms: isLogged ? telemetry.norms(trainer) : nil,
+          schedule: schedule, seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
         try coordinator.append(report)
-        if step % configuration.loggingSteps == 0 || step == schedule.totalSteps { progress(.stepped(report)) }
+        if isLogged { progress(.stepped(report)) }
       }
       var isStopping = outcome.isStopping
       if schedule.evaluates(after: step), try evaluate(step: step) { isStopping = true }
@@ -180,16 +192,27 @@ package final class TrainingRun {
   /// - Throws: `GradientMismatch` when any disagrees.
   package func checkGradients(report: (GradientComparison) -> Void) throws {
     guard let coordinator else { return }
-    let examples = schedule.plan.positions(step: start.step % schedule.totalSteps).map { coordinator.data.training[$0] }
+    let examples = coordinator.data.stepTrees(schedule.plan.positions(step: start.step % schedule.totalSteps))
+    guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
     let check = try GradientCheck(
-      pass: trainer.pass, adapter: trainer.adapter, loss: trainer.loss,
-      examples: examples.min { $0.tokenCount < $1.tokenCount }.map { [$0] } ?? [])
+      pass: trainer.pass, adapter: trainer.adapter, referenceAdapter: trainer.referenceAdapter,
+      objective: trainer.objective, example: shortest)
     var mismatches = 0
     try check.run(seed: UInt64(bitPattern: Int64(configuration.seed))) {
       if !$0.agrees { mismatches += 1 }
       report($0)
     }
     guard mismatches == 0 else { throw GradientMismatch(count: mismatches) }
+  }
+
+  /// Whether the run ends early after `step`. Collective where the configuration allows for it.
+  private func isOutOfPatience(after step: Int) throws -> Bool {
+    guard configuration.earlyStoppingPatience != nil, schedule.evaluates(after: step) else { return false }
+    let ends = try world.shareCount(coordinator?.isOutOfPatience == true ? 1 : 0) > 0
+    if ends, coordinator != nil {
+      progress(.notice("step \(step): the held-out loss has not fallen for \(configuration.earlyStoppingPatience ?? 0) evaluations; the run ends here"))
+    }
+    return ends
   }
 
   private func stopped(at step: Int) throws -> RunEnding {
@@ -215,7 +238,7 @@ package final class TrainingRun {
     for first in stride(from: 0, to: count, by: portion) {
       let range = first..<min(first + portion, count)
       let trees = missing.map { Array($0[range]) }
-      let (sums, isStopping) = try dealer.score(trees, count: range.count, adapted: false, on: trainer.pass)
+      let (sums, isStopping) = try dealer.score(trees, count: range.count, adapter: trainer.referenceAdapter, on: trainer.pass)
       try coordinator?.insertReferences(sums, for: trees ?? [])
       if coordinator != nil { progress(.reference(done: range.upperBound, total: count)) }
       if isStopping { return true }
@@ -227,10 +250,11 @@ package final class TrainingRun {
   private func evaluate(step: Int) throws -> Bool {
     guard heldOutCount > 0 else { return false }
     let (sums, isStopping) = try dealer.score(
-      coordinator?.data.heldOut, count: heldOutCount, adapted: true, on: trainer.pass)
+      coordinator?.data.heldOut, count: heldOutCount, mostSums: trainer.objective.spans.count,
+      adapter: trainer.adapter, on: trainer.pass)
     if let coordinator {
-      let metrics = try coordinator.evaluate(sums, step: step, trainer: trainer, schedule: schedule)
-      progress(.evaluated(step: step, metrics))
+      let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
+      progress(.evaluated(step: step, examples: heldOutCount, metrics))
     }
     return isStopping
   }

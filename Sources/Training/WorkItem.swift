@@ -9,11 +9,14 @@ package struct WorkItem: Sendable, Equatable {
   package var slots: [Int]
   /// Reference sums of each tree's completions; empty when the phase needs none.
   package var references: [[Double]]
+  /// Likelihood tokens of the whole step, where a loss needs to know.
+  package var likelihoodTokens: Int
 
-  package init(trees: [ExampleTree], slots: [Int], references: [[Double]] = []) {
+  package init(trees: [ExampleTree], slots: [Int], references: [[Double]] = [], likelihoodTokens: Int = 0) {
     self.trees = trees
     self.slots = slots
     self.references = references
+    self.likelihoodTokens = likelihoodTokens
   }
 
   /// The work it is, in tokens.
@@ -22,6 +25,7 @@ package struct WorkItem: Sendable, Equatable {
   /// Little-endian 64-bit words for numbers, 32-bit words for tokens.
   package var bytes: [UInt8] {
     var writer = WordWriter()
+    writer.append(likelihoodTokens)
     writer.append(trees.count)
     for (i, tree) in trees.enumerated() {
       writer.append(tree.index)
@@ -32,6 +36,7 @@ package struct WorkItem: Sendable, Equatable {
       writer.append(tree.unscored.count)
       for gaps in tree.unscored { writer.append(ranges: gaps) }
       writer.append(tree.label.map { $0 ? 2 : 1 } ?? 0)
+      writer.append(tree.scoresPrompt ? 1 : 0)
       let reference = references.isEmpty ? [] : references[i]
       writer.append(reference.count)
       for sum in reference { writer.append(sum) }
@@ -42,7 +47,7 @@ package struct WorkItem: Sendable, Equatable {
   /// - Throws: `DamagedMessage` when the bytes are not a work item.
   package init(bytes: [UInt8]) throws {
     var reader = WordReader(bytes: bytes)
-    self.init(trees: [], slots: [])
+    self.init(trees: [], slots: [], likelihoodTokens: try reader.next())
     for _ in 0..<(try reader.count()) {
       let index = try reader.next()
       let slot = try reader.next()
@@ -52,10 +57,11 @@ package struct WorkItem: Sendable, Equatable {
       let completions = try (0..<(try reader.count())).map { _ in try reader.tokens() }
       let unscored = try (0..<(try reader.count())).map { _ in try reader.ranges() }
       let label = try reader.next()
-      guard 0...2 ~= label else { throw DamagedMessage() }
+      let scoresPrompt = try reader.next()
+      guard 0...2 ~= label, 0...1 ~= scoresPrompt else { throw DamagedMessage() }
       let tree = ExampleTree(
         index: index, prompt: prompt, completions: completions, unscored: unscored,
-        label: label == 0 ? nil : label == 2)
+        label: label == 0 ? nil : label == 2, scoresPrompt: scoresPrompt == 1)
       guard tree.isWellFormed else { throw DamagedMessage() }
       trees.append(tree)
       let sums = try (0..<(try reader.count())).map { _ in try reader.number() }

@@ -17,11 +17,9 @@ final class ProgressPrinter {
         "plan: \(Self.number(secondsPerStep, 2)) s/step, \(Self.duration(seconds)) in all, "
           + "\(ByteCount.text(bytes)) per rank besides the shared weights")
     case .timed(let ranks): Console.print(Self.line(ranks))
-    case .evaluated(let step, let metrics):
-      Console.print(
-        "step \(step): held out \(metrics.pairs) pairs: loss \(Self.number(metrics.meanLoss, 4)), "
-          + "rewards/accuracies \(Self.number(metrics.rewardAccuracy, 3)), margins \(Self.number(metrics.rewardMargin, 3)), "
-          + "logps/accuracies \(Self.number(metrics.logProbabilityAccuracy, 3))")
+    case .evaluated(let step, let examples, let metrics):
+      let shown = ["loss", "rewards/accuracies", "rewards/margins", "logps/accuracies", "kl"]
+      Console.print("step \(step): held out \(examples) examples: " + Self.text(metrics, shown, separator: ", "))
     case .stepped(let report):
       let now = ContinuousClock.now
       guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }
@@ -40,9 +38,15 @@ final class ProgressPrinter {
 
   private static func line(_ report: StepReport) -> String {
     let tokensPerSecond = Double(report.stepTokens) / report.seconds
-    return "step \(report.step)/\(report.totalSteps)  loss \(number(report.metrics.meanLoss, 4))  "
-      + "acc \(number(report.metrics.rewardAccuracy, 2))  margin \(number(report.metrics.rewardMargin, 3))  "
-      + "\(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
+    return "step \(report.step)/\(report.totalSteps)  "
+      + text(report.metrics, ["loss", "rewards/accuracies", "rewards/margins"], separator: "  ")
+      + "  \(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
+  }
+
+  /// Those of the named metrics that there are.
+  private static func text(_ metrics: ObjectiveMetrics, _ names: [String], separator: String) -> String {
+    names.compactMap { name in metrics[name].map { "\(name) \(number($0, name == "loss" ? 4 : 3))" } }
+      .joined(separator: separator)
   }
 
   /// Where the time went, and what share of it each rank waited.

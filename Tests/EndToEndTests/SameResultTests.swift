@@ -57,7 +57,7 @@ extension EndToEnd {
       ]
       let ofSteps = [
         "step", "epoch", "grad_norm", "learning_rate", "num_tokens", "step_seconds", "pairs_per_second",
-        "tokens_per_second",
+        "tokens_per_second", "norm/A", "norm/B", "norm/BA_relative", "grad_norm/A", "grad_norm/B",
       ]
       for line in metrics {
         let names = Set((line.members ?? []).map(\.name))

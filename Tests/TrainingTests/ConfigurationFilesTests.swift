@@ -31,7 +31,7 @@ import Training
     #expect(configuration.baseModel == "models/Qwen2-\(size)B-Instruct")
     #expect(configuration.loraRank == 32 && configuration.loraAlpha == 64)
     #expect(configuration.loraTargetModules.count == 7)
-    #expect(configuration.beta == 0.1 && configuration.learningRate == 5e-5)
+    #expect(configuration.objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1)) && configuration.learningRate == 5e-5)
     #expect(configuration.batchSize == 4 && configuration.epochs == 2 && configuration.sequenceLength == 2048)
     #expect(configuration.heldOut == .share(0.02))
   }

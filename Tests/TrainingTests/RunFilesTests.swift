@@ -60,7 +60,7 @@ import Training
     let moments: Trainer.Moments
     let state: TrainerState
 
-    init(rank: Int? = nil) throws {
+    init(rank: Int? = nil, optimizer: OptimizerName = .adamW) throws {
       let model = try TinyFixture("all").model.configuration
       let directory = try AdapterDirectory(TinyFixture.path("adapter"), model: model)
       var configuration = directory.configuration
@@ -72,11 +72,13 @@ import Training
         adapter = try Adapter(directory, model: model)
       }
       self.configuration = configuration
-      moments = Trainer.Moments(count: adapter.layout.count)
+      moments = Trainer.Moments(count: adapter.layout.count, optimizer)
       for i in 0..<adapter.layout.count {
-        (moments.first.base[i], moments.second.base[i]) = (Float(i) * -0x1p-20, Float(i) * 0x1p-130)
+        moments.first.base[i] = Float(i) * -0x1p-20
+        moments.second?.base[i] = Float(i) * 0x1p-130
       }
-      state = TrainerState(step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"])
+      state = TrainerState(step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"],
+        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2))
     }
 
     func write(to path: String) throws {
@@ -84,20 +86,21 @@ import Training
     }
 
     var arenas: [[UInt32]] {
-      [adapter.weights, moments.first, moments.second].map { arena in
+      ([adapter.weights] + moments.all).map { arena in
         (0..<adapter.layout.count).map { arena.base[$0].bitPattern }
       }
     }
   }
 
-  @Test func `a checkpoint brings everything back`() throws {
+  @Test(arguments: OptimizerName.allCases)
+  func `a checkpoint brings everything back`(optimizer: OptimizerName) throws {
     let scratch = try ScratchDirectory()
-    let trained = try Trained()
+    let trained = try Trained(optimizer: optimizer)
     let path = scratch.path("checkpoint-7")
     try trained.write(to: path)
     #expect(try Checkpoint.state(of: path) == trained.state)
-    let other = try Trained()
-    for arena in [other.adapter.weights, other.moments.first, other.moments.second] {
+    let other = try Trained(optimizer: optimizer)
+    for arena in [other.adapter.weights] + other.moments.all {
       arena.base.update(repeating: .nan, count: arena.count)
     }
     try Checkpoint.read(path, into: other.adapter, moments: other.moments)

@@ -87,7 +87,8 @@ import Training
     }
   }
 
-  @Test func `memory for every micro-batch of every step`() {
+  @Test(arguments: [Objective.supervised, .orpo(beta: 0.1), .kto(KTO(beta: 0.1))])
+  func `memory for every micro-batch of every step`(objective: Objective) {
     for seed in UInt64(0)..<20 {
       let trees = Self.trees(29, seed: seed, longest: 900)
       let plan = StepPlan(
@@ -95,12 +96,18 @@ import Training
         epochs: 2.5,
         maximumSteps: nil)
       var demand = PassDemand()
-      demand.includeSteps(plan, trees)
+      func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {
+        objective.trees(positions.map { trees[$0] }, limit: 1200)
+      }
+      demand.includeSteps(plan, objective) { stepTrees($0) }
       for step in 0..<plan.totalSteps {
-        let examples = plan.positions(step: step).map { trees[$0] }
-        let batches = MicroBatchPlan(tokenCounts: examples.map(\.tokenCount)).microBatches
-        #expect(batches.count <= demand.mostMicroBatches)
-        for batch in batches { #expect(Self.holds(demand, batch.map { examples[$0] })) }
+        let examples = stepTrees(plan.positions(step: step))
+        func batches(_ trees: [ExampleTree]) -> [[ExampleTree]] {
+          MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches.map { $0.map { trees[$0] } }
+        }
+        let learnt = batches(examples.map(objective.learntTree))
+        #expect(learnt.count <= demand.mostMicroBatches)
+        for batch in learnt + batches(examples) { #expect(Self.holds(demand, batch)) }
       }
     }
   }

@@ -10,12 +10,13 @@ import Training
     ExampleTree(
       index: 3, prompt: [4, 4], completions: [[1], [2], [3, 3, 4, 5, 6]], unscored: [[], [], [1..<2, 3..<4]],
       label: true),
+    ExampleTree(index: 4, prompt: [4, 4], completions: [[1]], label: false, scoresPrompt: true),
   ]
   static let items = [
-    WorkItem(trees: [], slots: []), WorkItem(trees: trees, slots: [2, 0, 9]),
+    WorkItem(trees: [], slots: []), WorkItem(trees: trees, slots: [2, 0, 9, 3], likelihoodTokens: 77),
     WorkItem(
-      trees: trees, slots: [2, 0, 9],
-      references: [[-1.5, 0x1p-1060], [-.infinity], [.greatestFiniteMagnitude, -0.0, 3]]),
+      trees: trees, slots: [2, 0, 9, 3],
+      references: [[-1.5, 0x1p-1060], [-.infinity], [.greatestFiniteMagnitude, -0.0, 3], [1, 2]]),
   ]
 
   @Test(arguments: items)

@@ -1,5 +1,7 @@
 // What sums say about a step or an evaluation, under TRL's names.
 
+import Corpus
+
 /// Names and values in the order of metrics.jsonl.
 package struct ObjectiveMetrics: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
@@ -40,11 +42,15 @@ extension Objective {
     return metrics
   }
 
-  /// The share of pairs whose chosen completion has the higher mean log-probability per token under the policy alone;
-  /// nil without pairs.
-  package func logProbabilityAccuracy(_ examples: [ExampleSums]) -> Double? {
-    guard spans.starts(with: [.chosen, .rejected]) else { return nil }
-    return mean(examples.map { $0.mean(0) > $0.mean(1) ? 1 : 0 })
+  /// The metrics of `examples`, and for pairs the share whose chosen completion has the higher mean log-probability per
+  /// token under the policy alone.
+  /// - Precondition: there is at least one example.
+  package func evaluationMetrics(_ examples: [ExampleSums]) -> ObjectiveMetrics {
+    var metrics = metrics(examples)
+    if exampleKind == .pair {
+      metrics.add("logps/accuracies", mean(examples.map { $0.mean(0) > $0.mean(1) ? 1 : 0 }))
+    }
+    return metrics
   }
 
   /// - Parameter isMean: whether log-probabilities are means per token, as the loss has them.

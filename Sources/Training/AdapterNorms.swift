@@ -1,0 +1,79 @@
+// How far an adapter has moved and what moves it: norms of A, B, their product and their gradients.
+
+import Model
+import Tensors
+
+/// Frobenius norms over all adapted matrices.
+package struct AdapterNorms: Sendable, Equatable {
+  package var a, b: Double
+  /// Norm of what the adapter adds, s B A, relative to that of the frozen weights it is added to.
+  package var relativeUpdate: Double
+  /// Of the gradients by A and by B, before clipping.
+  package var aGradient, bGradient: Double
+
+  /// Names and values as they stand in metrics.jsonl.
+  package var entries: [(name: String, value: Double)] {
+    [
+      ("norm/A", a), ("norm/B", b), ("norm/BA_relative", relativeUpdate), ("grad_norm/A", aGradient),
+      ("grad_norm/B", bGradient),
+    ]
+  }
+}
+
+/// Computes norms on one rank; remembers those of the frozen weights.
+final class AdapterTelemetry {
+  private let model: Qwen2
+  private let layout: AdapterLayout
+  private var frozenSquare: Double?
+
+  init(_ model: Qwen2, _ layout: AdapterLayout) { (self.model, self.layout) = (model, layout) }
+
+  func norms(_ trainer: Trainer) -> AdapterNorms {
+    let workers = trainer.pass.workers
+    func norm(_ arena: Storage, _ side: AdapterMatrix.Side) -> Double {
+      layout.ranges(of: side).reduce(0.0) { sum, range in
+        let part = Optimizer.norm(arena.base + range.lowerBound, count: range.count, workers)
+        return sum + part * part
+      }.squareRoot()
+    }
+    let (weights, gradient) = (trainer.adapter.weights, trainer.gradient)
+    let frozen = frozenSquare ?? squareOfFrozenWeights(workers)
+    frozenSquare = frozen
+    return AdapterNorms(
+      a: norm(weights, .a), b: norm(weights, .b), relativeUpdate: (squareOfUpdate(weights, workers) / frozen).squareRoot(),
+      aGradient: norm(gradient, .a), bGradient: norm(gradient, .b))
+  }
+
+  /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of R x R, never the matrix itself.
+  private func squareOfUpdate(_ weights: Storage, _ workers: Workers) -> Double {
+    let (left, right) = (Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank))
+    var sum = 0.0
+    for layer in 0..<layout.configuration.layerCount {
+      for module in layout.modules {
+        guard let a = layout.a(module, layer: layer, in: weights), let b = layout.b(module, layer: layer, in: weights)
+        else { continue }
+        Products.compute(left, [.transposedTimes(b, b)], phase: .lora, workers)
+        Products.compute(right, [.timesTransposed(a, a)], phase: .lora, workers)
+        sum += zip(left.elements, right.elements).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      }
+    }
+    // Rounding may leave the sum of a tiny product just below zero.
+    return Double(layout.scale) * Double(layout.scale) * max(0, sum)
+  }
+
+  private func squareOfFrozenWeights(_ workers: Workers) -> Double {
+    var sum = 0.0
+    for layer in model.layers.indices {
+      for module in layout.modules {
+        let weight = model.layers[layer].weight(module)
+        // In portions that fit a cache.
+        for start in stride(from: 0, to: weight.rows, by: 512) {
+          let wide = weight.rows(start..<min(start + 512, weight.rows)).widened()
+          let part = Optimizer.norm(wide.base, count: wide.rows * wide.columns, workers)
+          sum += part * part
+        }
+      }
+    }
+    return sum
+  }
+}

@@ -1,0 +1,55 @@
+// What an objective asks of the data, and which sums of an example's tree it is a function of.
+
+package import Corpus
+
+extension Objective {
+  /// What it learns from.
+  package var exampleKind: ExampleKind {
+    switch self {
+    case .supervised: .completion
+    case .dpo, .cpo, .simpo, .orpo: .pair
+    case .kto: .labelled
+    }
+  }
+
+  /// The examples of a step as trees whose sums are those of `spans`.
+  ///
+  /// KTO's mismatched completion is cut where prompt and completion exceed `limit` tokens.
+  package func trees(_ examples: [ExampleTree], limit: Int) -> [ExampleTree] {
+    switch self {
+    case .supervised, .dpo, .cpo, .simpo: return examples
+    case .orpo:
+      return examples.map { example in
+        var tree = example
+        tree.scoresPrompt = true
+        return tree
+      }
+    case .kto:
+      return examples.indices.map { place in
+        var tree = examples[place]
+        let before = examples[(place + examples.count - 1) % examples.count].completions[0]
+        tree.completions.append(Array(before.prefix(max(1, limit - tree.prompt.count))))
+        return tree
+      }
+    }
+  }
+
+  /// How many of an example's sums have a slope: the mismatched completion has none.
+  var learntSpans: Int { spans.count - (spans.contains(.mismatched) ? 1 : 0) }
+
+  /// An example's tree without what has no slope.
+  package func learntTree(_ tree: ExampleTree) -> ExampleTree {
+    guard spans.contains(.mismatched) else { return tree }
+    var learnt = tree
+    learnt.completions.removeLast()
+    return learnt
+  }
+}
+
+extension ExampleSums {
+  /// - Parameter reference: empty where the objective has none.
+  package init(_ tree: ExampleTree, policy: [Double], reference: [Double]) {
+    self.init(
+      policy: policy, reference: reference, tokens: tree.sumTokens, isDesirable: tree.label ?? true)
+  }
+}
