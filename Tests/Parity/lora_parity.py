@@ -59,8 +59,8 @@ CASES = [
     stable_decay("cooldown", cooldown=3, warmup=0),
     stable_decay("warmup-cooldown", cooldown=2, warmup=2),
     # Without a floor and a cooldown it is transformers' inverse_sqrt.
-    schedule("inverse-sqrt", {"lr_scheduler_type": "inverse_sqrt"}, {"lr_scheduler": "inverse_sqrt_cooldown"},
-             warmup_steps=2),
+    schedule("inverse-sqrt", {"lr_scheduler_type": "inverse_sqrt"},
+             {"lr_scheduler": "inverse_sqrt_cooldown", "cooldown_steps": 0}, warmup_steps=2),
     schedule("cosine-floor", {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.2}},
              {"lr_scheduler": "cosine", "cosine_min_lr_ratio": 0.2}, warmup_steps=1),
 ]
