@@ -1,7 +1,8 @@
 """One training run by TRL and the same one by `shoal`, compared line by line.
 
-objectives_parity.py and lora_parity.py hold the cases. Every case runs three times over two steps of data, so that
-a step's loss can be set against the first loss on the same data: what is left is what training changed.
+objectives_parity.py and lora_parity.py hold the cases. Every case runs three times over two steps of data, the
+second a pair short, so that a step's loss can be set against the first loss on the same data: what is left is what
+training changed.
 
 The data are strings whose prompts end in a line break and whose completions begin with a letter. No token spans
 that seam, so TRL's trainers, which look for it in three ways, agree about the ids: prompt, completion,
@@ -41,7 +42,7 @@ from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 import materials
 
-BATCH, STEPS_OF_DATA, EPOCHS, RANK, ALPHA = 4, 2, 3, 8, 16
+BATCH, ROWS, STEPS_OF_DATA, EPOCHS, RANK, ALPHA = 4, 7, 2, 3, 8, 16
 TRAINERS = {
     "dpo": (DPOTrainer, DPOConfig), "kto": (KTOTrainer, KTOConfig), "sft": (SFTTrainer, SFTConfig),
     "cpo": (CPOTrainer, CPOConfig), "orpo": (ORPOTrainer, ORPOConfig)}
@@ -121,22 +122,21 @@ def write_data(work, seed=3):
             if text and text[0].isalpha():
                 return text
 
-    count = BATCH * STEPS_OF_DATA
-    pairs = [{"prompt": cut(4, 24) + "\n", "chosen": cut(3, 16), "rejected": cut(3, 16)} for _ in range(count)]
+    pairs = [{"prompt": cut(4, 24) + "\n", "chosen": cut(3, 16), "rejected": cut(3, 16)} for _ in range(ROWS)]
     # Where both are as long, an adapter changes the order of margins, by which `aot` sorts.
-    even = [{"prompt": cut(4, 24) + "\n", "chosen": cut(8, 8), "rejected": cut(8, 8)} for _ in range(count)]
+    even = [{"prompt": cut(4, 24) + "\n", "chosen": cut(8, 8), "rejected": cut(8, 8)} for _ in range(ROWS)]
     for pair in pairs + even:
         for name in ("chosen", "rejected"):
             prompt, whole = (tokenizer(text)["input_ids"] for text in (pair["prompt"], pair["prompt"] + pair[name]))
             assert whole == prompt + tokenizer(pair[name])["input_ids"], pair
     completions = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
     # Steps with more desirable and with more undesirable examples.
-    labels = [True, True, False, True, False, True, False, False]
+    labels = [True, True, False, True, False, True, False]
     write_lines(work.data("pairs"), pairs)
     write_lines(work.data("even"), even)
     write_lines(work.data("completions"), completions)
     write_lines(work.data("unpaired"), [{**c, "label": label} for c, label in zip(completions, labels, strict=True)])
-    write_lines(work.data("texts"), [{"text": cut(6, 40)} for _ in range(count)])
+    write_lines(work.data("texts"), [{"text": cut(6, 40)} for _ in range(ROWS)])
 
 
 def make_inputs(work, adapters, reuse):
