@@ -53,7 +53,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors", "Checkpoints", "Corpus", "Model"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "CShoal", "TestSupport"],
+      name: "TensorsTests", dependencies: ["Tensors", "Checkpoints", "CShoal", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],

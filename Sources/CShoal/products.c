@@ -4,93 +4,20 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "shoal_floats.h"
 
 #pragma clang fp contract(fast)
 
-#if defined(__x86_64__)
-#pragma clang attribute push(                                                                     \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
-#define LEVEL(name) name##_avx512
-#define LANES 16
-#define VECTORS 2
-#define ROWS 12
-#include "products_block.inc"
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#define LEVEL(name) name##_avx2
-#define LANES 8
-#define VECTORS 2
-#define ROWS 6
-#include "products_block.inc"
-#pragma clang attribute pop
-#endif
-#define LEVEL(name) name##_baseline
-#define LANES 4
-#define VECTORS 2
-#define ROWS 4
-#include "products_block.inc"
-
-typedef void (*panel_kernel)(int64_t, float *, int64_t, const float *, int64_t, const float *,
-                             int64_t, int64_t, const float *, int64_t);
-
-int shoal_vector_level(void) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return 4;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 3;
-#endif
-  return 0;
-}
-
-static panel_kernel panel_of_level(int level) {
-#if defined(__x86_64__)
-  switch (level) {
-    case 4: return panel_avx512;
-    case 3: return panel_avx2;
-  }
-#else
-  (void)level;
-#endif
-  return panel_baseline;
-}
-
-// Packs B[depth0 .. +depth)[column0 .. +columns) as panels [k][SHOAL_PANEL], padded with zeros.
-SHOAL_CLONES
-static void pack_rows_f32(float *out, const float *b, int64_t b_depth, int64_t depth, int64_t columns) {
-  for (int64_t p = 0; p < columns; p += SHOAL_PANEL, out += depth * SHOAL_PANEL) {
-    const int64_t width = columns - p < SHOAL_PANEL ? columns - p : SHOAL_PANEL;
-    for (int64_t k = 0; k < depth; k++) {
-      if (width == SHOAL_PANEL) {
-        memcpy(out + k * SHOAL_PANEL, b + k * b_depth + p, SHOAL_PANEL * sizeof(float));
-      } else {
-        for (int64_t n = 0; n < SHOAL_PANEL; n++)
-          out[k * SHOAL_PANEL + n] = n < width ? b[k * b_depth + p + n] : 0;
-      }
-    }
-  }
-}
-
-SHOAL_CLONES
-static void pack_rows_bf16(float *out, const uint16_t *b, int64_t b_depth, int64_t depth, int64_t columns) {
-  for (int64_t p = 0; p < columns; p += SHOAL_PANEL, out += depth * SHOAL_PANEL) {
-    const int64_t width = columns - p < SHOAL_PANEL ? columns - p : SHOAL_PANEL;
-    for (int64_t k = 0; k < depth; k++) {
-      if (width == SHOAL_PANEL) {
-        for (int64_t n = 0; n < SHOAL_PANEL; n++)
-          out[k * SHOAL_PANEL + n] = shoal_from_bf16(b[k * b_depth + p + n]);
-      } else {
-        for (int64_t n = 0; n < SHOAL_PANEL; n++)
-          out[k * SHOAL_PANEL + n] = n < width ? shoal_from_bf16(b[k * b_depth + p + n]) : 0;
-      }
-    }
-  }
-}
+// Pieces of 16 entries, whatever the vector level: a row of a transposition, half a panel.
+typedef float float16x __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t half16x __attribute__((vector_size(32), aligned(2)));
+typedef uint32_t word16x __attribute__((vector_size(64), aligned(4)));
 
 // 16 x 16 transposition through vector shuffles: rows of `in` are 16 contiguous floats.
-typedef float float16x __attribute__((vector_size(64), aligned(4)));
-
 static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
   float16x y[16];
 #pragma clang loop unroll(full)
@@ -117,74 +44,80 @@ static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
   }
 }
 
-typedef uint16_t half16x __attribute__((vector_size(32), aligned(2)));
-typedef uint32_t word16x __attribute__((vector_size(64), aligned(4)));
+// One entry of B, widened.
+static inline float entry(const shoal_term *term, int64_t e) {
+  if (term->b_type == SHOAL_F32) return ((const float *)term->b)[e];
+  if (term->b_type == SHOAL_BF16) return shoal_from_bf16(((const uint16_t *)term->b)[e]);
+  if (term->b_type == SHOAL_F16) return shoal_from_f16(((const uint16_t *)term->b)[e]);
+  const uint8_t both = ((const uint8_t *)term->b)[e / 2];
+  return shoal_nf4_values[e & 1 ? both & 15 : both >> 4] * shoal_nf4_scale(&term->scales, e / SHOAL_NF4_BLOCK);
+}
 
-// The same where columns of B are contiguous in depth, as rows of a weight [out, in] are.
-SHOAL_CLONES
-static void pack_columns_f32(float *out, const float *b, int64_t b_column, int64_t depth, int64_t columns) {
-  for (int64_t p = 0; p < columns; p += SHOAL_PANEL, out += depth * SHOAL_PANEL) {
-    const int64_t width = columns - p < SHOAL_PANEL ? columns - p : SHOAL_PANEL;
-    int64_t k = 0;
-    if (width == SHOAL_PANEL)
-      for (; k + 16 <= depth; k += 16)
-        for (int half = 0; half < SHOAL_PANEL; half += 16) {
-          float16x x[16];
-          for (int i = 0; i < 16; i++) x[i] = *(const float16x *)(b + (p + half + i) * b_column + k);
-          transpose16(x);
-          for (int i = 0; i < 16; i++) *(float16x *)(out + (k + i) * SHOAL_PANEL + half) = x[i];
-        }
-    for (; k < depth; k++)
-      for (int64_t n = 0; n < SHOAL_PANEL; n++)
-        out[k * SHOAL_PANEL + n] = n < width ? b[(p + n) * b_column + k] : 0;
+#if defined(__x86_64__)
+#pragma clang attribute push(                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+static inline __attribute__((always_inline)) void values_avx512(float16x *y, const word16x *codes) {
+  _mm512_storeu_ps(y, _mm512_permutexvar_ps(_mm512_loadu_si512(codes), _mm512_loadu_ps(shoal_nf4_values)));
+}
+#define LEVEL(name) name##_avx512
+#define LANES 16
+#define VECTORS 2
+#define ROWS 12
+#include "products_level.inc"
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+static inline __attribute__((always_inline)) void values_avx2(float16x *y, const word16x *codes) {
+  for (int half = 0; half < 16; half += 8) {
+    const __m256i code = _mm256_loadu_si256((const __m256i *)((const uint32_t *)codes + half));
+    // A permutation takes three bits of a code; the fourth, moved to the sign, chooses between two.
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(shoal_nf4_values), code);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(shoal_nf4_values + 8), code);
+    const __m256 choice = _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));
+    _mm256_storeu_ps((float *)y + half, _mm256_blendv_ps(low, high, choice));
   }
 }
+#define LEVEL(name) name##_avx2
+#define LANES 8
+#define VECTORS 2
+#define ROWS 6
+#include "products_level.inc"
+#pragma clang attribute pop
+#endif
+static inline __attribute__((always_inline)) void values_baseline(float16x *y, const word16x *codes) {
+  for (int i = 0; i < 16; i++) (*y)[i] = shoal_nf4_values[(*codes)[i] & 15];
+}
+#define LEVEL(name) name##_baseline
+#define LANES 4
+#define VECTORS 2
+#define ROWS 4
+#include "products_level.inc"
 
-SHOAL_CLONES
-static void pack_columns_bf16(float *out, const uint16_t *b, int64_t b_column, int64_t depth, int64_t columns) {
-  for (int64_t p = 0; p < columns; p += SHOAL_PANEL, out += depth * SHOAL_PANEL) {
-    const int64_t width = columns - p < SHOAL_PANEL ? columns - p : SHOAL_PANEL;
-    int64_t k = 0;
-    if (width == SHOAL_PANEL)
-      for (; k + 16 <= depth; k += 16)
-        for (int half = 0; half < SHOAL_PANEL; half += 16) {
-          float16x x[16];
-          for (int i = 0; i < 16; i++) {
-            const half16x h = *(const half16x *)(b + (p + half + i) * b_column + k);
-            x[i] = (float16x)(__builtin_convertvector(h, word16x) << 16);
-          }
-          transpose16(x);
-          for (int i = 0; i < 16; i++) *(float16x *)(out + (k + i) * SHOAL_PANEL + half) = x[i];
-        }
-    for (; k < depth; k++)
-      for (int64_t n = 0; n < SHOAL_PANEL; n++)
-        out[k * SHOAL_PANEL + n] = n < width ? shoal_from_bf16(b[(p + n) * b_column + k]) : 0;
+typedef struct {
+  void (*pack)(float *, const shoal_term *, int64_t, int64_t, int64_t, int64_t);
+  void (*panel)(int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t, int64_t,
+                const float *, int64_t);
+} product_kernels;
+
+int shoal_vector_level(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return 4;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 3;
+#endif
+  return 0;
+}
+
+static product_kernels kernels_of_level(int level) {
+#if defined(__x86_64__)
+  switch (level) {
+    case 4: return (product_kernels){pack_avx512, panel_avx512};
+    case 3: return (product_kernels){pack_avx2, panel_avx2};
   }
-}
-
-// fp16 weights are rare: exact, plain, and the same values on every vector level.
-static void pack_f16(float *out, const uint16_t *b, int64_t b_depth, int64_t b_column,
-                     int64_t depth, int64_t columns) {
-  for (int64_t p = 0; p < columns; p += SHOAL_PANEL, out += depth * SHOAL_PANEL)
-    for (int64_t k = 0; k < depth; k++)
-      for (int64_t n = 0; n < SHOAL_PANEL; n++)
-        out[k * SHOAL_PANEL + n] =
-            p + n < columns ? shoal_from_f16(b[k * b_depth + (p + n) * b_column]) : 0;
-}
-
-static void pack(float *out, const shoal_term *term, int64_t depth0, int64_t depth, int64_t column,
-                 int64_t columns) {
-  const int64_t offset = depth0 * term->b_depth + column * term->b_column;
-  if (term->b_type == SHOAL_F16)
-    pack_f16(out, (const uint16_t *)term->b + offset, term->b_depth, term->b_column, depth, columns);
-  else if (term->b_type == SHOAL_BF16 && term->b_depth == 1)
-    pack_columns_bf16(out, (const uint16_t *)term->b + offset, term->b_column, depth, columns);
-  else if (term->b_type == SHOAL_BF16)
-    pack_rows_bf16(out, (const uint16_t *)term->b + offset, term->b_depth, depth, columns);
-  else if (term->b_depth == 1)
-    pack_columns_f32(out, (const float *)term->b + offset, term->b_column, depth, columns);
-  else
-    pack_rows_f32(out, (const float *)term->b + offset, term->b_depth, depth, columns);
+#else
+  (void)level;
+#endif
+  return (product_kernels){pack_baseline, panel_baseline};
 }
 
 void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
@@ -213,14 +146,14 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
   static const float zeros[SHOAL_PANEL];
   // Rows taken through all panels before the next ones: their part of A stays in L1.
   enum { ROW_GROUP = 12 };
-  const panel_kernel panel = panel_of_level(level);
+  const product_kernels kernels = kernels_of_level(level);
   int first = 1;
   for (int64_t t = 0; t < term_count; t++) {
     const shoal_term *term = &terms[t];
     for (int64_t depth0 = 0; depth0 < term->depth; depth0 += SHOAL_DEPTH_BLOCK) {
       const int64_t left = term->depth - depth0;
       const int64_t depth = left < SHOAL_DEPTH_BLOCK ? left : SHOAL_DEPTH_BLOCK;
-      pack(scratch, term, depth0, depth, column, columns);
+      kernels.pack(scratch, term, depth0, depth, column, columns);
       for (int64_t r = 0; r < rows; r += ROW_GROUP) {
         const int64_t group = rows - r < ROW_GROUP ? rows - r : ROW_GROUP;
         const float *a = term->a + (row + r) * term->a_row + depth0 * term->a_depth;
@@ -235,13 +168,13 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
           }
           const float *b = scratch + p * depth;
           if (width == SHOAL_PANEL) {
-            panel(group, out, c_row, from, from_row, a, term->a_row, term->a_depth, b, depth);
+            kernels.panel(group, out, c_row, from, from_row, a, term->a_row, term->a_depth, b, depth);
           } else {
             float edge[ROW_GROUP * SHOAL_PANEL];
             for (int64_t i = 0; i < group; i++)
               for (int64_t n = 0; n < SHOAL_PANEL; n++)
                 edge[i * SHOAL_PANEL + n] = n < width ? from[i * from_row + n] : 0;
-            panel(group, edge, SHOAL_PANEL, edge, SHOAL_PANEL, a, term->a_row, term->a_depth, b, depth);
+            kernels.panel(group, edge, SHOAL_PANEL, edge, SHOAL_PANEL, a, term->a_row, term->a_depth, b, depth);
             for (int64_t i = 0; i < group; i++)
               memcpy(out + i * c_row, edge + i * SHOAL_PANEL, (size_t)width * sizeof(float));
           }

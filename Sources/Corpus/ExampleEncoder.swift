@@ -230,7 +230,8 @@ package struct ExampleEncoder: Sendable {
 
   private func requiredTemplate() throws(RecordProblem) -> ChatTemplate {
     guard let template else {
-      throw RecordProblem("messages need a chat template, and the model has none that Shoal knows: set chat_template, or use texts")
+      throw RecordProblem(
+        "messages need a chat template, and the model has none that Shoal knows: set chat_template, or use texts")
     }
     return template
   }

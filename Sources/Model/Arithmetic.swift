@@ -77,7 +77,9 @@ package struct Arithmetic: Sendable, Equatable {
       layerQuery = 2 * d * Double(c.queryWidth)
       rest = 2 * layerQuery + 2 * 3 * d * Double(c.feedForwardSize)
       let whole = prompt * (prompt + 1) / 2 + lengths.reduce(0) { $0 + $1 * prompt + $1 * ($1 + 1) / 2 }
-      let last = (tree.scoresPrompt ? prompt * (prompt + 1) / 2 : prompt) + lengths.reduce(0) { $0 + ($1 - 1) * prompt + ($1 - 1) * $1 / 2 }
+      let last =
+        (tree.scoresPrompt ? prompt * (prompt + 1) / 2 : prompt)
+        + lengths.reduce(0) { $0 + ($1 - 1) * prompt + ($1 - 1) * $1 / 2 }
       attended = (whole * (layers - 1) + last) * Double(c.queryWidth)
       attendedPerLayer = whole * Double(c.queryWidth)
       head = 2 * scored * d * Double(c.vocabularySize)

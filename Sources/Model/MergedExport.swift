@@ -5,19 +5,31 @@ package import Tensors
 
 /// Writes merged weights: W + scale · B A, added in fp32 and rounded once.
 package struct MergedExport {
+  /// What W is. They differ for an adapter that was trained on a base in NF4.
+  package enum Target: String, Sendable, CaseIterable {
+    /// The checkpoint's own weights: exact, but not those whose rounding to NF4 the adapter learnt to live with.
+    case original
+    /// What NF4 makes of the weights of the linear layers: the model that was trained, with NF4's loss in it.
+    case dequantized
+  }
+
   private let directory: ModelDirectory
-  private let model: Qwen2
   private let adapter: Adapter?
+  private let target: Target
   private let type: ElementType?
   private let workers: Workers
 
   /// - Parameters:
   ///   - adapter: nil exports the base itself.
   ///   - type: of the weights written; nil keeps each weight's own.
-  package init(_ directory: ModelDirectory, adapter: Adapter?, type: ElementType?, threads: Int) {
+  /// - Throws: `ContentError` when the base cannot be in NF4 but is to be.
+  package init(
+    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+  ) throws {
+    if target == .dequantized { try NF4File.requireWholeBlocks(directory) }
     self.directory = directory
-    model = Qwen2(directory)
     self.adapter = adapter
+    self.target = target
     self.type = type
     workers = Workers(threads: threads)
   }
@@ -50,13 +62,11 @@ package struct MergedExport {
     let type = type ?? stored.type
     return OutgoingTensor(name: name.hubName, type: type, shape: stored.shape) { emit in
       let delta = delta(name)
-      guard type != stored.type || delta != nil else { return try emit(stored.bytes) }
+      let base = try dequantized(name)
+      guard type != stored.type || delta != nil || base != nil else { return try emit(stored.bytes) }
       // A few rows at a time, so that no fp32 copy of an embedding exists.
-      let columns = stored.shape.last ?? 1
-      let whole = Weight(
-        base: stored.bytes.baseAddress!, type: stored.type, rows: stored.shape.reduce(1, *) / columns, columns: columns,
-        owner: stored.file)
-      let block = max(1, (1 << 22) / columns)
+      let whole = base ?? directory.weight(name)
+      let block = max(1, (1 << 22) / whole.columns)
       for start in stride(from: 0, to: whole.rows, by: block) {
         let rows = start..<min(start + block, whole.rows)
         let sum = whole.rows(rows).widened()
@@ -64,6 +74,12 @@ package struct MergedExport {
         try sum.narrowed(to: type).withUnsafeBytes(emit)
       }
     }
+  }
+
+  /// A linear layer's matrix in NF4, when that is what the adapter is added to.
+  private func dequantized(_ name: WeightName) throws -> Weight? {
+    guard target == .dequantized, case .linear = name else { return nil }
+    return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, workers)
   }
 
   /// The A and B of a linear that is adapted.

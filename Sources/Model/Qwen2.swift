@@ -39,6 +39,12 @@ package final class Qwen2: Sendable {
     self.finalNorm = finalNorm
     self.head = head
   }
+
+  /// Bytes of the matrices, which all ranks of a node share.
+  package var sharedByteCount: Int {
+    let linears = layers.flatMap { $0.linears.values }.reduce(0) { $0 + $1.byteCount }
+    return embedding.byteCount + linears + (configuration.tiesEmbeddings ? 0 : head.byteCount)
+  }
 }
 
 /// The rotary table [positions, E]: E/2 cosines, then E/2 sines of position · θ^(−2i/E).

@@ -97,15 +97,15 @@ package enum Kernels {
   // MARK: Rows
 
   /// y[i] = the widened row ids[i] of `table`.
-  /// - Precondition: every id is a row of the table.
+  /// - Precondition: every id is a row of the table, which is not in NF4.
   package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ workers: Workers) {
     precondition(y.rows == ids.count && y.columns == table.columns, "embedding shapes differ")
     precondition(ids.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id is not below \(table.rows)")
     rows(y.rows, workers) { start, count in
+      let (base, type) = table.floats
       ids.withUnsafeBufferPointer {
         shoal_embed(
-          y.pointer(row: start), Int64(y.stride), $0.baseAddress! + start, table.base, table.type.shoalCode, count,
-          Int64(y.columns))
+          y.pointer(row: start), Int64(y.stride), $0.baseAddress! + start, base, type, count, Int64(y.columns))
       }
     }
   }

@@ -32,6 +32,15 @@ package final class MappedFile: @unchecked Sendable {
     bytes = UnsafeRawBufferPointer(start: base, count: count)
   }
 
+  /// Gives the whole pages of `part` back; they are read again when they are next used.
+  package func release(_ part: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress, let start = part.baseAddress else { return }
+    let page = Int(getpagesize())
+    let first = (start - base + page - 1) / page * page
+    let end = (start - base + part.count) / page * page
+    if first < end { madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED) }
+  }
+
   deinit {
     munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
   }

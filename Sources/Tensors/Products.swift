@@ -17,51 +17,56 @@ package struct Term: @unchecked Sendable {
   }
 
   private static func make(
-    _ a: Matrix, transposed: Bool, b: UnsafeRawPointer, type: ElementType, depthStride: Int, columnStride: Int,
-    depth: Int, columns: Int, owner: AnyObject
+    _ a: Matrix, transposed: Bool, b: UnsafeRawPointer, form: Weight.Form = .floats(.float32), depthStride: Int,
+    columnStride: Int, depth: Int, columns: Int, owner: AnyObject
   ) -> Term {
     precondition(
       (transposed ? a.rows : a.columns) == depth,
       "[\(a.rows), \(a.columns)]\(transposed ? " transposed" : "") times depth \(depth)")
+    let (type, scales) =
+      switch form {
+      case .floats(let type): (type.shoalCode, shoal_nf4_scales())
+      case .nf4(let scales): (Int32(SHOAL_NF4), scales)
+      }
     let term = shoal_term(
       a: UnsafePointer(a.base), a_row: Int64(transposed ? 1 : a.stride), a_depth: Int64(transposed ? a.stride : 1),
-      b: b, b_depth: Int64(depthStride), b_column: Int64(columnStride), depth: Int64(depth),
-      b_type: type.shoalCode)
+      b: b, b_depth: Int64(depthStride), b_column: Int64(columnStride), depth: Int64(depth), b_type: type,
+      scales: scales)
     return Term(term, rows: transposed ? a.columns : a.rows, columns: columns, owners: (a.storage, owner))
   }
 
   /// x · Wᵀ: x [N, in], W [out, in].
   package static func forward(_ x: Matrix, _ w: Weight) -> Term {
     make(
-      x, transposed: false, b: w.base, type: w.type, depthStride: 1, columnStride: w.columns, depth: w.columns,
+      x, transposed: false, b: w.base, form: w.form, depthStride: 1, columnStride: w.columns, depth: w.columns,
       columns: w.rows, owner: w.owner)
   }
 
   /// dy · W: dy [N, out], W [out, in].
   package static func backward(_ dy: Matrix, _ w: Weight) -> Term {
     make(
-      dy, transposed: false, b: w.base, type: w.type, depthStride: w.columns, columnStride: 1, depth: w.rows,
+      dy, transposed: false, b: w.base, form: w.form, depthStride: w.columns, columnStride: 1, depth: w.rows,
       columns: w.columns, owner: w.owner)
   }
 
   /// x · Bᵀ: x [N, k], B [n, k].
   package static func timesTransposed(_ x: Matrix, _ b: Matrix) -> Term {
     make(
-      x, transposed: false, b: b.base, type: .float32, depthStride: 1, columnStride: b.stride, depth: b.columns,
+      x, transposed: false, b: b.base, depthStride: 1, columnStride: b.stride, depth: b.columns,
       columns: b.rows, owner: b.storage)
   }
 
   /// x · B: x [N, k], B [k, n].
   package static func times(_ x: Matrix, _ b: Matrix) -> Term {
     make(
-      x, transposed: false, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+      x, transposed: false, b: b.base, depthStride: b.stride, columnStride: 1, depth: b.rows,
       columns: b.columns, owner: b.storage)
   }
 
   /// xᵀ · B: x [k, m], B [k, n].
   package static func transposedTimes(_ x: Matrix, _ b: Matrix) -> Term {
     make(
-      x, transposed: true, b: b.base, type: .float32, depthStride: b.stride, columnStride: 1, depth: b.rows,
+      x, transposed: true, b: b.base, depthStride: b.stride, columnStride: 1, depth: b.rows,
       columns: b.columns, owner: b.storage)
   }
 }

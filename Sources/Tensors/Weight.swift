@@ -1,39 +1,89 @@
-// A frozen weight where it lies: in the mapped file, in the file's own element type.
+// A frozen weight where it lies: in the mapped file, in the file's own element type or in NF4.
 
 internal import CShoal
 
-/// A frozen matrix [rows, columns] of fp32, bf16 or fp16 numbers that products widen tile by tile.
+/// A frozen matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4's codes.
 package struct Weight: @unchecked Sendable {
+  /// How the entries are written.
+  enum Form {
+    case floats(ElementType)
+    case nf4(shoal_nf4_scales)
+  }
+
   package let base: UnsafeRawPointer
-  package let type: ElementType
+  let form: Form
   package let rows: Int
   package let columns: Int
   /// What keeps the bytes alive.
   let owner: AnyObject
 
-  /// - Precondition: `type` is a floating-point type and `base` holds rows * columns of it.
-  package init(base: UnsafeRawPointer, type: ElementType, rows: Int, columns: Int, owner: AnyObject) {
-    precondition([.float32, .bfloat16, .float16].contains(type), "weights are not of type \(type)")
+  private init(_ base: UnsafeRawPointer, _ form: Form, rows: Int, columns: Int, owner: AnyObject) {
     self.base = base
-    self.type = type
+    self.form = form
     self.rows = rows
     self.columns = columns
     self.owner = owner
   }
 
-  /// The same matrix in fp32: for vectors and small tables that every pass reads whole.
+  /// - Precondition: `type` is a floating-point type and `base` holds rows * columns of it.
+  package init(base: UnsafeRawPointer, type: ElementType, rows: Int, columns: Int, owner: AnyObject) {
+    precondition([.float32, .bfloat16, .float16].contains(type), "weights are not of type \(type)")
+    self.init(base, .floats(type), rows: rows, columns: columns, owner: owner)
+  }
+
+  /// A matrix in NF4.
+  /// - Parameters:
+  ///   - codes: rows * columns of them, two a byte, the first in the high half.
+  ///   - scaleCodes: one for each block of 64 entries.
+  ///   - scaleMaxima: one for each 256 of those.
+  /// - Precondition: rows are whole blocks.
+  package init(
+    nf4 codes: UnsafeRawPointer, scaleCodes: UnsafePointer<UInt8>, scaleMaxima: UnsafePointer<Float>, offset: Float,
+    rows: Int, columns: Int, owner: AnyObject
+  ) {
+    precondition(columns.isMultiple(of: NF4.block), "rows of \(columns) entries are not blocks of \(NF4.block)")
+    let scales = shoal_nf4_scales(codes: scaleCodes, maxima: scaleMaxima, offset: offset, first: 0)
+    self.init(codes, .nf4(scales), rows: rows, columns: columns, owner: owner)
+  }
+
+  /// Bytes that the matrix takes where it lies.
+  package var byteCount: Int {
+    switch form {
+    case .floats(let type): rows * columns * type.bytes
+    case .nf4: NF4.byteCount(rows: rows, columns: columns)
+    }
+  }
+
+  /// The same matrix in fp32: for vectors, small tables and pieces of what is written.
   package func widened() -> Matrix {
     let wide = Matrix(rows: rows, columns: columns)
-    shoal_widen(wide.base, base, type.shoalCode, Int64(rows * columns))
+    switch form {
+    case .floats(let type): shoal_widen(wide.base, base, type.shoalCode, Int64(rows * columns))
+    case .nf4(var scales):
+      let codes = base.assumingMemoryBound(to: UInt8.self)
+      shoal_nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
+    }
     return wide
   }
 
   /// The given rows.
   package func rows(_ range: Range<Int>) -> Weight {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
-    return Weight(
-      base: base + range.lowerBound * columns * type.bytes, type: type, rows: range.count, columns: columns,
-      owner: owner)
+    let start = range.lowerBound * columns
+    switch form {
+    case .floats(let type):
+      return Weight(base + start * type.bytes, form, rows: range.count, columns: columns, owner: owner)
+    case .nf4(var scales):
+      scales.first += Int64(start / NF4.block)
+      return Weight(base + start / 2, .nf4(scales), rows: range.count, columns: columns, owner: owner)
+    }
+  }
+
+  /// What C kernels that know floats alone are given.
+  /// - Precondition: the matrix is not in NF4.
+  var floats: (base: UnsafeRawPointer, code: Int32) {
+    guard case .floats(let type) = form else { preconditionFailure("a matrix in NF4, where floats are needed") }
+    return (base, type.shoalCode)
   }
 }
 

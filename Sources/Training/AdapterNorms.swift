@@ -40,13 +40,16 @@ final class AdapterTelemetry {
     let frozen = frozenSquare ?? squareOfFrozenWeights(workers)
     frozenSquare = frozen
     return AdapterNorms(
-      a: norm(weights, .a), b: norm(weights, .b), relativeUpdate: (squareOfUpdate(weights, workers) / frozen).squareRoot(),
+      a: norm(weights, .a), b: norm(weights, .b),
+      relativeUpdate: (squareOfUpdate(weights, workers) / frozen).squareRoot(),
       aGradient: norm(gradient, .a), bGradient: norm(gradient, .b))
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of R x R, never the matrix itself.
   private func squareOfUpdate(_ weights: Storage, _ workers: Workers) -> Double {
-    let (left, right) = (Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank))
+    let (left, right) = (
+      Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank)
+    )
     var sum = 0.0
     for layer in 0..<layout.configuration.layerCount {
       for module in layout.modules {

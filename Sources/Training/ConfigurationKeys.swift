@@ -5,7 +5,7 @@ import Corpus
 enum ConfigurationKeys {
   /// Keys that decide what a run does.
   static let used = [
-    "base_model", "adapter", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
+    "base_model", "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
     "lora_target_linear", "peft_use_rslora", "peft_init_lora_weights", "lora_model_dir",
     "lora_fan_in_fan_out", "rl", "rl_beta", "dpo_beta", "dpo_loss_type", "dpo_label_smoothing",
     "datasets", "test_datasets", "val_set_size", "sequence_len", "excess_length_strategy",
@@ -16,13 +16,13 @@ enum ConfigurationKeys {
     "ref_log_probs_cache", "eval_steps", "evals_per_epoch", "save_steps", "saves_per_epoch",
     "save_total_limit", "logging_steps", "output_dir", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
-    "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
+    "orpo_alpha", "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
     "dpo_loss_weights", "rpo_alpha", "simpo_gamma", "cpo_alpha", "kto_desirable_weight",
     "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "train_on_inputs",
   ]
 
   /// Keys of this configuration language whose meaning is not built: only empty and false are taken.
-  static let notBuilt = ["load_in_4bit", "load_in_8bit"]
+  static let notBuilt = ["load_in_8bit"]
 
   /// Switches of GPUs, of Python frameworks and of trackers: no result depends on them here.
   static let withoutEffect: Set<String> = [
@@ -68,7 +68,7 @@ enum ConfigurationKeys {
     "eot_tokens", "eval_strategy", "fix_untrained_tokens", "gptq", "load_best_model_at_end",
     "lora_modules_to_save", "lora_target_parameters", "loftq_config", "lr_groups",
     "lr_quadratic_warmup", "lr_scheduler_kwargs", "max_prompt_len", "min_sample_len",
-    "neftune_noise_alpha", "noisy_embedding_alpha", "optim_args", "optim_target_modules", "orpo_alpha",
+    "neftune_noise_alpha", "noisy_embedding_alpha", "optim_args", "optim_target_modules",
     "peft",
     "peft_layer_replication", "peft_layers_pattern", "peft_layers_to_transform",
     "peft_trainable_token_indices", "peft_use_dora", "plugins", "pretraining_dataset",

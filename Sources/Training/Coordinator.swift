@@ -104,7 +104,8 @@ package final class Coordinator {
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batches: the others wait")
     }
     if configuration.loraDropout > 0 {
-      notices.append("lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
+      notices.append(
+        "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }
     if configuration.startingAdapter != nil {
       notices.append("rank, alpha and targets are those of lora_model_dir")

@@ -54,7 +54,8 @@ package struct GradientCheck {
     let sums = ExampleSums(
       example, policy: try pass.logProbabilities(TreeBatch([example]), adapter: adapter), reference: reference)
     let slopes = objective([sums], totals: StepTotals([sums], objective))[0].slopes
-    let learnt = Learnt(batch: TreeBatch([objective.learntTree(example)]), slopes: Array(slopes.prefix(objective.learntSpans)))
+    let learnt = Learnt(
+      batch: TreeBatch([objective.learntTree(example)]), slopes: Array(slopes.prefix(objective.learntSpans)))
     _ = try pass.gradient(learnt.batch, adapter: adapter, dropout: nil, into: gradient) { _ in learnt.slopes }
     for (stream, name) in names.enumerated() {
       let g = adapter.layout.matrix(name, in: gradient)

@@ -6,7 +6,9 @@ package struct Patience: Sendable, Equatable {
   /// Evaluations in a row since then.
   package private(set) var failures: Int
 
-  package init(lowestLoss: Double? = nil, failures: Int = 0) { (self.lowestLoss, self.failures) = (lowestLoss, failures) }
+  package init(lowestLoss: Double? = nil, failures: Int = 0) {
+    (self.lowestLoss, self.failures) = (lowestLoss, failures)
+  }
 
   package mutating func take(_ loss: Double) {
     // Not lower: equal, higher, or no number at all.

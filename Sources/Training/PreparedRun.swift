@@ -43,7 +43,7 @@ package struct PreparedRun {
 
   /// Prepares a run. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
-  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (RunProgress) -> Void)
+  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void)
     throws
   {
     self.world = world
@@ -51,14 +51,20 @@ package struct PreparedRun {
     let (configuration, threads) = (configuration, Threads.count(asked: request.threads, in: world))
     self.threads = threads
 
-    var opened: (directory: ModelDirectory, hash: String)?
+    var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
-      opened = (directory, try directory.contentHash())
+      let hash = try directory.contentHash()
+      let form = configuration.baseForm
+      // One rank of a node quantises, while the others wait for it asleep.
+      let model = try Qwen2(directory, as: form, modelHash: hash, threads: threads * world.ranksOnNode) {
+        progress(.quantized(layers: $0, of: $1))
+      }
+      opened = (directory, model, form.contentHash(modelHash: hash))
     }
     guard let opened else { throw DamagedMessage() }
     directory = opened.directory
-    model = Qwen2(opened.directory)
+    model = opened.model
     try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) {
       progress(.notice($0))
     }

@@ -1,6 +1,7 @@
 // From a YAML file and overrides to a configuration, or to the list of everything that is wrong.
 
 import Foundation
+import Model
 
 extension RunConfiguration {
   /// Reads a configuration file and applies `key=value` overrides in their order.
@@ -8,45 +9,14 @@ extension RunConfiguration {
   /// Paths inside are relative to the current directory; a leading `~` is expanded.
   /// - Throws: `ConfigurationError` with every problem of the file and the overrides.
   package init(path: String, overrides: [String] = []) throws(ConfigurationError) {
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      let reason = (error as NSError).localizedDescription
-      throw ConfigurationError(
-        path: path, problems: [ConfigurationProblem(place: .file, text: "cannot be read: \(reason)")])
-    }
-    guard let yaml = String(data: data, encoding: .utf8) else {
-      throw ConfigurationError(
-        path: path, problems: [ConfigurationProblem(place: .file, text: "expected UTF-8 text")])
-    }
-    try self.init(yaml: yaml, name: path, overrides: overrides)
+    try self.init(yaml: try Self.text(of: path), name: path, overrides: overrides)
   }
 
   /// Reads a configuration from text.
   /// - Parameter name: What messages call the text.
   /// - Throws: `ConfigurationError` with every problem of the text and the overrides.
   package init(yaml: String, name: String, overrides: [String] = []) throws(ConfigurationError) {
-    var tree: ConfigurationTree
-    do {
-      tree = try ConfigurationTree(yaml: yaml)
-    } catch {
-      throw ConfigurationError(path: name, problems: [error.problem])
-    }
-    var problems: [ConfigurationProblem] = []
-    for override in overrides {
-      do {
-        try tree.apply(override: override)
-      } catch {
-        problems.append(error.problem)
-      }
-    }
-    guard var section = ConfigurationSection(tree) else {
-      problems.append(
-        ConfigurationProblem(
-          place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
-      throw ConfigurationError(path: name, problems: problems)
-    }
+    var (section, problems) = try Self.section(yaml: yaml, name: name, overrides: overrides)
     self.init()
     ignoredKeys = section.classifyKeys(
       used: ConfigurationKeys.used, notBuilt: ConfigurationKeys.notBuilt,
@@ -62,6 +32,49 @@ extension RunConfiguration {
     guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
   }
 
+  static func text(of path: String) throws(ConfigurationError) -> String {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      let reason = (error as NSError).localizedDescription
+      throw ConfigurationError(
+        path: path, problems: [ConfigurationProblem(place: .file, text: "cannot be read: \(reason)")])
+    }
+    guard let yaml = String(data: data, encoding: .utf8) else {
+      throw ConfigurationError(
+        path: path, problems: [ConfigurationProblem(place: .file, text: "expected UTF-8 text")])
+    }
+    return yaml
+  }
+
+  /// The keys of a text after all overrides, and the overrides that could not be applied.
+  static func section(
+    yaml: String, name: String, overrides: [String]
+  ) throws(ConfigurationError) -> (ConfigurationSection, [ConfigurationProblem]) {
+    var tree: ConfigurationTree
+    do {
+      tree = try ConfigurationTree(yaml: yaml)
+    } catch {
+      throw ConfigurationError(path: name, problems: [error.problem])
+    }
+    var problems: [ConfigurationProblem] = []
+    for override in overrides {
+      do {
+        try tree.apply(override: override)
+      } catch {
+        problems.append(error.problem)
+      }
+    }
+    guard let section = ConfigurationSection(tree) else {
+      problems.append(
+        ConfigurationProblem(
+          place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
+      throw ConfigurationError(path: name, problems: problems)
+    }
+    return (section, problems)
+  }
+
   // MARK: Model and objective
 
   private mutating func readModel(_ section: inout ConfigurationSection) {
@@ -75,7 +88,7 @@ extension RunConfiguration {
         "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
         at: section.place(of: "adapter"))
     } else {
-      _ = section.choice("adapter", built: ["lora"], notBuilt: ["qlora"])
+      readBaseForm(&section)
     }
     loraRank = section.integer("lora_r", atLeast: 1) ?? loraRank
     loraAlpha = section.integer("lora_alpha", atLeast: 1) ?? loraAlpha
@@ -94,6 +107,16 @@ extension RunConfiguration {
       .flatMap(ChatTemplateName.init) ?? chatTemplate
     defaultSystemMessage = section.text("default_system_message")
     readSpecialTokens(&section)
+  }
+
+  /// As axolotl, which wants both keys for QLoRA; either is enough here.
+  private mutating func readBaseForm(_ section: inout ConfigurationSection) {
+    let adapter = section.choice("adapter", built: ["lora", "qlora"])
+    let isFourBit = section.bool("load_in_4bit")
+    baseForm = adapter == "qlora" || isFourBit == true ? .nf4 : .stored
+    if adapter == "qlora", isFourBit == false, let tree = section["load_in_4bit"] {
+      section.report("`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", at: tree.place)
+    }
   }
 
   private mutating func readInitialisation(_ section: inout ConfigurationSection) {

@@ -3,7 +3,7 @@
 extension RunConfiguration {
   mutating func readObjective(_ section: inout ConfigurationSection) {
     let rl = section.choice("rl", built: ["dpo", "ipo", "orpo", "simpo", "cpo", "kto"])
-    let beta = readBeta(&section)
+    let beta = readBeta(&section, isORPO: rl == "orpo")
     let smoothing =
       section.number("dpo_label_smoothing", "a number from 0 to less than 0.5") { (0..<0.5).contains($0) } ?? 0
     let family = readFamily(&section, isIPO: rl == "ipo", beta: beta, smoothing: smoothing)
@@ -36,14 +36,17 @@ extension RunConfiguration {
     noteUnusedKeys(section)
   }
 
-  private func readBeta(_ section: inout ConfigurationSection) -> Double {
-    let betas = ["rl_beta", "dpo_beta"].compactMap { key in
-      section.number(key, "a number greater than 0") { $0 > 0 }
+  private func readBeta(_ section: inout ConfigurationSection, isORPO: Bool) -> Double {
+    // The last is axolotl's own for ORPO.
+    let names = ["rl_beta", "dpo_beta"] + (isORPO ? ["orpo_alpha"] : [])
+    let betas = names.compactMap { name -> (name: String, value: Double)? in
+      section.number(name, "a number greater than 0") { $0 > 0 }.map { (name, $0) }
     }
-    let beta = betas.first ?? 0.1
-    if let second = betas.last, second != beta, let tree = section["dpo_beta"] {
+    guard let (first, beta) = betas.first else { return 0.1 }
+    for (name, other) in betas where other != beta {
+      guard let tree = section[name] else { continue }
       section.report(
-        "`dpo_beta: \(tree.source)` is another name of `rl_beta`, which is \(beta): give one", at: tree.place)
+        "`\(name): \(tree.source)` is another name of `\(first)`, which is \(beta): give one", at: tree.place)
     }
     return beta
   }
@@ -111,17 +114,19 @@ extension RunConfiguration {
     switch objective {
     case .supervised: used = ["train_on_inputs"]
     case .dpo(let family):
-      used = ["rl_beta", "dpo_beta", "dpo_loss_type", "dpo_loss_weights", "rpo_alpha"]
+      used =
+        ["rl_beta", "dpo_beta", "dpo_loss_type", "dpo_loss_weights", "rpo_alpha"]
         + (family.losses.contains(where: \.loss.usesLabelSmoothing) ? ["dpo_label_smoothing"] : [])
     case .cpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha"]
     case .simpo: used = ["rl_beta", "dpo_beta", "dpo_label_smoothing", "cpo_alpha", "simpo_gamma"]
-    case .orpo: used = ["rl_beta", "dpo_beta"]
+    case .orpo: used = ["rl_beta", "dpo_beta", "orpo_alpha"]
     case .kto: used = ["rl_beta", "dpo_beta", "kto_desirable_weight", "kto_undesirable_weight"]
     }
     let ofReference = ["precompute_ref_log_probs", "ref_log_probs_cache", "rl_adapter_ref_model"]
     let all =
       [
-        "rl_beta", "dpo_beta", "dpo_loss_type", "dpo_loss_weights", "dpo_label_smoothing", "rpo_alpha", "simpo_gamma",
+        "rl_beta", "dpo_beta", "orpo_alpha", "dpo_loss_type", "dpo_loss_weights", "dpo_label_smoothing", "rpo_alpha",
+        "simpo_gamma",
         "cpo_alpha", "kto_desirable_weight", "kto_undesirable_weight", "train_on_inputs",
       ] + (objective.usesReference ? [] : ofReference)
     for key in all where !used.contains(key) {

@@ -1,6 +1,7 @@
 // The resolved configuration as YAML for the run directory, and what a resumed run changed in it.
 
 import Corpus
+import Model
 
 extension RunConfiguration {
   /// Every key with its value, a line each in a fixed order: reads back to an equal configuration
@@ -22,14 +23,15 @@ extension RunConfiguration {
     }
   }
 
-  private typealias Entry = (key: String, value: ConfigurationTree)
+  typealias Entry = (key: String, value: ConfigurationTree)
 
-  private var resolved: [Entry] { modelEntries + dataEntries + stepEntries + reportEntries }
+  var resolved: [Entry] { modelEntries + dataEntries + stepEntries + reportEntries }
 
   private var modelEntries: [Entry] {
     [
       ("base_model", .text(baseModel)),
-      ("adapter", .text("lora")),
+      ("adapter", .text(baseForm == .nf4 ? "qlora" : "lora")),
+      ("load_in_4bit", .bool(baseForm == .nf4)),
       ("lora_r", .integer(loraRank)),
       ("lora_alpha", .integer(loraAlpha)),
       ("lora_dropout", .number(loraDropout)),

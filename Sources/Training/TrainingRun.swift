@@ -210,7 +210,10 @@ package final class TrainingRun {
     guard configuration.earlyStoppingPatience != nil, schedule.evaluates(after: step) else { return false }
     let ends = try world.shareCount(coordinator?.isOutOfPatience == true ? 1 : 0) > 0
     if ends, coordinator != nil {
-      progress(.notice("step \(step): the held-out loss has not fallen for \(configuration.earlyStoppingPatience ?? 0) evaluations; the run ends here"))
+      progress(
+        .notice(
+          "step \(step): the held-out loss has not fallen for \(configuration.earlyStoppingPatience ?? 0) evaluations; the run ends here"
+        ))
     }
     return ends
   }
@@ -238,7 +241,8 @@ package final class TrainingRun {
     for first in stride(from: 0, to: count, by: portion) {
       let range = first..<min(first + portion, count)
       let trees = missing.map { Array($0[range]) }
-      let (sums, isStopping) = try dealer.score(trees, count: range.count, adapter: trainer.referenceAdapter, on: trainer.pass)
+      let (sums, isStopping) = try dealer.score(
+        trees, count: range.count, adapter: trainer.referenceAdapter, on: trainer.pass)
       try coordinator?.insertReferences(sums, for: trees ?? [])
       if coordinator != nil { progress(.reference(done: range.upperBound, total: count)) }
       if isStopping { return true }

@@ -14,6 +14,11 @@ struct ExportCommand: ParsableCommand {
       merged: a hub directory (weights, config.json, generation_config.json, tokenizer files) that transformers \
       loads; W + scale B A is added in fp32 and rounded once. adapter: a PEFT directory.
 
+      An adapter of QLoRA was trained on weights rounded to NF4, so there are two models to merge it into. \
+      --merge-into original adds it to the checkpoint's exact weights: no rounding to NF4 remains in the model, but \
+      the adapter also corrects a rounding that is no longer there. --merge-into dequantized adds it to the weights \
+      as NF4 has them: exactly the model that was trained (up to the one rounding to --dtype), NF4's loss included.
+
       Example: shoal export --model models/Qwen2-1.5B-Instruct --adapter runs/dpo --format merged --out models/tuned
       """)
 
@@ -46,6 +51,10 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "Element type of the merged weights; by default the base's own.")
   var dtype: Precision?
 
+  @Option(
+    help: "What an adapter is merged into: the checkpoint's weights (default), or what NF4 makes of them (see above).")
+  var mergeInto: MergedExport.Target?
+
   @Option(help: ArgumentHelp("Size above which weights are split (GB = 1e9 bytes).", valueName: "size"))
   var maxShardSize = "5GB"
 
@@ -57,6 +66,7 @@ struct ExportCommand: ParsableCommand {
     if format == .adapter, dtype != nil {
       throw ValidationError("--dtype is for merged weights; adapters are written in fp32.")
     }
+    if format == .adapter, mergeInto != nil { throw ValidationError("--merge-into is for --format merged.") }
   }
 
   func run() throws {
@@ -65,8 +75,9 @@ struct ExportCommand: ParsableCommand {
     let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
     switch format {
     case .merged:
-      let export = MergedExport(
-        directory, adapter: loaded, type: dtype?.elementType, threads: ProcessorSet.boundCount)
+      let export = try MergedExport(
+        directory, adapter: loaded, into: mergeInto ?? .original, type: dtype?.elementType,
+        threads: ProcessorSet.boundCount)
       try export.write(to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
     case .adapter:
       guard let loaded, var configuration = opened?.configuration else { return }
@@ -76,3 +87,5 @@ struct ExportCommand: ParsableCommand {
     Console.print("wrote \(out)")
   }
 }
+
+extension MergedExport.Target: ExpressibleByArgument {}

@@ -12,7 +12,10 @@ struct Shoal: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.",
     version: version,
-    subcommands: [TrainCommand.self, ScoreCommand.self, TokenizeCommand.self, ExportCommand.self, BenchCommand.self])
+    subcommands: [
+      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, TokenizeCommand.self, ExportCommand.self,
+      BenchCommand.self,
+    ])
 
   static func main() {
     // A reader that went away ends the writing, not the process.

@@ -78,6 +78,31 @@ extension EndToEnd {
       }
     }
 
+    @Test func mergedIntoTheOriginalOrTheDequantizedWeights() throws {
+      let place = try Workplace()
+      let nf4 = TinyFixture.nf4Directory
+      let model = ["--format", "merged", "--model", "\(nf4)/model", "--adapter", "\(nf4)/adapter"]
+      var files: [String: Data] = [:]
+      for (name, flag) in [
+        ("default", []), ("original", ["--merge-into", "original"]), ("dequantized", ["--merge-into", "dequantized"]),
+      ] {
+        let arguments = ["export", "--out", place.path(name), "--dtype", "f32"] + model + flag
+        let ending = try Job([Job.program] + arguments, in: place).wait()
+        #expect(ending.code == 0, "\(ending.errors)")
+        files[name] = try Data(contentsOf: URL(fileURLWithPath: place.path("\(name)/model.safetensors")))
+      }
+      #expect(files["default"] == files["original"])
+      #expect(files["default"] != files["dequantized"])
+      let narrow = try place.shoal(
+        "export", "--model", self.model, "--format", "merged", "--merge-into", "dequantized", "--out", place.path("x"))
+      #expect(narrow.code == 64 && narrow.errors.contains("expected a multiple of 64"), "\(narrow.errors)")
+      let adapterOnly = try place.shoal(
+        "export", "--model", self.model, "--adapter", adapter, "--format", "adapter", "--merge-into", "original",
+        "--out",
+        place.path("x"))
+      #expect(adapterOnly.code == 64 && adapterOnly.errors.contains("--merge-into is for"), "\(adapterOnly.errors)")
+    }
+
     @Test func withoutAnAdapterTheBaseItselfIsWritten() throws {
       let place = try Workplace()
       let out = place.path("base")

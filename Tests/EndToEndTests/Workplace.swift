@@ -73,6 +73,14 @@ final class Workplace: Sendable {
     return path(name)
   }
 
+  /// A run's directory as it was when it wrote a checkpoint, to go on from there.
+  func copyRun(_ run: String, as name: String, upTo checkpoint: String) throws {
+    try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
+    for entry in ["config.yaml", checkpoint] {
+      try FileManager.default.copyItem(atPath: path("\(run)/\(entry)"), toPath: path("\(name)/\(entry)"))
+    }
+  }
+
   // MARK: Programs
 
   /// Runs `shoal train` on the configuration to its end.

@@ -10,7 +10,8 @@ import Testing
 @Suite struct ParityTests {
   static func pass(_ fixture: TinyFixture, _ batch: TreeBatch, retention: Retention = .all, threads: Int = 2) -> Pass {
     Pass(
-      model: fixture.model, layout: fixture.adapter?.layout, capacity: Capacity(batch), positions: 256, retention: retention,
+      model: fixture.model, layout: fixture.adapter?.layout, capacity: Capacity(batch), positions: 256,
+      retention: retention,
       threads: threads)
   }
 

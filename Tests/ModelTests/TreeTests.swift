@@ -139,7 +139,9 @@ import Testing
     let used = Self.pass(fixture)
     _ = try Self.gradient(used, fixture, Self.trees)
     let small = [Self.trees[2], Self.trees[1]]
-    let (after, fresh) = (try Self.gradient(used, fixture, small), try Self.gradient(Self.pass(fixture), fixture, small))
+    let (after, fresh) = (
+      try Self.gradient(used, fixture, small), try Self.gradient(Self.pass(fixture), fixture, small)
+    )
     #expect(after.sums == fresh.sums && after.entries.map(\.bitPattern) == fresh.entries.map(\.bitPattern))
   }
 

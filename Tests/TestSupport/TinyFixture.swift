@@ -1,4 +1,5 @@
-// The committed tiny checkpoints and what transformers and PEFT make of them (Tests/Fixtures/tiny_model.py).
+// The committed tiny checkpoints and what transformers and PEFT make of them (Tests/Fixtures/tiny_model.py), and what
+// bitsandbytes makes of one (Tests/Fixtures/nf4.py).
 
 package import Checkpoints
 package import Corpus
@@ -16,19 +17,25 @@ package struct TinyFixture {
   package let values: JSONValue
   private let reference: SafetensorsFile
 
-  package static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Fixtures/tiny").path
+  private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Fixtures").path
 
-  /// - Parameter name: "all", "qv", "half" or "untied".
-  package init(_ name: String) throws {
+  package static let directory = "\(fixtures)/tiny"
+  /// The fixtures of QLoRA: the case "nf4", and matrices.safetensors.
+  package static let nf4Directory = "\(fixtures)/nf4"
+
+  /// - Parameter name: "all", "qv", "half" or "untied"; or "nf4", in its own directory.
+  package init(_ name: String, in directory: String = Self.directory) throws {
     self.name = name
-    let cases = try JSONValue.parse(String(contentsOfFile: Self.directory + "/cases.json", encoding: .utf8))
+    let cases = try JSONValue.parse(String(contentsOfFile: "\(directory)/cases.json", encoding: .utf8))
     let values = try cases["cases"]?[name].required(name)
     self.values = try values.required(name)
     let modelName = try self.values["model"]?.string.required("model") ?? ""
-    model = try Self.model(modelName)
-    reference = try SafetensorsFile(path: Self.directory + "/reference.safetensors")
-    adapter = try self.values["adapter"]?.string.map { [model] in try Self.adapter($0, model.configuration) }
+    model = try Qwen2(ModelDirectory("\(directory)/\(modelName)"))
+    reference = try SafetensorsFile(path: "\(directory)/reference.safetensors")
+    adapter = try self.values["adapter"]?.string.map { [model] in
+      try Adapter(AdapterDirectory("\(directory)/\($0)", model: model.configuration), model: model.configuration)
+    }
     trees = try (self.values["trees"]?.array ?? []).enumerated().map { index, tree in
       ExampleTree(
         index: index, prompt: try tree["prompt"].required("prompt").tokens,
@@ -44,12 +51,6 @@ package struct TinyFixture {
 
   /// The directory of one of the fixture's models.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
-
-  static func model(_ name: String) throws -> Qwen2 { try Qwen2(ModelDirectory(path(name))) }
-
-  static func adapter(_ name: String, _ configuration: ModelConfiguration) throws -> Adapter {
-    try Adapter(AdapterDirectory(path(name), model: configuration), model: configuration)
-  }
 }
 
 struct MissingValue: Error { let name: String }

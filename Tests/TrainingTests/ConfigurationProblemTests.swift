@@ -41,7 +41,7 @@ import Training
   @Test func `an empty required key has a line`() {
     #expect(
       problems(minimalYAML.replacing("5e-5", with: "")) == [
-        "line 4: `learning_rate`: expected a number greater than 0, found nothing",
+        "line 4: `learning_rate`: expected a number greater than 0, found nothing"
       ])
   }
 

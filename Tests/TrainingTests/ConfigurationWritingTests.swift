@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import Training
 
@@ -26,6 +27,24 @@ import Training
     ]
     #expect(Set(full).isSuperset(of: Set(inputs).subtracting(folded)))
     #expect(Set(full).count == full.count)
+  }
+
+  @Test func `a listing reads back equal and names every value's source`() throws {
+    let scratch = try ScratchDirectory()
+    let path = scratch.path("run.yaml")
+    try (minimalYAML + "micro_batch_size: 2\ngradient_accumulation_steps: 3\n").write(
+      toFile: path, atomically: true, encoding: .utf8)
+    let listing = try ConfigurationListing(path: path, overrides: ["seed=7", "datasets.0.split=half", "dpo_beta=0.2"])
+    #expect(try configuration(listing.text) == listing.configuration)
+    #expect(listing.configuration.seed == 7)
+    func source(_ key: String) -> String? {
+      listing.text.split(separator: "\n").first { $0.hasPrefix("\(key):") }
+        .flatMap { $0.split(separator: "# ").last.map(String.init) }
+    }
+    #expect(source("seed") == "override seed=7" && source("lora_r") == "default")
+    #expect(source("learning_rate") == "file, line 4" && source("rl_beta") == "override dpo_beta=0.2 (dpo_beta)")
+    #expect(source("batch_size") == "file, line 8 (micro_batch_size), file, line 9 (gradient_accumulation_steps)")
+    #expect(source("datasets") == "file, line 6, override datasets.0.split=half")
   }
 
   @Test func `numbers are written for every YAML reader`() throws {

@@ -297,7 +297,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
       .simpo(beta: 2.5, gamma: 1, labelSmoothing: 0, likelihoodWeight: 0)
     ),
     (["rl=simpo", "cpo_alpha=0.5"], .simpo(beta: 0.1, gamma: 0.5, labelSmoothing: 0, likelihoodWeight: 0.5)),
-    (["rl=orpo", "rl_beta=0.2"], .orpo(beta: 0.2)),
+    (["rl=orpo", "rl_beta=0.2"], .orpo(beta: 0.2)), (["rl=orpo", "orpo_alpha=0.3"], .orpo(beta: 0.3)),
     (
       ["rl=kto", "batch_size=2", "kto_undesirable_weight=1.33"],
       .kto(KTO(beta: 0.1, undesirableWeight: 1.33))

@@ -77,7 +77,8 @@ import Training
         moments.first.base[i] = Float(i) * -0x1p-20
         moments.second?.base[i] = Float(i) * 0x1p-130
       }
-      state = TrainerState(step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"],
+      state = TrainerState(
+        step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"],
         patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2))
     }
 

@@ -7,13 +7,16 @@
 #define SHOAL_PRODUCTS_H
 #include <stdint.h>
 
-enum { SHOAL_F32 = 0, SHOAL_BF16 = 1, SHOAL_F16 = 2 };
+#include "shoal_nf4.h"
+
+enum { SHOAL_F32 = 0, SHOAL_BF16 = 1, SHOAL_F16 = 2, SHOAL_NF4 = 3 };
 
 // Columns of a packed panel, and terms' depth packed at a time.
 enum { SHOAL_PANEL = 32, SHOAL_DEPTH_BLOCK = 384 };
 
 // One product A·B. Element (m, k) of A is a[m * a_row + k * a_depth]; element (k, n) of B, of type
-// b_type, is b[k * b_depth + n * b_column]. One of b_depth and b_column is 1.
+// b_type, is b[k * b_depth + n * b_column]. One of b_depth and b_column is 1; for NF4 the other is a
+// multiple of SHOAL_NF4_BLOCK, and b are two codes a byte.
 typedef struct {
   const float *a;
   int64_t a_row, a_depth;
@@ -21,6 +24,7 @@ typedef struct {
   int64_t b_depth, b_column;
   int64_t depth;
   int32_t b_type;
+  shoal_nf4_scales scales;  // of NF4
 } shoal_term;
 
 // Rows [row, row + rows) x columns [column, column + columns) of C [.., c_row].

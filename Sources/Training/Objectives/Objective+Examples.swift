@@ -28,7 +28,8 @@ extension Objective {
       return examples.indices.map { place in
         var tree = examples[place]
         let before = examples[(place + examples.count - 1) % examples.count].completions[0]
-        tree.completions.append(Array(before.prefix(max(1, limit - tree.prompt.count))))
+        let room = max(1, limit - tree.prompt.count)
+        tree.completions.append(before.count <= room ? before : Array(before.prefix(room)))
         return tree
       }
     }

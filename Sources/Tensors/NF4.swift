@@ -1,0 +1,133 @@
+// Quantisation to NF4 with doubly quantised scales (QLoRA, Dettmers et al., arXiv 2305.14314), to the bit what
+// bitsandbytes makes of the same weights on a CPU.
+
+internal import CShoal
+
+/// NF4: entries as 4-bit codes in blocks of 64, the blocks' scales as 8-bit codes in blocks of 256.
+package enum NF4 {
+  /// Entries that share a scale.
+  package static let block = Int(SHOAL_NF4_BLOCK)
+  /// Scales that share a maximum.
+  package static let scaleBlock = Int(SHOAL_NF4_SCALE_BLOCK)
+
+  /// The scales of a matrix, quantised: scale i is value(codes[i]) · maxima[i / 256] + offset.
+  package struct Scales: Sendable, Equatable {
+    package var codes: [UInt8]
+    package var maxima: [Float]
+    /// The mean of the scales.
+    package var offset: Float
+  }
+
+  /// Bytes of a matrix with its scales and offset.
+  package static func byteCount(rows: Int, columns: Int) -> Int {
+    let blocks = rows * columns / block
+    return blocks * block / 2 + blocks + 4 * scaleMaximaCount(blocks: blocks) + 4
+  }
+
+  package static func scaleMaximaCount(blocks: Int) -> Int { (blocks + scaleBlock - 1) / scaleBlock }
+
+  /// The largest magnitude of each block; nil when an entry is not finite, which no code stands for.
+  /// - Precondition: the matrix is of floats, its rows whole blocks.
+  package static func blockMaxima(of weight: Weight, _ workers: Workers) -> [Float]? {
+    let (base, type) = weight.floats
+    let blocks = blockCount(weight)
+    nonisolated(unsafe) let entries = base
+    let entryBytes = weight.byteCount / max(1, weight.rows * weight.columns)
+    let maxima = [Float](unsafeUninitializedCapacity: blocks) { maxima, count in
+      nonisolated(unsafe) let out = maxima.baseAddress
+      workers.blocks(of: blocks, by: blocksOfPiece) { range in
+        guard let out else { return }
+        shoal_nf4_maxima(
+          out + range.lowerBound, entries + range.lowerBound * block * entryBytes, type, Int64(range.count))
+      }
+      count = blocks
+    }
+    return maxima.allSatisfy(\.isFinite) ? maxima : nil
+  }
+
+  /// The offset that doubly quantised scales have: their mean.
+  package static func offset(of maxima: [Float]) -> Float {
+    Float(maxima.reduce(0.0) { $0 + Double($1) } / Double(max(1, maxima.count)))
+  }
+
+  /// Quantises the scales themselves.
+  package static func scales(of maxima: [Float], offset: Float, _ workers: Workers) -> Scales {
+    let blocks = maxima.count
+    let groups = scaleMaximaCount(blocks: blocks)
+    var scales = Scales(
+      codes: Array(repeating: 0, count: blocks), maxima: Array(repeating: 0, count: groups), offset: offset)
+    scales.codes.withUnsafeMutableBufferPointer { codes in
+      scales.maxima.withUnsafeMutableBufferPointer { largest in
+        maxima.withUnsafeBufferPointer { maxima in
+          nonisolated(unsafe) let (codes, largest, maxima) = (codes, largest, maxima)
+          workers.blocks(of: groups, by: 16) { range in
+            let start = range.lowerBound * scaleBlock
+            guard let codes = codes.baseAddress, let largest = largest.baseAddress, let maxima = maxima.baseAddress
+            else { return }
+            shoal_nf4_quantize_scales(
+              codes + start, largest + range.lowerBound, maxima + start, offset,
+              Int64(min(blocks, range.upperBound * scaleBlock) - start))
+          }
+        }
+      }
+    }
+    return scales
+  }
+
+  /// The codes of a matrix, two a byte, the first in the high half. They depend on the entries alone, not on how
+  /// the scales are rounded.
+  /// - Precondition: as for `blockMaxima`, whose result is not nil.
+  package static func codes(of weight: Weight, _ workers: Workers) -> [UInt8] {
+    let (base, type) = weight.floats
+    let blocks = blockCount(weight)
+    nonisolated(unsafe) let entries = base
+    let entryBytes = weight.byteCount / max(1, weight.rows * weight.columns)
+    return [UInt8](unsafeUninitializedCapacity: blocks * block / 2) { codes, count in
+      nonisolated(unsafe) let out = codes.baseAddress
+      workers.blocks(of: blocks, by: blocksOfPiece) { range in
+        guard let out else { return }
+        shoal_nf4_quantize(
+          out + range.lowerBound * block / 2, entries + range.lowerBound * block * entryBytes, type, Int64(range.count))
+      }
+      count = blocks * block / 2
+    }
+  }
+
+  /// The matrix in NF4, in memory of its own; nil when an entry is not finite.
+  /// - Precondition: as for `blockMaxima`.
+  package static func quantized(_ weight: Weight, _ workers: Workers) -> Weight? {
+    guard let maxima = blockMaxima(of: weight, workers) else { return nil }
+    let scales = scales(of: maxima, offset: offset(of: maxima), workers)
+    let parts = Parts(codes(of: weight, workers), scales)
+    return Weight(
+      nf4: parts.codes, scaleCodes: parts.scaleCodes, scaleMaxima: parts.maxima.base, offset: scales.offset,
+      rows: weight.rows, columns: weight.columns, owner: parts)
+  }
+
+  /// Blocks that a thread takes at a time.
+  private static let blocksOfPiece = 4096
+
+  private static func blockCount(_ weight: Weight) -> Int {
+    precondition(weight.columns.isMultiple(of: block), "rows of \(weight.columns) entries are not blocks of \(block)")
+    return weight.rows * weight.columns / block
+  }
+
+  /// Quantised parts where pointers into them stay valid.
+  private final class Parts {
+    private let bytes: Storage
+    let maxima: Storage
+    let codes: UnsafeRawPointer
+    let scaleCodes: UnsafePointer<UInt8>
+
+    init(_ codes: [UInt8], _ scales: Scales) {
+      bytes = Storage(count: (codes.count + scales.codes.count + 3) / 4)
+      maxima = Storage(count: scales.maxima.count)
+      let start = UnsafeMutableRawPointer(bytes.base)
+      start.copyMemory(from: codes, byteCount: codes.count)
+      (start + codes.count).copyMemory(from: scales.codes, byteCount: scales.codes.count)
+      maxima.base.update(from: scales.maxima, count: scales.maxima.count)
+      self.codes = UnsafeRawPointer(start)
+      scaleCodes = UnsafeRawPointer(start + codes.count).assumingMemoryBound(to: UInt8.self)
+    }
+  }
+}

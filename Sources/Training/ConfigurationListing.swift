@@ -1,0 +1,62 @@
+// The resolved configuration for people: every value, and where it came from.
+
+/// What `shoal config` shows.
+package struct ConfigurationListing: Sendable {
+  package let configuration: RunConfiguration
+  /// YAML that reads back to the same configuration; comments name each value's source.
+  package let text: String
+
+  /// - Throws: `ConfigurationError` with every problem of the file and the overrides.
+  package init(path: String, overrides: [String] = []) throws(ConfigurationError) {
+    let yaml = try RunConfiguration.text(of: path)
+    configuration = try RunConfiguration(yaml: yaml, name: path, overrides: overrides)
+    let (section, _) = try RunConfiguration.section(yaml: yaml, name: path, overrides: overrides)
+    let lines = configuration.resolved.map { key, value in
+      (value.isNull ? "\(key):" : "\(key): \(value.source)", Self.source(of: key, in: section))
+    }
+    // Comments stand in a column, except after the few long values.
+    let width = 48
+    text = lines.map { line, source in
+      line + String(repeating: " ", count: max(1, width - line.count)) + "# \(source)\n"
+    }.joined()
+  }
+
+  /// Keys that a value may come from under another name.
+  private static let otherNames = [
+    "batch_size": ["micro_batch_size", "gradient_accumulation_steps"], "rl_beta": ["dpo_beta", "orpo_alpha"],
+    "lora_target_modules": ["lora_target_linear"], "dpo_loss_type": ["rpo_alpha"], "dpo_loss_weights": ["rpo_alpha"],
+  ]
+
+  private static func source(of key: String, in section: ConfigurationSection) -> String {
+    let sources = ([key] + (otherNames[key] ?? [])).compactMap { name -> String? in
+      guard let tree = section[name] else { return nil }
+      let places = [tree.place] + tree.overrides.filter { $0 != tree.place }
+      return places.map(text).joined(separator: ", ") + (name == key ? "" : " (\(name))")
+    }
+    return sources.isEmpty ? "default" : sources.joined(separator: ", ")
+  }
+
+  private static func text(_ place: ConfigurationProblem.Place) -> String {
+    switch place {
+    case .file: "file"
+    case .line(let line): "file, line \(line)"
+    case .override(let argument): "override \(argument)"
+    }
+  }
+}
+
+extension ConfigurationTree {
+  /// The overrides that gave any part of the value, each once.
+  fileprivate var overrides: [ConfigurationProblem.Place] {
+    let parts: [ConfigurationTree] =
+      switch content {
+      case .list(let items): items
+      case .mapping(let members): members.map(\.tree)
+      default: []
+      }
+    var found: [ConfigurationProblem.Place] = []
+    if case .override = place { found.append(place) }
+    for place in parts.flatMap(\.overrides) where !found.contains(place) { found.append(place) }
+    return found
+  }
+}
