@@ -6,9 +6,9 @@ training changed.
 
 The data are strings whose prompts end in a line break and whose completions begin with a letter. No token spans
 that seam, so TRL's trainers, which look for it in three ways, agree about the ids: prompt, completion,
-end-of-sequence token. Where tokens do merge, CPOTrainer and ORPOTrainer give back one token at most, KTOTrainer and
-SFTTrainer look at one completion and not at both; Shoal then does as DPOTrainer. With conversations CPOTrainer and
-ORPOTrainer add one more end-of-sequence token after the template's.
+end-of-sequence token. Where tokens do merge, CPOTrainer and ORPOTrainer leave out one token of the prompt at most
+and may begin the two completions at different places; Shoal does as DPOTrainer, which leaves out all that merged for
+either. With conversations CPOTrainer and ORPOTrainer add one more end-of-sequence token after the template's.
 
 One micro-batch of TRL is a whole step, because its likelihood terms, `kl` and `aot` belong to a micro-batch.
 """
