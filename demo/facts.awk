@@ -36,6 +36,6 @@ NR == FNR { facts[$0] = 1; next }
 }
 
 END {
-  printf "facts kept from the document      %5d before, %5d after\n", kept[first], kept[last]
-  printf "facts invented                    %5d before, %5d after\n", invented[first], invented[last]
+  printf "facts kept from the document  %5d before, %5d after\n", kept[first], kept[last]
+  printf "facts invented                %5d before, %5d after\n", invented[first], invented[last]
 }
