@@ -41,10 +41,15 @@ let package = Package(
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "Preparation", dependencies: ["Tensors", "Checkpoints", "Corpus"],
+      // A link to configs/prompts: the program carries the prompts that people read there.
+      resources: [.embedInCode("Prompts/teacher.txt"), .embedInCode("Prompts/summarize.txt")],
+      swiftSettings: strict),
     .executableTarget(
       name: "shoal",
       dependencies: [
-        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training",
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training", "Preparation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -73,6 +78,10 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "PreparationTests",
+      dependencies: ["Preparation", "Checkpoints", "Corpus", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],

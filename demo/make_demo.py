@@ -226,6 +226,9 @@ def main():
     with open(f"{out}/{name}.jsonl", "w", encoding="utf-8") as file:
       for record, _, _ in part:
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
+  with open(f"{out}/facts.txt", "w", encoding="utf-8") as file:
+    facts = set(reports.FIRST + reports.LAST + reports.PLACES + reports.NUMBERS + reports.MONTHS)
+    file.write("\n".join(sorted(facts)) + "\n")
   texts = ["\n".join(conversation(rng, used)) for _ in range(8000)]
   tokenizer = train_tokenizer(f"{out}/model", [SYSTEM, "system", "user", "assistant", " ".join(reports.COMMON), *texts])
   model = train_model(tokenizer, rng, used)

@@ -9,6 +9,14 @@ rm -rf "$run" "$merged"
 launch/local.sh -n 2 configs/demo.yaml
 .build/release/shoal export --model demo/model --adapter "$run" --format merged --out "$merged"
 
+# Three held-out reports, as documents.
+documents=$(mktemp -d)
+trap 'rm -rf "$documents"' EXIT
+for number in 1 2 3; do
+  sed -n "$number"'s|^{"prompt": \[{"role": "user", "content": "Summarise: \([^"]*\)".*|\1|p' demo/heldout.jsonl \
+    >"$documents/report-$number.txt"
+done
+
 # The value of a metric in the first or last evaluation.
 metric() { grep '"eval_loss"' "$run/metrics.jsonl" | "$1" -n 1 | sed -n "s|.*\"$2\":\([-0-9.e]*\).*|\1|p" | cut -c 1-6; }
 
@@ -20,8 +28,17 @@ What changed, measured on $(wc -l <demo/heldout.jsonl) held-out pairs:
   eval_rewards/accuracies  $(metric tail eval_rewards/accuracies) after
   eval_rewards/margins     $(metric tail eval_rewards/margins) after
 
+  $(awk -f demo/facts.awk demo/facts.txt "$run/samples.jsonl" | sed '2s|^|  |')
+                           (names, places, numbers and months in the summaries of all held-out reports)
+
+Three held-out reports, summarised before and after:
+
+$(cd "$documents" && "$OLDPWD/.build/release/shoal" summarize --model "$OLDPWD/demo/model" --adapter "$OLDPWD/$run" \
+    --compare --prompt "$OLDPWD/demo/summarize.txt" report-1.txt report-2.txt report-3.txt)
+
 Where it is:
   $run/metrics.jsonl             every step and evaluation
+  $run/samples.jsonl             what the model wrote about each held-out report, evaluation by evaluation
   $run/adapter_model.safetensors the adapter, as PEFT loads it
   $merged/                    merged weights, as transformers loads them
 

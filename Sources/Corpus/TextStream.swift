@@ -24,6 +24,12 @@ package struct TextStream: Sendable {
     return String(decoding: pending, as: UTF8.self)
   }
 
+  /// The text of a whole answer.
+  package static func text(of ids: [Int32], _ tokenizer: Tokenizer) -> String {
+    var stream = TextStream(tokenizer)
+    return ids.map { stream.append($0) }.joined() + stream.finish()
+  }
+
   /// How many bytes at the end are a character's first ones, with more to come.
   private static func openCount(_ bytes: [UInt8]) -> Int {
     for count in 1...4 where count <= bytes.count {

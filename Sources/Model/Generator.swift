@@ -19,7 +19,7 @@ package struct GenerationOptions: Sendable, Equatable {
 
 /// An answer.
 package struct Generation: Sendable, Equatable {
-  package enum FinishReason: String, Sendable {
+  package enum FinishReason: String, Sendable, CaseIterable {
     /// A stop token came.
     case stop
     /// There are as many tokens as were asked for.
@@ -49,17 +49,19 @@ package final class Generator {
   package let capacity: Int
   private let pass: CachedPass
 
+  /// Two full tiles of the products.
+  package static let defaultPromptRows = 1536
   /// The most tokens of a prompt that go through the model at once.
   private let promptRows: Int
 
   /// - Parameters:
   ///   - capacity: the most tokens of a prompt and its answer; the model's context at most.
   ///   - adapter: read anew for every answer, so that it may be one in training.
-  ///   - promptRows: the most tokens of a prompt that go through the model at once; two full tiles of the products.
+  ///   - promptRows: the most tokens of a prompt that go through the model at once.
   ///   - workers: with scratch for attention; idle whenever `generate` runs.
   /// - Throws: `GenerationError` when there is not enough memory.
   package init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = 1536, workers: Workers
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, workers: Workers
   ) throws(GenerationError) {
     let c = model.configuration
     let capacity = max(1, min(capacity, c.maximumPositions))
@@ -72,8 +74,13 @@ package final class Generator {
     pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, workers: workers)
   }
 
+  /// Bytes that a generator takes when it is full.
+  package static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
+    CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, defaultPromptRows))
+  }
+
   package convenience init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = 1536, threads: Int
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, threads: Int
   ) throws(GenerationError) {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     try self.init(

@@ -5,7 +5,7 @@ import Corpus
 enum ConfigurationKeys {
   /// Keys that decide what a run does.
   static let used = [
-    "base_model", "adapter", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
+    "base_model", "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
     "lora_target_linear", "peft_use_rslora", "peft_init_lora_weights", "lora_model_dir",
     "lora_fan_in_fan_out", "rl", "rl_beta", "dpo_beta", "dpo_loss_type", "dpo_label_smoothing",
     "datasets", "test_datasets", "val_set_size", "sequence_len", "excess_length_strategy",
@@ -18,11 +18,11 @@ enum ConfigurationKeys {
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
     "orpo_alpha", "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
     "dpo_loss_weights", "rpo_alpha", "simpo_gamma", "cpo_alpha", "kto_desirable_weight",
-    "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "train_on_inputs",
+    "kto_undesirable_weight", "cooldown_steps", "early_stopping_patience", "sample_documents", "train_on_inputs",
   ]
 
   /// Keys of this configuration language whose meaning is not built: only empty and false are taken.
-  static let notBuilt = ["load_in_4bit", "load_in_8bit"]
+  static let notBuilt = ["load_in_8bit"]
 
   /// Switches of GPUs, of Python frameworks and of trackers: no result depends on them here.
   static let withoutEffect: Set<String> = [
@@ -79,7 +79,7 @@ enum ConfigurationKeys {
 
   /// Keys that a resumed run may change: what is printed and saved, not what is learnt.
   static let freeOnResume: Set<String> = [
-    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps",
+    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps", "sample_documents",
     "evals_per_epoch", "output_dir", "ref_log_probs_cache", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "gradient_checkpointing", "memory_limit",
   ]

@@ -69,7 +69,9 @@ package final class Coordinator {
     patience = resumption.start.patience
     damagedSteps = resumption.damagedSteps
     setup = RunSetup(
-      exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand, startStep: start.step,
+      exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand,
+      samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
+      startStep: start.step,
       startsFromFiles: start.step > 0 || startingAdapter != nil, isFinished: resumption.isFinished)
     record = RunRecord.json(
       configuration, build: build, inputs: inputs, data: data, schedule: schedule, ranks: ranks, threads: threads)
@@ -124,7 +126,7 @@ package final class Coordinator {
     try files.create()
     if overwrites { try files.removeRun(keeping: start.checkpoint) }
     for step in damagedSteps { try files.setAside(step: step) }
-    try files.trimMetrics(toStep: step == 0 ? -1 : step)
+    try files.trimLines(toStep: step == 0 ? -1 : step)
     try files.write(configuration)
     try files.write(record: record)
     // The evaluation before the first step counts as step 0.
@@ -202,7 +204,7 @@ package final class Coordinator {
 
   /// Adds a line to metrics.jsonl and the same numbers to the event file.
   private func append(step: Int, _ line: [(name: String, value: JSONValue)]) throws {
-    try files.append(metrics: [("step", .integer(Int64(step)))] + line)
+    try files.append([("step", .integer(Int64(step)))] + line, to: .metrics)
     try events?.append(step: step, line.compactMap { entry in entry.value.double.map { (entry.name, $0) } })
   }
 
@@ -221,6 +223,24 @@ package final class Coordinator {
     try append(step: step, line)
     if step > 0, let loss = metrics["loss"] { patience.take(loss) }
     return metrics
+  }
+
+  /// Writes what the model answered, and returns the first answer's text.
+  func write(_ samples: [Sample], step: Int) throws -> String? {
+    let tokenizer = data.tokenizer
+    let kind = configuration.objective.exampleKind
+    for sample in samples {
+      let tree = data.heldOut[sample.place]
+      try files.append(
+        [
+          ("step", .integer(Int64(step))), ("index", .integer(Int64(tree.index))),
+          ("prompt", .string(tokenizer.decode(tree.prompt))),
+          (kind == .pair ? "chosen" : "completion", .string(TextStream.text(of: tree.completions[0], tokenizer))),
+          ("answer", .string(TextStream.text(of: sample.ids, tokenizer))),
+          ("finish_reason", .string(sample.finishReason.rawValue)),
+        ], to: .samples)
+    }
+    return samples.first.map { TextStream.text(of: $0.ids, tokenizer) }
   }
 
   /// Whether the held-out loss has stood still for as long as the configuration allows.

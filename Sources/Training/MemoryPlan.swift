@@ -14,7 +14,10 @@ package struct MemoryPlan: Sendable, Equatable {
   /// The process itself: what it held before, and what reduction and saving take for a moment.
   package let processBytes: Int
 
-  package var privateBytes: Int { arenaBytes + passBytes + processBytes }
+  /// The cache and buffers of answering held-out documents.
+  package let sampleBytes: Int
+
+  package var privateBytes: Int { arenaBytes + passBytes + sampleBytes + processBytes }
 
   /// Bytes per adapter entry: fp32 weight, moments and gradient, a 64-bit sum, and the reference adapter's weight.
   private static func bytesPerEntry(_ configuration: RunConfiguration) -> Int {
@@ -28,7 +31,7 @@ package struct MemoryPlan: Sendable, Equatable {
   /// Plans a rank of `world`.
   /// - Throws: `MemoryLimitTooLow` when even recomputing everything needs more than `memory_limit`.
   package init(
-    _ configuration: RunConfiguration, _ layout: AdapterLayout, demand: PassDemand, threads: Int,
+    _ configuration: RunConfiguration, _ layout: AdapterLayout, demand: PassDemand, samples: SamplePlan, threads: Int,
     world: any Communicator
   ) throws {
     func passBytes(_ retention: Retention) -> Int {
@@ -37,6 +40,7 @@ package struct MemoryPlan: Sendable, Equatable {
         dropout: configuration.loraDropout > 0, threads: threads)
     }
     arenaBytes = layout.count * Self.bytesPerEntry(configuration)
+    sampleBytes = samples.count > 0 ? Generator.byteCount(layout.configuration, capacity: samples.capacity) : 0
     processBytes = ProcessMemory.anonymousBytes + Self.reserve
     switch configuration.gradientCheckpointing {
     case .off: retention = .all
@@ -44,12 +48,12 @@ package struct MemoryPlan: Sendable, Equatable {
     case .automatic:
       let available = ProcessMemory.availableBytes.map { $0 / world.ranksOnNode * 9 / 10 }
       let limit = configuration.memoryLimit ?? available ?? .max
-      let left = limit - arenaBytes - processBytes
+      let left = limit - arenaBytes - sampleBytes - processBytes
       let layers = layout.configuration.layerCount
       guard
         let kept = (0...layers).last(where: { passBytes(.activations(layers: $0)) <= left })
       else {
-        throw MemoryLimitTooLow(limit: limit, needed: arenaBytes + processBytes + passBytes(.layerInputs))
+        throw MemoryLimitTooLow(limit: limit, needed: arenaBytes + sampleBytes + processBytes + passBytes(.layerInputs))
       }
       retention = kept == layers ? .all : .activations(layers: kept)
     }

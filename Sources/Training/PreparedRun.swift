@@ -23,6 +23,7 @@ package struct RunSetup: Sendable, Equatable {
   package var exampleCount: Int
   package var heldOutCount: Int
   package var demand: PassDemand
+  package var samples: SamplePlan
   package var startStep: Int
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool
@@ -43,7 +44,9 @@ package struct PreparedRun {
 
   /// Prepares a run. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
-  package init(_ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: (RunProgress) -> Void)
+  package init(
+    _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
+  )
     throws
   {
     self.world = world
@@ -51,14 +54,20 @@ package struct PreparedRun {
     let (configuration, threads) = (configuration, Threads.count(asked: request.threads, in: world))
     self.threads = threads
 
-    var opened: (directory: ModelDirectory, hash: String)?
+    var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
-      opened = (directory, try directory.contentHash())
+      let hash = try directory.contentHash()
+      let form = configuration.baseForm
+      // One rank of a node quantises, while the others wait for it asleep.
+      let model = try Qwen2(directory, as: form, modelHash: hash, threads: threads * world.ranksOnNode) {
+        progress(.quantized(layers: $0, of: $1))
+      }
+      opened = (directory, model, form.contentHash(modelHash: hash))
     }
     guard let opened else { throw DamagedMessage() }
     directory = opened.directory
-    model = Qwen2(opened.directory)
+    model = opened.model
     try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) {
       progress(.notice($0))
     }
@@ -82,7 +91,8 @@ package struct PreparedRun {
   func memoryPlan(_ layout: AdapterLayout) throws -> MemoryPlan {
     var plan: MemoryPlan?
     try world.agree {
-      plan = try MemoryPlan(configuration, layout, demand: setup.demand, threads: threads, world: world)
+      plan = try MemoryPlan(
+        configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads, world: world)
     }
     guard let plan else { throw DamagedMessage() }
     return plan
@@ -113,7 +123,8 @@ package struct PreparedRun {
       let words =
         [
           setup.exampleCount, setup.heldOutCount, setup.startStep, setup.startsFromFiles ? 1 : 0,
-          setup.isFinished ? 1 : 0, demand.capacity.rows, demand.capacity.scoredRows, demand.capacity.targets,
+          setup.isFinished ? 1 : 0, setup.samples.count, setup.samples.newTokens, setup.samples.capacity,
+          demand.capacity.rows, demand.capacity.scoredRows, demand.capacity.targets,
           demand.positions, demand.mostMicroBatches, adapter.rank, Int(bitPattern: UInt(adapter.alpha.bitPattern)),
           Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
         ] + modules
@@ -121,19 +132,21 @@ package struct PreparedRun {
     }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var words: [Int] = []
-    for _ in 0..<14 + LinearModule.allCases.count { words.append(try reader.next()) }
+    for _ in 0..<17 + LinearModule.allCases.count { words.append(try reader.next()) }
     var demand = PassDemand()
-    demand.capacity = Capacity(rows: words[5], scoredRows: words[6], targets: words[7])
-    demand.positions = words[8]
-    demand.mostMicroBatches = words[9]
+    var samples = SamplePlan()
+    (samples.count, samples.newTokens, samples.capacity) = (words[5], words[6], words[7])
+    demand.capacity = Capacity(rows: words[8], scoredRows: words[9], targets: words[10])
+    demand.positions = words[11]
+    demand.mostMicroBatches = words[12]
     let setup = RunSetup(
-      exampleCount: words[0], heldOutCount: words[1], demand: demand, startStep: words[2],
+      exampleCount: words[0], heldOutCount: words[1], demand: demand, samples: samples, startStep: words[2],
       startsFromFiles: words[3] == 1,
       isFinished: words[4] == 1)
     let adapter = AdapterConfiguration(
-      rank: words[10], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[11]))),
-      dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[12]))), usesRankStabilizedScaling: words[13] == 1,
-      modules: zip(LinearModule.allCases, words[14...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
+      rank: words[13], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[14]))),
+      dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[15]))), usesRankStabilizedScaling: words[16] == 1,
+      modules: zip(LinearModule.allCases, words[17...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
     return (setup, coordinator?.adapterConfiguration ?? adapter)
   }
 }

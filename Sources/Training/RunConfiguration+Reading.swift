@@ -1,6 +1,7 @@
 // From a YAML file and overrides to a configuration, or to the list of everything that is wrong.
 
 import Foundation
+import Model
 
 extension RunConfiguration {
   /// Reads a configuration file and applies `key=value` overrides in their order.
@@ -87,7 +88,7 @@ extension RunConfiguration {
         "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
         at: section.place(of: "adapter"))
     } else {
-      _ = section.choice("adapter", built: ["lora"], notBuilt: ["qlora"])
+      readBaseForm(&section)
     }
     loraRank = section.integer("lora_r", atLeast: 1) ?? loraRank
     loraAlpha = section.integer("lora_alpha", atLeast: 1) ?? loraAlpha
@@ -106,6 +107,16 @@ extension RunConfiguration {
       .flatMap(ChatTemplateName.init) ?? chatTemplate
     defaultSystemMessage = section.text("default_system_message")
     readSpecialTokens(&section)
+  }
+
+  /// As axolotl, which wants both keys for QLoRA; either is enough here.
+  private mutating func readBaseForm(_ section: inout ConfigurationSection) {
+    let adapter = section.choice("adapter", built: ["lora", "qlora"])
+    let isFourBit = section.bool("load_in_4bit")
+    baseForm = adapter == "qlora" || isFourBit == true ? .nf4 : .stored
+    if adapter == "qlora", isFourBit == false, let tree = section["load_in_4bit"] {
+      section.report("`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", at: tree.place)
+    }
   }
 
   private mutating func readInitialisation(_ section: inout ConfigurationSection) {

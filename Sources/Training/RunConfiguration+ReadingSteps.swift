@@ -134,6 +134,10 @@ extension RunConfiguration {
     resumeFromCheckpoint = section.path("resume_from_checkpoint")
     autoResumesFromCheckpoints =
       section.bool("auto_resume_from_checkpoints") ?? autoResumesFromCheckpoints
+    sampleDocuments = section.integer("sample_documents", atLeast: 0) ?? sampleDocuments
+    if sampleDocuments > 0, heldOut == nil, testDatasets.isEmpty, let tree = section["sample_documents"] {
+      section.report("`sample_documents` needs `val_set_size` or `test_datasets`", at: tree.place)
+    }
     earlyStoppingPatience = section.integer("early_stopping_patience", atLeast: 1)
     if earlyStoppingPatience != nil, let tree = section["early_stopping_patience"] {
       if evaluations == .never {

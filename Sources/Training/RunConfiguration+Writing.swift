@@ -1,6 +1,7 @@
 // The resolved configuration as YAML for the run directory, and what a resumed run changed in it.
 
 import Corpus
+import Model
 
 extension RunConfiguration {
   /// Every key with its value, a line each in a fixed order: reads back to an equal configuration
@@ -29,7 +30,8 @@ extension RunConfiguration {
   private var modelEntries: [Entry] {
     [
       ("base_model", .text(baseModel)),
-      ("adapter", .text("lora")),
+      ("adapter", .text(baseForm == .nf4 ? "qlora" : "lora")),
+      ("load_in_4bit", .bool(baseForm == .nf4)),
       ("lora_r", .integer(loraRank)),
       ("lora_alpha", .integer(loraAlpha)),
       ("lora_dropout", .number(loraDropout)),
@@ -148,6 +150,7 @@ extension RunConfiguration {
       ("saves_per_epoch", saves.perEpoch),
       ("save_total_limit", .integer(saveTotalLimit)),
       ("logging_steps", .integer(loggingSteps)),
+      ("sample_documents", .integer(sampleDocuments)),
       ("output_dir", .text(outputDirectory)),
       ("resume_from_checkpoint", .text(resumeFromCheckpoint)),
       ("auto_resume_from_checkpoints", .bool(autoResumesFromCheckpoints)),

@@ -1,6 +1,7 @@
 // The typed configuration of `shoal train`: every default is here, every rule in `+Reading`.
 
 package import Corpus
+package import Model
 
 /// What a training run does. Keys and meanings are axolotl's unless a comment says otherwise.
 package struct RunConfiguration: Sendable, Equatable {
@@ -8,6 +9,8 @@ package struct RunConfiguration: Sendable, Equatable {
 
   /// `base_model`: a directory in hub layout.
   package var baseModel = ""
+  /// `adapter: qlora`, `load_in_4bit`: how the frozen base is held.
+  package var baseForm = BaseForm.stored
   /// `lora_r`, R in shapes. PEFT's default.
   package var loraRank = 8
   /// `lora_alpha`. PEFT's default (axolotl has none; LLaMA-Factory's is twice the rank).
@@ -94,6 +97,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// `save_total_limit`: nil keeps all checkpoints.
   package var saveTotalLimit: Int?
   package var loggingSteps = 1
+  /// `sample_documents`: held-out documents that the model answers at every evaluation.
+  package var sampleDocuments = 0
   /// `early_stopping_patience`: evaluations in a row without a lower loss that end the run.
   package var earlyStoppingPatience: Int?
   package var outputDirectory = ""

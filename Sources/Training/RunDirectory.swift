@@ -18,7 +18,7 @@ package struct RunDirectory {
 
   private var configurationPath: String { "\(path)/config.yaml" }
   private var runPath: String { "\(path)/run.json" }
-  private var metricsPath: String { "\(path)/metrics.jsonl" }
+  private func path(of file: LineFile) -> String { "\(path)/\(file.rawValue)" }
   private var eventsPath: String { "\(path)/tensorboard" }
 
   // MARK: What is there
@@ -79,7 +79,8 @@ package struct RunDirectory {
   /// - Throws: `WriteError`.
   package func removeRun(keeping checkpoint: String?) throws {
     let files = [
-      "config.yaml", "run.json", "metrics.jsonl", AdapterDirectory.weightsName, AdapterDirectory.configurationName,
+      "config.yaml", "run.json", LineFile.metrics.rawValue, LineFile.samples.rawValue, AdapterDirectory.weightsName,
+      AdapterDirectory.configurationName,
     ]
     for name in entries {
       if files.contains(name) { try Self.remove("\(path)/\(name)") }
@@ -147,28 +148,36 @@ package struct RunDirectory {
     try EventFile(directory: eventsPath, firstStep: firstStep)
   }
 
-  /// Keeps the lines of metrics.jsonl up to `step`, so that a resumed run does not repeat any.
-  package func trimMetrics(toStep step: Int) throws {
-    guard HubFiles.exists(metricsPath) else { return }
-    let file = try? MappedFile(path: metricsPath)
-    let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
-    var kept: [UInt8] = []
-    for line in lines {
-      // A line cut short by a crash is none.
-      guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else {
-        continue
-      }
-      kept += Array(line) + [UInt8(ascii: "\n")]
-    }
-    try AtomicFile.write(kept, to: metricsPath)
+  /// Files that grow by a line at a time; every line is an object with its `step`.
+  package enum LineFile: String, CaseIterable, Sendable {
+    case metrics = "metrics.jsonl"
+    case samples = "samples.jsonl"
   }
 
-  /// Adds one line to metrics.jsonl.
+  /// Keeps the lines up to `step`, so that a resumed run does not repeat any.
+  package func trimLines(toStep step: Int) throws {
+    for path in LineFile.allCases.map(path(of:)) where HubFiles.exists(path) {
+      let file = try? MappedFile(path: path)
+      let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
+      var kept: [UInt8] = []
+      for line in lines {
+        // A line cut short by a crash is none.
+        guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else {
+          continue
+        }
+        kept += Array(line) + [UInt8(ascii: "\n")]
+      }
+      try AtomicFile.write(kept, to: path)
+    }
+  }
+
+  /// Adds one line.
   /// - Throws: `WriteError`.
-  package func append(metrics: [(name: String, value: JSONValue)]) throws {
-    let line = JSONValue.object(metrics.map { .init($0.name, $0.value) }).serialized() + "\n"
-    let descriptor = open(metricsPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw WriteError(path: metricsPath, action: "open", code: errno) }
+  package func append(_ line: [(name: String, value: JSONValue)], to file: LineFile) throws {
+    let line = JSONValue.object(line.map { .init($0.name, $0.value) }).serialized() + "\n"
+    let path = path(of: file)
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
     let bytes = Array(line.utf8)
     var written = 0
@@ -176,7 +185,7 @@ package struct RunDirectory {
       let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        throw WriteError(path: metricsPath, action: "write to", code: errno)
+        throw WriteError(path: path, action: "write to", code: errno)
       }
       written += count
     }

@@ -60,9 +60,8 @@ package enum RunPlan {
   /// Shared once per node: the mapped weights.
   private static func memory(_ run: PreparedRun, _ plan: MemoryPlan) -> JSONValue {
     let c = run.model.configuration
-    let shared = WeightName.all(c).reduce(0) { $0 + run.directory[$1].bytes.count }
     return .object([
-      .init("shared_bytes", .integer(Int64(shared))),
+      .init("shared_bytes", .integer(Int64(run.model.sharedByteCount))),
       .init("private_bytes_per_rank", .integer(Int64(plan.privateBytes))),
       .init("adapter_and_optimizer_bytes", .integer(Int64(plan.arenaBytes))),
       .init("pass_bytes", .integer(Int64(plan.passBytes))),

@@ -6,6 +6,8 @@ package import Tensors
 package enum RunProgress: Sendable {
   /// One line worth reading: odd but legal input, a setting without effect.
   case notice(String)
+  /// Layers of the base in 4 bits, where that was not done before.
+  case quantized(layers: Int, of: Int)
   /// Reference log-probabilities: examples done of those that the cache did not have.
   case reference(done: Int, total: Int)
   /// What the run will take, before it starts.
@@ -14,6 +16,8 @@ package enum RunProgress: Sendable {
   case timed([PhaseSeconds])
   case evaluated(step: Int, examples: Int, ObjectiveMetrics)
   case stepped(StepReport)
+  /// What the model answers to the first of the sampled documents.
+  case sampled(step: Int, answer: String)
   case saved(path: String)
 }
 

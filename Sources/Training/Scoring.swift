@@ -3,7 +3,7 @@
 import Checkpoints
 package import Collectives
 package import Corpus
-import Model
+package import Model
 import Tensors
 
 /// Log-probability sums of every completion of a data set.
@@ -20,17 +20,21 @@ package struct Scoring {
   /// Opens model, adapter and data. Collective.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
   package init(
-    model: String, adapter path: String?, data: Dataset.Source, world: any Communicator, threads: Int?,
+    model: String, as form: BaseForm = .stored, adapter path: String?, data: Dataset.Source, world: any Communicator,
+    threads: Int?,
     build: BuildIdentity
   ) throws {
     self.world = world
-    var opened: (directory: ModelDirectory, hash: String, adapter: Adapter?)?
+    let threads = Threads.count(asked: threads, in: world)
+    var opened: (model: Qwen2, hash: String, adapter: Adapter?)?
     var dataset: Dataset?
     try world.agree {
       let directory = try ModelDirectory(model)
       let shape = directory.configuration
       let adapter = try path.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
-      opened = (directory, try directory.contentHash(), adapter)
+      let hash = try directory.contentHash()
+      let frozen = try Qwen2(directory, as: form, modelHash: hash, threads: threads * world.ranksOnNode)
+      opened = (frozen, form.contentHash(modelHash: hash), adapter)
       guard world.rank == 0 else { return }
       let tokenizer = try Tokenizer(directory: model)
       try tokenizer.validate(vocabularySize: shape.vocabularySize)
@@ -50,9 +54,9 @@ package struct Scoring {
     demand = try demand.shared(in: world)
     adapter = opened.adapter
     pass = Pass(
-      model: Qwen2(opened.directory), layout: opened.adapter?.layout, capacity: demand.capacity,
+      model: opened.model, layout: opened.adapter?.layout, capacity: demand.capacity,
       positions: demand.positions,
-      retention: .none, threads: Threads.count(asked: threads, in: world))
+      retention: .none, threads: threads)
   }
 
   /// Each example's sums, on every rank. Collective.

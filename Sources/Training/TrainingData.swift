@@ -14,6 +14,7 @@ package struct TrainingData: Sendable {
   package let heldOutReport: DatasetReport?
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
+  package let tokenizer: Tokenizer
   private let objective: Objective
   /// Tokens of the longest sequence.
   private let limit: Int
@@ -21,7 +22,7 @@ package struct TrainingData: Sendable {
   /// Reads and tokenizes what the configuration names.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
-    let tokenizer = try Tokenizer(directory: configuration.baseModel)
+    tokenizer = try Tokenizer(directory: configuration.baseModel)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
     let encoder = ExampleEncoder(
       tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer),

@@ -63,6 +63,7 @@ package final class TrainingRun {
   private let memory: MemoryPlan
   private var forecast: Forecast?
   private let telemetry: AdapterTelemetry
+  private let sampling: Sampling?
 
   package init(
     prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
@@ -90,6 +91,13 @@ package final class TrainingRun {
       referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: adapter.layout) : nil,
       totalSteps: schedule.totalSteps, mostMicroBatches: prepared.setup.demand.mostMicroBatches)
     telemetry = AdapterTelemetry(prepared.model, adapter.layout)
+    let samples = prepared.setup.samples
+    var sampling: Sampling?
+    if samples.count > 0 {
+      let trainer = trainer
+      try world.agree { sampling = try Sampling(samples, trainer, directory: prepared.directory) }
+    }
+    self.sampling = sampling
     try loadState(prepared)
     pass.observer = debug
     guard !isFinished else { return }
@@ -260,6 +268,10 @@ package final class TrainingRun {
       let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
       progress(.evaluated(step: step, examples: heldOutCount, metrics))
     }
+    // A request to stop does not wait for answers.
+    guard let sampling, !isStopping else { return isStopping }
+    let samples = try sampling.run(coordinator?.data.heldOut)
+    if let first = try coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
     return isStopping
   }
 }

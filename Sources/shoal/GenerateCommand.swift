@@ -176,10 +176,9 @@ struct GenerateCommand: ParsableCommand {
   }
 
   private static func object(_ answer: Generation, _ tokenizer: Tokenizer) -> JSONValue {
-    var stream = TextStream(tokenizer)
-    let text = answer.ids.map { stream.append($0) }.joined() + stream.finish()
-    return [
-      "text": .string(text), "ids": .array(answer.ids.map { .integer(Int64($0)) }),
+    [
+      "text": .string(TextStream.text(of: answer.ids, tokenizer)),
+      "ids": .array(answer.ids.map { .integer(Int64($0)) }),
       "finish_reason": .string(answer.finishReason.rawValue), "tokens_per_second": .number(answer.tokensPerSecond),
       "prompt_tokens": .integer(Int64(answer.promptTokens)),
       "prompt_tokens_per_second": .number(answer.promptTokensPerSecond),

@@ -11,6 +11,8 @@ final class ProgressPrinter {
   func print(_ progress: RunProgress) {
     switch progress {
     case .notice(let text): Console.print(text)
+    case .quantized(let done, let total):
+      if done == total { Console.print("the base is in 4 bits: \(total) layers quantised, kept for later runs") }
     case .reference(let done, let total): Console.print("reference log-probs: \(done) of \(total)")
     case .planned(let secondsPerStep, let seconds, let bytes):
       Console.print(
@@ -25,6 +27,9 @@ final class ProgressPrinter {
       guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }
       lastStep = now
       Console.print(Self.line(report))
+    case .sampled(let step, let answer):
+      let line = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      Console.print("step \(step): sample: \(line.prefix(200))\(line.count > 200 ? "…" : "")")
     case .saved(let path): Console.print("saved \(path)")
     }
   }

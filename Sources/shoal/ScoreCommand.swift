@@ -35,6 +35,11 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var out: String
 
+  @Flag(
+    name: .customLong("load-in-4bit"),
+    help: "Hold the frozen base in 4 bits (NF4), as an adapter of QLoRA was trained on.")
+  var loadIn4bit = false
+
   @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
 
@@ -54,7 +59,8 @@ struct ScoreCommand: ParsableCommand {
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       let scoring = try Scoring(
-        model: model, adapter: adapter, data: source, world: world, threads: threads, build: try .running())
+        model: model, as: loadIn4bit ? .nf4 : .stored, adapter: adapter, data: source, world: world, threads: threads,
+        build: try .running())
       if let report = scoring.report { Console.print(report) }
       let sums = try scoring.run()
       if world.rank == 0 {

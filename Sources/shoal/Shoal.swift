@@ -13,8 +13,9 @@ struct Shoal: ParsableCommand {
     commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.",
     version: version,
     subcommands: [
-      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, TokenizeCommand.self,
-      ExportCommand.self, BenchCommand.self,
+      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
+      TokenizeCommand.self,
+      ExportCommand.self, PrepareCommand.self,
     ])
 
   static func main() {

@@ -26,13 +26,14 @@ import Testing
 
   private func pass(_ model: Qwen2, _ batch: TreeBatch, adapter: Adapter?, retention: Retention = .all) -> Pass {
     Pass(
-      model: model, adapter: adapter, capacity: Capacity(batch), positions: 256, retention: retention, threads: 2)
+      model: model, layout: adapter?.layout, capacity: Capacity(batch), positions: 256, retention: retention, threads: 2
+    )
   }
 
   private func logps(_ model: Qwen2, adapter: Adapter?) throws -> [Float] {
     let batch = TreeBatch(fixture.trees)
     return try pass(model, batch, adapter: adapter, retention: .none)
-      .tokenLogProbabilities(batch, adapted: adapter != nil).map(Float.init)
+      .tokenLogProbabilities(batch, adapter: adapter).map(Float.init)
   }
 
   private func reference(_ policy: String) throws -> [Float] {
@@ -58,9 +59,9 @@ import Testing
     let pass = pass(model, batch, adapter: adapter, retention: retention)
     let count = adapter.layout.count
     let (gradient, first, second) = (Storage(count: count), Storage(count: count), Storage(count: count))
-    let reference = try pass.logProbabilities(batch, adapted: false)
+    let reference = try pass.logProbabilities(batch, adapter: nil)
     var loss = 0.0
-    _ = try pass.gradient(batch, dropout: nil, into: gradient) { sums in
+    _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
       let found = TrainingStepTests.slopes(sums, reference, beta: 0.1)
       loss = found.loss
       return found.slopes

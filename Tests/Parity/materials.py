@@ -135,15 +135,15 @@ def write_checkpoint(out, size, tokenizer, seed=0):
         shutil.copy(os.path.join(tokenizer, name), out)
 
 
-def write_adapter(out, model_directory, rank, alpha, seed=0):
-    """A PEFT adapter on all seven linears whose B is not zero."""
+def write_adapter(out, model_directory, rank, alpha, seed=0, **settings):
+    """A PEFT adapter on all seven linears whose B is not zero; further settings are LoraConfig's."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
     torch.manual_seed(seed)
     base = AutoModelForCausalLM.from_pretrained(model_directory, dtype=torch.float32)
     model = get_peft_model(base, LoraConfig(
-        r=rank, lora_alpha=alpha, target_modules=ALL_LINEARS, task_type="CAUSAL_LM"))
+        r=rank, lora_alpha=alpha, target_modules=ALL_LINEARS, task_type="CAUSAL_LM", **settings))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

@@ -1,4 +1,5 @@
 import Corpus
+import Model
 import Testing
 import Training
 
@@ -32,7 +33,7 @@ private let experiment = """
   sample_packing: false
   pad_to_sequence_len: true
 
-  adapter: lora
+  adapter: qlora
   lora_model_dir:
   lora_r: 32
   lora_alpha: 64
@@ -90,15 +91,9 @@ private let experiment = """
   """
 
 @Suite struct AxolotlFileTests {
-  @Test func `the experiment is refused only for what is not built`() {
-    #expect(
-      problems(experiment) == [
-        "line 6: `load_in_4bit: true` is not built yet in this version; built: an empty value or false"
-      ])
-  }
-
-  @Test func `without that it runs, and what has no effect is listed in order`() throws {
-    let run = try configuration(experiment, overrides: ["load_in_4bit="])
+  @Test func `the experiment runs, and what has no effect is listed in order`() throws {
+    let run = try configuration(experiment)
+    #expect(run.baseForm == .nf4)
     #expect(run.datasets.map(\.type) == [.intelPrefilled])
     #expect(run.batchSize == 4 && run.epochs == 2 && run.warmup == .steps(10))
     #expect(run.loraTargetModules.count == 7 && run.gradientCheckpointing == .on)

@@ -26,13 +26,17 @@ import Training
     #expect(text.contains(" configs/\(name)\n"), "and how it is run")
   }
 
-  /// The experiment in its own spelling is the same job but for the data's format and dropout.
+  /// The experiment in its own spelling is the same job but for the base in 4 bits, the data's format
+  /// and dropout.
   @Test func `two spellings of the experiment`() throws {
     func configuration(_ name: String) throws -> RunConfiguration {
       try RunConfiguration(path: "\(Self.directory)/\(name).yaml")
     }
     let differences = try configuration("summarize-dpo").differences(from: configuration("qwen2-1.5b-dpo"))
-    #expect(differences.map { String($0.prefix { $0 != ":" }) } == ["lora_dropout", "chat_template", "datasets"])
+    #expect(
+      differences.map { String($0.prefix { $0 != ":" }) } == [
+        "adapter", "load_in_4bit", "lora_dropout", "chat_template", "datasets",
+      ])
   }
 
   @Test func `objectives and switches of the summarisation files`() throws {

@@ -16,11 +16,11 @@ import Training
   @Test func `metrics are cut after a step`() throws {
     let scratch = try ScratchDirectory()
     let files = RunDirectory(scratch.path)
-    try files.trimMetrics(toStep: 3)
+    try files.trimLines(toStep: 3)
     #expect(!FileManager.default.fileExists(atPath: scratch.path("metrics.jsonl")), "nothing to cut")
     for step in 0...5 {
-      try files.append(metrics: [("step", .integer(Int64(step))), ("loss", .number(0.5))])
-      try files.append(metrics: [("step", .integer(Int64(step))), ("eval_loss", .number(0.25))])
+      try files.append([("step", .integer(Int64(step))), ("loss", .number(0.5))], to: .metrics)
+      try files.append([("step", .integer(Int64(step))), ("eval_loss", .number(0.25))], to: .metrics)
     }
     let all = try Self.lines(scratch)
     #expect(all.count == 12)
@@ -28,15 +28,15 @@ import Training
     try handle.seekToEnd()
     try handle.write(contentsOf: Data(#"{"step": 2, "los"#.utf8))
     try handle.close()
-    try files.trimMetrics(toStep: 9)
+    try files.trimLines(toStep: 9)
     #expect(try Self.lines(scratch) == all, "a line cut short is none")
-    try files.trimMetrics(toStep: 3)
+    try files.trimLines(toStep: 3)
     #expect(try Self.lines(scratch) == Array(all[..<8]))
-    try files.append(metrics: [("step", .integer(4))])
+    try files.append([("step", .integer(4))], to: .metrics)
     #expect(try Self.lines(scratch).count == 9)
-    try files.trimMetrics(toStep: -1)
+    try files.trimLines(toStep: -1)
     #expect(try Self.lines(scratch).isEmpty)
-    try files.trimMetrics(toStep: 3)
+    try files.trimLines(toStep: 3)
     #expect(try Self.lines(scratch).isEmpty, "an empty file stays one")
   }
 

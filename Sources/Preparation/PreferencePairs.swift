@@ -1,0 +1,152 @@
+// From judged answers to the files of a run of the recipe.
+
+import Checkpoints
+import Corpus
+import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Preference pairs made of a teacher's answers, and what became of the others.
+package struct PreferencePairs: Sendable {
+  /// The files that `write` makes. The report is the last: where it is, the others are whole.
+  package static let fileNames = ["train.jsonl", "test.jsonl", "heldout.jsonl", "rejects.jsonl", "report.json"]
+
+  struct Pair: Sendable {
+    let document: Int
+    let judged: JudgedSummaries
+    let similarity: Double
+
+    var chosen: String { judged.texts[judged.best] }
+    var rejected: String { judged.texts[1 - judged.best] }
+  }
+
+  struct Reject: Sendable {
+    let answer: Int
+    let rejection: Rejection
+  }
+
+  package let report: PreparationReport
+  private let documents: SourceDocuments
+  private let answers: [TeacherAnswer]
+  private let prompt: PromptTemplate
+  private let train: [Pair]
+  private let test: [Pair]
+  private let rejects: [Reject]
+
+  /// - Parameters:
+  ///   - prompt: asks for a summary; what the model is trained to answer.
+  ///   - testShare: of the documents whose pairs are kept for testing.
+  /// - Throws: `NothingToDo` when no answer is about one of the documents.
+  package init(
+    documents: SourceDocuments, answers: [TeacherAnswer], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
+    testShare: Double = 0.02
+  ) throws(NothingToDo) {
+    let places = Dictionary(uniqueKeysWithValues: documents.documents.enumerated().map { ($1.id, $0) })
+    let duplicates = Set(documents.duplicates)
+    guard answers.contains(where: { places[$0.id] != nil || duplicates.contains($0.id) }) else {
+      throw NothingToDo.noAnswer(answers: answers.count)
+    }
+    let outcomes = parallelMap(count: answers.count) { number in
+      let answer = answers[number]
+      guard let place = places[answer.id] else {
+        let reason: RejectReason = duplicates.contains(answer.id) ? .duplicateDocument : .unknownDocument
+        return PairFilter.Outcome(judged: nil, similarity: nil, rejection: Rejection(reason))
+      }
+      let document = documents.documents[place]
+      guard document.use == .pair else {
+        let rejection = Rejection(.documentLength, "\(document.tokens) tokens")
+        return PairFilter.Outcome(judged: nil, similarity: nil, rejection: rejection)
+      }
+      return filter.outcome(answer)
+    }
+    var (pairs, rejects): ([Pair], [Reject]) = ([], [])
+    var known: Set<[String]> = []
+    for (number, outcome) in outcomes.enumerated() {
+      var rejection = outcome.rejection
+      if rejection == nil, let judged = outcome.judged, let place = places[answers[number].id] {
+        let pair = Pair(document: place, judged: judged, similarity: outcome.similarity ?? 0)
+        if known.insert([answers[number].id, pair.chosen, pair.rejected]).inserted {
+          pairs.append(pair)
+        } else {
+          rejection = Rejection(.duplicatePair)
+        }
+      }
+      if let rejection { rejects.append(Reject(answer: number, rejection: rejection)) }
+    }
+    // Answers come in any order; the document's own makes the files the same. The sort is stable.
+    pairs.sort { $0.document < $1.document }
+    test = pairs.filter { documents.documents[$0.document].draw < testShare }
+    train = pairs.filter { documents.documents[$0.document].draw >= testShare }
+    report = PreparationReport(
+      documents: documents, filter: filter, testShare: testShare, answers: answers.map(\.id), outcomes: outcomes,
+      rejects: rejects, train: train, test: test)
+    (self.documents, self.answers, self.prompt, self.rejects) = (documents, answers, prompt, rejects)
+  }
+
+  /// Writes all files into a directory, each whole or not at all.
+  /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
+  package func write(to directory: String) throws {
+    try createDirectory(directory)
+    // An older report must not stand beside newer pairs when this is interrupted.
+    unlink("\(directory)/report.json")
+    for (name, pairs) in [("train.jsonl", train), ("test.jsonl", test)] {
+      try write(name, in: directory) { file in for pair in pairs { try file.append(line: try row(pair)) } }
+    }
+    try write("heldout.jsonl", in: directory) { file in
+      for document in documents.documents where document.use == .heldOut {
+        try file.append(
+          line: [
+            "id": .string(document.id), "text": .string(try documents.text(of: document)),
+            "tokens": .integer(Int64(document.tokens)), "characters": .integer(Int64(document.characters)),
+          ])
+      }
+    }
+    try write("rejects.jsonl", in: directory) { file in for reject in rejects { try file.append(line: row(reject)) } }
+    try write("report.json", in: directory) { file in
+      try file.append(Array((report.json.serialized(indent: 2) + "\n").utf8))
+    }
+  }
+
+  /// Creates a directory and those above it.
+  private func createDirectory(_ path: String) throws(FileError) {
+    if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+    let code = errno
+    guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+      throw FileError(path: path, action: "create the directory", code: code)
+    }
+    try createDirectory(String(path[..<slash]))
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw FileError(path: path, action: "create the directory", code: errno)
+    }
+  }
+
+  private func write(_ name: String, in directory: String, _ body: (OutputFile) throws -> Void) throws {
+    try AtomicFile.write(to: "\(directory)/\(name)", visibility: .umask, body)
+  }
+
+  /// A row of type `chatml.intel`; what training does not read tells where the pair is from.
+  private func row(_ pair: Pair) throws(RecordMistake) -> JSONValue {
+    let document = documents.documents[pair.document]
+    let scores = pair.judged.scores
+    return [
+      "id": .string(document.id), "system": .string(prompt.system),
+      "question": .string(prompt.question(about: try documents.text(of: document))), "chosen": .string(pair.chosen),
+      "rejected": .string(pair.rejected), "chosen_summary": .integer(Int64(pair.judged.best + 1)),
+      "chosen_score": .number(scores[pair.judged.best]), "rejected_score": .number(scores[1 - pair.judged.best]),
+      "similarity": .number(rounded(pair.similarity)),
+    ]
+  }
+
+  private func row(_ reject: Reject) -> JSONValue {
+    let answer = answers[reject.answer]
+    return [
+      "id": .string(answer.id), "file": .string(answer.location.file), "line": .integer(Int64(answer.location.line)),
+      "reason": .string(reject.rejection.reason.rawValue), "detail": .string(reject.rejection.detail),
+      "text": .string(answer.text),
+    ]
+  }
+}

@@ -1,0 +1,43 @@
+// Why an answer became no pair. The raw values stand in rejects.jsonl and report.json, and docs/prepare.md explains
+// each.
+
+/// Why an answer became no pair; in the order in which they are looked for, the first counts.
+package enum RejectReason: String, Sendable, CaseIterable {
+  // The document.
+  case unknownDocument = "unknown_document"
+  case duplicateDocument = "duplicate_document"
+  case documentLength = "document_length"
+
+  // The answer as a whole.
+  case noAnswer = "no_answer"
+  case empty
+  case refusal
+  case truncated
+
+  // Its parts.
+  case missingSummary = "missing_summary"
+  case repeatedSummary = "repeated_summary"
+  case conflictingScores = "conflicting_scores"
+  case unreadableScore = "unreadable_score"
+  case scoreOutOfRange = "score_out_of_range"
+  case wrongSum = "wrong_sum"
+  case missingScore = "missing_score"
+  case twoVerdicts = "two_verdicts"
+  case unclearVerdict = "unclear_verdict"
+  case missingVerdict = "missing_verdict"
+
+  // The pair.
+  case similarSummaries = "similar_summaries"
+  case closeScores = "close_scores"
+  case contradiction
+  case duplicatePair = "duplicate_pair"
+}
+
+/// Why an answer became no pair, with what was found.
+package struct Rejection: Error, Sendable, Equatable {
+  package let reason: RejectReason
+  /// Says which part, and numbers; empty when the reason says all.
+  package let detail: String
+
+  package init(_ reason: RejectReason, _ detail: String = "") { (self.reason, self.detail) = (reason, detail) }
+}

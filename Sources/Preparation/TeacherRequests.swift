@@ -1,0 +1,70 @@
+// Requests to a teacher, one line for each document, in the form that batch interfaces take.
+
+import Checkpoints
+import Corpus
+import Tensors
+
+/// What is asked about each document that can become a pair.
+package struct TeacherRequests {
+  /// Two summaries of at most 800 words together, with their scores and explanations, in most languages.
+  static let maximumTokens = 2048
+
+  private let documents: SourceDocuments
+  private let prompt: PromptTemplate
+  private let teacher: String
+
+  /// - Parameter teacher: the model's name for the interface.
+  /// - Throws: `NothingToDo` when no document has the right length.
+  package init(documents: SourceDocuments, prompt: PromptTemplate, teacher: String) throws(NothingToDo) {
+    guard documents.count(.pair) > 0 else { throw NothingToDo.documents(documents) }
+    (self.documents, self.prompt, self.teacher) = (documents, prompt, teacher)
+  }
+
+  /// Writes the requests in the order of the documents.
+  /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
+  package func write(to path: String) throws {
+    try AtomicFile.write(to: path, visibility: .umask) { file in
+      for document in documents.documents where document.use == .pair {
+        try file.append(line: request(document.id, try documents.text(of: document)))
+      }
+    }
+  }
+
+  /// A line of OpenAI's batch format, which vLLM reads too.
+  private func request(_ id: String, _ text: String) -> JSONValue {
+    let messages = prompt.messages(about: text).map { message in
+      ["role": .string(message.role), "content": .string(message.content)] as JSONValue
+    }
+    return [
+      "custom_id": .string(id), "method": "POST", "url": "/v1/chat/completions",
+      "body": [
+        "model": .string(teacher), "messages": .array(messages), "max_tokens": .integer(Int64(Self.maximumTokens)),
+      ],
+    ]
+  }
+}
+
+/// There is nothing to prepare: the wrong file or the wrong limits.
+package enum NothingToDo: CallersMistake, Equatable {
+  case noDocument(records: Int, tokens: ClosedRange<Int>)
+  case noAnswer(answers: Int)
+
+  static func documents(_ documents: SourceDocuments) -> NothingToDo {
+    .noDocument(records: documents.recordCount, tokens: documents.limits.tokens)
+  }
+
+  package var description: String {
+    switch self {
+    case .noDocument(let records, let tokens):
+      "none of the \(records) documents has \(tokens.lowerBound) to \(tokens.upperBound) tokens: set --min-tokens and "
+        + "--max-tokens"
+    case .noAnswer(let answers):
+      "none of the \(answers) answers is about one of the documents: are their ids (custom_id) those of the documents?"
+    }
+  }
+}
+
+extension OutputFile {
+  /// Appends a value and a line feed.
+  func append(line value: JSONValue) throws(WriteError) { try append(Array((value.serialized() + "\n").utf8)) }
+}

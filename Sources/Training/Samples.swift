@@ -1,0 +1,84 @@
+// What the model writes about a few held-out documents at each evaluation, so that a person sees it change.
+
+import Collectives
+package import Corpus
+package import Model
+import Tensors
+
+/// How many documents are answered, and at what length; the same on every rank.
+package struct SamplePlan: Sendable, Equatable {
+  package var count = 0
+  /// The most tokens of an answer: half as many again as the longest completion of those documents.
+  package var newTokens = 0
+  /// The most tokens of a prompt with its answer.
+  package var capacity = 0
+
+  package init() {}
+
+  /// - Parameter trees: the held-out examples; the first `count` are taken.
+  package init(_ trees: [ExampleTree], count: Int, context: Int) {
+    let trees = trees.prefix(count)
+    self.count = trees.count
+    newTokens = (trees.flatMap(\.completions).map(\.count).max() ?? 0) * 3 / 2
+    capacity = min(context, (trees.map(\.prompt.count).max() ?? 0) + newTokens)
+  }
+}
+
+/// One answer.
+package struct Sample: Sendable, Equatable {
+  /// The document's place among the held-out examples.
+  package var place: Int
+  package var ids: [Int32]
+  package var finishReason: Generation.FinishReason
+}
+
+/// Answers prompts with the adapter as it stands, greedily, dealt like any other work.
+final class Sampling {
+  private let plan: SamplePlan
+  private let trainer: Trainer
+  private let generator: Generator
+  private let defaults: GenerationDefaults
+
+  /// - Throws: `GenerationError` when there is not enough memory; `ContentError` for a damaged generation_config.json.
+  init(_ plan: SamplePlan, _ trainer: Trainer, directory: ModelDirectory) throws {
+    self.plan = plan
+    self.trainer = trainer
+    defaults = try GenerationDefaults(directory: directory.path, directory.configuration)
+    generator = try Generator(
+      model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, workers: trainer.pass.workers)
+  }
+
+  /// The answers, on every rank; those that a request to stop cut short are left out. Collective.
+  /// - Parameter trees: rank 0's held-out examples.
+  func run(_ trees: [ExampleTree]?) throws -> [Sample] {
+    let items = trees?.prefix(plan.count).enumerated().map { WorkItem(trees: [$1], slots: [$0]) }
+    // For each document the answer's length, how it ended, and its tokens; one rank fills them in.
+    let width = plan.newTokens + 2
+    var words = [Int64](repeating: 0, count: plan.count * width)
+    let clock = trainer.pass.workers.clock
+    try trainer.dealer.phase(items, clock) { item in
+      for (tree, slot) in zip(item.trees, item.slots) {
+        guard slot < plan.count else { throw DamagedMessage() }
+        // With transformers' penalties, but nothing drawn.
+        var options = GenerationOptions(
+          rules: defaults.rules, maximumNewTokens: min(plan.newTokens, plan.capacity - tree.prompt.count))
+        options.rules.draws = false
+        options.stopIDs = defaults.stopIDs
+        let answer = try generator.generate(
+          prompt: tree.prompt, options, isStopped: { trainer.dealer.isAskedToStop })
+        let start = slot * width
+        words[start] = Int64(answer.ids.count)
+        words[start + 1] = Int64(Generation.FinishReason.allCases.firstIndex(of: answer.finishReason) ?? 0)
+        for (i, id) in answer.ids.enumerated() { words[start + 2 + i] = Int64(id) }
+      }
+    }
+    try words.withUnsafeMutableBufferPointer { try trainer.dealer.sum($0, clock) }
+    return (0..<plan.count).compactMap { place in
+      let own = words[place * width..<(place + 1) * width]
+      let reason = Generation.FinishReason.allCases[Int(own[own.startIndex + 1])]
+      guard reason != .interrupted else { return nil }
+      return Sample(
+        place: place, ids: own.dropFirst(2).prefix(Int(own[own.startIndex])).map(Int32.init), finishReason: reason)
+    }
+  }
+}

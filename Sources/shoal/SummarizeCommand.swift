@@ -1,0 +1,161 @@
+// `shoal summarize`: documents in, summaries out, of a base and a tuned model side by side if wanted.
+
+import ArgumentParser
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Preparation
+import Tensors
+import Training
+
+struct SummarizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "summarize",
+    abstract: "Summarises documents.",
+    discussion: """
+      Takes .txt, .md and .pdf (through pdftotext, of poppler-utils) and, as -, standard input. Always takes the most \
+      probable token, with the repetition penalty of the model's generation_config.json.
+
+      Example: shoal summarize --model models/Qwen2-1.5B-Instruct --adapter runs/summarize-dpo --compare paper.pdf
+      """)
+
+  /// What becomes of a document that exceeds the model's context.
+  enum Long: String, ExpressibleByArgument, CaseIterable { case parts, refuse }
+
+  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
+  var model: String
+
+  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  var adapter: String?
+
+  @Flag(help: "Summarise with and without the adapter, and show both.")
+  var compare = false
+
+  @Option(help: "A document that exceeds the model's context: summarise its parts one by one, or refuse it.")
+  var long = Long.parts
+
+  @Option(
+    help: ArgumentHelp(
+      "The prompt, with sections [system] and [user] and {document} in it; by default Shoal's own.", valueName: "file"))
+  var prompt: String?
+
+  @Option(help: ArgumentHelp("The most tokens of a summary.", valueName: "n"))
+  var maxNewTokens = 512
+
+  @Flag(name: .customLong("load-in-4bit"), help: "Hold the linear layers in NF4, as load_in_4bit in training.")
+  var loadIn4Bit = false
+
+  @Option(help: ArgumentHelp("Threads; by default the cores there are.", valueName: "t"))
+  var threads: Int?
+
+  @Flag(help: "One JSON object per document, a line each.")
+  var json = false
+
+  @Argument(help: ArgumentHelp("Documents, or - for standard input.", valueName: "file"))
+  var files: [String]
+
+  func validate() throws {
+    if compare, adapter == nil { throw ValidationError("--compare needs --adapter: the base is compared with it.") }
+    if files.filter({ $0 == "-" }).count > 1 { throw ValidationError("- stands for standard input: give it once.") }
+    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads ?? 1)] where value < 1 {
+      throw ValidationError("--\(name) is \(value), expected at least 1.")
+    }
+  }
+
+  func run() throws {
+    let directory = try ModelDirectory(model)
+    let shape = directory.configuration
+    let tokenizer = try Tokenizer(directory: model)
+    try tokenizer.validate(vocabularySize: shape.vocabularySize)
+    let defaults = try GenerationDefaults(directory: model, shape)
+    let opened = try adapter.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+    let request = SummaryRequest(
+      tokenizer: tokenizer, template: try ChatTemplate(directory: model, tokenizer: tokenizer),
+      prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
+      context: shape.maximumPositions)
+    // All of them before the first is summarised: a mistake in the last should not be found an hour later.
+    let documents = try files.map { path in
+      let document = try request.document(path, text: DocumentText.read(path))
+      if document.parts.count > 1, long == .refuse { throw request.excess(document) }
+      return document
+    }
+    let threads = threads ?? ProcessorSet.boundCount
+    let loaded = try Qwen2(
+      directory, as: loadIn4Bit ? .nf4 : .stored,
+      modelHash: loadIn4Bit ? try directory.contentHash() : "", threads: threads)
+    let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
+    let workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
+    let generators = try (compare ? [nil, opened] : [opened]).map {
+      try Generator(model: loaded, adapter: $0, capacity: capacity, workers: workers)
+    }
+    var options = GenerationOptions(rules: defaults.rules, maximumNewTokens: maxNewTokens)
+    options.rules.draws = false
+    options.stopIDs = defaults.stopIDs
+    let stop = StopRequest()
+    stop.watchSignals { Foundation.exit(ShoalExit.failure) }
+    for document in documents {
+      let writer = SummaryWriter(
+        document, isCompared: compare, isJSON: json, isOneOfMany: documents.count > 1, tokenizer: tokenizer)
+      try writer.write(
+        try generators.map { generator in
+          try document.parts.enumerated().map { place, ids in
+            let answer = try generator.generate(prompt: ids, options, isStopped: { stop.isAsked }) {
+              try writer.stream($0, part: place)
+            }
+            guard answer.finishReason != .interrupted else {
+              Console.print("shoal: interrupted")
+              throw ExitCode(ShoalExit.failure)
+            }
+            return answer
+          }
+        })
+    }
+  }
+}
+
+/// How documents become prompts.
+struct SummaryRequest {
+  let tokenizer: Tokenizer
+  let template: ChatTemplate
+  let prompt: PromptTemplate
+  let newTokens: Int
+  /// The model's.
+  let context: Int
+
+  /// A document as the prompts of its parts.
+  struct Document {
+    let path: String
+    /// Tokens of the whole document.
+    let tokens: Int
+    let parts: [[Int32]]
+  }
+
+  private func ids(_ text: String) -> [Int32] {
+    template.encode(prompt.messages(about: text), generationPrompt: true, with: tokenizer)
+  }
+
+  func document(_ path: String, text: String) throws -> Document {
+    let tokens = tokenizer.encode(text).count
+    let whole = ids(text)
+    guard whole.count + newTokens > context else { return Document(path: path, tokens: tokens, parts: [whole]) }
+    // Parts join a token or two more than they were counted with.
+    let room = context - newTokens - ids("").count - 16
+    guard room >= 64 else {
+      throw DocumentError(
+        path,
+        "the model's context of \(context) tokens leaves no room beside \(newTokens) for the summary: lower "
+          + "--max-new-tokens")
+    }
+    return Document(
+      path: path, tokens: tokens, parts: DocumentParts(tokenizer: tokenizer, limit: room).parts(of: text).map(ids))
+  }
+
+  func excess(_ document: Document) -> DocumentError {
+    DocumentError(
+      document.path,
+      "has \(document.tokens) tokens, which with the prompt and \(newTokens) for the summary exceed the "
+        + "model's context of \(context): shorten it, or let it be summarised in \(document.parts.count) parts with "
+        + "--long parts")
+  }
+}

@@ -1,0 +1,96 @@
+// The table of teachers' answers (Tests/Fixtures/answers.json): each lands in a pair or in a reject with its reason.
+
+import Checkpoints
+import Corpus
+import Foundation
+import Preparation
+import TestSupport
+import Testing
+
+/// One answer and what becomes of it.
+struct AnswerCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  let answer: String
+  let isCutShort: Bool
+  let reject: String?
+  let scores: [Double]
+  let best: Int?
+  let summaries: [String]
+
+  var testDescription: String { name }
+
+  static let all: [AnswerCase] = {
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/answers.json").path
+    let cases = (try? JSONValue.read(file: path))?["cases"]?.array ?? []
+    return cases.map { value in
+      AnswerCase(
+        name: value["name"]?.string ?? "", answer: texts(value["answer"]).joined(separator: "\n"),
+        isCutShort: value["cut_short"]?.bool ?? false, reject: value["reject"]?.string,
+        scores: value["scores"]?.numbers ?? [], best: value["best"]?.int, summaries: texts(value["summaries"]))
+    }
+  }()
+
+  private static func texts(_ value: JSONValue?) -> [String] { (value?.array ?? []).compactMap(\.string) }
+}
+
+@Suite struct AnswerCaseTests {
+  static let location = RecordLocation(file: "answers.jsonl", line: 1, byte: 0)
+
+  private func outcome(_ text: String, isCutShort: Bool = false) -> PairFilter.Outcome {
+    var answer = TeacherAnswer(id: "a", location: Self.location, text: text)
+    answer.isCutShort = isCutShort
+    return PairFilter().outcome(answer)
+  }
+
+  @Test func theTableIsThere() { #expect(AnswerCase.all.count >= 100) }
+
+  /// Every reason that an answer itself can give is in the table.
+  @Test func everyReasonHasACase() {
+    let elsewhere: Set<RejectReason> = [
+      .unknownDocument, .duplicateDocument, .documentLength, .noAnswer, .duplicatePair,
+    ]
+    let reasons = Set(AnswerCase.all.compactMap(\.reject))
+    for reason in RejectReason.allCases where !elsewhere.contains(reason) {
+      #expect(reasons.contains(reason.rawValue), "\(reason)")
+    }
+  }
+
+  @Test(arguments: AnswerCase.all) func landsWhereItShould(answer: AnswerCase) throws {
+    let outcome = outcome(answer.answer, isCutShort: answer.isCutShort)
+    #expect(outcome.rejection?.reason.rawValue == answer.reject, "\(outcome.rejection?.detail ?? "")")
+    guard answer.reject == nil else { return }
+    let judged = try #require(outcome.judged)
+    #expect(judged.scores == answer.scores)
+    #expect(judged.best + 1 == answer.best)
+    #expect(judged.texts == answer.summaries)
+  }
+
+  /// No prefix of an answer crashes, and one that lost its last line or more is no pair.
+  @Test func everyCutOfAnAnswerIsRejected() throws {
+    let whole = try #require(AnswerCase.all.first)
+    #expect(whole.reject == nil)
+    let end = whole.answer.unicodeScalars.count - "1".count
+    for length in 0..<end {
+      let cut = String(String.UnicodeScalarView(whole.answer.unicodeScalars.prefix(length)))
+      #expect(outcome(cut).rejection != nil, "\(length)")
+    }
+  }
+
+  /// Answers with lines of others between theirs, and with bytes changed, end in some outcome.
+  @Test func noMixtureCrashes() {
+    var random = Draws(key: 7)
+    let lines = AnswerCase.all.flatMap { $0.answer.split(separator: "\n", omittingEmptySubsequences: false) }
+    var outcomes: Set<String> = []
+    for _ in 0..<2000 {
+      var text = (0..<12).map { _ in lines[random.index(lines.count)] }.joined(separator: "\n")
+      if random.index(2) == 0, !text.isEmpty {
+        var scalars = Array(text.unicodeScalars)
+        scalars[random.index(scalars.count)] = "\u{301}"
+        text = String(String.UnicodeScalarView(scalars))
+      }
+      outcomes.insert(outcome(text).rejection?.reason.rawValue ?? "pair")
+    }
+    #expect(outcomes.count > 8, "\(outcomes)")
+  }
+}
