@@ -169,6 +169,56 @@ void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t
   }
 }
 
+void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
+                          const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
+                          float *scratch) {
+  // Whole blocks of rows are multiplied faster than single ones: the heads are filled up with rows of zeros.
+  enum { ROWS = 4, HEADS = 64 };
+  const int64_t wide = panels(width);
+  float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
+  float *packed = sum + QT;
+  const key_tile tile = {0, keys, keys};
+  // The values come while the keys are at work: rows that lie apart are not foreseen by the processor.
+  for (int64_t j = 0; j < keys; j++)
+    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(v + j * v_row + d);
+  for (int64_t head = 0; head < group; head += HEADS) {
+    const int64_t heads = group - head < HEADS ? group - head : HEADS, padded = (heads + ROWS - 1) / ROWS * ROWS;
+    // The first query rows of `rows` are the heads, until the scores are there.
+    memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
+    for (int64_t i = 0; i < heads; i++)
+      memcpy(rows + i * wide, q + (head + i) * width, (size_t)width * sizeof(float));
+    score_tile(scores, &tile, rows, wide, k, k_row, padded, width, packed);
+    for (int64_t i = 0; i < padded; i++) maximum[i] = -1e30f, sum[i] = 0;
+    memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
+    softmax_rows(scores, &tile, padded, scale, maximum, sum, rows, wide, width);
+    gather_tile(rows, wide, 1, scores, &tile, v, v_row, padded, width, packed);
+    for (int64_t i = 0; i < heads; i++) {
+      float *part = parts + (head + i) * part_row;
+      memcpy(part, rows + i * wide, (size_t)width * sizeof(float));
+      part[width] = maximum[i];
+      part[width + 1] = sum[i];
+    }
+  }
+}
+
+SHOAL_CLONES
+void shoal_attention_join(float *out, const float *parts, int64_t part_row, int64_t count, int64_t width) {
+  float top = -1e30f, total = 0;
+  for (int64_t p = 0; p < count; p++) {
+    const float maximum = parts[p * part_row + width];
+    top = maximum > top ? maximum : top;
+  }
+  memset(out, 0, (size_t)width * sizeof(float));
+  for (int64_t p = 0; p < count; p++) {
+    const float *restrict part = parts + p * part_row;
+    const float share = shoal_exp(part[width] - top);
+    total += share * part[width + 1];
+    for (int64_t d = 0; d < width; d++) out[d] += share * part[d];
+  }
+  const float inverse = 1.0f / total;
+  for (int64_t d = 0; d < width; d++) out[d] *= inverse;
+}
+
 // delta[i] = dout_i · out_i, which every key's softmax gradient subtracts.
 SHOAL_CLONES
 static void row_dots(float *delta, const float *dout, int64_t dout_row, const float *out, int64_t out_row,

@@ -15,6 +15,7 @@
 // Pieces of 16 entries, whatever the vector level: a row of a transposition, half a panel.
 typedef float float16x __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t half16x __attribute__((vector_size(32), aligned(2)));
+typedef uint8_t byte16x __attribute__((vector_size(16), aligned(1)));
 typedef uint32_t word16x __attribute__((vector_size(64), aligned(4)));
 
 // 16 x 16 transposition through vector shuffles: rows of `in` are 16 contiguous floats.
@@ -42,6 +43,28 @@ static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
     x[i] = __builtin_shufflevector(y[i], y[i + 8], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
     x[i + 8] = __builtin_shufflevector(y[i], y[i + 8], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
   }
+}
+
+// The sum of 16 numbers: halves added up, four times over.
+static inline __attribute__((always_inline)) float sum_of_16(const float16x *x) {
+  typedef float float4x __attribute__((vector_size(16), aligned(4)));
+  const float4x *four = (const float4x *)x;
+  const float4x all = (four[0] + four[2]) + (four[1] + four[3]);
+  const float4x two = all + __builtin_shufflevector(all, all, 2, 3, 0, 1);
+  return two[0] + two[1];
+}
+
+// 32 numbers: those with even places, then those with odd ones.
+static inline __attribute__((always_inline)) void split_pairs(float *y, const float *x) {
+  const float16x a = *(const float16x *)x, b = *(const float16x *)(x + 16);
+  *(float16x *)y = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  *(float16x *)(y + 16) = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+// Asks for memory further ahead than a processor looks by itself. Beyond the end of what there is nothing happens.
+static inline __attribute__((always_inline)) void ahead(const char *p, int64_t bytes) {
+  enum { DISTANCE = 4096, LINE = 64 };
+  for (int64_t i = 0; i < bytes; i += LINE) __builtin_prefetch(p + DISTANCE + i);
 }
 
 // One entry of B, widened.
@@ -96,7 +119,7 @@ typedef struct {
   void (*pack)(float *, const shoal_term *, int64_t, int64_t, int64_t, int64_t);
   void (*panel)(int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t, int64_t,
                 const float *, int64_t);
-  float (*dot)(const shoal_term *, int64_t);
+  void (*row)(float *, int64_t, int64_t, const float *, const shoal_term *, float *);
 } product_kernels;
 
 int shoal_vector_level(void) {
@@ -112,13 +135,13 @@ int shoal_vector_level(void) {
 static product_kernels kernels_of_level(int level) {
 #if defined(__x86_64__)
   switch (level) {
-    case 4: return (product_kernels){pack_avx512, panel_avx512, dot_avx512};
-    case 3: return (product_kernels){pack_avx2, panel_avx2, dot_avx2};
+    case 4: return (product_kernels){pack_avx512, panel_avx512, row_avx512};
+    case 3: return (product_kernels){pack_avx2, panel_avx2, row_avx2};
   }
 #else
   (void)level;
 #endif
-  return (product_kernels){pack_baseline, panel_baseline, dot_baseline};
+  return (product_kernels){pack_baseline, panel_baseline, row_baseline};
 }
 
 void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
@@ -188,16 +211,14 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
 }
 
 void shoal_products_row(float *c, int64_t column, int64_t columns, const float *initial, const shoal_term *terms,
-                        int64_t term_count) {
-  shoal_products_row_at(shoal_vector_level(), c, column, columns, initial, terms, term_count);
+                        int64_t term_count, float *scratch) {
+  shoal_products_row_at(shoal_vector_level(), c, column, columns, initial, terms, term_count, scratch);
 }
 
 void shoal_products_row_at(int level, float *c, int64_t column, int64_t columns, const float *initial,
-                           const shoal_term *terms, int64_t term_count) {
+                           const shoal_term *terms, int64_t term_count, float *scratch) {
   const product_kernels kernels = kernels_of_level(level);
-  for (int64_t n = column; n < column + columns; n++) {
-    float sum = initial ? initial[n] : 0;
-    for (int64_t t = 0; t < term_count; t++) sum += kernels.dot(&terms[t], n);
-    c[n] = sum;
-  }
+  if (term_count == 0) start_only(c, 0, 0, 1, column, columns, initial, 0);
+  for (int64_t t = 0; t < term_count; t++)
+    kernels.row(c, column, columns, t == 0 ? initial : c, &terms[t], scratch);
 }

@@ -49,37 +49,43 @@ package final class Generator {
   package let capacity: Int
   private let pass: CachedPass
 
-  /// Rows of a prompt that go through the model at once: two full tiles of the products.
-  private static let promptRows = 1536
+  /// Two full tiles of the products.
+  package static let defaultPromptRows = 1536
+  /// The most tokens of a prompt that go through the model at once.
+  private let promptRows: Int
 
   /// - Parameters:
   ///   - capacity: the most tokens of a prompt and its answer; the model's context at most.
   ///   - adapter: read anew for every answer, so that it may be one in training.
+  ///   - promptRows: the most tokens of a prompt that go through the model at once.
   ///   - workers: with scratch for attention; idle whenever `generate` runs.
   /// - Throws: `GenerationError` when there is not enough memory.
-  package init(model: Qwen2, adapter: Adapter? = nil, capacity: Int, workers: Workers) throws(GenerationError) {
+  package init(
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, workers: Workers
+  ) throws(GenerationError) {
     let c = model.configuration
     let capacity = max(1, min(capacity, c.maximumPositions))
-    let rows = min(capacity, Self.promptRows)
-    let needed = Self.byteCount(c, capacity: capacity)
+    let rows = min(capacity, promptRows)
+    let needed = CachedPass.byteCount(c, capacity: capacity, rows: rows)
     if let available = ProcessMemory.availableBytes, needed > available {
       throw .memoryShortage(tokens: capacity, needed: needed, available: available)
     }
-    self.capacity = capacity
+    (self.capacity, self.promptRows) = (capacity, rows)
     pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, workers: workers)
   }
 
   /// Bytes that a generator takes when it is full.
   package static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
-    CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, promptRows))
+    CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, defaultPromptRows))
   }
 
   package convenience init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, threads: Int
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, threads: Int
   ) throws(GenerationError) {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     try self.init(
-      model: model, adapter: adapter, capacity: capacity, workers: Workers(threads: threads, scratchCount: scratch))
+      model: model, adapter: adapter, capacity: capacity, promptRows: promptRows,
+      workers: Workers(threads: threads, scratchCount: scratch))
   }
 
   /// Answers a prompt.
@@ -128,7 +134,7 @@ package final class Generator {
 
   /// Runs a prompt in even pieces. Where it is cut does not show in any bit.
   private func read(_ prompt: [Int32], _ isStopped: () -> Bool) -> Bool {
-    let pieces = (prompt.count + Self.promptRows - 1) / Self.promptRows
+    let pieces = (prompt.count + promptRows - 1) / promptRows
     let rows = (prompt.count + pieces - 1) / pieces
     for start in stride(from: 0, to: prompt.count, by: rows) {
       let end = min(start + rows, prompt.count)

@@ -74,6 +74,8 @@ package struct Term: @unchecked Sendable {
 package enum Products {
   /// Columns of a tile: its packed block and its part of the result stay in a core's L2 cache.
   static let columnTile = 128
+  /// Numbers of a packed block, which every thread has scratch for.
+  static let packedCount = Int(SHOAL_DEPTH_BLOCK) * columnTile
   /// Most rows of a tile: enough to pay for widening and packing the block again. Narrow results take
   /// fewer, so that there are tiles for every thread.
   private static func rowTile(columns: Int) -> Int { columns > 2 * columnTile ? 768 : 192 }

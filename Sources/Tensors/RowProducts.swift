@@ -15,6 +15,7 @@ package struct RowProduct: Sendable {
       precondition(
         term.rows == 1 && term.columns == result.columns && term.left.a_depth == 1 && term.left.b_depth == 1,
         "a term [\(term.rows), \(term.columns)] cannot add to [1, \(result.columns)]")
+      precondition(term.left.depth <= Products.packedCount, "a depth of \(term.left.depth) exceeds the scratch")
     }
     (self.result, self.start, self.terms) = (result, start, terms)
   }
@@ -33,7 +34,7 @@ package struct RowProduct: Sendable {
 extension Products {
   /// Numbers of a right-hand side that a thread takes at a time: enough for its stream to run, few enough that threads
   /// end together.
-  private static let rowPiece = 1 << 16
+  private static let rowPiece = 1 << 17
 
   /// Several products that do not depend on each other, in one loop.
   ///
@@ -52,14 +53,14 @@ extension Products {
     }
     nonisolated(unsafe) let initials = products.map(\.initial)
     let cut = pieces
-    workers.run(cut.count) { piece, _ in
+    workers.run(cut.count) { piece, scratch in
       let (place, columns) = cut[piece]
       let product = products[place]
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: product.terms.count) { list in
         for (i, term) in product.terms.enumerated() { list[i] = term.left }
         shoal_products_row(
           product.result.base, Int64(columns.lowerBound), Int64(columns.count), initials[place], list.baseAddress,
-          Int64(product.terms.count))
+          Int64(product.terms.count), scratch)
       }
     }
     // Pointers alone went into C.

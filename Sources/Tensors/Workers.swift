@@ -1,6 +1,5 @@
 // The parallel loop: a fixed number of threads share the pieces of a problem, whose cut never depends on them.
 
-internal import CShoal
 internal import Dispatch
 import Synchronization
 
@@ -16,8 +15,7 @@ package final class Workers: Sendable {
   package init(threads: Int, scratchCount: Int = 0) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
-    let products = Int(SHOAL_DEPTH_BLOCK) * Products.columnTile
-    scratch = (0..<threads).map { _ in Storage(count: max(products, scratchCount)) }
+    scratch = (0..<threads).map { _ in Storage(count: max(Products.packedCount, scratchCount)) }
   }
 
   /// Bytes of all threads' scratch.

@@ -116,11 +116,13 @@ struct GenerateCommand: ParsableCommand {
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     var stream = TextStream(tokenizer)
     var output = LineOutput()
-    let answer = try generator.generate(prompt: ids, options, isStopped: { stop.isAsked }) { id in
-      guard !json else { return }
-      output.append(stream.append(id))
-      try output.flush()
-    }
+    let answer = try generator.generate(
+      prompt: ids, options, isStopped: { stop.isAsked },
+      onToken: { id in
+        guard !json else { return }
+        output.append(stream.append(id))
+        try output.flush()
+      })
     if json {
       output.append(Self.object(answer, tokenizer))
     } else {

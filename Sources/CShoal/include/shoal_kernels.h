@@ -54,8 +54,8 @@ void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, i
                               shoal_segment segment, int64_t width, float scale, float *scratch);
 
 // -- Attention of a single query, for the `group` query heads (rows of q [group, E]) that share a key head,
-// over at most SHOAL_KEY_TILE keys. parts[head * part_row] gets sum exp * v [E], the maximum of the scaled
-// scores and sum exp. `scratch` holds SHOAL_KEY_TILE floats.
+// over 1 to SHOAL_KEY_TILE keys: their cache is read once for all of them. parts[head * part_row] gets
+// sum exp * v [E], the maximum of the scaled scores and sum exp.
 void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
                           const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
                           float *scratch);

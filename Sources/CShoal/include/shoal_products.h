@@ -43,10 +43,11 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
 // Columns [column, column + columns) of a product with a single row, whose terms all have a_depth and b_depth 1.
 // Nothing is packed: each column of B is read once from where it lies, which is as fast as memory is. An
 // element's bits depend on its column and the terms alone; they are not those of shoal_products_tile.
+// `scratch` holds as many floats as the deepest term in NF4 has depth.
 void shoal_products_row(float *c, int64_t column, int64_t columns, const float *initial, const shoal_term *terms,
-                        int64_t term_count);
+                        int64_t term_count, float *scratch);
 void shoal_products_row_at(int level, float *c, int64_t column, int64_t columns, const float *initial,
-                           const shoal_term *terms, int64_t term_count);
+                           const shoal_term *terms, int64_t term_count, float *scratch);
 
 // The vector level in use: 0 baseline (or not x86-64), 3 AVX2 + FMA, 4 AVX-512.
 int shoal_vector_level(void);
