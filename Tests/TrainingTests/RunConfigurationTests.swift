@@ -276,6 +276,17 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
   }
 }
 
+@Suite struct DataFileTests {
+  @Test(arguments: [
+    (["datasets.0.path=json", "datasets.0.data_files=[a.jsonl, b/c.jsonl]"], ["a.jsonl", "b/c.jsonl"]),
+    (["datasets.0.path=data", "datasets.0.data_files=[a.jsonl, /b/c.jsonl]"], ["data/a.jsonl", "/b/c.jsonl"]),
+    (["datasets.0.path=", "datasets.0.data_files=a.jsonl"], ["a.jsonl"]),
+  ])
+  func `files may be named alone, or in a directory`(settings: [String], paths: [String]) throws {
+    #expect(try configuration(minimalYAML, overrides: settings).datasets.map(\.paths) == [paths])
+  }
+}
+
 @Suite struct ObjectiveConfigurationTests {
   static let cases: [(settings: [String], objective: Objective)] = [
     (["rl="], .supervised),

@@ -56,10 +56,16 @@ extension RunConfiguration {
     if entry["path"]?.isText("json") == true, files != nil {
       // The hub library's name of its reader for local files, not a path.
     } else if let path = entry.path("path") {
-      if files != nil, let tree = entry["data_files"] {
-        entry.report("`\(entry.prefix)path` and `data_files` exclude each other: give one", at: tree.place)
+      if let named = files, let tree = entry["data_files"] {
+        if [".json", ".jsonl", ".gz"].contains(where: path.hasSuffix) {
+          entry.report(
+            "`\(entry.prefix)path` is a file: `data_files` goes with a directory, or alone", at: tree.place)
+        }
+        // As in the hub's library, names in a directory.
+        files = named.map { $0.hasPrefix("/") ? $0 : "\(path)/\($0)" }
+      } else {
+        files = [path]
       }
-      files = [path]
     } else if files == nil, entry["data_files"] == nil, entry["path"] == nil {
       entry.refuse("path", expected: expected)
     }
