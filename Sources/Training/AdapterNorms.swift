@@ -37,7 +37,7 @@ final class AdapterTelemetry {
       }.squareRoot()
     }
     let (weights, gradient) = (trainer.adapter.weights, trainer.gradient)
-    let frozen = frozenSquare ?? squareOfFrozenWeights(workers)
+    let frozen = frozenSquare ?? squareOfFrozenWeights()
     frozenSquare = frozen
     return AdapterNorms(
       a: norm(weights, .a), b: norm(weights, .b),
@@ -64,19 +64,14 @@ final class AdapterTelemetry {
     return Double(layout.scale) * Double(layout.scale) * max(0, sum)
   }
 
-  private func squareOfFrozenWeights(_ workers: Workers) -> Double {
-    var sum = 0.0
-    for layer in model.layers.indices {
-      for module in layout.modules {
-        let weight = model.layers[layer].weight(module)
-        // In portions that fit a cache.
-        for start in stride(from: 0, to: weight.rows, by: 512) {
-          let wide = weight.rows(start..<min(start + 512, weight.rows)).widened()
-          let part = Optimizer.norm(wide.base, count: wide.rows * wide.columns, workers)
-          sum += part * part
-        }
+  private func squareOfFrozenWeights() -> Double {
+    let weights = model.layers.flatMap { layer in layout.modules.map(layer.weight) }
+    return parallelMap(count: weights.count) { place in
+      let weight = weights[place]
+      // In portions that fit a cache.
+      return stride(from: 0, to: weight.rows, by: 64).reduce(0.0) { sum, start in
+        sum + Kernels.sumOfSquares(weight.rows(start..<min(start + 64, weight.rows)).widened())
       }
-    }
-    return sum
+    }.reduce(0, +)
   }
 }
