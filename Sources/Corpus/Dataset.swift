@@ -1,7 +1,6 @@
 // From files to example trees: every record is read, checked, encoded and cut to length, in parallel and in
 // order; all that is wrong is reported at once.
 
-import Dispatch
 import Tensors
 
 /// Examples ready to be trained on, and what became of the records they came from.
@@ -45,7 +44,7 @@ package struct Dataset: Sendable {
     for source in sources {
       for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
         let reader = try RecordReader(path: path)
-        let outcomes = Self.inParallel(count: reader.count) { place in
+        let outcomes = parallelMap(count: reader.count) { place in
           Outcome(reader, place, of: source, kind, encoder, limit)
         }
         for (place, outcome) in outcomes.enumerated() {
@@ -112,24 +111,6 @@ package struct Dataset: Sendable {
       } catch {
         self = .wrong(error)
       }
-    }
-  }
-
-  /// The results of `body` for 0..<count, in order.
-  private static func inParallel<Result: Sendable>(
-    count: Int, _ body: @Sendable (Int) -> Result
-  ) -> [Result] {
-    // Records differ in length: blocks of a few keep all cores busy to the end.
-    let block = 16
-    return Array(unsafeUninitializedCapacity: count) { buffer, initialized in
-      // Every block writes its own elements only.
-      nonisolated(unsafe) let results = buffer
-      DispatchQueue.concurrentPerform(iterations: (count + block - 1) / block) { number in
-        for place in number * block..<min((number + 1) * block, count) {
-          results.initializeElement(at: place, to: body(place))
-        }
-      }
-      initialized = count
     }
   }
 }

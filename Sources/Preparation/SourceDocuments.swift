@@ -2,6 +2,7 @@
 
 import Checkpoints
 package import Corpus
+import Tensors
 
 /// What documents are used for, by their length.
 package struct DocumentLimits: Sendable, Equatable {

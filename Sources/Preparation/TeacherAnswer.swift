@@ -2,6 +2,7 @@
 
 import Checkpoints
 package import Corpus
+import Tensors
 
 /// One answer of a teacher to the request about one document.
 package struct TeacherAnswer: Sendable, Equatable {

@@ -14,8 +14,7 @@ struct Shoal: ParsableCommand {
     version: version,
     subcommands: [
       TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
-      TokenizeCommand.self,
-      ExportCommand.self, PrepareCommand.self,
+      TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, BenchCommand.self,
     ])
 
   static func main() {

@@ -1,9 +1,9 @@
-// Independent work on all processors, results in order.
+// Independent work on all processors, results in order: for texts, before there are any workers.
 
 import Dispatch
 
 /// The results of `body` for 0..<count, in order; `body` runs on all processors.
-func parallelMap<Result: Sendable>(count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
+package func parallelMap<Result: Sendable>(count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
   // Texts differ in length: blocks of a few keep all processors busy to the end.
   let block = 8
   return Array(unsafeUninitializedCapacity: count) { buffer, initialized in
