@@ -140,7 +140,7 @@ package final class Tokenizer: Sendable {
   }
 
   /// What a token decodes to, which may be parts of characters; nothing for an id without a token.
-  func bytes(of id: Int32) -> ArraySlice<UInt8> { 0..<vocabularyBound ~= Int(id) ? tokenBytes[Int(id)] : [] }
+  package func bytes(of id: Int32) -> ArraySlice<UInt8> { 0..<vocabularyBound ~= Int(id) ? tokenBytes[Int(id)] : [] }
 
   /// Whether an id is a special token's.
   package func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }

@@ -3,16 +3,16 @@
 // The same layers as in `Pass`, without what a gradient needs. Several rows go through the packed products, a single one
 // through products that read each weight once from memory.
 
-import Tensors
+package import Tensors
 
 /// Runs tokens through model and adapter, their keys and values into a cache.
-final class CachedPass {
-  let model: Qwen2
-  let adapter: Adapter?
-  let workers: Workers
-  let cache: KeyValueCache
+package final class CachedPass {
+  private let model: Qwen2
+  private let adapter: Adapter?
+  private let workers: Workers
+  private let cache: KeyValueCache
   /// Of the last token that was asked for [1, V].
-  let logits: Matrix
+  package let logits: Matrix
   private let buffers: Buffers
   private let ropeTable: Matrix
   private var configuration: ModelConfiguration { model.configuration }
@@ -47,7 +47,7 @@ final class CachedPass {
   ///   - capacity: the most tokens in the cache.
   ///   - rows: the most tokens of one call.
   ///   - workers: with scratch for attention.
-  init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, workers: Workers) {
+  package init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, workers: Workers) {
     precondition(adapter.map { $0.layout.configuration == model.configuration } ?? true, "an adapter of another model")
     let c = model.configuration
     (self.model, self.adapter, self.workers) = (model, adapter, workers)
@@ -63,13 +63,16 @@ final class CachedPass {
       + 4 * (capacity * c.headWidth + c.vocabularySize)
   }
 
+  /// Forgets all tokens.
+  package func forget() { cache.forget() }
+
   /// Runs tokens that follow those in the cache.
   ///
   /// - Parameters:
   ///   - wantsLogits: whether `logits` become those after the last token.
   ///   - isStopped: asked before every layer.
   /// - Returns: false when it was stopped; the cache is then as before.
-  func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) -> Bool {
+  package func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) -> Bool {
     let n = tokens.count
     let stream = buffers.stream.prefix(n)
     Kernels.embed(stream, ids: Array(tokens), table: model.embedding, workers)

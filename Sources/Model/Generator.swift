@@ -106,7 +106,7 @@ package final class Generator {
     let clock = ContinuousClock()
     let start = clock.now
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
-    pass.cache.truncate(to: 0)
+    pass.forget()
     var isRunning = read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []

@@ -34,6 +34,6 @@ final class KeyValueCache {
   /// Counts tokens whose keys and values all layers have got.
   func append(_ rows: Int) { count += rows }
 
-  /// Forgets all but the first `count` tokens.
-  func truncate(to count: Int) { self.count = min(count, self.count) }
+  /// Forgets all tokens.
+  func forget() { count = 0 }
 }

@@ -56,26 +56,26 @@ package struct Sampler: Sendable {
 
   /// The token after logits [V]; nil when these are not numbers.
   package mutating func next(_ logits: [Float]) -> Int32? {
-    var scores = logits
-    penalize(&scores)
     let token: Int32?
     if rules.draws {
-      token = draw(Self.candidates(scores, rules))
+      token = draw(candidates(logits))
       drawCount += 1
     } else {
-      token = Self.largest(scores)
+      token = Self.largest(penalized(logits))
     }
     if let token { seen.insert(token) }
     return token
   }
 
-  private func penalize(_ scores: inout [Float]) {
-    guard rules.repetitionPenalty != 1 else { return }
+  private func penalized(_ logits: [Float]) -> [Float] {
+    guard rules.repetitionPenalty != 1 else { return logits }
+    var scores = logits
     let penalty = Float(rules.repetitionPenalty)
     for id in seen where scores.indices.contains(Int(id)) {
       let score = scores[Int(id)]
       scores[Int(id)] = score < 0 ? score * penalty : score / penalty
     }
+    return scores
   }
 
   /// The place of the largest number, of several the first; nil when a number is none or the largest is infinite.
@@ -102,18 +102,19 @@ package struct Sampler: Sendable {
 
   // MARK: - Warpers
 
-  /// The tokens that temperature, top-k and top-p leave, in this order, by id, with probabilities that add up to 1.
-  /// Empty when the scores are not numbers.
-  package static func candidates(_ scores: [Float], _ rules: SamplingRules) -> [Candidate] {
-    guard largest(scores) != nil else { return [] }
+  /// The tokens that may come after logits [V], by id, with probabilities that add up to 1: what repetition penalty,
+  /// temperature, top-k and top-p leave, applied in this order. Empty when the logits are not numbers.
+  package func candidates(_ logits: [Float]) -> [Candidate] {
+    let scores = penalized(logits)
+    guard Self.largest(scores) != nil else { return [] }
     let temperature = Float(rules.temperature)
     var kept: [(id: Int32, score: Float)] = scores.enumerated().map { (Int32($0), $1 / temperature) }
     if rules.topK > 0, rules.topK < kept.count {
-      let least = leastOfLargest(rules.topK, of: kept)
+      let least = Self.leastOfLargest(rules.topK, of: kept)
       kept.removeAll { $0.score < least }
     }
-    if rules.topP < 1 { keepTop(rules.topP, of: &kept) }
-    return probabilities(kept)
+    if rules.topP < 1 { Self.keepTop(rules.topP, of: &kept) }
+    return Self.probabilities(kept)
   }
 
   private static func probabilities(_ kept: [(id: Int32, score: Float)]) -> [Candidate] {
@@ -142,7 +143,8 @@ package struct Sampler: Sendable {
     return heap[0]
   }
 
-  /// Removes the least probable tokens as long as they make up no more than 1 − share; one is always left.
+  /// Removes the least probable tokens, of equal ones the last, as long as they make up no more than 1 − share; one is
+  /// always left.
   private static func keepTop(_ share: Double, of kept: inout [(id: Int32, score: Float)]) {
     // In fp32 as torch has it, cumulated in fp64: round shares meet their limit exactly.
     let limit = Float(1 - share)
@@ -152,7 +154,7 @@ package struct Sampler: Sendable {
     var removed = probabilities.map { $0 < negligible }
     var sum = zip(probabilities, removed).reduce(0.0) { $1.1 ? $0 + Double($1.0) : $0 }
     let rest = kept.indices.filter { !removed[$0] }
-      .sorted { (kept[$0].score, kept[$0].id) < (kept[$1].score, kept[$1].id) }
+      .sorted { (kept[$0].score, kept[$1].id) < (kept[$1].score, kept[$0].id) }
     for place in rest.dropLast() {
       sum += Double(probabilities[place])
       guard Float(sum) <= limit else { break }

@@ -24,7 +24,7 @@ static inline float shoal_nf4_scale(const shoal_nf4_scales *scales, int64_t bloc
 #pragma clang fp contract(off)
   block += scales->first;
   const float centred =
-      shoal_nf4_scale_values[scales->codes[block]] * scales->maxima[block / SHOAL_NF4_SCALE_BLOCK];
+      shoal_nf4_scale_values[scales->codes[block]] * scales->maxima[(uint64_t)block / SHOAL_NF4_SCALE_BLOCK];
   return centred + scales->offset;
 }
 
