@@ -9,7 +9,7 @@ package import Tensors
 package final class CachedPass {
   private let model: Qwen2
   private let adapter: Adapter?
-  private let workers: Workers
+  let workers: Workers
   private let cache: KeyValueCache
   /// Of the last token that was asked for [1, V].
   package let logits: Matrix

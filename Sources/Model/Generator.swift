@@ -107,29 +107,34 @@ package final class Generator {
     let start = clock.now
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
     pass.forget()
-    var isRunning = read(prompt, isStopped)
+    let isRead = read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []
     var reason = Generation.FinishReason.interrupted
-    while isRunning {
-      guard ids.count < options.maximumNewTokens else {
-        reason = .length
-        break
-      }
-      let scores = Array(UnsafeBufferPointer(start: pass.logits.base, count: pass.logits.columns))
-      guard let id = sampler.next(scores) else { throw GenerationError.notFinite(after: prompt.count + ids.count) }
-      ids.append(id)
-      try onToken(id)
-      if options.stopIDs.contains(id) {
-        reason = .stop
-        break
-      }
-      // Nothing asks for what comes after the last token.
-      if ids.count < options.maximumNewTokens { isRunning = pass.run([id], wantsLogits: true, isStopped: isStopped) }
+    if isRead {
+      reason = try pass.workers.awake { try decode(&ids, &sampler, prompt.count, options, isStopped, onToken) }
     }
     return Generation(
       ids: ids, finishReason: reason, promptTokens: prompt.count, promptSeconds: (answering - start) / .seconds(1),
       decodingSeconds: (clock.now - answering) / .seconds(1))
+  }
+
+  /// Appends token after token, the first one from the logits that are there.
+  private func decode(
+    _ ids: inout [Int32], _ sampler: inout Sampler, _ promptCount: Int, _ options: GenerationOptions,
+    _ isStopped: () -> Bool, _ onToken: (Int32) throws -> Void
+  ) throws -> Generation.FinishReason {
+    while ids.count < options.maximumNewTokens {
+      if let last = ids.last {
+        guard pass.run([last], wantsLogits: true, isStopped: isStopped) else { return .interrupted }
+      }
+      let scores = Array(UnsafeBufferPointer(start: pass.logits.base, count: pass.logits.columns))
+      guard let id = sampler.next(scores) else { throw GenerationError.notFinite(after: promptCount + ids.count) }
+      ids.append(id)
+      try onToken(id)
+      if options.stopIDs.contains(id) { return .stop }
+    }
+    return .length
   }
 
   /// Runs a prompt in even pieces. Where it is cut does not show in any bit.

@@ -10,6 +10,8 @@ package final class Workers: Sendable {
   package let clock = PhaseClock()
   private let scratch: [Storage]
   private let isRunning = Atomic(false)
+  /// Of the call of `awake` under way.
+  private let crew = Mutex<Crew?>(nil)
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
   package init(threads: Int, scratchCount: Int = 0) {
@@ -30,6 +32,7 @@ package final class Workers: Sendable {
       for piece in 0..<count { body(piece, scratch[0].base) }
       return
     }
+    if let crew = crew.withLock({ $0 }) { return crew.run(count, scratch: scratch[0], body) }
     let next = Atomic(0)
     DispatchQueue.concurrentPerform(iterations: min(threads, count)) { thread in
       while true {
@@ -38,6 +41,20 @@ package final class Workers: Sendable {
         body(piece, scratch[thread].base)
       }
     }
+  }
+
+  /// Runs `body`, whose loops start at once: the threads wait for them awake. For many loops of some ten microseconds.
+  package func awake<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let crew = Crew(scratch: Array(scratch.dropFirst()))
+    self.crew.withLock {
+      precondition($0 == nil, "awake twice")
+      $0 = crew
+    }
+    defer {
+      self.crew.withLock { $0 = nil }
+      crew.dismiss()
+    }
+    return try body()
   }
 
   /// Runs `body` over blocks of at most `block` of the numbers 0..<count.

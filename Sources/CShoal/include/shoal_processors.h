@@ -7,4 +7,10 @@
 int32_t shoal_processors_bound(void);
 // Binds the process to all of the node's `count` processors, as far as the system allows.
 void shoal_processors_widen(int32_t count);
+// Tells the processor that it spins.
+static inline void shoal_processor_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
 #endif

@@ -1,0 +1,86 @@
+// Threads that stay awake between loops. Waking one takes as long as reading a megabyte of weights: too long for the
+// hundred short loops of a token.
+
+internal import CShoal
+internal import Dispatch
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Helpers of one thread, for many short loops. Between loops they spin for some ten microseconds, then leave their
+/// processors to others, then sleep in short turns.
+final class Crew: @unchecked Sendable {
+  private typealias Body = (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+
+  /// Odd while there is a loop, which `body` and `count` are of.
+  private let loop = Atomic(0)
+  /// Helpers that are at the loop. The loop's own thread changes what belongs to it only when there are none.
+  private let helping = Atomic(0)
+  private let isDismissed = Atomic(false)
+  private let next = Atomic(0)
+  private var count = 0
+  private var body: Body?
+
+  /// - Parameter scratch: of each helper.
+  init(scratch: [Storage]) {
+    for storage in scratch {
+      DispatchQueue.global().async { [self] in help(storage) }
+    }
+  }
+
+  /// Lets the helpers go. No loop may follow.
+  func dismiss() { isDismissed.store(true, ordering: .releasing) }
+
+  /// Runs `body` for each piece, with the helpers that are awake.
+  func run(_ count: Int, scratch: Storage, _ body: (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      self.count = count
+      self.body = body
+      next.store(0, ordering: .relaxed)
+      loop.add(1, ordering: .sequentiallyConsistent)
+      work(body, scratch)
+      loop.add(1, ordering: .sequentiallyConsistent)
+      // Who is not at the loop by now finds it closed.
+      var turns = 0
+      while helping.load(ordering: .sequentiallyConsistent) > 0 { Self.wait(&turns) }
+      self.body = nil
+    }
+  }
+
+  private func work(_ body: Body, _ scratch: Storage) {
+    while true {
+      let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard piece < count else { return }
+      body(piece, scratch.base)
+    }
+  }
+
+  private func help(_ scratch: Storage) {
+    var (seen, turns) = (0, 0)
+    while !isDismissed.load(ordering: .acquiring) {
+      let current = loop.load(ordering: .acquiring)
+      guard current % 2 == 1, current != seen else {
+        Self.wait(&turns)
+        continue
+      }
+      helping.add(1, ordering: .sequentiallyConsistent)
+      if loop.load(ordering: .sequentiallyConsistent) == current, let body { work(body, scratch) }
+      helping.subtract(1, ordering: .sequentiallyConsistent)
+      (seen, turns) = (current, 0)
+    }
+  }
+
+  /// One turn of waiting, the longer the more there were.
+  private static func wait(_ turns: inout Int) {
+    turns += 1
+    switch turns {
+    case ..<4000: shoal_processor_pause()
+    case ..<8000: sched_yield()
+    default: usleep(200)
+    }
+  }
+}
