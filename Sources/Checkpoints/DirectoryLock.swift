@@ -63,14 +63,16 @@ package final class DirectoryLock {
   ///   - onWait: told who holds it, before the waiting.
   /// - Throws: `DirectoryInUse`; `WriteError` when nothing can be written there.
   package init(_ directory: String, waiting seconds: Double, onWait: (Holder?) -> Void) throws {
-    path = "\(withoutTrailingSlashes(directory))/\(Self.name)"
-    madeDirectories = try CacheDirectory.create(directory)
+    let directory = withoutTrailingSlashes(directory)
+    path = "\(directory)/\(Self.name)"
+    var made: [String] = []
     do {
-      (descriptor, isExclusive) = try Self.open(path, waiting: seconds) { onWait(Holder(path: $0)) }
+      (descriptor, isExclusive) = try Self.open(directory, &made, waiting: seconds, onWait: onWait)
     } catch {
-      for made in madeDirectories.reversed() { rmdir(made) }
-      throw error is Held ? DirectoryInUse(path: directory, holder: Holder(path: path)) : error
+      for directory in made.reversed() { rmdir(directory) }
+      throw error
     }
+    madeDirectories = made
     do {
       try Self.write(Holder.own, to: descriptor, path: path)
     } catch {
@@ -88,15 +90,17 @@ package final class DirectoryLock {
     for made in madeDirectories.reversed() { rmdir(made) }
   }
 
-  private struct Held: Error {}
-
   private static func open(
-    _ path: String, waiting seconds: Double, onWait: (String) -> Void
+    _ directory: String, _ made: inout [String], waiting seconds: Double, onWait: (Holder?) -> Void
   ) throws -> (descriptor: Int32, isExclusive: Bool) {
+    let path = "\(directory)/\(name)"
     let deadline = ContinuousClock.now + .seconds(seconds)
     var isWaiting = false
     while true {
+      // At each turn: a holder that made the directory takes it away again if it wrote nothing.
+      made += try CacheDirectory.create(directory)
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, Visibility.user.fileMode)
+      if descriptor < 0, errno == ENOENT, ContinuousClock.now < deadline { continue }
       guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
         // The holder before may have removed the file between the two calls; then others lock another one.
@@ -107,8 +111,8 @@ package final class DirectoryLock {
       let code = errno
       if code != EWOULDBLOCK && code != EINTR { return (descriptor, false) }
       close(descriptor)
-      guard ContinuousClock.now < deadline else { throw Held() }
-      if !isWaiting { onWait(path) }
+      guard ContinuousClock.now < deadline else { throw DirectoryInUse(path: directory, holder: Holder(path: path)) }
+      if !isWaiting { onWait(Holder(path: path)) }
       isWaiting = true
       usleep(50_000)
     }

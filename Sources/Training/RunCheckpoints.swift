@@ -72,7 +72,10 @@ final class RunCheckpoints {
     failuresInRow = 0
     last = path
     do {
-      if let limit { try files.prune(keeping: limit, of: state.run, upTo: state.step) }
+      // What an exploded adapter leaves must not drive out the states from before.
+      if let limit, !state.skipped.areRecent(at: state.step) {
+        try files.prune(keeping: limit, of: state.run, upTo: state.step)
+      }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }

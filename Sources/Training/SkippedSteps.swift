@@ -17,6 +17,9 @@ package struct SkippedSteps: Sendable, Equatable {
     recent = recent.filter { $0 > step - Self.window } + [step]
   }
 
+  /// Whether one of the `window` steps up to `step` was skipped.
+  package func areRecent(at step: Int) -> Bool { recent.contains { $0 > step - Self.window } }
+
   /// Whether the last skipped step was one too many.
   package var areTooMany: Bool { recent.count >= Self.most }
 }

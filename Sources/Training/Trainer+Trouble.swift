@@ -42,11 +42,11 @@ extension Trainer {
   func skip(
     _ trouble: StepTrouble, _ examples: [StepExample]?, _ sums: [ExampleSums], _ dropout: DropoutDraw
   ) throws -> Skip {
-    let records = trouble.slots.map { examples?[$0].tree.index ?? $0 }
-    let list = records.map(String.init).joined(separator: ", ")
+    let records = trouble.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
+    let list = "record\(records.count == 1 ? "" : "s") " + records.map(String.init).joined(separator: ", ")
     var reason =
       trouble.kind == .nonFinite
-      ? "a value is not finite, with record \(list)" : "a gradient exceeds the range of exact sums, with record \(list)"
+      ? "a value is not finite, with \(list)" : "a gradient exceeds the range of exact sums, with \(list)"
     guard let examples else { return Skip(examples: records, reason: reason) }
     let isCoupled = objective.couplesStep && sums.allSatisfy(\.isFinite)
     let items = isCoupled ? learntItems(examples) : items(examples)
