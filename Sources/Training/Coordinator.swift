@@ -222,6 +222,11 @@ package final class Coordinator {
       guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
       return ExampleSums(tree, policy: sums, reference: reference)
     }
+    let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
+    if !bad.isEmpty {
+      progress(
+        .notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))"))
+    }
     let metrics = objective.evaluationMetrics(examples)
     var line: [(name: String, value: JSONValue)] = [
       ("epoch", .number(schedule.plan.epoch(afterSteps: step)))

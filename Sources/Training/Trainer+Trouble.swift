@@ -24,6 +24,11 @@ struct StepTrouble {
   }
 }
 
+/// `record 7`, `records 3, 7`: places in the data, counted from 0.
+func recordList(_ indices: [Int]) -> String {
+  "record\(indices.count == 1 ? "" : "s") " + indices.map(String.init).joined(separator: ", ")
+}
+
 extension ExampleSums {
   var isFinite: Bool { (policy + reference).allSatisfy(\.isFinite) }
 }
@@ -43,7 +48,7 @@ extension Trainer {
     _ trouble: StepTrouble, _ examples: [StepExample]?, _ sums: [ExampleSums], _ dropout: DropoutDraw
   ) throws -> Skip {
     let records = trouble.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
-    let list = "record\(records.count == 1 ? "" : "s") " + records.map(String.init).joined(separator: ", ")
+    let list = recordList(records)
     var reason =
       trouble.kind == .nonFinite
       ? "a value is not finite, with \(list)" : "a gradient exceeds the range of exact sums, with \(list)"

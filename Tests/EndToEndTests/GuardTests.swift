@@ -116,6 +116,15 @@ extension EndToEnd {
       #expect(ending.errors.components(separatedBy: told).count == 2, "\(ending.errors)")
     }
 
+    @Test func heldOutRecordsWithoutNumbersAreNamed() throws {
+      let place = try Self.poisoned(pairs: 6, record: 2)
+      let ending = try place.train(.alone, "val_set_size=5", "max_steps=1")
+      #expect(ending.code == 0, "\(ending.errors)")
+      for step in [0, 1] {
+        #expect(ending.errors.contains("warning: step \(step): no finite log-probs of held-out record 2"))
+      }
+    }
+
     @Test func gradientsOutOfRangeAreSkippedToo() throws {
       let place = try Workplace(pairs: 5)
       let ending = try place.train(World(ranks: 2, threads: 1), "rl_beta=1e9", "num_epochs=9")
