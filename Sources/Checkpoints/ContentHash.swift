@@ -85,18 +85,20 @@ package enum CacheDirectory {
     return variable("HOME").map { "\($0)/.cache/shoal" }
   }
 
-  /// Creates `path` and its parents, private to the user.
+  /// Creates `path` and its parents, private to the user; returns those that were not there, outermost first.
   /// - Throws: `WriteError`.
-  package static func create(_ path: String) throws(WriteError) {
-    if mkdir(path, Visibility.user.directoryMode) == 0 || errno == EEXIST { return }
+  @discardableResult
+  package static func create(_ path: String) throws(WriteError) -> [String] {
+    if mkdir(path, Visibility.user.directoryMode) == 0 { return [path] }
+    if errno == EEXIST { return [] }
     let parent = parentDirectory(of: path)
     guard errno == ENOENT, parent != path else {
       throw WriteError(path: path, action: "create the directory", code: errno)
     }
-    try create(parent)
-    guard mkdir(path, Visibility.user.directoryMode) == 0 || errno == EEXIST else {
-      throw WriteError(path: path, action: "create the directory", code: errno)
-    }
+    let made = try create(parent)
+    if mkdir(path, Visibility.user.directoryMode) == 0 { return made + [path] }
+    guard errno == EEXIST else { throw WriteError(path: path, action: "create the directory", code: errno) }
+    return made
   }
 
   private static func variable(_ name: String) -> String? {

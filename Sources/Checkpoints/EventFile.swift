@@ -47,8 +47,15 @@ package final class EventFile {
   /// Appends what was measured at `step`; the numbers are rounded to fp32.
   /// - Throws: `WriteError`.
   package func append(step: Int, _ scalars: [(tag: String, value: Double)]) throws(WriteError) {
-    // One write: a reader meanwhile sees the whole record or a beginning that it waits on.
-    try output.append(EventRecord.scalars(scalars, step: step, wallTime: wallTime()).framed)
+    let before = output.byteCount
+    do {
+      // One write: a reader meanwhile sees the whole record or a beginning that it waits on.
+      try output.append(EventRecord.scalars(scalars, step: step, wallTime: wallTime()).framed)
+    } catch {
+      // Nobody can read past a record that ends early.
+      output.takeBack(to: before)
+      throw error
+    }
   }
 }
 
@@ -56,11 +63,4 @@ private func wallTime() -> Double {
   var time = timespec()
   clock_gettime(CLOCK_REALTIME, &time)
   return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
-}
-
-private func hostName() -> String {
-  var characters = [CChar](repeating: 0, count: 256)
-  let status = gethostname(&characters, characters.count - 1)
-  let name = String(decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-  return status == 0 && !name.isEmpty && !name.contains("/") ? name : "localhost"
 }

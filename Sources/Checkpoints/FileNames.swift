@@ -47,3 +47,11 @@ func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
   if lstat(path, &status) != 0 { return errno == ENOENT }
   return status.st_mode & S_IFMT == S_IFDIR && (try? directoryEntries(path).isEmpty) == true
 }
+
+/// This host's name, fit for a file's.
+func hostName() -> String {
+  var characters = [CChar](repeating: 0, count: 256)
+  let status = gethostname(&characters, characters.count - 1)
+  let name = String(decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  return status == 0 && !name.isEmpty && !name.contains("/") ? name : "localhost"
+}

@@ -22,8 +22,13 @@ package struct WriteError: Error, CustomStringConvertible {
     self.code = code
   }
 
+  /// Whether the machine fell short, now and perhaps not later; anything else is for the caller to mend.
+  package var isShortage: Bool { [ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE].contains(code) }
+
+  package var reason: String { String(cString: strerror(code)) }
+
   package var description: String {
-    "\(path): cannot \(action): \(String(cString: strerror(code)));"
+    "\(path): cannot \(action): \(reason);"
       + " what was there before is untouched"
   }
 }
@@ -76,6 +81,13 @@ package final class OutputFile {
     try bytes.withUnsafeBytes { buffer in
       Result { () throws(WriteError) in try append(buffer) }
     }.get()
+  }
+
+  /// Undoes what was appended after the first `count` bytes, as far as the disk lets it. Not for files that are hashed.
+  func takeBack(to count: Int) {
+    ftruncate(descriptor, off_t(count))
+    lseek(descriptor, off_t(count), SEEK_SET)
+    byteCount = count
   }
 
   /// Makes the bytes durable and closes the file; gives the SHA-256 if it was asked for.

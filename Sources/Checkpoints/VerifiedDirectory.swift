@@ -2,7 +2,7 @@
 
 import Tensors
 
-let manifestName = "manifest.json"
+package let manifestName = "manifest.json"
 
 /// What a directory holds: every file but the manifest itself. One manifest has one text, so that a change
 /// of any byte of it shows.

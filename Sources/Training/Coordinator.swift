@@ -18,6 +18,10 @@ package final class Coordinator {
   private let model: ModelConfiguration
   private var record: JSONValue
   private let inputs: [String: String]
+  /// Held for the life of the run; nil where nothing is written.
+  private let lock: DirectoryLock?
+  private let checkpoints: RunCheckpoints
+  private let progress: (RunProgress) -> Void
   private var references: ReferenceCache
   /// Trees whose reference the run needs beforehand.
   private let referenceTrees: [ExampleTree]
@@ -25,15 +29,17 @@ package final class Coordinator {
   private var patience: Patience
   private let overwrites: Bool
   private let damagedSteps: [Int]
-  /// TensorBoard's copy of metrics.jsonl; there once the run has begun.
-  private var events: EventFile?
+  /// There once the run has begun.
+  private var log: RunLog?
 
   /// Reads the data and finds where the run starts; writes nothing.
   /// - Throws: what the caller can mend: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
   init(
     _ configuration: RunConfiguration, request: RunRequest, directory: ModelDirectory, modelHash: String,
-    build: BuildIdentity, ranks: Int, threads: Int
+    build: BuildIdentity, lock: DirectoryLock?, ranks: Int, threads: Int,
+    progress: @escaping (RunProgress) -> Void
   ) throws {
+    (self.lock, self.progress) = (lock, progress)
     self.configuration = configuration
     model = directory.configuration
     overwrites = request.overwrites
@@ -68,10 +74,13 @@ package final class Coordinator {
     tokens = resumption.start.tokens
     patience = resumption.start.patience
     damagedSteps = resumption.damagedSteps
+    checkpoints = RunCheckpoints(files, limit: configuration.saveTotalLimit, last: start.checkpoint) {
+      progress(.notice($0))
+    }
     setup = RunSetup(
       exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
-      startStep: start.step,
+      startStep: start.step, skipped: start.skipped,
       startsFromFiles: start.step > 0 || startingAdapter != nil, isFinished: resumption.isFinished)
     record = RunRecord.json(
       configuration, build: build, inputs: inputs, data: data, schedule: schedule, ranks: ranks, threads: threads)
@@ -119,18 +128,18 @@ package final class Coordinator {
 
   // MARK: The run
 
-  /// Makes the directory and writes what is run.
+  /// Tidies the directory up and writes what is run.
   /// - Throws: `WriteError`.
   func begin(resumingAt step: Int, memory: MemoryPlan, forecast: Forecast?) throws {
     record = RunRecord.planned(record, memory: memory, seconds: forecast?.json(startingAfter: step))
-    try files.create()
+    if lock?.isExclusive == true { files.removeLeftovers() }
     if overwrites { try files.removeRun(keeping: start.checkpoint) }
     for step in damagedSteps { try files.setAside(step: step) }
     try files.trimLines(toStep: step == 0 ? -1 : step)
     try files.write(configuration)
     try files.write(record: record)
     // The evaluation before the first step counts as step 0.
-    events = try files.eventFile(firstStep: step == 0 ? 0 : step + 1)
+    log = try RunLog(files, firstStep: step == 0 ? 0 : step + 1) { [progress] in progress(.notice($0)) }
   }
 
   func readState(into adapter: Adapter, moments: Trainer.Moments) throws {
@@ -165,12 +174,8 @@ package final class Coordinator {
   }
 
   /// Keeps a portion's reference sums, on disk where that is possible.
-  /// - Throws: `TrainingError.notFinite` when the model itself yields no number.
-  func insertReferences(_ sums: [[Double]], for trees: [ExampleTree]) throws {
-    for (tree, sums) in zip(trees, sums) {
-      guard sums.allSatisfy(\.isFinite) else { throw TrainingError.notFinite(step: 0, examples: [tree.index]) }
-      references.insert(sums, for: tree)
-    }
+  func insertReferences(_ sums: [[Double]], for trees: [ExampleTree]) {
+    for (tree, sums) in zip(trees, sums) { references.insert(sums, for: tree) }
     // A cache that cannot be written costs time in the next run, nothing else.
     try? references.save()
   }
@@ -184,28 +189,30 @@ package final class Coordinator {
     return StepReport(
       step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
       examples: examples.count, metrics: configuration.objective.metrics(outcome.examples), norms: norms,
-      gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, tokens: tokens, stepTokens: stepTokens,
-      seconds: seconds, remainingSeconds: remainingSeconds)
+      gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, skip: outcome.skip, tokens: tokens,
+      stepTokens: stepTokens, seconds: seconds, remainingSeconds: remainingSeconds)
   }
 
-  func append(_ report: StepReport) throws {
+  func append(_ report: StepReport) {
     var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
-    line += report.metrics.entries.map { ($0.name, .number($0.value)) }
+    if let skip = report.skip {
+      line += [
+        ("skipped", true), ("skipped_examples", .array(skip.examples.map { .integer(Int64($0)) })),
+        ("skipped_reason", .string(skip.reason)),
+      ]
+    } else {
+      line += report.metrics.entries.map { ($0.name, .number($0.value)) }
+      line.append(("grad_norm", .number(report.gradientNorm)))
+    }
     let rate = configuration.objective.exampleKind == .pair ? "pairs_per_second" : "samples_per_second"
     line += [
-      ("grad_norm", .number(report.gradientNorm)), ("learning_rate", .number(report.learningRate)),
+      ("learning_rate", .number(report.learningRate)),
       ("num_tokens", .integer(Int64(report.tokens))), ("step_seconds", .number(report.seconds)),
       (rate, .number(Double(report.examples) / report.seconds)),
       ("tokens_per_second", .number(Double(report.stepTokens) / report.seconds)),
     ]
     line += (report.norms?.entries ?? []).map { ($0.name, .number($0.value)) }
-    try append(step: report.step, line)
-  }
-
-  /// Adds a line to metrics.jsonl and the same numbers to the event file.
-  private func append(step: Int, _ line: [(name: String, value: JSONValue)]) throws {
-    try files.append([("step", .integer(Int64(step)))] + line, to: .metrics)
-    try events?.append(step: step, line.compactMap { entry in entry.value.double.map { (entry.name, $0) } })
+    log?.append(step: report.step, line)
   }
 
   /// The held-out metrics of a step, written as those of training are.
@@ -215,30 +222,35 @@ package final class Coordinator {
       guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
       return ExampleSums(tree, policy: sums, reference: reference)
     }
+    let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
+    if !bad.isEmpty {
+      progress(
+        .notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))"))
+    }
     let metrics = objective.evaluationMetrics(examples)
     var line: [(name: String, value: JSONValue)] = [
       ("epoch", .number(schedule.plan.epoch(afterSteps: step)))
     ]
     line += metrics.entries.map { ("eval_\($0.name)", .number($0.value)) }
-    try append(step: step, line)
+    log?.append(step: step, line)
     if step > 0, let loss = metrics["loss"] { patience.take(loss) }
     return metrics
   }
 
   /// Writes what the model answered, and returns the first answer's text.
-  func write(_ samples: [Sample], step: Int) throws -> String? {
+  func write(_ samples: [Sample], step: Int) -> String? {
     let tokenizer = data.tokenizer
     let kind = configuration.objective.exampleKind
     for sample in samples {
       let tree = data.heldOut[sample.place]
-      try files.append(
-        [
+      log?.append(
+        sample: [
           ("step", .integer(Int64(step))), ("index", .integer(Int64(tree.index))),
           ("prompt", .string(tokenizer.decode(tree.prompt))),
           (kind == .pair ? "chosen" : "completion", .string(TextStream.text(of: tree.completions[0], tokenizer))),
           ("answer", .string(TextStream.text(of: sample.ids, tokenizer))),
           ("finish_reason", .string(sample.finishReason.rawValue)),
-        ], to: .samples)
+        ])
     }
     return samples.first.map { TextStream.text(of: $0.ids, tokenizer) }
   }
@@ -246,25 +258,39 @@ package final class Coordinator {
   /// Whether the held-out loss has stood still for as long as the configuration allows.
   var isOutOfPatience: Bool { patience.isExhausted(configuration.earlyStoppingPatience) }
 
-  /// Writes a checkpoint; nil when it is there already, whole.
+  /// Writes a checkpoint.
+  /// - Parameter isLastChance: whether no later save could make up for a failure.
+  /// - Returns: its path; nil when it is there already, whole, or a warning has told why it is not.
+  /// - Throws: `SaveFailure`.
   func save(
-    step: Int, epoch: Double, adapter: Adapter, _ adapterConfiguration: AdapterConfiguration, moments: Trainer.Moments
+    step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
   ) throws -> String? {
-    let path = files.checkpointPath(step: step)
-    let state = TrainerState(step: step, epoch: epoch, tokens: tokens, inputs: inputs, patience: patience)
-    if HubFiles.exists(path) {
-      // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
-      if let found = try? Checkpoint.state(of: path), found == state { return nil }
-      try files.setAside(step: step)
+    let state = TrainerState(
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, patience: patience,
+      skipped: trainer.skipped)
+    return try checkpoints.save(state, isLastChance: isLastChance) { path in
+      try Checkpoint.write(
+        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
     }
-    try Checkpoint.write(state, adapter: adapter, adapterConfiguration, moments: moments, to: path)
-    if let limit = configuration.saveTotalLimit { try files.prune(keeping: limit, upTo: step) }
-    return path
   }
 
+  /// Where a run that ends early can be taken up.
+  var lastCheckpoint: String? { checkpoints.last }
+
   /// Writes the final adapter and says in run.json that the run is done.
-  func finish(_ adapter: Adapter, _ adapterConfiguration: AdapterConfiguration, seconds: [PhaseSeconds]) throws {
-    try files.writeFinal(adapter, adapterConfiguration)
-    try files.write(record: RunRecord.finished(record, seconds: seconds))
+  /// - Throws: `SaveFailure`.
+  func finish(
+    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
+  ) throws {
+    do {
+      try files.writeFinal(trainer.adapter, adapterConfiguration)
+      try files.write(
+        record: RunRecord.finished(
+          record, seconds: seconds, skippedSteps: trainer.skipped.count, failedSaves: checkpoints.failures,
+          lostLines: log?.lostLines ?? 0))
+    } catch {
+      throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
+    }
+    if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
   }
 }

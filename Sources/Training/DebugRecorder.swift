@@ -4,18 +4,12 @@ import Checkpoints
 import Model
 package import Tensors
 
-/// A kernel's result that is not finite.
-package struct NonFiniteValue: Error, CustomStringConvertible {
+/// A step of the debug mode that came to a value which is not finite.
+package struct NonFiniteStep: Error, CustomStringConvertible {
   package let step: Int
-  package let layer: Int?
-  package let kernel: String
-  package let row, column: Int
-  package let value: Float
+  package let value: NonFiniteValue
 
-  package var description: String {
-    let place = layer.map { "layer \($0), " } ?? ""
-    return "step \(step): \(place)\(kernel): row \(row), column \(column) is \(value)"
-  }
+  package var description: String { "step \(step): \(value)" }
 }
 
 /// Checks every kernel's result and writes norms to `debug.jsonl`, the first step's gradient to
@@ -30,11 +24,7 @@ package final class DebugRecorder: PassObserver {
   package init(directory: String) { self.directory = directory }
 
   package func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
-    if let place = Kernels.firstNonFinite(values) {
-      throw NonFiniteValue(
-        step: step, layer: layer, kernel: kernel, row: place.row, column: place.column,
-        value: values[place.row, place.column])
-    }
+    if let found = NonFiniteValue(kernel, layer: layer, values) { throw NonFiniteStep(step: step, value: found) }
     let sum = Kernels.sumOfSquares(values)
     let key = layer ?? -1
     if let index = squares[key]?.firstIndex(where: { $0.kernel == kernel }) {

@@ -16,6 +16,9 @@ package struct RunStart: Sendable, Equatable {
   /// The checkpoint that the run goes on from.
   package var checkpoint: String?
   package var patience = Patience()
+  package var skipped = SkippedSteps()
+  /// Names the run in its checkpoints.
+  package var run = String(UInt64.random(in: .min ... .max), radix: 16)
 }
 
 /// What rank 0 tells the others before the work starts.
@@ -25,6 +28,7 @@ package struct RunSetup: Sendable, Equatable {
   package var demand: PassDemand
   package var samples: SamplePlan
   package var startStep: Int
+  package var skipped: SkippedSteps
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool
   package var isFinished: Bool
@@ -54,6 +58,11 @@ package struct PreparedRun {
     let (configuration, threads) = (configuration, Threads.count(asked: request.threads, in: world))
     self.threads = threads
 
+    var lock: DirectoryLock?
+    try world.agree {
+      guard world.rank == 0, request.writes else { return }
+      lock = try Self.lock(configuration.outputDirectory, progress)
+    }
     var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
@@ -78,12 +87,30 @@ package struct PreparedRun {
       guard world.rank == 0 else { return }
       coordinator = try Coordinator(
         configuration, request: request, directory: opened.directory, modelHash: opened.hash, build: build,
-        ranks: world.size, threads: threads)
+        lock: lock, ranks: world.size, threads: threads, progress: progress)
     }
     self.coordinator = coordinator
     for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     (setup, adapterConfiguration) = try Self.share(coordinator, world)
-    start = coordinator?.start ?? RunStart(step: setup.startStep)
+    start = coordinator?.start ?? RunStart(step: setup.startStep, skipped: setup.skipped)
+  }
+
+  /// Keeps other runs out of the output directory, and finds out whether it can be written.
+  /// - Throws: `DirectoryInUse`, `RunRefusal.notWritable`; `WriteError` when the machine falls short.
+  private static func lock(_ path: String, _ progress: (RunProgress) -> Void) throws -> DirectoryLock {
+    do {
+      // A rank 0 that was orphaned takes up to ten seconds to notice.
+      let lock = try DirectoryLock(path, waiting: 15) { holder in
+        let holder = holder?.description ?? "another process"
+        progress(.notice("\(path): \(holder) works there; waiting a little for it to end"))
+      }
+      if !lock.isExclusive {
+        progress(.notice("\(path): its file system knows no locks; see to it that no other run writes there"))
+      }
+      return lock
+    } catch let error as WriteError where !error.isShortage {
+      throw RunRefusal.notWritable(path: path, reason: "cannot \(error.action): \(error.reason)")
+    }
   }
 
   /// The memory of every rank. Collective.
@@ -125,14 +152,17 @@ package struct PreparedRun {
           setup.exampleCount, setup.heldOutCount, setup.startStep, setup.startsFromFiles ? 1 : 0,
           setup.isFinished ? 1 : 0, setup.samples.count, setup.samples.newTokens, setup.samples.capacity,
           demand.capacity.rows, demand.capacity.scoredRows, demand.capacity.targets,
-          demand.positions, demand.mostMicroBatches, adapter.rank, Int(bitPattern: UInt(adapter.alpha.bitPattern)),
+          demand.positions, demand.mostMicroBatches, setup.skipped.count, adapter.rank,
+          Int(bitPattern: UInt(adapter.alpha.bitPattern)),
           Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
-        ] + modules
+        ] + modules + setup.skipped.recent
       for word in words { writer.append(word) }
     }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var words: [Int] = []
-    for _ in 0..<17 + LinearModule.allCases.count { words.append(try reader.next()) }
+    while !reader.isAtEnd { words.append(try reader.next()) }
+    let fixed = 18 + LinearModule.allCases.count
+    guard words.count >= fixed else { throw DamagedMessage() }
     var demand = PassDemand()
     var samples = SamplePlan()
     (samples.count, samples.newTokens, samples.capacity) = (words[5], words[6], words[7])
@@ -141,12 +171,12 @@ package struct PreparedRun {
     demand.mostMicroBatches = words[12]
     let setup = RunSetup(
       exampleCount: words[0], heldOutCount: words[1], demand: demand, samples: samples, startStep: words[2],
-      startsFromFiles: words[3] == 1,
+      skipped: SkippedSteps(count: words[13], recent: Array(words[fixed...])), startsFromFiles: words[3] == 1,
       isFinished: words[4] == 1)
     let adapter = AdapterConfiguration(
-      rank: words[13], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[14]))),
-      dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[15]))), usesRankStabilizedScaling: words[16] == 1,
-      modules: zip(LinearModule.allCases, words[17...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
+      rank: words[14], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[15]))),
+      dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[16]))), usesRankStabilizedScaling: words[17] == 1,
+      modules: zip(LinearModule.allCases, words[18...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
     return (setup, coordinator?.adapterConfiguration ?? adapter)
   }
 }

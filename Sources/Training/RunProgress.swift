@@ -32,6 +32,8 @@ package struct StepReport: Sendable {
   package var norms: AdapterNorms?
   package var gradientNorm: Double
   package var learningRate: Double
+  /// Why the step changed nothing, if so.
+  package var skip: Trainer.Skip?
   /// Rows computed since the start of the run, a shared prompt once.
   package var tokens: Int
   package var stepTokens: Int

@@ -52,10 +52,15 @@ struct StepWords {
 
   var all: [ExampleSums] { (0..<examples).map { self[$0] } }
 
-  /// What was wrong with the gradient of the micro-batch that the example was in.
-  subscript(troubleOf slot: Int) -> FixedPoint.Trouble {
-    get { FixedPoint.Trouble(rawValue: UInt64(bitPattern: words[width * (slot + 1) - 1])) }
-    nonmutating set { words[width * (slot + 1) - 1] = Int64(bitPattern: newValue.rawValue) }
+  /// What was wrong with the example's sums or the gradient of the micro-batch that it was in, and the rank that
+  /// computed it; nil where nothing was.
+  func trouble(of slot: Int) -> (kind: FixedPoint.Trouble, rank: Int)? {
+    let word = UInt64(bitPattern: words[width * (slot + 1) - 1])
+    return word == 0 ? nil : (FixedPoint.Trouble(rawValue: word & 0xFF), Int(word >> 8))
+  }
+
+  func note(_ trouble: FixedPoint.Trouble, rank: Int, for slot: Int) {
+    words[width * (slot + 1) - 1] |= Int64(bitPattern: trouble.rawValue) | Int64(rank) << 8
   }
 
   /// Ranks that were asked to stop.

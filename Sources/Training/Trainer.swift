@@ -22,7 +22,8 @@ package final class Trainer {
   /// The arena's integer sums, then the step's words.
   private let sums: UnsafeMutableBufferPointer<Int64>
   /// The most micro-batches of any step: bounds each one's gradient so that their sum fits.
-  private let mostMicroBatches: Int
+  let mostMicroBatches: Int
+  package private(set) var skipped: SkippedSteps
 
   /// AdamW's running means, or Lion's momentum alone, in the adapter's layout.
   package struct Moments: Sendable {
@@ -40,8 +41,9 @@ package final class Trainer {
 
   init(
     configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, referenceAdapter: Adapter? = nil,
-    totalSteps: Int, mostMicroBatches: Int
+    totalSteps: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
+    self.skipped = skipped
     self.configuration = configuration
     self.dealer = dealer
     self.pass = pass
@@ -72,9 +74,12 @@ package final class Trainer {
   package struct StepOutcome: Sendable {
     /// In the step's order.
     package var examples: [ExampleSums]
+    /// Before clipping; no number for a step that is skipped.
     package var gradientNorm: Double
     package var learningRate: Double
     package var isStopping: Bool
+    /// Why weights and moments are as they were, if they are.
+    package var skip: Skip?
   }
 
   /// One optimizer step.
@@ -83,7 +88,9 @@ package final class Trainer {
   ///   - examples: on rank 0.
   ///   - count: how many they are.
   ///   - inspect: sees the gradient before it is clipped.
-  /// - Throws: `TrainingError.notFinite`, `.outOfRange`, on every rank alike.
+  ///
+  /// A gradient that is not finite, or too large for exact sums, leaves weights and moments untouched on every rank
+  /// alike; the data order and the learning rate's schedule move on.
   package func step(
     number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
   ) throws -> StepOutcome {
@@ -97,11 +104,17 @@ package final class Trainer {
     let outcomes =
       objective.couplesStep
       ? try accumulateCoupled(examples, words, dropout) : try accumulate(examples, words, dropout)
-    try refuseTrouble(words, number: number, examples: examples)
+    let rate = configuration.learningRate * schedule.multiplier(after: number - 1)
+    if let trouble = StepTrouble(words, outcomes) {
+      skipped.take(number)
+      return StepOutcome(
+        examples: outcomes, gradientNorm: .nan, learningRate: rate, isStopping: words.stops > 0,
+        skip: try skip(trouble, examples, outcomes, dropout))
+    }
     FixedPoint.toFloat(
       UnsafePointer(sums.baseAddress!), gradient.base, count: adapter.layout.count, pass.workers)
     try inspect?(gradient)
-    let (norm, rate) = update(number: number)
+    let norm = update(number: number)
     return StepOutcome(examples: outcomes, gradientNorm: norm, learningRate: rate, isStopping: words.stops > 0)
   }
 
@@ -110,14 +123,7 @@ package final class Trainer {
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
   ) throws -> [ExampleSums] {
     try dealer.phase(examples.map(items), pass.workers.clock) { item in
-      let batch = try batch(item, words, spans: objective.spans.count)
-      let reference = try reference(item, batch)
-      let totals = StepTotals(examples: words.examples, likelihoodTokens: item.likelihoodTokens)
-      _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { policy in
-        let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
-        for (slot, example) in zip(item.slots, examples) { words[slot] = example }
-        return objective(examples, totals: totals).flatMap(\.slopes)
-      }
+      try differentiate(item, examples: words.examples, dropout) { note($0, of: item, in: words) }
       addGradient(of: item, words)
     }
     try addUp(from: 0, words)
@@ -130,31 +136,66 @@ package final class Trainer {
   ) throws -> [ExampleSums] {
     let clock = pass.workers.clock
     try dealer.phase(examples.map(items), clock) { item in
-      let batch = try batch(item, words, spans: objective.spans.count)
-      let policy = try pass.logProbabilities(batch, adapter: adapter, dropout: dropout)
-      let examples = Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
-      for (slot, example) in zip(item.slots, examples) { words[slot] = example }
+      note(try measure(item, examples: words.examples, dropout), of: item, in: words)
     }
     try addUp(from: adapter.layout.count, words)
     let examplesSums = words.all
-    let slopes = objective(examplesSums, totals: StepTotals(examplesSums, objective)).map(\.slopes)
+    // No slope can be had from a sum that is no number.
+    guard examplesSums.allSatisfy(\.isFinite) else { return examplesSums }
+    let slopes = slopes(examplesSums)
     // A trouble or a stop that is added up once more would count for each rank.
     words.words.update(repeating: 0)
-    let learnt = examples?.map { StepExample(tree: objective.learntTree($0.tree), reference: nil) }
-    let spans = objective.learntSpans
-    try dealer.phase(learnt.map(items), clock) { item in
-      let batch = try batch(item, words, spans: spans)
-      _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { _ in
-        item.slots.flatMap { slopes[$0].prefix(spans) }
-      }
+    try dealer.phase(examples.map(learntItems), clock) { item in
+      try differentiate(item, examples: words.examples, dropout, slopes: slopes)
       addGradient(of: item, words)
     }
     try addUp(from: 0, words)
     return examplesSums
   }
 
+  // MARK: One micro-batch
+
+  /// Leaves the gradient of a micro-batch in `gradient`, where examples do not depend on each other.
+  func differentiate(
+    _ item: WorkItem, examples count: Int, _ dropout: DropoutDraw, note: ([ExampleSums]) -> Void
+  ) throws {
+    let batch = try batch(item, examples: count, spans: objective.spans.count)
+    let reference = try reference(item, batch)
+    let totals = StepTotals(examples: count, likelihoodTokens: item.likelihoodTokens)
+    _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { policy in
+      let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
+      note(examples)
+      return objective(examples, totals: totals).flatMap(\.slopes)
+    }
+  }
+
+  /// The sums of a micro-batch.
+  func measure(_ item: WorkItem, examples count: Int, _ dropout: DropoutDraw) throws -> [ExampleSums] {
+    let batch = try batch(item, examples: count, spans: objective.spans.count)
+    let policy = try pass.logProbabilities(batch, adapter: adapter, dropout: dropout)
+    return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
+  }
+
+  /// Leaves the gradient of a micro-batch in `gradient`, with the step's slopes known.
+  func differentiate(_ item: WorkItem, examples count: Int, _ dropout: DropoutDraw, slopes: [[Double]]) throws {
+    let spans = objective.learntSpans
+    let batch = try batch(item, examples: count, spans: spans)
+    _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { _ in
+      item.slots.flatMap { slopes[$0].prefix(spans) }
+    }
+  }
+
+  func slopes(_ step: [ExampleSums]) -> [[Double]] {
+    objective(step, totals: StepTotals(step, objective)).map(\.slopes)
+  }
+
+  /// The micro-batches of what has a slope.
+  func learntItems(_ examples: [StepExample]) -> [WorkItem] {
+    items(examples.map { StepExample(tree: objective.learntTree($0.tree), reference: nil) })
+  }
+
   /// The step's micro-batches, by token counts alone.
-  private func items(_ examples: [StepExample]) -> [WorkItem] {
+  func items(_ examples: [StepExample]) -> [WorkItem] {
     let likelihoodTokens = examples.reduce(0) { $0 + objective.likelihoodTokens($1.tree.sumTokens) }
     return MicroBatchPlan(tokenCounts: examples.map(\.tree.tokenCount)).microBatches.map { positions in
       WorkItem(
@@ -163,8 +204,8 @@ package final class Trainer {
     }
   }
 
-  private func batch(_ item: WorkItem, _ words: StepWords, spans: Int) throws -> TreeBatch {
-    guard item.trees.allSatisfy({ $0.sumTokens.count == spans }), item.slots.allSatisfy({ $0 < words.examples })
+  private func batch(_ item: WorkItem, examples count: Int, spans: Int) throws -> TreeBatch {
+    guard item.trees.allSatisfy({ $0.sumTokens.count == spans }), item.slots.allSatisfy({ $0 < count })
     else { throw DamagedMessage() }
     return TreeBatch(item.trees)
   }
@@ -186,11 +227,19 @@ package final class Trainer {
     }
   }
 
+  private func note(_ examples: [ExampleSums], of item: WorkItem, in words: StepWords) {
+    for (slot, example) in zip(item.slots, examples) {
+      words[slot] = example
+      if !example.isFinite { words.note(.nonFinite, rank: dealer.world.rank, for: slot) }
+    }
+  }
+
   /// Rounds a micro-batch's gradient and adds it to the integer sums.
   private func addGradient(of item: WorkItem, _ words: StepWords) {
     let trouble = FixedPoint.add(
       gradient.base, to: sums.baseAddress!, count: adapter.layout.count, terms: mostMicroBatches, pass.workers)
-    for slot in item.slots { words[troubleOf: slot] = trouble }
+    guard !trouble.isEmpty else { return }
+    for slot in item.slots { words.note(trouble, rank: dealer.world.rank, for: slot) }
   }
 
   /// Adds up over the world what lies from `start` to the end of the step's words.
@@ -200,17 +249,8 @@ package final class Trainer {
     try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[start..<end]), pass.workers.clock)
   }
 
-  private func refuseTrouble(_ words: StepWords, number: Int, examples: [StepExample]?) throws {
-    func indices(_ kind: FixedPoint.Trouble) -> [Int] {
-      (0..<words.examples).filter { words[troubleOf: $0].contains(kind) }.map { examples?[$0].tree.index ?? $0 }
-    }
-    let (notFinite, outOfRange) = (indices(.nonFinite), indices(.outOfRange))
-    guard notFinite.isEmpty else { throw TrainingError.notFinite(step: number, examples: notFinite) }
-    guard outOfRange.isEmpty else { throw TrainingError.outOfRange(step: number, examples: outOfRange) }
-  }
-
-  /// Clips the gradient and takes the optimizer's step; returns the norm before clipping and the learning rate.
-  private func update(number: Int) -> (norm: Double, learningRate: Double) {
+  /// Clips the gradient and takes the optimizer's step; returns the norm before clipping.
+  private func update(number: Int) -> Double {
     let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.workers)
     let limit = configuration.maximumGradientNorm
     // torch.nn.utils.clip_grad_norm_.
@@ -218,10 +258,12 @@ package final class Trainer {
     let multiplier = schedule.multiplier(after: number - 1)
     for group in groups {
       let rate = configuration.learningRate * group.learningRateRatio * multiplier
-      for range in group.ranges { update(range, group, number: number, learningRate: rate, gradientScale: scale) }
+      // Moments know of the updates alone.
+      let updates = number - skipped.count
+      for range in group.ranges { update(range, group, number: updates, learningRate: rate, gradientScale: scale) }
     }
     pass.workers.clock.enter(.input)
-    return (norm, configuration.learningRate * multiplier)
+    return norm
   }
 
   private func update(
@@ -244,23 +286,4 @@ package final class Trainer {
           weightDecay: group.weightDecay, gradientScale: gradientScale), pass.workers)
     }
   }
-}
-
-/// A run that cannot go on.
-package enum TrainingError: Error, CustomStringConvertible {
-  case notFinite(step: Int, examples: [Int])
-  case outOfRange(step: Int, examples: [Int])
-
-  package var description: String {
-    switch self {
-    case .notFinite(let step, let examples):
-      "step \(step): the gradient of a micro-batch is not finite; its examples are the records \(Self.list(examples)) "
-        + "(counted from 0); look at them with --debug, or lower learning_rate"
-    case .outOfRange(let step, let examples):
-      "step \(step): an entry of a micro-batch's gradient exceeds the range of exact sums; its examples are the "
-        + "records \(Self.list(examples)) (counted from 0); lower learning_rate or rl_beta"
-    }
-  }
-
-  private static func list(_ examples: [Int]) -> String { examples.map(String.init).joined(separator: ", ") }
 }

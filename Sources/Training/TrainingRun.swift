@@ -22,11 +22,14 @@ package struct RunRequest: Sendable {
   package var overwrites: Bool
   /// `--allow-mixed`: ranks of unlike builds or machines may work together.
   package var allowsMixed: Bool
+  /// False where a run is only looked at.
+  package var writes: Bool
 
   package init(
     configurationPath: String, overrides: [String] = [], threads: Int? = nil, resume: Resume = .automatic,
-    overwrites: Bool = false, allowsMixed: Bool = false
+    overwrites: Bool = false, allowsMixed: Bool = false, writes: Bool = true
   ) {
+    self.writes = writes
     self.allowsMixed = allowsMixed
     self.configurationPath = configurationPath
     self.overrides = overrides
@@ -89,7 +92,8 @@ package final class TrainingRun {
     trainer = Trainer(
       configuration: configuration, dealer: dealer, pass: pass, adapter: adapter,
       referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: adapter.layout) : nil,
-      totalSteps: schedule.totalSteps, mostMicroBatches: prepared.setup.demand.mostMicroBatches)
+      totalSteps: schedule.totalSteps, mostMicroBatches: prepared.setup.demand.mostMicroBatches,
+      skipped: prepared.setup.skipped)
     telemetry = AdapterTelemetry(prepared.model, adapter.layout)
     let samples = prepared.setup.samples
     var sampling: Sampling?
@@ -145,18 +149,18 @@ package final class TrainingRun {
   }
 
   /// Trains to the end, or until a stop is asked for.
-  /// - Throws: `TrainingError`, `WriteError`, `MPIFailure`.
+  /// - Throws: `TrainingError` and `SaveFailure` as an `AgreedFailure`; `MPIFailure`.
   package func run() throws -> RunEnding {
     guard !isFinished else {
       try dealer.close()
       return .alreadyFinished
     }
-    try world.agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
+    try agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
     var step = start.step
     if try computeReferences() { return try stopped(at: step) }
     if step == 0, try evaluate(step: 0) { return try stopped(at: step) }
     let clock = ContinuousClock()
-    if step < schedule.totalSteps { try world.agree { try trainer.pass.populate() } }
+    if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
     // What steps and evaluations took, and what they were predicted to.
     var (spent, predicted) = (0.0, 0.0)
     let phases = trainer.pass.workers.clock
@@ -179,11 +183,18 @@ package final class TrainingRun {
         predicted += forecast.steps[step - 1]
         let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
         let report = coordinator.report(
-          step: step, outcome, examples: examples.map(\.tree), norms: isLogged ? telemetry.norms(trainer) : nil,
+          step: step, outcome, examples: examples.map(\.tree),
+          norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil,
           schedule: schedule, seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
-        try coordinator.append(report)
-        if isLogged { progress(.stepped(report)) }
+        coordinator.append(report)
+        if let skip = outcome.skip {
+          progress(.notice("warning: step \(step) is skipped: \(skip.reason); the adapter stays as it was"))
+        } else if isLogged {
+          progress(.stepped(report))
+        }
       }
+      if let skip = outcome.skip { try endIfHopeless(step, skip) }
+      if step % Self.stepsBetweenChecks == 0 { try requireSameAdapter(after: step) }
       var isStopping = outcome.isStopping
       if schedule.evaluates(after: step), try evaluate(step: step) { isStopping = true }
       if isStopping && step < schedule.totalSteps { return try stopped(at: step) }
@@ -191,9 +202,57 @@ package final class TrainingRun {
     }
     let seconds = try world.gather((phases.seconds - phasesBefore).bytes).map(PhaseSeconds.init(bytes:))
     if coordinator != nil { progress(.timed(seconds)) }
-    try coordinator?.finish(trainer.adapter, adapterConfiguration, seconds: seconds)
+    try requireSound(after: step)
+    try agree { try coordinator?.finish(trainer, adapterConfiguration, step: step, seconds: seconds) }
     try dealer.close()
     return .finished
+  }
+
+  // MARK: Guards
+
+  /// Steps between two comparisons of the ranks' adapters.
+  private static let stepsBetweenChecks = 50
+
+  /// Runs `body`; what any rank throws ends all of them in good order.
+  private func agree(_ body: () throws -> Void) throws {
+    do {
+      try world.agree(body)
+    } catch let failure as AgreedFailure {
+      try dealer.close()
+      throw failure
+    }
+  }
+
+  /// Ends the run at a skipped step from which it cannot recover, or that was one too many. Collective.
+  private func endIfHopeless(_ step: Int, _ skip: Trainer.Skip) throws {
+    guard trainer.isFinite else {
+      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
+    }
+    guard trainer.skipped.areTooMany else { return }
+    try save(step)
+    try agree {
+      throw TrainingError.tooManySkips(
+        step: step, skipped: trainer.skipped, reason: skip.reason, last: coordinator?.lastCheckpoint)
+    }
+  }
+
+  /// Nothing is written that ranks do not agree on, or that is no number. Collective.
+  private func requireSound(after step: Int) throws {
+    try requireSameAdapter(after: step)
+    guard trainer.isFinite else {
+      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
+    }
+  }
+
+  /// Compares the ranks' weights and moments. Collective.
+  private func requireSameAdapter(after step: Int) throws {
+    guard world.size > 1 else { return }
+    let facts = ["checksum of the adapter": String(trainer.checksum, radix: 16)]
+    guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
+    try agree {
+      throw TrainingError.ranksDisagree(
+        step: step, difference: "\(difference)", last: coordinator?.lastCheckpoint)
+    }
   }
 
   /// Compares derivatives with central differences on the shortest of the first step's examples. Of a world of one.
@@ -227,17 +286,20 @@ package final class TrainingRun {
   }
 
   private func stopped(at step: Int) throws -> RunEnding {
-    if step > start.step { try save(step) }
+    if step > start.step { try save(step, isLastChance: true) }
     try dealer.close()
     return .stopped(step: step)
   }
 
-  private func save(_ step: Int) throws {
-    guard let coordinator else { return }
-    let path = try coordinator.save(
-      step: step, epoch: schedule.plan.epoch(afterSteps: step), adapter: trainer.adapter, adapterConfiguration,
-      moments: trainer.moments)
-    if let path { progress(.saved(path: path)) }
+  /// Saves the state; a failure that is not the last straw costs a warning. Collective.
+  private func save(_ step: Int, isLastChance: Bool = false) throws {
+    try requireSound(after: step)
+    try agree {
+      let path = try coordinator?.save(
+        step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, adapterConfiguration,
+        isLastChance: isLastChance)
+      if let path { progress(.saved(path: path)) }
+    }
   }
 
   /// Fills the reference cache; returns whether a stop is asked for.
@@ -251,7 +313,15 @@ package final class TrainingRun {
       let trees = missing.map { Array($0[range]) }
       let (sums, isStopping) = try dealer.score(
         trees, count: range.count, adapter: trainer.referenceAdapter, on: trainer.pass)
-      try coordinator?.insertReferences(sums, for: trees ?? [])
+      try agree {
+        // Rank 0 has the trees, and computes the first bad one again to see where it goes wrong.
+        guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
+        let place = try trainer.pass.firstNonFinite {
+          _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
+        }
+        throw TrainingError.referenceNotFinite(example: bad.index, place: place)
+      }
+      coordinator?.insertReferences(sums, for: trees ?? [])
       if coordinator != nil { progress(.reference(done: range.upperBound, total: count)) }
       if isStopping { return true }
     }
@@ -271,7 +341,7 @@ package final class TrainingRun {
     // A request to stop does not wait for answers.
     guard let sampling, !isStopping else { return isStopping }
     let samples = try sampling.run(coordinator?.data.heldOut)
-    if let first = try coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
+    if let first = coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
     return isStopping
   }
 }

@@ -79,8 +79,7 @@ struct TrainCommand: ParsableCommand {
       }
     return RunRequest(
       configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume,
-      overwrites: overwrite,
-      allowsMixed: allowMixed)
+      overwrites: overwrite, allowsMixed: allowMixed, writes: !plan && showExamples == nil)
   }
 
   func run() {

@@ -59,6 +59,9 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
       try place.write("config.yaml", "")
       return []
     },
+    Mistake("an output directory below a file", says: "output_dir must be a directory that can be written") { _ in
+      ["output_dir=pairs.jsonl/run"]
+    },
     Mistake("no configuration", says: "config.yaml: 1 problem in the configuration\n  cannot be read") { place in
       try FileManager.default.removeItem(atPath: place.path("config.yaml"))
       return []

@@ -1,6 +1,9 @@
-// No room left while a run writes: a clear end, the last checkpoint whole, and on it goes when there is room.
+// No room left while a run writes: it goes on while it can, ends clearly when nothing can be saved, the last checkpoint
+// whole, and goes on from there when there is room.
 
+import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -11,54 +14,128 @@ import Testing
 
 extension EndToEnd {
   @Suite struct FullDiskTests {
-    /// Runs until `launcher` leaves no room, then again with room.
-    private func requireClearEnd(
-      _ place: Workplace, _ settings: [String], launcher: [String], says: String, makeRoom: () throws -> Void
-    ) throws {
-      let command = [Job.program, "train", "config.yaml", "--threads", "2"] + settings
-      let whole = try Job(command + ["output_dir=whole"], in: place).wait()
-      #expect(whole.code == 0, "\(whole.errors)")
-      let full = try Job(launcher + command + ["output_dir=disk/run"], in: place).wait()
-      #expect(full.code == 1, "\(full.errors)")
-      #expect(full.errors.contains(says))
-      #expect(full.errors.contains("what was there before is untouched"))
-      let names = try place.names("disk/run")
-      #expect(names.contains { $0.hasPrefix("checkpoint-") })
-      #expect(!names.contains { $0.contains(".tmp") }, "\(names)")
-      try makeRoom()
-      let resumed = try Job(command + ["output_dir=disk/run"], in: place).wait()
-      #expect(resumed.code == 0, "\(resumed.errors)")
-      #expect(resumed.errors.contains("going on after step"))
-      #expect(!resumed.errors.contains("set aside"), "\(resumed.errors)")
-      #expect(try place.adapter("disk/run") == place.adapter("whole"))
-      #expect(place.steps("disk/run") == place.steps("whole"))
+    private let place: Workplace
+
+    init() throws { place = try Workplace(pairs: 2) }
+
+    private func command(_ settings: [String], _ run: String) -> [String] {
+      [Job.program, "train", "config.yaml", "--threads", "2", "output_dir=\(run)"] + settings
     }
 
-    @Test func aFileThatMayNotGrowEndsTheRunClearly() throws {
-      let place = try Workplace(pairs: 2)
-      // metrics.jsonl outgrows the limit of 40 KiB between two checkpoints, whose files do not.
-      try requireClearEnd(
-        place, ["max_steps=140", "save_steps=20", "lora_r=1"],
-        launcher: ["bash", "-c", "ulimit -f 40; exec \"$@\"", "-"],
-        says: "metrics.jsonl: cannot write to: File too large"
-      ) {}
+    /// Runs where no file may exceed so many KiB.
+    private func train(limit: Int, _ settings: [String], _ run: String) throws -> Ending {
+      try Job(["bash", "-c", "ulimit -f \(limit); exec \"$@\"", "-"] + command(settings, run), in: place).wait()
+    }
+
+    private func requireWhole(_ settings: [String], _ run: String) throws {
+      let whole = try Job(command(settings, "whole"), in: place).wait()
+      #expect(whole.code == 0, "\(whole.errors)")
+      #expect(try place.adapter(run) == place.adapter("whole"))
+    }
+
+    private func requireNoLeftovers(_ run: String) throws {
+      #expect(try !place.names(run).contains { $0.contains(".tmp") || $0 == DirectoryLock.name })
+    }
+
+    private func record(_ run: String) throws -> JSONValue { try JSONValue.parse(try place.text("\(run)/run.json")) }
+
+    @Test func linesThatCannotBeWrittenCostNothingElse() throws {
+      // metrics.jsonl and the event file outgrow 40 KiB; checkpoints do not.
+      let settings = ["max_steps=140", "save_steps=20", "lora_r=1"]
+      let ending = try train(limit: 40, settings, "run")
+      #expect(ending.code == 0, "\(ending.errors)")
+      #expect(ending.errors.components(separatedBy: "the run goes on, without the lines").count == 2)
+      let lost = try #require(try record("run")["lost_lines"]?.int)
+      #expect(lost > 100 && ending.errors.contains("\(lost) lines of metrics, events or samples could not be written"))
+      // What is there is whole: no half line, no half event.
+      let text = try place.text("run/metrics.jsonl")
+      #expect(text.hasSuffix("}\n") && place.metrics().count == text.split(separator: "\n").count)
+      let events = try #require(try place.names("run/tensorboard").first)
+      let steps = try EventFileEntry.entries(of: place.path("run/tensorboard/\(events)")).map(\.step)
+      #expect(steps.count > 10 && steps.count < 140)
+      try requireWhole(settings, "run")
+    }
+
+    @Test func savesThatFailCostAWarningAndThenTheRun() throws {
+      // The moments are twice as large as the adapter, and the limit lies between.
+      let settings = ["max_steps=4", "lora_r=16"]
+      let two = try train(limit: 220, settings + ["save_steps=2"], "two")
+      #expect(two.code == 0, "\(two.errors)")
+      #expect(two.errors.components(separatedBy: "warning: step").count == 3)
+      #expect(two.errors.contains("there is no good checkpoint yet"))
+      #expect(try record("two")["failed_saves"]?.int == 2)
+      try requireNoLeftovers("two")
+      try requireWhole(settings, "two")
+
+      let three = try train(limit: 220, settings + ["save_steps=1"], "three")
+      #expect(three.code == 1, "\(three.errors)")
+      #expect(three.errors.contains("step 3: 3 saves in a row have failed, the last one so: "))
+      #expect(three.errors.contains("File too large"))
+      try requireNoLeftovers("three")
+      let again = try Job(command(settings + ["save_steps=1"], "three"), in: place).wait()
+      #expect(again.code == 0, "\(again.errors)")
+      #expect(try place.adapter("three") == place.adapter("whole"))
+    }
+
+    @Test func aSaveThatSucceedsAgainIsEnough() throws {
+      let settings = ["max_steps=500", "save_steps=100", "lora_r=16", "save_total_limit=2"]
+      let job = try Job(command(settings, "run"), in: place)
+      try job.limitFiles(bytes: 220 << 10)
+      try job.wait { place.steps().count >= 105 }
+      try job.limitFiles(bytes: nil)
+      let ending = job.wait()
+      #expect(ending.code == 0, "\(ending.errors)")
+      #expect(ending.errors.contains("warning: step 100 could not be saved"))
+      #expect(try record("run")["failed_saves"]?.int == 1)
+      #expect(try place.names("run").filter { $0.hasPrefix("checkpoint-") } == ["checkpoint-400", "checkpoint-500"])
+      #expect(place.steps() == Array(1...500))
+    }
+
+    @Test func aStopThatCannotBeSavedIsAnError() throws {
+      let job = try Job(command(["max_steps=4000", "save_steps=4000", "lora_r=16"], "run"), in: place)
+      try job.limitFiles(bytes: 220 << 10)
+      try job.wait { place.steps().count >= 5 }
+      job.send(SIGUSR1)
+      let ending = job.wait()
+      #expect(ending.code == 1, "\(ending.errors)")
+      #expect(ending.errors.contains("the state cannot be saved"))
     }
 
     @Test(.enabled(if: geteuid() == 0, "mounting takes root"))
     func aFullDiskEndsTheRunClearly() throws {
-      let place = try Workplace(pairs: 2)
       let disk = place.path("disk")
       try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
       let mounted = try Job(["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", disk], in: place).wait()
       // A container may forbid mounting even to root; the limit on file sizes is tested anyway.
       guard mounted.code == 0 else { return }
       defer { _ = try? Job(["umount", disk], in: place).wait() }
-      try requireClearEnd(
-        place, ["max_steps=12", "save_steps=1"], launcher: [], says: "No space left on device"
-      ) {
-        let more = try Job(["mount", "-o", "remount,size=8m", disk], in: place).wait()
-        try #require(more.code == 0, "\(more.errors)")
-      }
+      let settings = ["max_steps=12", "save_steps=1"]
+      let full = try Job(command(settings, "disk/run"), in: place).wait()
+      #expect(full.code == 1, "\(full.errors)")
+      #expect(full.errors.contains("No space left on device"))
+      let last = try #require(place.lastCheckpoint("disk/run"))
+      #expect(full.errors.contains("the last good checkpoint is disk/run/checkpoint-\(last); once that is mended"))
+      try requireNoLeftovers("disk/run")
+      let more = try Job(["mount", "-o", "remount,size=8m", disk], in: place).wait()
+      try #require(more.code == 0, "\(more.errors)")
+      let resumed = try Job(command(settings, "disk/run"), in: place).wait()
+      #expect(resumed.code == 0, "\(resumed.errors)")
+      #expect(resumed.errors.contains("going on after step \(last), from disk/run/checkpoint-\(last)"))
+      #expect(!resumed.errors.contains("set aside"), "\(resumed.errors)")
+      #expect(place.steps("disk/run") == Array(1...12))
+      try requireWhole(settings, "disk/run")
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "mounting takes root"))
+    func aReadOnlyDiskIsFoundBeforeTheWork() throws {
+      let disk = place.path("disk")
+      try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+      guard try Job(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], in: place).wait().code == 0 else { return }
+      defer { _ = try? Job(["umount", disk], in: place).wait() }
+      let ending = try Job(command([], "disk/run"), in: place).wait()
+      #expect(ending.code == 64, "\(ending.errors)")
+      #expect(ending.errors.contains("Read-only file system; output_dir must be a directory that can be written"))
+      #expect(!ending.errors.contains("reference log-probs"))
     }
   }
 }

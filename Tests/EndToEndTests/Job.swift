@@ -64,10 +64,24 @@ final class Job {
 
   /// Sends a signal to one of the processes that it started.
   func sendToChild(_ signal: Int32) throws {
-    let id = process.processIdentifier
-    let children = try String(contentsOfFile: "/proc/\(id)/task/\(id)/children", encoding: .utf8)
-    let last = try #require(children.split(separator: " ").compactMap { Int32($0) }.last)
-    kill(last, signal)
+    kill(try #require(try children.last), signal)
+  }
+
+  /// The process that was started, and those that it started itself.
+  var identifier: Int32 { process.processIdentifier }
+  var children: [Int32] {
+    get throws {
+      try String(contentsOfFile: "/proc/\(identifier)/task/\(identifier)/children", encoding: .utf8)
+        .split(separator: " ").compactMap { Int32($0) }
+    }
+  }
+
+  /// Lets no file of the process grow beyond a size, or any again.
+  func limitFiles(bytes: Int?) throws {
+    let command = ["prlimit", "--pid", "\(identifier)", "--fsize=\(bytes.map { "\($0)" } ?? "unlimited"):unlimited"]
+    let setting = try Process.run(URL(fileURLWithPath: "/usr/bin/env"), arguments: command)
+    setting.waitUntilExit()
+    try #require(setting.terminationStatus == 0)
   }
 
   /// Waits until `condition` holds; a minute is too long.

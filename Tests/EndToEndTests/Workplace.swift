@@ -122,6 +122,11 @@ final class Workplace: Sendable {
     metrics(run).filter { $0["loss"] != nil }.compactMap { $0["step"]?.int }
   }
 
+  /// The step of the newest checkpoint.
+  func lastCheckpoint(_ run: String = "run") -> Int? {
+    (try? names(run))?.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.max()
+  }
+
   /// Names in a directory.
   func names(_ directory: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: path(directory)).sorted()

@@ -42,14 +42,37 @@ import Training
 
   @Test func `old checkpoints are pruned and other files stay`() throws {
     let scratch = try ScratchDirectory()
-    for name in ["checkpoint-2", "checkpoint-10", "checkpoint-9", "notes", "checkpoint-best"] {
+    // Of another run, or of none that Shoal knows.
+    for name in ["checkpoint-1", "notes", "checkpoint-best"] {
       try FileManager.default.createDirectory(atPath: scratch.path(name), withIntermediateDirectories: false)
       try Data([1]).write(to: URL(fileURLWithPath: scratch.path("\(name)/file")))
     }
+    for step in 2...7 { try Trained(step: step, run: step == 4 ? "other" : "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
-    #expect(files.checkpointSteps == [10, 9, 2])
-    try files.prune(keeping: 2, upTo: 10)
-    #expect(files.entries == ["checkpoint-10", "checkpoint-9", "checkpoint-best", "notes"])
+    func steps() -> [Int] { files.checkpointSteps }
+    try files.prune(keeping: 9, of: "own", upTo: 7)
+    #expect(steps() == [7, 6, 5, 4, 3, 2, 1])
+    try files.prune(keeping: 2, of: "own", upTo: 5)
+    #expect(steps() == [7, 6, 5, 4, 3, 1], "later ones do not count")
+    try Trained(step: 2, run: "own").write(in: scratch)
+    // 6 is damaged, so 7 and 5 are the last two whole ones.
+    try scratch.damage("checkpoint-6/optimizer.safetensors") { $0 / 2 }
+    try files.prune(keeping: 2, of: "own", upTo: 7)
+    #expect(steps() == [7, 6, 5, 4, 1])
+    try files.prune(keeping: 1, of: "own", upTo: 7)
+    #expect(steps() == [7, 4, 1])
+    #expect(
+      files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
+      "nothing half removed either")
+  }
+
+  @Test func `one whole checkpoint is left where one is asked for`() throws {
+    let scratch = try ScratchDirectory()
+    for step in 1...3 { try Trained(step: step, run: "own").write(in: scratch) }
+    try scratch.damage("checkpoint-3/adapter_model.safetensors") { $0 / 2 }
+    let files = RunDirectory(scratch.path)
+    try files.prune(keeping: 1, of: "own", upTo: 3)
+    #expect(files.checkpointSteps == [3, 2])
   }
 
   // MARK: Checkpoints
@@ -60,7 +83,7 @@ import Training
     let moments: Trainer.Moments
     let state: TrainerState
 
-    init(rank: Int? = nil, optimizer: OptimizerName = .adamW) throws {
+    init(rank: Int? = nil, optimizer: OptimizerName = .adamW, step: Int = 7, run: String = "own") throws {
       let model = try TinyFixture("all").model.configuration
       let directory = try AdapterDirectory(TinyFixture.path("adapter"), model: model)
       var configuration = directory.configuration
@@ -78,9 +101,11 @@ import Training
         moments.second?.base[i] = Float(i) * 0x1p-130
       }
       state = TrainerState(
-        step: 7, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"],
-        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2))
+        step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
+        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2), skipped: SkippedSteps(count: 5, recent: [3, 6]))
     }
+
+    func write(in scratch: ScratchDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
 
     func write(to path: String) throws {
       try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: path)

@@ -14,8 +14,16 @@ package struct TrainerState: Sendable, Equatable {
   /// SHA-256 of the model, the tokenizer and the examples.
   package var inputs: [String: String]
   package var patience: Patience
+  package var skipped: SkippedSteps
+  /// Names the run that wrote the checkpoint, however often it was interrupted.
+  package var run: String
 
-  package init(step: Int, epoch: Double, tokens: Int, inputs: [String: String], patience: Patience = Patience()) {
+  package init(
+    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String, patience: Patience = Patience(),
+    skipped: SkippedSteps = SkippedSteps()
+  ) {
+    self.run = run
+    self.skipped = skipped
     self.step = step
     self.epoch = epoch
     self.tokens = tokens
@@ -29,17 +37,25 @@ package struct TrainerState: Sendable, Equatable {
       .init("num_input_tokens_seen", .integer(Int64(tokens))),
       .init("best_metric", patience.lowestLoss.map { .number($0) } ?? .null),
       .init("evaluations_without_improvement", .integer(Int64(patience.failures))),
+      .init("skipped_steps", .integer(Int64(skipped.count))),
+      .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
+      .init("run", .string(run)),
     ])
   }
 
   init(json: JSONValue, path: String) throws(ContentError) {
     guard let step = json["global_step"]?.int, step > 0, let epoch = json["epoch"]?.double,
-      let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members
+      let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members,
+      let run = json["run"]?.string, let skipped = json["skipped_steps"]?.int,
+      let recent = json["skipped_recently"]?.array
     else {
-      throw ContentError(path, "is not a trainer state", expected: "global_step, epoch, num_input_tokens_seen, inputs")
+      throw ContentError(
+        path, "is not a trainer state",
+        expected: "global_step, epoch, num_input_tokens_seen, inputs, run, skipped_steps, skipped_recently")
     }
-    self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:])
+    self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:], run: run)
+    self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     for member in members { inputs[member.name] = member.value.string }
     patience = Patience(
       lowestLoss: json["best_metric"]?.double, failures: json["evaluations_without_improvement"]?.int ?? 0)
@@ -51,6 +67,17 @@ package enum Checkpoint {
   private static let stateName = "trainer_state.json"
   private static let optimizerName = "optimizer.safetensors"
   private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
+
+  /// What a checkpoint consists of.
+  static let fileNames = [
+    AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName,
+  ]
+
+  /// The run that wrote the checkpoint, as far as it says; nothing is verified.
+  static func writer(of path: String) -> String? {
+    let statePath = "\(path)/\(stateName)"
+    return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
+  }
 
   /// Writes a checkpoint whole or not at all.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay as they are.

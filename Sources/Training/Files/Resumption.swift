@@ -6,6 +6,7 @@ import Tensors
 
 /// A run that is refused although its configuration is sound.
 package enum RunRefusal: CallersMistake {
+  case notWritable(path: String, reason: String)
   case notEmpty(path: String)
   case configurationDiffers(path: String, differences: [String])
   case inputsDiffer(checkpoint: String, names: [String])
@@ -13,6 +14,8 @@ package enum RunRefusal: CallersMistake {
 
   package var description: String {
     switch self {
+    case .notWritable(let path, let reason):
+      "\(path): \(reason); output_dir must be a directory that can be written"
     case .notEmpty(let path):
       "\(path): holds a run already, and this one would not go on from there; pass --overwrite to remove that one, "
         + "or name another output_dir"
@@ -42,7 +45,7 @@ struct Resumption {
     totalSteps: Int
   ) throws {
     // A run that is removed first is none.
-    let holdsRun = try !request.overwrites && (files.record() != nil || !files.checkpointSteps.isEmpty)
+    let holdsRun = !request.overwrites && (files.hasRecord || !files.checkpointSteps.isEmpty)
     var named = configuration.resumeFromCheckpoint
     switch request.resume {
     case .never: named = nil
@@ -52,14 +55,14 @@ struct Resumption {
       try Self.requireSame(configuration, in: files)
       if try goOn(files, inputs: inputs, totalSteps: totalSteps) { return }
       // What is there is of this run, and not worth keeping.
-      if let named { try resume(from: named, inputs: inputs, totalSteps: totalSteps) }
+      if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
       return
     }
     if holdsRun {
       guard let named, files.contains(named) else { throw RunRefusal.notEmpty(path: files.path) }
       try Self.requireSame(configuration, in: files)
     }
-    if let named { try resume(from: named, inputs: inputs, totalSteps: totalSteps) }
+    if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
   }
 
   private static func requireSame(_ configuration: RunConfiguration, in files: RunDirectory) throws {
@@ -71,7 +74,13 @@ struct Resumption {
 
   /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is neither.
   private mutating func goOn(_ files: RunDirectory, inputs: [String: String], totalSteps: Int) throws -> Bool {
-    if let record = try files.record(), record["state"]?.string == "finished" {
+    var record: JSONValue?
+    do {
+      record = try files.record()
+    } catch {
+      notices.append("\(error)\nit is written anew")
+    }
+    if let record, record["state"]?.string == "finished" {
       try Self.requireSame(inputs, record["inputs"]?.members ?? [], of: files.path)
       isFinished = true
       return true
@@ -85,17 +94,22 @@ struct Resumption {
         damagedSteps.append(step)
         continue
       }
-      try resume(from: path, inputs: inputs, totalSteps: totalSteps)
+      try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
       return true
     }
     notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
     return false
   }
 
-  private mutating func resume(from path: String, inputs: [String: String], totalSteps: Int) throws {
+  private mutating func resume(
+    from path: String, in files: RunDirectory, inputs: [String: String], totalSteps: Int
+  ) throws {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
-    start = RunStart(step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience)
+    start = RunStart(
+      step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience, skipped: state.skipped)
+    // From another directory's checkpoint a run of its own begins.
+    if files.contains(path) { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")
   }
 

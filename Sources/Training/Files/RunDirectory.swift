@@ -30,6 +30,8 @@ package struct RunDirectory {
     return try RunConfiguration(path: configurationPath, overrides: [])
   }
 
+  var hasRecord: Bool { HubFiles.exists(runPath) }
+
   /// run.json, if there is one.
   /// - Throws: `ContentError`.
   package func record() throws -> JSONValue? {
@@ -72,9 +74,6 @@ package struct RunDirectory {
 
   // MARK: Writing
 
-  /// Makes the directory, private to the user.
-  package func create() throws { try CacheDirectory.create(path) }
-
   /// Removes the files of an earlier run but for the checkpoint that the next one starts from, and nothing else.
   /// - Throws: `WriteError`.
   package func removeRun(keeping checkpoint: String?) throws {
@@ -84,7 +83,7 @@ package struct RunDirectory {
     ]
     for name in entries {
       if files.contains(name) { try Self.remove("\(path)/\(name)") }
-      guard name.hasPrefix("checkpoint-") else { continue }
+      guard Self.isCheckpoint(name) else { continue }
       if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
       try Self.removeDirectory("\(path)/\(name)")
     }
@@ -94,10 +93,51 @@ package struct RunDirectory {
     }
   }
 
-  /// Removes the oldest checkpoints beyond the newest `limit` of those up to `step`.
-  package func prune(keeping limit: Int, upTo step: Int) throws {
-    for old in checkpointSteps.filter({ $0 <= step }).dropFirst(max(limit, 1)) {
-      try Self.removeDirectory(checkpointPath(step: old))
+  /// `checkpoint-N`, and what was set aside of that name.
+  private static func isCheckpoint(_ name: String) -> Bool {
+    name.wholeMatch(of: /checkpoint-[0-9]+(\.damaged(-[0-9]+)?)?/) != nil
+  }
+
+  /// Removes the oldest of the checkpoints that `run` wrote up to `step`, beyond the newest `limit` and never so that
+  /// fewer than two whole ones are left (one, where the limit is one).
+  /// - Throws: `WriteError`.
+  package func prune(keeping limit: Int, of run: String, upTo step: Int) throws {
+    let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
+    var whole = 0
+    for (place, step) in own.enumerated() {
+      if whole < min(limit, 2) {
+        if (try? Checkpoint.state(of: checkpointPath(step: step))) != nil { whole += 1 }
+      } else if place >= limit {
+        // Under a name that shows it, should the removal be cut short.
+        let old = "\(checkpointPath(step: step)).tmp-\(getpid())"
+        guard rename(checkpointPath(step: step), old) == 0 else {
+          throw WriteError(path: checkpointPath(step: step), action: "rename", code: errno)
+        }
+        try Self.removeDirectory(old)
+      }
+    }
+  }
+
+  /// Removes what a run that was killed had not finished writing. Under the directory's lock alone: no other run is
+  /// writing any of it.
+  func removeLeftovers() {
+    let files =
+      LineFile.allCases.map(\.rawValue) + [
+        "config.yaml", "run.json", "debug.jsonl", "gradients.safetensors", AdapterDirectory.weightsName,
+        AdapterDirectory.configurationName,
+      ]
+    for name in entries {
+      guard let match = name.wholeMatch(of: /(.+)\.tmp-[0-9]+(-[0-9]+)?/) else { continue }
+      let leftover = "\(path)/\(name)"
+      var status = stat()
+      guard lstat(leftover, &status) == 0 else { continue }
+      if files.contains(String(match.1)) {
+        unlink(leftover)
+      } else if Self.isCheckpoint(String(match.1)), status.st_mode & S_IFMT == S_IFDIR {
+        for file in Checkpoint.fileNames { unlink("\(leftover)/\(file)") }
+        // Whatever else lies there keeps it.
+        rmdir(leftover)
+      }
     }
   }
 
@@ -179,13 +219,18 @@ package struct RunDirectory {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
+    var before = stat()
+    fstat(descriptor, &before)
     let bytes = Array(line.utf8)
     var written = 0
     while written < bytes.count {
       let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        throw WriteError(path: path, action: "write to", code: errno)
+        let error = WriteError(path: path, action: "write to", code: errno)
+        // Half a line would spoil the next one.
+        ftruncate(descriptor, before.st_size)
+        throw error
       }
       written += count
     }

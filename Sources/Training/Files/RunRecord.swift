@@ -53,13 +53,20 @@ enum RunRecord {
     }
   }
 
-  /// The record of a run that is done, with where every rank's time went.
-  static func finished(_ record: JSONValue, seconds: [PhaseSeconds]) -> JSONValue {
+  /// The record of a run that is done, with where every rank's time went and what went wrong on the way: skipped steps
+  /// of the whole run, failed saves and lost lines since its last start.
+  static func finished(
+    _ record: JSONValue, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
+  ) -> JSONValue {
     let ranks = seconds.map { seconds in
       JSONValue.object(Phase.allCases.map { .init($0.name, .number(seconds[$0])) })
     }
     let done = record.replacing("state") { _ in "finished" }
-    return .object((done.members ?? []) + [.init("seconds_by_rank", .array(ranks))])
+    return .object(
+      (done.members ?? []) + [
+        .init("seconds_by_rank", .array(ranks)), .init("skipped_steps", .integer(Int64(skippedSteps))),
+        .init("failed_saves", .integer(Int64(failedSaves))), .init("lost_lines", .integer(Int64(lostLines))),
+      ])
   }
 }
 

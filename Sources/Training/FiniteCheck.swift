@@ -1,0 +1,46 @@
+// Where a number first ceases to be one: every kernel's result is looked at.
+
+import Model
+import Tensors
+
+/// A kernel's result that is not finite.
+package struct NonFiniteValue: Error, CustomStringConvertible {
+  package let layer: Int?
+  package let kernel: String
+  package let row, column: Int
+  package let value: Float
+
+  /// - Returns: nil when all `values` are finite.
+  init?(_ kernel: String, layer: Int?, _ values: Matrix) {
+    guard let place = Kernels.firstNonFinite(values) else { return nil }
+    (self.layer, self.kernel, row, column) = (layer, kernel, place.row, place.column)
+    value = values[row, column]
+  }
+
+  package var description: String {
+    "\(layer.map { "layer \($0), " } ?? "")\(kernel): row \(row), column \(column) is \(value)"
+  }
+}
+
+/// Ends a pass at the first kernel whose result is not finite.
+final class FiniteCheck: PassObserver {
+  func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
+    if let found = NonFiniteValue(kernel, layer: layer, values) { throw found }
+  }
+}
+
+extension Pass {
+  /// Runs `body` with every kernel's result checked; returns the first value that is not finite, if there is one.
+  /// - Throws: what `body` throws.
+  func firstNonFinite(_ body: () throws -> Void) throws -> NonFiniteValue? {
+    let check = FiniteCheck()
+    let usual = observer
+    observer = check
+    defer { observer = usual }
+    // The pass itself does not keep it.
+    return try withExtendedLifetime(check) {
+      do { try body() } catch let found as NonFiniteValue { return found }
+      return nil
+    }
+  }
+}

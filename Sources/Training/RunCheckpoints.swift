@@ -1,0 +1,101 @@
+// A run's checkpoints: a save that fails costs a warning, the next one tries again, and too many in a row end the run.
+
+import Checkpoints
+import Model
+
+/// A run whose state can no longer be saved.
+package struct SaveFailure: Error, CustomStringConvertible {
+  package let step: Int
+  /// Failures in a row.
+  package let count: Int
+  /// The last failure's.
+  package let reason: String
+  /// The checkpoint to go on from.
+  package let last: String?
+
+  package var description: String {
+    "step \(step): \(count == 1 ? "the state cannot be saved" : "\(count) saves in a row have failed, the last one so"): "
+      + "\(reason)\n\(LastCheckpoint.text(last))"
+      + (last == nil ? "" : "; once that is mended, the same command goes on from there")
+  }
+}
+
+enum LastCheckpoint {
+  static func text(_ path: String?) -> String {
+    path.map { "the last good checkpoint is \($0)" } ?? "there is no good checkpoint yet"
+  }
+}
+
+/// Writes, verifies and prunes the checkpoints of a run under way.
+final class RunCheckpoints {
+  /// So many failures in a row end a run.
+  static let mostFailures = 3
+
+  /// The newest one that is good, as far as this run knows.
+  private(set) var last: String?
+  /// Failures of this start.
+  private(set) var failures = 0
+  private var failuresInRow = 0
+  private let files: RunDirectory
+  private let limit: Int?
+  private let warn: (String) -> Void
+
+  /// - Parameters:
+  ///   - limit: `save_total_limit`.
+  ///   - last: where the run starts from.
+  init(_ files: RunDirectory, limit: Int?, last: String?, warn: @escaping (String) -> Void) {
+    (self.files, self.limit, self.last, self.warn) = (files, limit, last, warn)
+  }
+
+  /// Saves a state.
+  /// - Parameters:
+  ///   - isLastChance: whether no later save could make up for a failure.
+  ///   - write: writes a checkpoint to a path.
+  /// - Returns: the path of a new checkpoint; nil when it is there already, whole, or could not be written.
+  /// - Throws: `SaveFailure`.
+  func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
+    let path = files.checkpointPath(step: state.step)
+    let isNew: Bool
+    do {
+      isNew = try put(state, at: path, write)
+    } catch {
+      failures += 1
+      failuresInRow += 1
+      guard !isLastChance, failuresInRow < Self.mostFailures else {
+        throw SaveFailure(step: state.step, count: failuresInRow, reason: "\(error)", last: last)
+      }
+      warn(
+        "warning: step \(state.step) could not be saved: \(error)\nthe run goes on and tries again at the next save; "
+          + LastCheckpoint.text(last))
+      return nil
+    }
+    failuresInRow = 0
+    last = path
+    do {
+      // What an exploded adapter leaves must not drive out the states from before.
+      if let limit, !state.skipped.areRecent(at: state.step) {
+        try files.prune(keeping: limit, of: state.run, upTo: state.step)
+      }
+    } catch {
+      warn("warning: an old checkpoint could not be removed: \(error)")
+    }
+    return isNew ? path : nil
+  }
+
+  /// Returns whether the checkpoint was not there before.
+  private func put(_ state: TrainerState, at path: String, _ write: (String) throws -> Void) throws -> Bool {
+    if HubFiles.exists(path) {
+      // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
+      if let found = try? Checkpoint.state(of: path), found == state { return false }
+      try files.setAside(step: state.step)
+    }
+    try write(path)
+    do {
+      guard try Checkpoint.state(of: path) == state else { throw ContentError(path, "does not read as it was written") }
+    } catch {
+      try files.setAside(step: state.step)
+      throw error
+    }
+    return true
+  }
+}

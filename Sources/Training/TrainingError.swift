@@ -1,0 +1,30 @@
+// Why a run ends although nobody made a mistake.
+
+import Collectives
+
+/// A run that cannot go on.
+package enum TrainingError: Error, CustomStringConvertible {
+  /// The model itself yields no number for an example.
+  case referenceNotFinite(example: Int, place: NonFiniteValue?)
+  case tooManySkips(step: Int, skipped: SkippedSteps, reason: String, last: String?)
+  case adapterNotFinite(step: Int, last: String?)
+  case ranksDisagree(step: Int, difference: String, last: String?)
+
+  package var description: String {
+    switch self {
+    case .referenceNotFinite(let example, let place):
+      "the reference log-probs of record \(example) (counted from 0) are not finite: "
+        + (place.map { "\($0)" } ?? "computed again they are: is this machine sound?")
+    case .tooManySkips(let step, let skipped, let reason, let last):
+      "step \(step): \(skipped.recent.count) of the last \(SkippedSteps.window) steps were skipped "
+        + "(\(skipped.recent.map(String.init).joined(separator: ", "))), the last one since \(reason); look at those "
+        + "records, or lower learning_rate; \(LastCheckpoint.text(last))"
+    case .adapterNotFinite(let step, let last):
+      "step \(step): the adapter's own weights are no longer finite, so the updates before were too large: lower "
+        + "learning_rate or max_grad_norm; they are not saved; \(LastCheckpoint.text(last))"
+    case .ranksDisagree(let step, let difference, let last):
+      "step \(step): ranks that must hold the same adapter do not, so a machine miscalculates or its memory fails: "
+        + "\(difference); the adapter is not saved; \(LastCheckpoint.text(last))"
+    }
+  }
+}

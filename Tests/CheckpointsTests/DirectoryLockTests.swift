@@ -1,0 +1,77 @@
+import Checkpoints
+import Foundation
+import Testing
+
+@Suite struct DirectoryLockTests {
+  private func lock(_ path: String, waiting seconds: Double = 0) throws -> DirectoryLock {
+    try DirectoryLock(path, waiting: seconds) { _ in }
+  }
+
+  @Test func oneAtATime() throws {
+    let scratch = try Scratch()
+    let path = scratch.path("a/run")
+    var first: DirectoryLock? = try lock(path)
+    #expect(first?.isExclusive == true)
+    #expect(try scratch.names("a/run") == [DirectoryLock.name])
+    var told: [DirectoryLock.Holder?] = []
+    let error = #expect(throws: DirectoryInUse.self) { try DirectoryLock(path, waiting: 0.2) { told.append($0) } }
+    #expect(error?.holder?.process == Int(getpid()))
+    #expect(error?.holder?.host.isEmpty == false)
+    #expect(told.count == 1 && told[0] == error?.holder)
+    #expect(error?.description.contains("process \(getpid()) on ") == true)
+    first = nil
+    #expect(try scratch.names().isEmpty, "what was made for the lock alone goes with it")
+    #expect(throws: Never.self) { try lock(path) }
+  }
+
+  @Test func whatWasWrittenMeanwhileStays() throws {
+    let scratch = try Scratch()
+    var held: DirectoryLock? = try lock(scratch.path("run"))
+    try AtomicFile.write("x", to: scratch.path("run/file"))
+    #expect(held != nil)
+    held = nil
+    #expect(try scratch.names("run") == ["file"])
+  }
+
+  @Test func theFileOfADeadProcessIsTakenOver() throws {
+    let scratch = try Scratch()
+    for text in [#"{"pid":1,"host":"elsewhere"}"#, "", "garbage"] {
+      try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
+      let held = try lock(scratch.path(""))
+      #expect(try JSONValue.read(file: scratch.path(DirectoryLock.name))["pid"]?.int == Int(getpid()))
+      withExtendedLifetime(held) {}
+    }
+  }
+
+  @Test func aLockThatIsGivenBackInTimeIsHad() throws {
+    let scratch = try Scratch()
+    let path = scratch.path("run")
+    let held = Mutable(try lock(path))
+    Thread.detachNewThread {
+      usleep(200_000)
+      held.value = nil
+    }
+    #expect(throws: Never.self) { try lock(path, waiting: 20) }
+  }
+
+  @Test func whereNothingCanBeWrittenIsToldApartFromAFullDisk() throws {
+    let scratch = try Scratch()
+    try AtomicFile.write("x", to: scratch.path("file"))
+    for path in ["file", "file/run"] {
+      let error = #expect(throws: WriteError.self) { try lock(scratch.path(path)) }
+      #expect(error?.isShortage == false)
+    }
+    #expect(WriteError(path: "", action: "", code: ENOSPC).isShortage)
+    // No file is followed out of the directory.
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch.path(DirectoryLock.name), withDestinationPath: scratch.path("elsewhere"))
+    #expect(throws: WriteError.self) { try lock(scratch.path("")) }
+    #expect(try scratch.names() == ["file", DirectoryLock.name])
+  }
+}
+
+/// A value that a thread takes away.
+private final class Mutable: @unchecked Sendable {
+  var value: DirectoryLock?
+  init(_ value: DirectoryLock) { self.value = value }
+}
