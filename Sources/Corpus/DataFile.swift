@@ -16,6 +16,9 @@ final class DataFile: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
   private let mapping: MappedFile?
 
+  /// A few kilobytes can unpack to more than any machine has.
+  private static let maximumUnpackedBytes = 16 << 30
+
   static func isData(_ path: String) -> Bool {
     let name = isCompressed(path) ? String(path.dropLast(3)) : path
     return name.hasSuffix(".jsonl") || name.hasSuffix(".json")
@@ -56,7 +59,12 @@ final class DataFile: @unchecked Sendable {
     do {
       repeat {
         if count == capacity {
-          capacity = max(1 << 20, 2 * capacity)
+          guard count < Self.maximumUnpackedBytes else {
+            throw CorpusError.unusable(
+              path: file.path,
+              reason: "it unpacks to more than \(Self.maximumUnpackedBytes >> 30) GiB: unpack it, which needs no memory")
+          }
+          capacity = min(max(4 * file.bytes.count, 1 << 14, 2 * capacity), Self.maximumUnpackedBytes)
           guard let larger = realloc(base, capacity) else {
             throw FileError(path: file.path, action: "unpack", code: ENOMEM)
           }

@@ -34,15 +34,18 @@ package struct TrainerState: Sendable, Equatable {
   }
 
   init(json: JSONValue, path: String) throws(ContentError) {
-    guard let step = json["global_step"]?.int, step > 0, let epoch = json["epoch"]?.double,
-      let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members
+    let failures = json["evaluations_without_improvement"]?.int ?? 0
+    // What is counted on from a number that is not beyond reason cannot overflow.
+    guard let step = json["global_step"]?.int, 1...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
+      let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
+      let members = json["inputs"]?.members
     else {
       throw ContentError(path, "is not a trainer state", expected: "global_step, epoch, num_input_tokens_seen, inputs")
     }
     self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:])
     for member in members { inputs[member.name] = member.value.string }
     patience = Patience(
-      lowestLoss: json["best_metric"]?.double, failures: json["evaluations_without_improvement"]?.int ?? 0)
+      lowestLoss: json["best_metric"]?.double, failures: failures)
   }
 }
 

@@ -22,6 +22,7 @@ struct Shoal: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     // A limit on file sizes is an error of the write, as a full disk is.
     signal(SIGXFSZ, SIG_IGN)
+    MappedFile.watchForTruncation(prefix: "shoal: ", exitCode: ShoalExit.failure)
     do {
       var command = try parseAsRoot()
       try command.run()
