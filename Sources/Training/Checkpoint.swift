@@ -1,6 +1,6 @@
 // A checkpoint: everything a run needs to go on as if it had never stopped.
 
-import Checkpoints
+package import Checkpoints
 package import Model
 import Tensors
 
@@ -33,7 +33,10 @@ package struct TrainerState: Sendable, Equatable {
     ])
   }
 
-  init(json: JSONValue, path: String) throws(ContentError) {
+  /// Reads what `trainer_state.json` holds.
+  /// - Parameter path: the name that errors give to it.
+  /// - Throws: `ContentError`.
+  package init(json: JSONValue, path: String) throws(ContentError) {
     let failures = json["evaluations_without_improvement"]?.int ?? 0
     // What is counted on from a number that is not beyond reason cannot overflow.
     guard let step = json["global_step"]?.int, 1...(1 << 53) ~= step, let epoch = json["epoch"]?.double,

@@ -47,7 +47,9 @@ extension RunConfiguration {
     guard data.count <= maximumBytes else {
       throw ConfigurationError(
         path: path,
-        problems: [ConfigurationProblem(place: .file, text: "is larger than \(maximumBytes) bytes: no configuration is")])
+        problems: [
+          ConfigurationProblem(place: .file, text: "is larger than \(maximumBytes) bytes: no configuration is")
+        ])
     }
     guard let yaml = String(data: data, encoding: .utf8) else {
       throw ConfigurationError(

@@ -73,5 +73,14 @@ struct UsageMistake: CallersMistake {
 
 /// What people read goes to stderr.
 enum Console {
-  static func print(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+  static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
+
+  /// Names from files may hold what a terminal takes for commands: control characters are spelled out.
+  private static func shown(_ text: String) -> String {
+    let isShown = { (scalar: Unicode.Scalar) in
+      scalar.properties.generalCategory != .control || scalar == "\n" || scalar == "\t"
+    }
+    guard !text.unicodeScalars.allSatisfy(isShown) else { return text }
+    return text.unicodeScalars.map { isShown($0) ? String($0) : $0.escaped(asASCII: true) }.joined()
+  }
 }

@@ -51,7 +51,9 @@ final class FileParsers: Sendable {
     for (number, name) in ["a", "b"].enumerated() {
       try AtomicFile.write(to: "\(root)/shards/\(Self.shards[number])") {
         try SafetensorsWriter.write(
-          [OutgoingTensor(name: name, type: .uint8, shape: [2]) { try [UInt8](arrayLiteral: 1, 2).withUnsafeBytes($0) }],
+          [
+            OutgoingTensor(name: name, type: .uint8, shape: [2]) { try [UInt8](arrayLiteral: 1, 2).withUnsafeBytes($0) }
+          ],
           to: $0)
       }
     }
@@ -68,7 +70,9 @@ final class FileParsers: Sendable {
     try bytes.withUnsafeBytes { bytes in
       let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
       defer { close(descriptor) }
-      guard Glibc.write(descriptor, bytes.baseAddress, bytes.count) == bytes.count else { throw CocoaError(.fileWriteUnknown) }
+      guard Glibc.write(descriptor, bytes.baseAddress, bytes.count) == bytes.count else {
+        throw CocoaError(.fileWriteUnknown)
+      }
     }
   }
 

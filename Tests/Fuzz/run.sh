@@ -10,7 +10,7 @@ export SHOAL_FUZZ=1 SWIFT_BACKTRACE=enable=no OMP_NUM_THREADS=1
 # lld: GNU gold, the default, gives up on libFuzzer's main function beside the program's own.
 swift build -c release --product Fuzz --scratch-path $build \
   -Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld || exit 1
-# The swiftly built program cannot find leaks: libFuzzer asks for more than a container may.
+# Leaks are not looked for: that takes rights which a container does not give.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 [ $# -gt 0 ] || mapfile -t parsers < <($program --list)
 [ $# -eq 0 ] || parsers=("$@")
@@ -23,7 +23,7 @@ for parser in "${parsers[@]}"; do
   mkdir -p "$corpus"
   rm -f $build/finds/"$parser"-*
   start=$SECONDS
-  # A hang is ten seconds for 16 kB.
+  # Ten seconds for 16 kB are a hang.
   nice -n 15 $program "$parser" -runs="$runs" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
     -print_final_stats=1 -artifact_prefix="$build/finds/$parser-" \
     "$corpus" "Tests/Fuzz/Corpus/$parser" >"$log" 2>&1
