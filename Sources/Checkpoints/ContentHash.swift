@@ -165,7 +165,9 @@ func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: St
   guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
     throw FileError(path: path, action: "read (it is no regular file)", code: EINVAL)
   }
-  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+  // No larger than the file, but for one that grows: most of those that are hashed are small.
+  let buffer = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: min(max(Int(status.st_size), 1 << 12), 1 << 20), alignment: 64)
   defer { buffer.deallocate() }
   var hash = SHA256()
   var byteCount = 0

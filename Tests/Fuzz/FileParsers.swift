@@ -117,8 +117,12 @@ final class FileParsers: Sendable {
       if let before { try? write(before, "tokenizer/\(name)") } else { unlink(path("tokenizer/\(name)")) }
     }
     let tokenizer = try Tokenizer(directory: path("tokenizer"))
+    // A first text costs a cache of megabytes: only where the tokenizer is another one.
+    guard choice == 0 else {
+      _ = try ChatTemplate(directory: path("tokenizer"), tokenizer: tokenizer)
+      return
+    }
     _ = tokenizer.decode(tokenizer.encode("Hello <|im_start|> wörld 123\n\n e\u{301}", allowSpecial: true))
-    _ = try ChatTemplate(directory: path("tokenizer"), tokenizer: tokenizer)
   }
 
   func adapter(_ bytes: UnsafeRawBufferPointer) throws {
