@@ -40,15 +40,16 @@ extension EndToEnd {
       let job = try place.start(world, ["base_model=\(model)", "max_steps=5000"])
       try job.wait { place.steps().count >= 3 }
       #expect(truncate("\(model)/model.safetensors", 4096) == 0)
-      try Self.check(job.wait(), "\(model)/model.safetensors")
+      try Self.check(job.wait(), "\(model)/model.safetensors", world)
     }
 
-    private static func check(_ ending: Ending, _ path: String) throws {
+    private static func check(_ ending: Ending, _ path: String, _ world: World = .alone) throws {
       #expect(ending.code == 1, "\(ending.errors)")
       let line = try #require(
         ending.errors.split(separator: "\n").first { $0.contains("was cut short while it was in use") },
         "\(ending.errors)")
-      #expect(line.hasPrefix("shoal: \(path): "), "\(line)")
+      let prefixes = world.ranks.map { (0..<$0).map { "[rank \($0)] " } } ?? ["shoal: "]
+      #expect(prefixes.contains { line.hasPrefix("\($0)\(path): ") }, "\(line)")
       #expect(line.hasSuffix("is gone; restore the file and start again"), "\(line)")
     }
   }
