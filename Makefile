@@ -1,10 +1,10 @@
-.PHONY: deps build demo test lint format clean
+.PHONY: deps build demo test fuzz lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev pkg-config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
-SCRIPTS := $(wildcard launch/*.sh demo/*.sh) .ci/run
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) Tests/Fuzz/run.sh .ci/run
 
 # Quiet and without network when everything is there.
 deps:
@@ -24,6 +24,10 @@ demo: build
 test: deps
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+# Every parser, a million inputs each, one after the other: FUZZ_RUNS=20000 is a look at all of them.
+fuzz: deps
+	Tests/Fuzz/run.sh
 
 lint:
 	swift format lint --strict -r $(SOURCES)

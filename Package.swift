@@ -88,3 +88,14 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// `make fuzz` alone builds this: it needs libFuzzer and the address sanitizer in every Swift target.
+if Context.environment["SHOAL_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: ["CFuzzer", "Checkpoints", "Corpus", "Model", "Preparation", "TestSupport", "Training"],
+      path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
+  ]
+}

@@ -159,10 +159,17 @@ private struct FileIdentity: Equatable {
 /// Size and SHA-256 of a file, read in pieces: a file that shrinks meanwhile ends the reading, where a
 /// mapping would end the process.
 func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: String) {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  // Without waiting: a named pipe in a file's place would never open.
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
   defer { close(descriptor) }
-  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+  var status = stat()
+  guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    throw FileError(path: path, action: "read (it is no regular file)", code: EINVAL)
+  }
+  // No larger than the file, but for one that grows: most of those that are hashed are small.
+  let buffer = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: min(max(Int(status.st_size), 1 << 12), 1 << 20), alignment: 64)
   defer { buffer.deallocate() }
   var hash = SHA256()
   var byteCount = 0

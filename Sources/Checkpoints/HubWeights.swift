@@ -61,7 +61,7 @@ private struct ShardIndex {
 
   init(path: String) throws {
     self.path = path
-    guard let members = try JSONValue.read(file: path)["weight_map"]?.members, !members.isEmpty
+    guard let members = try JSONValue.read(file: path, limit: 16 << 20)["weight_map"]?.members, !members.isEmpty
     else {
       throw ContentError(path, "weight_map", "is missing or empty", expected: "tensor to file name")
     }

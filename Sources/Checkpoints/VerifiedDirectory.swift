@@ -12,6 +12,8 @@ struct Manifest {
     var sha256: String
   }
 
+  private static let maximumBytes = 1 << 20
+
   var files: [String: File] = [:]
 
   var text: String {
@@ -29,7 +31,8 @@ struct Manifest {
   init?(file path: String) throws {
     let file = try MappedFile(path: path)
     defer { withExtendedLifetime(file) {} }
-    guard let json = try? JSONValue.parse(file.bytes), let members = json["files"]?.members
+    guard file.bytes.count <= Self.maximumBytes, let json = try? JSONValue.parse(file.bytes),
+      let members = json["files"]?.members
     else { return nil }
     for member in members {
       guard let bytes = member.value["bytes"]?.int, let sha256 = member.value["sha256"]?.string

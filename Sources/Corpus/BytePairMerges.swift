@@ -24,6 +24,8 @@ struct BytePairMerges: Sendable {
   /// An open-addressing table; its size is a power of two, at least twice the number of merges.
   private var slots: [Slot]
   private let shift: UInt64
+  /// Random, so that no file can be made to collide; the order of the table shows nowhere.
+  private let multiplier = UInt64.random(in: .min ... .max) | 1
 
   init(byteTokens: [Int32], capacity: Int) {
     precondition(byteTokens.count == 256, "\(byteTokens.count) byte tokens, expected 256")
@@ -51,7 +53,7 @@ struct BytePairMerges: Sendable {
   /// The slot that holds `pair`, or the empty one where it belongs.
   @inline(__always)
   private func slot(of pair: UInt64) -> Int {
-    var place = Int(truncatingIfNeeded: (pair &* 0x9E37_79B9_7F4A_7C15) &>> shift)
+    var place = Int(truncatingIfNeeded: (pair &* multiplier) &>> shift)
     while slots[place].pair != pair, slots[place].pair != .max {
       place = (place &+ 1) & (slots.count &- 1)
     }

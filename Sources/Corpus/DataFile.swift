@@ -16,6 +16,9 @@ final class DataFile: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
   private let mapping: MappedFile?
 
+  /// Half of the memory that is free: a few kilobytes can unpack to more than any machine has.
+  static var maximumUnpackedBytes: Int { (ProcessMemory.availableBytes ?? 32 << 30) / 2 }
+
   static func isData(_ path: String) -> Bool {
     let name = isCompressed(path) ? String(path.dropLast(3)) : path
     return name.hasSuffix(".jsonl") || name.hasSuffix(".json")
@@ -25,7 +28,7 @@ final class DataFile: @unchecked Sendable {
 
   /// - Throws: `FileError` when the file cannot be read; `CorpusError` when it is no data file by its name, or
   ///   not what gzip writes.
-  init(path: String) throws {
+  init(path: String, maximumUnpackedBytes: Int) throws {
     guard Self.isData(path) else {
       throw CorpusError.unusable(
         path: path, reason: "expected a .jsonl or .json file, also as .gz, or a directory of them")
@@ -35,7 +38,7 @@ final class DataFile: @unchecked Sendable {
       (bytes, mapping) = (file.bytes, file)
       return
     }
-    (bytes, mapping) = (try Self.unpacked(file), nil)
+    (bytes, mapping) = (try Self.unpacked(file, maximumUnpackedBytes), nil)
   }
 
   deinit {
@@ -43,7 +46,7 @@ final class DataFile: @unchecked Sendable {
   }
 
   /// Unpacks all members of a gzip file: parallel packers and `cat` put several end to end.
-  private static func unpacked(_ file: MappedFile) throws -> UnsafeRawBufferPointer {
+  private static func unpacked(_ file: MappedFile, _ maximumBytes: Int) throws -> UnsafeRawBufferPointer {
     var stream = z_stream()
     // 15 bits of window; 16 more ask for gzip's header and checksum.
     guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -56,7 +59,14 @@ final class DataFile: @unchecked Sendable {
     do {
       repeat {
         if count == capacity {
-          capacity = max(1 << 20, 2 * capacity)
+          guard count < maximumBytes else {
+            throw CorpusError.unusable(
+              path: file.path,
+              reason:
+                "it unpacks to more than \(ByteCount.text(maximumBytes)), half of the free memory: gunzip it first, "
+                + "a plain file needs none")
+          }
+          capacity = min(max(1 << 14, 2 * capacity), maximumBytes)
           guard let larger = realloc(base, capacity) else {
             throw FileError(path: file.path, action: "unpack", code: ENOMEM)
           }

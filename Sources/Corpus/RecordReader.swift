@@ -22,10 +22,12 @@ package struct RecordReader: Sendable {
 
   /// Finds the records of a file: those of an array when it starts with `[`, else one on every line that is
   /// not blank.
+  /// - Parameter maximumUnpackedBytes: how much a compressed file may become; nil: half of the free memory.
   /// - Throws: `FileError` when the file cannot be read; `CorpusError` when it is no JSON file, its array is
   ///   broken between elements, or it has no records.
-  package init(path: String) throws {
-    let file = try DataFile(path: path)
+  package init(path: String, maximumUnpackedBytes: Int? = nil) throws {
+    let file = try DataFile(
+      path: path, maximumUnpackedBytes: maximumUnpackedBytes ?? DataFile.maximumUnpackedBytes)
     var scanner = Scanner(bytes: file.bytes, path: path)
     spans = try scanner.spans()
     guard !spans.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }

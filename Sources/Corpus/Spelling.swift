@@ -4,7 +4,9 @@ package enum Spelling {
   /// The name a few letters away from `word`; none when all are further than a third of its letters.
   package static func nearest(to word: String, among names: [String]) -> String? {
     let limit = max(2, word.count / 3)
-    let distances = names.map { (name: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
+    // A word that is longer by more than that is further away; it may be as long as its file.
+    let distances = names.filter { abs($0.utf8.count - word.utf8.count) <= limit }
+      .map { (name: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
     guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else {
       return nil
     }

@@ -7,6 +7,8 @@ extension Tokenizer {
   private static let maximumTokens = 1 << 20
   private static let maximumMerges = 2 << 20
   private static let maximumTokenBytes = 4 << 10
+  /// They are looked for at every byte of a text.
+  private static let maximumAddedTokens = 1 << 14
 
   /// Reads tokenizer.json and, if it is there, tokenizer_config.json of a hub directory.
   /// - Throws: `FileError`, or `TokenizerError` for a file that is malformed, beyond the limits, or asks for
@@ -125,8 +127,8 @@ extension Tokenizer {
     guard let list = (file.root["added_tokens"] ?? .array([])).array else {
       throw file.failure("added_tokens is no array")
     }
-    guard list.count <= maximumTokens else {
-      throw file.failure("added_tokens has \(list.count) entries, at most \(maximumTokens) are read")
+    guard list.count <= maximumAddedTokens else {
+      throw file.failure("added_tokens has \(list.count) entries, at most \(maximumAddedTokens) are read")
     }
     var normalization = Normalization()
     // The library numbers new tokens itself, after the vocabulary and in the order of the list, whatever ids
@@ -208,10 +210,11 @@ private struct Vocabulary {
   }
 
   private func slot(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in first { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    for byte in second { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    var slot = Int(truncatingIfNeeded: hash ^ hash >> 32) & (slots.count - 1)
+    // Hasher is seeded per process, so no file can be made to collide.
+    var hasher = Hasher()
+    for byte in first { hasher.combine(byte) }
+    for byte in second { hasher.combine(byte) }
+    var slot = hasher.finalize() & (slots.count - 1)
     while slots[slot] >= 0 {
       let name = names[Int(slots[slot])].utf8
       if name.count == first.count + second.count, name.starts(with: first),

@@ -1,6 +1,6 @@
 // A model's linear layers in NF4: quantised once, kept in the cache under their content's name, mapped by every rank.
 
-import Checkpoints
+package import Checkpoints
 package import Tensors
 
 /// The matrices of a model's linear layers in NF4, in a mapped file of the cache.
@@ -127,7 +127,7 @@ package final class NF4File: Sendable {
   }
 
   /// The file at `path` if it is sound and holds what the configuration asks for.
-  private static func opened(_ path: String, key: String, _ configuration: ModelConfiguration) -> SafetensorsFile? {
+  package static func opened(_ path: String, key: String, _ configuration: ModelConfiguration) -> SafetensorsFile? {
     guard let file = SealedTensors.file(path, key: key) else { return nil }
     for layer in 0..<configuration.layerCount {
       for module in LinearModule.allCases {

@@ -10,18 +10,18 @@ package struct TargetModules: Sendable {
     package let expected: String
   }
 
-  private let names: [String]
+  private let names: Set<String>
 
   /// - Parameter value: a list of names; `"all-linear"`; a plain alternation such as
   ///   `.*\.(q_proj|v_proj)`. No other pattern is run.
   /// - Throws: `Refusal`.
   package init(_ value: JSONValue?) throws(Refusal) {
     switch value {
-    case .string("all-linear"): names = LinearModule.allCases.map(\.rawValue)
-    case .string(let pattern): names = try Self.alternatives(of: pattern)
+    case .string("all-linear"): names = Set(LinearModule.allCases.map(\.rawValue))
+    case .string(let pattern): names = Set(try Self.alternatives(of: pattern))
     case .array(let elements):
-      names = elements.compactMap(\.string)
-      guard names.count == elements.count, !names.isEmpty else {
+      names = Set(elements.compactMap(\.string))
+      guard elements.allSatisfy({ $0.string != nil }), !names.isEmpty else {
         throw Refusal(found: "is \(value?.serialized() ?? "")", expected: "a list of module names")
       }
     default:
@@ -57,7 +57,7 @@ package struct TargetModules: Sendable {
     }
     guard !modules.isEmpty else {
       throw Refusal(
-        found: "names no linear layer of this model: \(names.joined(separator: ", ").prefix(120))",
+        found: "names no linear layer of this model: \(names.sorted().joined(separator: ", ").prefix(120))",
         expected: "some of \(Self.known)")
     }
     return modules
@@ -66,7 +66,9 @@ package struct TargetModules: Sendable {
   private static var known: String { LinearModule.allCases.map(\.rawValue).joined(separator: ", ") }
 
   private func isMeant(_ path: String) -> Bool {
-    names.contains { path == $0 || path.hasSuffix(".\($0)") }
+    // The path and every end of it, looked up: a hostile list is as long as its file.
+    let ends = path.indices.filter { path[$0] == "." }.map { String(path[path.index(after: $0)...]) }
+    return ([path] + ends).contains(where: names.contains)
   }
 
   /// `.*\.(q_proj|v_proj)`, `.*(q_proj|v_proj)$`, `.*q_proj`: prefix, optional group, plain names.

@@ -9,10 +9,16 @@ package struct JudgedSummaries: Sendable, Equatable {
   /// The one called better: 0 or 1.
   package let best: Int
 
+  /// Comparing two texts takes memory by the square of their length.
+  private static let maximumBytes = 1 << 18
+
   /// Reads an answer.
   /// - Parameter isCutShort: whether the teacher ran into its limit of tokens.
   /// - Throws: `Rejection` with the first reason why it cannot be used.
   package init(answer: String, isCutShort: Bool = false) throws(Rejection) {
+    guard answer.utf8.count <= Self.maximumBytes else {
+      throw Rejection(.tooLong, "\(answer.utf8.count) bytes, expected at most \(Self.maximumBytes)")
+    }
     let body = AnswerText.body(of: answer)
     var scanner = AnswerScanner()
     for line in body.text.lines { scanner.read(line) }

@@ -11,6 +11,7 @@ package enum RejectReason: String, Sendable, CaseIterable {
   // The answer as a whole.
   case noAnswer = "no_answer"
   case empty
+  case tooLong = "too_long"
   case refusal
   case truncated
 

@@ -1,6 +1,6 @@
 // What came back from a teacher: plain lines, or the lines of batch interfaces.
 
-import Checkpoints
+package import Checkpoints
 package import Corpus
 import Tensors
 
@@ -52,7 +52,9 @@ package struct TeacherAnswer: Sendable, Equatable {
     return answers
   }
 
-  static func answers(
+  /// The answers in one line.
+  /// - Throws: `RecordProblem` when the line is none of those that `read` takes.
+  package static func answers(
     in value: JSONValue, at location: RecordLocation
   ) throws(RecordProblem) -> [TeacherAnswer] {
     // In OpenAI's lines "id" is the response's own.

@@ -1,5 +1,7 @@
 // Read-only file mappings: the frozen weights of all ranks of a node are one copy in the page cache.
 
+internal import CShoal
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -14,7 +16,8 @@ package final class MappedFile: @unchecked Sendable {
   /// Maps the whole of `path`.
   /// - Throws: `FileError` when the file cannot be opened, is not a regular file, is empty or cannot be mapped.
   package init(path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without waiting: a named pipe in a file's place would never open.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
     var status = stat()
@@ -22,7 +25,9 @@ package final class MappedFile: @unchecked Sendable {
       throw FileError(path: path, action: "read the status of", code: errno)
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw FileError(path: path, action: "map", code: EISDIR)
+      let isDirectory = status.st_mode & S_IFMT == S_IFDIR
+      throw FileError(
+        path: path, action: isDirectory ? "map" : "map (it is no regular file)", code: isDirectory ? EISDIR : EINVAL)
     }
     let count = Int(status.st_size)
     guard count > 0 else { throw FileError(path: path, action: "map (it is empty)", code: EINVAL) }
@@ -30,6 +35,7 @@ package final class MappedFile: @unchecked Sendable {
     else { throw FileError(path: path, action: "map", code: errno) }
     self.path = path
     bytes = UnsafeRawBufferPointer(start: base, count: count)
+    shoal_mapping_add(base, Int64(count), path)
   }
 
   /// Gives the whole pages of `part` back; they are read again when they are next used.
@@ -41,7 +47,12 @@ package final class MappedFile: @unchecked Sendable {
     if first < end { madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED) }
   }
 
+  /// Ends the process with a message in place of a bare SIGBUS when a mapped file is cut short while it is used.
+  /// - Parameter prefix: the message's first word.
+  package static func watchForTruncation(prefix: String, exitCode: Int32) { shoal_mapping_watch(prefix, exitCode) }
+
   deinit {
+    shoal_mapping_remove(bytes.baseAddress)
     munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
   }
 }

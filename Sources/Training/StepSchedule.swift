@@ -33,9 +33,9 @@ package struct StepSchedule: Sendable {
     case .never: return false
     case .steps(let every): return step % every == 0
     case .perEpoch(let times):
-      // The k-th of an epoch's n is due after step ⌈k · steps / n⌉.
-      let place = (step - 1) % plan.stepsPerEpoch + 1
-      return (1...times).contains { ($0 * plan.stepsPerEpoch + times - 1) / times == place }
+      // The k-th of an epoch's n is due after step ⌈k · steps / n⌉: where ⌊place · n / steps⌋ grows.
+      let (steps, place) = (plan.stepsPerEpoch, (step - 1) % plan.stepsPerEpoch + 1)
+      return times >= steps || place * times / steps > (place - 1) * times / steps
     }
   }
 }

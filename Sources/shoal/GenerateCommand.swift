@@ -81,7 +81,9 @@ struct GenerateCommand: ParsableCommand {
       throw ValidationError("--allow-special needs --raw: text in a message stays text.")
     }
     for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads)] {
-      if let value, value < 1 { throw ValidationError("--\(name) is \(value), expected at least 1.") }
+      if let value, !(1...1_000_000_000 ~= value) {
+        throw ValidationError("--\(name) is \(value), expected 1 to 1000000000.")
+      }
     }
     if let topK, topK < 0 { throw ValidationError("--top-k is \(topK), expected at least 0.") }
     if let topP, !SamplingRules.isTopP(topP) { throw ValidationError("--top-p is \(topP), expected 0 to 1.") }

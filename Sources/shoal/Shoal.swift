@@ -22,6 +22,7 @@ struct Shoal: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     // A limit on file sizes is an error of the write, as a full disk is.
     signal(SIGXFSZ, SIG_IGN)
+    MappedFile.watchForTruncation(prefix: "shoal: ", exitCode: ShoalExit.failure)
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -72,5 +73,14 @@ struct UsageMistake: CallersMistake {
 
 /// What people read goes to stderr.
 enum Console {
-  static func print(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+  static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
+
+  /// Names from files may hold what a terminal takes for commands: control characters are spelled out.
+  private static func shown(_ text: String) -> String {
+    let isShown = { (scalar: Unicode.Scalar) in
+      scalar.properties.generalCategory != .control || scalar == "\n" || scalar == "\t"
+    }
+    guard !text.unicodeScalars.allSatisfy(isShown) else { return text }
+    return text.unicodeScalars.map { isShown($0) ? String($0) : $0.escaped(asASCII: true) }.joined()
+  }
 }

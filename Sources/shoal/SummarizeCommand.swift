@@ -58,8 +58,9 @@ struct SummarizeCommand: ParsableCommand {
   func validate() throws {
     if compare, adapter == nil { throw ValidationError("--compare needs --adapter: the base is compared with it.") }
     if files.filter({ $0 == "-" }).count > 1 { throw ValidationError("- stands for standard input: give it once.") }
-    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads ?? 1)] where value < 1 {
-      throw ValidationError("--\(name) is \(value), expected at least 1.")
+    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads ?? 1)]
+    where !(1...1_000_000_000 ~= value) {
+      throw ValidationError("--\(name) is \(value), expected 1 to 1000000000.")
     }
   }
 

@@ -11,6 +11,9 @@ import Tensors
 func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
   let world: any Communicator
   do { world = try Launch.joinWorld() } catch { Shoal.exit(withError: error) }
+  if world.size > 1 {
+    MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure)
+  }
   do {
     let code = try body(world)
     try world.finish()

@@ -3,6 +3,12 @@ import Foundation
 import Tensors
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 @Suite struct HubTests {
   private func tensor(_ name: String, _ count: Int = 4) -> OutgoingTensor {
     OutgoingTensor(name: name, type: .uint8, shape: [count]) {
@@ -50,6 +56,17 @@ import Testing
     let path = try directory(["x.safetensors": ["a"]], index: ["a": name], in: scratch)
     let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
     #expect(error?.problems.first?.item == "a")
+  }
+
+  @Test(.timeLimit(.minutes(1))) func namedPipesAreNotWaitedFor() throws {
+    let scratch = try Scratch()
+    try AtomicDirectory.write(to: scratch.path("run"), neededBytes: 0) { try $0.file("state", text: "7") }
+    #expect(try VerifiedDirectory(scratch.path("run")).names == ["state"])
+    #expect(unlink(scratch.path("run/state")) == 0 && mkfifo(scratch.path("run/state"), 0o600) == 0)
+    let error = #expect(throws: FileError.self) { _ = try VerifiedDirectory(scratch.path("run")) }
+    #expect(error?.description.contains("no regular file") == true)
+    #expect(mkfifo(scratch.path("model.safetensors"), 0o600) == 0)
+    #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.root) }
   }
 
   @Test func indexAndShardsMustAgree() throws {

@@ -4,6 +4,12 @@ import Foundation
 import Tensors
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 struct RecordReaderTests {
   private let directory: TemporaryDirectory
 
@@ -131,6 +137,23 @@ struct RecordReaderTests {
     let reader = try RecordReader(path: try directory.file("a.jsonl.gz", bytes))
     #expect(reader.count == 2 * pairs)
     #expect(try reader.record(2 * pairs - 1) == ["a": 2])
+  }
+
+  @Test func aCompressedFileMayNotGrowWithoutEnd() throws {
+    let bytes = Array(repeatElement(Self.packed, count: 10_000).joined())
+    let path = try directory.file("a.jsonl.gz", bytes)
+    #expect(try RecordReader(path: path, maximumUnpackedBytes: 160_000).count == 20_000)
+    for limit in [159_999, 20_000, 1] {
+      let error = #expect(throws: CorpusError.self) { try RecordReader(path: path, maximumUnpackedBytes: limit) }
+      #expect(error?.description.contains("unpacks to more than") == true)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aPipeIsNoDataFile() throws {
+    let path = directory.path + "/pipe.jsonl"
+    #expect(mkfifo(path, 0o600) == 0)
+    let error = #expect(throws: FileError.self) { _ = try RecordReader(path: path) }
+    #expect(error?.description.contains("no regular file") == true)
   }
 
   @Test func aDamagedCompressedFileIsRefused() throws {

@@ -40,6 +40,7 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
   static let configuration = [
     Mistake("a misspelt key", says: "unknown key `lora_alhpa`; did you mean `lora_alpha`?") { _ in ["lora_alhpa=8"] },
     Mistake("a key that no configuration has", says: "unknown key `fruit`") { _ in ["fruit=3"] },
+    Mistake("a key that paints the terminal", says: #"unknown key `\u{1B}[31mfruit`"#) { _ in ["\u{1B}[31mfruit=3"] },
     Mistake("a text for a number", says: "`lora_r`: expected a whole number") { _ in ["lora_r=many"] },
     Mistake("a share for a count", says: "`micro_batch_size`: expected a whole number") { _ in
       ["micro_batch_size=2.5"]

@@ -141,6 +141,15 @@ import Testing
     #expect(try configuration([("target_modules", value)]).modules == modules)
   }
 
+  /// A list as long as a file may be costs no more than its length.
+  @Test(.timeLimit(.minutes(1))) func aLongListOfTargets() throws {
+    var large = try model()
+    large.layerCount = 512
+    let names = (0..<100_000).map { JSONValue.string("m\($0)") }
+    let modules = try TargetModules(.array(names + ["q_proj"])).modules(of: large)
+    #expect(modules == [.query])
+  }
+
   /// PEFT writes "all-linear" as the full path of every layer's module.
   @Test func allLinearAsPEFTWritesIt() throws {
     let path = fixture("all-linear/adapter_config.json")

@@ -82,6 +82,21 @@ import Testing
     try remade(foreign)
   }
 
+  /// One bit of every byte, another in each.
+  @Test func `flipped bits are seen`() throws {
+    let scratch = try Scratch()
+    _ = try Self.file(in: scratch)
+    let directory = try ModelDirectory(Self.modelPath)
+    let key = NF4File.contentHash(modelHash: try directory.contentHash(ContentHash(cacheDirectory: nil)))
+    let path = try Self.cached(scratch).path
+    #expect(NF4File.opened(path, key: key, directory.configuration) != nil)
+    let flips = FlippedBits()
+    try flips.forEach(of: path, isSampled: true) {
+      NF4File.opened(path, key: key, directory.configuration) == nil
+    }
+    #expect(flips.count > 30_000 && flips.missed == [], "\(flips.missed.prefix(5))")
+  }
+
   @Test func `several at once`() throws {
     let scratch = try Scratch()
     let layers = Atomic(0)

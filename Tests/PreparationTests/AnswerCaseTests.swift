@@ -48,7 +48,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
   /// Every reason that an answer itself can give is in the table.
   @Test func everyReasonHasACase() {
     let elsewhere: Set<RejectReason> = [
-      .unknownDocument, .duplicateDocument, .documentLength, .noAnswer, .duplicatePair,
+      .unknownDocument, .duplicateDocument, .documentLength, .noAnswer, .tooLong, .duplicatePair,
     ]
     let reasons = Set(AnswerCase.all.compactMap(\.reject))
     for reason in RejectReason.allCases where !elsewhere.contains(reason) {
@@ -64,6 +64,15 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
     #expect(judged.scores == answer.scores)
     #expect(judged.best + 1 == answer.best)
     #expect(judged.texts == answer.summaries)
+  }
+
+  @Test func anAnswerBeyondAllMeasureIsRejected() {
+    #expect(outcome(String(repeating: "x", count: 1 << 18)).rejection?.reason != .tooLong)
+    // As many different characters as there are: what is compared would be a table of their number squared.
+    let text = String(String.UnicodeScalarView((0x4E00...0x9FFF).compactMap { Unicode.Scalar(UInt32($0)) }))
+    let summary = String(repeating: text, count: 20)
+    let outcome = outcome("Summary 1: \(summary)\nSummary 2: \(summary)\n")
+    #expect(outcome.rejection?.reason == .tooLong && outcome.judged == nil)
   }
 
   /// No prefix of an answer crashes, and one that lost its last line or more is no pair.

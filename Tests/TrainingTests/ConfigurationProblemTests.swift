@@ -157,6 +157,47 @@ import Training
     #expect(problems(yaml).first?.contains("expected at most 10000 values") == true)
   }
 
+  /// Yams hashes keys, aliases in them included, before anyone can count.
+  @Test(.timeLimit(.minutes(1))) func `aliases in a key are refused`() {
+    var yaml = "a0: &a0 [1, 1]\n"
+    for level in 1..<40 { yaml += "a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]\n" }
+    #expect(problems(yaml + "? *a39\n: 1\n").first?.contains("16 of them aliases") == true)
+    #expect(problems("a: &b 1\nlora_r: *b\ndefault_system_message: '*not one* &b'\n").count > 1)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `what is too long or too large is told`() throws {
+    let long = String(repeating: "x", count: 200_000)
+    #expect(problems("? \(long)\n: 1\n").contains { $0.hasSuffix("xxx`") })
+    for key in ["micro_batch_size", "gradient_accumulation_steps", "evals_per_epoch", "max_steps", "sequence_len"] {
+      let found = problems(minimalYAML, overrides: ["\(key)=9223372036854775807"])
+      #expect(found.contains { $0.contains("`\(key)`: expected a whole number of at most 1000000000") }, "\(found)")
+    }
+    #expect(problems(minimalYAML, overrides: ["lora_r=5000"]).first?.contains("at most 4096") == true)
+    #expect(try minimal(with: "seed=9223372036854775807").seed == .max)
+    let scratch = try ScratchDirectory()
+    try Data(count: 300_000).write(to: URL(fileURLWithPath: scratch.path("large.yaml")))
+    let error = #expect(throws: ConfigurationError.self) { try RunConfiguration(path: scratch.path("large.yaml")) }
+    #expect(error?.description.contains("is larger than 262144 bytes") == true)
+  }
+
+  @Test func `an override of many parts is refused`() {
+    let path = Array(repeating: "a", count: 60_000).joined(separator: ".")
+    #expect(problems(minimalYAML, overrides: [path + "=1"]).first?.hasSuffix("at most 32 parts before the =") == true)
+  }
+
+  @Test func `plain scalars`() {
+    let numbers = [
+      "0": "0", "-12": "-12", "+1_000": "1000", "007": "the text \"007\"", "0x10": "the text \"0x10\"",
+      "9223372036854775808": "9.223372036854776e+18", "1e3": "1000.0", "-.5": "-0.5", "5.e": "the text \"5.e\"",
+      "1_0.5_0": "10.5", "._5": "the text \"._5\"", "_1": "the text \"_1\"", "1e": "the text \"1e\"",
+      "1e+2": "100.0", ".": "the text \".\"", "1.2.3": "the text \"1.2.3\"", "00.5": "0.5",
+    ]
+    for (text, found) in numbers {
+      let told = problems("adapter: \(text)\n").first { $0.contains("`adapter`") }
+      #expect(told?.hasSuffix("found \(found)") == true, "\(text): \(told ?? "")")
+    }
+  }
+
   @Test func `a file that is not there is a problem of its own`() {
     let error = #expect(throws: ConfigurationError.self) {
       try RunConfiguration(path: "/nowhere/run.yaml")

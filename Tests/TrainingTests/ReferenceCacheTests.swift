@@ -1,5 +1,6 @@
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -69,6 +70,17 @@ import Training
     #expect(ReferenceCache(directory: scratch.path("cache"), modelHash: "model").sums(of: Self.pair) == nil)
     try Self.filled(scratch)
     #expect(ReferenceCache(directory: scratch.path("cache"), modelHash: "model").sums(of: Self.pair) != nil)
+  }
+
+  @Test func `every flipped bit is seen`() throws {
+    let scratch = try ScratchDirectory()
+    try Self.filled(scratch)
+    let flips = FlippedBits()
+    try flips.forEach(of: scratch.path("cache/\(try Self.file(scratch))")) {
+      let cache = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
+      return cache.sums(of: Self.pair) == nil && cache.sums(of: Self.ranked) == nil
+    }
+    #expect(flips.count > 2_000 && flips.missed == [], "\(flips.missed.prefix(5))")
   }
 
   @Test func `two runs' sums are joined`() throws {

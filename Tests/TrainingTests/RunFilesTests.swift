@@ -145,6 +145,41 @@ import Training
     #expect(other.arenas == before)
   }
 
+  @Test func `numbers beyond reason are refused`() throws {
+    let sound: [(String, JSONValue)] = [
+      ("global_step", 1), ("epoch", 1), ("num_input_tokens_seen", 1), ("evaluations_without_improvement", 1),
+      ("inputs", [:]),
+    ]
+    for (name, value) in [
+      ("global_step", 0), ("global_step", Int64.max), ("num_input_tokens_seen", -1), ("num_input_tokens_seen", .max),
+      ("evaluations_without_improvement", .max), ("evaluations_without_improvement", -1),
+    ] {
+      let members = sound.map { JSONValue.Member($0.0, $0.0 == name ? .integer(value) : $0.1) }
+      #expect(throws: ContentError.self, "\(name) \(value)") {
+        try TrainerState(json: .object(members), path: "trainer_state.json")
+      }
+    }
+  }
+
+  /// Bit by bit: whatever flips in a checkpoint, it is refused.
+  @Test func `every flipped bit of a checkpoint is seen`() throws {
+    let scratch = try ScratchDirectory()
+    let model = try TinyFixture("all").model.configuration
+    let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
+    let adapter = Adapter(layout: AdapterLayout(configuration, model: model))
+    adapter.initializeUniform(seed: 3)
+    let path = scratch.path("checkpoint-7")
+    try Checkpoint.write(
+      Trained().state, adapter: adapter, configuration,
+      moments: Trainer.Moments(count: adapter.layout.count, .lion), to: path)
+    let flips = FlippedBits()
+    for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
+      try flips.forEach(of: "\(path)/\(name)") { (try? Checkpoint.state(of: path)) == nil }
+    }
+    #expect(flips.count > 30_000 && flips.missed == [], "\(flips.missed.prefix(5))")
+    #expect(try Checkpoint.state(of: path).step == 7, "and whole again it is taken")
+  }
+
   @Test func `a damaged checkpoint is refused`() throws {
     let scratch = try ScratchDirectory()
     let path = scratch.path("checkpoint-7")

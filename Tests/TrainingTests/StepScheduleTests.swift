@@ -42,6 +42,20 @@ import Training
     #expect(Self.steps(schedule, schedule.saves) == [1, 2, 3, 4, 5, 6])
   }
 
+  @Test func `per epoch, by the definition`() throws {
+    for (count, times) in [(1, 1), (7, 3), (7, 6), (7, 7), (12, 5), (100, 99), (100, 7)] {
+      let schedule = try Self.schedule("batch=1", "saves=\(times)", examples: count)
+      let due = Set((1...times).map { ($0 * count + times - 1) / times }).sorted()
+      #expect(Self.steps(schedule, schedule.saves) == due, "\(times) of \(count)")
+    }
+  }
+
+  @Test func `numbers at their limits`() throws {
+    let schedule = try Self.schedule(
+      "batch=1000000000000000000", "saves=1000000000", "evals=1000000000", examples: 11)
+    #expect(schedule.totalSteps == 1 && schedule.saves(after: 1) && schedule.plan.positions(step: 0).count == 11)
+  }
+
   @Test func `every so many steps`() throws {
     let schedule = try Self.schedule("batch=2", "epochs=3", "save_steps=4", "eval_steps=5", examples: 7)
     #expect(schedule.totalSteps == 12)

@@ -90,12 +90,18 @@ extension ConfigurationSection {
     return nil
   }
 
-  /// A whole number; `16.0` and `1e3` are ones.
-  mutating func integer(_ key: String, atLeast minimum: Int) -> Int? {
+  /// A whole number; `16.0` and `1e3` are ones. What is counted on from a number within the bounds cannot overflow.
+  mutating func integer(_ key: String, atLeast minimum: Int, atMost maximum: Int = 1_000_000_000) -> Int? {
     guard let tree = self[key] else { return nil }
-    if let value = tree.wholeNumber, value >= minimum { return value }
-    refuse(key, expected: "a whole number of at least \(minimum)")
-    return nil
+    guard let value = tree.wholeNumber, value >= minimum else {
+      refuse(key, expected: "a whole number of at least \(minimum)")
+      return nil
+    }
+    guard value <= maximum else {
+      refuse(key, expected: "a whole number of at most \(maximum)")
+      return nil
+    }
+    return value
   }
 
   /// A finite number for which `isValid` holds; `expected` says what that is.

@@ -12,6 +12,10 @@ extension ConfigurationTree {
         problem: ConfigurationProblem(place: place, text: "expected key=value, for example seed=7"))
     }
     let path = argument[..<separator].split(separator: ".", omittingEmptySubsequences: false)
+    guard path.count <= Self.maximumDepth else {
+      throw Unreadable(
+        problem: ConfigurationProblem(place: place, text: "expected at most \(Self.maximumDepth) parts before the ="))
+    }
     let value = try ConfigurationTree(
       yaml: String(argument[argument.index(after: separator)...]), override: argument)
     if isNull { content = .mapping([]) }

@@ -34,13 +34,16 @@ struct ConfigurationTree: Sendable {
 
   /// Aliases make a short file mean a long tree; no configuration needs more than this.
   private static let maximumNodes = 10_000
-  private static let maximumDepth = 32
+  static let maximumDepth = 32
+  private static let maximumAliases = 16
 
   /// Reads one YAML document; an empty one is null.
   /// - Parameter override: The argument the text belongs to; without it, places are lines of `yaml`.
   /// - Throws: `Unreadable` for text that is not YAML, or nests deeper than any configuration.
   init(yaml: String, override: String? = nil) throws(Unreadable) {
     let argument = override.map { ConfigurationProblem.Place.override($0) }
+    // Yams hashes keys as it reads, and a key may be a tree of aliases: that must not come as far.
+    guard Self.aliasCount(yaml) <= Self.maximumAliases else { throw Self.excess(at: argument ?? .file) }
     do {
       // The encoding is named because Yams' default one looks at the environment and prints.
       guard let node = try Yams.compose(yaml: yaml, .default, .default, .utf8) else {
@@ -68,10 +71,7 @@ struct ConfigurationTree: Sendable {
     }
     budget -= 1
     guard budget > 0, depth < Self.maximumDepth else {
-      throw Unreadable(
-        problem: ConfigurationProblem(
-          place: place,
-          text: "expected at most \(Self.maximumNodes) values in \(Self.maximumDepth) levels"))
+      throw Self.excess(at: place)
     }
     self.place = place
     switch node {
@@ -104,6 +104,34 @@ struct ConfigurationTree: Sendable {
     }
   }
 
+  private static func excess(at place: ConfigurationProblem.Place) -> Unreadable {
+    Unreadable(
+      problem: ConfigurationProblem(
+        place: place,
+        text: "expected at most \(maximumNodes) values in \(maximumDepth) levels, \(maximumAliases) of them aliases"))
+  }
+
+  /// How often a text has `*name` of a name that it also has as `&name`: no fewer than there are aliases.
+  private static func aliasCount(_ yaml: String) -> Int {
+    var anchors: Set<Substring> = []
+    var aliases: [Substring] = []
+    var rest = Substring(yaml).utf8
+    while let mark = rest.firstIndex(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) {
+      let isAlias = rest[mark] == UInt8(ascii: "*")
+      rest = rest[rest.index(after: mark)...]
+      let name = rest.prefix { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+      if isAlias { aliases.append(Substring(name)) } else { anchors.insert(Substring(name)) }
+    }
+    return aliases.count { anchors.contains($0) && !$0.isEmpty }
+  }
+
   private static func content(of scalar: Node.Scalar) -> Content {
     let isPlain = scalar.style == .plain || scalar.style == .any
     guard isPlain, scalar.tag.rawValue != Tag.Name.str.rawValue, scalar.tag.rawValue != "!" else {
@@ -123,17 +151,41 @@ struct ConfigurationTree: Sendable {
     case "-.inf", "-.Inf", "-.INF": return .number(-.infinity)
     default: break
     }
+    return number(text) ?? .text(text)
+  }
+
+  /// `[-+]?(0|[1-9][0-9_]*)`, or with a point or a power `[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?`.
+  /// Whole numbers beyond `Int` are numbers.
+  private static func number(_ text: String) -> Content? {
+    let isDigit = { (byte: UInt8) in 0x30...0x39 ~= byte }
+    let isDigitOrLine = { (byte: UInt8) in isDigit(byte) || byte == UInt8(ascii: "_") }
+    var rest = text.utf8[...]
+    func skip(_ marks: String) -> Bool {
+      guard let byte = rest.first, marks.utf8.contains(byte) else { return false }
+      rest.removeFirst()
+      return true
+    }
+    _ = skip("-+")
+    let whole = rest.prefix(while: isDigitOrLine)
+    rest = rest[whole.endIndex...]
+    let hasPoint = skip(".")
+    let fraction = hasPoint ? rest.prefix(while: isDigitOrLine) : rest[..<rest.startIndex]
+    rest = rest[fraction.endIndex...]
+    guard let first = whole.first ?? fraction.first, isDigit(first) else { return nil }
+    let hasPower = skip("eE")
+    if hasPower {
+      _ = skip("-+")
+      let power = rest.prefix(while: isDigit)
+      guard !power.isEmpty else { return nil }
+      rest = rest[power.endIndex...]
+    }
+    guard rest.isEmpty else { return nil }
     let digits = text.replacing("_", with: "")
-    if text.wholeMatch(of: /[-+]?(0|[1-9][0-9_]*)/) != nil, let value = Int(digits) {
-      return .integer(value)
+    if !hasPoint, !hasPower {
+      guard first != UInt8(ascii: "0") || whole.count == 1 else { return nil }
+      if let value = Int(digits) { return .integer(value) }
     }
-    let decimal = /[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?/
-    let hasPointOrPower = text.contains { ".eE".contains($0) }
-    let isLong = text.wholeMatch(of: /[-+]?[1-9][0-9_]*/) != nil  // beyond Int
-    if hasPointOrPower || isLong, text.wholeMatch(of: decimal) != nil, let value = Double(digits) {
-      return .number(value)
-    }
-    return .text(text)
+    return Double(digits).map { .number($0) }
   }
 }
 

@@ -32,14 +32,24 @@ extension RunConfiguration {
     guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
   }
 
+  private static let maximumBytes = 1 << 18
+
   static func text(of path: String) throws(ConfigurationError) -> String {
     let data: Data
     do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
+      // A pipe is as good as a file, so the size is known when it has been read.
+      data = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).read(upToCount: maximumBytes + 1) ?? Data()
     } catch {
       let reason = (error as NSError).localizedDescription
       throw ConfigurationError(
         path: path, problems: [ConfigurationProblem(place: .file, text: "cannot be read: \(reason)")])
+    }
+    guard data.count <= maximumBytes else {
+      throw ConfigurationError(
+        path: path,
+        problems: [
+          ConfigurationProblem(place: .file, text: "is larger than \(maximumBytes) bytes: no configuration is")
+        ])
     }
     guard let yaml = String(data: data, encoding: .utf8) else {
       throw ConfigurationError(
@@ -90,7 +100,7 @@ extension RunConfiguration {
     } else {
       readBaseForm(&section)
     }
-    loraRank = section.integer("lora_r", atLeast: 1) ?? loraRank
+    loraRank = section.integer("lora_r", atLeast: 1, atMost: 4096) ?? loraRank
     loraAlpha = section.integer("lora_alpha", atLeast: 1) ?? loraAlpha
     loraDropout =
       section.number("lora_dropout", "a number from 0 to less than 1") { (0..<1).contains($0) }

@@ -19,7 +19,7 @@ extension RunConfiguration {
     }
     epochs = section.number("num_epochs", "a number greater than 0") { $0 > 0 } ?? epochs
     maximumSteps = section.integer("max_steps", atLeast: 1)
-    seed = section.integer("seed", atLeast: 0) ?? seed
+    seed = section.integer("seed", atLeast: 0, atMost: .max) ?? seed
     if case .kto = objective, batchSize < 2 {
       section.report(
         "`rl: kto` needs at least 2 examples per step, since each is compared with another's completion, found "

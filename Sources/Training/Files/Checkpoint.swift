@@ -1,6 +1,6 @@
 // A checkpoint: everything a run needs to go on as if it had never stopped.
 
-import Checkpoints
+package import Checkpoints
 package import Model
 import Tensors
 
@@ -44,11 +44,16 @@ package struct TrainerState: Sendable, Equatable {
     ])
   }
 
-  init(json: JSONValue, path: String) throws(ContentError) {
-    guard let step = json["global_step"]?.int, step > 0, let epoch = json["epoch"]?.double,
-      let tokens = json["num_input_tokens_seen"]?.int, let members = json["inputs"]?.members,
-      let run = json["run"]?.string, let skipped = json["skipped_steps"]?.int,
-      let recent = json["skipped_recently"]?.array
+  /// Reads what `trainer_state.json` holds.
+  /// - Parameter path: the name that errors give to it.
+  /// - Throws: `ContentError`.
+  package init(json: JSONValue, path: String) throws(ContentError) {
+    let failures = json["evaluations_without_improvement"]?.int ?? 0
+    // What is counted on from a number that is not beyond reason cannot overflow.
+    guard let step = json["global_step"]?.int, 1...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
+      let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
+      let members = json["inputs"]?.members, let run = json["run"]?.string,
+      let skipped = json["skipped_steps"]?.int, 0...step ~= skipped, let recent = json["skipped_recently"]?.array
     else {
       throw ContentError(
         path, "is not a trainer state",
@@ -58,7 +63,7 @@ package struct TrainerState: Sendable, Equatable {
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     for member in members { inputs[member.name] = member.value.string }
     patience = Patience(
-      lowestLoss: json["best_metric"]?.double, failures: json["evaluations_without_improvement"]?.int ?? 0)
+      lowestLoss: json["best_metric"]?.double, failures: failures)
   }
 }
 

@@ -1,0 +1,101 @@
+// A page of a mapped file that is no longer in the file, or that the disk does not give, raises SIGBUS on whichever
+// thread touches it. Nothing can be thrown from there: all that is left is to say which file it was and to end.
+// Globals, because a signal handler has nothing else; atomic, because mappings come and go on any thread.
+#define _GNU_SOURCE
+#include "shoal_mappings.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SLOTS = 512, PATH_BYTES = 1024 };
+
+static struct {
+  // 0: free; 1: being filled; else the address.
+  _Atomic uintptr_t start;
+  _Atomic int64_t bytes;
+  char path[PATH_BYTES];
+} mappings[SLOTS];
+
+static char message_prefix[32];
+static int exit_code = 1;
+
+void shoal_mapping_add(const void *start, int64_t bytes, const char *path) {
+  for (int i = 0; i < SLOTS; i++) {
+    uintptr_t expected = 0;
+    if (!atomic_compare_exchange_strong(&mappings[i].start, &expected, 1)) continue;
+    // Of a path that is too long the end says more.
+    size_t length = strlen(path), skipped = length < PATH_BYTES ? 0 : length - (PATH_BYTES - 1);
+    memcpy(mappings[i].path, path + skipped, length - skipped + 1);
+    atomic_store(&mappings[i].bytes, bytes);
+    atomic_store(&mappings[i].start, (uintptr_t)start);
+    return;
+  }
+}
+
+void shoal_mapping_remove(const void *start) {
+  for (int i = 0; i < SLOTS; i++) {
+    uintptr_t expected = (uintptr_t)start;
+    if (atomic_compare_exchange_strong(&mappings[i].start, &expected, 0)) return;
+  }
+}
+
+// One line, put together without any call that a signal handler must not make.
+struct line {
+  char text[PATH_BYTES + 256];
+  size_t length;
+};
+
+static void append(struct line *line, const char *text) {
+  while (*text && line->length < sizeof line->text) line->text[line->length++] = *text++;
+}
+
+static void append_number(struct line *line, int64_t number) {
+  char digits[24];
+  int place = sizeof digits - 1;
+  digits[place] = 0;
+  do digits[--place] = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  append(line, digits + place);
+}
+
+static void handle(int signal_number, siginfo_t *info, void *context) {
+  (void)context;
+  uintptr_t address = (uintptr_t)info->si_addr;
+  for (int i = 0; i < SLOTS; i++) {
+    uintptr_t start = atomic_load(&mappings[i].start);
+    if (start <= 1 || address < start || address - start >= (uintptr_t)atomic_load(&mappings[i].bytes)) continue;
+    struct line line = {.length = 0};
+    struct stat status;
+    int64_t offset = (int64_t)(address - start);
+    append(&line, message_prefix);
+    append(&line, mappings[i].path);
+    if (stat(mappings[i].path, &status) == 0 && status.st_size > offset) {
+      append(&line, ": byte ");
+      append_number(&line, offset);
+      append(&line, " cannot be read: the disk fails, or the file was replaced while it was in use");
+    } else {
+      append(&line, ": was cut short while it was in use: byte ");
+      append_number(&line, offset);
+      append(&line, " of ");
+      append_number(&line, atomic_load(&mappings[i].bytes));
+      append(&line, " is gone; restore the file and start again");
+    }
+    append(&line, "\n");
+    // Nothing can be done about a failure to write.
+    if (write(STDERR_FILENO, line.text, line.length) < 0) _exit(exit_code);
+    _exit(exit_code);
+  }
+  // Not a mapped file: the instruction runs again, and the signal does what it does by default.
+  signal(signal_number, SIG_DFL);
+}
+
+void shoal_mapping_watch(const char *prefix, int32_t code) {
+  strncpy(message_prefix, prefix, sizeof message_prefix - 1);
+  exit_code = code;
+  struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, NULL);
+}

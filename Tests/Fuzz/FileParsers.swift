@@ -1,0 +1,245 @@
+// Parsers that take paths: each input becomes a file in a directory in memory, among the sound files it belongs to.
+
+import Checkpoints
+import Corpus
+import Foundation
+import Glibc
+import Model
+import Tensors
+import TestSupport
+import Training
+
+/// Files for the parsers that map what they read.
+///
+/// Where several files belong together the first byte of an input says which of them it is.
+final class FileParsers: Sendable {
+  static let shared: FileParsers = {
+    do { return try FileParsers() } catch { preconditionFailure("\(error)") }
+  }()
+
+  private let root: String
+  private let tokenizer: Tokenizer
+  private let encoder: ExampleEncoder
+  private let adapter: Adapter
+  private let moments: Trainer.Moments
+  /// The sound checkpoint's files.
+  private let checkpointFiles: [String: [UInt8]]
+  private let cacheName: String
+
+  private init() throws {
+    root = "/dev/shm/shoal-fuzz-\(getpid())"
+    for name in ["shards", "tokenizer", "cache"] {
+      try FileManager.default.createDirectory(atPath: "\(root)/\(name)", withIntermediateDirectories: true)
+    }
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+      try FileManager.default.copyItem(atPath: "\(TinyModel.directory)/\(name)", toPath: "\(root)/tokenizer/\(name)")
+    }
+    tokenizer = try Tokenizer(directory: TinyModel.directory)
+    encoder = ExampleEncoder(tokenizer: tokenizer, template: .qwen2)
+    let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
+    adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
+    moments = Trainer.Moments(count: adapter.layout.count, .adamW)
+    try AdapterDirectory.write(adapter, configuration, to: "\(root)/adapter")
+    let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"])
+    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")
+    let path = "\(root)/checkpoint"
+    checkpointFiles = try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
+      files[name] = Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
+    }
+    try ReferenceCache(directory: "\(root)/cache", modelHash: "model").save()
+    cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]
+    for (number, name) in ["a", "b"].enumerated() {
+      try AtomicFile.write(to: "\(root)/shards/\(Self.shards[number])") {
+        try SafetensorsWriter.write(
+          [
+            OutgoingTensor(name: name, type: .uint8, shape: [2]) { try [UInt8](arrayLiteral: 1, 2).withUnsafeBytes($0) }
+          ],
+          to: $0)
+      }
+    }
+    try write(Array(Self.index.utf8), "shards/\(HubWeights.indexName)")
+  }
+
+  private static let shards = ["model-1.safetensors", "model-2.safetensors"]
+  private static let index = #"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#
+
+  private func path(_ name: String) -> String { "\(root)/\(name)" }
+
+  /// Makes `bytes` all there is in a file.
+  private func write(_ bytes: some ContiguousBytes, _ name: String) throws {
+    try bytes.withUnsafeBytes { bytes in
+      let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      defer { close(descriptor) }
+      guard Glibc.write(descriptor, bytes.baseAddress, bytes.count) == bytes.count else {
+        throw CocoaError(.fileWriteUnknown)
+      }
+    }
+  }
+
+  /// An input's first byte, modulo the number of files it may be, and the rest.
+  private func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
+    bytes.first.map { (Int($0) % count, Array(bytes.dropFirst())) }
+  }
+
+  // MARK: Models
+
+  func safetensors(_ bytes: UnsafeRawBufferPointer) throws {
+    try write(bytes, "file.safetensors")
+    let file = try SafetensorsFile(path: path("file.safetensors"))
+    for name in file.names {
+      // Every byte that is handed out is in the file.
+      _ = file.tensors[name].map { file.bytes(of: $0).reduce(0, &+) }
+    }
+  }
+
+  func shards(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, content) = split(bytes, among: 2) else { return }
+    let (changed, sound) = (choice == 0 ? HubWeights.indexName : Self.shards[0], "shards")
+    let before = try Data(contentsOf: URL(fileURLWithPath: path("\(sound)/\(changed)")))
+    try write(content, "\(sound)/\(changed)")
+    defer { try? write(before, "\(sound)/\(changed)") }
+    let weights = try HubWeights(directory: path(sound))
+    for name in weights.names { _ = weights[name].map { $0.bytes.reduce(0, &+) } }
+    precondition(weights.files.allSatisfy { $0.path.hasPrefix("\(path(sound))/model-") }, "a name left the directory")
+  }
+
+  func tokenizer(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, content) = split(bytes, among: 4) else { return }
+    if choice == 3 {
+      let ids = tokenizer.encode(String(decoding: content, as: UTF8.self), allowSpecial: true)
+      _ = tokenizer.decode(ids)
+      return
+    }
+    let name = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"][choice]
+    let before = try? Data(contentsOf: URL(fileURLWithPath: path("tokenizer/\(name)")))
+    try write(content, "tokenizer/\(name)")
+    defer {
+      if let before { try? write(before, "tokenizer/\(name)") } else { unlink(path("tokenizer/\(name)")) }
+    }
+    let tokenizer = try Tokenizer(directory: path("tokenizer"))
+    // A first text costs a cache of megabytes: only where the tokenizer is another one.
+    guard choice == 0 else {
+      _ = try ChatTemplate(directory: path("tokenizer"), tokenizer: tokenizer)
+      return
+    }
+    _ = tokenizer.decode(tokenizer.encode("Hello <|im_start|> wörld 123\n\n e\u{301}", allowSpecial: true))
+  }
+
+  func adapter(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, content) = split(bytes, among: 2) else { return }
+    let name = [AdapterDirectory.configurationName, AdapterDirectory.weightsName][choice]
+    try write(content, "adapter/\(name)")
+    defer { try? checkpointFiles[name].map { try write($0, "adapter/\(name)") } }
+    let directory = try AdapterDirectory(path("adapter"), model: TinyModel.configuration)
+    _ = try Adapter(directory, model: TinyModel.configuration)
+  }
+
+  // MARK: Data
+
+  /// JSON lines under every type and for every objective, as far as tokens.
+  func records(_ bytes: UnsafeRawBufferPointer) throws {
+    try write(bytes, "records.jsonl")
+    let reader = try RecordReader(path: path("records.jsonl"))
+    let limit = LengthLimit(sequenceLength: 24)
+    for index in 0..<min(reader.count, 4) {
+      guard let value = try? reader.record(index) else { continue }
+      for type in [DatasetType?.none] + DatasetType.allCases.map({ $0 }) {
+        for kind in [ExampleKind?.none, .pair, .labelled, .completion] {
+          guard let records = try? ExampleRecord.read(value, type: type, kind: kind) else { continue }
+          for record in records {
+            guard let encoded = try? encoder.encode(record, index: index) else { continue }
+            precondition(encoded.tree.isWellFormed, "the example is not well formed")
+            if case .pieces(let trees)? = try? limit.applied(to: encoded) {
+              precondition(trees.allSatisfy(\.isWellFormed), "a piece is not well formed")
+            }
+          }
+        }
+      }
+    }
+    _ = try reader.record(reader.count - 1)
+  }
+
+  func gzip(_ bytes: UnsafeRawBufferPointer) throws {
+    try write(bytes, "records.jsonl.gz")
+    let reader = try RecordReader(path: path("records.jsonl.gz"))
+    _ = try reader.record(0)
+  }
+
+  // MARK: Runs and caches
+
+  /// Raw, or with the key and the checksum that the content should have: a checksum keeps a fuzzer out.
+  func referenceCache(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, raw) = split(bytes, among: 2) else { return }
+    var content = raw
+    let name = "cache/\(cacheName)"
+    try write(content, name)
+    if choice == 1, let file = try? SafetensorsFile(path: path(name)) {
+      let sealed = ["digests", "sums"].compactMap { file.tensors[$0] }.flatMap { Array(file.bytes(of: $0)) }
+      Self.replace(after: #""key":""#, by: String(cacheName.prefix(64)), in: &content)
+      Self.replace(after: #""sha256":""#, by: ContentHash.sha256(of: sealed), in: &content)
+      try write(content, name)
+    }
+    let cache = ReferenceCache(directory: path("cache"), modelHash: "model")
+    _ = cache.sums(of: ExampleTree(index: 0, prompt: [1], completions: [[2]]))
+  }
+
+  private static func replace(after mark: String, by text: String, in bytes: inout [UInt8]) {
+    guard let place = bytes.firstRange(of: Array(mark.utf8))?.upperBound, place + text.utf8.count <= bytes.count
+    else { return }
+    bytes.replaceSubrange(place..<place + text.utf8.count, with: text.utf8)
+  }
+
+  /// Raw, or with the seal that the content should have.
+  func quantizedBase(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, raw) = split(bytes, among: 2) else { return }
+    var content = raw
+    let name = "base.safetensors"
+    try write(content, name)
+    if choice == 1, let file = try? SafetensorsFile(path: path(name)), let seal = file.tensors["sha256"],
+      seal.range.count == 32
+    {
+      let sealed = file.names.filter { $0 != "sha256" }.flatMap { name in
+        Array("\(name)\n".utf8) + (file.tensors[name].map { Array(file.bytes(of: $0)) } ?? [])
+      }
+      let digits = Array(ContentHash.sha256(of: sealed))
+      for place in 0..<32 {
+        content[seal.range.lowerBound + place] = UInt8(String(digits[2 * place...2 * place + 1]), radix: 16) ?? 0
+      }
+      try write(content, name)
+    }
+    _ = NF4File.opened(path(name), key: "key", Self.quantizedShape)
+  }
+
+  /// A model whose NF4 file has a few kilobytes.
+  private static let quantizedShape = ModelConfiguration(
+    hiddenSize: 64, feedForwardSize: 64, layerCount: 1, headCount: 1, keyValueHeadCount: 1, headWidth: 2,
+    vocabularySize: 8, normEpsilon: 1e-6, ropeTheta: 1e4, tiesEmbeddings: true, maximumPositions: 8,
+    beginOfSequence: nil, endOfSequence: [], storedType: nil)
+
+  /// The manifest, or another file under a manifest that is right about it: hashes keep a fuzzer out.
+  func checkpoint(_ bytes: UnsafeRawBufferPointer) throws {
+    let names = checkpointFiles.keys.sorted()
+    guard let (choice, content) = split(bytes, among: names.count) else { return }
+    let name = names[choice]
+    var changed = [name: content]
+    if name != "manifest.json" { changed["manifest.json"] = manifest(with: content, as: name) }
+    defer { for name in changed.keys { try? checkpointFiles[name].map { try write($0, "checkpoint/\(name)") } } }
+    for (name, content) in changed { try write(content, "checkpoint/\(name)") }
+    let state = try Checkpoint.state(of: path("checkpoint"))
+    var patience = state.patience
+    patience.take(1)
+    _ = state.tokens + 1
+    try Checkpoint.read(path("checkpoint"), into: adapter, moments: moments)
+  }
+
+  private func manifest(with content: [UInt8], as name: String) -> [UInt8] {
+    var files = checkpointFiles.filter { $0.key != "manifest.json" }
+    files[name] = content
+    let members = files.sorted { $0.key < $1.key }.map { name, bytes in
+      JSONValue.Member(
+        name, ["bytes": .integer(Int64(bytes.count)), "sha256": .string(ContentHash.sha256(of: bytes))])
+    }
+    let json: JSONValue = ["version": 1, "files": .object(members)]
+    return Array((json.serialized(indent: 2) + "\n").utf8)
+  }
+}

@@ -1,0 +1,101 @@
+// Every reader of what comes from outside, by name. An input is refused with an error or read; anything else is a find.
+
+import Checkpoints
+import Corpus
+import Foundation
+import Model
+import Preparation
+import TestSupport
+import Training
+
+/// A parser as libFuzzer drives it.
+enum Parser: String, CaseIterable {
+  case json, safetensors, shards, config
+  case generationConfig = "generation-config"
+  case tokenizer, adapter, records, gzip
+  case configuration
+  case referenceCache = "reference-cache"
+  case quantizedBase = "quantized-base"
+  case checkpoint
+  case workItem = "work-item"
+  case answers
+  case prompts
+
+  /// Parses one input. Errors are told, as a command would tell them: their texts hold parts of the input.
+  func run(_ bytes: UnsafeRawBufferPointer) {
+    do {
+      switch self {
+      case .json: try parseJSON(bytes)
+      case .safetensors: try FileParsers.shared.safetensors(bytes)
+      case .shards: try FileParsers.shared.shards(bytes)
+      case .config: _ = try ModelConfiguration(json: .parse(bytes), path: "config.json")
+      case .generationConfig:
+        _ = try GenerationDefaults(json: .parse(bytes), path: "generation_config.json", TinyModel.configuration)
+      case .tokenizer: try FileParsers.shared.tokenizer(bytes)
+      case .adapter: try FileParsers.shared.adapter(bytes)
+      case .records: try FileParsers.shared.records(bytes)
+      case .gzip: try FileParsers.shared.gzip(bytes)
+      case .configuration: try parseConfiguration(bytes)
+      case .referenceCache: try FileParsers.shared.referenceCache(bytes)
+      case .quantizedBase: try FileParsers.shared.quantizedBase(bytes)
+      case .checkpoint: try FileParsers.shared.checkpoint(bytes)
+      case .workItem: try parseWorkItem(bytes)
+      case .answers: try parseAnswer(bytes)
+      case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
+      }
+    } catch {
+      _ = "\(error)".utf8.count
+    }
+  }
+}
+
+/// What was written must be read as what it was.
+private func parseJSON(_ bytes: UnsafeRawBufferPointer) throws {
+  let value = try JSONValue.parse(bytes, allowsNUL: true)
+  let again = try JSONValue.parse(Array(value.serialized().utf8), allowsNUL: true)
+  precondition(again == value, "the serialized value reads otherwise")
+}
+
+/// A configuration that is taken must plan a run, and be written as one that means the same.
+private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
+  guard let text = String(validating: bytes, as: UTF8.self) else { return }
+  let configuration = try RunConfiguration(yaml: text, name: "config.yaml")
+  let schedule = StepSchedule(configuration, examples: 13)
+  for step in Set([1, min(schedule.totalSteps, 1000)]) {
+    _ = schedule.plan.positions(step: step - 1)
+    _ = (schedule.evaluates(after: step), schedule.saves(after: step))
+    let rates = LearningRateSchedule(configuration, totalSteps: schedule.totalSteps)
+    _ = rates.multiplier(after: step)
+  }
+  let model = TinyModel.configuration
+  _ = AdapterLayout(configuration: model, rank: configuration.loraRank, scale: 1, modules: Set(LinearModule.allCases))
+  let again = try RunConfiguration(yaml: configuration.resolvedYAML, name: "resolved")
+  precondition(again.differences(from: configuration).isEmpty, "the resolved configuration is another one")
+}
+
+private func parseWorkItem(_ bytes: UnsafeRawBufferPointer) throws {
+  let item = try WorkItem(bytes: Array(bytes))
+  // NaNs are not equal to themselves; their bytes are.
+  precondition(item.bytes.elementsEqual(bytes) || !item.references.isEmpty, "the item is written otherwise")
+  for tree in item.trees { _ = tree.completions.indices.map(tree.scoredCount) }
+}
+
+/// An answer's text, or a line of a batch interface.
+private func parseAnswer(_ bytes: UnsafeRawBufferPointer) throws {
+  let text = String(decoding: bytes, as: UTF8.self)
+  _ = PairFilter().outcome(
+    TeacherAnswer(id: "1", location: RecordLocation(file: "answers", line: 1, byte: 0), text: text))
+  let value = try JSONValue.parse(bytes)
+  for answer in try TeacherAnswer.answers(in: value, at: RecordLocation(file: "answers", line: 1, byte: 0)) {
+    _ = try JudgedSummaries(answer: answer.text, isCutShort: answer.isCutShort)
+  }
+}
+
+/// The committed tiny model.
+enum TinyModel {
+  static let directory = TinyFixture.path("model")
+  /// Read once: a program without its fixtures fuzzes nothing.
+  static let configuration: ModelConfiguration = {
+    do { return try ModelConfiguration(directory: directory) } catch { preconditionFailure("\(error)") }
+  }()
+}

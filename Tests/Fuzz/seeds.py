@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzzer, Tests/Fuzz/Corpus/PARSER/NAME: small sound inputs that it starts from.
+
+Inputs that are found to crash are added by hand, as crash-WHAT; this script leaves them alone.
+Python's own library is all it needs; the tiny model of Tests/Fixtures gives the files of a hub directory.
+"""
+import gzip
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FIXTURES = HERE.parent / "Fixtures"
+
+
+def seed(parser, name, content, choice=None):
+    if isinstance(content, str):
+        content = content.encode()
+    path = HERE / "Corpus" / parser / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if choice is None else bytes([choice]) + content)
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def safetensors(tensors, metadata=None):
+    """tensors: (name, dtype, shape, bytes), in the order of the file."""
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, dtype, shape, content in tensors:
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = compact(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def sealed(tensors, key):
+    digest = hashlib.sha256()
+    for name, _, _, content in tensors:
+        digest.update(name.encode() + b"\n" + content)
+    return safetensors(tensors + [("sha256", "U8", [32], digest.digest())], {"key": key})
+
+
+# JSON and what is made of it
+seed("json", "all", r'{"a":[1,-2.5e3,true,false,null,"é\u00e9\ud83d\ude00\n"],"b":{"c":{}},"":[]}')
+seed("json", "nested", "[" * 20 + "]" * 20)
+seed("config", "qwen2", (FIXTURES / "tiny/model/config.json").read_text())
+seed("generation-config", "qwen2", compact({
+    "bos_token_id": 0, "do_sample": True, "eos_token_id": [1, 2], "repetition_penalty": 1.1, "temperature": 0.7,
+    "top_k": 20, "top_p": 0.8, "max_new_tokens": 64, "num_beams": 1, "min_p": 0.0}))
+
+# Weights
+two = [("a", "F32", [1, 2], struct.pack("<2f", 1, 2)), ("b", "BF16", [3], b"\0\x3f" * 3)]
+seed("safetensors", "two", safetensors(two, {"format": "pt"}))
+seed("safetensors", "empty-tensor", safetensors([("a", "U8", [0], b""), ("b", "U8", [1], b"x")]))
+seed("shards", "index", compact({
+    "metadata": {"total_size": 4}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}), 0)
+seed("shards", "upwards", compact({"weight_map": {"a": "../model-1.safetensors", "b": "/etc/passwd"}}), 0)
+seed("shards", "shard", safetensors([("a", "U8", [2], b"\1\2")]), 1)
+configuration = {
+    "base_model_name_or_path": None, "bias": "none", "fan_in_fan_out": False, "init_lora_weights": True,
+    "lora_alpha": 2, "lora_dropout": 0.0, "peft_type": "LORA", "r": 1, "target_modules": ["q_proj"],
+    "task_type": "CAUSAL_LM", "use_dora": False, "use_rslora": False}
+seed("adapter", "configuration", compact(configuration), 0)
+seed("adapter", "pattern", compact({**configuration, "target_modules": r".*\.(q_proj|v_proj)"}), 0)
+matrices = [
+    (f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_{side}.weight", "F16", shape, b"\0\x3c" * 64)
+    for layer in range(2) for side, shape in (("A", [1, 64]), ("B", [64, 1]))]
+seed("adapter", "weights", safetensors(matrices), 1)
+
+# Tokenizers
+seed("tokenizer", "tokenizer", (FIXTURES / "tiny/model/tokenizer.json").read_text(), 0)
+seed("tokenizer", "configuration", (FIXTURES / "tiny/model/tokenizer_config.json").read_text(), 1)
+seed("tokenizer", "template", (FIXTURES / "tokenizer/qwen2_5.jinja").read_text(), 2)
+seed("tokenizer", "text", "Hello,  wörld's 12345 <|im_end|>\r\n\n\té — 你好 😀 " + "a" * 120, 3)
+
+# Data
+message = {"role": "user", "content": "q"}
+answer = {"role": "assistant", "content": "a"}
+records = {
+    "pair": {"prompt": "Say it.", "chosen": " Yes.", "rejected": " No."},
+    "implicit": {"chosen": "The same start, yes", "rejected": "The same start, no"},
+    "conversation": {"prompt": [message], "chosen": [answer], "rejected": [{**answer, "content": "b"}]},
+    "messages": {"messages": [{"role": "system", "content": "s"}, message, answer, message, answer]},
+    "chat": {"messages": "q", "chosen": {"role": "assistant", "content": "a"}, "rejected": [message, answer]},
+    "text": {"text": "A text that is longer than the limit of twenty-four tokens, so that it is cut in pieces."},
+    "intel": {"system": "s", "question": "q", "prefill": "p", "chosen": "c", "rejected": "r"},
+    "rendered": {"question": "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", "chosen": "c", "rejected": "r"},
+    "ultra": {"prompt": "q", "chosen": [message, answer], "rejected": [message, {**answer, "content": "b"}]},
+    "alpaca": {"instruction": "i", "input": "n", "output": "o"},
+    "labelled": {"prompt": "q", "completion": "c", "label": True},
+}
+for name, record in records.items():
+    seed("records", name, compact(record) + "\n")
+seed("records", "array", " [" + ", ".join(map(compact, records.values())) + "]\n")
+lines = (compact(records["pair"]) + "\n").encode()
+seed("gzip", "one", gzip.compress(lines, mtime=0))
+seed("gzip", "two-members", gzip.compress(lines, mtime=0) + gzip.compress(b"[1]", mtime=0))
+
+# A configuration with most of its keys
+seed("configuration", "most-keys", """\
+base_model: &model model
+adapter: lora
+lora_r: 4
+lora_alpha: 8
+lora_dropout: 0.1
+lora_target_modules: [q_proj, v_proj]
+peft_init_lora_weights: gaussian
+rl: dpo
+dpo_loss_type: [sigmoid, sft]
+dpo_loss_weights: [1.0, 0.5]
+rl_beta: 0.1
+datasets:
+  - path: pairs.jsonl
+    ds_type: json
+    type: chatml.intel
+    split: train
+    field_question: q
+    roles: {user: [human], assistant: [gpt]}
+    message_property_mappings: {role: from, content: value}
+val_set_size: 0.1
+sequence_len: 512
+excess_length_strategy: truncate_middle
+micro_batch_size: 5
+gradient_accumulation_steps: 2
+num_epochs: 2
+optimizer: adamw_torch
+learning_rate: 1e-3
+lr_scheduler: cosine
+warmup_ratio: 0.1
+cosine_min_lr_ratio: 0.1
+evals_per_epoch: 3
+saves_per_epoch: 2
+gradient_checkpointing: auto
+memory_limit: 12GB
+output_dir: run
+""")
+seed("configuration", "kto", """\
+{base_model: m, adapter: qlora, load_in_4bit: true, rl: kto, kto_desirable_weight: 1.5, micro_batch_size: 4,
+datasets: [{data_files: [a.jsonl, b.jsonl.gz], path: json}], learning_rate: .5e-4, optimizer: lion, max_steps: 7,
+lr_scheduler: inverse_sqrt_cooldown, warmup_steps: 2, cooldown_steps: 3, eval_steps: 2, save_steps: 3,
+test_datasets: [{path: t.json}], output_dir: run, seed: 7, early_stopping_patience: 2}
+""")
+
+# Caches
+digests = "".join("0123456789abcdef"[n % 16] for n in range(128)).encode()
+sums = struct.pack("<dddq", -1.5, -2.5, -3.5, 0x7FF8000053484F41)
+checksum = hashlib.sha256(digests + sums).hexdigest()
+cache = safetensors(
+    [("sums", "I64", [2, 2], sums), ("digests", "U8", [2, 64], digests)], {"key": "0" * 64, "sha256": checksum})
+seed("reference-cache", "raw", cache, 0)
+seed("reference-cache", "sealed", cache, 1)
+shapes = {"self_attn.q_proj": (2, 64), "self_attn.k_proj": (2, 64), "self_attn.v_proj": (2, 64),
+          "self_attn.o_proj": (64, 2), "mlp.gate_proj": (64, 64), "mlp.up_proj": (64, 64), "mlp.down_proj": (64, 64)}
+parts = []
+for name, (rows, columns) in shapes.items():
+    name = f"model.layers.0.{name}.weight"
+    maxima = (rows * columns // 64 + 255) // 256
+    parts += [
+        (name + ".nested_absmax", "F32", [maxima], struct.pack("<f", 0.5) * maxima),
+        (name + ".nested_offset", "F32", [1], struct.pack("<f", 0.25)),
+        (name, "U8", [rows, columns // 2], b"\x12" * (rows * columns // 2)),
+        (name + ".absmax", "U8", [rows, columns // 64], b"\x80" * (rows * (columns // 64)))]
+parts.sort(key=lambda part: part[1] == "U8")
+seed("quantized-base", "sealed", sealed(parts, "key"), 1)
+seed("quantized-base", "small", sealed([("a", "U8", [2], b"ab")], "key"), 0)
+
+# Checkpoints: the files in the order of their names
+state = {"global_step": 3, "epoch": 0.5, "num_input_tokens_seen": 77, "best_metric": 0.25,
+         "evaluations_without_improvement": 1, "inputs": {"model": "m"}}
+weights = [(name, "F32", shape, b"\0\0\x80\x3f" * 64) for name, _, shape, _ in matrices]
+seed("checkpoint", "configuration", compact(configuration), 0)
+seed("checkpoint", "weights", safetensors(weights, {"format": "pt"}), 1)
+seed("checkpoint", "manifest", json.dumps({"version": 1, "files": {
+    "trainer_state.json": {"bytes": 7, "sha256": "0" * 64}, "../x": {"bytes": 1, "sha256": "1" * 64}}}, indent=2), 2)
+seed("checkpoint", "optimizer", safetensors(
+    [(prefix + name, *rest) for prefix in ("exp_avg.", "exp_avg_sq.") for name, *rest in weights],
+    {"format": "pt"}), 3)
+seed("checkpoint", "state", json.dumps(state, indent=2), 4)
+
+
+# Messages between ranks
+def tokens(ids):
+    return struct.pack("<q", len(ids)) + struct.pack(f"<{len(ids)}i", *ids)
+
+
+def word(*values):
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+seed("work-item", "empty", word(0, 0))
+seed("work-item", "pair", word(77, 1, 3, 2) + tokens([4, 4]) + word(2) + tokens([1, 2, 3, 4]) + tokens([5])
+     + word(2, 1, 1, 2, 0, 2, 1, 2) + struct.pack("<2d", -1.5, -2))
+
+# Teachers
+judged = """**Summary 1:** The first one.
+
+Summary 2: The second one,
+of two lines.
+
+Scores of summary 1: Coherence: 4, Consistency: 5/5, Relevance: 4, Fluency: 3. Total: 16
+Total score of summary 2: 2 + 3 + 2 + 2 = 9
+Explanation: the first is better (by far).
+Best summary: Summary 1
+"""
+seed("answers", "plain", judged)
+seed("answers", "table", judged.replace("Scores", "| Coherence | 4 | 5 |\n|---|---|---|\nScores"))
+seed("answers", "thinking", "<think>\nhm\n</think>\n```\n" + judged + "```\n")
+seed("answers", "json", compact({
+    "summary_1": {"text": "one", "scores": {"coherence": 4}, "total": 16}, "summary_2": "two", "best summary": 1}))
+seed("answers", "line", compact({"id": 7, "text": judged}))
+seed("answers", "openai", compact({"custom_id": "7", "response": {"status_code": 200, "body": {"choices": [
+    {"message": {"content": judged}, "finish_reason": "length"}, {"message": {"refusal": "no"}}]}}}))
+seed("answers", "anthropic", compact({"custom_id": "7", "result": {
+    "type": "succeeded", "message": {"content": [{"type": "text", "text": judged}], "stop_reason": "max_tokens"}}}))
+seed("answers", "languages", "Zusammenfassung 1: eins\n摘要2：二\n总分：15分\nBeste Zusammenfassung: 2\nнет резюме № 1\n")
+seed("prompts", "two-sections", "[system]\nYou.\n\n[user]\nSum up:\n{document}\nNow.\n")
