@@ -15,8 +15,7 @@
 // Pieces of 16 entries, whatever the vector level: a row of a transposition, half a panel.
 typedef float float16x __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t half16x __attribute__((vector_size(32), aligned(2)));
-typedef uint8_t byte16x __attribute__((vector_size(16), aligned(1)));
-typedef uint32_t word16x __attribute__((vector_size(64), aligned(4)));
+typedef uint32_t word16x __attribute__((vector_size(64), aligned(1)));
 
 // 16 x 16 transposition through vector shuffles: rows of `in` are 16 contiguous floats.
 static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
@@ -54,11 +53,28 @@ static inline __attribute__((always_inline)) float sum_of_16(const float16x *x) 
   return two[0] + two[1];
 }
 
-// 32 numbers: those with even places, then those with odd ones.
-static inline __attribute__((always_inline)) void split_pairs(float *y, const float *x) {
-  const float16x a = *(const float16x *)x, b = *(const float16x *)(x + 16);
-  *(float16x *)y = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  *(float16x *)(y + 16) = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+// The even places of 32 numbers, then the odd ones.
+static inline __attribute__((always_inline)) void split_pairs(float16x *even, float16x *odd, const float16x *x) {
+  *even = __builtin_shufflevector(x[0], x[1], 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  *odd = __builtin_shufflevector(x[0], x[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+// 128 numbers in the order of their NF4 codes' bits: vector s has those whose codes are bits 4 s to 4 s + 3 of 16
+// words. A byte's high half comes first in the matrix.
+static inline __attribute__((always_inline)) void order_by_bits(float16x y[8], const float16x x[8]) {
+  float16x a[8], b[8], c[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) split_pairs(&a[i], &a[4 + i], x + 2 * i);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) split_pairs(&b[i / 2 * 4 + i % 2], &b[i / 2 * 4 + 2 + i % 2], a + 2 * i);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) split_pairs(&c[2 * i], &c[2 * i + 1], b + 2 * i);
+  // Places 8 j + k are now in the vector whose number is k with its three bits reversed.
+#pragma clang loop unroll(full)
+  for (int s = 0; s < 8; s++) {
+    const int k = s ^ 1;
+    y[s] = c[(k & 1) << 2 | (k & 2) | k >> 2];
+  }
 }
 
 // Asks for memory further ahead than a processor looks by itself. Beyond the end of what there is nothing happens.
@@ -75,6 +91,9 @@ static inline float entry(const shoal_term *term, int64_t e) {
   const uint8_t both = ((const uint8_t *)term->b)[e / 2];
   return shoal_nf4_values[e & 1 ? both & 15 : both >> 4] * shoal_nf4_scale(&term->scales, e / SHOAL_NF4_BLOCK);
 }
+
+// Columns of an NF4 weight that a row is multiplied with at a time, and entries of each.
+enum { NF4_COLUMNS = 2, NF4_STEP = 2 * SHOAL_NF4_BLOCK };
 
 #if defined(__x86_64__)
 #pragma clang attribute push(                                                                     \

@@ -32,9 +32,26 @@ package struct RowProduct: Sendable {
 }
 
 extension Products {
-  /// Numbers of a right-hand side that a thread takes at a time: enough for its stream to run, few enough that threads
-  /// end together.
-  private static let rowPiece = 1 << 17
+  /// The fewest numbers of a right-hand side that a thread takes at a time.
+  private static let leastPiece = 1 << 16
+
+  /// Columns that a thread takes at a time: many at first, since a stream from memory takes its time to run, few in the
+  /// end, so that threads end together.
+  private static func pieces(_ products: [RowProduct], threads: Int) -> [(product: Int, columns: Range<Int>)] {
+    let depths = products.map { $0.terms.reduce(1) { $0 + Int($1.left.depth) } }
+    var left = zip(products, depths).reduce(0) { $0 + $1.0.result.columns * $1.1 }
+    var pieces: [(product: Int, columns: Range<Int>)] = []
+    for (place, product) in products.enumerated() {
+      var start = 0
+      while start < product.result.columns {
+        let end = min(start + max(1, max(leastPiece, left / (2 * threads)) / depths[place]), product.result.columns)
+        pieces.append((place, start..<end))
+        left -= (end - start) * depths[place]
+        start = end
+      }
+    }
+    return pieces
+  }
 
   /// Several products that do not depend on each other, in one loop.
   ///
@@ -42,19 +59,10 @@ extension Products {
   /// order.
   package static func computeRows(_ products: [RowProduct], phase: Phase = .linears, _ workers: Workers) {
     workers.clock.enter(phase)
-    var pieces: [(product: Int, columns: Range<Int>)] = []
-    for (place, product) in products.enumerated() {
-      let depth = product.terms.reduce(1) { $0 + Int($1.left.depth) }
-      let columns = product.result.columns
-      let block = max(1, rowPiece / depth)
-      for start in stride(from: 0, to: columns, by: block) {
-        pieces.append((place, start..<min(start + block, columns)))
-      }
-    }
+    let pieces = pieces(products, threads: workers.threads)
     nonisolated(unsafe) let initials = products.map(\.initial)
-    let cut = pieces
-    workers.run(cut.count) { piece, scratch in
-      let (place, columns) = cut[piece]
+    workers.run(pieces.count) { piece, scratch in
+      let (place, columns) = pieces[piece]
       let product = products[place]
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: product.terms.count) { list in
         for (i, term) in product.terms.enumerated() { list[i] = term.left }
