@@ -88,7 +88,7 @@ prepare_start() {
     return 1
   fi
   local IFS=,
-  say "$total ranks on ${list[*]}"
+  say "ranks by host: ${list[*]}"
   command=(mpirun --host "${list[*]}" -n "$total" --bind-to none -x OPENBLAS_NUM_THREADS)
   if [[ -n ${SHOAL_CACHE:-} ]]; then command+=(-x SHOAL_CACHE); fi
   command+=("$shoal" train "${arguments[@]}")
@@ -118,4 +118,4 @@ config=$1
 read -ra agent <<<"${OMPI_MCA_plm_rsh_agent:-ssh}"
 agent=("${agent[@]%%:*}")
 if [[ ${agent[0]##*/} = ssh ]]; then agent+=(-o BatchMode=yes -o ConnectTimeout=5); fi
-supervise
+supervise "${arguments[@]}"

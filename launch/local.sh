@@ -66,4 +66,4 @@ else
 fi
 
 command=(mpirun -n "$ranks" "${placement[@]}" "$shoal" train "$1" --threads "$threads" "${@:2}")
-supervise
+supervise "$@"

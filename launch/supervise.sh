@@ -77,6 +77,21 @@ export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy
 # shoal runs its own threads and calls BLAS from each of them.
 export OPENBLAS_NUM_THREADS=1
 
+# A job with these flags is not started again: it would not go on from what its first start saved.
+# Usage: find_obstacle ARGUMENT ...
+obstacle=''
+find_obstacle() {
+  local argument option=''
+  for argument in "$@"; do
+    case $option$argument in
+      --resume) option='--resume=' ;;
+      --resume=auto) option='' ;;
+      --resume=* | --overwrite) obstacle=$option$argument option='' ;;
+      *) option='' ;;
+    esac
+  done
+}
+
 # What is to be done before each start: a launcher may define its own. Another status than 0 is the start's.
 prepare_start() { :; }
 
@@ -120,9 +135,10 @@ ending() {
   fi
 }
 
-# Runs `command`, again after each crash, and exits with the launcher's code.
+# Runs `command`, again after each crash, and exits with the launcher's code. $@: shoal's arguments.
 supervise() {
   local code started what restart=0 pause=$first_pause
+  find_obstacle "$@"
   while :; do
     started=$SECONDS
     run_once
@@ -138,6 +154,10 @@ supervise() {
     esac
     if ((stops)); then
       say "$what. It had been asked to stop, so it is not started again; run it again to go on"
+      exit 1
+    fi
+    if [[ -n $obstacle ]]; then
+      say "$what. It is not started again because of $obstacle; run it without that to go on"
       exit 1
     fi
     if ((SECONDS - started >= steady_seconds)); then restart=0 pause=$first_pause; fi
