@@ -89,9 +89,7 @@ prepare_start() {
   fi
   local IFS=,
   say "ranks by host: ${list[*]}"
-  command=(mpirun --host "${list[*]}" -n "$total" --bind-to none -x OPENBLAS_NUM_THREADS)
-  if [[ -n ${SHOAL_CACHE:-} ]]; then command+=(-x SHOAL_CACHE); fi
-  command+=("$shoal" train "${arguments[@]}")
+  command=(mpirun --host "${list[*]}" -n "$total" --bind-to none "${forwarded[@]}" "$shoal" train "${arguments[@]}")
 }
 
 hostfile='' threads=''

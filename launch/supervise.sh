@@ -76,6 +76,9 @@ export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1}
 export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
 # shoal runs its own threads and calls BLAS from each of them.
 export OPENBLAS_NUM_THREADS=1
+# For ranks on other hosts, which get no more of the environment than mpirun is told.
+forwarded=()
+for name in OPENBLAS_NUM_THREADS "${!SHOAL_@}"; do forwarded+=(-x "$name"); done
 
 # A job with these flags is not started again: it would not go on from what its first start saved.
 # Usage: find_obstacle ARGUMENT ...
