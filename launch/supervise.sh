@@ -46,8 +46,8 @@ ask_to_stop() {
     say "SIG$1: stopped; nothing was running"
     exit 75
   elif ((stops == 1)); then
+    # Passed on by run_once, which this woke up.
     say "SIG$1: saving, then stopping; a second signal stops at once"
-    [[ -z $job ]] || kill -USR1 "$job" 2>/dev/null
   else
     say "SIG$1: stopping at once"
     [[ -z $job ]] || kill -TERM "$job" 2>/dev/null
@@ -98,6 +98,18 @@ find_obstacle() {
 # What is to be done before each start: a launcher may define its own. Another status than 0 is the start's.
 prepare_start() { :; }
 
+# Whether mpirun listens to SIGUSR1: before it does, and when it is about to end, the signal would kill it.
+hears_stop() {
+  local key value
+  while read -r key value; do
+    if [[ $key = SigCgt: ]]; then
+      ((16#$value >> ($(kill -l USR1) - 1) & 1))
+      return
+    fi
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
+}
+
 # Starts the job and waits for its end; its status is the job's exit code.
 run_once() {
   prepare_start || return
@@ -110,15 +122,17 @@ run_once() {
   is_running=1
   "${start[@]}" "${command[@]}" </dev/null {silence}>&- &
   job=$!
-  local ticks=0
+  local due=0
   while kill -0 "$job" 2>/dev/null; do
     if ((stops == 0)); then
       # A signal ends the wait early.
       wait "$job"
     else
-      # mpirun loses a signal that comes before its ranks are there: say it again every second.
-      if ((stops == 1 && ticks % 10 == 0)); then kill -USR1 "$job" 2>/dev/null; fi
-      ((ticks += 1))
+      # mpirun loses a signal that comes before its ranks are there: say it again.
+      if ((stops == 1 && SECONDS >= due)) && hears_stop "$job"; then
+        kill -USR1 "$job" 2>/dev/null
+        due=$((SECONDS + 2))
+      fi
       rest 0.1
     fi
   done
