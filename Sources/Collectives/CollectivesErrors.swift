@@ -42,7 +42,7 @@ package enum WorldMistake: CallersMistake {
       "world: the ranks are not alike, so the result would depend on who computes what:\n"
         + differences.map { "  \($0)" }.joined(separator: "\n")
     case .watchdogSeconds(let text):
-      "\(WatchLimit.variable) is \"\(text)\", expected seconds from 1 to 1000000, or 0 for no watch"
+      "\(WatchLimit.variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watch"
     }
   }
 }

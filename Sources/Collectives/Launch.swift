@@ -45,8 +45,9 @@ package struct Launch: Equatable, Sendable {
     guard launch.usesMPI else { return SoloCommunicator() }
     // MPI waits for every rank to start, and some may have been stopped. Large worlds take long.
     let limit = 5 * ((try? WatchLimit(environment[WatchLimit.variable] ?? ""))?.seconds ?? 0)
-    let countdown = try limit > 0
-      ? Countdown(seconds: limit + Double(launch.rank)) {
+    let countdown =
+      try limit > 0
+      ? Countdown(seconds: limit + 2 * Double(launch.rank)) {
         tell(.start(seconds: limit))
         _exit(1)
       } : nil

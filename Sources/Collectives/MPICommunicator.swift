@@ -135,7 +135,8 @@ package final class MPICommunicator: Communicator {
     }
     try barrier()
     let watch = try Watch(
-      comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, vitals: vitals, alarm: alarm, tell: tell
+      comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, vitals: vitals, alarm: alarm,
+      tell: tell
     ) { lost in Self.abort(code: 1) { tell(lost) } }
     self.watch.withLock { $0 = watch }
   }

@@ -56,13 +56,14 @@ struct WatchLimit: Equatable {
   /// 0: nobody watches.
   let seconds: Double
 
+  /// At least two: mpirun lets a stopped rank go on for a second before it kills it, and it must not accuse others.
   /// - Parameter text: of the environment; empty where it says nothing.
   /// - Throws: `WorldMistake.watchdogSeconds`.
   init(_ text: String) throws {
     if text.isEmpty {
       seconds = 60
     } else {
-      guard let seconds = Double(text), seconds == 0 || (1...1e6).contains(seconds) else {
+      guard let seconds = Double(text), seconds == 0 || (2...1e6).contains(seconds) else {
         throw WorldMistake.watchdogSeconds(text)
       }
       self.seconds = seconds
