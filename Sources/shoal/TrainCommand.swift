@@ -84,11 +84,12 @@ struct TrainCommand: ParsableCommand {
 
   func run() {
     let request = request
+    // Before MPI starts: a request may come at any moment.
+    let stop = StopRequest()
+    // Whoever presses Ctrl-C twice does not want to wait any longer.
+    stop.watchSignals { _exit(130) }
     runInWorld { world in
       guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }
-      let stop = StopRequest()
-      // Whoever presses Ctrl-C twice does not want to wait for the step's end.
-      stop.watchSignals { _exit(130) }
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
       if let showExamples {
@@ -117,12 +118,18 @@ struct TrainCommand: ParsableCommand {
           Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
         }
         return 0
-      case .stopped(let step):
-        if world.rank == 0 { Console.print("stopped after step \(step); run the same command again to go on") }
+      case .stopped(let step, let partial):
+        if world.rank == 0 {
+          Console.print("stopped after step \(step)\(partial.map(underWay) ?? ""); run the same command again to go on")
+        }
         return ShoalExit.stopped
       }
     }
   }
+}
+
+private func underWay(_ partial: PartialWork) -> String {
+  ", with \(partial.done) examples of \(partial.kind == .step ? "step \(partial.step)" : "the evaluation") done"
 }
 
 /// The debug mode was asked of several ranks.
