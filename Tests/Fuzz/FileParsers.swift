@@ -22,8 +22,9 @@ final class FileParsers: Sendable {
   private let encoder: ExampleEncoder
   private let adapter: Adapter
   private let moments: Trainer.Moments
-  /// The sound checkpoint's files.
+  /// The sound checkpoint's files, and those of a step that was left after it.
   private let checkpointFiles: [String: [UInt8]]
+  private let partialFiles: [String: [UInt8]]
   private let cacheName: String
 
   private init() throws {
@@ -40,12 +41,13 @@ final class FileParsers: Sendable {
     adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
     moments = Trainer.Moments(count: adapter.layout.count, .adamW)
     try AdapterDirectory.write(adapter, configuration, to: "\(root)/adapter")
-    let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"])
+    let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
     try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")
-    let path = "\(root)/checkpoint"
-    checkpointFiles = try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
-      files[name] = Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
+    checkpointFiles = try Self.files(in: "\(root)/checkpoint")
+    try Self.partialSums.withUnsafeBufferPointer {
+      try PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5).write($0, state, to: "\(root)/partial")
     }
+    partialFiles = try Self.files(in: "\(root)/partial")
     try ReferenceCache(directory: "\(root)/cache", modelHash: "model").save()
     cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]
     for (number, name) in ["a", "b"].enumerated() {
@@ -58,6 +60,14 @@ final class FileParsers: Sendable {
       }
     }
     try write(Array(Self.index.utf8), "shards/\(HubWeights.indexName)")
+  }
+
+  private static let partialSums: [Int64] = [1, -2, 3, 4]
+
+  private static func files(in path: String) throws -> [String: [UInt8]] {
+    try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
+      files[name] = Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
+    }
   }
 
   private static let shards = ["model-1.safetensors", "model-2.safetensors"]
@@ -216,26 +226,41 @@ final class FileParsers: Sendable {
     vocabularySize: 8, normEpsilon: 1e-6, ropeTheta: 1e4, tiesEmbeddings: true, maximumPositions: 8,
     beginOfSequence: nil, endOfSequence: [], storedType: nil)
 
-  /// The manifest, or another file under a manifest that is right about it: hashes keep a fuzzer out.
   func checkpoint(_ bytes: UnsafeRawBufferPointer) throws {
-    let names = checkpointFiles.keys.sorted()
+    try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
+      let state = try Checkpoint.state(of: path)
+      var patience = state.patience
+      patience.take(1)
+      _ = state.tokens + 1
+      try Checkpoint.read(path, into: adapter, moments: moments)
+    }
+  }
+
+  func partialWork(_ bytes: UnsafeRawBufferPointer) throws {
+    try withChanged(bytes, in: "partial", partialFiles) { path in
+      let (partial, _) = try PartialWork.state(of: path)
+      precondition(PartialWork(name: partial.name)?.base == partial.base, "a name does not read as it was written")
+      var sums = Self.partialSums
+      try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: $0) }
+    }
+  }
+
+  /// Changes the manifest, or another file under a manifest that is right about it: hashes keep a fuzzer out.
+  private func withChanged(
+    _ bytes: UnsafeRawBufferPointer, in directory: String, _ sound: [String: [UInt8]], read: (String) throws -> Void
+  ) throws {
+    let names = sound.keys.sorted()
     guard let (choice, content) = split(bytes, among: names.count) else { return }
     let name = names[choice]
     var changed = [name: content]
-    if name != "manifest.json" { changed["manifest.json"] = manifest(with: content, as: name) }
-    defer { for name in changed.keys { try? checkpointFiles[name].map { try write($0, "checkpoint/\(name)") } } }
-    for (name, content) in changed { try write(content, "checkpoint/\(name)") }
-    let state = try Checkpoint.state(of: path("checkpoint"))
-    var patience = state.patience
-    patience.take(1)
-    _ = state.tokens + 1
-    try Checkpoint.read(path("checkpoint"), into: adapter, moments: moments)
+    if name != "manifest.json" { changed["manifest.json"] = Self.manifest(of: sound.merging(changed) { $1 }) }
+    defer { for name in changed.keys { try? sound[name].map { try write($0, "\(directory)/\(name)") } } }
+    for (name, content) in changed { try write(content, "\(directory)/\(name)") }
+    try read(path(directory))
   }
 
-  private func manifest(with content: [UInt8], as name: String) -> [UInt8] {
-    var files = checkpointFiles.filter { $0.key != "manifest.json" }
-    files[name] = content
-    let members = files.sorted { $0.key < $1.key }.map { name, bytes in
+  private static func manifest(of files: [String: [UInt8]]) -> [UInt8] {
+    let members = files.filter { $0.key != "manifest.json" }.sorted { $0.key < $1.key }.map { name, bytes in
       JSONValue.Member(
         name, ["bytes": .integer(Int64(bytes.count)), "sha256": .string(ContentHash.sha256(of: bytes))])
     }

@@ -17,6 +17,7 @@ enum Parser: String, CaseIterable {
   case referenceCache = "reference-cache"
   case quantizedBase = "quantized-base"
   case checkpoint
+  case partialWork = "partial-work"
   case workItem = "work-item"
   case answers
   case prompts
@@ -39,6 +40,7 @@ enum Parser: String, CaseIterable {
       case .referenceCache: try FileParsers.shared.referenceCache(bytes)
       case .quantizedBase: try FileParsers.shared.quantizedBase(bytes)
       case .checkpoint: try FileParsers.shared.checkpoint(bytes)
+      case .partialWork: try FileParsers.shared.partialWork(bytes)
       case .workItem: try parseWorkItem(bytes)
       case .answers: try parseAnswer(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")

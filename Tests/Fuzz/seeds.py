@@ -172,7 +172,9 @@ seed("quantized-base", "small", sealed([("a", "U8", [2], b"ab")], "key"), 0)
 
 # Checkpoints: the files in the order of their names
 state = {"global_step": 3, "epoch": 0.5, "num_input_tokens_seen": 77, "best_metric": 0.25,
-         "evaluations_without_improvement": 1, "inputs": {"model": "m"}}
+         "evaluations_without_improvement": 1, "inputs": {"model": "m"}, "run": "r", "skipped_steps": 1,
+         "skipped_recently": [2], "set_aside": [5]}
+partial = {"partial": {"kind": "step", "step": 4, "examples_done": 1, "seconds": 2.5}}
 weights = [(name, "F32", shape, b"\0\0\x80\x3f" * 64) for name, _, shape, _ in matrices]
 seed("checkpoint", "configuration", compact(configuration), 0)
 seed("checkpoint", "weights", safetensors(weights, {"format": "pt"}), 1)
@@ -182,6 +184,10 @@ seed("checkpoint", "optimizer", safetensors(
     [(prefix + name, *rest) for prefix in ("exp_avg.", "exp_avg_sq.") for name, *rest in weights],
     {"format": "pt"}), 3)
 seed("checkpoint", "state", json.dumps(state, indent=2), 4)
+seed("partial-work", "sums", safetensors([("sums", "I64", [4], struct.pack("<4q", 1, -2, 3, 4))], {"format": "pt"}), 1)
+seed("partial-work", "state", json.dumps(state | partial, indent=2), 2)
+seed("partial-work", "manifest", json.dumps({"version": 1, "files": {
+    "trainer_state.json": {"bytes": 7, "sha256": "0" * 64}}}, indent=2), 0)
 
 
 # Messages between ranks

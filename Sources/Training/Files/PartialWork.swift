@@ -88,7 +88,8 @@ package struct PartialWork: Sendable, Equatable {
     let state = try TrainerState(json: json, path: statePath)
     guard let found = json["partial"], let kind = found["kind"]?.string.flatMap(Kind.init(rawValue:)),
       let step = found["step"]?.int, let done = found["examples_done"]?.int, let seconds = found["seconds"]?.double,
-      0...(1 << 53) ~= done, 0...(1 << 53) ~= step, seconds >= 0
+      // As many digits as a name has.
+      0..<1_000_000_000_000_000 ~= done, 0..<1_000_000_000_000_000 ~= step, seconds >= 0
     else {
       throw ContentError(
         statePath, "is not of a step under way", expected: "partial: kind, step, examples_done, seconds")
