@@ -21,7 +21,7 @@ package struct Pulse: Equatable, Sendable {
   /// Whether the rank may be expected to move on. Who waits moves when others do. Files and what people read are not
   /// judged either: a file server that hangs or a paused terminal may take minutes and then go on, and a job that was
   /// started again would find them as they are.
-  package var isWorking: Bool { phase != .idle && phase != .input }
+  package var isWorking: Bool { phase != .idle && phase != .input && phase != .saving }
 }
 
 /// Written by the main thread, read by the one that watches.

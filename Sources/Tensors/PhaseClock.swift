@@ -19,12 +19,14 @@ package enum Phase: Int, CaseIterable, Sendable {
   case elementwise
   /// The remaining products with A and B.
   case lora
-  /// Gradients to integers, their sum over the world, and back.
+  /// Gradients to integers, their sum over the world, and back; comparisons of the ranks' adapters.
   case reduction
   case optimizer
   /// Waiting: for work, or for ranks that still compute.
   case idle
-  /// All else: reading and laying out examples, reports, files.
+  /// Checkpoints, read again once they are written.
+  case saving
+  /// All else: reading and laying out examples, reports.
   case input
 
   package var name: String { "\(self)" }

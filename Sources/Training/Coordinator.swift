@@ -49,8 +49,7 @@ package final class Coordinator {
       try AdapterDirectory($0, model: directory.configuration)
     }
     adapterConfiguration = try Self.adapter(configuration, starting: startingAdapter)
-    let data = try TrainingData(configuration, model: directory.configuration)
-    self.data = data
+    var data = try TrainingData(configuration, model: directory.configuration)
     var inputs = [
       "model": modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel),
       "data": data.hash,
@@ -63,16 +62,21 @@ package final class Coordinator {
       modelHash: modelHash + (referenceHash ?? ""))
     files = RunDirectory(configuration.outputDirectory)
     let schedule = StepSchedule(configuration, examples: data.training.count)
+    let crashes = CrashReports(files, data: data.hash)
+    let resumption = try Resumption(
+      files, configuration: configuration, request: request, inputs: inputs, totalSteps: schedule.totalSteps,
+      quarantine: request.overwrites ? Quarantine() : crashes.repeated.limited(to: data))
+    start = resumption.start
+    notices = resumption.notices
+    if !request.overwrites { notices += crashes.notices(start.quarantine, data, in: files) }
+    data.exclude(start.quarantine)
+    self.data = data
     var demand = PassDemand()
-    demand.includeSteps(schedule.plan, configuration.objective) { data.stepTrees($0) }
+    demand.includeSteps(schedule.plan, configuration.objective) { [data] in data.stepTrees($0) }
     referenceTrees =
       configuration.objective.usesReference
       ? (configuration.precomputesReferenceLogProbs ? data.allTrees(of: schedule.plan) : []) + data.heldOut : []
     demand.includeScoring(referenceTrees + data.heldOut)
-    let resumption = try Resumption(
-      files, configuration: configuration, request: request, inputs: inputs, totalSteps: schedule.totalSteps)
-    notices = resumption.notices
-    start = resumption.start
     tokens = resumption.start.tokens
     patience = resumption.start.patience
     patienceBefore = patience
@@ -84,9 +88,11 @@ package final class Coordinator {
       exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
       startStep: start.step, partial: start.partial?.kind, skipped: start.skipped,
+      quarantinedPositions: data.quarantinedPositions.sorted(),
       startsFromFiles: start.checkpoint != nil || startingAdapter != nil, isFinished: resumption.isFinished)
     record = RunRecord.json(
-      configuration, build: build, inputs: inputs, data: data, schedule: schedule, ranks: ranks, threads: threads)
+      configuration, build: build, inputs: inputs, data: data, schedule: schedule, quarantine: start.quarantine,
+      ranks: ranks, threads: threads)
     addNotices(schedule, demand, ranks: ranks)
   }
 
@@ -200,7 +206,9 @@ package final class Coordinator {
     patienceBefore = patience
     return StepReport(
       step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
-      examples: examples.count, metrics: configuration.objective.metrics(outcome.examples), norms: norms,
+      examples: examples.count,
+      metrics: outcome.skip == nil ? configuration.objective.metrics(outcome.examples) : ObjectiveMetrics(),
+      norms: norms,
       gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, skip: outcome.skip, tokens: tokens,
       stepTokens: stepTokens, seconds: seconds, remainingSeconds: remainingSeconds)
   }
@@ -297,7 +305,7 @@ package final class Coordinator {
   private func state(step: Int, epoch: Double, _ trainer: Trainer, _ patience: Patience) -> TrainerState {
     TrainerState(
       step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, patience: patience,
-      skipped: trainer.skipped)
+      skipped: trainer.skipped, quarantine: start.quarantine)
   }
 
   /// Where a run that ends early can be taken up.

@@ -12,6 +12,8 @@ package final class Dealer {
   private let stop: StopRequest
   /// Whether it is time to save; asked on rank 0 between micro-batches.
   var isSaveDue: () -> Bool = { false }
+  /// Where a crash leaves word of what was computed; nil where nothing is written.
+  var note: ItemNote?
 
   package init(world: any Communicator, stop: StopRequest) throws {
     self.world = world
@@ -28,11 +30,13 @@ package final class Dealer {
   ///
   /// - Parameters:
   ///   - items: rank 0's work; others pass nil.
+  ///   - source: where their examples come from.
   ///   - clock: the rank's.
   ///   - pausesToSave: whether a save that is due ends it.
   ///   - body: called for each item that this rank is dealt.
   func phase(
-    _ items: [WorkItem]?, _ clock: PhaseClock, pausesToSave: Bool = true, _ body: (WorkItem) throws -> Void
+    _ items: [WorkItem]?, of source: RecordSource, _ clock: PhaseClock, pausesToSave: Bool = true,
+    _ body: (WorkItem) throws -> Void
   ) throws {
     clock.enter(.input)
     if let items { try queue.openPhase(items.map { WorkPiece(bytes: $0.bytes, cost: $0.cost) }) }
@@ -41,7 +45,8 @@ package final class Dealer {
       let bytes = try queue.next(cutting: stop.isAsked || (pausesToSave && isSaveDue()))
       clock.enter(.input)
       guard let bytes else { return }
-      try body(WorkItem(bytes: bytes))
+      let item = try WorkItem(bytes: bytes)
+      if let note { try note.during(item, of: source) { try body(item) } } else { try body(item) }
     }
   }
 
@@ -58,11 +63,12 @@ package final class Dealer {
   ///
   /// - Parameters:
   ///   - trees: rank 0's examples; others pass nil.
+  ///   - source: where they come from.
   ///   - scores: what rank 0 has goes in, what there is then comes out on every rank. Complete, unless the phase was cut.
   ///   - adapter: nil for the frozen model alone.
   /// - Returns: whether any rank was asked to stop.
   package func score(
-    _ trees: [ExampleTree]?, into scores: inout Scores, adapter: Adapter?, on pass: Pass
+    _ trees: [ExampleTree]?, of source: RecordSource, into scores: inout Scores, adapter: Adapter?, on pass: Pass
   ) throws -> Bool {
     let missing = scores.missing
     let items = trees.map { trees in
@@ -72,7 +78,7 @@ package final class Dealer {
     }
     if world.rank != 0 { scores.clear() }
     let clock = pass.workers.clock
-    try phase(items, clock) { item in
+    try phase(items, of: source, clock) { item in
       let batch = TreeBatch(item.trees)
       let sums = try pass.logProbabilities(batch, adapter: adapter)
       for (i, slot) in item.slots.enumerated() {
@@ -92,7 +98,7 @@ package final class Dealer {
     _ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass
   ) throws -> [[Double]] {
     var scores = Scores(count: count)
-    _ = try score(trees, into: &scores, adapter: adapter, on: pass)
+    _ = try score(trees, of: .either, into: &scores, adapter: adapter, on: pass)
     guard let all = scores.all else { throw DamagedMessage() }
     return all
   }

@@ -19,6 +19,8 @@ package struct RunStart: Sendable, Equatable {
   package var partial: PartialWork?
   package var patience = Patience()
   package var skipped = SkippedSteps()
+  /// Records that are in no step and no evaluation.
+  package var quarantine = Quarantine()
   /// Names the run in its checkpoints.
   package var run = String(UInt64.random(in: .min ... .max), radix: 16)
 }
@@ -33,6 +35,8 @@ package struct RunSetup: Sendable, Equatable {
   /// What was under way when the run was saved last.
   package var partial: PartialWork.Kind?
   package var skipped: SkippedSteps
+  /// Places of the examples that no step takes.
+  package var quarantinedPositions: [Int]
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool
   package var isFinished: Bool
@@ -168,14 +172,15 @@ package struct PreparedRun {
           Int(bitPattern: UInt(adapter.alpha.bitPattern)),
           Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
           setup.partial.flatMap(PartialWork.Kind.allCases.firstIndex(of:)) ?? PartialWork.Kind.allCases.count,
-        ] + modules + setup.skipped.recent
+          setup.skipped.recent.count,
+        ] + modules + setup.skipped.recent + setup.quarantinedPositions
       for word in words { writer.append(word) }
     }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var words: [Int] = []
     while !reader.isAtEnd { words.append(try reader.next()) }
-    let fixed = 19 + LinearModule.allCases.count
-    guard words.count >= fixed else { throw DamagedMessage() }
+    let fixed = 20 + LinearModule.allCases.count
+    guard words.count >= fixed, 0...words.count - fixed ~= words[19] else { throw DamagedMessage() }
     var demand = PassDemand()
     var samples = SamplePlan()
     (samples.count, samples.newTokens, samples.capacity) = (words[5], words[6], words[7])
@@ -185,12 +190,13 @@ package struct PreparedRun {
     let setup = RunSetup(
       exampleCount: words[0], heldOutCount: words[1], demand: demand, samples: samples, startStep: words[2],
       partial: PartialWork.Kind.allCases.indices.contains(words[18]) ? PartialWork.Kind.allCases[words[18]] : nil,
-      skipped: SkippedSteps(count: words[13], recent: Array(words[fixed...])), startsFromFiles: words[3] == 1,
+      skipped: SkippedSteps(count: words[13], recent: Array(words[fixed...].prefix(words[19]))),
+      quarantinedPositions: Array(words[fixed...].dropFirst(words[19])), startsFromFiles: words[3] == 1,
       isFinished: words[4] == 1)
     let adapter = AdapterConfiguration(
       rank: words[14], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[15]))),
       dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[16]))), usesRankStabilizedScaling: words[17] == 1,
-      modules: zip(LinearModule.allCases, words[19...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
+      modules: zip(LinearModule.allCases, words[20...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
     return (setup, coordinator?.adapterConfiguration ?? adapter)
   }
 }

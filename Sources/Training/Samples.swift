@@ -56,7 +56,7 @@ final class Sampling {
     let width = plan.newTokens + 2
     var words = [Int64](repeating: 0, count: plan.count * width)
     let clock = trainer.pass.workers.clock
-    try trainer.dealer.phase(items, clock, pausesToSave: false) { item in
+    try trainer.dealer.phase(items, of: .heldOut, clock, pausesToSave: false) { item in
       for (tree, slot) in zip(item.trees, item.slots) {
         guard slot < plan.count else { throw DamagedMessage() }
         // With transformers' penalties, but nothing drawn.

@@ -138,6 +138,15 @@ package final class Trainer {
         isSaveDue: words.isSaveDue))
   }
 
+  /// Leaves out a step that has no examples.
+  func skip(number: Int, _ skip: Skip) -> StepOutcome {
+    skipped.take(number)
+    return StepOutcome(
+      examples: [], gradientNorm: .nan,
+      learningRate: configuration.learningRate * schedule.multiplier(after: number - 1), isStopping: false,
+      isSaveDue: false, skip: skip)
+  }
+
   /// Sums and words of a step that was cut, on rank 0.
   func unfinishedSums(examples: Int) -> UnsafeBufferPointer<Int64> {
     UnsafeBufferPointer(rebasing: sums[..<(adapter.layout.count + words(examples: examples).words.count)])
@@ -165,7 +174,7 @@ package final class Trainer {
   private func accumulate(
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
   ) throws -> [ExampleSums]? {
-    try dealer.phase(try left(examples.map(items), words, through: 1), pass.workers.clock) { item in
+    try dealer.phase(try left(examples.map(items), words, through: 1), of: .training, pass.workers.clock) { item in
       try differentiate(item, examples: words.examples, dropout) { note($0, of: item, in: words) }
       addGradient(of: item, words)
     }
@@ -178,7 +187,7 @@ package final class Trainer {
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
   ) throws -> [ExampleSums]? {
     let clock = pass.workers.clock
-    try dealer.phase(try left(examples.map(items), words, through: 1), clock) { item in
+    try dealer.phase(try left(examples.map(items), words, through: 1), of: .training, clock) { item in
       note(try measure(item, examples: words.examples, dropout), of: item, in: words)
     }
     try addUp(from: adapter.layout.count, words)
@@ -188,7 +197,7 @@ package final class Trainer {
     guard examplesSums.allSatisfy(\.isFinite) else { return examplesSums }
     let slopes = slopes(examplesSums)
     leaveToRankZero()
-    try dealer.phase(try left(examples.map(learntItems), words, through: 2), clock) { item in
+    try dealer.phase(try left(examples.map(learntItems), words, through: 2), of: .training, clock) { item in
       try differentiate(item, examples: words.examples, dropout, slopes: slopes)
       item.slots.forEach(words.advance)
       addGradient(of: item, words)

@@ -9,7 +9,9 @@ package struct TrainingData: Sendable {
   /// As the data has them; `stepTrees` makes them what the objective sums over.
   package let training: [ExampleTree]
   /// The trees of one evaluation.
-  package let heldOut: [ExampleTree]
+  package private(set) var heldOut: [ExampleTree]
+  /// Places in `training` of examples that no step takes.
+  private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
   /// SHA-256 over the tokens of all examples, in order.
@@ -49,9 +51,16 @@ package struct TrainingData: Sendable {
     heldOut = objective.trees(held, limit: limit)
   }
 
-  /// The trees of the step that takes the examples at `positions`, in this order.
+  /// From now on these records are in no step and no evaluation.
+  mutating func exclude(_ quarantine: Quarantine) {
+    quarantinedPositions = Set(training.indices.filter { quarantine.training.contains(training[$0].index) })
+    heldOut.removeAll { quarantine.heldOut.contains($0.index) }
+  }
+
+  /// The trees of the step that takes the examples at `positions`, in this order, without those that are quarantined.
   package func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {
-    objective.trees(positions.map { training[$0] }, limit: limit)
+    let positions = positions.filter { !quarantinedPositions.contains($0) }
+    return objective.trees(positions.map { training[$0] }, limit: limit)
   }
 
   /// Every tree that any step takes. Trees are made for each step where they depend on its other examples.

@@ -60,6 +60,7 @@ package final class TrainingRun {
   private let dealer: Dealer
   private let adapterConfiguration: AdapterConfiguration
   private let heldOutCount: Int
+  private let quarantinedPositions: Set<Int>
   private let isFinished: Bool
   private let progress: (RunProgress) -> Void
   private let start: RunStart
@@ -86,6 +87,7 @@ package final class TrainingRun {
     coordinator = prepared.coordinator
     start = prepared.start
     heldOutCount = prepared.setup.heldOutCount
+    quarantinedPositions = Set(prepared.setup.quarantinedPositions)
     isFinished = prepared.setup.isFinished
     self.progress = progress
     schedule = StepSchedule(configuration, examples: prepared.setup.exampleCount)
@@ -150,7 +152,7 @@ package final class TrainingRun {
       if prepared.setup.partial == .step {
         try world.agree {
           try trainer.resume(
-            step: start.step + 1, examples: schedule.plan.positions(step: start.step).count,
+            step: start.step + 1, examples: positions(step: start.step + 1).count,
             read: coordinator.map { coordinator in { try coordinator.readPartialWork(into: $0) } })
         }
       }
@@ -172,6 +174,9 @@ package final class TrainingRun {
       return .alreadyFinished
     }
     try agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
+    let data = try world.broadcast(Array((coordinator?.data.hash ?? "").utf8), from: 0)
+    dealer.note = ItemNote(
+      RunDirectory(configuration.outputDirectory), rank: world.rank, data: String(decoding: data, as: UTF8.self))
     if coordinator != nil, configuration.saveMinutes > 0 {
       let interval = Duration.seconds(60 * configuration.saveMinutes)
       dealer.isSaveDue = { [unowned self] in lastSave.withLock { ContinuousClock.now - $0 } >= interval }
@@ -210,7 +215,8 @@ package final class TrainingRun {
   private func train(_ step: Int) throws -> Trainer.StepOutcome? {
     let isResumed = start.partial?.kind == .step && step == start.step + 1
     let began = ContinuousClock.now - .seconds(isResumed ? start.partial?.seconds ?? 0 : 0)
-    let positions = schedule.plan.positions(step: step - 1)
+    let positions = positions(step: step)
+    guard !positions.isEmpty else { return skip(step) }
     let examples = coordinator?.stepExamples(positions)
     debug?.begin(step: step)
     while true {
@@ -230,6 +236,18 @@ package final class TrainingRun {
         return outcome
       }
     }
+  }
+
+  /// A step whose examples are all quarantined.
+  private func skip(_ step: Int) -> Trainer.StepOutcome {
+    let outcome = trainer.skip(number: step, Trainer.Skip(examples: [], reason: "all of its records are quarantined"))
+    report(step, outcome, [], seconds: 0)
+    return outcome
+  }
+
+  /// Places of the examples that a step takes, from 1.
+  private func positions(step: Int) -> [Int] {
+    schedule.plan.positions(step: step - 1).filter { !quarantinedPositions.contains($0) }
   }
 
   /// On rank 0.
@@ -289,6 +307,8 @@ package final class TrainingRun {
   /// Compares the ranks' weights and moments. Collective.
   private func requireSameAdapter(after step: Int) throws {
     guard world.size > 1 else { return }
+    trainer.pass.workers.clock.enter(.reduction)
+    defer { trainer.pass.workers.clock.enter(.input) }
     let facts = ["checksum of the adapter": String(trainer.checksum, radix: 16)]
     guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
     try agree {
@@ -330,6 +350,8 @@ package final class TrainingRun {
   /// Saves the state; a failure that is not the last straw costs a warning. Collective.
   private func save(_ step: Int, isLastChance: Bool = false) throws {
     try requireSound(after: step)
+    trainer.pass.workers.clock.enter(.saving)
+    defer { trainer.pass.workers.clock.enter(.input) }
     try agree {
       let path = try coordinator?.save(
         step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, adapterConfiguration,
@@ -345,6 +367,8 @@ package final class TrainingRun {
     let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
     if isSomething || partial.base > start.step { try save(partial.base, isLastChance: isLastChance) }
     if isSomething {
+      trainer.pass.workers.clock.enter(.saving)
+      defer { trainer.pass.workers.clock.enter(.input) }
       try agree {
         let path = try coordinator?.save(
           partial, sums, epoch: schedule.plan.epoch(afterSteps: partial.base), trainer: trainer,
@@ -370,7 +394,7 @@ package final class TrainingRun {
       var scores = Scores(count: range.count)
       while !scores.missing.isEmpty {
         let isStopping = try dealer.score(
-          trees, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
+          trees, of: .either, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
         let found = (0..<range.count).filter { scores[$0] != nil }
         let sums = found.map { scores[$0] ?? [] }
         try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
@@ -411,7 +435,7 @@ package final class TrainingRun {
     let began = ContinuousClock.now - .seconds(seconds)
     while true {
       let isStopping = try dealer.score(
-        coordinator?.data.heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
+        coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
       if !isStopping, let sums = scores.all {
         if let coordinator {
           let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)

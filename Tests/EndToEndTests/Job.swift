@@ -11,9 +11,11 @@ import Testing
 
 /// How a program ended.
 struct Ending {
+  /// The exit code, or the number of the signal that ended it.
   let code: Int32
   let output: String
   let errors: String
+  var isSignalled = false
 }
 
 /// A program that was started.
@@ -84,6 +86,9 @@ final class Job {
     try #require(setting.terminationStatus == 0)
   }
 
+  /// What the program has said on its standard error.
+  var toldSoFar: String { told(errors) }
+
   /// Waits until `condition` holds; a minute is too long.
   /// - Throws: `EndedEarly`, which a test may catch: an end is no failure to every one of them.
   func wait(until condition: () -> Bool) throws {
@@ -103,7 +108,9 @@ final class Job {
     while process.isRunning, ContinuousClock.now < deadline { usleep(2000) }
     if process.isRunning { send(SIGKILL) }
     process.waitUntilExit()
-    return Ending(code: process.terminationStatus, output: told(output), errors: told(errors))
+    return Ending(
+      code: process.terminationStatus, output: told(output), errors: told(errors),
+      isSignalled: process.terminationReason == .uncaughtSignal)
   }
 
   private func told(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }

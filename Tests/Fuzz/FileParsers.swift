@@ -44,9 +44,8 @@ final class FileParsers: Sendable {
     let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
     try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
-    try Self.partialSums.withUnsafeBufferPointer {
-      try PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5).write($0, state, to: "\(root)/partial")
-    }
+    let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
+    try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
     partialFiles = try Self.files(in: "\(root)/partial")
     try ReferenceCache(directory: "\(root)/cache", modelHash: "model").save()
     cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]

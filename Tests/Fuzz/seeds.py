@@ -173,7 +173,7 @@ seed("quantized-base", "small", sealed([("a", "U8", [2], b"ab")], "key"), 0)
 # Checkpoints: the files in the order of their names
 state = {"global_step": 3, "epoch": 0.5, "num_input_tokens_seen": 77, "best_metric": 0.25,
          "evaluations_without_improvement": 1, "inputs": {"model": "m"}, "run": "r", "skipped_steps": 1,
-         "skipped_recently": [2], "set_aside": [5]}
+         "skipped_recently": [2], "quarantined": {"training": [5], "held_out": []}}
 partial = {"partial": {"kind": "step", "step": 4, "examples_done": 1, "seconds": 2.5}}
 weights = [(name, "F32", shape, b"\0\0\x80\x3f" * 64) for name, _, shape, _ in matrices]
 seed("checkpoint", "configuration", compact(configuration), 0)

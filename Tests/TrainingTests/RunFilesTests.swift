@@ -154,7 +154,8 @@ import Training
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
         patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2),
-        skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]))
+        skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]),
+        quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }
 
     func write(in scratch: ScratchDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
@@ -201,6 +202,7 @@ import Training
     let sound: [(String, JSONValue)] = [
       ("global_step", 1), ("epoch", 1), ("num_input_tokens_seen", 1), ("evaluations_without_improvement", 1),
       ("inputs", [:]), ("run", "own"), ("skipped_steps", 1), ("skipped_recently", []),
+      ("quarantined", ["training": [1], "held_out": []]),
     ]
     _ = try TrainerState(json: .object(sound.map { .init($0.0, $0.1) }), path: "trainer_state.json")
     for (name, value) in [

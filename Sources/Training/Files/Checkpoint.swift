@@ -15,14 +15,16 @@ package struct TrainerState: Sendable, Equatable {
   package var inputs: [String: String]
   package var patience: Patience
   package var skipped: SkippedSteps
+  package var quarantine: Quarantine
   /// Names the run that wrote the checkpoint, however often it was interrupted.
   package var run: String
 
   package init(
     step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String, patience: Patience = Patience(),
-    skipped: SkippedSteps = SkippedSteps()
+    skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
   ) {
     self.run = run
+    self.quarantine = quarantine
     self.skipped = skipped
     self.step = step
     self.epoch = epoch
@@ -39,6 +41,7 @@ package struct TrainerState: Sendable, Equatable {
       .init("evaluations_without_improvement", .integer(Int64(patience.failures))),
       .init("skipped_steps", .integer(Int64(skipped.count))),
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
+      .init("quarantined", quarantine.json),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
       .init("run", .string(run)),
     ])
@@ -53,14 +56,17 @@ package struct TrainerState: Sendable, Equatable {
     guard let step = json["global_step"]?.int, 0...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
       let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
       let members = json["inputs"]?.members, let run = json["run"]?.string,
-      let skipped = json["skipped_steps"]?.int, 0...step ~= skipped, let recent = json["skipped_recently"]?.array
+      let skipped = json["skipped_steps"]?.int, 0...step ~= skipped, let recent = json["skipped_recently"]?.array,
+      let quarantine = json["quarantined"].flatMap(Quarantine.init)
     else {
       throw ContentError(
         path, "is not a trainer state",
-        expected: "global_step, epoch, num_input_tokens_seen, inputs, run, skipped_steps, skipped_recently")
+        expected: "global_step, epoch, num_input_tokens_seen, inputs, run, skipped_steps, skipped_recently, quarantined"
+      )
     }
     self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:], run: run)
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
+    self.quarantine = quarantine
     for member in members { inputs[member.name] = member.value.string }
     patience = Patience(
       lowestLoss: json["best_metric"]?.double, failures: failures)

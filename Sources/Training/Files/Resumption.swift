@@ -39,11 +39,13 @@ struct Resumption {
   /// Paths of the checkpoints that were passed over.
   var damaged: [String] = []
 
+  /// - Parameter quarantine: records that crashes have told of.
   /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
   init(
     _ files: RunDirectory, configuration: RunConfiguration, request: RunRequest, inputs: [String: String],
-    totalSteps: Int
+    totalSteps: Int, quarantine: Quarantine
   ) throws {
+    start.quarantine = quarantine
     // A run that is removed first is none.
     let holdsRun = !request.overwrites && (files.hasRecord || !files.checkpointSteps.isEmpty)
     var named = configuration.resumeFromCheckpoint
@@ -113,7 +115,8 @@ struct Resumption {
       do {
         let (found, state) = try PartialWork.state(of: path)
         guard found.name == partial.name else { throw ContentError(path, "says that it is \(found.name)") }
-        guard state.run == start.run else { continue }
+        // Sums with what has been quarantined since are of no use.
+        guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
         start.patience = state.patience
         notices.append(
@@ -132,7 +135,8 @@ struct Resumption {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience, skipped: state.skipped)
+      step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience, skipped: state.skipped,
+      quarantine: start.quarantine.union(state.quarantine))
     // From another directory's checkpoint a run of its own begins.
     if files.contains(path) { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")

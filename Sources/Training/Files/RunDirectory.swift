@@ -70,6 +70,16 @@ package struct RunDirectory {
 
   package func path(of partial: PartialWork) -> String { "\(path)/\(partial.name)" }
 
+  /// What crashes left, oldest first.
+  var crashReports: [String] { entries.filter(Self.isCrashReport).map { "\(path)/\($0)" } }
+
+  private static func isCrashReport(_ name: String) -> Bool {
+    name.wholeMatch(of: /crash-[0-9]+-[0-9]+\.json/) != nil
+  }
+
+  /// Where a crash of this process leaves its report: `crash-SECONDS-RANK.json`, seconds of Unix time.
+  func newCrashReport(rank: Int) -> String { "\(path)/crash-\(time(nil))-\(rank).json" }
+
   /// Whether `other` is a checkpoint of this directory, however its path is written.
   func contains(_ other: String) -> Bool {
     checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) }
@@ -91,7 +101,7 @@ package struct RunDirectory {
       AdapterDirectory.configurationName,
     ]
     for name in entries {
-      if files.contains(name) { try Self.remove("\(path)/\(name)") }
+      if files.contains(name) || Self.isCrashReport(name) { try Self.remove("\(path)/\(name)") }
       guard Self.isCheckpoint(name) else { continue }
       if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
       try Self.removeDirectory("\(path)/\(name)")

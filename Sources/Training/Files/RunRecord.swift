@@ -8,7 +8,7 @@ import Tensors
 enum RunRecord {
   static func json(
     _ configuration: RunConfiguration, build: BuildIdentity, inputs: [String: String], data: TrainingData,
-    schedule: StepSchedule, ranks: Int, threads: Int
+    schedule: StepSchedule, quarantine: Quarantine, ranks: Int, threads: Int
   ) -> JSONValue {
     .object([
       .init("state", "running"),
@@ -22,7 +22,7 @@ enum RunRecord {
         ])),
       .init("ranks", .integer(Int64(ranks))), .init("threads_per_rank", .integer(Int64(threads))),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
-      .init("examples", examples(data)),
+      .init("examples", examples(data)), .init("quarantined", quarantine.json),
       .init(
         "plan",
         .object([
