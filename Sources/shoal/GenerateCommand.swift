@@ -21,11 +21,7 @@ struct GenerateCommand: ParsableCommand {
       Example: shoal generate --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --prompt 'Why do shoals turn?'
       """)
 
-  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
-  var model: String
-
-  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
-  var adapter: String?
+  @OptionGroup var arguments: ModelArguments
 
   @Option(help: ArgumentHelp("What the user says; it becomes a chat of one message.", valueName: "text"))
   var prompt: String?
@@ -63,12 +59,6 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seed of all draws.", valueName: "n"))
   var seed: UInt64 = 42
 
-  @Flag(name: .customLong("load-in-4bit"), help: "Hold the linear layers in NF4, as load_in_4bit in training.")
-  var loadIn4Bit = false
-
-  @Option(help: ArgumentHelp("Threads; by default the cores there are.", valueName: "t"))
-  var threads: Int?
-
   @Flag(help: "One JSON object at the end: text, ids, finish_reason, tokens_per_second and more.")
   var json = false
 
@@ -80,10 +70,8 @@ struct GenerateCommand: ParsableCommand {
     if allowSpecial, !raw {
       throw ValidationError("--allow-special needs --raw: text in a message stays text.")
     }
-    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads)] {
-      if let value, !(1...1_000_000_000 ~= value) {
-        throw ValidationError("--\(name) is \(value), expected 1 to 1000000000.")
-      }
+    if let maxNewTokens, !(1...1_000_000_000 ~= maxNewTokens) {
+      throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000000.")
     }
     if let topK, topK < 0 { throw ValidationError("--top-k is \(topK), expected at least 0.") }
     if let topP, !SamplingRules.isTopP(topP) { throw ValidationError("--top-p is \(topP), expected 0 to 1.") }
@@ -99,21 +87,16 @@ struct GenerateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let directory = try ModelDirectory(model)
-    let shape = directory.configuration
-    let defaults = try GenerationDefaults(directory: model, shape)
-    let tokenizer = try Tokenizer(directory: model)
-    try tokenizer.validate(vocabularySize: shape.vocabularySize)
-    let opened = try adapter.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
-    let ids = try promptIDs(tokenizer)
-    let options = options(defaults, prompt: ids.count, context: shape.maximumPositions)
-    if !defaults.ignoredKeys.isEmpty {
-      Console.print("\(GenerationDefaults.name): not supported: \(defaults.ignoredKeys.joined(separator: ", "))")
+    let model = try arguments.open()
+    let tokenizer = model.tokenizer
+    let ids = try promptIDs(model)
+    let options = options(model.defaults, prompt: ids.count, context: model.configuration.maximumPositions)
+    if !model.defaults.ignoredKeys.isEmpty {
+      Console.print("\(GenerationDefaults.name): not supported: \(model.defaults.ignoredKeys.joined(separator: ", "))")
     }
-    let threads = threads ?? ProcessorSet.boundCount
     let generator = try Generator(
-      model: try load(directory, threads: threads), adapter: opened, capacity: ids.count + options.maximumNewTokens,
-      threads: threads)
+      model: try model.load(), adapter: model.adapter, capacity: ids.count + options.maximumNewTokens,
+      threads: model.threads)
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     var stream = TextStream(tokenizer)
@@ -137,16 +120,10 @@ struct GenerateCommand: ParsableCommand {
     }
   }
 
-  private func load(_ directory: ModelDirectory, threads: Int) throws -> Qwen2 {
-    guard loadIn4Bit else { return Qwen2(directory) }
-    return try Qwen2(directory, as: .nf4, modelHash: try directory.contentHash(), threads: threads) { done, count in
-      if done == 1 { Console.print("\(model): quantising \(count) layers to NF4, once") }
-    }
-  }
-
-  private func promptIDs(_ tokenizer: Tokenizer) throws -> [Int32] {
+  private func promptIDs(_ model: OpenedModel) throws -> [Int32] {
+    let tokenizer = model.tokenizer
     if raw, let prompt { return tokenizer.encode(prompt, allowSpecial: allowSpecial) }
-    let template = try ChatTemplate(directory: model, tokenizer: tokenizer)
+    let template = try model.chatTemplate()
     guard let path = messages else {
       return template.encode(
         [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)

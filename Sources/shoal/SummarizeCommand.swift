@@ -23,11 +23,7 @@ struct SummarizeCommand: ParsableCommand {
   /// What becomes of a document that exceeds the model's context.
   enum Long: String, ExpressibleByArgument, CaseIterable { case parts, refuse }
 
-  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
-  var model: String
-
-  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
-  var adapter: String?
+  @OptionGroup var arguments: ModelArguments
 
   @Flag(help: "Summarise with and without the adapter, and show both.")
   var compare = false
@@ -43,12 +39,6 @@ struct SummarizeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The most tokens of a summary.", valueName: "n"))
   var maxNewTokens = 512
 
-  @Flag(name: .customLong("load-in-4bit"), help: "Hold the linear layers in NF4, as load_in_4bit in training.")
-  var loadIn4Bit = false
-
-  @Option(help: ArgumentHelp("Threads; by default the cores there are.", valueName: "t"))
-  var threads: Int?
-
   @Flag(help: "One JSON object per document, a line each.")
   var json = false
 
@@ -56,23 +46,20 @@ struct SummarizeCommand: ParsableCommand {
   var files: [String]
 
   func validate() throws {
-    if compare, adapter == nil { throw ValidationError("--compare needs --adapter: the base is compared with it.") }
+    if compare, arguments.adapter == nil {
+      throw ValidationError("--compare needs --adapter: the base is compared with it.")
+    }
     if files.filter({ $0 == "-" }).count > 1 { throw ValidationError("- stands for standard input: give it once.") }
-    for (name, value) in [("max-new-tokens", maxNewTokens), ("threads", threads ?? 1)]
-    where !(1...1_000_000_000 ~= value) {
-      throw ValidationError("--\(name) is \(value), expected 1 to 1000000000.")
+    guard 1...1_000_000_000 ~= maxNewTokens else {
+      throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000000.")
     }
   }
 
   func run() throws {
-    let directory = try ModelDirectory(model)
-    let shape = directory.configuration
-    let tokenizer = try Tokenizer(directory: model)
-    try tokenizer.validate(vocabularySize: shape.vocabularySize)
-    let defaults = try GenerationDefaults(directory: model, shape)
-    let opened = try adapter.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+    let model = try arguments.open()
+    let (shape, tokenizer) = (model.configuration, model.tokenizer)
     let request = SummaryRequest(
-      tokenizer: tokenizer, template: try ChatTemplate(directory: model, tokenizer: tokenizer),
+      tokenizer: tokenizer, template: try model.chatTemplate(),
       prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
       context: shape.maximumPositions)
     // All of them before the first is summarised: a mistake in the last should not be found an hour later.
@@ -81,18 +68,15 @@ struct SummarizeCommand: ParsableCommand {
       if document.parts.count > 1, long == .refuse { throw request.excess(document) }
       return document
     }
-    let threads = threads ?? ProcessorSet.boundCount
-    let loaded = try Qwen2(
-      directory, as: loadIn4Bit ? .nf4 : .stored,
-      modelHash: loadIn4Bit ? try directory.contentHash() : "", threads: threads)
+    let loaded = try model.load()
     let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
-    let workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
-    let generators = try (compare ? [nil, opened] : [opened]).map {
+    let workers = Workers(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
+    let generators = try (compare ? [nil, model.adapter] : [model.adapter]).map {
       try Generator(model: loaded, adapter: $0, capacity: capacity, workers: workers)
     }
-    var options = GenerationOptions(rules: defaults.rules, maximumNewTokens: maxNewTokens)
+    var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false
-    options.stopIDs = defaults.stopIDs
+    options.stopIDs = model.defaults.stopIDs
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     for document in documents {
