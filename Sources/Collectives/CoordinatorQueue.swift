@@ -4,32 +4,15 @@
 import Dispatch
 import Synchronization
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 /// The queue as rank 0 sees it.
 final class CoordinatorQueue: WorkQueue {
   private let service: DealingService
-  private let thread: pthread_t
+  private let thread: ServiceThread
 
   init(channel: DealingChannel, workers: Int) throws {
-    service = DealingService(channel: channel, workers: workers)
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<DealingService>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-      }, Unmanaged.passRetained(service).toOpaque())
-    guard code == 0 else {
-      throw MPIFailure(
-        operation: "deal", reason: "no service thread: \(String(cString: strerror(code)))")
-    }
-    self.thread = thread
+    let service = DealingService(channel: channel, workers: workers)
+    self.service = service
+    thread = try ServiceThread(for: "deal") { service.run() }
   }
 
   func openPhase(_ pieces: [WorkPiece]) throws {
@@ -59,7 +42,7 @@ final class CoordinatorQueue: WorkQueue {
   func close() throws {
     service.desk.withLock { $0.isClosing = true }
     service.wakeUp.signal()
-    pthread_join(thread, nil)
+    thread.join()
     try service.channel.alarm.check()
     try service.channel.free()
   }

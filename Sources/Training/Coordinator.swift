@@ -121,7 +121,8 @@ package final class Coordinator {
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
     if demand.mostMicroBatches < ranks {
       notices.append(
-        "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batches: the others wait")
+        "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"
+      )
     }
     if configuration.loraDropout > 0 {
       notices.append(

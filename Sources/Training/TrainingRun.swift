@@ -57,20 +57,20 @@ package final class TrainingRun {
   /// Rank 0's part.
   package let coordinator: Coordinator?
   package let trainer: Trainer
-  private let dealer: Dealer
+  let dealer: Dealer
   private let adapterConfiguration: AdapterConfiguration
-  private let heldOutCount: Int
+  let heldOutCount: Int
   private let quarantinedPositions: Set<Int>
   private let isFinished: Bool
-  private let progress: (RunProgress) -> Void
-  private let start: RunStart
+  let progress: (RunProgress) -> Void
+  let start: RunStart
   private let debug: DebugRecorder?
   private let memory: MemoryPlan
   private var forecast: Forecast?
   private let telemetry: AdapterTelemetry
-  private let sampling: Sampling?
+  let sampling: Sampling?
   /// On rank 0, when the state was saved last.
-  private let lastSave = Mutex(ContinuousClock.now)
+  let lastSave = Mutex(ContinuousClock.now)
   /// What a stop left under way.
   private var underWay: PartialWork?
   /// What steps took, and what they were predicted to.
@@ -268,72 +268,6 @@ package final class TrainingRun {
     }
   }
 
-  // MARK: Guards
-
-  /// Steps between two comparisons of the ranks' adapters.
-  private static let stepsBetweenChecks = 50
-
-  /// Runs `body`; what any rank throws ends all of them in good order.
-  private func agree(_ body: () throws -> Void) throws {
-    do {
-      try world.agree(body)
-    } catch let failure as AgreedFailure {
-      try dealer.close()
-      throw failure
-    }
-  }
-
-  /// Ends the run at a skipped step from which it cannot recover, or that was one too many. Collective.
-  private func endIfHopeless(_ step: Int, _ skip: Trainer.Skip) throws {
-    guard trainer.isFinite else {
-      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
-    }
-    guard trainer.skipped.areTooMany else { return }
-    try save(step)
-    try agree {
-      throw TrainingError.tooManySkips(
-        step: step, skipped: trainer.skipped, reason: skip.reason, last: coordinator?.lastCheckpoint)
-    }
-  }
-
-  /// Nothing is written that ranks do not agree on, or that is no number. Collective.
-  private func requireSound(after step: Int) throws {
-    try requireSameAdapter(after: step)
-    guard trainer.isFinite else {
-      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
-    }
-  }
-
-  /// Compares the ranks' weights and moments. Collective.
-  private func requireSameAdapter(after step: Int) throws {
-    guard world.size > 1 else { return }
-    trainer.pass.workers.clock.enter(.reduction)
-    defer { trainer.pass.workers.clock.enter(.input) }
-    let facts = ["checksum of the adapter": String(trainer.checksum, radix: 16)]
-    guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
-    try agree {
-      throw TrainingError.ranksDisagree(
-        step: step, difference: "\(difference)", last: coordinator?.lastCheckpoint)
-    }
-  }
-
-  /// Compares derivatives with central differences on the shortest of the first step's examples. Of a world of one.
-  /// - Throws: `GradientMismatch` when any disagrees.
-  package func checkGradients(report: (GradientComparison) -> Void) throws {
-    guard let coordinator else { return }
-    let examples = coordinator.data.stepTrees(schedule.plan.positions(step: start.step % schedule.totalSteps))
-    guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
-    let check = try GradientCheck(
-      pass: trainer.pass, adapter: trainer.adapter, referenceAdapter: trainer.referenceAdapter,
-      objective: trainer.objective, example: shortest)
-    var mismatches = 0
-    try check.run(seed: UInt64(bitPattern: Int64(configuration.seed))) {
-      if !$0.agrees { mismatches += 1 }
-      report($0)
-    }
-    guard mismatches == 0 else { throw GradientMismatch(count: mismatches) }
-  }
-
   /// Whether the run ends early after `step`. Collective where the configuration allows for it.
   private func isOutOfPatience(after step: Int) throws -> Bool {
     guard configuration.earlyStoppingPatience != nil, schedule.evaluates(after: step) else { return false }
@@ -348,7 +282,7 @@ package final class TrainingRun {
   }
 
   /// Saves the state; a failure that is not the last straw costs a warning. Collective.
-  private func save(_ step: Int, isLastChance: Bool = false) throws {
+  func save(_ step: Int, isLastChance: Bool = false) throws {
     try requireSound(after: step)
     trainer.pass.workers.clock.enter(.saving)
     defer { trainer.pass.workers.clock.enter(.input) }
@@ -362,7 +296,7 @@ package final class TrainingRun {
   }
 
   /// Saves the state together with what is under way after it, if that is anything. Collective.
-  private func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
+  func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
     // A step that has not begun still says that the evaluation before it is done.
     let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
     if isSomething || partial.base > start.step { try save(partial.base, isLastChance: isLastChance) }
@@ -378,85 +312,6 @@ package final class TrainingRun {
       if isLastChance { underWay = partial }
     }
     lastSave.withLock { $0 = .now }
-  }
-
-  // MARK: Scores
-
-  /// Fills the reference cache; returns false when it was stopped.
-  private func computeReferences() throws -> Bool {
-    let missing = coordinator?.treesWithoutReference()
-    let count = try world.shareCount(missing?.count)
-    // In portions, so that a crash does not cost the whole pass.
-    let portion = 256
-    for first in stride(from: 0, to: count, by: portion) {
-      let range = first..<min(first + portion, count)
-      let trees = missing.map { Array($0[range]) }
-      var scores = Scores(count: range.count)
-      while !scores.missing.isEmpty {
-        let isStopping = try dealer.score(
-          trees, of: .either, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
-        let found = (0..<range.count).filter { scores[$0] != nil }
-        let sums = found.map { scores[$0] ?? [] }
-        try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
-        coordinator?.insertReferences(
-          sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
-        lastSave.withLock { $0 = .now }
-        if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
-        if isStopping { return false }
-      }
-    }
-    return try world.agree(on: dealer.isAskedToStop ? 1 : 0) == 0
-  }
-
-  /// Rank 0 has the trees, and computes the first bad one again to see where it goes wrong. Collective.
-  private func requireFiniteReferences(_ sums: [[Double]], of trees: [ExampleTree]?) throws {
-    try agree {
-      guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
-      let place = try trainer.pass.firstNonFinite {
-        _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
-      }
-      throw TrainingError.referenceNotFinite(example: bad.index, place: place)
-    }
-  }
-
-  private func evaluates(after step: Int) -> Bool {
-    heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
-  }
-
-  /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
-  private func evaluate(after step: Int) throws -> Bool {
-    guard evaluates(after: step) else { return true }
-    var scores = Scores(count: heldOutCount, mostSums: trainer.objective.spans.count)
-    var seconds = 0.0
-    if let partial = start.partial, partial.kind == .evaluation, partial.step == step {
-      seconds = partial.seconds
-      try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: $0) } }
-    }
-    let began = ContinuousClock.now - .seconds(seconds)
-    while true {
-      let isStopping = try dealer.score(
-        coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
-      if !isStopping, let sums = scores.all {
-        if let coordinator {
-          let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
-          progress(.evaluated(step: step, examples: heldOutCount, metrics))
-        }
-        try sample(step)
-        return true
-      }
-      let partial = PartialWork(
-        kind: .evaluation, step: step, done: heldOutCount - scores.missing.count,
-        seconds: (ContinuousClock.now - began).seconds)
-      try scores.words.withUnsafeBufferPointer { try save(partial, $0, isLastChance: isStopping) }
-      if isStopping { return false }
-    }
-  }
-
-  /// Lets the model answer a few held-out documents, where the configuration asks for it.
-  private func sample(_ step: Int) throws {
-    guard let sampling else { return }
-    let samples = try sampling.run(coordinator?.data.heldOut)
-    if let first = coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
   }
 }
 

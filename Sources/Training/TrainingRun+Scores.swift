@@ -1,0 +1,86 @@
+// Phases that only score: references before the run, held-out examples after steps.
+
+import Collectives
+import Corpus
+import Model
+import Synchronization
+import Tensors
+
+extension TrainingRun {
+  /// Fills the reference cache; returns false when it was stopped.
+  func computeReferences() throws -> Bool {
+    let missing = coordinator?.treesWithoutReference()
+    let count = try world.shareCount(missing?.count)
+    // In portions, so that a crash does not cost the whole pass.
+    let portion = 256
+    for first in stride(from: 0, to: count, by: portion) {
+      let range = first..<min(first + portion, count)
+      let trees = missing.map { Array($0[range]) }
+      var scores = Scores(count: range.count)
+      while !scores.missing.isEmpty {
+        let isStopping = try dealer.score(
+          trees, of: .either, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
+        let found = (0..<range.count).filter { scores[$0] != nil }
+        let sums = found.map { scores[$0] ?? [] }
+        try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
+        coordinator?.insertReferences(
+          sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
+        lastSave.withLock { $0 = .now }
+        if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
+        if isStopping { return false }
+      }
+    }
+    return try world.agree(on: dealer.isAskedToStop ? 1 : 0) == 0
+  }
+
+  /// Rank 0 has the trees, and computes the first bad one again to see where it goes wrong. Collective.
+  private func requireFiniteReferences(_ sums: [[Double]], of trees: [ExampleTree]?) throws {
+    try agree {
+      guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
+      let place = try trainer.pass.firstNonFinite {
+        _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
+      }
+      throw TrainingError.referenceNotFinite(example: bad.index, place: place)
+    }
+  }
+
+  func evaluates(after step: Int) -> Bool {
+    heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
+  }
+
+  /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
+  func evaluate(after step: Int) throws -> Bool {
+    guard evaluates(after: step) else { return true }
+    var scores = Scores(count: heldOutCount, mostSums: trainer.objective.spans.count)
+    var seconds = 0.0
+    if let partial = start.partial, partial.kind == .evaluation, partial.step == step {
+      seconds = partial.seconds
+      try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: $0) } }
+    }
+    let began = ContinuousClock.now - .seconds(seconds)
+    while true {
+      let isStopping = try dealer.score(
+        coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
+      if !isStopping, let sums = scores.all {
+        if let coordinator {
+          let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
+          progress(.evaluated(step: step, examples: heldOutCount, metrics))
+        }
+        try sample(step)
+        return true
+      }
+      let partial = PartialWork(
+        kind: .evaluation, step: step, done: heldOutCount - scores.missing.count,
+        seconds: (ContinuousClock.now - began).seconds)
+      try scores.words.withUnsafeBufferPointer { try save(partial, $0, isLastChance: isStopping) }
+      if isStopping { return false }
+    }
+  }
+
+  /// Lets the model answer a few held-out documents, where the configuration asks for it.
+  private func sample(_ step: Int) throws {
+    guard let sampling else { return }
+    let samples = try sampling.run(coordinator?.data.heldOut)
+    if let first = coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
+  }
+}
