@@ -11,9 +11,13 @@ import Testing
 
 /// How a program ended.
 struct Ending {
+  /// The exit code, or the number of the signal that ended it.
   let code: Int32
   let output: String
   let errors: String
+  var isSignalled = false
+  /// Whether it did not end in time and was killed.
+  var isHung = false
 }
 
 /// A program that was started.
@@ -94,13 +98,22 @@ final class Job {
     }
   }
 
+  var isRunning: Bool { process.isRunning }
+
   /// Waits for the end; two minutes are too long.
-  func wait() -> Ending {
-    let deadline = ContinuousClock.now + .seconds(120)
-    while process.isRunning, ContinuousClock.now < deadline { usleep(2000) }
-    if process.isRunning { send(SIGKILL) }
+  /// - Parameter look: called again and again meanwhile.
+  func wait(seconds: Int = 120, _ look: () -> Void = {}) -> Ending {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while process.isRunning, ContinuousClock.now < deadline {
+      look()
+      usleep(2000)
+    }
+    let isHung = process.isRunning
+    if isHung { send(SIGKILL) }
     process.waitUntilExit()
-    return Ending(code: process.terminationStatus, output: told(output), errors: told(errors))
+    return Ending(
+      code: process.terminationStatus, output: told(output), errors: told(errors),
+      isSignalled: process.terminationReason == .uncaughtSignal, isHung: isHung)
   }
 
   private func told(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }

@@ -1,0 +1,131 @@
+// Faults of processes: killed, stopped, asked to end, at any moment of a run.
+
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Whom a signal is for.
+enum Victim: String, CaseIterable {
+  case program = "a run of one process"
+  case rank0 = "rank 0"
+  case otherRank = "another rank"
+  case mpirun
+  case launcher = "launch/local.sh"
+  case launchedRank = "a rank under launch/local.sh"
+
+  func isSame(_ process: LocalProcess) -> Bool {
+    switch self {
+    case .program: process.name == "shoal"
+    case .rank0: process.rank == 0 && process.name == "shoal"
+    case .otherRank: process.rank ?? 0 > 0 && process.name == "shoal"
+    case .launchedRank: process.rank != nil && process.name == "shoal"
+    case .mpirun: process.name == "mpirun"
+    case .launcher: process.name == "local.sh"
+    }
+  }
+}
+
+/// What to do with a signal's victim, besides sending it.
+enum SignalCase: Hashable {
+  /// Dead at once.
+  case kill
+  /// A request to stop that must end in a saved state and 75.
+  case stop(Int32)
+  /// A request to bare mpirun, which gives ranks a second.
+  case terminate
+  /// Stopped for a moment, then set going again.
+  case pause
+}
+
+extension FaultLab {
+  private func start(for victim: Victim) -> Start {
+    switch victim {
+    case .program: .alone(threads: draw(1..<3))
+    case .launcher, .launchedRank: .launcher(draw(1..<4))
+    case .rank0: .ranks(draw(1..<5))
+    case .otherRank, .mpirun: .ranks(draw(2..<5))
+    }
+  }
+
+  /// Kills a process of a run at a random moment, several times in a row if asked to, and lets the run go on with any
+  /// number of ranks.
+  func kill(_ victims: [Victim], as kind: String) throws {
+    try disturb(kind, { try DisturbedRun(.long) }) { run in
+      run.keepsSaves = true
+      var (faults, phase): ([String], String?) = ([], nil)
+      for victim in victims where !run.isFinished {
+        let start = start(for: victim)
+        let job = try run.start(start)
+        if let moment = try send(SIGKILL, to: victim, of: job, run, start) {
+          faults.append("\(start), after \(moment.seconds) s")
+          phase = phase ?? moment.phase
+        }
+        _ = run.end(job)
+      }
+      guard !faults.isEmpty else { return nil }
+      try run.finish(drawStart())
+      return (faults.joined(separator: ", "), phase)
+    }
+  }
+
+  /// Asks a run to stop at a random moment, and lets it go on with any number of ranks.
+  func stop(_ signal: Int32, to victim: Victim, as kind: String) throws {
+    try disturb(kind, { try DisturbedRun(.long) }) { run in
+      run.keepsSaves = true
+      let start = start(for: victim)
+      let job = try run.start(start)
+      let moment = try send(signal, to: victim, of: job, run, start)
+      let ending = run.end(job)
+      guard let moment, ending.code != 0 else { return nil }
+      // Bare mpirun gives its ranks a second. And until a program listens, a signal ends it.
+      let mayDie = victim == .mpirun && signal != SIGUSR1 || moment.phase == "starting"
+      if ending.code != 75, !mayDie { run.complain("ended with \(ending.code) in place of 75: \(ending.errors)") }
+      try run.finish(drawStart())
+      if ending.code == 75, let lost = run.lostSteps.last, lost > 0 { run.complain("a stop request cost \(lost) steps") }
+      return ("\(start), signal \(signal) after \(moment.seconds) s", moment.phase)
+    }
+  }
+
+  /// Stops a process for a while; the run must not notice.
+  func pause(_ victim: Victim, as kind: String) throws {
+    try disturb(kind, { try DisturbedRun(.long) }) { run in
+      let start = start(for: victim)
+      let job = try run.start(start)
+      guard let moment = try send(SIGSTOP, to: victim, of: job, run, start) else {
+        _ = run.end(job)
+        return nil
+      }
+      usleep(UInt32(draw(50_000..<1_500_000)))
+      Glibc.kill(moment.process, SIGCONT)
+      let ending = run.end(job)
+      if ending.code == 0 { try run.requireWhole() } else { run.complain("ended with \(ending.code): \(ending.errors)") }
+      return ("\(start), after \(moment.seconds) s", moment.phase)
+    }
+  }
+
+  /// Sends a signal at a random moment of the victim's life; nil if the run was over before that.
+  private func send(
+    _ signal: Int32, to victim: Victim, of job: Job, _ run: DisturbedRun, _ start: Start
+  ) throws -> (process: Int32, seconds: String, phase: String)? {
+    var found: [LocalProcess] = []
+    while job.isRunning, found.isEmpty {
+      found = LocalProcess.all(in: run.place).filter(victim.isSame)
+      if found.isEmpty { usleep(500) }
+    }
+    guard !found.isEmpty else { return nil }
+    let process = draw(found)
+    let share = 1 - Double(run.place.steps(run.directory).last ?? 0) / Double(run.specimen.steps + 1)
+    let seconds = draw(0..<try run.specimen.seconds(start) * share)
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while job.isRunning, ContinuousClock.now < deadline { usleep(500) }
+    let phase = run.phase
+    guard LocalProcess.all(in: run.place).contains(where: { $0.id == process.id }),
+      Glibc.kill(process.id, signal) == 0
+    else { return nil }
+    return (process.id, String(format: "%.2f", seconds), phase)
+  }
+}

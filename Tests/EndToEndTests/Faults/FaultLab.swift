@@ -1,0 +1,70 @@
+// Where faults are made, one run after the other, by the seed.
+
+import Foundation
+
+/// Disturbs runs and keeps the tally. Its kinds of faults are in extensions.
+final class FaultLab {
+  private(set) var tally = FaultTally()
+  private var draws: Draws
+  private let tells: Bool
+
+  /// - Parameter tells: whether every fault is told on standard output.
+  init(seed: UInt64, tells: Bool = false) {
+    draws = Draws(state: seed)
+    self.tells = tells
+  }
+
+  /// SplitMix64.
+  private struct Draws: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state &+= 0x9e37_79b9_7f4a_7c15
+      var mixed = state
+      mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+      return mixed ^ (mixed >> 31)
+    }
+  }
+
+  func draw(_ range: Range<Int>) -> Int { Int.random(in: range, using: &draws) }
+  func draw(_ range: Range<Double>) -> Double { Double.random(in: range, using: &draws) }
+  func draw<Value>(_ values: [Value]) -> Value { values[draw(0..<values.count)] }
+
+  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads.
+  func drawStart() -> Start {
+    draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
+  }
+
+  func omit(_ text: String) { tally.omit(text) }
+
+  /// Disturbs a run and counts it.
+  /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
+  ///   nil if the run escaped, and then is called for another run.
+  func disturb(
+    _ kind: String, _ run: () throws -> DisturbedRun, _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
+  ) throws {
+    for _ in 0..<10 {
+      let run = try run()
+      var done: (fault: String, phase: String?)?
+      do {
+        done = try body(run)
+      } catch {
+        run.complain("\(error)")
+        done = ("", nil)
+      }
+      guard let done else { continue }
+      tally.add(kind, run, fault: done.fault, phase: done.phase)
+      if tells { tell(kind, run, done.fault, done.phase) }
+      return
+    }
+    omit("\(kind): ten runs in a row were over before it")
+  }
+
+  private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?) {
+    let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
+    print("\(tally.injected) \(kind) (\([fault, phase ?? ""].filter { !$0.isEmpty }.joined(separator: "; "))): \(outcome)")
+    run.complaints.forEach { print("    \($0)") }
+    fflush(stdout)
+  }
+}

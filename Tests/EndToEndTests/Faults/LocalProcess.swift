@@ -1,0 +1,65 @@
+// The processes of one place, found by their working directory: its job's, and what that job left behind.
+
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A process that works in a place's directory.
+struct LocalProcess {
+  let id: Int32
+  /// The program's name: shoal, mpirun, local.sh.
+  let name: String
+  /// Its rank, if mpirun started it.
+  let rank: Int?
+
+  /// All of a place; those that have ended and wait for their parent are none.
+  static func all(in place: Workplace) -> [LocalProcess] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap(Int32.init).filter { directory(of: $0) == place.root }.map { id in
+      let rank = entries(of: id, "environ").first { $0.hasPrefix("OMPI_COMM_WORLD_RANK=") }
+      return LocalProcess(
+        id: id, name: text(of: id, "comm").trimmingCharacters(in: .newlines),
+        rank: rank.flatMap { Int($0.split(separator: "=")[1]) })
+    }
+  }
+
+  /// What the process is and does, for a person.
+  var description: String {
+    let state = Self.text(of: id, "status").split(separator: "\n").first { $0.hasPrefix("State:") } ?? ""
+    return "\(id) \(name)\(rank.map { " rank \($0)" } ?? "") \(state) \(Self.text(of: id, "wchan"))"
+  }
+
+  /// Waits until no process of the place is left; ten seconds are too long.
+  /// - Returns: those that are left then, killed.
+  static func waitForNone(in place: Workplace) -> [String] {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while true {
+      let left = all(in: place)
+      if left.isEmpty { return [] }
+      if ContinuousClock.now > deadline {
+        let descriptions = left.map(\.description)
+        left.forEach { kill($0.id, SIGKILL) }
+        return descriptions
+      }
+      usleep(10_000)
+    }
+  }
+
+  private static func directory(of id: Int32) -> String? {
+    try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(id)/cwd")
+  }
+
+  /// Through a handle: Foundation's shorter ways read 4 KiB of a file that claims to be empty.
+  private static func text(of id: Int32, _ file: String) -> String {
+    guard let handle = FileHandle(forReadingAtPath: "/proc/\(id)/\(file)") else { return "" }
+    return String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
+  }
+
+  private static func entries(of id: Int32, _ file: String) -> [Substring] {
+    text(of: id, file).split(separator: "\0")
+  }
+}
