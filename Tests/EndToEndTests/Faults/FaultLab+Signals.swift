@@ -29,18 +29,6 @@ enum Victim: String, CaseIterable {
   }
 }
 
-/// What to do with a signal's victim, besides sending it.
-enum SignalCase: Hashable {
-  /// Dead at once.
-  case kill
-  /// A request to stop that must end in a saved state and 75.
-  case stop(Int32)
-  /// A request to bare mpirun, which gives ranks a second.
-  case terminate
-  /// Stopped for a moment, then set going again.
-  case pause
-}
-
 extension FaultLab {
   private func start(for victim: Victim) -> Start {
     switch victim {
@@ -119,7 +107,8 @@ extension FaultLab {
     guard !found.isEmpty else { return nil }
     let process = draw(found)
     let share = 1 - Double(run.place.steps(run.directory).last ?? 0) / Double(run.specimen.steps + 1)
-    let seconds = draw(0..<try run.specimen.seconds(start) * share)
+    let life = try run.specimen.seconds(start)
+    let seconds = draw(0..<life * share)
     let deadline = ContinuousClock.now + .seconds(seconds)
     while job.isRunning, ContinuousClock.now < deadline { usleep(500) }
     let phase = run.phase

@@ -63,8 +63,10 @@ final class FaultLab {
 
   private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?) {
     let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
-    print("\(tally.injected) \(kind) (\([fault, phase ?? ""].filter { !$0.isEmpty }.joined(separator: "; "))): \(outcome)")
-    run.complaints.forEach { print("    \($0)") }
-    fflush(stdout)
+    Self.tell("\(tally.injected) \(kind) (\([fault, phase ?? ""].filter { !$0.isEmpty }.joined(separator: "; "))): \(outcome)")
+    run.complaints.forEach { Self.tell("    \($0)") }
   }
+
+  /// At once, whoever reads.
+  static func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 }
