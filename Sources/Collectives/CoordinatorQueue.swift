@@ -48,9 +48,12 @@ final class CoordinatorQueue: WorkQueue {
     service.wakeUp.signal()
   }
 
-  func next() throws -> [UInt8]? {
+  func next(cutting: Bool) throws -> [UInt8]? {
     try service.channel.alarm.check()
-    return service.desk.withLock { $0.take(for: 0) }
+    return service.desk.withLock { desk in
+      if cutting { desk.deck.cut() }
+      return desk.take(for: 0)
+    }
   }
 
   func close() throws {
@@ -93,6 +96,7 @@ final class DealingService: Sendable {
   private struct Request {
     let worker: Int32
     let phase: Int64
+    let isCutting: Bool
   }
 
   private func serve() throws {
@@ -136,17 +140,18 @@ final class DealingService: Sendable {
       let isAbandoned = request.phase > desk.deck.phase || !desk.deck.isEmpty
       if desk.isClosing && isAbandoned { return (.closed, []) }
       if request.phase > desk.deck.phase { return nil }
+      if request.isCutting { desk.deck.cut() }
       return desk.take(for: Int(request.worker)).map { (.item, $0) } ?? (.endOfPhase, [])
     }
   }
 
   private static func request(_ message: DealingMessage) throws -> Request {
-    guard message.bytes.count == 8 else {
+    guard message.bytes.count == 9 else {
       throw MPIFailure(
-        operation: "deal", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 8")
+        operation: "deal", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 9")
     }
     let phase = message.bytes.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
-    return Request(worker: message.source, phase: Int64(littleEndian: phase))
+    return Request(worker: message.source, phase: Int64(littleEndian: phase), isCutting: message.bytes[8] != 0)
   }
 
   /// Sleeps, but not through news.

@@ -2,8 +2,8 @@
 
 import CShoal
 
-/// What ranks say to each other. Requests carry the phase they belong to; an answer needs none, since a
-/// worker has one request under way at a time.
+/// What ranks say to each other. Requests carry the phase they belong to and whether it is to be cut; an answer needs
+/// neither, since a worker has one request under way at a time.
 enum DealingTag: Int32 {
   // From a worker to rank 0.
   case request = 1

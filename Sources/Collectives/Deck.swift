@@ -21,6 +21,9 @@ package struct Deck: Sendable {
 
   package var isEmpty: Bool { pieces.isEmpty }
 
+  /// Drops what is left of the phase.
+  package mutating func cut() { pieces = [] }
+
   /// The next item for a rank that is free; nil when it should take none. A rank that is told so does not ask again
   /// in this phase.
   package mutating func take(for rank: Int, at now: Double) -> [UInt8]? {

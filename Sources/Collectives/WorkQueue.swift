@@ -17,16 +17,18 @@ package struct WorkPiece: Sendable {
 /// nil. A worker that runs ahead waits until rank 0 opens its phase. One thread at a time per rank.
 ///
 ///     if world.rank == 0 { try queue.openPhase(pieces) }
-///     while let item = try queue.next() { compute(item) }
+///     while let item = try queue.next(cutting: false) { compute(item) }
 ///     try world.sum(gradients)
 package protocol WorkQueue: AnyObject, Sendable {
   /// Offers `pieces`, in order, once all of the phase before are taken. Rank 0 only.
   func openPhase(_ pieces: [WorkPiece]) throws
   /// The next item of the phase, or nil when none is left that this rank should take: they are all taken, or
-  /// faster ranks will be done with the rest sooner. The call after that belongs to the next phase. On rank 0 it
-  /// does not wait.
+  /// faster ranks will be done with the rest sooner, or a rank cut the phase. The call after that belongs to the next
+  /// phase. On rank 0 it does not wait.
+  /// - Parameter cutting: whether the phase is to end here: what has not been taken yet is dropped, and this call
+  ///   returns nil.
   /// - Throws: `MPIFailure`, also one that rank 0's service thread met.
-  func next() throws -> [UInt8]?
+  func next(cutting: Bool) throws -> [UInt8]?
   /// Ends dealing. Collective; a worker that waits for a phase is told and throws.
   func close() throws
 }
@@ -36,6 +38,11 @@ final class SoloWorkQueue: WorkQueue {
   private let deck = Mutex(Deck())
 
   func openPhase(_ pieces: [WorkPiece]) { deck.withLock { $0.open(pieces) } }
-  func next() -> [UInt8]? { deck.withLock { $0.take(for: 0, at: 0) } }
+  func next(cutting: Bool) -> [UInt8]? {
+    deck.withLock {
+      if cutting { $0.cut() }
+      return $0.take(for: 0, at: 0)
+    }
+  }
   func close() {}
 }

@@ -14,9 +14,9 @@ final class WorkerQueue: WorkQueue {
     preconditionFailure("only rank 0 opens a phase")
   }
 
-  func next() throws -> [UInt8]? {
+  func next(cutting: Bool) throws -> [UInt8]? {
     let phase = phase.withLock { $0 }
-    try send(.request, withUnsafeBytes(of: phase.littleEndian) { Array($0) })
+    try send(.request, withUnsafeBytes(of: phase.littleEndian) { Array($0) } + [cutting ? 1 : 0])
     let answer = try awaitAnswer()
     switch answer.tag {
     case .item:

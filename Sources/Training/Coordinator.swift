@@ -27,8 +27,10 @@ package final class Coordinator {
   private let referenceTrees: [ExampleTree]
   private var tokens: Int
   private var patience: Patience
+  /// As it was before the evaluation after the last step: checkpoints are of before.
+  private var patienceBefore: Patience
   private let overwrites: Bool
-  private let damagedSteps: [Int]
+  private let damaged: [String]
   /// There once the run has begun.
   private var log: RunLog?
 
@@ -73,15 +75,16 @@ package final class Coordinator {
     start = resumption.start
     tokens = resumption.start.tokens
     patience = resumption.start.patience
-    damagedSteps = resumption.damagedSteps
-    checkpoints = RunCheckpoints(files, limit: configuration.saveTotalLimit, last: start.checkpoint) {
-      progress(.notice($0))
-    }
+    patienceBefore = patience
+    damaged = resumption.damaged
+    checkpoints = RunCheckpoints(
+      files, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:), last: start.checkpoint
+    ) { progress(.notice($0)) }
     setup = RunSetup(
       exampleCount: data.training.count, heldOutCount: data.heldOut.count, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
-      startStep: start.step, skipped: start.skipped,
-      startsFromFiles: start.step > 0 || startingAdapter != nil, isFinished: resumption.isFinished)
+      startStep: start.step, partial: start.partial?.kind, skipped: start.skipped,
+      startsFromFiles: start.checkpoint != nil || startingAdapter != nil, isFinished: resumption.isFinished)
     record = RunRecord.json(
       configuration, build: build, inputs: inputs, data: data, schedule: schedule, ranks: ranks, threads: threads)
     addNotices(schedule, demand, ranks: ranks)
@@ -134,8 +137,8 @@ package final class Coordinator {
     record = RunRecord.planned(record, memory: memory, seconds: forecast?.json(startingAfter: step))
     if lock?.isExclusive == true { files.removeLeftovers() }
     if overwrites { try files.removeRun(keeping: start.checkpoint) }
-    for step in damagedSteps { try files.setAside(step: step) }
-    try files.trimLines(toStep: step == 0 ? -1 : step)
+    for path in damaged { try files.setAside(path) }
+    try files.trimLines(toStep: step, withEvaluation: start.partial?.kind == .step)
     try files.write(configuration)
     try files.write(record: record)
     // The evaluation before the first step counts as step 0.
@@ -148,6 +151,11 @@ package final class Coordinator {
     } else {
       try readStartingAdapter(into: adapter)
     }
+  }
+
+  /// Fills the sums of what was under way.
+  func readPartialWork(into sums: UnsafeMutableBufferPointer<Int64>) throws {
+    if let partial = start.partial { try PartialWork.read(files.path(of: partial), into: sums) }
   }
 
   /// Fills an adapter from `lora_model_dir`.
@@ -186,6 +194,7 @@ package final class Coordinator {
   ) -> StepReport {
     let stepTokens = examples.reduce(0) { $0 + configuration.objective.learntTree($1).tokenCount }
     tokens += stepTokens
+    patienceBefore = patience
     return StepReport(
       step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
       examples: examples.count, metrics: configuration.objective.metrics(outcome.examples), norms: norms,
@@ -265,13 +274,27 @@ package final class Coordinator {
   func save(
     step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
   ) throws -> String? {
-    let state = TrainerState(
-      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, patience: patience,
-      skipped: trainer.skipped)
+    let state = state(step: step, epoch: epoch, trainer, patienceBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
       try Checkpoint.write(
         state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
     }
+  }
+
+  /// Writes what is under way after the state that was saved last; otherwise the same.
+  func save(
+    _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
+  ) throws -> String? {
+    let state = state(step: partial.base, epoch: epoch, trainer, partial.kind == .step ? patience : patienceBefore)
+    return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
+      try partial.write(sums, state, to: path)
+    }
+  }
+
+  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ patience: Patience) -> TrainerState {
+    TrainerState(
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, patience: patience,
+      skipped: trainer.skipped)
   }
 
   /// Where a run that ends early can be taken up.

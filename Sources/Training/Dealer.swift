@@ -10,6 +10,8 @@ package final class Dealer {
   let world: any Communicator
   private let queue: any WorkQueue
   private let stop: StopRequest
+  /// Whether it is time to save; asked on rank 0 between micro-batches.
+  var isSaveDue: () -> Bool = { false }
 
   package init(world: any Communicator, stop: StopRequest) throws {
     self.world = world
@@ -21,16 +23,22 @@ package final class Dealer {
 
   /// Runs one phase. Collective.
   ///
+  /// A request to stop, or a save that is due, ends it between micro-batches: every rank completes the one it works at,
+  /// and the rest is left undone.
+  ///
   /// - Parameters:
   ///   - items: rank 0's work; others pass nil.
   ///   - clock: the rank's.
+  ///   - pausesToSave: whether a save that is due ends it.
   ///   - body: called for each item that this rank is dealt.
-  func phase(_ items: [WorkItem]?, _ clock: PhaseClock, _ body: (WorkItem) throws -> Void) throws {
+  func phase(
+    _ items: [WorkItem]?, _ clock: PhaseClock, pausesToSave: Bool = true, _ body: (WorkItem) throws -> Void
+  ) throws {
     clock.enter(.input)
     if let items { try queue.openPhase(items.map { WorkPiece(bytes: $0.bytes, cost: $0.cost) }) }
     while true {
       clock.enter(.idle)
-      let bytes = try queue.next()
+      let bytes = try queue.next(cutting: stop.isAsked || (pausesToSave && isSaveDue()))
       clock.enter(.input)
       guard let bytes else { return }
       try body(WorkItem(bytes: bytes))
@@ -46,45 +54,87 @@ package final class Dealer {
     clock.enter(.input)
   }
 
-  /// Log-probability sums of `trees`, on every rank. Collective.
+  /// Log-probability sums of `trees`. Collective.
   ///
   /// - Parameters:
   ///   - trees: rank 0's examples; others pass nil.
-  ///   - count: how many they are, on every rank.
-  ///   - mostSums: the most sums that any tree has.
+  ///   - scores: what rank 0 has goes in, what there is then comes out on every rank. Complete, unless the phase was cut.
   ///   - adapter: nil for the frozen model alone.
-  /// - Returns: each tree's sums, and whether any rank was asked to stop.
+  /// - Returns: whether any rank was asked to stop.
   package func score(
-    _ trees: [ExampleTree]?, count: Int, mostSums: Int = 2, adapter: Adapter?, on pass: Pass
-  ) throws -> (sums: [[Double]], isStopping: Bool) {
+    _ trees: [ExampleTree]?, into scores: inout Scores, adapter: Adapter?, on pass: Pass
+  ) throws -> Bool {
+    let missing = scores.missing
     let items = trees.map { trees in
-      MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount)).map {
-        WorkItem(trees: Array(trees[$0]), slots: Array($0))
+      MicroBatchPlan.runs(tokenCounts: missing.map { trees[$0].tokenCount }).map { run in
+        WorkItem(trees: run.map { trees[missing[$0]] }, slots: run.map { missing[$0] })
       }
     }
-    // Each entry is filled by one rank, as the bits of a Double; a sum of integers brings them together.
-    var bits = [Int64](repeating: 0, count: (mostSums + 1) * count + 1)
+    if world.rank != 0 { scores.clear() }
     let clock = pass.workers.clock
     try phase(items, clock) { item in
       let batch = TreeBatch(item.trees)
       let sums = try pass.logProbabilities(batch, adapter: adapter)
       for (i, slot) in item.slots.enumerated() {
         let own = batch.sumOffsets[i]..<batch.sumOffsets[i + 1]
-        guard slot < count, own.count <= mostSums else { throw DamagedMessage() }
-        bits[(mostSums + 1) * slot] = Int64(own.count)
-        for (i, place) in own.enumerated() {
-          bits[(mostSums + 1) * slot + 1 + i] = Int64(bitPattern: sums[place].bitPattern)
-        }
+        guard slot < scores.count, own.count <= scores.mostSums else { throw DamagedMessage() }
+        scores[slot] = Array(sums[own])
       }
     }
-    bits[bits.count - 1] = stop.isAsked ? 1 : 0
-    try bits.withUnsafeMutableBufferPointer { try sum($0, clock) }
-    let sums = (0..<count).map { slot in
-      let start = (mostSums + 1) * slot
-      return (0..<Int(bits[start])).map { Double(bitPattern: UInt64(bitPattern: bits[start + 1 + $0])) }
-    }
-    return (sums, bits[bits.count - 1] > 0)
+    var stops = [Int64(stop.isAsked ? 1 : 0)]
+    try scores.words.withUnsafeMutableBufferPointer { try sum($0, clock) }
+    try world.sum(&stops)
+    return stops[0] > 0
+  }
+
+  /// All sums of `trees`, in a world that nobody asks to stop. Collective.
+  package func scoreAll(
+    _ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass
+  ) throws -> [[Double]] {
+    var scores = Scores(count: count)
+    _ = try score(trees, into: &scores, adapter: adapter, on: pass)
+    guard let all = scores.all else { throw DamagedMessage() }
+    return all
   }
 
   var isAskedToStop: Bool { stop.isAsked }
+}
+
+/// Sums of examples as integers: each entry is filled by one rank, as the bits of a Double, and a sum of integers brings
+/// them together.
+package struct Scores: Sendable {
+  package let count: Int
+  let mostSums: Int
+  var words: [Int64]
+
+  /// - Parameter mostSums: the most sums that any example has.
+  package init(count: Int, mostSums: Int = 2) {
+    (self.count, self.mostSums) = (count, mostSums)
+    words = [Int64](repeating: 0, count: (mostSums + 1) * count)
+  }
+
+  /// An example's sums; nil where there are none yet.
+  package internal(set) subscript(slot: Int) -> [Double]? {
+    get {
+      let start = (mostSums + 1) * slot
+      guard words[start] > 0 else { return nil }
+      return (0..<Int(words[start])).map { Double(bitPattern: UInt64(bitPattern: words[start + 1 + $0])) }
+    }
+    set {
+      let start = (mostSums + 1) * slot
+      words[start] = Int64(newValue?.count ?? 0)
+      for (i, sum) in (newValue ?? []).enumerated() { words[start + 1 + i] = Int64(bitPattern: sum.bitPattern) }
+    }
+  }
+
+  /// Places of the examples that have none yet.
+  var missing: [Int] { (0..<count).filter { words[(mostSums + 1) * $0] == 0 } }
+
+  mutating func clear() { words = [Int64](repeating: 0, count: words.count) }
+
+  /// All sums, if all are there.
+  package var all: [[Double]]? {
+    let all = (0..<count).compactMap { self[$0] }
+    return all.count == count ? all : nil
+  }
 }

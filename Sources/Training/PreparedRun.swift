@@ -15,6 +15,8 @@ package struct RunStart: Sendable, Equatable {
   package var tokens = 0
   /// The checkpoint that the run goes on from.
   package var checkpoint: String?
+  /// What was under way after those steps.
+  package var partial: PartialWork?
   package var patience = Patience()
   package var skipped = SkippedSteps()
   /// Names the run in its checkpoints.
@@ -28,6 +30,8 @@ package struct RunSetup: Sendable, Equatable {
   package var demand: PassDemand
   package var samples: SamplePlan
   package var startStep: Int
+  /// What was under way when the run was saved last.
+  package var partial: PartialWork.Kind?
   package var skipped: SkippedSteps
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool
@@ -155,13 +159,14 @@ package struct PreparedRun {
           demand.positions, demand.mostMicroBatches, setup.skipped.count, adapter.rank,
           Int(bitPattern: UInt(adapter.alpha.bitPattern)),
           Int(bitPattern: UInt(adapter.dropout.bitPattern)), adapter.usesRankStabilizedScaling ? 1 : 0,
+          setup.partial.flatMap(PartialWork.Kind.allCases.firstIndex(of:)) ?? PartialWork.Kind.allCases.count,
         ] + modules + setup.skipped.recent
       for word in words { writer.append(word) }
     }
     var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
     var words: [Int] = []
     while !reader.isAtEnd { words.append(try reader.next()) }
-    let fixed = 18 + LinearModule.allCases.count
+    let fixed = 19 + LinearModule.allCases.count
     guard words.count >= fixed else { throw DamagedMessage() }
     var demand = PassDemand()
     var samples = SamplePlan()
@@ -171,12 +176,13 @@ package struct PreparedRun {
     demand.mostMicroBatches = words[12]
     let setup = RunSetup(
       exampleCount: words[0], heldOutCount: words[1], demand: demand, samples: samples, startStep: words[2],
+      partial: PartialWork.Kind.allCases.indices.contains(words[18]) ? PartialWork.Kind.allCases[words[18]] : nil,
       skipped: SkippedSteps(count: words[13], recent: Array(words[fixed...])), startsFromFiles: words[3] == 1,
       isFinished: words[4] == 1)
     let adapter = AdapterConfiguration(
       rank: words[14], alpha: Double(bitPattern: UInt64(UInt(bitPattern: words[15]))),
       dropout: Double(bitPattern: UInt64(UInt(bitPattern: words[16]))), usesRankStabilizedScaling: words[17] == 1,
-      modules: zip(LinearModule.allCases, words[18...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
+      modules: zip(LinearModule.allCases, words[19...]).filter { $0.1 == 1 }.map(\.0), baseModel: nil)
     return (setup, coordinator?.adapterConfiguration ?? adapter)
   }
 }

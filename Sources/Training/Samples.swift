@@ -52,11 +52,11 @@ final class Sampling {
   /// - Parameter trees: rank 0's held-out examples.
   func run(_ trees: [ExampleTree]?) throws -> [Sample] {
     let items = trees?.prefix(plan.count).enumerated().map { WorkItem(trees: [$1], slots: [$0]) }
-    // For each document the answer's length, how it ended, and its tokens; one rank fills them in.
+    // For each document the answer's length, how it ended (from 1), and its tokens; one rank fills them in.
     let width = plan.newTokens + 2
     var words = [Int64](repeating: 0, count: plan.count * width)
     let clock = trainer.pass.workers.clock
-    try trainer.dealer.phase(items, clock) { item in
+    try trainer.dealer.phase(items, clock, pausesToSave: false) { item in
       for (tree, slot) in zip(item.trees, item.slots) {
         guard slot < plan.count else { throw DamagedMessage() }
         // With transformers' penalties, but nothing drawn.
@@ -68,14 +68,15 @@ final class Sampling {
           prompt: tree.prompt, options, isStopped: { trainer.dealer.isAskedToStop })
         let start = slot * width
         words[start] = Int64(answer.ids.count)
-        words[start + 1] = Int64(Generation.FinishReason.allCases.firstIndex(of: answer.finishReason) ?? 0)
+        words[start + 1] = Int64(1 + (Generation.FinishReason.allCases.firstIndex(of: answer.finishReason) ?? 0))
         for (i, id) in answer.ids.enumerated() { words[start + 2 + i] = Int64(id) }
       }
     }
     try words.withUnsafeMutableBufferPointer { try trainer.dealer.sum($0, clock) }
     return (0..<plan.count).compactMap { place in
       let own = words[place * width..<(place + 1) * width]
-      let reason = Generation.FinishReason.allCases[Int(own[own.startIndex + 1])]
+      guard own[own.startIndex + 1] > 0 else { return nil }
+      let reason = Generation.FinishReason.allCases[Int(own[own.startIndex + 1]) - 1]
       guard reason != .interrupted else { return nil }
       return Sample(
         place: place, ids: own.dropFirst(2).prefix(Int(own[own.startIndex])).map(Int32.init), finishReason: reason)

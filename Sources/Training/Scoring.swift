@@ -62,7 +62,7 @@ package struct Scoring {
   /// Each example's sums, on every rank. Collective.
   package func run() throws -> [[Double]] {
     let dealer = try Dealer(world: world, stop: StopRequest())
-    let (sums, _) = try dealer.score(examples, count: count, adapter: adapter, on: pass)
+    let sums = try dealer.scoreAll(examples, count: count, adapter: adapter, on: pass)
     try dealer.close()
     return sums
   }

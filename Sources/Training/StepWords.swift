@@ -3,8 +3,9 @@
 
 import Tensors
 
-/// A view of the words of a step: for each example its sums under policy and reference, their tokens, its label and
-/// what was wrong with its gradient; at the end how many ranks were asked to stop.
+/// A view of the words of a step: for each example its sums under policy and reference, their tokens, its label, how far
+/// it has got and what was wrong with its gradient; at the end whether it is time to save and how many ranks were asked
+/// to stop.
 struct StepWords {
   let words: UnsafeMutableBufferPointer<Int64>
   let objective: Objective
@@ -12,9 +13,9 @@ struct StepWords {
   private let width: Int
 
   /// How many words a step has.
-  static func count(examples: Int, _ objective: Objective) -> Int { width(objective) * examples + 1 }
+  static func count(examples: Int, _ objective: Objective) -> Int { width(objective) * examples + 2 }
 
-  private static func width(_ objective: Objective) -> Int { 3 * objective.spans.count + 2 }
+  private static func width(_ objective: Objective) -> Int { 3 * objective.spans.count + 3 }
 
   /// - Parameter words: at least `count(examples:)`; the rest is not looked at.
   init(_ words: UnsafeMutableBufferPointer<Int64>, examples: Int, _ objective: Objective) {
@@ -59,6 +60,17 @@ struct StepWords {
     return word == 0 ? nil : (FixedPoint.Trouble(rawValue: word & 0xFF), Int(word >> 8))
   }
 
+  /// How often the example's micro-batch has been through the model for this step.
+  func progress(of slot: Int) -> Int { Int(words[width * (slot + 1) - 2]) }
+
+  func advance(_ slot: Int) { words[width * (slot + 1) - 2] += 1 }
+
+  /// That of all examples together.
+  var progress: Int { (0..<examples).reduce(0) { $0 + progress(of: $1) } }
+
+  /// Whether all have been through so many times.
+  func areThrough(_ times: Int) -> Bool { (0..<examples).allSatisfy { progress(of: $0) >= times } }
+
   func note(_ trouble: FixedPoint.Trouble, rank: Int, for slot: Int) {
     words[width * (slot + 1) - 1] |= Int64(bitPattern: trouble.rawValue) | Int64(rank) << 8
   }
@@ -67,5 +79,11 @@ struct StepWords {
   var stops: Int64 {
     get { words[words.count - 1] }
     nonmutating set { words[words.count - 1] = newValue }
+  }
+
+  /// Whether rank 0 finds that it is time to save.
+  var isSaveDue: Bool {
+    get { words[words.count - 2] != 0 }
+    nonmutating set { words[words.count - 2] = newValue ? 1 : 0 }
   }
 }

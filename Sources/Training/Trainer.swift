@@ -21,6 +21,8 @@ package final class Trainer {
   let gradient: Storage
   /// The arena's integer sums, then the step's words.
   private let sums: UnsafeMutableBufferPointer<Int64>
+  /// The step that was left between micro-batches, and whose sums rank 0 holds.
+  private var unfinished: Int?
   /// The most micro-batches of any step: bounds each one's gradient so that their sum fits.
   let mostMicroBatches: Int
   package private(set) var skipped: SkippedSteps
@@ -78,11 +80,19 @@ package final class Trainer {
     package var gradientNorm: Double
     package var learningRate: Double
     package var isStopping: Bool
+    package var isSaveDue: Bool
     /// Why weights and moments are as they were, if they are.
     package var skip: Skip?
   }
 
-  /// One optimizer step.
+  /// How a call of `step` ended.
+  package enum StepEnd: Sendable {
+    case done(StepOutcome)
+    /// Between micro-batches, to save or to stop: another call with the same arguments goes on.
+    case cut(examplesDone: Int, isStopping: Bool)
+  }
+
+  /// One optimizer step, or what is left of it.
   /// - Parameters:
   ///   - number: the step's number, from 1.
   ///   - examples: on rank 0.
@@ -93,64 +103,108 @@ package final class Trainer {
   /// alike; the data order and the learning rate's schedule move on.
   package func step(
     number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
-  ) throws -> StepOutcome {
+  ) throws -> StepEnd {
     pass.workers.clock.enter(.reduction)
-    sums.update(repeating: 0)
-    let words = StepWords(
-      UnsafeMutableBufferPointer(rebasing: sums[adapter.layout.count...]), examples: count, objective)
+    if unfinished != number { sums.update(repeating: 0) }
+    unfinished = number
+    let words = words(examples: count)
     let dropout = DropoutDraw(
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
-    let outcomes =
+    let complete =
       objective.couplesStep
       ? try accumulateCoupled(examples, words, dropout) : try accumulate(examples, words, dropout)
+    guard let outcomes = complete else {
+      let (done, isStopping) = (words.progress, words.stops > 0)
+      leaveToRankZero()
+      return .cut(examplesDone: done, isStopping: isStopping)
+    }
+    unfinished = nil
     let rate = configuration.learningRate * schedule.multiplier(after: number - 1)
     if let trouble = StepTrouble(words, outcomes) {
       skipped.take(number)
-      return StepOutcome(
-        examples: outcomes, gradientNorm: .nan, learningRate: rate, isStopping: words.stops > 0,
-        skip: try skip(trouble, examples, outcomes, dropout))
+      return .done(
+        StepOutcome(
+          examples: outcomes, gradientNorm: .nan, learningRate: rate, isStopping: words.stops > 0,
+          isSaveDue: words.isSaveDue, skip: try skip(trouble, examples, outcomes, dropout)))
     }
     FixedPoint.toFloat(
       UnsafePointer(sums.baseAddress!), gradient.base, count: adapter.layout.count, pass.workers)
     try inspect?(gradient)
     let norm = update(number: number)
-    return StepOutcome(examples: outcomes, gradientNorm: norm, learningRate: rate, isStopping: words.stops > 0)
+    return .done(
+      StepOutcome(
+        examples: outcomes, gradientNorm: norm, learningRate: rate, isStopping: words.stops > 0,
+        isSaveDue: words.isSaveDue))
   }
 
-  /// Deals the step's micro-batches and leaves the exact sum of their gradients in `sums`.
+  /// Sums and words of a step that was cut, on rank 0.
+  func unfinishedSums(examples: Int) -> UnsafeBufferPointer<Int64> {
+    UnsafeBufferPointer(rebasing: sums[..<(adapter.layout.count + words(examples: examples).words.count)])
+  }
+
+  /// Takes up a step that was cut in another process.
+  /// - Parameter read: fills rank 0's sums; nil on other ranks.
+  func resume(step: Int, examples: Int, read: ((UnsafeMutableBufferPointer<Int64>) throws -> Void)?) rethrows {
+    sums.update(repeating: 0)
+    let count = adapter.layout.count + words(examples: examples).words.count
+    try read?(UnsafeMutableBufferPointer(rebasing: sums[..<count]))
+    unfinished = step
+  }
+
+  private func words(examples: Int) -> StepWords {
+    StepWords(UnsafeMutableBufferPointer(rebasing: sums[adapter.layout.count...]), examples: examples, objective)
+  }
+
+  /// What has been added up stays on rank 0 alone, so that it counts once when more is added.
+  private func leaveToRankZero() {
+    if dealer.world.rank != 0 { sums.update(repeating: 0) }
+  }
+
+  /// Deals the step's micro-batches and leaves the exact sum of their gradients in `sums`; nil when it was cut.
   private func accumulate(
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
-  ) throws -> [ExampleSums] {
-    try dealer.phase(examples.map(items), pass.workers.clock) { item in
+  ) throws -> [ExampleSums]? {
+    try dealer.phase(try left(examples.map(items), words, through: 1), pass.workers.clock) { item in
       try differentiate(item, examples: words.examples, dropout) { note($0, of: item, in: words) }
       addGradient(of: item, words)
     }
     try addUp(from: 0, words)
-    return words.all
+    return words.areThrough(1) ? words.all : nil
   }
 
   /// The same where an example's slope depends on the others: first all sums, then, with the slopes known, the gradient.
   private func accumulateCoupled(
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
-  ) throws -> [ExampleSums] {
+  ) throws -> [ExampleSums]? {
     let clock = pass.workers.clock
-    try dealer.phase(examples.map(items), clock) { item in
+    try dealer.phase(try left(examples.map(items), words, through: 1), clock) { item in
       note(try measure(item, examples: words.examples, dropout), of: item, in: words)
     }
     try addUp(from: adapter.layout.count, words)
+    guard words.areThrough(1) else { return nil }
     let examplesSums = words.all
     // No slope can be had from a sum that is no number.
     guard examplesSums.allSatisfy(\.isFinite) else { return examplesSums }
     let slopes = slopes(examplesSums)
-    // A trouble or a stop that is added up once more would count for each rank.
-    words.words.update(repeating: 0)
-    try dealer.phase(examples.map(learntItems), clock) { item in
+    leaveToRankZero()
+    try dealer.phase(try left(examples.map(learntItems), words, through: 2), clock) { item in
       try differentiate(item, examples: words.examples, dropout, slopes: slopes)
+      item.slots.forEach(words.advance)
       addGradient(of: item, words)
     }
     try addUp(from: 0, words)
-    return examplesSums
+    return words.areThrough(2) ? examplesSums : nil
+  }
+
+  /// The micro-batches that have not been through the model so many times.
+  /// - Throws: `DamagedMessage` for a step that was cut elsewhere.
+  private func left(_ items: [WorkItem]?, _ words: StepWords, through times: Int) throws -> [WorkItem]? {
+    try items?.filter { item in
+      let isThrough = words.progress(of: item.slots[0]) >= times
+      guard item.slots.allSatisfy({ (words.progress(of: $0) >= times) == isThrough }) else { throw DamagedMessage() }
+      return !isThrough
+    }
   }
 
   // MARK: One micro-batch
@@ -230,6 +284,7 @@ package final class Trainer {
   private func note(_ examples: [ExampleSums], of item: WorkItem, in words: StepWords) {
     for (slot, example) in zip(item.slots, examples) {
       words[slot] = example
+      words.advance(slot)
       if !example.isFinite { words.note(.nonFinite, rank: dealer.world.rank, for: slot) }
     }
   }
@@ -245,6 +300,7 @@ package final class Trainer {
   /// Adds up over the world what lies from `start` to the end of the step's words.
   private func addUp(from start: Int, _ words: StepWords) throws {
     words.stops = dealer.isAskedToStop ? 1 : 0
+    words.isSaveDue = dealer.isSaveDue()
     let end = adapter.layout.count + words.words.count
     try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[start..<end]), pass.workers.clock)
   }

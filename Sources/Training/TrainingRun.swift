@@ -4,6 +4,7 @@ import Checkpoints
 package import Collectives
 import Corpus
 import Model
+import Synchronization
 import Tensors
 
 /// What the caller asks of a run.
@@ -42,8 +43,8 @@ package struct RunRequest: Sendable {
 /// How a run ended.
 package enum RunEnding: Sendable, Equatable {
   case finished
-  /// A stop was asked for; everything is saved.
-  case stopped(step: Int)
+  /// A stop was asked for; everything is saved, what was under way after so many steps included.
+  case stopped(step: Int, PartialWork?)
   /// An earlier run had finished already.
   case alreadyFinished
 }
@@ -67,6 +68,12 @@ package final class TrainingRun {
   private var forecast: Forecast?
   private let telemetry: AdapterTelemetry
   private let sampling: Sampling?
+  /// On rank 0, when the state was saved last.
+  private let lastSave = Mutex(ContinuousClock.now)
+  /// What a stop left under way.
+  private var underWay: PartialWork?
+  /// What steps took, and what they were predicted to.
+  private var (spent, predicted) = (0.0, 0.0)
 
   package init(
     prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
@@ -138,6 +145,13 @@ package final class TrainingRun {
       for arena in arenas {
         try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
       }
+      if prepared.setup.partial == .step {
+        try world.agree {
+          try trainer.resume(
+            step: start.step + 1, examples: schedule.plan.positions(step: start.step).count,
+            read: coordinator.map { coordinator in { try coordinator.readPartialWork(into: $0) } })
+        }
+      }
     } else {
       let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.initialisation {
@@ -156,56 +170,82 @@ package final class TrainingRun {
       return .alreadyFinished
     }
     try agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
+    if coordinator != nil, configuration.saveMinutes > 0 {
+      let interval = Duration.seconds(60 * configuration.saveMinutes)
+      dealer.isSaveDue = { [unowned self] in lastSave.withLock { ContinuousClock.now - $0 } >= interval }
+    }
+    let ending = try runToEnd()
+    try dealer.close()
+    return ending
+  }
+
+  private func runToEnd() throws -> RunEnding {
     var step = start.step
-    if try computeReferences() { return try stopped(at: step) }
-    if step == 0, try evaluate(step: 0) { return try stopped(at: step) }
-    let clock = ContinuousClock()
-    if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
-    // What steps and evaluations took, and what they were predicted to.
-    var (spent, predicted) = (0.0, 0.0)
+    guard try computeReferences() else { return .stopped(step: step, nil) }
     let phases = trainer.pass.workers.clock
     let phasesBefore = phases.seconds
+    // The evaluation after a checkpoint is not in it.
+    if start.partial?.kind != .step, try !evaluate(after: step) { return .stopped(step: step, underWay) }
+    if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
     while try step < schedule.totalSteps && !isOutOfPatience(after: step) {
       step += 1
-      let stepBegan = clock.now
-      let positions = schedule.plan.positions(step: step - 1)
-      let examples = coordinator?.stepExamples(positions)
-      debug?.begin(step: step)
-      let isFirst = step == start.step + 1
-      let outcome = try trainer.step(number: step, examples: examples, count: positions.count) {
-        [debug, trainer] gradient in
-        if isFirst { try debug?.write(gradient: gradient, trainer.adapter.layout) }
-      }
-      try debug?.end()
-      if let coordinator, let examples, let forecast {
-        let seconds = (clock.now - stepBegan).seconds
-        spent += seconds
-        predicted += forecast.steps[step - 1]
-        let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
-        let report = coordinator.report(
-          step: step, outcome, examples: examples.map(\.tree),
-          norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil,
-          schedule: schedule, seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
-        coordinator.append(report)
-        if let skip = outcome.skip {
-          progress(.notice("warning: step \(step) is skipped: \(skip.reason); the adapter stays as it was"))
-        } else if isLogged {
-          progress(.stepped(report))
-        }
-      }
+      guard let outcome = try train(step) else { return .stopped(step: step - 1, underWay) }
       if let skip = outcome.skip { try endIfHopeless(step, skip) }
       if step % Self.stepsBetweenChecks == 0 { try requireSameAdapter(after: step) }
-      var isStopping = outcome.isStopping
-      if schedule.evaluates(after: step), try evaluate(step: step) { isStopping = true }
-      if isStopping && step < schedule.totalSteps { return try stopped(at: step) }
-      if schedule.saves(after: step) { try save(step) }
+      let isStopping = outcome.isStopping && (step < schedule.totalSteps || heldOutCount > 0)
+      if isStopping || outcome.isSaveDue || schedule.saves(after: step) { try save(step, isLastChance: isStopping) }
+      if isStopping { return .stopped(step: step, nil) }
+      guard try evaluate(after: step) else { return .stopped(step: step, underWay) }
     }
     let seconds = try world.gather((phases.seconds - phasesBefore).bytes).map(PhaseSeconds.init(bytes:))
     if coordinator != nil { progress(.timed(seconds)) }
     try requireSound(after: step)
     try agree { try coordinator?.finish(trainer, adapterConfiguration, step: step, seconds: seconds) }
-    try dealer.close()
     return .finished
+  }
+
+  /// One step and its report, with what is saved between its micro-batches; nil when it was stopped.
+  private func train(_ step: Int) throws -> Trainer.StepOutcome? {
+    let isResumed = start.partial?.kind == .step && step == start.step + 1
+    let began = ContinuousClock.now - .seconds(isResumed ? start.partial?.seconds ?? 0 : 0)
+    let positions = schedule.plan.positions(step: step - 1)
+    let examples = coordinator?.stepExamples(positions)
+    debug?.begin(step: step)
+    while true {
+      let end = try trainer.step(number: step, examples: examples, count: positions.count) {
+        [debug, trainer, start] gradient in
+        if step == start.step + 1 { try debug?.write(gradient: gradient, trainer.adapter.layout) }
+      }
+      let seconds = (ContinuousClock.now - began).seconds
+      switch end {
+      case .cut(let done, let isStopping):
+        let partial = PartialWork(kind: .step, step: step, done: done, seconds: seconds)
+        try save(partial, trainer.unfinishedSums(examples: positions.count), isLastChance: isStopping)
+        if isStopping { return nil }
+      case .done(let outcome):
+        try debug?.end()
+        if let examples { report(step, outcome, examples.map(\.tree), seconds: seconds) }
+        return outcome
+      }
+    }
+  }
+
+  /// On rank 0.
+  private func report(_ step: Int, _ outcome: Trainer.StepOutcome, _ trees: [ExampleTree], seconds: Double) {
+    guard let coordinator, let forecast else { return }
+    spent += seconds
+    predicted += forecast.steps[step - 1]
+    let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
+    let report = coordinator.report(
+      step: step, outcome, examples: trees,
+      norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil, schedule: schedule, seconds: seconds,
+      remainingSeconds: forecast.remaining(after: step) * spent / predicted)
+    coordinator.append(report)
+    if let skip = outcome.skip {
+      progress(.notice("warning: step \(step) is skipped: \(skip.reason); the adapter stays as it was"))
+    } else if isLogged {
+      progress(.stepped(report))
+    }
   }
 
   // MARK: Guards
@@ -285,12 +325,6 @@ package final class TrainingRun {
     return ends
   }
 
-  private func stopped(at step: Int) throws -> RunEnding {
-    if step > start.step { try save(step, isLastChance: true) }
-    try dealer.close()
-    return .stopped(step: step)
-  }
-
   /// Saves the state; a failure that is not the last straw costs a warning. Collective.
   private func save(_ step: Int, isLastChance: Bool = false) throws {
     try requireSound(after: step)
@@ -300,49 +334,102 @@ package final class TrainingRun {
         isLastChance: isLastChance)
       if let path { progress(.saved(path: path)) }
     }
+    lastSave.withLock { $0 = .now }
   }
 
-  /// Fills the reference cache; returns whether a stop is asked for.
+  /// Saves the state together with what is under way after it, if that is anything. Collective.
+  private func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
+    // A step that has not begun still says that the evaluation before it is done.
+    let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
+    if isSomething || partial.base > start.step { try save(partial.base, isLastChance: isLastChance) }
+    if isSomething {
+      try agree {
+        let path = try coordinator?.save(
+          partial, sums, epoch: schedule.plan.epoch(afterSteps: partial.base), trainer: trainer,
+          isLastChance: isLastChance)
+        if let path { progress(.saved(path: path)) }
+      }
+      if isLastChance { underWay = partial }
+    }
+    lastSave.withLock { $0 = .now }
+  }
+
+  // MARK: Scores
+
+  /// Fills the reference cache; returns false when it was stopped.
   private func computeReferences() throws -> Bool {
     let missing = coordinator?.treesWithoutReference()
     let count = try world.shareCount(missing?.count)
-    // In portions, so that a stop request or a crash does not cost the whole pass.
+    // In portions, so that a crash does not cost the whole pass.
     let portion = 256
     for first in stride(from: 0, to: count, by: portion) {
       let range = first..<min(first + portion, count)
       let trees = missing.map { Array($0[range]) }
-      let (sums, isStopping) = try dealer.score(
-        trees, count: range.count, adapter: trainer.referenceAdapter, on: trainer.pass)
-      try agree {
-        // Rank 0 has the trees, and computes the first bad one again to see where it goes wrong.
-        guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
-        let place = try trainer.pass.firstNonFinite {
-          _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
-        }
-        throw TrainingError.referenceNotFinite(example: bad.index, place: place)
+      var scores = Scores(count: range.count)
+      while !scores.missing.isEmpty {
+        let isStopping = try dealer.score(
+          trees, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
+        let found = (0..<range.count).filter { scores[$0] != nil }
+        let sums = found.map { scores[$0] ?? [] }
+        try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
+        coordinator?.insertReferences(sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
+        lastSave.withLock { $0 = .now }
+        if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
+        if isStopping { return false }
       }
-      coordinator?.insertReferences(sums, for: trees ?? [])
-      if coordinator != nil { progress(.reference(done: range.upperBound, total: count)) }
-      if isStopping { return true }
     }
-    return false
+    return try world.agree(on: dealer.isAskedToStop ? 1 : 0) == 0
   }
 
-  /// Evaluates the held-out examples; returns whether a stop is asked for.
-  private func evaluate(step: Int) throws -> Bool {
-    guard heldOutCount > 0 else { return false }
-    let (sums, isStopping) = try dealer.score(
-      coordinator?.data.heldOut, count: heldOutCount, mostSums: trainer.objective.spans.count,
-      adapter: trainer.adapter, on: trainer.pass)
-    if let coordinator {
-      let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
-      progress(.evaluated(step: step, examples: heldOutCount, metrics))
+  /// Rank 0 has the trees, and computes the first bad one again to see where it goes wrong. Collective.
+  private func requireFiniteReferences(_ sums: [[Double]], of trees: [ExampleTree]?) throws {
+    try agree {
+      guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
+      let place = try trainer.pass.firstNonFinite {
+        _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
+      }
+      throw TrainingError.referenceNotFinite(example: bad.index, place: place)
     }
-    // A request to stop does not wait for answers.
-    guard let sampling, !isStopping else { return isStopping }
+  }
+
+  private func evaluates(after step: Int) -> Bool {
+    heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
+  }
+
+  /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
+  private func evaluate(after step: Int) throws -> Bool {
+    guard evaluates(after: step) else { return true }
+    var scores = Scores(count: heldOutCount, mostSums: trainer.objective.spans.count)
+    var seconds = 0.0
+    if let partial = start.partial, partial.kind == .evaluation, partial.step == step {
+      seconds = partial.seconds
+      try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: $0) } }
+    }
+    let began = ContinuousClock.now - .seconds(seconds)
+    while true {
+      let isStopping = try dealer.score(
+        coordinator?.data.heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
+      if !isStopping, let sums = scores.all {
+        if let coordinator {
+          let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
+          progress(.evaluated(step: step, examples: heldOutCount, metrics))
+        }
+        try sample(step)
+        return true
+      }
+      let partial = PartialWork(
+        kind: .evaluation, step: step, done: heldOutCount - scores.missing.count,
+        seconds: (ContinuousClock.now - began).seconds)
+      try scores.words.withUnsafeBufferPointer { try save(partial, $0, isLastChance: isStopping) }
+      if isStopping { return false }
+    }
+  }
+
+  /// Lets the model answer a few held-out documents, where the configuration asks for it.
+  private func sample(_ step: Int) throws {
+    guard let sampling else { return }
     let samples = try sampling.run(coordinator?.data.heldOut)
     if let first = coordinator?.write(samples, step: step) { progress(.sampled(step: step, answer: first)) }
-    return isStopping
   }
 }
 

@@ -117,12 +117,18 @@ struct TrainCommand: ParsableCommand {
           Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
         }
         return 0
-      case .stopped(let step):
-        if world.rank == 0 { Console.print("stopped after step \(step); run the same command again to go on") }
+      case .stopped(let step, let partial):
+        if world.rank == 0 {
+          Console.print("stopped after step \(step)\(partial.map(underWay) ?? ""); run the same command again to go on")
+        }
         return ShoalExit.stopped
       }
     }
   }
+}
+
+private func underWay(_ partial: PartialWork) -> String {
+  ", with \(partial.done) examples of \(partial.kind == .step ? "step \(partial.step)" : "the evaluation") done"
 }
 
 /// The debug mode was asked of several ranks.

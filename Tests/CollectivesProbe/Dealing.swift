@@ -27,7 +27,7 @@ func dealing(_ world: any Communicator) throws {
   }
   if world.rank == 0 { try queue.openPhase((0..<count).map { WorkPiece(bytes: item($0)) }) }
   var taken: [Int] = []
-  while let got = try queue.next() {
+  while let got = try queue.next(cutting: false) {
     let index = numbers(Array(got.prefix(8)))[0]
     try expect(got == item(index), "item \(index) arrived changed")
     taken.append(index)
@@ -56,7 +56,7 @@ func phases(_ world: any Communicator) throws {
     if world.rank == 0 {
       try queue.openPhase((0..<itemCount(phase)).map { WorkPiece(bytes: bytes(phase * 10 + $0)) })
     }
-    while let got = try queue.next() {
+    while let got = try queue.next(cutting: false) {
       let number = numbers(got)[0]
       try expect(number / 10 == phase, "rank \(world.rank) got item \(number) in phase \(phase)")
       taken.append(number)
@@ -80,7 +80,7 @@ func idle(_ world: any Communicator) throws {
     usleep(1_000_000)
     try queue.openPhase([])
   }
-  let item = try queue.next()
+  let item = try queue.next(cutting: false)
   try expect(item == nil, "an empty phase has an item")
   let used = CollectivesProbe.processorSeconds() - before
   // Spinning would use 2 s. Sleeping 1 ms between polls uses about 2 %.
@@ -95,7 +95,7 @@ func closeEarly(_ world: any Communicator) throws {
     usleep(200_000)
   } else {
     do {
-      _ = try queue.next()
+      _ = try queue.next(cutting: false)
       throw Finding(description: "rank \(world.rank) was dealt an item of no phase")
     } catch is MPIFailure {}
   }

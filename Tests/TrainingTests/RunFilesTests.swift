@@ -16,7 +16,7 @@ import Training
   @Test func `metrics are cut after a step`() throws {
     let scratch = try ScratchDirectory()
     let files = RunDirectory(scratch.path)
-    try files.trimLines(toStep: 3)
+    try files.trimLines(toStep: 3, withEvaluation: true)
     #expect(!FileManager.default.fileExists(atPath: scratch.path("metrics.jsonl")), "nothing to cut")
     for step in 0...5 {
       try files.append([("step", .integer(Int64(step))), ("loss", .number(0.5))], to: .metrics)
@@ -28,15 +28,15 @@ import Training
     try handle.seekToEnd()
     try handle.write(contentsOf: Data(#"{"step": 2, "los"#.utf8))
     try handle.close()
-    try files.trimLines(toStep: 9)
+    try files.trimLines(toStep: 9, withEvaluation: true)
     #expect(try Self.lines(scratch) == all, "a line cut short is none")
-    try files.trimLines(toStep: 3)
+    try files.trimLines(toStep: 3, withEvaluation: true)
     #expect(try Self.lines(scratch) == Array(all[..<8]))
     try files.append([("step", .integer(4))], to: .metrics)
     #expect(try Self.lines(scratch).count == 9)
-    try files.trimLines(toStep: -1)
+    try files.trimLines(toStep: -1, withEvaluation: true)
     #expect(try Self.lines(scratch).isEmpty)
-    try files.trimLines(toStep: 3)
+    try files.trimLines(toStep: 3, withEvaluation: true)
     #expect(try Self.lines(scratch).isEmpty, "an empty file stays one")
   }
 

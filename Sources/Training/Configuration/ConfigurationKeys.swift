@@ -14,7 +14,7 @@ enum ConfigurationKeys {
     "adam_epsilon", "weight_decay", "learning_rate", "lr_scheduler", "warmup_steps", "warmup_ratio",
     "cosine_min_lr_ratio", "max_grad_norm", "gradient_checkpointing", "memory_limit", "precompute_ref_log_probs",
     "ref_log_probs_cache", "eval_steps", "evals_per_epoch", "save_steps", "saves_per_epoch",
-    "save_total_limit", "logging_steps", "output_dir", "resume_from_checkpoint",
+    "save_total_limit", "save_minutes", "logging_steps", "output_dir", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "chat_template", "default_system_message", "special_tokens",
     "orpo_alpha", "rl_adapter_ref_model", "loraplus_lr_ratio", "loraplus_lr_embedding", "loraplus_weight_decay",
     "dpo_loss_weights", "rpo_alpha", "simpo_gamma", "cpo_alpha", "kto_desirable_weight",
@@ -79,7 +79,8 @@ enum ConfigurationKeys {
 
   /// Keys that a resumed run may change: what is printed and saved, not what is learnt.
   static let freeOnResume: Set<String> = [
-    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "eval_steps", "sample_documents",
+    "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "save_minutes", "eval_steps",
+    "sample_documents",
     "evals_per_epoch", "output_dir", "ref_log_probs_cache", "resume_from_checkpoint",
     "auto_resume_from_checkpoints", "gradient_checkpointing", "memory_limit",
   ]

@@ -149,6 +149,7 @@ extension RunConfiguration {
       ("save_steps", saves.steps),
       ("saves_per_epoch", saves.perEpoch),
       ("save_total_limit", .integer(saveTotalLimit)),
+      ("save_minutes", .number(saveMinutes)),
       ("logging_steps", .integer(loggingSteps)),
       ("sample_documents", .integer(sampleDocuments)),
       ("output_dir", .text(outputDirectory)),

@@ -96,6 +96,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var saves = Interval.perEpoch(1)
   /// `save_total_limit`: nil keeps all checkpoints.
   package var saveTotalLimit: Int?
+  /// `save_minutes`: the state is also saved so long after the last time, between micro-batches; 0: never.
+  package var saveMinutes = 10.0
   package var loggingSteps = 1
   /// `sample_documents`: held-out documents that the model answers at every evaluation.
   package var sampleDocuments = 0

@@ -50,7 +50,7 @@ package struct TrainerState: Sendable, Equatable {
   package init(json: JSONValue, path: String) throws(ContentError) {
     let failures = json["evaluations_without_improvement"]?.int ?? 0
     // What is counted on from a number that is not beyond reason cannot overflow.
-    guard let step = json["global_step"]?.int, 1...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
+    guard let step = json["global_step"]?.int, 0...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
       let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
       let members = json["inputs"]?.members, let run = json["run"]?.string,
       let skipped = json["skipped_steps"]?.int, 0...step ~= skipped, let recent = json["skipped_recently"]?.array
@@ -69,7 +69,7 @@ package struct TrainerState: Sendable, Equatable {
 
 /// Writing and reading of `checkpoint-N` directories.
 package enum Checkpoint {
-  private static let stateName = "trainer_state.json"
+  static let stateName = "trainer_state.json"
   private static let optimizerName = "optimizer.safetensors"
   private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
 
@@ -78,7 +78,7 @@ package enum Checkpoint {
     AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName,
   ]
 
-  /// The run that wrote the checkpoint, as far as it says; nothing is verified.
+  /// The run that wrote a checkpoint or a partial work, as far as it says; nothing is verified.
   static func writer(of path: String) -> String? {
     let statePath = "\(path)/\(stateName)"
     return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run

@@ -36,8 +36,8 @@ struct Resumption {
   var start = RunStart()
   var isFinished = false
   var notices: [String] = []
-  /// Steps of the checkpoints that were passed over.
-  var damagedSteps: [Int] = []
+  /// Paths of the checkpoints that were passed over.
+  var damaged: [String] = []
 
   /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
   init(
@@ -90,15 +90,40 @@ struct Resumption {
       do {
         _ = try Checkpoint.state(of: path)
       } catch {
-        notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
-        damagedSteps.append(step)
+        passOver(path, error)
         continue
       }
       try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
+      takeUpPartialWork(in: files)
       return true
     }
     notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
     return false
+  }
+
+  private mutating func passOver(_ path: String, _ error: any Error) {
+    notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
+    damaged.append(path)
+  }
+
+  /// Goes on within the step or the evaluation that the run was at when it was saved last.
+  private mutating func takeUpPartialWork(in files: RunDirectory) {
+    for partial in files.partials where partial.base == start.step {
+      let path = files.path(of: partial)
+      do {
+        let (found, state) = try PartialWork.state(of: path)
+        guard found.name == partial.name else { throw ContentError(path, "says that it is \(found.name)") }
+        guard state.run == start.run else { continue }
+        start.partial = found
+        start.patience = state.patience
+        notices.append(
+          "\(found.kind == .step ? "step \(found.step)" : "the evaluation after step \(found.step)") was under way: "
+            + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
+        return
+      } catch {
+        passOver(path, error)
+      }
+    }
   }
 
   private mutating func resume(

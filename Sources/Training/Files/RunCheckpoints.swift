@@ -38,13 +38,18 @@ final class RunCheckpoints {
   private var failuresInRow = 0
   private let files: RunDirectory
   private let limit: Int?
+  private let isAskedFor: (Int) -> Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
   ///   - limit: `save_total_limit`.
+  ///   - isAskedFor: whether the configuration wants the checkpoint of a step; others are there to go on from.
   ///   - last: where the run starts from.
-  init(_ files: RunDirectory, limit: Int?, last: String?, warn: @escaping (String) -> Void) {
-    (self.files, self.limit, self.last, self.warn) = (files, limit, last, warn)
+  init(
+    _ files: RunDirectory, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
+    warn: @escaping (String) -> Void
+  ) {
+    (self.files, self.limit, self.isAskedFor, self.last, self.warn) = (files, limit, isAskedFor, last, warn)
   }
 
   /// Saves a state.
@@ -55,23 +60,50 @@ final class RunCheckpoints {
   /// - Throws: `SaveFailure`.
   func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
     let path = files.checkpointPath(step: state.step)
-    let isNew: Bool
+    guard
+      let isNew = try attempt(
+        state.step, isLastChance, { try put(path, state, read: { try Checkpoint.state(of: $0) }, write) })
+    else { return nil }
+    last = path
+    tidy(state)
+    return isNew ? path : nil
+  }
+
+  /// Saves what is under way after a state that is saved; otherwise the same.
+  func save(
+    _ partial: PartialWork, after state: TrainerState, isLastChance: Bool, write: (String) throws -> Void
+  ) throws -> String? {
+    let path = files.path(of: partial)
+    let isNew = try attempt(partial.step, isLastChance) {
+      try put(path, state, read: { try PartialWork.state(of: $0).1 }, write)
+    }
+    if isNew != nil { tidy(state) }
+    return isNew == true ? path : nil
+  }
+
+  /// Nil for a failure that is not the last straw.
+  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Bool) throws -> Bool? {
     do {
-      isNew = try put(state, at: path, write)
+      let isNew = try body()
+      failuresInRow = 0
+      return isNew
     } catch {
       failures += 1
       failuresInRow += 1
       guard !isLastChance, failuresInRow < Self.mostFailures else {
-        throw SaveFailure(step: state.step, count: failuresInRow, reason: "\(error)", last: last)
+        throw SaveFailure(step: step, count: failuresInRow, reason: "\(error)", last: last)
       }
       warn(
-        "warning: step \(state.step) could not be saved: \(error)\nthe run goes on and tries again at the next save; "
+        "warning: step \(step) could not be saved: \(error)\nthe run goes on and tries again at the next save; "
           + LastCheckpoint.text(last))
       return nil
     }
-    failuresInRow = 0
-    last = path
+  }
+
+  /// Removes what newer states have made superfluous.
+  private func tidy(_ state: TrainerState) {
     do {
+      try files.pruneInterim(of: state.run, upTo: state.step, isAskedFor: isAskedFor)
       // What an exploded adapter leaves must not drive out the states from before.
       if let limit, !state.skipped.areRecent(at: state.step) {
         try files.prune(keeping: limit, of: state.run, upTo: state.step)
@@ -79,21 +111,22 @@ final class RunCheckpoints {
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }
-    return isNew ? path : nil
   }
 
-  /// Returns whether the checkpoint was not there before.
-  private func put(_ state: TrainerState, at path: String, _ write: (String) throws -> Void) throws -> Bool {
+  /// Returns whether the directory was not there before.
+  private func put(
+    _ path: String, _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
+  ) throws -> Bool {
     if HubFiles.exists(path) {
       // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
-      if let found = try? Checkpoint.state(of: path), found == state { return false }
-      try files.setAside(step: state.step)
+      if let found = try? read(path), found == state { return false }
+      try files.setAside(path)
     }
     try write(path)
     do {
-      guard try Checkpoint.state(of: path) == state else { throw ContentError(path, "does not read as it was written") }
+      guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
     } catch {
-      try files.setAside(step: state.step)
+      try files.setAside(path)
       throw error
     }
     return true

@@ -61,6 +61,15 @@ package struct RunDirectory {
 
   package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
 
+  /// What is there of steps and evaluations under way, the furthest first.
+  package var partials: [PartialWork] {
+    entries.compactMap(PartialWork.init(name:)).sorted {
+      $0.base == $1.base ? $0.exceeds($1) : $0.base > $1.base
+    }
+  }
+
+  package func path(of partial: PartialWork) -> String { "\(path)/\(partial.name)" }
+
   /// Whether `other` is a checkpoint of this directory, however its path is written.
   func contains(_ other: String) -> Bool {
     checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) }
@@ -93,9 +102,9 @@ package struct RunDirectory {
     }
   }
 
-  /// `checkpoint-N`, and what was set aside of that name.
+  /// `checkpoint-N`, a partial work, and what was set aside of such a name.
   private static func isCheckpoint(_ name: String) -> Bool {
-    name.wholeMatch(of: /checkpoint-[0-9]+(\.damaged(-[0-9]+)?)?/) != nil
+    name.wholeMatch(of: /(checkpoint-[0-9]+|partial-[0-9]+-(evaluation|step)-[0-9]+)(\.damaged(-[0-9]+)?)?/) != nil
   }
 
   /// Removes the oldest of the checkpoints that `run` wrote up to `step`, beyond the newest `limit` and never so that
@@ -108,14 +117,34 @@ package struct RunDirectory {
       if whole < min(limit, 2) {
         if (try? Checkpoint.state(of: checkpointPath(step: step))) != nil { whole += 1 }
       } else if place >= limit {
-        // Under a name that shows it, should the removal be cut short.
-        let old = "\(checkpointPath(step: step)).tmp-\(getpid())"
-        guard rename(checkpointPath(step: step), old) == 0 else {
-          throw WriteError(path: checkpointPath(step: step), action: "rename", code: errno)
-        }
-        try Self.removeDirectory(old)
+        try Self.removeCheckpoint(checkpointPath(step: step))
       }
     }
+  }
+
+  /// Removes those checkpoints of `run` up to `step` that were not asked for by step or epoch, but for the newest two
+  /// whole ones, and partial works that a newer checkpoint or two newer ones outdate.
+  /// - Throws: `WriteError`.
+  package func pruneInterim(of run: String, upTo step: Int, isAskedFor: (Int) -> Bool) throws {
+    var whole = 0
+    for own in checkpointSteps where own <= step {
+      let path = checkpointPath(step: own)
+      if whole < 2 {
+        if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
+      } else if !isAskedFor(own), Checkpoint.writer(of: path) == run {
+        try Self.removeCheckpoint(path)
+      }
+    }
+    let own = partials.filter { Checkpoint.writer(of: path(of: $0)) == run && $0.base <= step }
+    let outdated = own.filter { $0.base < step } + own.filter { $0.base == step }.dropFirst(2)
+    for partial in outdated { try Self.removeCheckpoint(path(of: partial)) }
+  }
+
+  /// Removes a directory, under a name that shows it should the removal be cut short.
+  private static func removeCheckpoint(_ path: String) throws {
+    let old = "\(path).tmp-\(getpid())"
+    guard rename(path, old) == 0 else { throw WriteError(path: path, action: "rename", code: errno) }
+    try removeDirectory(old)
   }
 
   /// Removes what a run that was killed had not finished writing. Under the directory's lock alone: no other run is
@@ -134,7 +163,7 @@ package struct RunDirectory {
       if files.contains(String(match.1)) {
         unlink(leftover)
       } else if Self.isCheckpoint(String(match.1)), status.st_mode & S_IFMT == S_IFDIR {
-        for file in Checkpoint.fileNames { unlink("\(leftover)/\(file)") }
+        for file in Checkpoint.fileNames + PartialWork.fileNames { unlink("\(leftover)/\(file)") }
         // Whatever else lies there keeps it.
         rmdir(leftover)
       }
@@ -143,8 +172,7 @@ package struct RunDirectory {
 
   /// Renames a checkpoint that cannot be used to `checkpoint-N.damaged`, or the next free name, for a person to look at.
   /// - Throws: `WriteError`.
-  func setAside(step: Int) throws {
-    let old = checkpointPath(step: step)
+  func setAside(_ old: String) throws {
     var new = old + ".damaged"
     var count = 1
     while HubFiles.exists(new) {
@@ -195,7 +223,8 @@ package struct RunDirectory {
   }
 
   /// Keeps the lines up to `step`, so that a resumed run does not repeat any.
-  package func trimLines(toStep step: Int) throws {
+  /// - Parameter withEvaluation: whether the evaluation after `step` is among them, and its samples.
+  package func trimLines(toStep step: Int, withEvaluation: Bool) throws {
     for path in LineFile.allCases.map(path(of:)) where HubFiles.exists(path) {
       let file = try? MappedFile(path: path)
       let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
@@ -205,6 +234,8 @@ package struct RunDirectory {
         guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else {
           continue
         }
+        // Steps alone have a learning rate.
+        if number == step, !withEvaluation, value["learning_rate"] == nil { continue }
         kept += Array(line) + [UInt8(ascii: "\n")]
       }
       try AtomicFile.write(kept, to: path)

@@ -114,9 +114,8 @@ package final class Benchmark {
     let world = dealer.world
     let clock = ContinuousClock()
     let phases = trainer.pass.workers.clock
-    var references = try dealer.score(
-      world.rank == 0 ? trees : nil, count: trees.count, adapter: nil, on: trainer.pass
-    ).sums
+    let mine = world.rank == 0 ? trees : nil
+    var references = try dealer.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
     var limits = [try limit()]
     for round in 0...request.rounds {
       let examples = world.rank == 0 ? zip(trees, references).map(Trainer.StepExample.init) : nil
@@ -125,8 +124,7 @@ package final class Benchmark {
       let stepSeconds = (clock.now - began).seconds
       let (spent, faulted) = (phases.seconds - before, ProcessMemory.minorFaults - faults)
       let scoringBegan = clock.now
-      references = try dealer.score(world.rank == 0 ? trees : nil, count: trees.count, adapter: nil, on: trainer.pass)
-        .sums
+      references = try dealer.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
       let referenceSeconds = (clock.now - scoringBegan).seconds
       limits.append(try limit())
       // The first round warms up.

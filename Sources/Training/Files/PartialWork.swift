@@ -1,0 +1,112 @@
+// Work that was under way when a run was saved: the exact sums of the micro-batches done so far. Integers add up in any
+// order, so that the rest may follow in another process, on other ranks, to the same last bit.
+
+package import Checkpoints
+import Model
+import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What lies in a `partial-…` directory beside the checkpoint that it builds on.
+package struct PartialWork: Sendable, Equatable {
+  package enum Kind: String, Sendable, CaseIterable {
+    /// Scores of held-out examples after a step.
+    case evaluation
+    /// Gradient sums of the step that follows the checkpoint.
+    case step
+  }
+
+  package var kind: Kind
+  /// The step evaluated, or under way.
+  package var step: Int
+  /// How much of it is done, counted in examples.
+  package var done: Int
+  /// What it has taken so far.
+  package var seconds: Double
+
+  package init(kind: Kind, step: Int, done: Int, seconds: Double) {
+    (self.kind, self.step, self.done, self.seconds) = (kind, step, done, seconds)
+  }
+
+  /// Steps of the checkpoint that it builds on.
+  package var base: Int { kind == .step ? step - 1 : step }
+
+  /// `partial-13-step-7`: 7 examples of step 13.
+  package var name: String { "partial-\(step)-\(kind.rawValue)-\(done)" }
+
+  /// What a directory's name says; nil for other names.
+  package init?(name: String) {
+    guard let match = name.wholeMatch(of: /partial-([0-9]{1,15})-(evaluation|step)-([0-9]{1,15})/),
+      let step = Int(match.1), let kind = Kind(rawValue: String(match.2)), let done = Int(match.3),
+      kind == .evaluation || step > 0
+    else { return nil }
+    self.init(kind: kind, step: step, done: done, seconds: 0)
+  }
+
+  /// Whether it goes further than another on the same base.
+  package func exceeds(_ other: PartialWork) -> Bool {
+    kind == other.kind ? done > other.done : kind == .step
+  }
+
+  static let sumsName = "sums.safetensors"
+  static let fileNames = [sumsName, Checkpoint.stateName, manifestName]
+  private static let tensorName = "sums"
+
+  /// Writes the directory whole or not at all.
+  /// - Parameter state: that of the checkpoint it builds on, but for what the evaluation after it changed.
+  /// - Throws: `WriteError`.
+  package func write(_ sums: UnsafeBufferPointer<Int64>, _ state: TrainerState, to path: String) throws {
+    try AtomicDirectory.write(to: path, neededBytes: 8 * sums.count + (1 << 20)) { directory in
+      try directory.file(Self.sumsName) {
+        let tensor = OutgoingTensor(name: Self.tensorName, type: .int64, shape: [sums.count]) { emit in
+          try emit(UnsafeRawBufferPointer(sums))
+        }
+        try SafetensorsWriter.write([tensor], to: $0)
+      }
+      var members = state.json.members ?? []
+      members.append(
+        .init(
+          "partial",
+          .object([
+            .init("kind", .string(kind.rawValue)), .init("step", .integer(Int64(step))),
+            .init("examples_done", .integer(Int64(done))), .init("seconds", .number(seconds)),
+          ])))
+      try directory.file(Checkpoint.stateName, text: JSONValue.object(members).serialized(indent: 2) + "\n")
+    }
+  }
+
+  /// Verifies every byte of a directory and reads what it is.
+  /// - Throws: `FileError`; `ContentError` that says what is damaged.
+  package static func state(of path: String) throws -> (PartialWork, TrainerState) {
+    _ = try VerifiedDirectory(path)
+    let statePath = "\(path)/\(Checkpoint.stateName)"
+    let json = try JSONValue.read(file: statePath)
+    let state = try TrainerState(json: json, path: statePath)
+    guard let found = json["partial"], let kind = found["kind"]?.string.flatMap(Kind.init(rawValue:)),
+      let step = found["step"]?.int, let done = found["examples_done"]?.int, let seconds = found["seconds"]?.double,
+      0...(1 << 53) ~= done, 0...(1 << 53) ~= step, seconds >= 0
+    else {
+      throw ContentError(statePath, "is not of a step under way", expected: "partial: kind, step, examples_done, seconds")
+    }
+    let partial = PartialWork(kind: kind, step: step, done: done, seconds: seconds)
+    guard partial.base == state.step else {
+      throw ContentError(statePath, "builds on step \(partial.base) and on step \(state.step)", expected: "one of them")
+    }
+    return (partial, state)
+  }
+
+  /// Fills `sums` from a verified directory.
+  /// - Throws: `FileError`; `ContentError` when there are more or fewer.
+  package static func read(_ path: String, into sums: UnsafeMutableBufferPointer<Int64>) throws {
+    let file = try SafetensorsFile(path: "\(path)/\(sumsName)")
+    guard let tensor = file.tensors[tensorName], tensor.type == .int64, tensor.shape == [sums.count] else {
+      throw ContentError(
+        file.path, "does not hold the sums of this run", expected: "\(sums.count) numbers named \(tensorName)")
+    }
+    UnsafeMutableRawBufferPointer(sums).copyMemory(from: file.bytes(of: tensor))
+  }
+}
