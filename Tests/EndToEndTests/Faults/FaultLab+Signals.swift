@@ -16,16 +16,24 @@ enum Victim: String, CaseIterable {
   case mpirun
   case launcher = "launch/local.sh"
   case launchedRank = "a rank under launch/local.sh"
+  case launchedMpirun = "mpirun under launch/local.sh"
 
-  func isSame(_ process: LocalProcess) -> Bool {
+  /// Whether the launcher starts the run again when the victim dies.
+  var isReplaced: Bool { self == .launchedRank || self == .launchedMpirun }
+
+  /// The victims among a job's processes, as many as there are so far.
+  func found(_ job: Job, in place: Workplace) -> [Int32] {
     switch self {
-    case .program: process.name == "shoal"
-    case .rank0: process.rank == 0 && process.name == "shoal"
-    case .otherRank: process.rank ?? 0 > 0 && process.name == "shoal"
-    case .launchedRank: process.rank != nil && process.name == "shoal"
-    case .mpirun: process.name == "mpirun"
-    case .launcher: process.name == "local.sh"
+    case .program, .mpirun, .launcher: [job.identifier]
+    case .launchedMpirun: processes(in: place) { $0.name == "mpirun" }
+    case .rank0: processes(in: place) { $0.rank == 0 && $0.name == "shoal" }
+    case .otherRank: processes(in: place) { $0.rank ?? 0 > 0 && $0.name == "shoal" }
+    case .launchedRank: processes(in: place) { $0.rank != nil && $0.name == "shoal" }
     }
+  }
+
+  private func processes(in place: Workplace, where isOne: (LocalProcess) -> Bool) -> [Int32] {
+    LocalProcess.all(in: place).filter(isOne).map(\.id)
   }
 }
 
@@ -33,7 +41,7 @@ extension FaultLab {
   private func start(for victim: Victim) -> Start {
     switch victim {
     case .program: .alone(threads: draw(1..<3))
-    case .launcher, .launchedRank: .launcher(draw(1..<4))
+    case .launcher, .launchedRank, .launchedMpirun: .launcher(draw(1..<4))
     case .rank0: .ranks(draw(1..<5))
     case .otherRank, .mpirun: .ranks(draw(2..<5))
     }
@@ -49,7 +57,7 @@ extension FaultLab {
         let start = start(for: victim)
         let job = try run.start(start)
         if let moment = try send(SIGKILL, to: victim, of: job, run, start) {
-          faults.append("\(start), after \(moment.seconds) s")
+          faults.append("\(start), \(moment.moment)")
           phase = phase ?? moment.phase
         }
         _ = run.end(job)
@@ -74,7 +82,7 @@ extension FaultLab {
       if ending.code != 75, !mayDie { run.complain("ended with \(ending.code) in place of 75: \(ending.errors)") }
       try run.finish(drawStart())
       if ending.code == 75, let lost = run.lostSteps.last, lost > 0 { run.complain("a stop request cost \(lost) steps") }
-      return ("\(start), signal \(signal) after \(moment.seconds) s", moment.phase)
+      return ("\(start), signal \(signal) \(moment.moment)", moment.phase)
     }
   }
 
@@ -91,30 +99,34 @@ extension FaultLab {
       Glibc.kill(moment.process, SIGCONT)
       let ending = run.end(job)
       if ending.code == 0 { try run.requireWhole() } else { run.complain("ended with \(ending.code): \(ending.errors)") }
-      return ("\(start), after \(moment.seconds) s", moment.phase)
+      return ("\(start), \(moment.moment)", moment.phase)
     }
   }
 
   /// Sends a signal at a random moment of the victim's life; nil if the run was over before that.
   private func send(
     _ signal: Int32, to victim: Victim, of job: Job, _ run: DisturbedRun, _ start: Start
-  ) throws -> (process: Int32, seconds: String, phase: String)? {
-    var found: [LocalProcess] = []
+  ) throws -> (process: Int32, moment: String, phase: String)? {
+    var found: [Int32] = []
     while job.isRunning, found.isEmpty {
-      found = LocalProcess.all(in: run.place).filter(victim.isSame)
+      found = victim.found(job, in: run.place)
       if found.isEmpty { usleep(500) }
     }
     guard !found.isEmpty else { return nil }
     let process = draw(found)
-    let share = 1 - Double(run.place.steps(run.directory).last ?? 0) / Double(run.specimen.steps + 1)
+    // A third of the moments lie before the first new line; the rest follows the steps, which take long on a busy
+    // machine and short on an idle one.
     let life = try run.specimen.seconds(start)
-    let seconds = draw(0..<life * share)
-    let deadline = ContinuousClock.now + .seconds(seconds)
-    while job.isRunning, ContinuousClock.now < deadline { usleep(500) }
+    let told = run.told()
+    let isEarly = told == run.specimen.steps || draw(0..<3) == 0
+    let step = isEarly ? told : draw(told..<run.specimen.steps) + 1
+    let delay = draw(0..<(isEarly ? life / 2 : 2 * life / Double(run.specimen.steps)))
+    while job.isRunning, !isEarly, run.told() < step { usleep(2000) }
+    usleep(UInt32(1e6 * delay))
     let phase = run.phase
-    guard LocalProcess.all(in: run.place).contains(where: { $0.id == process.id }),
-      Glibc.kill(process.id, signal) == 0
-    else { return nil }
-    return (process.id, String(format: "%.2f", seconds), phase)
+    guard job.isRunning, LocalProcess.all(in: run.place).contains(where: { $0.id == process }) else { return nil }
+    if victim.isReplaced { run.beginRecovery() }
+    guard Glibc.kill(process, signal) == 0 else { return nil }
+    return (process, String(format: isEarly ? "after %.2f s" : "%.2f s after step \(step)", delay), phase)
   }
 }

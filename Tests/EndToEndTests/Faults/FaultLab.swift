@@ -5,7 +5,10 @@ import Foundation
 /// Disturbs runs and keeps the tally. Its kinds of faults are in extensions.
 final class FaultLab {
   private(set) var tally = FaultTally()
+  /// Faults that no run waited for.
+  private(set) var escaped = 0
   private var draws: Draws
+  private var templates: [String: Workplace] = [:]
   private let tells: Bool
 
   /// - Parameter tells: whether every fault is told on standard output.
@@ -36,15 +39,27 @@ final class FaultLab {
     draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
   }
 
+  /// One that is quick.
+  func drawSmallStart() -> Start { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
+
+  /// A place that is made once and then copied.
+  func template(_ name: String, _ make: () throws -> Workplace) throws -> Workplace {
+    if let place = templates[name] { return place }
+    let place = try make()
+    templates[name] = place
+    return place
+  }
+
   func omit(_ text: String) { tally.omit(text) }
 
   /// Disturbs a run and counts it.
   /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
   ///   nil if the run escaped, and then is called for another run.
   func disturb(
-    _ kind: String, _ run: () throws -> DisturbedRun, _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
+    _ kind: String, attempts: Int = 10, _ run: () throws -> DisturbedRun,
+    _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
   ) throws {
-    for _ in 0..<10 {
+    for _ in 0..<attempts {
       let run = try run()
       var done: (fault: String, phase: String?)?
       do {
@@ -58,7 +73,7 @@ final class FaultLab {
       if tells { tell(kind, run, done.fault, done.phase) }
       return
     }
-    omit("\(kind): ten runs in a row were over before it")
+    escaped += 1
   }
 
   private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?) {

@@ -39,6 +39,8 @@ struct Specimen: Sendable {
   let steps: Int
   let stepsPerSave: Int
   let stepsPerEvaluation: Int
+  /// 0: saves follow steps alone, so that every run makes the same calls.
+  let minutesPerSave: Double
 
   private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
@@ -46,22 +48,28 @@ struct Specimen: Sendable {
   /// A second of steps, saves and evaluations.
   static let long = Specimen(
     name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
-    steps: 40, stepsPerSave: 5, stepsPerEvaluation: 10)
+    steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8,
+    minutesPerSave: 0.001)
   /// As few calls as show all there are.
   static let brief = Specimen(
     name: "brief", model: TinyFixture.path("model"),
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: lora", steps: 4, stepsPerSave: 1,
-    stepsPerEvaluation: 2)
+    stepsPerEvaluation: 2, minutesPerSave: 0)
   /// With a base in 4 bits, which is kept in the cache.
   static let quantized = Specimen(
     name: "quantized", model: "\(repository)/demo/model",
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: qlora\nload_in_4bit: true", steps: 6,
-    stepsPerSave: 2, stepsPerEvaluation: 3)
+    stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
 
   /// A directory with all that the run needs, its own model among it, and no absolute path in the configuration.
-  func place() throws -> Workplace {
+  /// - Parameter linksModel: whether the model is a link to a directory of old files, whose hashes are remembered.
+  func place(linksModel: Bool = false) throws -> Workplace {
     let place = try Workplace(pairs: 27)
-    try FileManager.default.copyItem(atPath: model, toPath: place.path("model"))
+    if linksModel {
+      try FileManager.default.createSymbolicLink(atPath: place.path("model"), withDestinationPath: model)
+    } else {
+      try FileManager.default.copyItem(atPath: model, toPath: place.path("model"))
+    }
     try place.write(
       "config.yaml",
       """
@@ -82,6 +90,7 @@ struct Specimen: Sendable {
       max_steps: \(steps)
       save_steps: \(stepsPerSave)
       save_total_limit: 3
+      save_minutes: \(minutesPerSave)
 
       """)
     try FileManager.default.copyItem(atPath: "\(Self.repository)/launch", toPath: place.path("launch"))
