@@ -141,8 +141,11 @@ package final class Coordinator {
     try files.trimLines(toStep: step, withEvaluation: start.partial?.kind == .step)
     try files.write(configuration)
     try files.write(record: record)
-    // The evaluation before the first step counts as step 0.
-    log = try RunLog(files, firstStep: step == 0 ? 0 : step + 1) { [progress] in progress(.notice($0)) }
+    // The evaluation after a checkpoint follows it; the one before the first step counts as step 0.
+    let evaluatesFirst = start.partial?.kind != .step
+    let log = try RunLog(files, firstStep: evaluatesFirst ? step : step + 1) { [progress] in progress(.notice($0)) }
+    if evaluatesFirst { log.repeatEvents(ofStep: step) }
+    self.log = log
   }
 
   func readState(into adapter: Adapter, moments: Trainer.Moments) throws {

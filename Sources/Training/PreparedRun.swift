@@ -36,6 +36,14 @@ package struct RunSetup: Sendable, Equatable {
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool
   package var isFinished: Bool
+
+  /// As far as ranks without files need to know it.
+  var start: RunStart {
+    let partial = partial.map {
+      PartialWork(kind: $0, step: $0 == .step ? startStep + 1 : startStep, done: 0, seconds: 0)
+    }
+    return RunStart(step: startStep, partial: partial, skipped: skipped)
+  }
 }
 
 /// One rank, ready to run.
@@ -96,7 +104,7 @@ package struct PreparedRun {
     self.coordinator = coordinator
     for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     (setup, adapterConfiguration) = try Self.share(coordinator, world)
-    start = coordinator?.start ?? RunStart(step: setup.startStep, skipped: setup.skipped)
+    start = coordinator?.start ?? setup.start
   }
 
   /// Keeps other runs out of the output directory, and finds out whether it can be written.

@@ -372,7 +372,8 @@ package final class TrainingRun {
         let found = (0..<range.count).filter { scores[$0] != nil }
         let sums = found.map { scores[$0] ?? [] }
         try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
-        coordinator?.insertReferences(sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
+        coordinator?.insertReferences(
+          sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
         lastSave.withLock { $0 = .now }
         if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
         if isStopping { return false }

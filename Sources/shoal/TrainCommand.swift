@@ -84,11 +84,12 @@ struct TrainCommand: ParsableCommand {
 
   func run() {
     let request = request
+    // Before MPI starts: a request may come at any moment.
+    let stop = StopRequest()
+    // Whoever presses Ctrl-C twice does not want to wait any longer.
+    stop.watchSignals { _exit(130) }
     runInWorld { world in
       guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }
-      let stop = StopRequest()
-      // Whoever presses Ctrl-C twice does not want to wait for the step's end.
-      stop.watchSignals { _exit(130) }
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
       if let showExamples {

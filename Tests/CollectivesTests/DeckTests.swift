@@ -57,6 +57,16 @@ import Testing
     #expect(stopped.take(for: 1, at: 6) != nil && stopped.isEmpty)
   }
 
+  @Test func `a phase that is cut deals nothing more, and another may follow`() {
+    var deck = Deck()
+    deck.open((0..<3).map { WorkPiece(bytes: [$0]) })
+    #expect(deck.take(for: 0, at: 0) == [0])
+    deck.cut()
+    #expect(deck.isEmpty && deck.take(for: 1, at: 0) == nil && deck.take(for: 0, at: 1) == nil)
+    deck.open([WorkPiece(bytes: [7])])
+    #expect(deck.take(for: 1, at: 2) == [7])
+  }
+
   @Test func `a rank that was told nothing is left is not waited for`() {
     var deck = Deck()
     deck.open([1, 1, 1].map { WorkPiece(bytes: [0], cost: $0) })

@@ -90,7 +90,8 @@ import Testing
     expected = try metrics("\(run)/metrics.jsonl")
     let resumed = try files()
     #expect(resumed.count == 2)
-    #expect(resumed.last?.dropFirst().first?.step == 3)
+    // The evaluation after the checkpoint comes again, and with it what the step's training had to say.
+    #expect(resumed.last?.dropFirst().first?.step == 2)
     #expect(try points(resumed) == expected)
     #expect(expected.filter { $0.tag == "eval_loss" }.map(\.step) == [0, 2, 4, 5])
 

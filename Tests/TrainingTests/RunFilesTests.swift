@@ -34,6 +34,9 @@ import Training
     #expect(try Self.lines(scratch) == Array(all[..<8]))
     try files.append([("step", .integer(4))], to: .metrics)
     #expect(try Self.lines(scratch).count == 9)
+    try files.append([("step", .integer(4)), ("learning_rate", .number(1))], to: .metrics)
+    try files.trimLines(toStep: 4, withEvaluation: false)
+    #expect(try Self.lines(scratch).count == 9, "of the last step what training said")
     try files.trimLines(toStep: -1, withEvaluation: true)
     #expect(try Self.lines(scratch).isEmpty)
     try files.trimLines(toStep: 3, withEvaluation: true)
@@ -64,6 +67,54 @@ import Training
     #expect(
       files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
       "nothing half removed either")
+  }
+
+  @Test func `what is only there to go on from goes when newer states are there`() throws {
+    let scratch = try ScratchDirectory()
+    for step in 1...6 { try Trained(step: step, run: step == 1 ? "other" : "own").write(in: scratch) }
+    let files = RunDirectory(scratch.path)
+    for (step, kind, done) in [(5, "step", 2), (6, "evaluation", 3), (7, "step", 1), (7, "step", 2), (7, "step", 9)] {
+      let partial = try #require(PartialWork(name: "partial-\(step)-\(kind)-\(done)"))
+      try Self.write(partial, to: files.path(of: partial))
+    }
+    #expect(files.partials.map(\.name).first == "partial-7-step-9")
+    try files.pruneInterim(of: "own", upTo: 6) { $0 == 3 }
+    #expect(files.checkpointSteps == [6, 5, 3, 1])
+    #expect(files.partials.map(\.name) == ["partial-7-step-9", "partial-7-step-2"])
+    #expect(files.entries.count == 6, "nothing half removed")
+  }
+
+  // MARK: Work under way
+
+  static func write(_ partial: PartialWork, to path: String) throws {
+    let sums = (0..<100).map { Int64($0) << 56 | Int64($0) }
+    try sums.withUnsafeBufferPointer { try partial.write($0, Trained(step: partial.base).state, to: path) }
+  }
+
+  @Test func `work under way comes back, or is refused`() throws {
+    let scratch = try ScratchDirectory()
+    let path = scratch.path("partial-8-step-3")
+    let partial = PartialWork(kind: .step, step: 8, done: 3, seconds: 0.1)
+    #expect(partial.name == "partial-8-step-3" && PartialWork(name: partial.name)?.base == 7)
+    for name in ["partial-0-step-1", "partial-8-step", "partial-8-step-3.damaged", "checkpoint-8"] {
+      #expect(PartialWork(name: name) == nil, "\(name)")
+    }
+    try Self.write(partial, to: path)
+    let (found, state) = try PartialWork.state(of: path)
+    #expect(try found == partial && state == Trained().state)
+    var sums = [Int64](repeating: 0, count: 100)
+    try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: $0) }
+    #expect(sums[99] == 99 << 56 | 99)
+    #expect(throws: ContentError.self, "sums of another run") {
+      try sums.withUnsafeMutableBufferPointer {
+        try PartialWork.read(path, into: UnsafeMutableBufferPointer(rebasing: $0[..<99]))
+      }
+    }
+    let flips = FlippedBits()
+    for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
+      try flips.forEach(of: "\(path)/\(name)") { (try? PartialWork.state(of: path)) == nil }
+    }
+    #expect(flips.count > 10_000 && flips.missed == [], "\(flips.missed.prefix(5))")
   }
 
   @Test func `one whole checkpoint is left where one is asked for`() throws {
@@ -102,7 +153,8 @@ import Training
       }
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
-        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2), skipped: SkippedSteps(count: 5, recent: [3, 6]))
+        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2),
+        skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]))
     }
 
     func write(in scratch: ScratchDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
@@ -148,10 +200,12 @@ import Training
   @Test func `numbers beyond reason are refused`() throws {
     let sound: [(String, JSONValue)] = [
       ("global_step", 1), ("epoch", 1), ("num_input_tokens_seen", 1), ("evaluations_without_improvement", 1),
-      ("inputs", [:]),
+      ("inputs", [:]), ("run", "own"), ("skipped_steps", 1), ("skipped_recently", []),
     ]
+    _ = try TrainerState(json: .object(sound.map { .init($0.0, $0.1) }), path: "trainer_state.json")
     for (name, value) in [
-      ("global_step", 0), ("global_step", Int64.max), ("num_input_tokens_seen", -1), ("num_input_tokens_seen", .max),
+      ("global_step", -1), ("skipped_steps", 2), ("global_step", Int64.max), ("num_input_tokens_seen", -1),
+      ("num_input_tokens_seen", .max),
       ("evaluations_without_improvement", .max), ("evaluations_without_improvement", -1),
     ] {
       let members = sound.map { JSONValue.Member($0.0, $0.0 == name ? .integer(value) : $0.1) }

@@ -125,7 +125,8 @@ extension RunConfiguration {
     evaluations = readInterval("eval_steps", "evals_per_epoch", &section) ?? evaluations
     saves = readInterval("save_steps", "saves_per_epoch", &section) ?? saves
     saveTotalLimit = section.integer("save_total_limit", atLeast: 1)
-    saveMinutes = section.number("save_minutes", "minutes from 0 (never) to 1e6") { (0...1e6).contains($0) } ?? saveMinutes
+    saveMinutes =
+      section.number("save_minutes", "minutes from 0 (never) to 1e6") { (0...1e6).contains($0) } ?? saveMinutes
     loggingSteps = section.integer("logging_steps", atLeast: 1) ?? loggingSteps
     if let path = section.path("output_dir") {
       outputDirectory = path

@@ -90,7 +90,8 @@ package struct PartialWork: Sendable, Equatable {
       let step = found["step"]?.int, let done = found["examples_done"]?.int, let seconds = found["seconds"]?.double,
       0...(1 << 53) ~= done, 0...(1 << 53) ~= step, seconds >= 0
     else {
-      throw ContentError(statePath, "is not of a step under way", expected: "partial: kind, step, examples_done, seconds")
+      throw ContentError(
+        statePath, "is not of a step under way", expected: "partial: kind, step, examples_done, seconds")
     }
     let partial = PartialWork(kind: kind, step: step, done: done, seconds: seconds)
     guard partial.base == state.step else {

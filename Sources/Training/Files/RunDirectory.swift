@@ -242,6 +242,12 @@ package struct RunDirectory {
     }
   }
 
+  /// The lines of a file that can be read.
+  func lines(_ file: LineFile) -> [JSONValue] {
+    guard let mapped = try? MappedFile(path: path(of: file)) else { return [] }
+    return mapped.bytes.split(separator: UInt8(ascii: "\n")).compactMap { try? JSONValue.parse(Array($0)) }
+  }
+
   /// Adds one line.
   /// - Throws: `WriteError`.
   package func append(_ line: [(name: String, value: JSONValue)], to file: LineFile) throws {

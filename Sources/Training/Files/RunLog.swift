@@ -24,6 +24,19 @@ final class RunLog {
     attempt { try events.append(step: step, line.compactMap { entry in entry.value.double.map { (entry.name, $0) } }) }
   }
 
+  /// Repeats the events of what metrics.jsonl has of a step: a new event file that starts with the step voids them.
+  func repeatEvents(ofStep step: Int) {
+    for line in files.lines(.metrics) where line["step"]?.int == step {
+      attempt {
+        try events.append(
+          step: step,
+          (line.members ?? []).filter { $0.name != "step" }.compactMap { member in
+            member.value.double.map { (member.name, $0) }
+          })
+      }
+    }
+  }
+
   func append(sample: [(name: String, value: JSONValue)]) { attempt { try files.append(sample, to: .samples) } }
 
   /// What was lost, if anything was.
