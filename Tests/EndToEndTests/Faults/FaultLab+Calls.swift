@@ -47,7 +47,7 @@ enum CallFault: Hashable {
     case .fails(let code): "fails with \(of(code))"
     case .failsFromThere(let code): "and all later ones fail with \(of(code))"
     case .seemsToFail(let code): "is done and fails with \(of(code))"
-    case .doesHalf: "does half"
+    case .doesHalf: "does half of what it should"
     case .fillsTheDisk: "does half, and then there is no room"
     case .kills: "never comes: the process is killed"
     }
@@ -108,8 +108,9 @@ extension FaultLab {
   /// Spoils the nth call of a run, and lets the run go on if that ended it.
   func spoil(
     _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of specimen: Specimen = .brief,
-    from start: Start = .alone(threads: 1), as kind: String
+    from start: Start = .alone(threads: 1)
   ) throws {
+    let kind = "\(group.rawValue): one \(fault.name)"
     try disturb(kind, attempts: 2, { try callRun(group, specimen) }) { run in
       run.mayLoseLines = fault.mayLoseLines
       return try Self.withLog { log in

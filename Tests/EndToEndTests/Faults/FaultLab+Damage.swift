@@ -44,7 +44,8 @@ enum FileKind: String, CaseIterable {
     return try FileManager.default.subpathsOfDirectory(atPath: place.root).sorted().filter { path in
       var isDirectory: ObjCBool = false
       _ = FileManager.default.fileExists(atPath: place.path(path), isDirectory: &isDirectory)
-      return !isDirectory.boolValue && contains(path, newest)
+      // Locks are empty, and what they say does not matter.
+      return !isDirectory.boolValue && !path.hasSuffix(".lock") && contains(path, newest)
     }
   }
 
@@ -100,7 +101,8 @@ extension FaultLab {
   struct Unattained: Error { let what: String }
 
   /// Damages a file of a kind at a random place and lets the run go on.
-  func damage(_ kind: FileKind, _ damage: Damage, as name: String) throws {
+  func damage(_ kind: FileKind, _ damage: Damage) throws {
+    let name = damage == .bit ? "\(kind.rawValue): \(damage.rawValue)" : "\(kind.rawValue): other damage"
     let template = try kind == .adapter ? finished(kind.specimen) : interrupted(kind.specimen)
     let files = try kind.files(in: template)
     guard !files.isEmpty else { return omit("\(kind.rawValue): there is no such file") }

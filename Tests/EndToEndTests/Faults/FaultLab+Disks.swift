@@ -10,7 +10,9 @@ import Foundation
 
 extension FaultLab {
   /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
-  func fillDisk(kibibytes: Int, from start: Start, as kind: String) throws {
+  func fillDisk(kibibytes: Int) throws {
+    let kind = "a full disk"
+    let start = drawSmallStart()
     let directory = "disk/run"
     let omission = "\(kind): mounting takes root and a system that allows it"
     guard geteuid() == 0 else { return omit(omission) }
@@ -42,7 +44,8 @@ extension FaultLab {
   }
 
   /// Runs where no file may exceed a size, then without that limit.
-  func limitFiles(kibibytes: Int, as kind: String) throws {
+  func limitFiles(kibibytes: Int) throws {
+    let kind = "a limit on the size of files"
     // Alone: mpirun's own files are large.
     let start = Start.alone(threads: draw(1..<3))
     try disturb(kind, attempts: 1, { try DisturbedRun(.long) }) { run in

@@ -49,7 +49,8 @@ extension FaultLab {
 
   /// Kills a process of a run at a random moment, several times in a row if asked to, and lets the run go on with any
   /// number of ranks.
-  func kill(_ victims: [Victim], as kind: String) throws {
+  func kill(_ victims: [Victim]) throws {
+    let kind = victims.count == 1 ? "kill -9 of \(victims[0].rawValue)" : "kill -9, \(victims.count) times in a row"
     try disturb(kind, { try DisturbedRun(.long) }) { run in
       run.keepsSaves = true
       var (faults, phase): ([String], String?) = ([], nil)
@@ -69,7 +70,9 @@ extension FaultLab {
   }
 
   /// Asks a run to stop at a random moment, and lets it go on with any number of ranks.
-  func stop(_ signal: Int32, to victim: Victim, as kind: String) throws {
+  func stop(_ signal: Int32, to victim: Victim) throws {
+    let isTold = victim != .mpirun || signal == SIGUSR1
+    let kind = isTold ? "a stop request to \(victim.rawValue)" : "SIGTERM to mpirun, which grants one second"
     try disturb(kind, { try DisturbedRun(.long) }) { run in
       run.keepsSaves = true
       let start = start(for: victim)
@@ -77,8 +80,8 @@ extension FaultLab {
       let moment = try send(signal, to: victim, of: job, run, start)
       let ending = run.end(job)
       guard let moment, ending.code != 0 else { return nil }
-      // Bare mpirun gives its ranks a second. And until a program listens, a signal ends it.
-      let mayDie = victim == .mpirun && signal != SIGUSR1 || moment.phase == "starting"
+      // Until a program listens, a signal ends it.
+      let mayDie = !isTold || moment.phase == "starting"
       if ending.code != 75, !mayDie { run.complain("ended with \(ending.code) in place of 75: \(ending.errors)") }
       try run.finish(drawStart())
       if ending.code == 75, let lost = run.lostSteps.last, lost > 0 { run.complain("a stop request cost \(lost) steps") }
@@ -87,8 +90,8 @@ extension FaultLab {
   }
 
   /// Stops a process for a while; the run must not notice.
-  func pause(_ victim: Victim, as kind: String) throws {
-    try disturb(kind, { try DisturbedRun(.long) }) { run in
+  func pause(_ victim: Victim) throws {
+    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", { try DisturbedRun(.long) }) { run in
       let start = start(for: victim)
       let job = try run.start(start)
       guard let moment = try send(SIGSTOP, to: victim, of: job, run, start) else {

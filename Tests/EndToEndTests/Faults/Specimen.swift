@@ -42,7 +42,7 @@ struct Specimen: Sendable {
   /// 0: saves follow steps alone, so that every run makes the same calls.
   let minutesPerSave: Double
 
-  private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
   /// A second of steps, saves and evaluations.
