@@ -60,6 +60,7 @@ final class FaultLab {
     _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
   ) throws {
     for _ in 0..<attempts {
+      let began = ContinuousClock.now
       let run = try run()
       var done: (fault: String, phase: String?)?
       do {
@@ -70,18 +71,19 @@ final class FaultLab {
       }
       guard let done else { continue }
       tally.add(kind, run, fault: done.fault, phase: done.phase)
-      if tells { tell(kind, run, done.fault, done.phase) }
+      if tells { tell(kind, run, done.fault, done.phase, (ContinuousClock.now - began) / .seconds(1)) }
       return
     }
     escaped += 1
   }
 
-  private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?) {
+  private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?, _ seconds: Double) {
     let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
-    Self.tell("\(tally.injected) \(kind) (\([fault, phase ?? ""].filter { !$0.isEmpty }.joined(separator: "; "))): \(outcome)")
+    let details = [fault, phase ?? "", String(format: "%.1f s", seconds)].filter { !$0.isEmpty }.joined(separator: "; ")
+    Self.tell("\(tally.injected) \(kind) (\(details)): \(outcome)")
     run.complaints.forEach { Self.tell("    \($0)") }
   }
 
   /// At once, whoever reads.
-  static func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+  private static func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 }
