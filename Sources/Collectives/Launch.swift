@@ -1,11 +1,14 @@
 // Whether a launcher started this process, and the world it belongs to.
 
+internal import CShoal
 import Foundation
 
 /// What the environment says about the launcher.
 package struct Launch: Equatable, Sendable {
   /// Whether MPI has to be started.
   package let usesMPI: Bool
+  /// Whether the parent is a daemon of Open MPI. Slurm's daemons end what they started by other means.
+  package let isChildOfMpirun: Bool
   /// The number of ranks that the launcher announces, and the variable that says so.
   package let announced: Announcement?
 
@@ -26,6 +29,7 @@ package struct Launch: Equatable, Sendable {
     let speaksMPI = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"].contains {
       environment[$0] != nil
     }
+    isChildOfMpirun = environment["OMPI_COMM_WORLD_SIZE"] != nil
     usesMPI = speaksMPI || (announced?.size ?? 1) > 1
   }
 
@@ -36,6 +40,9 @@ package struct Launch: Equatable, Sendable {
   ) throws -> any Communicator {
     let launch = Launch(environment: environment)
     guard launch.usesMPI else { return SoloCommunicator() }
+    // A rank that lost its daemon would notice late, or never while it computes. One whose daemon died before this
+    // line cannot start MPI.
+    if launch.isChildOfMpirun { shoal_process_end_with_parent() }
     let world = try MPICommunicator()
     if let announced = launch.announced, announced.size != world.size {
       let mistake = WorldMistake.sizeDiffers(

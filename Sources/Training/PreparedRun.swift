@@ -111,7 +111,7 @@ package struct PreparedRun {
   /// - Throws: `DirectoryInUse`, `RunRefusal.notWritable`; `WriteError` when the machine falls short.
   private static func lock(_ path: String, _ progress: (RunProgress) -> Void) throws -> DirectoryLock {
     do {
-      // A rank 0 that was orphaned takes up to ten seconds to notice.
+      // A rank 0 that was killed may take seconds to give its memory back, and holds the lock meanwhile.
       let lock = try DirectoryLock(path, waiting: 15) { holder in
         let holder = holder?.description ?? "another process"
         progress(.notice("\(path): \(holder) works there; waiting a little for it to end"))

@@ -15,12 +15,8 @@ import Testing
       .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let launch = home.appendingPathComponent("launch")
     let release = home.appendingPathComponent(".build/release")
-    for folder in [launch, release] {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-    try FileManager.default.copyItem(
-      at: repository.appendingPathComponent("launch/local.sh"),
-      to: launch.appendingPathComponent("local.sh"))
+    try FileManager.default.createDirectory(at: release, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(at: repository.appendingPathComponent("launch"), to: launch)
     let standIn = release.appendingPathComponent("shoal")
     try """
     #!/bin/bash
@@ -63,7 +59,7 @@ import Testing
   }
 
   @Test(arguments: [0, 64, 75, 1], [1, 5]) func theExitCodePassesThrough(code: Int, ranks: Int) throws {
-    #expect(try run(["-n", "\(ranks)", "\(code)"]).code == Int32(code))
+    #expect(try run(["-n", "\(ranks)", "-r", "0", "\(code)"]).code == Int32(code))
   }
 
   @Test func withoutFlagsTheCoresAreFilled() throws {
@@ -75,7 +71,7 @@ import Testing
   }
 
   @Test func wrongArgumentsAreTheCallersMistake() throws {
-    for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"]] {
+    for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"], ["-r", "-1", "0"]] {
       let (process, _) = try start(arguments)
       process.waitUntilExit()
       #expect(process.terminationStatus == 64, "\(arguments)")

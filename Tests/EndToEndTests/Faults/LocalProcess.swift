@@ -42,7 +42,7 @@ struct LocalProcess {
       if left.isEmpty { return [] }
       if ContinuousClock.now > deadline {
         let descriptions = left.map(\.description)
-        left.forEach { kill($0.id, SIGKILL) }
+        for process in left { kill(process.id, SIGKILL) }
         return descriptions
       }
       usleep(10_000)

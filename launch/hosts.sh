@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Runs one training job on several hosts and starts it again after a crash, without the hosts that are gone.
+#
+#     launch/hosts.sh -H HOSTFILE [-t THREADS] [-r RESTARTS] CONFIG [key=value ...]
+#
+# HOSTFILE is Open MPI's: a host name or address per line, `slots=N` for N ranks there (one without), # for
+# comments. THREADS per rank are by default the host's cores shared by its ranks. Hosts are reached through
+# ssh without a password (or through OMPI_MCA_plm_rsh_agent). The program, CONFIG and the model lie at the
+# same path on all of them; output_dir does too, on a file system that they share, or a lost first host takes
+# its checkpoints with it. The result does not depend on how many hosts are left.
+#
+# Ranks talk over plain TCP: nothing is encrypted, nobody is asked who he is. Use a network that you trust;
+# OMPI_MCA_btl_tcp_if_include and OMPI_MCA_oob_tcp_if_include (such as 10.1.0.0/16) keep to one of several.
+#
+# Exit codes, restarts and signals are local.sh's.
+# shellcheck source-path=SCRIPTDIR
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/launch/supervise.sh"
+
+usage() {
+  say "$*"
+  printf 'usage: launch/hosts.sh -H HOSTFILE [-t THREADS] [-r RESTARTS] CONFIG [key=value ...]\n' >&2
+  exit 64
+}
+
+# Fills `hosts` and `slots`. Names hold nothing that an option, a list or a shell could take for its own.
+declare -a hosts=()
+declare -A slots=()
+read_hosts() {
+  local line number=0 name blank='[[:space:]]'
+  local host='[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?' count='[1-9][0-9]{0,4}'
+  local form="^$blank*($host)($blank+slots$blank*=$blank*($count))?($blank+max[-_]slots$blank*=$blank*$count)?$blank*\$"
+  while IFS= read -r line || [[ -n $line ]]; do
+    ((number += 1))
+    line=${line%%#*}
+    [[ $line =~ [^[:space:]] ]] || continue
+    [[ $line =~ $form ]] || mistake "$1:$number: $(printf %q "$line"): expected a host name and, if you like, slots=N"
+    name=${BASH_REMATCH[1]}
+    [[ -n ${slots[$name]:-} ]] || hosts+=("$name")
+    slots[$name]=$((${slots[$name]:-0} + ${BASH_REMATCH[4]:-1}))
+  done <"$1"
+  ((${#hosts[@]})) || mistake "$1 names no host"
+}
+
+# A word as the shell of another host reads it.
+quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+
+# Whether a host answers and has the files. Status 66: no program there; 67: no CONFIG.
+probe() {
+  local check
+  check="test -x $(quoted "$shoal") || exit 66; test -r $(quoted "$config") || exit 67"
+  if [[ $1 = localhost || ${1%%.*} = "${HOSTNAME%%.*}" ]]; then
+    sh -c "$check"
+  else
+    timeout 8 "${agent[@]}" "$1" "$check"
+  fi
+}
+
+# Chooses the hosts of the next start. At the first one a host without the files is the caller's mistake;
+# later it has lost them, and is left out as one that does not answer.
+starts=0
+prepare_start() {
+  local host index code total=0 probes=() list=() missing
+  ((starts += 1))
+  for host in "${hosts[@]}"; do
+    probe "$host" </dev/null >/dev/null 2>&1 {silence}>&- &
+    probes+=($!)
+  done
+  for index in "${!hosts[@]}"; do
+    host=${hosts[index]}
+    wait "${probes[index]}"
+    code=$?
+    case $code in
+      0)
+        list+=("$host:${slots[$host]}")
+        ((total += slots[$host]))
+        ;;
+      66 | 67)
+        if ((code == 66)); then missing=$shoal; else missing=$config; fi
+        ((starts > 1)) || mistake "$host has no $missing: program and CONFIG lie at the same path on all hosts"
+        say "$host is left out: it has no $missing"
+        ;;
+      *) say "$host is left out: it does not answer (exit code $code of ${agent[0]})" ;;
+    esac
+  done
+  if ((total == 0)); then
+    say "no host is left"
+    return 1
+  fi
+  local IFS=,
+  say "ranks by host: ${list[*]}"
+  command=(mpirun --host "${list[*]}" -n "$total" --bind-to none "${forwarded[@]}" "$shoal" train "${arguments[@]}")
+}
+
+hostfile='' threads=''
+while getopts ':H:t:r:' flag; do
+  case $flag in
+    H) hostfile=$OPTARG ;;
+    t) require_number threads "$OPTARG" && threads=$OPTARG ;;
+    r) require_count restarts "$OPTARG" && restarts=$OPTARG ;;
+    :) usage "-$OPTARG needs a value" ;;
+    *) usage "there is no -$OPTARG" ;;
+  esac
+done
+shift $((OPTIND - 1))
+[[ -n $hostfile ]] || usage "which -H HOSTFILE?"
+(($# > 0)) || usage "which CONFIG?"
+[[ -r $hostfile && ! -d $hostfile ]] || mistake "$hostfile cannot be read"
+read_hosts "$hostfile"
+find_programs "$root"
+
+arguments=("$1" ${threads:+--threads "$threads"} "${@:2}")
+config=$1
+[[ $config = /* ]] || config=$PWD/$config
+# The first of the agents that Open MPI would try.
+read -ra agent <<<"${OMPI_MCA_plm_rsh_agent:-ssh}"
+agent=("${agent[@]%%:*}")
+if [[ ${agent[0]##*/} = ssh ]]; then agent+=(-o BatchMode=yes -o ConnectTimeout=5); fi
+supervise "${arguments[@]}"
