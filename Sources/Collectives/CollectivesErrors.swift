@@ -29,6 +29,8 @@ package enum WorldMistake: CallersMistake {
   case sizeDiffers(variable: String, announced: Int, found: Int)
   /// Ranks that must be alike are not.
   case ranksDiffer([RankDifference])
+  /// The environment's limit of the watch is none.
+  case watchdogSeconds(String)
 
   package var description: String {
     switch self {
@@ -39,6 +41,8 @@ package enum WorldMistake: CallersMistake {
     case .ranksDiffer(let differences):
       "world: the ranks are not alike, so the result would depend on who computes what:\n"
         + differences.map { "  \($0)" }.joined(separator: "\n")
+    case .watchdogSeconds(let text):
+      "\(WatchLimit.variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watch"
     }
   }
 }

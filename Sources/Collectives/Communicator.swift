@@ -1,5 +1,7 @@
 // What a rank may ask of the world it belongs to; the two worlds there are stand in files of their own.
 
+package import Tensors
+
 /// All ranks of a job, seen from one of them.
 ///
 /// Except for `abort`, every operation is collective: all ranks call it, in the same order, with the same
@@ -27,6 +29,16 @@ package protocol Communicator: AnyObject, Sendable {
   func agree(on flags: UInt64) throws -> UInt64
   /// A queue of work that rank 0 fills and all ranks empty.
   func workQueue() throws -> any WorkQueue
+
+  /// Lets the ranks watch each other until `finish`: rank 0 all others, the others rank 0. One that has been stopped or
+  /// stuck for a minute, or as long as SHOAL_WATCHDOG_SECONDS says on rank 0 (0: nobody watches), ends the job with
+  /// exit code 1. Once, collective.
+  /// - Parameter tell: called first, by the rank that noticed, from another thread.
+  /// - Throws: `WorldMistake.watchdogSeconds`, on all ranks alike.
+  func watch(tell: @escaping @Sendable (any Error) -> Void) throws
+  /// Tells those who watch that this rank's work enters its phases on `clock` from now on, and what its longest item
+  /// of work is expected to take: a rank may be silent five times as long.
+  func follow(_ clock: PhaseClock, itemSeconds: Double)
 
   /// Leaves the world in good order, before the process exits. Nothing else may be called afterwards.
   func finish() throws

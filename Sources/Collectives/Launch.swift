@@ -9,6 +9,8 @@ package struct Launch: Equatable, Sendable {
   package let usesMPI: Bool
   /// Whether the parent is a daemon of Open MPI. Slurm's daemons end what they started by other means.
   package let isChildOfMpirun: Bool
+  /// This process's rank as the launcher announces it, or 0.
+  package let rank: Int
   /// The number of ranks that the launcher announces, and the variable that says so.
   package let announced: Announcement?
 
@@ -26,6 +28,9 @@ package struct Launch: Equatable, Sendable {
       ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap { variable in
         environment[variable].flatMap { Int($0) }.map { Announcement(variable: variable, size: $0) }
       }.first
+    rank =
+      ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"].lazy
+      .compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
     let speaksMPI = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"].contains {
       environment[$0] != nil
     }
@@ -34,16 +39,27 @@ package struct Launch: Equatable, Sendable {
   }
 
   /// Joins the world of this process: all ranks of the job, or a world of one.
+  /// - Parameter tell: called before this process ends because MPI does not start, from another thread.
   /// - Throws: `WorldMistake.sizeDiffers` when MPI does not see the ranks that the launcher started.
   package static func joinWorld(
-    environment: [String: String] = ProcessInfo.processInfo.environment
+    environment: [String: String] = ProcessInfo.processInfo.environment,
+    tell: @escaping @Sendable (WorldDelay) -> Void = { _ in }
   ) throws -> any Communicator {
     let launch = Launch(environment: environment)
     guard launch.usesMPI else { return SoloCommunicator() }
     // A rank that lost its daemon would notice late, or never while it computes. One whose daemon died before this
     // line cannot start MPI.
     if launch.isChildOfMpirun { shoal_process_end_with_parent() }
+    // MPI waits for every rank to start, and some may have been stopped. Large worlds take long.
+    let limit = 5 * ((try? WatchLimit(environment[WatchLimit.variable] ?? ""))?.seconds ?? 0)
+    let countdown =
+      try limit > 0
+      ? Countdown(seconds: limit + 2 * Double(launch.rank)) {
+        tell(.start(seconds: limit))
+        _exit(1)
+      } : nil
     let world = try MPICommunicator()
+    countdown?.cancel()
     if let announced = launch.announced, announced.size != world.size {
       let mistake = WorldMistake.sizeDiffers(
         variable: announced.variable, announced: announced.size, found: world.size)

@@ -1,6 +1,8 @@
 // The world that mpirun or srun started.
 
 import CShoal
+import Synchronization
+package import Tensors
 
 #if canImport(Glibc)
   import Glibc
@@ -16,6 +18,8 @@ package final class MPICommunicator: Communicator {
   package let ranksOnNode: Int
   private let comm: shoal_mpi_comm
   private let alarm = Alarm()
+  private let vitals = Vitals()
+  private let watch = Mutex<Watch?>(nil)
 
   /// Starts MPI and joins the world.
   /// - Throws: `MPIFailure`.
@@ -122,14 +126,55 @@ package final class MPICommunicator: Communicator {
       ? try CoordinatorQueue(channel: channel, workers: size - 1) : WorkerQueue(channel: channel)
   }
 
-  package func finish() throws {
+  package func watch(tell: @escaping @Sendable (any Error) -> Void) throws {
+    let own = getenv(WatchLimit.variable).map { String(cString: $0) } ?? ""
+    let limit = try WatchLimit(String(decoding: try broadcast(Array(own.utf8), from: 0), as: UTF8.self))
+    guard size > 1, limit.seconds > 0 else { return }
+    let places = try gather(Array("\(Self.hostName), process \(getpid())".utf8)).map {
+      String(decoding: $0, as: UTF8.self)
+    }
     try barrier()
-    try MPIFailure.check(shoal_mpi_finish(), "finish")
+    let watch = try Watch(
+      comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, vitals: vitals, alarm: alarm,
+      tell: tell
+    ) { lost in Self.abort(code: 1) { tell(lost) } }
+    self.watch.withLock { $0 = watch }
   }
 
-  package func abort(code: Int32) -> Never {
+  package func follow(_ clock: PhaseClock, itemSeconds: Double) {
+    vitals.follow(clock)
+    watch.withLock { $0?.expect(itemSeconds: itemSeconds) }
+  }
+
+  package func finish() throws {
+    let watch = watch.withLock { $0 }
+    try watch?.close()
+    // Nobody watches the last moments: who is stopped in them would keep all others waiting.
+    let countdown = try watch.map { [rank] watch in
+      try Countdown(seconds: watch.limit.seconds + 2 * Double(rank)) {
+        Self.abort(code: 1) { watch.tell(WorldDelay.end(seconds: watch.limit.seconds)) }
+      }
+    }
+    try barrier()
+    try MPIFailure.check(shoal_mpi_finish(), "finish")
+    countdown?.cancel()
+  }
+
+  package func abort(code: Int32) -> Never { Self.abort(code: code) {} }
+
+  /// Ends the job. Should MPI hang, or who reads what `tell` says, this process ends alone, and mpirun the others.
+  private static func abort(code: Int32, _ tell: () -> Void) -> Never {
+    _ = try? Countdown(seconds: 5) { _exit(code) }
+    tell()
     _ = shoal_mpi_abort(code)
-    exit(code)
+    _exit(code)
+  }
+
+  private static var hostName: String {
+    var characters = [CChar](repeating: 0, count: 256)
+    let status = gethostname(&characters, characters.count - 1)
+    return status == 0
+      ? String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : "unknown host"
   }
 
   private static let chunkBytes = 1 << 23
@@ -139,9 +184,11 @@ package final class MPICommunicator: Communicator {
     _ operation: String, waiting: Waiting = .forOthers,
     _ begin: (inout shoal_mpi_request) -> Int32
   ) throws {
-    var request = shoal_mpi_request()
-    try MPIFailure.check(begin(&request), operation)
-    try wait(for: &request, operation, waiting, alarm)
+    try vitals.during(waiting) {
+      var request = shoal_mpi_request()
+      try MPIFailure.check(begin(&request), operation)
+      try wait(for: &request, operation, waiting, alarm)
+    }
   }
 }
 

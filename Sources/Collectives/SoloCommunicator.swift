@@ -1,5 +1,7 @@
 // A process that no launcher started is a world of one and never touches MPI.
 
+package import Tensors
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -23,6 +25,8 @@ package final class SoloCommunicator: Communicator {
   package func sum(_ values: UnsafeMutableBufferPointer<Int64>) {}
   package func agree(on flags: UInt64) -> UInt64 { flags }
   package func workQueue() -> any WorkQueue { SoloWorkQueue() }
+  package func watch(tell: @escaping @Sendable (any Error) -> Void) {}
+  package func follow(_ clock: PhaseClock, itemSeconds: Double) {}
   package func finish() {}
   package func abort(code: Int32) -> Never { exit(code) }
 }

@@ -107,6 +107,7 @@ package final class Generator {
     let start = clock.now
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
     pass.forget()
+    defer { pass.workers.clock.enter(.input) }
     let isRead = read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []

@@ -74,12 +74,14 @@ package final class Pass {
   package func logProbabilities(
     _ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw? = nil
   ) throws -> [Double] {
+    defer { workers.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: dropout, keeping: false)
     return try headForward(expecting: false)
   }
 
   /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(_ batch: TreeBatch, adapter: Adapter?) throws -> [Double] {
+    defer { workers.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
@@ -94,6 +96,7 @@ package final class Pass {
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient else { preconditionFailure("this pass has no memory for the way back") }
+    defer { workers.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)

@@ -24,6 +24,7 @@ package enum FixedPoint {
     let limit = Float(4096) / Float(max(terms, 1))
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
     workers.clock.enter(.reduction)
+    defer { workers.clock.enter(.input) }
     workers.blocks(of: count, by: block) { range in
       let status = shoal_fixed_add(sum + range.lowerBound, gradient + range.lowerBound, Int64(range.count), limit)
       if status != 0 { trouble.bitwiseOr(UInt64(status), ordering: .relaxed) }
@@ -37,6 +38,7 @@ package enum FixedPoint {
   ) {
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
     workers.clock.enter(.reduction)
+    defer { workers.clock.enter(.input) }
     workers.blocks(of: count, by: block) { range in
       shoal_fixed_to_float(gradient + range.lowerBound, sum + range.lowerBound, Int64(range.count))
     }

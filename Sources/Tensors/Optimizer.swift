@@ -57,6 +57,7 @@ package enum Optimizer {
   ) {
     nonisolated(unsafe) let (weights, first, second, gradient) = (weights, first, second, gradient)
     workers.clock.enter(.optimizer)
+    defer { workers.clock.enter(.input) }
     workers.blocks(of: count, by: block) { range in
       var constants = step.step
       let start = range.lowerBound
@@ -70,6 +71,8 @@ package enum Optimizer {
     count: Int, _ step: LionStep, _ workers: Workers
   ) {
     nonisolated(unsafe) let (weights, momentum, gradient) = (weights, momentum, gradient)
+    workers.clock.enter(.optimizer)
+    defer { workers.clock.enter(.input) }
     workers.blocks(of: count, by: block) { range in
       var constants = step.step
       let start = range.lowerBound
@@ -84,6 +87,7 @@ package enum Optimizer {
     defer { sums.deallocate() }
     nonisolated(unsafe) let (x, partial) = (x, sums)
     workers.clock.enter(.optimizer)
+    defer { workers.clock.enter(.input) }
     workers.blocks(of: count, by: block) { range in
       partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
     }

@@ -1,5 +1,7 @@
 // Where a rank's time goes: each kernel says which part of the step it belongs to.
 
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -28,19 +30,31 @@ package enum Phase: Int, CaseIterable, Sendable {
   package var name: String { "\(self)" }
 }
 
-/// Seconds by phase. It belongs to the one thread that starts a rank's kernels.
+/// Seconds by phase. It belongs to the one thread that starts a rank's kernels; any may ask for its progress.
 package final class PhaseClock: @unchecked Sendable {
   private var nanoseconds = [UInt64](repeating: 0, count: Phase.allCases.count)
   private var phase = Phase.input
   private var since = now()
+  /// How often a phase was entered, in the upper 56 bits, and the phase.
+  private let entries = Atomic(UInt64(Phase.input.rawValue))
 
   package init() {}
 
   /// Time counts towards `phase` from here on, until another is entered.
   package func enter(_ phase: Phase) {
+    // No other thread writes it.
+    let count = entries.load(ordering: .relaxed) >> 8
+    entries.store((count &+ 1) << 8 | UInt64(phase.rawValue), ordering: .relaxed)
     guard phase != self.phase else { return }
     settle()
     self.phase = phase
+  }
+
+  /// How often phases were entered, with every kernel at least once, and the phase that this rank is in. From any
+  /// thread.
+  package var progress: (entries: UInt64, phase: Phase) {
+    let word = entries.load(ordering: .relaxed)
+    return (word >> 8, Phase(rawValue: Int(word & 0xFF)) ?? .input)
   }
 
   /// Seconds of each phase since the clock was made.

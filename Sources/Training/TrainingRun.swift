@@ -113,6 +113,8 @@ package final class TrainingRun {
     pass.observer = debug
     guard !isFinished else { return }
     forecast = try Forecast.measured(prepared, layout: adapter.layout, memory: memory, dealer: dealer)
+    let longestItem = try world.shareCount(forecast.map { Int(1000 * $0.longestItem) })
+    world.follow(pass.workers.clock, itemSeconds: Double(longestItem) / 1000)
     if let forecast {
       progress(
         .planned(

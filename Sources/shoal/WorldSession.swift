@@ -10,11 +10,16 @@ import Tensors
 /// and ends the job.
 func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
   let world: any Communicator
-  do { world = try Launch.joinWorld() } catch { Shoal.exit(withError: error) }
+  do {
+    world = try Launch.joinWorld { Console.print("shoal: \($0); the job ends here: run the same command again") }
+  } catch { Shoal.exit(withError: error) }
   if world.size > 1 {
     MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure)
   }
   do {
+    try world.watch { [rank = world.rank] lost in
+      Console.print("[rank \(rank)] \(lost); the job ends here: run the same command again to go on")
+    }
     let code = try body(world)
     try world.finish()
     exit(code)

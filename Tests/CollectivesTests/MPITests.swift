@@ -30,11 +30,12 @@ import Testing
     .deletingLastPathComponent().appendingPathComponent("collectives-probe").path
 
   /// --quiet: mpirun adds eleven lines of its own to every exit code but 0.
-  static func world(_ ranks: Int, _ scenario: String) throws -> Outcome {
-    try run([
-      "timeout", "120", "mpirun", "--quiet", "--oversubscribe", "--bind-to", "none",
-      "-n", "\(ranks)", probe, scenario,
-    ])
+  static func world(_ ranks: Int, _ scenario: String, _ extra: [String: String] = [:]) throws -> Outcome {
+    try run(
+      [
+        "timeout", "120", "mpirun", "--quiet", "--oversubscribe", "--bind-to", "none",
+        "-n", "\(ranks)", probe, scenario,
+      ], extra)
   }
 
   @Test(arguments: 1...4, ["exchange", "dealing", "phases", "idle", "early", "alike"])
@@ -69,6 +70,22 @@ import Testing
     let start = ContinuousClock.now
     #expect(try Self.world(3, "abort").code == 1)
     #expect(ContinuousClock.now - start < .seconds(30))
+  }
+
+  @Test func aStuckRankIsNamedAndEndsTheWorld() throws {
+    let start = ContinuousClock.now
+    let outcome = try Self.world(3, "stuck", ["SHOAL_WATCHDOG_SECONDS": "2"])
+    #expect(outcome.code == 1)
+    #expect(
+      outcome.errors.wholeMatch(
+        of: /\[rank 0\] rank 2 \(.+, process \d+\) answers, but has been stuck in linears for 2 s\n/) != nil,
+      "\(outcome.errors)")
+    #expect(ContinuousClock.now - start < .seconds(20))
+  }
+
+  @Test func whoWaitsOrWritesIsNotStuck() throws {
+    let outcome = try Self.world(3, "patient", ["SHOAL_WATCHDOG_SECONDS": "2"])
+    #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
   }
 
   @Test func launcherAndMPIMustAgreeOnTheSize() throws {

@@ -14,6 +14,8 @@ package struct Forecast: Sendable {
   package let evaluation: Double
   /// Of the reference log-probs that the cache lacks.
   package let references: Double
+  /// Of the longest item of work, on the slowest rank.
+  let longestItem: Double
   /// Seconds left after each step, from 0, evaluations included.
   private let left: [Double]
 
@@ -51,9 +53,12 @@ package struct Forecast: Sendable {
     let data = coordinator.data
     let c = layout.configuration
     let recomputed = memory.retention.recomputedLayers(of: c.layerCount)
+    var longestItem = 0.0
     func scoring(_ trees: [ExampleTree]) -> Double {
       let runs = MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount))
-      return Self.span(runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }, ranks: paces.count)
+      let costs = runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }
+      longestItem = costs.joined().reduce(longestItem, max)
+      return Self.span(costs, ranks: paces.count)
     }
     let objective = run.configuration.objective
     let scorings = run.configuration.scoringPassesPerStep
@@ -61,14 +66,16 @@ package struct Forecast: Sendable {
     var steps: [Double] = []
     schedule.plan.forEachStep { _, positions in
       let trees = data.stepTrees(positions)
-      let learning = Self.stepSeconds(
-        trees.map(objective.learntTree), paces, layout, recomputedLayers: recomputed)
+      let costs = Self.itemSeconds(trees.map(objective.learntTree), paces, layout, recomputedLayers: recomputed)
+      longestItem = costs.joined().reduce(longestItem, max)
+      let learning = Self.stepSeconds(costs, paces, layout)
       // The passes that only score are dealt with the ones that learn, or in a phase of their own: alike here.
       steps.append(learning + Double(scorings) * scoring(trees))
     }
     self.steps = steps
     evaluation = scoring(data.heldOut)
     references = scoring(coordinator.treesWithoutReference())
+    self.longestItem = longestItem
     var left = [Double](repeating: 0, count: steps.count + 1)
     for step in stride(from: steps.count, to: 0, by: -1) {
       left[step - 1] = left[step] + steps[step - 1] + (schedule.evaluates(after: step) ? evaluation : 0)
@@ -80,11 +87,20 @@ package struct Forecast: Sendable {
   static func stepSeconds(
     _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int
   ) -> Double {
-    let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
-    let costs = batches.map { batch in
+    stepSeconds(itemSeconds(trees, paces, layout, recomputedLayers: recomputedLayers), paces, layout)
+  }
+
+  /// Seconds of each micro-batch of a step, by rank.
+  private static func itemSeconds(
+    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int
+  ) -> [[Double]] {
+    MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches.map { batch in
       paces.map { $0.seconds(training: batch.map { trees[$0] }, layout, recomputedLayers: recomputedLayers) }
     }
-    return (paces.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: paces.count)
+  }
+
+  private static func stepSeconds(_ costs: [[Double]], _ paces: [Pace], _ layout: AdapterLayout) -> Double {
+    (paces.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: paces.count)
   }
 
   /// Seconds until the last of `items` is done, each taken in order by the rank that is free first.

@@ -35,6 +35,7 @@ struct FaultCampaign {
       try lab.stop(signal, to: victim)
     }
     for turn in 0..<size / 10 { try lab.pause(Victim.allCases[turn % Victim.allCases.count]) }
+    for turn in 0..<max(1, size / 20) { try lab.stall([.rank0, .otherRank, .launchedRank][turn % 3]) }
     for kibibytes in points(40..<2400, size / 3) { try lab.fillDisk(kibibytes: kibibytes) }
     for kibibytes in points(4..<200, size / 6) { try lab.limitFiles(kibibytes: kibibytes) }
     for kind in FileKind.allCases {

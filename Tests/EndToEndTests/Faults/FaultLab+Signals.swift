@@ -106,6 +106,22 @@ extension FaultLab {
     }
   }
 
+  /// Stops a rank for good: the others notice and end the job, and the run goes on.
+  func stall(_ victim: Victim) throws {
+    let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
+    try disturb("SIGSTOP for good to \(victim.rawValue)", { try DisturbedRun(.long, environment: environment) }) { run in
+      run.keepsSaves = true
+      // A rank alone has nobody to notice.
+      let start: Start = victim == .launchedRank ? .launcher(draw(2..<4)) : .ranks(draw(2..<4))
+      let job = try run.start(start)
+      let moment = try send(SIGSTOP, to: victim, of: job, run, start)
+      let ending = run.end(job)
+      guard let moment else { return nil }
+      if ending.code != 0 { try run.finish(drawStart()) } else { try run.requireWhole() }
+      return ("\(start), \(moment.moment)", moment.phase)
+    }
+  }
+
   /// Sends a signal at a random moment of the victim's life; nil if the run was over before that.
   private func send(
     _ signal: Int32, to victim: Victim, of job: Job, _ run: DisturbedRun, _ start: Start
@@ -119,7 +135,7 @@ extension FaultLab {
     let process = draw(found)
     // A third of the moments lie before the first new line; the rest follows the steps, which take long on a busy
     // machine and short on an idle one.
-    let life = try run.specimen.seconds(start)
+    let life = try run.specimen.seconds(start.typical)
     let told = run.told()
     let isEarly = told == run.specimen.steps || draw(0..<3) == 0
     let step = isEarly ? told : draw(told..<run.specimen.steps) + 1

@@ -26,11 +26,12 @@ extension EndToEnd {
       check(lab)
     }
 
-    @Test(short) func stopRequestsAndPauses() throws {
+    @Test(short) func stopRequestsAndStoppedRanks() throws {
       try lab.stop(SIGUSR1, to: .otherRank)
       try lab.stop(SIGTERM, to: .launcher)
       try lab.stop(SIGTERM, to: .mpirun)
       try lab.pause(.otherRank)
+      try lab.stall(.otherRank)
       check(lab)
     }
 

@@ -21,6 +21,15 @@ enum Start: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// One that takes about as long.
+  var typical: Start {
+    switch self {
+    case .alone: .alone(threads: 1)
+    case .ranks: .ranks(2)
+    case .launcher: .launcher(2)
+    }
+  }
+
   func command(in place: Workplace) -> [String] {
     let configuration = place.path("config.yaml")
     return switch self {

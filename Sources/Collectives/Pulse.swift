@@ -1,0 +1,52 @@
+// What a rank says of itself while it works, and where its main thread notes it down.
+
+import Synchronization
+package import Tensors
+
+/// How far a rank is and what it is at, in one word.
+package struct Pulse: Equatable, Sendable {
+  /// Rises with every kernel and every operation of the world.
+  package var moves: UInt64
+  package var phase: Phase
+
+  package init(moves: UInt64, phase: Phase) { (self.moves, self.phase) = (moves, phase) }
+
+  init?(word: UInt64) {
+    guard let phase = Phase(rawValue: Int(word & 0xFF)) else { return nil }
+    self.init(moves: word >> 8, phase: phase)
+  }
+
+  var word: UInt64 { moves << 8 | UInt64(phase.rawValue) }
+
+  /// Whether the rank may be expected to move on. Who waits moves when others do. Files and what people read are not
+  /// judged either: a file server that hangs or a paused terminal may take minutes and then go on, and a job that was
+  /// started again would find them as they are.
+  package var isWorking: Bool { phase != .idle && phase != .input }
+}
+
+/// Written by the main thread, read by the one that watches.
+final class Vitals: Sendable {
+  private let operations = Atomic<UInt64>(0)
+  private let isWaiting = Atomic(false)
+  private let clock = Mutex<PhaseClock?>(nil)
+
+  /// Takes the phases of a rank's work from `clock` from now on.
+  func follow(_ clock: PhaseClock) { self.clock.withLock { $0 = clock } }
+
+  /// Notes an operation of the world; `waiting` until it is over.
+  func during<Result>(_ waiting: Waiting, _ operation: () throws -> Result) rethrows -> Result {
+    isWaiting.store(waiting == .forOthers, ordering: .relaxed)
+    defer {
+      isWaiting.store(false, ordering: .relaxed)
+      operations.add(1, ordering: .relaxed)
+    }
+    return try operation()
+  }
+
+  var pulse: Pulse {
+    let (moves, phase) = clock.withLock { $0?.progress } ?? (0, .input)
+    return Pulse(
+      moves: moves &+ operations.load(ordering: .relaxed),
+      phase: isWaiting.load(ordering: .relaxed) ? .idle : phase)
+  }
+}

@@ -1,0 +1,42 @@
+// A thread beside the one that computes.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A thread that runs a closure to its end.
+struct ServiceThread: Sendable {
+  private let thread: pthread_t
+
+  private final class Start: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// - Parameter purpose: what fails without it.
+  /// - Throws: `MPIFailure` when the system has no thread left.
+  init(for purpose: String, _ body: @escaping @Sendable () -> Void) throws(MPIFailure) {
+    let start = Unmanaged.passRetained(Start(body))
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, start.toOpaque())
+    guard code == 0 else {
+      start.release()
+      throw MPIFailure(operation: purpose, reason: "no service thread: \(String(cString: strerror(code)))")
+    }
+    self.thread = thread
+  }
+
+  /// Waits for its end. This or `detach` is called once.
+  func join() { pthread_join(thread, nil) }
+
+  /// Nobody waits for its end.
+  func detach() { pthread_detach(thread) }
+}

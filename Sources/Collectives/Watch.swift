@@ -1,0 +1,181 @@
+// Ranks that stop or hang: MPI does not notice them, and all others would wait for ever.
+
+import CShoal
+import Dispatch
+import Synchronization
+import Tensors
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A rank that was lost, told by the one that noticed.
+package struct LostRank: Error, CustomStringConvertible {
+  package let observer: Int
+  package let loss: Vigil.Loss
+  /// Seconds without a sign of life.
+  package let seconds: Double
+  /// Host and process of the rank.
+  package let place: String
+
+  package var description: String {
+    let span = span(seconds)
+    return switch loss {
+    case .silent(let rank):
+      "rank \(rank) (\(place)) has not answered \(span): it is stopped, or its machine is gone"
+    case .stuck(let rank, let phase):
+      "rank \(rank) (\(place)) answers, but has been stuck in \(phase.name) \(span)"
+    }
+  }
+}
+
+/// A world that does not start or end.
+package enum WorldDelay: Error, CustomStringConvertible {
+  case start(seconds: Double)
+  case end(seconds: Double)
+
+  package var description: String {
+    let (event, seconds) =
+      switch self {
+      case .start(let seconds): ("started", seconds)
+      case .end(let seconds): ("ended", seconds)
+      }
+    return "MPI has not \(event) \(span(seconds)): a rank is stopped, or its machine is gone"
+  }
+}
+
+private func span(_ seconds: Double) -> String {
+  "for \(seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)") s"
+}
+
+/// How long a rank may be silent.
+struct WatchLimit: Equatable {
+  static let variable = "SHOAL_WATCHDOG_SECONDS"
+  /// 0: nobody watches.
+  let seconds: Double
+
+  /// At least two: mpirun lets a stopped rank go on for a second before it kills it, and it must not accuse others.
+  /// - Parameter text: of the environment; empty where it says nothing.
+  /// - Throws: `WorldMistake.watchdogSeconds`.
+  init(_ text: String) throws {
+    if text.isEmpty {
+      seconds = 60
+    } else {
+      guard let seconds = Double(text), seconds == 0 || (2...1e6).contains(seconds) else {
+        throw WorldMistake.watchdogSeconds(text)
+      }
+      self.seconds = seconds
+    }
+  }
+
+  /// Between two pulses.
+  var interval: Double { min(5, seconds / 8) }
+}
+
+/// A rank's part in the watch: rank 0 watches all others, the others watch rank 0.
+///
+/// A thread that mostly sleeps sends a pulse now and then, takes those of the others and judges. Who is watched has
+/// such a thread too, so a long computation is no silence.
+final class Watch: Sendable {
+  let limit: WatchLimit
+  /// For what the watch itself does not see.
+  let tell: @Sendable (any Error) -> Void
+  private let service: WatchService
+  private let thread: ServiceThread
+
+  /// Begins to watch. Collective.
+  /// - Parameters:
+  ///   - comm: of the watch alone.
+  ///   - places: each rank's host and process, by rank.
+  ///   - end: told of a lost rank, ends the job.
+  init(
+    comm: shoal_mpi_comm, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals, alarm: Alarm,
+    tell: @escaping @Sendable (any Error) -> Void, end: @escaping @Sendable (LostRank) -> Never
+  ) throws {
+    (self.limit, self.tell) = (limit, tell)
+    let service = WatchService(
+      channel: WatchChannel(comm: comm), rank: rank, places: places, limit: limit, vitals: vitals, end: end)
+    self.service = service
+    thread = try ServiceThread(for: "watch") {
+      do { try service.run() } catch { alarm.raise(error) }
+    }
+  }
+
+  /// Waits at least five times as long as a micro-batch takes.
+  func expect(itemSeconds: Double) {
+    service.limit.withLock { $0 = max(limit.seconds, 5 * itemSeconds) }
+  }
+
+  /// Says goodbye and waits until all others have, still watching them. Collective.
+  func close() throws {
+    service.isClosing.store(true, ordering: .relaxed)
+    service.wakeUp.signal()
+    thread.join()
+    try service.channel.free()
+  }
+}
+
+/// What the watching thread does.
+private final class WatchService: Sendable {
+  let channel: WatchChannel
+  let limit: Mutex<Double>
+  let isClosing = Atomic(false)
+  /// Cuts a sleep short.
+  let wakeUp = DispatchSemaphore(value: 0)
+  private let rank: Int
+  private let places: [String]
+  private let interval: Double
+  private let vitals: Vitals
+  private let end: @Sendable (LostRank) -> Never
+
+  init(
+    channel: WatchChannel, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals,
+    end: @escaping @Sendable (LostRank) -> Never
+  ) {
+    (self.channel, self.rank, self.places, self.vitals, self.end) = (channel, rank, places, vitals, end)
+    self.limit = Mutex(limit.seconds)
+    interval = limit.interval
+  }
+
+  func run() throws {
+    let others = rank == 0 ? Array(1..<places.count) : [0]
+    let start = ContinuousClock.now
+    func now() -> Double { (ContinuousClock.now - start) / .seconds(1) }
+    var vigil = Vigil(over: others, limit: limit.withLock { $0 }, interval: interval, at: now())
+    // Ranks that have not said goodbye, and those that have not been told it.
+    var (present, untold) = (Set(others), Set(others))
+    var outgoing: [Int: WatchMessage] = [:]
+    var nextPulse = now()
+    while true {
+      vigil.advance(to: now())
+      while let (source, pulse) = try channel.receive() {
+        if let pulse { vigil.hear(pulse, from: source) } else { vigil.release(source) }
+        if pulse == nil { present.remove(source) }
+      }
+      outgoing = try outgoing.filter { try !$0.value.isGone() }
+      let isClosing = isClosing.load(ordering: .relaxed)
+      let isDue = isClosing || now() >= nextPulse
+      // One message at a time for each: a rank that takes none does not pile them up.
+      for other in untold where isDue && outgoing[other] == nil {
+        outgoing[other] = try WatchMessage(isClosing ? nil : vitals.pulse, to: other, on: channel)
+        if isClosing { untold.remove(other) }
+      }
+      if isDue { nextPulse = now() + interval }
+      if present.isEmpty && untold.isEmpty && outgoing.isEmpty { return }
+      vigil.limit = limit.withLock { $0 }
+      // All others see it when rank 0 is lost: the lowest of them speaks first.
+      if let loss = vigil.loss(grace: 2 * Double(max(0, rank - 1))) { tell(loss, vigil.limit) }
+      _ = wakeUp.wait(timeout: .now() + (isClosing ? 0.002 : interval / 5))
+    }
+  }
+
+  private func tell(_ loss: Vigil.Loss, _ seconds: Double) -> Never {
+    let lost =
+      switch loss {
+      case .silent(let rank), .stuck(let rank, _): rank
+      }
+    end(LostRank(observer: rank, loss: loss, seconds: seconds, place: places[lost]))
+  }
+}

@@ -1,0 +1,43 @@
+// Scenarios: ranks that watch each other.
+
+import Collectives
+import Glibc
+import Tensors
+
+/// The last rank is in a kernel that never ends, the others wait for it.
+func stuckLastRank(_ world: any Communicator) throws {
+  try watch(world)
+  let clock = PhaseClock()
+  world.follow(clock, itemSeconds: 0)
+  clock.enter(.linears)
+  if world.rank == world.size - 1 { sleep(60) }
+  try world.barrier()
+}
+
+/// Nobody is lost, though all of them seem to rest for longer than the limit.
+func patientWatch(_ world: any Communicator) throws {
+  try watch(world)
+  let clock = PhaseClock()
+  world.follow(clock, itemSeconds: 0)
+  // A wait is none of the rank's fault, whatever it was at before.
+  clock.enter(.optimizer)
+  if world.rank == 0 {
+    for _ in 0..<300 {
+      usleep(10_000)
+      clock.enter(.linears)
+    }
+  }
+  try world.barrier()
+  // Nor are files.
+  clock.enter(.input)
+  if world.rank == world.size - 1 { sleep(3) }
+  try world.barrier()
+  // A long item is expected to be long.
+  world.follow(clock, itemSeconds: 1)
+  clock.enter(.attention)
+  sleep(3)
+}
+
+private func watch(_ world: any Communicator) throws {
+  try world.watch { [rank = world.rank] in CollectivesProbe.say("[rank \(rank)] \($0)") }
+}
