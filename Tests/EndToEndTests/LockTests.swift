@@ -58,7 +58,7 @@ extension EndToEnd {
               name.wholeMatch(of: /checkpoint-([0-9]+)\.tmp-[0-9]+/).flatMap { Int($0.1) } ?? 0 > from + kills % 3
             }
           }
-        } catch { break }
+        } catch is Job.EndedEarly { break }
         usleep(UInt32(kills * 137 % 2000))
         job.send(SIGKILL)
         #expect(job.wait().code != 0)
