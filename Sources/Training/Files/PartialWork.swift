@@ -1,7 +1,7 @@
 // Work that was under way when a run was saved: the exact sums of the micro-batches done so far. Integers add up in any
 // order, so that the rest may follow in another process, on other ranks, to the same last bit.
 
-package import Checkpoints
+import Checkpoints
 import Model
 import Tensors
 
