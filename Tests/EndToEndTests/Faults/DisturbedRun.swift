@@ -58,7 +58,14 @@ final class DisturbedRun {
   }
 
   /// From now on the run is to be taken up again: by the next start, or by a launcher that restarts it itself.
-  func beginRecovery() { recovery = Recovery(stepsBefore: told(), lines: place.path("\(directory)/metrics.jsonl")) }
+  func beginRecovery() {
+    let saved = place.lastCheckpoint(directory)
+    let names = (try? place.names(directory)) ?? []
+    recovery = Recovery(
+      stepsBefore: told(), savedStep: saved,
+      isStepUnderWay: saved.map { step in names.contains { $0.hasPrefix("partial-\(step + 1)-step-") } } ?? false,
+      lines: place.path("\(directory)/metrics.jsonl"))
+  }
 
   /// The last step that the run has told of.
   func told() -> Int { place.steps(directory).last ?? 0 }
@@ -66,14 +73,19 @@ final class DisturbedRun {
   /// A restart and how long it takes until there is a new line of metrics.jsonl.
   private struct Recovery {
     let stepsBefore: Int
+    /// Of the newest checkpoint.
+    let savedStep: Int?
+    /// Whether work on the step after it was saved too.
+    let isStepUnderWay: Bool
     let lines: String
     private let began = ContinuousClock.now
     private let inodeBefore: ino_t?
     private var trimmedSize: Int?
     private(set) var seconds: Double?
 
-    init(stepsBefore: Int, lines: String) {
-      (self.stepsBefore, self.lines) = (stepsBefore, lines)
+    init(stepsBefore: Int, savedStep: Int?, isStepUnderWay: Bool, lines: String) {
+      (self.stepsBefore, self.savedStep) = (stepsBefore, savedStep)
+      (self.isStepUnderWay, self.lines) = (isStepUnderWay, lines)
       inodeBefore = Self.status(lines)?.inode
       if inodeBefore == nil { trimmedSize = 0 }
     }
@@ -122,6 +134,12 @@ final class DisturbedRun {
     }
     if keepsSaves, let lost = lostSteps.last, lost > specimen.stepsPerSave {
       complain("\(lost) steps were lost, \(specimen.stepsPerSave) lie between two saves: \(ending.errors)")
+    }
+    if keepsSaves, let saved = recovery.savedStep, let step = steps.last {
+      let keepsStep = !recovery.isStepUnderWay || step > saved || ending.errors.contains("was under way")
+      if step < saved || !keepsStep {
+        complain("step \(saved) was saved, or work after it, and it went on after \(step): \(ending.errors)")
+      }
     }
     if let seconds = recovery.seconds ?? (ending.code == 0 ? recovery.secondsSinceBegin : nil) {
       secondsToResume.append(seconds)
@@ -174,7 +192,9 @@ final class DisturbedRun {
     if ending.isSignalled || ![1, 64].contains(ending.code) {
       complain("ended with \(ending.isSignalled ? "signal" : "code") \(ending.code): \(ending.errors)")
     }
-    let messages = ending.errors.split(separator: "\n").filter { $0.wholeMatch(of: /(shoal:|\[rank [0-9]+\]) .*/) != nil }
+    let messages = ending.errors.split(separator: "\n").filter {
+      $0.wholeMatch(of: /(shoal:|\[rank [0-9]+\]) .*/) != nil
+    }
     if messages.count != 1 { complain("\(messages.count) messages: \(ending.errors)") }
   }
 

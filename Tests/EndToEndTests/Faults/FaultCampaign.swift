@@ -14,11 +14,10 @@ struct FaultCampaign {
   let size: Int
   let seed: UInt64
 
-  static let requested: FaultCampaign? = {
-    let environment = ProcessInfo.processInfo.environment
-    guard let size = environment["SHOAL_FAULTS"].flatMap({ Int($0) }), size > 0 else { return nil }
-    return FaultCampaign(size: size, seed: environment["SHOAL_FAULT_SEED"].flatMap { UInt64($0) } ?? 1)
-  }()
+  static let requested: FaultCampaign? = ProcessInfo.processInfo.environment["SHOAL_FAULTS"].flatMap { Int($0) }
+    .flatMap { $0 > 0 ? FaultCampaign(size: $0, seed: requestedSeed) : nil }
+  /// Also of the short form.
+  static let requestedSeed = ProcessInfo.processInfo.environment["SHOAL_FAULT_SEED"].flatMap { UInt64($0) } ?? 1
 
   /// Requests to stop, and who gets them.
   static let stops: [(Int32, Victim)] = [
@@ -28,7 +27,7 @@ struct FaultCampaign {
   ]
 
   func run(in lab: FaultLab) throws {
-    for turn in 0..<size / 2 { try lab.kill([Victim.allCases[turn % Victim.allCases.count]]) }
+    for turn in 0..<size { try lab.kill([Victim.allCases[turn % Victim.allCases.count]]) }
     for _ in 0..<size / 10 { try lab.kill((0..<3).map { _ in lab.draw(Victim.allCases) }) }
     for turn in 0..<size / 4 {
       let (signal, victim) = Self.stops[turn % Self.stops.count]

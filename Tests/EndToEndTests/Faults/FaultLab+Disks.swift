@@ -2,45 +2,29 @@
 
 import Foundation
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 extension FaultLab {
   /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
   func fillDisk(kibibytes: Int) throws {
     let kind = "a full disk"
-    let start = drawSmallStart()
-    let directory = "disk/run"
-    let omission = "\(kind): mounting takes root and a system that allows it"
-    guard geteuid() == 0 else { return omit(omission) }
-    var isMounted = false
-    var place: Workplace?
-    defer { if isMounted, let place { _ = try? Job(["umount", "--lazy", place.path("disk")], in: place).wait() } }
+    let place = try Specimen.long.place()
+    let disk = place.path("disk")
+    func succeeds(_ command: String...) -> Bool { (try? Job(command, in: place).wait().code) == 0 }
+    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+    guard succeeds("mount", "-t", "tmpfs", "-o", "size=\(kibibytes)k", "tmpfs", disk) else {
+      return omit("\(kind): to mount one takes root and a system that allows it")
+    }
+    defer { _ = succeeds("umount", "--lazy", disk) }
+    let cache = ["SHOAL_CACHE": place.path("disk/cache")]
     try disturb(
-      kind, attempts: 1,
-      {
-        let made = try Specimen.long.place()
-        place = made
-        return try DisturbedRun(
-          .long, in: made, directory: directory, environment: ["SHOAL_CACHE": made.path("disk/cache")])
-      }
+      kind, attempts: 1, { try DisturbedRun(.long, in: place, directory: "disk/run", environment: cache) }
     ) { run in
-      let disk = run.place.path("disk")
-      try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
-      let options = ["-t", "tmpfs", "-o", "size=\(kibibytes)k", "tmpfs", disk]
-      isMounted = try Job(["mount"] + options, in: run.place).wait().code == 0
-      guard isMounted else { return nil }
+      let start = drawSmallStart()
       run.mayLoseLines = true
-      let ending = run.end(try run.start(start))
-      try requireRecovery(run, ending) {
-        _ = try Job(["mount", "-o", "remount,size=64m", disk], in: run.place).wait()
+      try requireRecovery(run, run.end(try run.start(start))) {
+        if !succeeds("mount", "-o", "remount,size=64m", disk) { run.complain("the disk cannot be made larger") }
       }
       return ("\(kibibytes) KiB, \(start)", nil)
     }
-    if !isMounted { omit(omission) }
   }
 
   /// Runs where no file may exceed a size, then without that limit.

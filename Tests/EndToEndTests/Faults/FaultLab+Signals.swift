@@ -84,7 +84,9 @@ extension FaultLab {
       let mayDie = !isTold || moment.phase == "starting"
       if ending.code != 75, !mayDie { run.complain("ended with \(ending.code) in place of 75: \(ending.errors)") }
       try run.finish(drawStart())
-      if ending.code == 75, let lost = run.lostSteps.last, lost > 0 { run.complain("a stop request cost \(lost) steps") }
+      if ending.code == 75, let lost = run.lostSteps.last, lost > 0 {
+        run.complain("a stop request cost \(lost) steps")
+      }
       return ("\(start), signal \(signal) \(moment.moment)", moment.phase)
     }
   }
@@ -101,7 +103,11 @@ extension FaultLab {
       usleep(UInt32(draw(50_000..<1_500_000)))
       Glibc.kill(moment.process, SIGCONT)
       let ending = run.end(job)
-      if ending.code == 0 { try run.requireWhole() } else { run.complain("ended with \(ending.code): \(ending.errors)") }
+      if ending.code == 0 {
+        try run.requireWhole()
+      } else {
+        run.complain("ended with \(ending.code): \(ending.errors)")
+      }
       return ("\(start), \(moment.moment)", moment.phase)
     }
   }
@@ -109,7 +115,8 @@ extension FaultLab {
   /// Stops a rank for good: the others notice and end the job, and the run goes on.
   func stall(_ victim: Victim) throws {
     let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
-    try disturb("SIGSTOP for good to \(victim.rawValue)", { try DisturbedRun(.long, environment: environment) }) { run in
+    try disturb("SIGSTOP for good to \(victim.rawValue)", { try DisturbedRun(.long, environment: environment) }) {
+      run in
       run.keepsSaves = true
       // A rank alone has nobody to notice.
       let start: Start = victim == .launchedRank ? .launcher(draw(2..<4)) : .ranks(draw(2..<4))

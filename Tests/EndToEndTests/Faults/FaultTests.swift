@@ -14,7 +14,7 @@ extension EndToEnd {
   @Suite struct FaultTests {
     private static let short = ConditionTrait.disabled(
       if: FaultCampaign.requested != nil, "a campaign has them all")
-    private let lab = FaultLab(seed: 1)
+    private let lab = FaultLab(seed: FaultCampaign.requestedSeed)
 
     private func check(_ lab: FaultLab) {
       #expect(lab.tally.complaints.isEmpty)
