@@ -55,11 +55,16 @@ final class Job {
     process.standardInput = try FileHandle(forReadingFrom: source)
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: errors)
-    // Tests run on threads that block all signals, and children inherit that: mpirun would hear none.
+    // Children inherit which signals are blocked and ignored. Tests run on threads that block all: mpirun would hear
+    // none. nohup and shells in the background ignore some: a shell does not hear those whatever it traps.
     var (none, own) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &own)
-    defer { pthread_sigmask(SIG_SETMASK, &own, nil) }
+    let handlers = [SIGHUP, SIGINT].map { ($0, signal($0, SIG_DFL)) }
+    defer {
+      for (number, handler) in handlers { signal(number, handler) }
+      pthread_sigmask(SIG_SETMASK, &own, nil)
+    }
     try process.run()
   }
 

@@ -90,6 +90,27 @@ extension EndToEnd {
       #expect(place.steps() == Array(1...6))
     }
 
+    /// "Nothing is left to do" is not said of an adapter that is damaged or gone.
+    @Test(arguments: ["adapter_model.safetensors", "adapter_config.json"])
+    func aFinishedRunIsHeldToItsAdapter(name: String) throws {
+      let place = try Workplace()
+      #expect(try place.train().code == 0)
+      let whole = try place.bytes("run/\(name)")
+      func requireRefusal(_ reason: String) throws {
+        for world in [World.alone, World(ranks: 2)] {
+          let again = try place.train(world)
+          #expect(again.code == 64)
+          #expect(again.errors.contains(name) && again.errors.contains(reason), "\(again.errors)")
+        }
+      }
+      try place.damage("run/\(name)")
+      try requireRefusal("is not what the run that is finished there ended with")
+      try FileManager.default.removeItem(atPath: place.path("run/\(name)"))
+      try requireRefusal("No such file")
+      try whole.write(to: URL(fileURLWithPath: place.path("run/\(name)")))
+      #expect(try place.train().code == 0)
+    }
+
     @Test func anotherConfigurationOrOtherDataIsRefused() throws {
       let place = try Self.place()
       #expect(try place.trainAndStop(.alone).code == 75)

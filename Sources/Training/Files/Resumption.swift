@@ -11,6 +11,7 @@ package enum RunRefusal: CallersMistake {
   case configurationDiffers(path: String, differences: [String])
   case inputsDiffer(checkpoint: String, names: [String])
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
+  case adapterDiffers(path: String)
 
   package var description: String {
     switch self {
@@ -27,6 +28,9 @@ package enum RunRefusal: CallersMistake {
         + "with --resume never --overwrite"
     case .pastTheEnd(let checkpoint, let step, let totalSteps):
       "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
+    case .adapterDiffers(let path):
+      "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
+        + "start again with --resume never --overwrite"
     }
   }
 }
@@ -82,6 +86,7 @@ struct Resumption {
     }
     if let record, record["state"]?.string == "finished" {
       try Self.requireSame(inputs, record["inputs"]?.members ?? [], of: files.path)
+      try Self.requireFinal(record, in: files)
       isFinished = true
       return true
     }
@@ -143,6 +148,15 @@ struct Resumption {
     guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names) }
     guard state.step <= totalSteps else {
       throw RunRefusal.pastTheEnd(checkpoint: path, step: state.step, totalSteps: totalSteps)
+    }
+  }
+
+  /// The adapter that a finished run left is still the same.
+  private static func requireFinal(_ record: JSONValue, in files: RunDirectory) throws {
+    // Version 0.1.0 recorded none.
+    guard let known = record[RunRecord.finalHashes] else { return }
+    for file in try files.finalHashes() where known[file.name] != file.value {
+      throw RunRefusal.adapterDiffers(path: "\(files.path)/\(file.name)")
     }
   }
 

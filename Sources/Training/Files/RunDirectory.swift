@@ -208,6 +208,14 @@ package struct RunDirectory {
     }
   }
 
+  /// The SHA-256 of each of the final adapter's files.
+  /// - Throws: `FileError`.
+  func finalHashes() throws -> [JSONValue.Member] {
+    try [AdapterDirectory.configurationName, AdapterDirectory.weightsName].map { name in
+      .init(name, .string(try ContentHash(cacheDirectory: nil).sha256(ofFile: "\(path)/\(name)")))
+    }
+  }
+
   // MARK: Metrics
 
   /// A new event file beside those of earlier starts, of which `firstStep` and what follows become void.

@@ -221,6 +221,9 @@ final class DisturbedRun {
   func requireWhole(linesChanged: Bool = false) throws {
     let whole = try specimen.whole()
     if (try? place.adapter(directory)) != whole.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? place.text("\(directory)/adapter_config.json")) != whole.configuration {
+      complain("adapter_config.json is not the undisturbed run's")
+    }
     if !isFinished { complain("run.json does not say that the run is finished") }
     if linesChanged { return }
     let lines = place.metrics(directory).compactMap(Specimen.Line.init)

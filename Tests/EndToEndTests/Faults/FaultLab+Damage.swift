@@ -36,7 +36,7 @@ enum FileKind: String, CaseIterable {
   case adapter = "the adapter of a finished run"
 
   /// Whether a run may refuse to go on, in place of doing without.
-  var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data].contains(self) }
+  var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .adapter].contains(self) }
 
   /// The files of the kind, by their paths in a place.
   func files(in place: Workplace) throws -> [String] {

@@ -75,6 +75,7 @@ final class FaultLab {
       return
     }
     escaped += 1
+    if tells { Self.tell("\(kind): every run was over before") }
   }
 
   private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?, _ seconds: Double) {

@@ -114,6 +114,8 @@ struct Specimen: Sendable {
   /// What a run gives that nothing disturbs.
   struct Whole: Sendable {
     let adapter: Data
+    /// adapter_config.json.
+    let configuration: String
     /// What metrics.jsonl says of every step and evaluation, clocks left out.
     let lines: [Line]
   }
@@ -151,7 +153,9 @@ struct Specimen: Sendable {
     let ending = try Job(start.command(in: place) + ["output_dir=run"], in: place).wait()
     let elapsed = ContinuousClock.now - began
     try #require(ending.code == 0, "\(start): \(ending.errors)")
-    let whole = Whole(adapter: try place.adapter(), lines: place.metrics().compactMap(Line.init))
+    let whole = try Whole(
+      adapter: place.adapter(), configuration: place.text("run/adapter_config.json"),
+      lines: place.metrics().compactMap(Line.init))
     return try Self.records.withLock { records in
       var record = records[name] ?? Record(whole: whole)
       try #require(record.whole.adapter == whole.adapter, "\(start) gives another adapter")
