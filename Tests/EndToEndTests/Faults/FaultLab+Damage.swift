@@ -121,6 +121,9 @@ extension FaultLab {
       let ending = run.end(try run.start(start))
       if ending.code == 0 {
         try run.requireWhole(linesChanged: kind == .lines)
+        if kind == .checkpoint, damage == .bit, !ending.errors.contains("is passed over") {
+          run.complain("the bit is not seen: \(ending.errors)")
+        }
       } else {
         run.isRefused = true
         run.requireClear(ending)

@@ -9,12 +9,12 @@ final class FaultLab {
   private(set) var escaped = 0
   private var draws: Draws
   private var templates: [String: Workplace] = [:]
-  private let tells: Bool
+  private let isCampaign: Bool
 
-  /// - Parameter tells: whether every fault is told on standard output.
-  init(seed: UInt64, tells: Bool = false) {
+  /// - Parameter isCampaign: whether every fault is told on standard output.
+  init(seed: UInt64, isCampaign: Bool = false) {
     draws = Draws(state: seed)
-    self.tells = tells
+    self.isCampaign = isCampaign
   }
 
   /// SplitMix64.
@@ -34,9 +34,11 @@ final class FaultLab {
   func draw(_ range: Range<Double>) -> Double { Double.random(in: range, using: &draws) }
   func draw<Value>(_ values: [Value]) -> Value { values[draw(0..<values.count)] }
 
-  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads.
+  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads. Outside of campaigns one that is quick.
   func drawStart() -> Start {
-    draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
+    isCampaign
+      ? draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
+      : drawSmallStart()
   }
 
   /// One that is quick.
@@ -71,11 +73,11 @@ final class FaultLab {
       }
       guard let done else { continue }
       tally.add(kind, run, fault: done.fault, phase: done.phase)
-      if tells { tell(kind, run, done.fault, done.phase, (ContinuousClock.now - began) / .seconds(1)) }
+      if isCampaign { tell(kind, run, done.fault, done.phase, (ContinuousClock.now - began) / .seconds(1)) }
       return
     }
     escaped += 1
-    if tells { Self.tell("\(kind): every run was over before") }
+    if isCampaign { Self.tell("\(kind): every run was over before") }
   }
 
   private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?, _ seconds: Double) {

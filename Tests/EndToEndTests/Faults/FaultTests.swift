@@ -59,7 +59,7 @@ extension EndToEnd {
     @Test(.enabled(if: FaultCampaign.requested != nil, "make faults asks for it"))
     func campaign() throws {
       guard let campaign = FaultCampaign.requested else { return }
-      let lab = FaultLab(seed: campaign.seed, tells: true)
+      let lab = FaultLab(seed: campaign.seed, isCampaign: true)
       let began = ContinuousClock.now
       try campaign.run(in: lab)
       if lab.escaped > 0 { lab.omit("\(lab.escaped) faults, because every run was over before") }
