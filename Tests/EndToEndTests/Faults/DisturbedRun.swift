@@ -111,7 +111,7 @@ final class DisturbedRun {
     if ending.isHung {
       hangs += 1
       complain("hung: \(LocalProcess.all(in: place).map(\.description)): \(ending.errors)")
-      LocalProcess.all(in: place).forEach { kill($0.id, SIGKILL) }
+      for process in LocalProcess.all(in: place) { kill(process.id, SIGKILL) }
     }
     let left = LocalProcess.waitForNone(in: place)
     orphans += left.count

@@ -112,7 +112,7 @@ extension FaultLab {
   ) throws {
     let kind = "\(group.rawValue): one \(fault.name)"
     var number = number
-    try disturb(kind, { try callRun(group, specimen) }) { run in
+    try disturb(kind, callRun(group, specimen)) { run in
       run.mayLoseLines = fault.mayLoseLines
       return try Self.withLog { log in
         let environment = Self.environment(group, number, under: run.place, log: log)

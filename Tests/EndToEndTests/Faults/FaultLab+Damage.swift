@@ -112,7 +112,7 @@ extension FaultLab {
   private func damage(
     _ file: String, _ kind: FileKind, _ damage: Damage, of template: Workplace, as name: String
   ) throws {
-    try disturb(name, attempts: 1, { try DisturbedRun(kind.specimen, in: Workplace(copyOf: template)) }) { run in
+    try disturb(name, attempts: 1, DisturbedRun(kind.specimen, in: Workplace(copyOf: template))) { run in
       run.mayLoseLines = kind == .lines
       let bytes = try run.place.bytes(file)
       let what = try apply(damage, to: file, in: run.place)

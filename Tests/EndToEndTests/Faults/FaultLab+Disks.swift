@@ -16,7 +16,7 @@ extension FaultLab {
     defer { _ = succeeds("umount", "--lazy", disk) }
     let cache = ["SHOAL_CACHE": place.path("disk/cache")]
     try disturb(
-      kind, attempts: 1, { try DisturbedRun(.long, in: place, directory: "disk/run", environment: cache) }
+      kind, attempts: 1, DisturbedRun(.long, in: place, directory: "disk/run", environment: cache)
     ) { run in
       let start = drawSmallStart()
       run.mayLoseLines = true
@@ -32,7 +32,7 @@ extension FaultLab {
     let kind = "a limit on the size of files"
     // Alone: mpirun's own files are large.
     let start = Start.alone(threads: draw(1..<3))
-    try disturb(kind, attempts: 1, { try DisturbedRun(.long) }) { run in
+    try disturb(kind, attempts: 1, DisturbedRun(.long)) { run in
       run.mayLoseLines = true
       let wrapper = ["bash", "-c", "ulimit -f \(kibibytes); exec \"$@\"", "-"]
       try requireRecovery(run, run.end(try run.start(start, wrapper: wrapper))) {}

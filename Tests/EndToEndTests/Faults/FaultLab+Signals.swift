@@ -51,7 +51,7 @@ extension FaultLab {
   /// number of ranks.
   func kill(_ victims: [Victim]) throws {
     let kind = victims.count == 1 ? "kill -9 of \(victims[0].rawValue)" : "kill -9, \(victims.count) times in a row"
-    try disturb(kind, { try DisturbedRun(.long) }) { run in
+    try disturb(kind, DisturbedRun(.long)) { run in
       run.keepsSaves = true
       var (faults, phase): ([String], String?) = ([], nil)
       for victim in victims where !run.isFinished {
@@ -73,7 +73,7 @@ extension FaultLab {
   func stop(_ signal: Int32, to victim: Victim) throws {
     let isTold = victim != .mpirun || signal == SIGUSR1
     let kind = isTold ? "a stop request to \(victim.rawValue)" : "SIGTERM to mpirun, which grants one second"
-    try disturb(kind, { try DisturbedRun(.long) }) { run in
+    try disturb(kind, DisturbedRun(.long)) { run in
       run.keepsSaves = true
       let start = start(for: victim)
       let job = try run.start(start)
@@ -93,7 +93,7 @@ extension FaultLab {
 
   /// Stops a process for a while; the run must not notice.
   func pause(_ victim: Victim) throws {
-    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", { try DisturbedRun(.long) }) { run in
+    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", DisturbedRun(.long)) { run in
       let start = start(for: victim)
       let job = try run.start(start)
       guard let moment = try send(SIGSTOP, to: victim, of: job, run, start) else {
@@ -115,7 +115,7 @@ extension FaultLab {
   /// Stops a rank for good: the others notice and end the job, and the run goes on.
   func stall(_ victim: Victim) throws {
     let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
-    try disturb("SIGSTOP for good to \(victim.rawValue)", { try DisturbedRun(.long, environment: environment) }) {
+    try disturb("SIGSTOP for good to \(victim.rawValue)", DisturbedRun(.long, environment: environment)) {
       run in
       run.keepsSaves = true
       // A rank alone has nobody to notice.

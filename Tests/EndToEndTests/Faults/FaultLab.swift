@@ -58,7 +58,7 @@ final class FaultLab {
   /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
   ///   nil if the run escaped, and then is called for another run.
   func disturb(
-    _ kind: String, attempts: Int = 10, _ run: () throws -> DisturbedRun,
+    _ kind: String, attempts: Int = 10, _ run: @autoclosure () throws -> DisturbedRun,
     _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
   ) throws {
     for _ in 0..<attempts {
@@ -84,7 +84,7 @@ final class FaultLab {
     let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
     let details = [fault, phase ?? "", String(format: "%.1f s", seconds)].filter { !$0.isEmpty }.joined(separator: "; ")
     Self.tell("\(tally.injected) \(kind) (\(details)): \(outcome)")
-    run.complaints.forEach { Self.tell("    \($0)") }
+    for complaint in run.complaints { Self.tell("    \(complaint)") }
   }
 
   /// At once, whoever reads.
