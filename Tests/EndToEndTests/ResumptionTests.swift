@@ -186,6 +186,23 @@ extension EndToEnd {
         Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
     }
 
+    /// Saved work is not given up because none of it can be read now.
+    @Test func aRunWhoseCheckpointsAreAllDamagedIsRefused() throws {
+      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try place.trainAndStop(World(threads: 1)).code == 75)
+      let names = try place.names("run")
+      let damaged = names.filter { $0.hasPrefix("checkpoint-") }
+      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
+      let refused = try place.train(World(ranks: 2, threads: 1))
+      #expect(refused.code == 64)
+      #expect(refused.errors.contains("run: no checkpoint there is whole or can be read"))
+      for name in damaged { #expect(refused.errors.contains(name)) }
+      #expect(try place.names("run") == names)
+      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
+      #expect(try place.train().code == 0)
+      try Self.requireWhole(place)
+    }
+
     @Test func aCheckpointThatIsNamedAndDamagedIsRefused() throws {
       let place = try Self.place()
       try place.damage("whole/checkpoint-7/adapter_model.safetensors")

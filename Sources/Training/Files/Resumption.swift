@@ -12,6 +12,7 @@ package enum RunRefusal: CallersMistake {
   case inputsDiffer(checkpoint: String, names: [String])
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
   case adapterDiffers(path: String)
+  case noneWhole(path: String, reason: String)
 
   package var description: String {
     switch self {
@@ -31,6 +32,9 @@ package enum RunRefusal: CallersMistake {
     case .adapterDiffers(let path):
       "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
         + "start again with --resume never --overwrite"
+    case .noneWhole(let path, let reason):
+      "\(path): no checkpoint there is whole or can be read; restore one, or start again with --resume never "
+        + "--overwrite:\n\(reason)"
     }
   }
 }
@@ -49,7 +53,8 @@ struct Resumption {
     totalSteps: Int
   ) throws {
     // A run that is removed first is none.
-    let holdsRun = !request.overwrites && (files.hasRecord || !files.checkpointSteps.isEmpty)
+    let steps = request.overwrites ? [] : try files.readCheckpointSteps()
+    let holdsRun = !request.overwrites && (files.hasRecord || !steps.isEmpty)
     var named = configuration.resumeFromCheckpoint
     switch request.resume {
     case .never: named = nil
@@ -57,7 +62,7 @@ struct Resumption {
     case .automatic:
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
-      if try goOn(files, inputs: inputs, totalSteps: totalSteps) { return }
+      if try goOn(files, steps, inputs: inputs, totalSteps: totalSteps) { return }
       // What is there is of this run, and not worth keeping.
       if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
       return
@@ -76,8 +81,11 @@ struct Resumption {
     }
   }
 
-  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is neither.
-  private mutating func goOn(_ files: RunDirectory, inputs: [String: String], totalSteps: Int) throws -> Bool {
+  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is none.
+  /// - Throws: `RunRefusal`: a disk that fails for a while must not cost all that was saved.
+  private mutating func goOn(
+    _ files: RunDirectory, _ steps: [Int], inputs: [String: String], totalSteps: Int
+  ) throws -> Bool {
     var record: JSONValue?
     do {
       record = try files.record()
@@ -90,17 +98,22 @@ struct Resumption {
       isFinished = true
       return true
     }
-    for step in files.checkpointSteps {
+    var reasons: [String] = []
+    for step in steps {
       let path = files.checkpointPath(step: step)
       do {
         _ = try Checkpoint.state(of: path)
       } catch {
         passOver(path, error)
+        reasons.append("  \(error)")
         continue
       }
       try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
       takeUpPartialWork(in: files)
       return true
+    }
+    guard reasons.isEmpty else {
+      throw RunRefusal.noneWhole(path: files.path, reason: reasons.joined(separator: "\n"))
     }
     notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
     return false
