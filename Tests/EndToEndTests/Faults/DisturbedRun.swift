@@ -61,9 +61,9 @@ final class DisturbedRun {
   func beginRecovery() {
     let saved = place.lastCheckpoint(directory)
     let names = (try? place.names(directory)) ?? []
+    let underWay = names.compactMap { $0.wholeMatch(of: /partial-([0-9]+)-step-[0-9]+/).flatMap { Int($0.1) } }
     recovery = Recovery(
-      stepsBefore: told(), savedStep: saved,
-      isStepUnderWay: saved.map { step in names.contains { $0.hasPrefix("partial-\(step + 1)-step-") } } ?? false,
+      stepsBefore: told(), savedStep: saved, isStepUnderWay: saved.map { underWay.contains($0 + 1) } ?? false,
       lines: place.path("\(directory)/metrics.jsonl"))
   }
 
