@@ -1,4 +1,4 @@
-.PHONY: deps build demo test fuzz lint format clean
+.PHONY: deps build demo test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev pkg-config
@@ -28,6 +28,14 @@ test: deps
 # Every parser, a million inputs each, one after the other: FUZZ_RUNS=20000 is a look at all of them.
 fuzz: deps
 	Tests/Fuzz/run.sh
+
+# Runs that are killed, stopped, starved of disk and damaged, as many of each as FAULTS says; the tally is appended to
+# docs/reliability.md. FAULTS=10 is a look at all of them; another SEED hits other moments and places.
+FAULTS ?= 100
+SEED ?= 1
+faults: deps
+	swift build -c release --build-tests
+	SHOAL_FAULTS=$(FAULTS) SHOAL_FAULT_SEED=$(SEED) swift test -c release --skip-build --filter FaultTests/campaign
 
 lint:
 	swift format lint --strict -r $(SOURCES)

@@ -11,6 +11,8 @@ let strict: [SwiftSetting] = [
 // Arrows point down only: every target names all it imports (see README, "The house").
 let package = Package(
   name: "shoal",
+  // Preloaded by tests alone.
+  products: [.library(name: "FailingCalls", type: .dynamic, targets: ["FailingCalls"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
@@ -83,6 +85,7 @@ let package = Package(
       name: "PreparationTests",
       dependencies: ["Preparation", "Checkpoints", "Corpus", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .target(name: "FailingCalls", path: "Tests/FailingCalls"),
     .testTarget(
       name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],
       swiftSettings: strict),

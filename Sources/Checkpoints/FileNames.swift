@@ -1,6 +1,6 @@
 // Small questions about paths and directories, answered by the system calls themselves.
 
-import Tensors
+package import Tensors
 
 #if canImport(Glibc)
   import Glibc
@@ -24,7 +24,7 @@ func withoutTrailingSlashes(_ path: String) -> String {
 
 /// The names in a directory, sorted, without `.` and `..`.
 /// - Throws: `FileError`.
-func directoryEntries(_ path: String) throws(FileError) -> [String] {
+package func directoryEntries(_ path: String) throws(FileError) -> [String] {
   guard let directory = opendir(path) else {
     throw FileError(path: path, action: "list", code: errno)
   }

@@ -321,8 +321,8 @@ package final class Coordinator {
       try files.writeFinal(trainer.adapter, adapterConfiguration)
       try files.write(
         record: RunRecord.finished(
-          record, seconds: seconds, skippedSteps: trainer.skipped.count, failedSaves: checkpoints.failures,
-          lostLines: log?.lostLines ?? 0))
+          record, adapter: files.finalHashes(), seconds: seconds, skippedSteps: trainer.skipped.count,
+          failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }

@@ -16,6 +16,8 @@ struct Ending {
   let output: String
   let errors: String
   var isSignalled = false
+  /// Whether it did not end in time and was killed.
+  var isHung = false
 }
 
 /// A program that was started.
@@ -53,11 +55,16 @@ final class Job {
     process.standardInput = try FileHandle(forReadingFrom: source)
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: errors)
-    // Tests run on threads that block all signals, and children inherit that: mpirun would hear none.
+    // Children inherit which signals are blocked and ignored. Tests run on threads that block all: mpirun would hear
+    // none. nohup and shells in the background ignore some: a shell does not hear those whatever it traps.
     var (none, own) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &own)
-    defer { pthread_sigmask(SIG_SETMASK, &own, nil) }
+    let handlers = [SIGHUP, SIGINT].map { ($0, signal($0, SIG_DFL)) }
+    defer {
+      for (number, handler) in handlers { signal(number, handler) }
+      pthread_sigmask(SIG_SETMASK, &own, nil)
+    }
     try process.run()
   }
 
@@ -102,15 +109,22 @@ final class Job {
 
   struct EndedEarly: Error { let errors: String }
 
+  var isRunning: Bool { process.isRunning }
+
   /// Waits for the end; two minutes are too long.
-  func wait() -> Ending {
-    let deadline = ContinuousClock.now + .seconds(120)
-    while process.isRunning, ContinuousClock.now < deadline { usleep(2000) }
-    if process.isRunning { send(SIGKILL) }
+  /// - Parameter look: called again and again meanwhile.
+  func wait(seconds: Int = 120, _ look: () -> Void = {}) -> Ending {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while process.isRunning, ContinuousClock.now < deadline {
+      look()
+      usleep(2000)
+    }
+    let isHung = process.isRunning
+    if isHung { send(SIGKILL) }
     process.waitUntilExit()
     return Ending(
       code: process.terminationStatus, output: told(output), errors: told(errors),
-      isSignalled: process.terminationReason == .uncaughtSignal)
+      isSignalled: process.terminationReason == .uncaughtSignal, isHung: isHung)
   }
 
   private func told(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }

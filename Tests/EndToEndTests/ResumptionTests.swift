@@ -90,6 +90,27 @@ extension EndToEnd {
       #expect(place.steps() == Array(1...6))
     }
 
+    /// "Nothing is left to do" is not said of an adapter that is damaged or gone.
+    @Test(arguments: ["adapter_model.safetensors", "adapter_config.json"])
+    func aFinishedRunIsHeldToItsAdapter(name: String) throws {
+      let place = try Workplace()
+      #expect(try place.train().code == 0)
+      let whole = try place.bytes("run/\(name)")
+      func requireRefusal(_ reason: String) throws {
+        for world in [World.alone, World(ranks: 2)] {
+          let again = try place.train(world)
+          #expect(again.code == 64)
+          #expect(again.errors.contains(name) && again.errors.contains(reason), "\(again.errors)")
+        }
+      }
+      try place.damage("run/\(name)")
+      try requireRefusal("is not what the run that is finished there ended with")
+      try FileManager.default.removeItem(atPath: place.path("run/\(name)"))
+      try requireRefusal("No such file")
+      try whole.write(to: URL(fileURLWithPath: place.path("run/\(name)")))
+      #expect(try place.train().code == 0)
+    }
+
     @Test func anotherConfigurationOrOtherDataIsRefused() throws {
       let place = try Self.place()
       #expect(try place.trainAndStop(.alone).code == 75)
@@ -163,6 +184,23 @@ extension EndToEnd {
       let names = try place.names("run").filter { $0.hasPrefix("checkpoint-") }
       #expect(
         Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
+    }
+
+    /// Saved work is not given up because none of it can be read now.
+    @Test func aRunWhoseCheckpointsAreAllDamagedIsRefused() throws {
+      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try place.trainAndStop(World(threads: 1)).code == 75)
+      let names = try place.names("run")
+      let damaged = names.filter { $0.hasPrefix("checkpoint-") }
+      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
+      let refused = try place.train(World(ranks: 2, threads: 1))
+      #expect(refused.code == 64)
+      #expect(refused.errors.contains("run: no checkpoint there is whole or can be read"))
+      for name in damaged { #expect(refused.errors.contains(name)) }
+      #expect(try place.names("run") == names)
+      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
+      #expect(try place.train().code == 0)
+      try Self.requireWhole(place)
     }
 
     @Test func aCheckpointThatIsNamedAndDamagedIsRefused() throws {

@@ -37,6 +37,12 @@ final class Workplace: Sendable {
       """)
   }
 
+  /// A copy of another one as it is now.
+  init(copyOf other: Workplace) throws {
+    root = FileManager.default.temporaryDirectory.path + "/shoal-e2e-\(UUID().uuidString)"
+    try FileManager.default.copyItem(atPath: other.root, toPath: root)
+  }
+
   deinit { try? FileManager.default.removeItem(atPath: root) }
 
   func path(_ name: String) -> String { "\(root)/\(name)" }

@@ -11,6 +11,8 @@ package enum RunRefusal: CallersMistake {
   case configurationDiffers(path: String, differences: [String])
   case inputsDiffer(checkpoint: String, names: [String])
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
+  case adapterDiffers(path: String)
+  case noneWhole(path: String, reason: String)
 
   package var description: String {
     switch self {
@@ -27,6 +29,12 @@ package enum RunRefusal: CallersMistake {
         + "with --resume never --overwrite"
     case .pastTheEnd(let checkpoint, let step, let totalSteps):
       "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
+    case .adapterDiffers(let path):
+      "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
+        + "start again with --resume never --overwrite"
+    case .noneWhole(let path, let reason):
+      "\(path): no checkpoint there is whole or can be read; restore one, or start again with --resume never "
+        + "--overwrite:\n\(reason)"
     }
   }
 }
@@ -47,7 +55,8 @@ struct Resumption {
   ) throws {
     start.quarantine = quarantine
     // A run that is removed first is none.
-    let holdsRun = !request.overwrites && (files.hasRecord || !files.checkpointSteps.isEmpty)
+    let steps = request.overwrites ? [] : try files.readCheckpointSteps()
+    let holdsRun = !request.overwrites && (files.hasRecord || !steps.isEmpty)
     var named = configuration.resumeFromCheckpoint
     switch request.resume {
     case .never: named = nil
@@ -55,7 +64,7 @@ struct Resumption {
     case .automatic:
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
-      if try goOn(files, inputs: inputs, totalSteps: totalSteps) { return }
+      if try goOn(files, steps, inputs: inputs, totalSteps: totalSteps) { return }
       // What is there is of this run, and not worth keeping.
       if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
       return
@@ -74,8 +83,11 @@ struct Resumption {
     }
   }
 
-  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is neither.
-  private mutating func goOn(_ files: RunDirectory, inputs: [String: String], totalSteps: Int) throws -> Bool {
+  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is none.
+  /// - Throws: `RunRefusal`: a disk that fails for a while must not cost all that was saved.
+  private mutating func goOn(
+    _ files: RunDirectory, _ steps: [Int], inputs: [String: String], totalSteps: Int
+  ) throws -> Bool {
     var record: JSONValue?
     do {
       record = try files.record()
@@ -84,20 +96,26 @@ struct Resumption {
     }
     if let record, record["state"]?.string == "finished" {
       try Self.requireSame(inputs, record["inputs"]?.members ?? [], of: files.path)
+      try Self.requireFinal(record, in: files)
       isFinished = true
       return true
     }
-    for step in files.checkpointSteps {
+    var reasons: [String] = []
+    for step in steps {
       let path = files.checkpointPath(step: step)
       do {
         _ = try Checkpoint.state(of: path)
       } catch {
         passOver(path, error)
+        reasons.append("  \(error)")
         continue
       }
       try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
       takeUpPartialWork(in: files)
       return true
+    }
+    guard reasons.isEmpty else {
+      throw RunRefusal.noneWhole(path: files.path, reason: reasons.joined(separator: "\n"))
     }
     notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
     return false
@@ -147,6 +165,15 @@ struct Resumption {
     guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names) }
     guard state.step <= totalSteps else {
       throw RunRefusal.pastTheEnd(checkpoint: path, step: state.step, totalSteps: totalSteps)
+    }
+  }
+
+  /// The adapter that a finished run left is still the same.
+  private static func requireFinal(_ record: JSONValue, in files: RunDirectory) throws {
+    // Version 0.1.0 recorded none.
+    guard let known = record[RunRecord.finalHashes] else { return }
+    for file in try files.finalHashes() where known[file.name] != file.value {
+      throw RunRefusal.adapterDiffers(path: "\(files.path)/\(file.name)")
     }
   }
 

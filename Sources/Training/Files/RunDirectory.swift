@@ -41,22 +41,19 @@ package struct RunDirectory {
   /// Names in the directory.
   package var entries: [String] { Self.names(in: path) }
 
-  private static func names(in path: String) -> [String] {
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted()
-  }
+  private static func names(in path: String) -> [String] { (try? directoryEntries(path)) ?? [] }
 
   /// Steps of the finished checkpoints, newest first.
-  package var checkpointSteps: [Int] {
-    entries.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.sorted(by: >)
+  package var checkpointSteps: [Int] { Self.checkpointSteps(entries) }
+
+  /// The same, where a directory that cannot be read must not pass for an empty one.
+  /// - Throws: `FileError`.
+  func readCheckpointSteps() throws -> [Int] {
+    HubFiles.exists(path) ? Self.checkpointSteps(try directoryEntries(path)) : []
+  }
+
+  private static func checkpointSteps(_ names: [String]) -> [Int] {
+    names.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.sorted(by: >)
   }
 
   package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
@@ -215,6 +212,14 @@ package struct RunDirectory {
     try AtomicFile.write(configuration.text, to: "\(path)/\(AdapterDirectory.configurationName)")
     try AtomicFile.write(to: "\(path)/\(AdapterDirectory.weightsName)") {
       try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
+    }
+  }
+
+  /// The SHA-256 of each of the final adapter's files.
+  /// - Throws: `FileError`.
+  func finalHashes() throws -> [JSONValue.Member] {
+    try [AdapterDirectory.configurationName, AdapterDirectory.weightsName].map { name in
+      .init(name, .string(try ContentHash(cacheDirectory: nil).sha256(ofFile: "\(path)/\(name)")))
     }
   }
 

@@ -6,6 +6,9 @@ import Model
 import Tensors
 
 enum RunRecord {
+  /// Of the final adapter's files, in the record of a run that is done.
+  static let finalHashes = "adapter_sha256"
+
   static func json(
     _ configuration: RunConfiguration, build: BuildIdentity, inputs: [String: String], data: TrainingData,
     schedule: StepSchedule, quarantine: Quarantine, ranks: Int, threads: Int
@@ -53,10 +56,11 @@ enum RunRecord {
     }
   }
 
-  /// The record of a run that is done, with where every rank's time went and what went wrong on the way: skipped steps
-  /// of the whole run, failed saves and lost lines since its last start.
+  /// The record of a run that is done, with its adapter's hashes, where every rank's time went and what went wrong on
+  /// the way: skipped steps of the whole run, failed saves and lost lines since its last start.
   static func finished(
-    _ record: JSONValue, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
+    _ record: JSONValue, adapter: [JSONValue.Member], seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int,
+    lostLines: Int
   ) -> JSONValue {
     let ranks = seconds.map { seconds in
       JSONValue.object(Phase.allCases.map { .init($0.name, .number(seconds[$0])) })
@@ -64,7 +68,8 @@ enum RunRecord {
     let done = record.replacing("state") { _ in "finished" }
     return .object(
       (done.members ?? []) + [
-        .init("seconds_by_rank", .array(ranks)), .init("skipped_steps", .integer(Int64(skippedSteps))),
+        .init(finalHashes, .object(adapter)), .init("seconds_by_rank", .array(ranks)),
+        .init("skipped_steps", .integer(Int64(skippedSteps))),
         .init("failed_saves", .integer(Int64(failedSaves))), .init("lost_lines", .integer(Int64(lostLines))),
       ])
   }

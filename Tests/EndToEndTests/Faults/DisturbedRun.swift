@@ -1,0 +1,240 @@
+// One run that is disturbed, and then left alone until it is done: what it lost, and whether anything came out wrong.
+
+import Checkpoints
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A run from its first start to its end, through all that is done to it.
+final class DisturbedRun {
+  let specimen: Specimen
+  let place: Workplace
+  /// Where the run writes, below the place.
+  let directory: String
+  /// Whether lines of metrics.jsonl may be missing, as after writes that failed.
+  var mayLoseLines = false
+  /// Whether the fault hits a process alone, so that every save counts.
+  var keepsSaves = false
+  var isRefused = false
+  /// What should not have happened.
+  private(set) var complaints: [String] = []
+  private(set) var hangs = 0
+  private(set) var orphans = 0
+  /// Steps that were told of and had to be done again, at each restart.
+  private(set) var lostSteps: [Int] = []
+  /// From a restart to its first new line of metrics.jsonl, or to its end.
+  private(set) var secondsToResume: [Double] = []
+  private let environment: [String: String]
+  private var recovery: Recovery?
+  private var starts = 0
+
+  /// - Parameter place: where the run may have been started already; nil: a new one.
+  init(
+    _ specimen: Specimen, in place: Workplace? = nil, directory: String = "run", environment: [String: String] = [:]
+  ) throws {
+    self.specimen = specimen
+    self.place = try place ?? specimen.place()
+    self.directory = directory
+    self.environment = environment
+    starts = self.place.exists(directory) ? 1 : 0
+  }
+
+  func complain(_ text: String) { complaints.append(text) }
+
+  // MARK: Programs
+
+  /// - Parameter wrapper: a command that runs the one that follows it.
+  func start(_ start: Start, wrapper: [String] = [], environment: [String: String] = [:]) throws -> Job {
+    if starts > 0 { beginRecovery() }
+    starts += 1
+    return try Job(
+      wrapper + start.command(in: place) + ["output_dir=\(directory)"], in: place,
+      environment: self.environment.merging(environment) { $1 })
+  }
+
+  /// From now on the run is to be taken up again: by the next start, or by a launcher that restarts it itself.
+  func beginRecovery() {
+    let saved = place.lastCheckpoint(directory)
+    let names = (try? place.names(directory)) ?? []
+    let underWay = names.compactMap { $0.wholeMatch(of: /partial-([0-9]+)-step-[0-9]+/).flatMap { Int($0.1) } }
+    recovery = Recovery(
+      stepsBefore: told(), savedStep: saved, isStepUnderWay: saved.map { underWay.contains($0 + 1) } ?? false,
+      lines: place.path("\(directory)/metrics.jsonl"))
+  }
+
+  /// The last step that the run has told of.
+  func told() -> Int { place.steps(directory).last ?? 0 }
+
+  /// A restart and how long it takes until there is a new line of metrics.jsonl.
+  private struct Recovery {
+    let stepsBefore: Int
+    /// Of the newest checkpoint.
+    let savedStep: Int?
+    /// Whether work on the step after it was saved too.
+    let isStepUnderWay: Bool
+    let lines: String
+    private let began = ContinuousClock.now
+    private let inodeBefore: ino_t?
+    private var trimmedSize: Int?
+    private(set) var seconds: Double?
+
+    init(stepsBefore: Int, savedStep: Int?, isStepUnderWay: Bool, lines: String) {
+      (self.stepsBefore, self.savedStep) = (stepsBefore, savedStep)
+      (self.isStepUnderWay, self.lines) = (isStepUnderWay, lines)
+      inodeBefore = Self.status(lines)?.inode
+      if inodeBefore == nil { trimmedSize = 0 }
+    }
+
+    var secondsSinceBegin: Double { (ContinuousClock.now - began) / .seconds(1) }
+
+    /// A restart replaces the file by one without the lines that it does not go on from, and then adds to that.
+    mutating func look() {
+      guard seconds == nil, let now = Self.status(lines), now.inode != inodeBefore else { return }
+      if let size = trimmedSize, now.size > size { seconds = secondsSinceBegin }
+      trimmedSize = trimmedSize ?? now.size
+    }
+
+    private static func status(_ path: String) -> (inode: ino_t, size: Int)? {
+      var status = stat()
+      return stat(path, &status) == 0 ? (status.st_ino, Int(status.st_size)) : nil
+    }
+  }
+
+  /// Waits for the end of a job and of all its processes, and finds out what the restart before it cost.
+  func end(_ job: Job) -> Ending {
+    let ending = job.wait(seconds: Self.mostSeconds) { recovery?.look() }
+    if ending.isHung {
+      hangs += 1
+      complain("hung: \(LocalProcess.all(in: place).map(\.description)): \(ending.errors)")
+      for process in LocalProcess.all(in: place) { kill(process.id, SIGKILL) }
+    }
+    let left = LocalProcess.waitForNone(in: place)
+    orphans += left.count
+    if !left.isEmpty { complain("10 s after the end there still are \(left)") }
+    if Self.isCrash(ending) { complain("crashed with \(ending.code): \(ending.errors)") }
+    if let recovery { count(recovery, ending) }
+    recovery = nil
+    return ending
+  }
+
+  private static let mostSeconds = 60
+
+  private func count(_ recovery: Recovery, _ ending: Ending) {
+    // The last one: a launcher may have started it several times.
+    let steps = ending.errors.matches(of: /going on after step ([0-9]+)/).compactMap { Int($0.1) }
+    if let step = steps.last {
+      lostSteps.append(max(0, recovery.stepsBefore - step))
+    } else if ending.errors.contains("it starts again") {
+      lostSteps.append(recovery.stepsBefore)
+    }
+    if keepsSaves, let lost = lostSteps.last, lost > specimen.stepsPerSave {
+      complain("\(lost) steps were lost, \(specimen.stepsPerSave) lie between two saves: \(ending.errors)")
+    }
+    if keepsSaves, let saved = recovery.savedStep, let step = steps.last {
+      let keepsStep = !recovery.isStepUnderWay || step > saved || ending.errors.contains("was under way")
+      if step < saved || !keepsStep {
+        complain("step \(saved) was saved, or work after it, and it went on after \(step): \(ending.errors)")
+      }
+    }
+    if let seconds = recovery.seconds ?? (ending.code == 0 ? recovery.secondsSinceBegin : nil) {
+      secondsToResume.append(seconds)
+    }
+  }
+
+  /// Runs it to its end, undisturbed, and looks at what came out.
+  func finish(_ start: Start) throws {
+    requireWholeCheckpoints()
+    let ending = end(try self.start(start))
+    guard ending.code == 0 else { return complain("\(start) ended with \(ending.code): \(ending.errors)") }
+    try requireWhole()
+    let leftovers = try place.names(directory).filter { $0.contains(".tmp") || $0 == DirectoryLock.name }
+    if !leftovers.isEmpty { complain("leftovers: \(leftovers)") }
+  }
+
+  /// A trap, a bad access or the like, told as a signal or by mpirun as a code.
+  private static func isCrash(_ ending: Ending) -> Bool {
+    let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV]
+    return crashes.contains(ending.isSignalled ? ending.code : ending.code - 128)
+      || ending.errors.contains("Fatal error")
+  }
+
+  // MARK: What there is
+
+  /// How far the run is, for a person.
+  var phase: String {
+    let names = (try? place.names(directory)) ?? []
+    if !names.contains("run.json") { return "starting" }
+    if names.contains(where: { $0.wholeMatch(of: /(checkpoint|partial)-.*\.tmp-.*/) != nil }) { return "saving" }
+    if names.contains(where: { $0.hasPrefix("adapter_") }) { return "ending" }
+    let step = told()
+    if step == 0 { return "before step 1" }
+    return step % specimen.stepsPerEvaluation == 0 ? "evaluating" : "training"
+  }
+
+  var isFinished: Bool {
+    (try? JSONValue.parse(place.text("\(directory)/run.json")))?["state"]?.string == "finished"
+  }
+
+  /// Every checkpoint under its own name is whole.
+  func requireWholeCheckpoints() {
+    for name in (try? place.names(directory)) ?? [] where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
+      do { _ = try VerifiedDirectory(place.path("\(directory)/\(name)")) } catch { complain("\(error)") }
+    }
+  }
+
+  /// A program that gave up says why, once.
+  func requireClear(_ ending: Ending) {
+    if ending.isSignalled || ![1, 64].contains(ending.code) {
+      complain("ended with \(ending.isSignalled ? "signal" : "code") \(ending.code): \(ending.errors)")
+    }
+    let messages = ending.errors.split(separator: "\n").filter {
+      $0.wholeMatch(of: /(shoal:|\[rank [0-9]+\]) .*/) != nil
+    }
+    if messages.count != 1 { complain("\(messages.count) messages: \(ending.errors)") }
+  }
+
+  /// Another run with the same cache gives what it should.
+  func requireSoundCache() throws {
+    let job = try Job(
+      Start.alone(threads: 1).command(in: place) + ["output_dir=again"], in: place, environment: environment)
+    let ending = end(job)
+    if try ending.code != 0 || place.adapter("again") != specimen.whole().adapter {
+      complain("with the cache that it left, another run ends with \(ending.code): \(ending.errors)")
+    }
+  }
+
+  /// All files of the run, but its lock.
+  func files() throws -> [String: Data] {
+    let paths = try FileManager.default.subpathsOfDirectory(atPath: place.path(directory))
+    return paths.reduce(into: [:]) { files, path in
+      if path != DirectoryLock.name, let bytes = try? place.bytes("\(directory)/\(path)") { files[path] = bytes }
+    }
+  }
+
+  /// The end of the run is that of one that nothing disturbed.
+  /// - Parameter linesChanged: whether the lines that were there before may be any.
+  func requireWhole(linesChanged: Bool = false) throws {
+    let whole = try specimen.whole()
+    if (try? place.adapter(directory)) != whole.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? place.text("\(directory)/adapter_config.json")) != whole.configuration {
+      complain("adapter_config.json is not the undisturbed run's")
+    }
+    if !isFinished { complain("run.json does not say that the run is finished") }
+    if linesChanged { return }
+    let lines = place.metrics(directory).compactMap(Specimen.Line.init)
+    if mayLoseLines {
+      var rest = whole.lines[...]
+      for line in lines {
+        guard let index = rest.firstIndex(of: line) else { return complain("metrics.jsonl has a line of its own") }
+        rest = rest[(index + 1)...]
+      }
+    } else if lines != whole.lines {
+      complain("metrics.jsonl differs: steps \(lines.map(\.step))")
+    }
+  }
+}

@@ -1,0 +1,106 @@
+// Campaigns of the fault lab: how many of which kind, and their place in docs/reliability.md.
+
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What `make faults` asks for.
+struct FaultCampaign {
+  /// About how many processes are hit; sweeps have up to so many points each.
+  let size: Int
+  let seed: UInt64
+
+  static let requested: FaultCampaign? = ProcessInfo.processInfo.environment["SHOAL_FAULTS"].flatMap { Int($0) }
+    .flatMap { $0 > 0 ? FaultCampaign(size: $0, seed: requestedSeed) : nil }
+  /// Also of the short form.
+  static let requestedSeed = ProcessInfo.processInfo.environment["SHOAL_FAULT_SEED"].flatMap { UInt64($0) } ?? 1
+
+  /// Requests to stop, and who gets them.
+  static let stops: [(Int32, Victim)] = [
+    (SIGUSR1, .mpirun), (SIGUSR1, .program), (SIGTERM, .program), (SIGINT, .program), (SIGUSR1, .rank0),
+    (SIGTERM, .otherRank), (SIGTERM, .launcher), (SIGUSR1, .launcher), (SIGINT, .launcher), (SIGHUP, .launcher),
+    (SIGTERM, .mpirun), (SIGTERM, .mpirun),
+  ]
+
+  func run(in lab: FaultLab) throws {
+    for turn in 0..<size { try lab.kill([Victim.allCases[turn % Victim.allCases.count]]) }
+    for _ in 0..<size / 10 { try lab.kill((0..<3).map { _ in lab.draw(Victim.allCases) }) }
+    for turn in 0..<size / 4 {
+      let (signal, victim) = Self.stops[turn % Self.stops.count]
+      try lab.stop(signal, to: victim)
+    }
+    for turn in 0..<size / 10 { try lab.pause(Victim.allCases[turn % Victim.allCases.count]) }
+    for turn in 0..<max(1, size / 20) { try lab.stall([.rank0, .otherRank, .launchedRank][turn % 3]) }
+    for kibibytes in points(40..<2400, size / 3) { try lab.fillDisk(kibibytes: kibibytes) }
+    for kibibytes in points(4..<200, size / 6) { try lab.limitFiles(kibibytes: kibibytes) }
+    for kind in FileKind.allCases {
+      for _ in 0..<max(1, size / 20) { try lab.damage(kind, .bit) }
+      for turn in 0..<max(1, size / 20) {
+        let others = Damage.allCases.filter { $0 != .bit }
+        try lab.damage(kind, others[turn % others.count])
+      }
+    }
+    let writes = try lab.countCalls(.writes, of: .brief)
+    for fault in CallFault.ofWrites {
+      for number in points(1..<writes + 1, size) { try lab.spoil(number, fault) }
+    }
+    for number in points(1..<writes + 1, size / 4) { try lab.spoil(number, .kills, from: .ranks(2)) }
+    let reads = try lab.countCalls(.reads, of: .long)
+    for fault in CallFault.ofReads {
+      for number in points(1..<reads + 1, size / 2) { try lab.spoil(number, fault, .reads) }
+    }
+  }
+
+  /// At most so many numbers of a range, evenly apart.
+  private func points(_ range: Range<Int>, _ most: Int) -> [Int] {
+    let count = min(range.count, max(most, 1))
+    return (0..<count).map { range.lowerBound + $0 * range.count / count }
+  }
+
+  /// Adds the tally to docs/reliability.md.
+  func report(_ tally: FaultTally, seconds: Double) throws {
+    let url = URL(fileURLWithPath: "\(Specimen.repository)/docs/reliability.md")
+    var text = try String(contentsOf: url, encoding: .utf8)
+    while text.hasSuffix("\n") { text.removeLast() }
+    text += "\n\n### \(Self.date), \(Self.machine), commit \(Self.commit)\n\n"
+    text += "`make faults FAULTS=\(size) SEED=\(seed)`, \(Int(seconds / 60)) minutes\n\n\(tally.markdown)"
+    try Data(text.utf8).write(to: url)
+  }
+
+  private static var date: String {
+    let date = Calendar(identifier: .iso8601).dateComponents([.year, .month, .day], from: Date())
+    return String(format: "%04d-%02d-%02d", date.year ?? 0, date.month ?? 0, date.day ?? 0)
+  }
+
+  private static var machine: String {
+    #if arch(x86_64)
+      let architecture = "x86-64"
+    #else
+      let architecture = "Arm"
+    #endif
+    var loads = [0.0, 0.0, 0.0]
+    getloadavg(&loads, 3)
+    let load = String(format: "%.1f", loads[2])
+    return "\(ProcessInfo.processInfo.activeProcessorCount) cores (load \(load)), \(architecture)"
+  }
+
+  private static var commit: String {
+    func git(_ arguments: String...) -> String {
+      let process = Process()
+      let output = Pipe()
+      process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+      process.arguments = ["git", "-C", Specimen.repository] + arguments
+      process.standardOutput = output
+      guard (try? process.run()) != nil else { return "" }
+      let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      return text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    let isChanged = !git("status", "--porcelain", "--", "Sources", "Tests", "launch").isEmpty
+    return git("rev-parse", "--short", "HEAD") + (isChanged ? " and changes" : "")
+  }
+}

@@ -1,0 +1,142 @@
+// Faults of files: the nth call that touches one goes wrong (Tests/FailingCalls), and so does what follows.
+
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What becomes of a program's nth call.
+enum CallFault: Hashable {
+  case fails(Int32)
+  /// It and all that follow.
+  case failsFromThere(Int32)
+  /// It is done all the same.
+  case seemsToFail(Int32)
+  case doesHalf
+  /// It does half, and then there is no room.
+  case fillsTheDisk
+  case kills
+
+  /// The kinds of a sweep over calls that write.
+  static let ofWrites: [CallFault] = [
+    .kills, .fails(EIO), .fails(ENOSPC), .fails(EDQUOT), .fails(EINTR), .failsFromThere(EIO), .failsFromThere(ENOSPC),
+    .seemsToFail(EIO), .doesHalf, .fillsTheDisk,
+  ]
+  static let ofReads: [CallFault] = [.kills, .fails(EIO), .fails(EINTR), .failsFromThere(EIO), .doesHalf]
+
+  fileprivate var environment: [String: String] {
+    let (mode, code) =
+      switch self {
+      case .fails(let code): ("once", code)
+      case .failsFromThere(let code): ("onwards", code)
+      case .seemsToFail(let code): ("late", code)
+      case .doesHalf: ("short", 0)
+      case .fillsTheDisk: ("torn", ENOSPC)
+      case .kills: ("kill", 0)
+      }
+    return ["FAILING_CALLS_MODE": mode, "FAILING_CALLS_ERROR": "\(code)"]
+  }
+
+  var name: String {
+    func of(_ code: Int32) -> String { [EIO: "EIO", ENOSPC: "ENOSPC", EDQUOT: "EDQUOT", EINTR: "EINTR"][code] ?? "" }
+    return switch self {
+    case .fails(let code): "fails with \(of(code))"
+    case .failsFromThere(let code): "and all later ones fail with \(of(code))"
+    case .seemsToFail(let code): "is done and fails with \(of(code))"
+    case .doesHalf: "does half of what it should"
+    case .fillsTheDisk: "does half, and then there is no room"
+    case .kills: "never comes: the process is killed"
+    }
+  }
+
+  fileprivate var mayLoseLines: Bool { self != .kills && self != .doesHalf }
+}
+
+/// Which calls are counted.
+enum CallGroup: String {
+  case writes
+  /// Of a run that goes on: its calls that read.
+  case reads
+}
+
+extension FaultLab {
+  private static let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
+    .appendingPathComponent("libFailingCalls.so").path
+
+  private static func environment(_ group: CallGroup, _ number: Int, under place: Workplace, log: String)
+    -> [String: String]
+  {
+    [
+      "LD_PRELOAD": library, "FAILING_CALLS_UNDER": place.root, "FAILING_CALLS_GROUP": group.rawValue,
+      "FAILING_CALLS_AT": "\(number)", "FAILING_CALLS_LOG": log,
+    ]
+  }
+
+  /// Where a program's calls are listed, outside of what they touch.
+  private static func withLog<Result>(_ body: (String) throws -> Result) rethrows -> Result {
+    let log = FileManager.default.temporaryDirectory.path + "/shoal-calls-\(UUID().uuidString)"
+    defer { unlink(log) }
+    return try body(log)
+  }
+
+  private static func lines(_ log: String) -> [String] {
+    ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
+  }
+
+  /// How many calls a run makes.
+  func countCalls(_ group: CallGroup, of specimen: Specimen) throws -> Int {
+    try Self.withLog { log in
+      let run = try callRun(group, specimen)
+      let ending = run.end(
+        try run.start(.alone(threads: 1), environment: Self.environment(group, 0, under: run.place, log: log)))
+      try #require(ending.code == 0, "\(ending.errors)")
+      return Self.lines(log).count
+    }
+  }
+
+  private func callRun(_ group: CallGroup, _ specimen: Specimen) throws -> DisturbedRun {
+    switch group {
+    case .writes: try DisturbedRun(specimen, in: specimen.place(linksModel: true))
+    case .reads: try DisturbedRun(.long, in: Workplace(copyOf: try interrupted(.long)))
+    }
+  }
+
+  /// Spoils the nth call of a run, and lets the run go on if that ended it.
+  func spoil(
+    _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of specimen: Specimen = .brief,
+    from start: Start = .alone(threads: 1)
+  ) throws {
+    let kind = "\(group.rawValue): one \(fault.name)"
+    var number = number
+    try disturb(kind, callRun(group, specimen)) { run in
+      run.mayLoseLines = fault.mayLoseLines
+      return try Self.withLog { log in
+        let environment = Self.environment(group, number, under: run.place, log: log)
+          .merging(fault.environment) { $1 }
+        let ending = run.end(try run.start(start, environment: environment))
+        let spoilt = Self.lines(log).filter { $0.hasPrefix("! ") }.map {
+          $0.dropFirst(2).replacingOccurrences(of: run.place.root + "/", with: "")
+        }
+        guard let first = spoilt.first else {
+          // Not every run makes as many calls: saves follow the clock too.
+          number = max(1, number * 3 / 4)
+          return nil
+        }
+        run.requireWholeCheckpoints()
+        if ending.code == 0 {
+          try run.requireWhole()
+          // What was left in the cache must be sound too.
+          if first.contains("cache/") { try run.requireSoundCache() }
+        } else {
+          if fault != .kills { run.requireClear(ending) }
+          try run.finish(drawSmallStart())
+        }
+        return ("\(start), call \(first)", nil)
+      }
+    }
+  }
+}

@@ -1,0 +1,166 @@
+// Faults of bytes: files of an interrupted run are damaged before it goes on.
+
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What happens to a file.
+enum Damage: String, CaseIterable {
+  case bit = "a bit flipped"
+  case cut = "cut short"
+  case empty = "emptied"
+  case gone = "removed"
+  case zeros = "a part zeroed"
+  case longer = "lengthened"
+}
+
+/// A kind of file that a run reads when it goes on.
+enum FileKind: String, CaseIterable {
+  case checkpoint = "the newest checkpoint"
+  case partial = "the step under way"
+  case configuration = "the run's config.yaml"
+  case record = "run.json"
+  case lines = "metrics.jsonl"
+  case events = "event files"
+  case references = "the reference cache"
+  case hashes = "remembered hashes"
+  case quantized = "the quantised base"
+  case model = "the model"
+  case tokenizer = "the tokenizer"
+  case data = "the data"
+  case adapter = "the adapter of a finished run"
+
+  /// Whether a run may refuse to go on, in place of doing without.
+  var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .adapter].contains(self) }
+
+  /// The files of the kind, by their paths in a place.
+  func files(in place: Workplace) throws -> [String] {
+    let newest = place.lastCheckpoint().map { "run/checkpoint-\($0)/" } ?? "-"
+    return try FileManager.default.subpathsOfDirectory(atPath: place.root).sorted().filter { path in
+      var isDirectory: ObjCBool = false
+      _ = FileManager.default.fileExists(atPath: place.path(path), isDirectory: &isDirectory)
+      // Locks are empty, and what they say does not matter.
+      return !isDirectory.boolValue && !path.hasSuffix(".lock") && contains(path, newest)
+    }
+  }
+
+  private func contains(_ path: String, _ newest: String) -> Bool {
+    switch self {
+    case .checkpoint: path.hasPrefix(newest)
+    case .partial: path.hasPrefix("run/partial-")
+    case .configuration: path == "run/config.yaml"
+    case .record: path == "run/run.json"
+    case .lines: path == "run/metrics.jsonl"
+    case .events: path.hasPrefix("run/tensorboard/")
+    case .references: path.hasPrefix("cache/reference-logps/")
+    case .hashes: path.hasPrefix("cache/hashes/")
+    case .quantized: path.hasPrefix("cache/nf4/")
+    case .model: path.hasPrefix("model/") && !path.hasPrefix("model/tokenizer")
+    case .tokenizer: path.hasPrefix("model/tokenizer")
+    case .data: path == "pairs.jsonl"
+    case .adapter: ["run/adapter_model.safetensors", "run/adapter_config.json", "run/run.json"].contains(path)
+    }
+  }
+
+  var specimen: Specimen { self == .quantized ? .quantized : .long }
+}
+
+extension FaultLab {
+  /// A run that was killed within a step, to be copied.
+  func interrupted(_ specimen: Specimen) throws -> Workplace {
+    try template("interrupted \(specimen.name)") {
+      for _ in 0..<20 {
+        let place = try specimen.place()
+        let job = try Job(Start.alone(threads: 1).command(in: place) + ["output_dir=run"], in: place)
+        func isWithinStep() -> Bool {
+          place.steps().last ?? 0 >= specimen.steps / 2
+            && (try? place.names("run"))?.contains { $0.wholeMatch(of: /partial-[0-9]+-step-[0-9]+/) != nil } == true
+        }
+        while job.isRunning, !isWithinStep() { usleep(1000) }
+        job.send(SIGKILL)
+        if job.wait().isSignalled, isWithinStep() { return place }
+      }
+      throw Unattained(what: "a run that is killed within a step")
+    }
+  }
+
+  private func finished(_ specimen: Specimen) throws -> Workplace {
+    try template("finished \(specimen.name)") {
+      let place = try specimen.place()
+      let ending = try Job(Start.alone(threads: 1).command(in: place) + ["output_dir=run"], in: place).wait()
+      try #require(ending.code == 0, "\(ending.errors)")
+      return place
+    }
+  }
+
+  struct Unattained: Error { let what: String }
+
+  /// Damages a file of a kind at a random place and lets the run go on.
+  func damage(_ kind: FileKind, _ damage: Damage) throws {
+    let name = damage == .bit ? "\(kind.rawValue): \(damage.rawValue)" : "\(kind.rawValue): other damage"
+    let template = try kind == .adapter ? finished(kind.specimen) : interrupted(kind.specimen)
+    let files = try kind.files(in: template)
+    guard !files.isEmpty else { return omit("\(kind.rawValue): there is no such file") }
+    try self.damage(draw(files), kind, damage, of: template, as: name)
+  }
+
+  private func damage(
+    _ file: String, _ kind: FileKind, _ damage: Damage, of template: Workplace, as name: String
+  ) throws {
+    try disturb(name, attempts: 1, DisturbedRun(kind.specimen, in: Workplace(copyOf: template))) { run in
+      run.mayLoseLines = kind == .lines
+      let bytes = try run.place.bytes(file)
+      let what = try apply(damage, to: file, in: run.place)
+      let before = try run.files()
+      let start = drawSmallStart()
+      let ending = run.end(try run.start(start))
+      if ending.code == 0 {
+        try run.requireWhole(linesChanged: kind == .lines)
+        if kind == .checkpoint, damage == .bit, !ending.errors.contains("is passed over") {
+          run.complain("the bit is not seen: \(ending.errors)")
+        }
+      } else {
+        run.isRefused = true
+        run.requireClear(ending)
+        if !kind.mayBeRefused || ending.code != 64 { run.complain("ended with \(ending.code): \(ending.errors)") }
+        if try run.files() != before { run.complain("refused, and files of the run are others now") }
+        try bytes.write(to: URL(fileURLWithPath: run.place.path(file)))
+        try run.finish(start)
+      }
+      return ("\(file) \(what), \(start)", nil)
+    }
+  }
+
+  /// - Returns: what was done, in words.
+  private func apply(_ damage: Damage, to file: String, in place: Workplace) throws -> String {
+    let path = place.path(file)
+    let size = try place.bytes(file).count
+    let position = draw(0..<max(size, 1))
+    switch damage {
+    case .gone:
+      try FileManager.default.removeItem(atPath: path)
+      return damage.rawValue
+    case .cut, .empty:
+      let length = damage == .cut ? position : 0
+      guard truncate(path, off_t(length)) == 0 else { throw Unattained(what: "a cut \(path)") }
+      return "cut to \(length) of \(size) bytes"
+    case .bit:
+      let bit = draw(0..<8)
+      try place.edit(file) { if !$0.isEmpty { $0[position] ^= 1 << UInt8(bit) } }
+      return "bit \(bit) of byte \(position) of \(size) flipped"
+    case .zeros:
+      let end = min(size, position + 512)
+      try place.edit(file) { if end > position { $0.resetBytes(in: position..<end) } }
+      return "bytes \(position) to \(end) of \(size) zeroed"
+    case .longer:
+      let count = draw(1..<600)
+      try place.edit(file) { $0.append(Data(repeating: 0x41, count: count)) }
+      return "lengthened by \(count) bytes"
+    }
+  }
+}

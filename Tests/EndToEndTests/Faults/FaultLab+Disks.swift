@@ -1,0 +1,50 @@
+// Faults of disks: there is less room than a run needs.
+
+import Foundation
+
+extension FaultLab {
+  /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
+  func fillDisk(kibibytes: Int) throws {
+    let kind = "a full disk"
+    let place = try Specimen.long.place()
+    let disk = place.path("disk")
+    func succeeds(_ command: String...) -> Bool { (try? Job(command, in: place).wait().code) == 0 }
+    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+    guard succeeds("mount", "-t", "tmpfs", "-o", "size=\(kibibytes)k", "tmpfs", disk) else {
+      return omit("\(kind): to mount one takes root and a system that allows it")
+    }
+    defer { _ = succeeds("umount", "--lazy", disk) }
+    let cache = ["SHOAL_CACHE": place.path("disk/cache")]
+    try disturb(
+      kind, attempts: 1, DisturbedRun(.long, in: place, directory: "disk/run", environment: cache)
+    ) { run in
+      let start = drawSmallStart()
+      run.mayLoseLines = true
+      try requireRecovery(run, run.end(try run.start(start))) {
+        if !succeeds("mount", "-o", "remount,size=64m", disk) { run.complain("the disk cannot be made larger") }
+      }
+      return ("\(kibibytes) KiB, \(start)", nil)
+    }
+  }
+
+  /// Runs where no file may exceed a size, then without that limit.
+  func limitFiles(kibibytes: Int) throws {
+    let kind = "a limit on the size of files"
+    // Alone: mpirun's own files are large.
+    let start = Start.alone(threads: draw(1..<3))
+    try disturb(kind, attempts: 1, DisturbedRun(.long)) { run in
+      run.mayLoseLines = true
+      let wrapper = ["bash", "-c", "ulimit -f \(kibibytes); exec \"$@\"", "-"]
+      try requireRecovery(run, run.end(try run.start(start, wrapper: wrapper))) {}
+      return ("\(kibibytes) KiB, \(start)", nil)
+    }
+  }
+
+  private func requireRecovery(_ run: DisturbedRun, _ ending: Ending, _ mend: () throws -> Void) throws {
+    run.requireWholeCheckpoints()
+    guard ending.code != 0 else { return try run.requireWhole() }
+    run.requireClear(ending)
+    try mend()
+    try run.finish(drawStart())
+  }
+}

@@ -1,0 +1,92 @@
+// Where faults are made, one run after the other, by the seed.
+
+import Foundation
+
+/// Disturbs runs and keeps the tally. Its kinds of faults are in extensions.
+final class FaultLab {
+  private(set) var tally = FaultTally()
+  /// Faults that no run waited for.
+  private(set) var escaped = 0
+  private var draws: Draws
+  private var templates: [String: Workplace] = [:]
+  private let isCampaign: Bool
+
+  /// - Parameter isCampaign: whether every fault is told on standard output.
+  init(seed: UInt64, isCampaign: Bool = false) {
+    draws = Draws(state: seed)
+    self.isCampaign = isCampaign
+  }
+
+  /// SplitMix64.
+  private struct Draws: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state &+= 0x9e37_79b9_7f4a_7c15
+      var mixed = state
+      mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+      return mixed ^ (mixed >> 31)
+    }
+  }
+
+  func draw(_ range: Range<Int>) -> Int { Int.random(in: range, using: &draws) }
+  func draw(_ range: Range<Double>) -> Double { Double.random(in: range, using: &draws) }
+  func draw<Value>(_ values: [Value]) -> Value { values[draw(0..<values.count)] }
+
+  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads. Outside of campaigns one that is quick.
+  func drawStart() -> Start {
+    isCampaign
+      ? draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
+      : drawSmallStart()
+  }
+
+  /// One that is quick.
+  func drawSmallStart() -> Start { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
+
+  /// A place that is made once and then copied.
+  func template(_ name: String, _ make: () throws -> Workplace) throws -> Workplace {
+    if let place = templates[name] { return place }
+    let place = try make()
+    templates[name] = place
+    return place
+  }
+
+  func omit(_ text: String) { tally.omit(text) }
+
+  /// Disturbs a run and counts it.
+  /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
+  ///   nil if the run escaped, and then is called for another run.
+  func disturb(
+    _ kind: String, attempts: Int = 10, _ run: @autoclosure () throws -> DisturbedRun,
+    _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
+  ) throws {
+    for _ in 0..<attempts {
+      let began = ContinuousClock.now
+      let run = try run()
+      var done: (fault: String, phase: String?)?
+      do {
+        done = try body(run)
+      } catch {
+        run.complain("\(error)")
+        done = ("", nil)
+      }
+      guard let done else { continue }
+      tally.add(kind, run, fault: done.fault, phase: done.phase)
+      if isCampaign { tell(kind, run, done.fault, done.phase, (ContinuousClock.now - began) / .seconds(1)) }
+      return
+    }
+    escaped += 1
+    if isCampaign { Self.tell("\(kind): every run was over before") }
+  }
+
+  private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?, _ seconds: Double) {
+    let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
+    let details = [fault, phase ?? "", String(format: "%.1f s", seconds)].filter { !$0.isEmpty }.joined(separator: "; ")
+    Self.tell("\(tally.injected) \(kind) (\(details)): \(outcome)")
+    for complaint in run.complaints { Self.tell("    \(complaint)") }
+  }
+
+  /// At once, whoever reads.
+  private static func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+}

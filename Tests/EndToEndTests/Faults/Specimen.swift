@@ -1,0 +1,168 @@
+// Runs that faults are tried on, and what they give when nothing disturbs them.
+
+import Checkpoints
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+/// How a run is started.
+enum Start: Sendable, Hashable, CustomStringConvertible {
+  case alone(threads: Int)
+  case ranks(Int)
+  /// Through launch/local.sh.
+  case launcher(Int)
+
+  var description: String {
+    switch self {
+    case .alone(let threads): "alone, \(threads) threads"
+    case .ranks(let count): "mpirun, \(count) ranks"
+    case .launcher(let count): "launch/local.sh, \(count) ranks"
+    }
+  }
+
+  /// One that takes about as long.
+  var typical: Start {
+    switch self {
+    case .alone: .alone(threads: 1)
+    case .ranks: .ranks(2)
+    case .launcher: .launcher(2)
+    }
+  }
+
+  func command(in place: Workplace) -> [String] {
+    let configuration = place.path("config.yaml")
+    return switch self {
+    case .alone(let threads): [Job.program, "train", configuration, "--threads", "\(threads)"]
+    case .ranks(let count): World(ranks: count).launcher + ["train", configuration, "--threads", "1"]
+    case .launcher(let count): [place.path("launch/local.sh"), "-n", "\(count)", "-t", "1", configuration]
+    }
+  }
+}
+
+/// A run that is short enough to be made hundreds of times.
+struct Specimen: Sendable {
+  let name: String
+  let model: String
+  let settings: String
+  let steps: Int
+  let stepsPerSave: Int
+  let stepsPerEvaluation: Int
+  /// 0: saves follow steps alone, so that every run makes the same calls.
+  let minutesPerSave: Double
+
+  static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+  /// A second of steps, saves and evaluations.
+  static let long = Specimen(
+    name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
+    steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8,
+    minutesPerSave: 0.001)
+  /// As few calls as show all there are.
+  static let brief = Specimen(
+    name: "brief", model: TinyFixture.path("model"),
+    settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: lora", steps: 4, stepsPerSave: 1,
+    stepsPerEvaluation: 2, minutesPerSave: 0)
+  /// With a base in 4 bits, which is kept in the cache.
+  static let quantized = Specimen(
+    name: "quantized", model: "\(repository)/demo/model",
+    settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: qlora\nload_in_4bit: true", steps: 6,
+    stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
+
+  /// A directory with all that the run needs, its own model among it, and no absolute path in the configuration.
+  /// - Parameter linksModel: whether the model is a link to a directory of old files, whose hashes are remembered.
+  func place(linksModel: Bool = false) throws -> Workplace {
+    let place = try Workplace(pairs: 27)
+    if linksModel {
+      try FileManager.default.createSymbolicLink(atPath: place.path("model"), withDestinationPath: model)
+    } else {
+      try FileManager.default.copyItem(atPath: model, toPath: place.path("model"))
+    }
+    try place.write(
+      "config.yaml",
+      """
+      base_model: model
+      lora_alpha: 8
+      lora_dropout: 0.1
+      \(settings)
+      rl: dpo
+      datasets:
+        - path: pairs.jsonl
+          ds_type: json
+      sequence_len: 512
+      val_set_size: 3
+      eval_steps: \(stepsPerEvaluation)
+      micro_batch_size: 8
+      learning_rate: 1e-3
+      lr_scheduler: cosine
+      max_steps: \(steps)
+      save_steps: \(stepsPerSave)
+      save_total_limit: 3
+      save_minutes: \(minutesPerSave)
+
+      """)
+    try FileManager.default.copyItem(atPath: "\(Self.repository)/launch", toPath: place.path("launch"))
+    try FileManager.default.createDirectory(atPath: place.path(".build/release"), withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: place.path(".build/release/shoal"), withDestinationPath: Job.program)
+    return place
+  }
+
+  // MARK: Undisturbed
+
+  /// What a run gives that nothing disturbs.
+  struct Whole: Sendable {
+    let adapter: Data
+    /// adapter_config.json.
+    let configuration: String
+    /// What metrics.jsonl says of every step and evaluation, clocks left out.
+    let lines: [Line]
+  }
+
+  /// The numbers of a line that do not depend on clocks.
+  struct Line: Sendable, Equatable {
+    let step: Int
+    let numbers: [Double?]
+
+    init?(_ json: JSONValue) {
+      guard let step = json["step"]?.int else { return nil }
+      self.step = step
+      numbers = ["epoch", "loss", "grad_norm", "logps/chosen", "num_tokens", "eval_loss"].map { json[$0]?.double }
+    }
+  }
+
+  private struct Record: Sendable {
+    var whole: Whole
+    var seconds: [Start: Double] = [:]
+  }
+
+  private static let records = Mutex<[String: Record]>([:])
+
+  /// - Throws: when a run that nothing disturbs fails, or another world gives another result.
+  func whole() throws -> Whole { try measured(.alone(threads: 1)).whole }
+
+  /// How long an undisturbed run takes.
+  /// - Throws: as `whole()`.
+  func seconds(_ start: Start) throws -> Double { try measured(start).seconds[start] ?? 0 }
+
+  private func measured(_ start: Start) throws -> Record {
+    if let record = Self.records.withLock({ $0[name] }), record.seconds[start] != nil { return record }
+    let place = try place()
+    let began = ContinuousClock.now
+    let ending = try Job(start.command(in: place) + ["output_dir=run"], in: place).wait()
+    let elapsed = ContinuousClock.now - began
+    try #require(ending.code == 0, "\(start): \(ending.errors)")
+    let whole = try Whole(
+      adapter: place.adapter(), configuration: place.text("run/adapter_config.json"),
+      lines: place.metrics().compactMap(Line.init))
+    return try Self.records.withLock { records in
+      var record = records[name] ?? Record(whole: whole)
+      try #require(record.whole.adapter == whole.adapter, "\(start) gives another adapter")
+      try #require(record.whole.lines == whole.lines, "\(start) gives other metrics")
+      record.seconds[start] = elapsed / .seconds(1)
+      records[name] = record
+      return record
+    }
+  }
+}
