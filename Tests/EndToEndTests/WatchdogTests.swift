@@ -95,9 +95,9 @@ extension EndToEnd {
       #expect(!place.exists("run"))
     }
 
-    /// Whether the processes end within a moment; what was killed may still be on its way out.
+    /// Whether the processes end in ten seconds; what was killed may still be on its way out.
     private static func areGone(_ processes: [Int32]) -> Bool {
-      let deadline = ContinuousClock.now + .seconds(2)
+      let deadline = ContinuousClock.now + .seconds(10)
       while ContinuousClock.now < deadline {
         if processes.allSatisfy({ kill($0, 0) != 0 }) { return true }
         usleep(20_000)
