@@ -156,6 +156,8 @@ package final class MPICommunicator: Communicator {
       }
     }
     try barrier()
+    // Who is stopped after MPI has let go of the others keeps mpirun waiting, and nobody else is there to notice.
+    if let watch { shoal_process_end_within(watch.limit.seconds + 5) }
     try MPIFailure.check(shoal_mpi_finish(), "finish")
     countdown?.cancel()
   }

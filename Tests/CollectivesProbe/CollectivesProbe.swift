@@ -27,7 +27,7 @@ struct CollectivesProbe {
   static let scenarios: [String: @Sendable (any Communicator) throws -> Void] = [
     "exchange": exchange, "dealing": dealing, "phases": phases, "idle": idle, "early": closeEarly,
     "alike": alike, "unlike": unlike, "mistake": mistake, "stop": { _ in throw Stop() },
-    "abort": abortFromLastRank, "stuck": stuckLastRank, "patient": patientWatch,
+    "abort": abortFromLastRank, "stuck": stuckLastRank, "patient": patientWatch, "leaving": stoppedOnItsWayOut,
   ]
 
   struct Stop: Error {}

@@ -38,6 +38,12 @@ func patientWatch(_ world: any Communicator) throws {
   sleep(3)
 }
 
+/// The last rank is stopped when MPI has ended and the others are gone.
+func stoppedOnItsWayOut(_ world: any Communicator) throws {
+  try watch(world)
+  if world.rank == world.size - 1 { atexit { raise(SIGSTOP) } }
+}
+
 private func watch(_ world: any Communicator) throws {
   try world.watch { [rank = world.rank] in CollectivesProbe.say("[rank \(rank)] \($0)") }
 }

@@ -83,6 +83,12 @@ import Testing
     #expect(ContinuousClock.now - start < .seconds(20))
   }
 
+  @Test func aRankThatIsStoppedOnItsWayOutEndsTheWorld() throws {
+    let start = ContinuousClock.now
+    #expect(try Self.world(3, "leaving", ["SHOAL_WATCHDOG_SECONDS": "2"]).code == 128 + SIGKILL)
+    #expect(ContinuousClock.now - start < .seconds(20))
+  }
+
   @Test func whoWaitsOrWritesIsNotStuck() throws {
     let outcome = try Self.world(3, "patient", ["SHOAL_WATCHDOG_SECONDS": "2"])
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
