@@ -25,8 +25,7 @@ enum Start: Sendable, Hashable, CustomStringConvertible {
   var typical: Start {
     switch self {
     case .alone: .alone(threads: 1)
-    case .ranks: .ranks(2)
-    case .launcher: .launcher(2)
+    case .ranks, .launcher: .ranks(2)
     }
   }
 
