@@ -112,7 +112,7 @@ find_programs "$root"
 arguments=("$1" ${threads:+--threads "$threads"} "${@:2}")
 config=$1
 [[ $config = /* ]] || config=$PWD/$config
-# The first of the agents that Open MPI would try.
+# The first of the programs that Open MPI would try.
 read -ra agent <<<"${OMPI_MCA_plm_rsh_agent:-ssh}"
 agent=("${agent[@]%%:*}")
 if [[ ${agent[0]##*/} = ssh ]]; then agent+=(-o BatchMode=yes -o ConnectTimeout=5); fi

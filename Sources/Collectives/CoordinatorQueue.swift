@@ -9,7 +9,7 @@ final class CoordinatorQueue: WorkQueue {
   private let service: DealingService
   private let thread: ServiceThread
 
-  init(channel: DealingChannel, workers: Int) throws {
+  init(channel: MessageChannel<DealingTag>, workers: Int) throws {
     let service = DealingService(channel: channel, workers: workers)
     self.service = service
     thread = try ServiceThread(for: "deal") { service.run() }
@@ -61,13 +61,13 @@ struct DealingDesk {
 
 /// Answers the workers' requests until dealing is closed and every worker has said goodbye.
 final class DealingService: Sendable {
-  let channel: DealingChannel
+  let channel: MessageChannel<DealingTag>
   let desk = Mutex(DealingDesk())
   /// Cuts a sleep short when the main thread has news.
   let wakeUp = DispatchSemaphore(value: 0)
   private let workers: Int
 
-  init(channel: DealingChannel, workers: Int) {
+  init(channel: MessageChannel<DealingTag>, workers: Int) {
     self.channel = channel
     self.workers = workers
   }
@@ -128,7 +128,7 @@ final class DealingService: Sendable {
     }
   }
 
-  private static func request(_ message: DealingMessage) throws -> Request {
+  private static func request(_ message: Message<DealingTag>) throws -> Request {
     guard message.bytes.count == 9 else {
       throw MPIFailure(
         operation: "deal", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 9")

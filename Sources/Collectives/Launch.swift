@@ -39,11 +39,11 @@ package struct Launch: Equatable, Sendable {
   }
 
   /// Joins the world of this process: all ranks of the job, or a world of one.
-  /// - Parameter tell: called before this process ends because MPI does not start, from another thread.
+  /// - Parameter end: ends this process when MPI does not start in time, from another thread; nil: it waits.
   /// - Throws: `WorldMistake.sizeDiffers` when MPI does not see the ranks that the launcher started.
   package static func joinWorld(
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    tell: @escaping @Sendable (WorldDelay) -> Void = { _ in }
+    end: (@Sendable (WorldDelay) -> Never)? = nil
   ) throws -> any Communicator {
     let launch = Launch(environment: environment)
     guard launch.usesMPI else { return SoloCommunicator() }
@@ -52,12 +52,9 @@ package struct Launch: Equatable, Sendable {
     if launch.isChildOfMpirun { shoal_process_end_with_parent() }
     // MPI waits for every rank to start, and some may have been stopped. Large worlds take long.
     let limit = 5 * ((try? WatchLimit(environment[WatchLimit.variable] ?? ""))?.seconds ?? 0)
-    let countdown =
-      try limit > 0
-      ? Countdown(seconds: limit + 2 * Double(launch.rank)) {
-        tell(.start(seconds: limit))
-        _exit(1)
-      } : nil
+    let countdown = try end.flatMap { end in
+      try limit > 0 ? Countdown(seconds: limit + 2 * Double(launch.rank)) { end(.start(seconds: limit)) } : nil
+    }
     let world = try MPICommunicator()
     countdown?.cancel()
     if let announced = launch.announced, announced.size != world.size {

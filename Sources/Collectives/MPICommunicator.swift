@@ -121,7 +121,7 @@ package final class MPICommunicator: Communicator {
     if size == 1 { return SoloWorkQueue() }
     // Duplicating waits inside MPI, where waiting spins.
     try barrier()
-    let channel = DealingChannel(comm: try Self.duplicateWorld(), alarm: alarm)
+    let channel = MessageChannel<DealingTag>(comm: try Self.duplicateWorld(), alarm: alarm)
     return rank == 0
       ? try CoordinatorQueue(channel: channel, workers: size - 1) : WorkerQueue(channel: channel)
   }

@@ -11,12 +11,15 @@ package struct Pulse: Equatable, Sendable {
 
   package init(moves: UInt64, phase: Phase) { (self.moves, self.phase) = (moves, phase) }
 
-  init?(word: UInt64) {
+  /// As a message has it; nil for other bytes.
+  init?(bytes: [UInt8]) {
+    guard bytes.count == 8 else { return nil }
+    let word = UInt64(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     guard let phase = Phase(rawValue: Int(word & 0xFF)) else { return nil }
     self.init(moves: word >> 8, phase: phase)
   }
 
-  var word: UInt64 { moves << 8 | UInt64(phase.rawValue) }
+  var bytes: [UInt8] { withUnsafeBytes(of: (moves << 8 | UInt64(phase.rawValue)).littleEndian) { Array($0) } }
 
   /// Whether the rank may be expected to move on. Who waits moves when others do. Files and what people read are not
   /// judged either: a file server that hangs or a paused terminal may take minutes and then go on, and a job that was

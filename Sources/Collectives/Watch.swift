@@ -96,7 +96,8 @@ final class Watch: Sendable {
   ) throws {
     (self.limit, self.tell) = (limit, tell)
     let service = WatchService(
-      channel: WatchChannel(comm: comm), rank: rank, places: places, limit: limit, vitals: vitals, end: end)
+      channel: MessageChannel(comm: comm, alarm: alarm), rank: rank, places: places, limit: limit, vitals: vitals,
+      end: end)
     self.service = service
     thread = try ServiceThread(for: "watch") {
       do { try service.run() } catch { alarm.raise(error) }
@@ -117,9 +118,14 @@ final class Watch: Sendable {
   }
 }
 
+enum WatchTag: Int32 {
+  case pulse = 1
+  case goodbye
+}
+
 /// What the watching thread does.
 private final class WatchService: Sendable {
-  let channel: WatchChannel
+  let channel: MessageChannel<WatchTag>
   let limit: Mutex<Double>
   let isClosing = Atomic(false)
   /// Cuts a sleep short.
@@ -131,7 +137,7 @@ private final class WatchService: Sendable {
   private let end: @Sendable (LostRank) -> Never
 
   init(
-    channel: WatchChannel, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals,
+    channel: MessageChannel<WatchTag>, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals,
     end: @escaping @Sendable (LostRank) -> Never
   ) {
     (self.channel, self.rank, self.places, self.vitals, self.end) = (channel, rank, places, vitals, end)
@@ -146,20 +152,30 @@ private final class WatchService: Sendable {
     var vigil = Vigil(over: others, limit: limit.withLock { $0 }, interval: interval, at: now())
     // Ranks that have not said goodbye, and those that have not been told it.
     var (present, untold) = (Set(others), Set(others))
-    var outgoing: [Int: WatchMessage] = [:]
+    var outgoing: [Int: OutgoingMessage] = [:]
     var nextPulse = now()
     while true {
       vigil.advance(to: now())
-      while let (source, pulse) = try channel.receive() {
-        if let pulse { vigil.hear(pulse, from: source) } else { vigil.release(source) }
-        if pulse == nil { present.remove(source) }
+      while let message = try channel.receive() {
+        let source = Int(message.source)
+        switch message.tag {
+        case .pulse:
+          guard let pulse = Pulse(bytes: message.bytes) else {
+            throw MPIFailure(operation: "watch", reason: "rank \(source) sent no pulse")
+          }
+          vigil.hear(pulse, from: source)
+        case .goodbye:
+          vigil.release(source)
+          present.remove(source)
+        }
       }
       outgoing = try outgoing.filter { try !$0.value.isGone() }
       let isClosing = isClosing.load(ordering: .relaxed)
       let isDue = isClosing || now() >= nextPulse
       // One message at a time for each: a rank that takes none does not pile them up.
       for other in untold where isDue && outgoing[other] == nil {
-        outgoing[other] = try WatchMessage(isClosing ? nil : vitals.pulse, to: other, on: channel)
+        outgoing[other] = try OutgoingMessage(
+          isClosing ? .goodbye : .pulse, isClosing ? [] : vitals.pulse.bytes, to: Int32(other), on: channel)
         if isClosing { untold.remove(other) }
       }
       if isDue { nextPulse = now() + interval }

@@ -3,6 +3,18 @@
 
 import Synchronization
 
+/// What ranks say to each other. Requests carry the phase they belong to and whether it is to be cut; an answer needs
+/// neither, since a worker has one request under way at a time.
+enum DealingTag: Int32 {
+  // From a worker to rank 0.
+  case request = 1
+  case goodbye
+  // From rank 0 to a worker.
+  case item
+  case endOfPhase
+  case closed
+}
+
 /// An item of work on its way to a rank, and how much work it is compared with others of its phase.
 package struct WorkPiece: Sendable {
   package var bytes: [UInt8]

@@ -4,11 +4,11 @@ import Synchronization
 
 /// The queue as every rank but 0 sees it.
 final class WorkerQueue: WorkQueue {
-  private let channel: DealingChannel
+  private let channel: MessageChannel<DealingTag>
   /// The phase that the next call of `next` belongs to.
   private let phase = Mutex<Int64>(1)
 
-  init(channel: DealingChannel) { self.channel = channel }
+  init(channel: MessageChannel<DealingTag>) { self.channel = channel }
 
   func openPhase(_ pieces: [WorkPiece]) {
     preconditionFailure("only rank 0 opens a phase")
@@ -42,7 +42,7 @@ final class WorkerQueue: WorkQueue {
     while try !message.isGone() { backoff.sleep() }
   }
 
-  private func awaitAnswer() throws -> DealingMessage {
+  private func awaitAnswer() throws -> Message<DealingTag> {
     var backoff = Backoff()
     while true {
       if let answer = try channel.receive(from: 0) { return answer }

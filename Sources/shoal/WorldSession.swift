@@ -11,7 +11,11 @@ import Tensors
 func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
   let world: any Communicator
   do {
-    world = try Launch.joinWorld { Console.print("shoal: \($0); the job ends here: run the same command again") }
+    world = try Launch.joinWorld { delay in
+      Console.print("shoal: \(delay); the job ends here: run the same command again")
+      // MPI's handlers would wait for it too.
+      _exit(ShoalExit.failure)
+    }
   } catch { Shoal.exit(withError: error) }
   if world.size > 1 {
     MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure)

@@ -186,6 +186,21 @@ extension EndToEnd {
         Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
     }
 
+    /// A disk that fails once says nothing about what lies on it.
+    @Test func aCheckpointThatCannotBeReadNowStays() throws {
+      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try place.trainAndStop(World(threads: 1)).code == 75)
+      let newest = try #require(place.lastCheckpoint())
+      let resumed = try place.train(
+        environment: FaultLab.failingRead(1, under: place.path("run/checkpoint-\(newest)")))
+      #expect(resumed.code == 0, "\(resumed.errors)")
+      #expect(
+        resumed.errors.contains("run/checkpoint-\(newest) is passed over and stays as it is"), "\(resumed.errors)")
+      #expect(resumed.errors.contains("going on after step \(newest - 1)"))
+      #expect(try !place.names("run").contains { $0.contains(".damaged") })
+      try Self.requireWhole(place)
+    }
+
     /// Saved work is not given up because none of it can be read now.
     @Test func aRunWhoseCheckpointsAreAllDamagedIsRefused() throws {
       let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")

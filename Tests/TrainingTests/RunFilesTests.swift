@@ -53,16 +53,16 @@ import Training
     for step in 2...7 { try Trained(step: step, run: step == 4 ? "other" : "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
     func steps() -> [Int] { files.checkpointSteps }
-    try files.prune(keeping: 9, of: "own", upTo: 7)
+    try files.prune(of: "own", upTo: 7, keeping: 9) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 3, 2, 1])
-    try files.prune(keeping: 2, of: "own", upTo: 5)
+    try files.prune(of: "own", upTo: 5, keeping: 2) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 3, 1], "later ones do not count")
     try Trained(step: 2, run: "own").write(in: scratch)
     // 6 is damaged, so 7 and 5 are the last two whole ones.
     try scratch.damage("checkpoint-6/optimizer.safetensors") { $0 / 2 }
-    try files.prune(keeping: 2, of: "own", upTo: 7)
+    try files.prune(of: "own", upTo: 7, keeping: 2) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 1])
-    try files.prune(keeping: 1, of: "own", upTo: 7)
+    try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
     #expect(steps() == [7, 4, 1])
     #expect(
       files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
@@ -78,7 +78,7 @@ import Training
       try Self.write(partial, to: files.path(of: partial))
     }
     #expect(files.partials.map(\.name).first == "partial-7-step-9")
-    try files.pruneInterim(of: "own", upTo: 6) { $0 == 3 }
+    try files.prune(of: "own", upTo: 6, keeping: nil) { $0 == 3 }
     #expect(files.checkpointSteps == [6, 5, 3, 1])
     #expect(files.partials.map(\.name) == ["partial-7-step-9", "partial-7-step-2"])
     #expect(files.entries.count == 6, "nothing half removed")
@@ -122,7 +122,7 @@ import Training
     for step in 1...3 { try Trained(step: step, run: "own").write(in: scratch) }
     try scratch.damage("checkpoint-3/adapter_model.safetensors") { $0 / 2 }
     let files = RunDirectory(scratch.path)
-    try files.prune(keeping: 1, of: "own", upTo: 3)
+    try files.prune(of: "own", upTo: 3, keeping: 1) { _ in true }
     #expect(files.checkpointSteps == [3, 2])
   }
 

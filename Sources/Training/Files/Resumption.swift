@@ -4,6 +4,12 @@ import Checkpoints
 import Model
 import Tensors
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// A run that is refused although its configuration is sound.
 package enum RunRefusal: CallersMistake {
   case notWritable(path: String, reason: String)
@@ -122,6 +128,11 @@ struct Resumption {
   }
 
   private mutating func passOver(_ path: String, _ error: any Error) {
+    // What a disk does not give now may be whole.
+    if let error = error as? FileError, [EIO, ESTALE, ETIMEDOUT].contains(error.code) {
+      notices.append("\(error)\n\(path) is passed over and stays as it is")
+      return
+    }
     notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
     damaged.append(path)
   }

@@ -103,11 +103,9 @@ final class RunCheckpoints {
   /// Removes what newer states have made superfluous.
   private func tidy(_ state: TrainerState) {
     do {
-      try files.pruneInterim(of: state.run, upTo: state.step, isAskedFor: isAskedFor)
       // What an exploded adapter leaves must not drive out the states from before.
-      if let limit, !state.skipped.areRecent(at: state.step) {
-        try files.prune(keeping: limit, of: state.run, upTo: state.step)
-      }
+      let limit = state.skipped.areRecent(at: state.step) ? nil : limit
+      try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }

@@ -111,39 +111,33 @@ package struct RunDirectory {
 
   /// `checkpoint-N`, a partial work, and what was set aside of such a name.
   private static func isCheckpoint(_ name: String) -> Bool {
-    name.wholeMatch(of: /(checkpoint-[0-9]+|partial-[0-9]+-(evaluation|step)-[0-9]+)(\.damaged(-[0-9]+)?)?/) != nil
+    let name = name.replacing(/\.damaged(-[0-9]+)?$/, with: "")
+    return name.wholeMatch(of: /checkpoint-[0-9]+/) != nil || PartialWork(name: name) != nil
   }
 
-  /// Removes the oldest of the checkpoints that `run` wrote up to `step`, beyond the newest `limit` and never so that
-  /// fewer than two whole ones are left (one, where the limit is one).
+  /// Removes what `run` wrote up to `step` and newer states have made superfluous: checkpoints beyond the newest
+  /// `limit`, those that were not asked for by step or epoch, and partial works that a newer checkpoint or two newer
+  /// ones outdate. Two whole checkpoints are always left (one, where the limit is one).
   /// - Throws: `WriteError`.
-  package func prune(keeping limit: Int, of run: String, upTo step: Int) throws {
+  package func prune(of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool) throws {
+    let spared = min(limit ?? 2, 2)
     let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
-    var whole = 0
-    for (place, step) in own.enumerated() {
-      if whole < min(limit, 2) {
-        if (try? Checkpoint.state(of: checkpointPath(step: step))) != nil { whole += 1 }
-      } else if place >= limit {
-        try Self.removeCheckpoint(checkpointPath(step: step))
+    // Verifying reads every byte: not where nothing would go anyway.
+    if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
+      var (whole, kept) = (0, 0)
+      for step in own {
+        let path = checkpointPath(step: step)
+        if whole < spared {
+          if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
+        } else if !isAskedFor(step) || kept >= limit ?? .max {
+          try Self.removeCheckpoint(path)
+          continue
+        }
+        kept += 1
       }
     }
-  }
-
-  /// Removes those checkpoints of `run` up to `step` that were not asked for by step or epoch, but for the newest two
-  /// whole ones, and partial works that a newer checkpoint or two newer ones outdate.
-  /// - Throws: `WriteError`.
-  package func pruneInterim(of run: String, upTo step: Int, isAskedFor: (Int) -> Bool) throws {
-    var whole = 0
-    for own in checkpointSteps where own <= step {
-      let path = checkpointPath(step: own)
-      if whole < 2 {
-        if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
-      } else if !isAskedFor(own), Checkpoint.writer(of: path) == run {
-        try Self.removeCheckpoint(path)
-      }
-    }
-    let own = partials.filter { Checkpoint.writer(of: path(of: $0)) == run && $0.base <= step }
-    let outdated = own.filter { $0.base < step } + own.filter { $0.base == step }.dropFirst(2)
+    let works = partials.filter { Checkpoint.writer(of: path(of: $0)) == run && $0.base <= step }
+    let outdated = works.filter { $0.base < step } + works.filter { $0.base == step }.dropFirst(2)
     for partial in outdated { try Self.removeCheckpoint(path(of: partial)) }
   }
 

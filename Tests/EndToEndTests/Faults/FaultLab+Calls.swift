@@ -76,6 +76,14 @@ extension FaultLab {
     ]
   }
 
+  /// An environment in which the nth call that reads below a directory fails once.
+  static func failingRead(_ number: Int, under directory: String) -> [String: String] {
+    [
+      "LD_PRELOAD": library, "FAILING_CALLS_UNDER": directory, "FAILING_CALLS_GROUP": CallGroup.reads.rawValue,
+      "FAILING_CALLS_AT": "\(number)",
+    ].merging(CallFault.fails(EIO).environment) { $1 }
+  }
+
   /// Where a program's calls are listed, outside of what they touch.
   private static func withLog<Result>(_ body: (String) throws -> Result) rethrows -> Result {
     let log = FileManager.default.temporaryDirectory.path + "/shoal-calls-\(UUID().uuidString)"

@@ -1,22 +1,10 @@
-// The messages of dealing, on a communicator of their own.
+// Messages between two ranks, on a communicator of their own.
 
 import CShoal
 
-/// What ranks say to each other. Requests carry the phase they belong to and whether it is to be cut; an answer needs
-/// neither, since a worker has one request under way at a time.
-enum DealingTag: Int32 {
-  // From a worker to rank 0.
-  case request = 1
-  case goodbye
-  // From rank 0 to a worker.
-  case item
-  case endOfPhase
-  case closed
-}
-
 /// A message that arrived.
-struct DealingMessage {
-  let tag: DealingTag
+struct Message<Tag> {
+  let tag: Tag
   let source: Int32
   let bytes: [UInt8]
 }
@@ -26,9 +14,9 @@ final class OutgoingMessage {
   private let bytes: UnsafeMutableRawBufferPointer
   var request = shoal_mpi_request()
 
-  init(_ tag: DealingTag, _ payload: [UInt8], to rank: Int32, on channel: DealingChannel) throws {
+  init<Tag>(_ tag: Tag, _ payload: [UInt8], to rank: Int32, on channel: MessageChannel<Tag>) throws {
     guard let count = Int32(exactly: payload.count) else {
-      throw MPIFailure(operation: "deal", reason: "an item of \(payload.count) bytes is too large")
+      throw MPIFailure(operation: "send", reason: "a message of \(payload.count) bytes is too large")
     }
     // At least one byte, so that there is an address.
     bytes = .allocate(byteCount: payload.count + 1, alignment: 8)
@@ -47,13 +35,13 @@ final class OutgoingMessage {
   }
 }
 
-/// A communicator for dealing alone.
-struct DealingChannel: Sendable {
+/// A communicator for one kind of messages alone.
+struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
   let comm: shoal_mpi_comm
   let alarm: Alarm
 
   /// Takes a message from `rank` (any by default) if one is there.
-  func receive(from rank: Int32 = Int32(SHOAL_MPI_ANY_RANK)) throws -> DealingMessage? {
+  func receive(from rank: Int32 = Int32(SHOAL_MPI_ANY_RANK)) throws -> Message<Tag>? {
     var found: Int32 = 0
     var source: Int32 = 0
     var tag: Int32 = 0
@@ -68,10 +56,10 @@ struct DealingChannel: Sendable {
         shoal_mpi_receive_begin(bytes.baseAddress, count, source, tag, comm, &request), "receive")
       try wait(for: &request, "receive", .everyoneIsHere, alarm)
     }
-    guard let kind = DealingTag(rawValue: tag) else {
+    guard let kind = Tag(rawValue: tag) else {
       throw MPIFailure(operation: "receive", reason: "rank \(source) sent an unknown tag \(tag)")
     }
-    return DealingMessage(tag: kind, source: source, bytes: bytes)
+    return Message(tag: kind, source: source, bytes: bytes)
   }
 
   /// Gives the communicator back. Collective.
