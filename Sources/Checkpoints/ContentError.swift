@@ -3,7 +3,7 @@
 import Tensors
 
 /// A file or directory does not hold what it should. Carries all problems that were found.
-package struct ContentError: CallersMistake, Equatable {
+package struct ContentError: UserError, Equatable {
   package struct Problem: Sendable, Equatable {
     /// The tensor, key or file inside; nil when the whole is meant.
     package var item: String?

@@ -9,7 +9,7 @@ import Tensors
 #endif
 
 /// A directory that another process works in.
-package struct DirectoryInUse: CallersMistake, Equatable {
+package struct DirectoryInUse: UserError, Equatable {
   package let path: String
   /// Nil where the lock's file does not say.
   package let holder: DirectoryLock.Holder?

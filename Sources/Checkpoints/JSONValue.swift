@@ -104,7 +104,7 @@ extension String {
 }
 
 /// Why a text is not JSON, and where.
-package struct JSONSyntaxError: CallersMistake, Equatable {
+package struct JSONSyntaxError: UserError, Equatable {
   /// Zero-based offset of the byte at fault.
   package let byteOffset: Int
   /// One-based line of that byte.

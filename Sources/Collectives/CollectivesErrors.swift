@@ -24,12 +24,12 @@ package struct MPIFailure: Error, CustomStringConvertible {
 }
 
 /// A world that the caller can mend.
-package enum WorldMistake: CallersMistake {
+package enum WorldError: UserError {
   /// The launcher announced another number of ranks than MPI sees.
   case sizeDiffers(variable: String, announced: Int, found: Int)
   /// Ranks that must be alike are not.
   case ranksDiffer([RankDifference])
-  /// The environment's limit of the watch is none.
+  /// The environment's watchdog limit is not a number of seconds.
   case watchdogSeconds(String)
 
   package var description: String {
@@ -42,7 +42,7 @@ package enum WorldMistake: CallersMistake {
       "world: the ranks are not alike, so the result would depend on who computes what:\n"
         + differences.map { "  \($0)" }.joined(separator: "\n")
     case .watchdogSeconds(let text):
-      "\(WatchLimit.variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watch"
+      "\(WatchdogLimit.variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watchdog"
     }
   }
 }

@@ -34,7 +34,7 @@ package protocol Communicator: AnyObject, Sendable {
   /// stuck for a minute, or as long as SHOAL_WATCHDOG_SECONDS says on rank 0 (0: nobody watches), ends the job with
   /// exit code 1. Once, collective.
   /// - Parameter tell: called first, by the rank that noticed, from another thread.
-  /// - Throws: `WorldMistake.watchdogSeconds`, on all ranks alike.
+  /// - Throws: `WorldError.watchdogSeconds`, on all ranks alike.
   func watch(tell: @escaping @Sendable (any Error) -> Void) throws
   /// Tells those who watch that this rank's work enters its phases on `clock` from now on, and what its longest item
   /// of work is expected to take: a rank may be silent five times as long.

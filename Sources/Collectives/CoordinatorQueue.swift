@@ -1,4 +1,4 @@
-// Rank 0's side of dealing: it takes items itself and, while it computes, a thread that mostly sleeps
+// Rank 0's side of dispatching: it takes items itself and, while it computes, a thread that mostly sleeps
 // answers the workers.
 
 import Dispatch
@@ -6,22 +6,22 @@ import Synchronization
 
 /// The queue as rank 0 sees it.
 final class CoordinatorQueue: WorkQueue {
-  private let service: DealingService
+  private let service: WorkQueueService
   private let thread: ServiceThread
 
-  init(channel: MessageChannel<DealingTag>, workers: Int) throws {
-    let service = DealingService(channel: channel, workers: workers)
+  init(channel: MessageChannel<WorkQueueTag>, workers: Int) throws {
+    let service = WorkQueueService(channel: channel, workers: workers)
     self.service = service
-    thread = try ServiceThread(for: "deal") { service.run() }
+    thread = try ServiceThread(for: "dispatch") { service.run() }
   }
 
   func openPhase(_ pieces: [WorkPiece]) throws {
     var backoff = Backoff()
     while true {
-      try service.channel.alarm.check()
-      let isOpen = service.desk.withLock { desk in
-        guard desk.deck.isEmpty else { return false }
-        desk.deck.open(pieces)
+      try service.channel.backgroundError.check()
+      let isOpen = service.state.withLock { state in
+        guard state.scheduler.isEmpty else { return false }
+        state.scheduler.open(pieces)
         return true
       }
       if isOpen { break }
@@ -32,48 +32,48 @@ final class CoordinatorQueue: WorkQueue {
   }
 
   func next(cutting: Bool) throws -> [UInt8]? {
-    try service.channel.alarm.check()
-    return service.desk.withLock { desk in
-      if cutting { desk.deck.cut() }
-      return desk.take(for: 0)
+    try service.channel.backgroundError.check()
+    return service.state.withLock { state in
+      if cutting { state.scheduler.cut() }
+      return state.take(for: 0)
     }
   }
 
   func close() throws {
-    service.desk.withLock { $0.isClosing = true }
+    service.state.withLock { $0.isClosing = true }
     service.wakeUp.signal()
     thread.join()
-    try service.channel.alarm.check()
+    try service.channel.backgroundError.check()
     try service.channel.free()
   }
 }
 
 /// What the main thread and the service thread share.
-struct DealingDesk {
-  var deck = Deck()
+struct WorkQueueState {
+  var scheduler = WorkScheduler()
   var isClosing = false
   private let start = ContinuousClock.now
 
   mutating func take(for rank: Int) -> [UInt8]? {
-    deck.take(for: rank, at: (ContinuousClock.now - start) / .seconds(1))
+    scheduler.take(for: rank, at: (ContinuousClock.now - start) / .seconds(1))
   }
 }
 
-/// Answers the workers' requests until dealing is closed and every worker has said goodbye.
-final class DealingService: Sendable {
-  let channel: MessageChannel<DealingTag>
-  let desk = Mutex(DealingDesk())
+/// Answers the workers' requests until dispatching is closed and every worker has said goodbye.
+final class WorkQueueService: Sendable {
+  let channel: MessageChannel<WorkQueueTag>
+  let state = Mutex(WorkQueueState())
   /// Cuts a sleep short when the main thread has news.
   let wakeUp = DispatchSemaphore(value: 0)
   private let workers: Int
 
-  init(channel: MessageChannel<DealingTag>, workers: Int) {
+  init(channel: MessageChannel<WorkQueueTag>, workers: Int) {
     self.channel = channel
     self.workers = workers
   }
 
   func run() {
-    do { try serve() } catch { channel.alarm.raise(error) }
+    do { try serve() } catch { channel.backgroundError.record(error) }
   }
 
   private struct Request {
@@ -95,10 +95,10 @@ final class DealingService: Sendable {
         case .request: waiting.append(try Self.request(message))
         case .goodbye: present -= 1
         case .item, .endOfPhase, .closed:
-          throw MPIFailure(operation: "deal", reason: "rank \(message.source) sent \(message.tag)")
+          throw MPIFailure(operation: "dispatch", reason: "rank \(message.source) sent \(message.tag)")
         }
       }
-      let phase = desk.withLock { $0.deck.phase }
+      let phase = state.withLock { $0.scheduler.phase }
       if phase != busyPhase { (busy, busyPhase) = (workers, phase) }
       var early: [Request] = []
       for request in waiting {
@@ -116,22 +116,22 @@ final class DealingService: Sendable {
   }
 
   /// What to tell a worker; nil while its phase is not open yet.
-  private func answer(to request: Request) -> (DealingTag, [UInt8])? {
-    desk.withLock { desk in
+  private func answer(to request: Request) -> (WorkQueueTag, [UInt8])? {
+    state.withLock { state in
       // An earlier phase was empty before this one could open.
-      if request.phase < desk.deck.phase { return (.endOfPhase, []) }
-      let isAbandoned = request.phase > desk.deck.phase || !desk.deck.isEmpty
-      if desk.isClosing && isAbandoned { return (.closed, []) }
-      if request.phase > desk.deck.phase { return nil }
-      if request.isCutting { desk.deck.cut() }
-      return desk.take(for: Int(request.worker)).map { (.item, $0) } ?? (.endOfPhase, [])
+      if request.phase < state.scheduler.phase { return (.endOfPhase, []) }
+      let isAbandoned = request.phase > state.scheduler.phase || !state.scheduler.isEmpty
+      if state.isClosing && isAbandoned { return (.closed, []) }
+      if request.phase > state.scheduler.phase { return nil }
+      if request.isCutting { state.scheduler.cut() }
+      return state.take(for: Int(request.worker)).map { (.item, $0) } ?? (.endOfPhase, [])
     }
   }
 
-  private static func request(_ message: Message<DealingTag>) throws -> Request {
+  private static func request(_ message: Message<WorkQueueTag>) throws -> Request {
     guard message.bytes.count == 9 else {
       throw MPIFailure(
-        operation: "deal", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 9")
+        operation: "dispatch", reason: "rank \(message.source) sent \(message.bytes.count) bytes, not 9")
     }
     let phase = message.bytes.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
     return Request(worker: message.source, phase: Int64(littleEndian: phase), isCutting: message.bytes[8] != 0)

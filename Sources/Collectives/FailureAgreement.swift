@@ -9,7 +9,7 @@ package struct AgreedFailure: Error, CustomStringConvertible {
   /// What its error says.
   package let message: String
   /// Whether its error is one that the caller can mend.
-  package let isCallersMistake: Bool
+  package let isUserError: Bool
 
   package var description: String { message }
 }
@@ -20,12 +20,12 @@ extension Communicator {
   package func agreeOnFailure(local error: (any Error)?) throws {
     guard try agree(on: error == nil ? 0 : 1) != 0 else { return }
     let mine: [UInt8] =
-      error.map { [$0 is any CallersMistake ? 1 : 0] + Array(String(describing: $0).utf8) } ?? []
+      error.map { [$0 is any UserError ? 1 : 0] + Array(String(describing: $0).utf8) } ?? []
     for (rank, report) in try gather(mine).enumerated() {
       guard let kind = report.first else { continue }
       throw AgreedFailure(
         rank: rank, message: String(decoding: report.dropFirst(), as: UTF8.self),
-        isCallersMistake: kind == 1)
+        isUserError: kind == 1)
     }
   }
 }

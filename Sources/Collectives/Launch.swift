@@ -40,7 +40,7 @@ package struct Launch: Equatable, Sendable {
 
   /// Joins the world of this process: all ranks of the job, or a world of one.
   /// - Parameter end: ends this process when MPI does not start in time, from another thread; nil: it waits.
-  /// - Throws: `WorldMistake.sizeDiffers` when MPI does not see the ranks that the launcher started.
+  /// - Throws: `WorldError.sizeDiffers` when MPI does not see the ranks that the launcher started.
   package static func joinWorld(
     environment: [String: String] = ProcessInfo.processInfo.environment,
     end: (@Sendable (WorldDelay) -> Never)? = nil
@@ -51,17 +51,17 @@ package struct Launch: Equatable, Sendable {
     // line cannot start MPI.
     if launch.isChildOfMpirun { shoal_process_end_with_parent() }
     // MPI waits for every rank to start, and some may have been stopped. Large worlds take long.
-    let limit = 5 * ((try? WatchLimit(environment[WatchLimit.variable] ?? ""))?.seconds ?? 0)
+    let limit = 5 * ((try? WatchdogLimit(environment[WatchdogLimit.variable] ?? ""))?.seconds ?? 0)
     let countdown = try end.flatMap { end in
       try limit > 0 ? Countdown(seconds: limit + 2 * Double(launch.rank)) { end(.start(seconds: limit)) } : nil
     }
     let world = try MPICommunicator()
     countdown?.cancel()
     if let announced = launch.announced, announced.size != world.size {
-      let mistake = WorldMistake.sizeDiffers(
+      let error = WorldError.sizeDiffers(
         variable: announced.variable, announced: announced.size, found: world.size)
       try world.finish()
-      throw mistake
+      throw error
     }
     return world
   }

@@ -17,9 +17,9 @@ package final class MPICommunicator: Communicator {
   package let rankOnNode: Int
   package let ranksOnNode: Int
   private let comm: shoal_mpi_comm
-  private let alarm = Alarm()
-  private let vitals = Vitals()
-  private let watch = Mutex<Watch?>(nil)
+  private let backgroundError = BackgroundError()
+  private let counter = ProgressCounter()
+  private let watchdog = Mutex<Watchdog?>(nil)
 
   /// Starts MPI and joins the world.
   /// - Throws: `MPIFailure`.
@@ -121,43 +121,44 @@ package final class MPICommunicator: Communicator {
     if size == 1 { return SoloWorkQueue() }
     // Duplicating waits inside MPI, where waiting spins.
     try barrier()
-    let channel = MessageChannel<DealingTag>(comm: try Self.duplicateWorld(), alarm: alarm)
+    let channel = MessageChannel<WorkQueueTag>(comm: try Self.duplicateWorld(), backgroundError: backgroundError)
     return rank == 0
       ? try CoordinatorQueue(channel: channel, workers: size - 1) : WorkerQueue(channel: channel)
   }
 
   package func watch(tell: @escaping @Sendable (any Error) -> Void) throws {
-    let own = getenv(WatchLimit.variable).map { String(cString: $0) } ?? ""
-    let limit = try WatchLimit(String(decoding: try broadcast(Array(own.utf8), from: 0), as: UTF8.self))
+    let own = getenv(WatchdogLimit.variable).map { String(cString: $0) } ?? ""
+    let limit = try WatchdogLimit(String(decoding: try broadcast(Array(own.utf8), from: 0), as: UTF8.self))
     guard size > 1, limit.seconds > 0 else { return }
     let places = try gather(Array("\(Self.hostName), process \(getpid())".utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
     try barrier()
-    let watch = try Watch(
-      comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, vitals: vitals, alarm: alarm,
+    let watchdog = try Watchdog(
+      comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, counter: counter,
+      backgroundError: backgroundError,
       tell: tell
     ) { lost in Self.abort(code: 1) { tell(lost) } }
-    self.watch.withLock { $0 = watch }
+    self.watchdog.withLock { $0 = watchdog }
   }
 
   package func follow(_ clock: PhaseClock, itemSeconds: Double) {
-    vitals.follow(clock)
-    watch.withLock { $0?.expect(itemSeconds: itemSeconds) }
+    counter.follow(clock)
+    watchdog.withLock { $0?.expect(itemSeconds: itemSeconds) }
   }
 
   package func finish() throws {
-    let watch = watch.withLock { $0 }
-    try watch?.close()
+    let watchdog = watchdog.withLock { $0 }
+    try watchdog?.close()
     // Nobody watches the last moments: who is stopped in them would keep all others waiting.
-    let countdown = try watch.map { [rank] watch in
-      try Countdown(seconds: watch.limit.seconds + 2 * Double(rank)) {
-        Self.abort(code: 1) { watch.tell(WorldDelay.end(seconds: watch.limit.seconds)) }
+    let countdown = try watchdog.map { [rank] watchdog in
+      try Countdown(seconds: watchdog.limit.seconds + 2 * Double(rank)) {
+        Self.abort(code: 1) { watchdog.tell(WorldDelay.end(seconds: watchdog.limit.seconds)) }
       }
     }
     try barrier()
     // Who is stopped after MPI has let go of the others keeps mpirun waiting, and nobody else is there to notice.
-    if let watch { shoal_process_end_within(watch.limit.seconds + 5) }
+    if let watchdog { shoal_process_end_within(watchdog.limit.seconds + 5) }
     try MPIFailure.check(shoal_mpi_finish(), "finish")
     countdown?.cancel()
   }
@@ -186,10 +187,10 @@ package final class MPICommunicator: Communicator {
     _ operation: String, waiting: Waiting = .forOthers,
     _ begin: (inout shoal_mpi_request) -> Int32
   ) throws {
-    try vitals.during(waiting) {
+    try counter.during(waiting) {
       var request = shoal_mpi_request()
       try MPIFailure.check(begin(&request), operation)
-      try wait(for: &request, operation, waiting, alarm)
+      try wait(for: &request, operation, waiting, backgroundError)
     }
   }
 }
@@ -205,7 +206,7 @@ enum Waiting {
 /// Polls `request` until it is done.
 /// - Throws: `MPIFailure`, or the error of a service thread.
 func wait(
-  for request: inout shoal_mpi_request, _ operation: String, _ waiting: Waiting, _ alarm: Alarm
+  for request: inout shoal_mpi_request, _ operation: String, _ waiting: Waiting, _ backgroundError: BackgroundError
 ) throws {
   var backoff = Backoff()
   var done: Int32 = 0
@@ -213,7 +214,7 @@ func wait(
   while true {
     try MPIFailure.check(shoal_mpi_test(&request, &done), operation)
     if done != 0 { return }
-    try alarm.check()
+    try backgroundError.check()
     polls += 1
     if waiting == .everyoneIsHere && polls < 20_000 { sched_yield() } else { backoff.sleep() }
   }

@@ -38,7 +38,7 @@ final class OutgoingMessage {
 /// A communicator for one kind of messages alone.
 struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
   let comm: shoal_mpi_comm
-  let alarm: Alarm
+  let backgroundError: BackgroundError
 
   /// Takes a message from `rank` (any by default) if one is there.
   func receive(from rank: Int32 = Int32(SHOAL_MPI_ANY_RANK)) throws -> Message<Tag>? {
@@ -54,7 +54,7 @@ struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
       var request = shoal_mpi_request()
       try MPIFailure.check(
         shoal_mpi_receive_begin(bytes.baseAddress, count, source, tag, comm, &request), "receive")
-      try wait(for: &request, "receive", .everyoneIsHere, alarm)
+      try wait(for: &request, "receive", .everyoneIsHere, backgroundError)
     }
     guard let kind = Tag(rawValue: tag) else {
       throw MPIFailure(operation: "receive", reason: "rank \(source) sent an unknown tag \(tag)")

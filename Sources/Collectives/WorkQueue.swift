@@ -1,11 +1,11 @@
-// Dealing: rank 0 has work items, whoever is free takes the next one. The sums are exact, so who computes
+// Dispatching: rank 0 has work items, whoever is free takes the next one. The sums are exact, so who computes
 // what cannot change the result.
 
 import Synchronization
 
 /// What ranks say to each other. Requests carry the phase they belong to and whether it is to be cut; an answer needs
 /// neither, since a worker has one request under way at a time.
-enum DealingTag: Int32 {
+enum WorkQueueTag: Int32 {
   // From a worker to rank 0.
   case request = 1
   case goodbye
@@ -41,17 +41,17 @@ package protocol WorkQueue: AnyObject, Sendable {
   ///   returns nil.
   /// - Throws: `MPIFailure`, also one that rank 0's service thread met.
   func next(cutting: Bool) throws -> [UInt8]?
-  /// Ends dealing. Collective; a worker that waits for a phase is told and throws.
+  /// Ends dispatching. Collective; a worker that waits for a phase is told and throws.
   func close() throws
 }
 
 /// The queue of a world of one.
 final class SoloWorkQueue: WorkQueue {
-  private let deck = Mutex(Deck())
+  private let scheduler = Mutex(WorkScheduler())
 
-  func openPhase(_ pieces: [WorkPiece]) { deck.withLock { $0.open(pieces) } }
+  func openPhase(_ pieces: [WorkPiece]) { scheduler.withLock { $0.open(pieces) } }
   func next(cutting: Bool) -> [UInt8]? {
-    deck.withLock {
+    scheduler.withLock {
       if cutting { $0.cut() }
       return $0.take(for: 0, at: 0)
     }

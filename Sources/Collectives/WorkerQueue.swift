@@ -1,14 +1,14 @@
-// A worker's side of dealing: ask, sleep, receive.
+// A worker's side of dispatching: ask, sleep, receive.
 
 import Synchronization
 
 /// The queue as every rank but 0 sees it.
 final class WorkerQueue: WorkQueue {
-  private let channel: MessageChannel<DealingTag>
+  private let channel: MessageChannel<WorkQueueTag>
   /// The phase that the next call of `next` belongs to.
   private let phase = Mutex<Int64>(1)
 
-  init(channel: MessageChannel<DealingTag>) { self.channel = channel }
+  init(channel: MessageChannel<WorkQueueTag>) { self.channel = channel }
 
   func openPhase(_ pieces: [WorkPiece]) {
     preconditionFailure("only rank 0 opens a phase")
@@ -25,9 +25,9 @@ final class WorkerQueue: WorkQueue {
       self.phase.withLock { $0 += 1 }
       return nil
     case .closed:
-      throw MPIFailure(operation: "deal", reason: "rank 0 ended dealing before phase \(phase)")
+      throw MPIFailure(operation: "dispatch", reason: "rank 0 ended dispatching before phase \(phase)")
     case .request, .goodbye:
-      throw MPIFailure(operation: "deal", reason: "rank 0 answered with \(answer.tag)")
+      throw MPIFailure(operation: "dispatch", reason: "rank 0 answered with \(answer.tag)")
     }
   }
 
@@ -36,13 +36,13 @@ final class WorkerQueue: WorkQueue {
     try channel.free()
   }
 
-  private func send(_ tag: DealingTag, _ payload: [UInt8]) throws {
+  private func send(_ tag: WorkQueueTag, _ payload: [UInt8]) throws {
     let message = try OutgoingMessage(tag, payload, to: 0, on: channel)
     var backoff = Backoff()
     while try !message.isGone() { backoff.sleep() }
   }
 
-  private func awaitAnswer() throws -> Message<DealingTag> {
+  private func awaitAnswer() throws -> Message<WorkQueueTag> {
     var backoff = Backoff()
     while true {
       if let answer = try channel.receive(from: 0) { return answer }

@@ -3,20 +3,20 @@
 /// A fact that ranks must share and do not.
 package struct RankDifference: Equatable, Sendable, CustomStringConvertible {
   /// Ranks that gave the same value; nil: they did not name the fact at all.
-  package struct Camp: Equatable, Sendable {
+  package struct Group: Equatable, Sendable {
     package let value: String?
     package let ranks: [Int]
   }
 
   package let key: String
   /// In order of their lowest ranks; at least two.
-  package let camps: [Camp]
+  package let groups: [Group]
 
   package var description: String {
-    let sides = camps.map { camp in
-      let ranks = camp.ranks.map { String($0) }.joined(separator: ", ")
-      let value = camp.value.map { "\"\($0)\"" } ?? "nothing"
-      return "\(value) on rank\(camp.ranks.count == 1 ? "" : "s") \(ranks)"
+    let sides = groups.map { group in
+      let ranks = group.ranks.map { String($0) }.joined(separator: ", ")
+      let value = group.value.map { "\"\($0)\"" } ?? "nothing"
+      return "\(value) on rank\(group.ranks.count == 1 ? "" : "s") \(ranks)"
     }
     return "\(key): \(sides.joined(separator: ", "))"
   }
@@ -37,10 +37,10 @@ package enum WorldCheck {
   }
 
   /// Refuses a world whose ranks differ in any of `facts`. Collective.
-  /// - Throws: `WorldMistake.ranksDiffer`, on every rank alike.
+  /// - Throws: `WorldError.ranksDiffer`, on every rank alike.
   package static func requireAlike(_ facts: [String: String], in world: any Communicator) throws {
     let differences = try differences(of: facts, in: world)
-    guard differences.isEmpty else { throw WorldMistake.ranksDiffer(differences) }
+    guard differences.isEmpty else { throw WorldError.ranksDiffer(differences) }
   }
 
   /// Sums known numbers over the ranks and compares with the closed form. Collective.
@@ -64,17 +64,17 @@ package enum WorldCheck {
   package static func compare(_ all: [[String: String]]) -> [RankDifference] {
     let keys = Set(all.flatMap { $0.keys }).sorted()
     return keys.compactMap { key in
-      var camps: [(value: String?, ranks: [Int])] = []
+      var groups: [(value: String?, ranks: [Int])] = []
       for (rank, facts) in all.enumerated() {
-        if let camp = camps.firstIndex(where: { $0.value == facts[key] }) {
-          camps[camp].ranks.append(rank)
+        if let group = groups.firstIndex(where: { $0.value == facts[key] }) {
+          groups[group].ranks.append(rank)
         } else {
-          camps.append((facts[key], [rank]))
+          groups.append((facts[key], [rank]))
         }
       }
-      guard camps.count > 1 else { return nil }
+      guard groups.count > 1 else { return nil }
       return RankDifference(
-        key: key, camps: camps.map { RankDifference.Camp(value: $0.value, ranks: $0.ranks) })
+        key: key, groups: groups.map { RankDifference.Group(value: $0.value, ranks: $0.ranks) })
     }
   }
 

@@ -137,7 +137,7 @@ package struct ChatTemplate: Sendable {
 }
 
 /// A chat that the template cannot render.
-package struct ChatError: CallersMistake {
+package struct ChatError: UserError {
   package let reason: String
 
   package var description: String { reason }

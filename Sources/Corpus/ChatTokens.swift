@@ -10,7 +10,7 @@ struct ChatTokens {
     /// The content; a token that holds bytes of the header too counts as header.
     var content: Range<Int>
     /// The content, with such a token.
-    var learntContent: Range<Int>
+    var trainedContent: Range<Int>
   }
 
   private(set) var ids: [Int32] = []
@@ -59,7 +59,7 @@ struct ChatTokens {
       turns.append(
         Turn(
           whole: start - 1..<end + 1 + (isLast ? 0 : pieces[place + 2].ids.count),
-          role: start - 1..<start + role.count, content: start + own..<end, learntContent: start + common..<end))
+          role: start - 1..<start + role.count, content: start + own..<end, trainedContent: start + common..<end))
     }
   }
 }

@@ -48,7 +48,7 @@ package struct RecordMistake: Error, Equatable, CustomStringConvertible {
 }
 
 /// Data that cannot be trained on.
-package enum CorpusError: CallersMistake, Equatable {
+package enum CorpusError: UserError, Equatable {
   /// A path holds no data that can be read.
   case unusable(path: String, reason: String)
   /// Records are wrong: the first few of `count`.

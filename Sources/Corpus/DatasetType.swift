@@ -28,7 +28,7 @@ package enum DatasetType: String, Sendable, CaseIterable {
 }
 
 /// A `type` that is no format's name.
-package struct UnknownDatasetType: CallersMistake, Equatable {
+package struct UnknownDatasetType: UserError, Equatable {
   package let name: String
 
   package var description: String {

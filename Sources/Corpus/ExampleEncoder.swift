@@ -186,15 +186,15 @@ package struct ExampleEncoder: Sendable {
     _ messages: [ChatMessage], _ turns: ExampleRecord.TrainedTurns, index: Int
   ) throws(RecordProblem) -> EncodedExample {
     let tokens = ChatTokens(try requiredTemplate().pieces(messages, generationPrompt: false), tokenizer)
-    let learnt = zip(messages, tokens.turns.suffix(messages.count)).filter { message, _ in
+    let trained = zip(messages, tokens.turns.suffix(messages.count)).filter { message, _ in
       trainsOnInputs || message.role == "assistant"
     }
     let scored: [Range<Int>] =
       switch turns {
       case .afterRole:
-        trainsOnInputs ? [0..<tokens.ids.count] : learnt.map { $1.role.upperBound..<$1.whole.upperBound }
+        trainsOnInputs ? [0..<tokens.ids.count] : trained.map { $1.role.upperBound..<$1.whole.upperBound }
       case .contentAndEnd:
-        learnt.filter { !$0.0.content.isEmpty }.map { $1.learntContent.lowerBound..<$1.content.upperBound + 1 }
+        trained.filter { !$0.0.content.isEmpty }.map { $1.trainedContent.lowerBound..<$1.content.upperBound + 1 }
       }
     guard let tree = ExampleTree(index: index, sequence: tokens.ids, scored: scored) else {
       throw RecordProblem("no message of the assistant has content to learn from")

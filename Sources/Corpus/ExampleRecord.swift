@@ -23,10 +23,10 @@ package struct ExampleRecord: Sendable, Equatable {
     case messages(prompt: [ChatMessage], completions: [[ChatMessage]])
     /// axolotl's preference formats: a chat whose last turn the assistant has begun.
     case chat(ChatPrompt, prefill: String, completions: [String])
-    /// One conversation, of which the assistant's turns are learnt.
+    /// One conversation, of which the assistant's turns are trained.
     case conversation([ChatMessage], TrainedTurns)
     case alpaca(instruction: String, input: String, output: String)
-    /// All of which is learnt.
+    /// All of which is trained.
     case text(String)
   }
 
@@ -39,7 +39,7 @@ package struct ExampleRecord: Sendable, Equatable {
     case rendered(String)
   }
 
-  /// Which tokens of a turn are learnt.
+  /// Which tokens of a turn are trained.
   package enum TrainedTurns: Sendable, Equatable {
     /// TRL's `assistant_only_loss`: all that follows the role's name, up to the next turn.
     case afterRole

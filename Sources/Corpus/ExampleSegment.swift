@@ -1,4 +1,4 @@
-// An encoded example as stretches of text, for people to see what is learnt from it.
+// An encoded example as stretches of text, for people to see which of it is trained.
 
 /// A stretch of an example's tokens that are treated alike.
 package struct ExampleSegment: Sendable, Equatable {

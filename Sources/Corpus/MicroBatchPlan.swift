@@ -1,5 +1,5 @@
 // How examples are grouped into micro-batches. The groups depend on token counts alone, never on ranks or
-// threads: they are what a rank is dealt, so the result cannot depend on who computes what.
+// threads: they are the unit that a rank is given, so the result cannot depend on who computes what.
 
 /// The micro-batches of one step.
 package struct MicroBatchPlan: Sendable, Equatable {

@@ -196,7 +196,7 @@ package final class Tokenizer: Sendable {
 }
 
 /// The tokenizer's files cannot be used.
-package struct TokenizerError: CallersMistake, Equatable {
+package struct TokenizerError: UserError, Equatable {
   package let path: String
   package let reason: String
 

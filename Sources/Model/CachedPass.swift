@@ -9,7 +9,7 @@ package import Tensors
 package final class CachedPass {
   private let model: Qwen2
   private let adapter: Adapter?
-  let workers: Workers
+  let pool: ThreadPool
   private let cache: KeyValueCache
   /// Of the last token that was asked for [1, V].
   package let logits: Matrix
@@ -46,11 +46,11 @@ package final class CachedPass {
   /// - Parameters:
   ///   - capacity: the most tokens in the cache.
   ///   - rows: the most tokens of one call.
-  ///   - workers: with scratch for attention.
-  package init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, workers: Workers) {
+  ///   - pool: with scratch for attention.
+  package init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, pool: ThreadPool) {
     precondition(adapter.map { $0.layout.configuration == model.configuration } ?? true, "an adapter of another model")
     let c = model.configuration
-    (self.model, self.adapter, self.workers) = (model, adapter, workers)
+    (self.model, self.adapter, self.pool) = (model, adapter, pool)
     cache = KeyValueCache(c, capacity: capacity)
     buffers = Buffers(c, adapter?.layout, rows: rows, capacity: capacity)
     logits = Matrix(rows: 1, columns: c.vocabularySize)
@@ -75,7 +75,7 @@ package final class CachedPass {
   package func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) -> Bool {
     let n = tokens.count
     let stream = buffers.stream.prefix(n)
-    Kernels.embed(stream, ids: Array(tokens), table: model.embedding, workers)
+    Kernels.embed(stream, ids: Array(tokens), table: model.embedding, pool)
     let last = configuration.layerCount - 1
     for layer in 0..<last {
       if isStopped() { return false }
@@ -87,8 +87,8 @@ package final class CachedPass {
     if wantsLogits {
       Kernels.rmsNormForward(
         buffers.finalNormed, inverse: nil, stream.rows(n - 1..<n), weight: model.finalNorm,
-        epsilon: configuration.normEpsilon, workers)
-      Products.computeRows([RowProduct(logits, [.forward(buffers.finalNormed, model.head)])], phase: .head, workers)
+        epsilon: configuration.normEpsilon, pool)
+      Products.computeRows([RowProduct(logits, [.forward(buffers.finalNormed, model.head)])], phase: .head, pool)
     }
     cache.append(n)
     return true
@@ -112,9 +112,9 @@ package final class CachedPass {
       linear(layer, .attention, keyValue, normed)
       if first < n { linear(layer, .attention, [(.query, q)], normed.rows(first..<n)) }
     }
-    Kernels.rope(k, positions: positions, table: ropeTable, .forward, workers)
+    Kernels.rope(k, positions: positions, table: ropeTable, .forward, pool)
     guard first < n else { return }
-    Kernels.rope(q, positions: Array(positions[first...]), table: ropeTable, .forward, workers)
+    Kernels.rope(q, positions: Array(positions[first...]), table: ropeTable, .forward, pool)
     let attention = buffers.attention.prefix(n - first)
     attend(attention, q, layer, rows: n)
     let residual = stream.rows(first..<n)
@@ -127,12 +127,12 @@ package final class CachedPass {
       buffers.gate.prefix(n - first), buffers.up.prefix(n - first), buffers.wide.prefix(n - first)
     )
     linear(layer, .feedForward, [(.gate, gate), (.up, up)], middleNormed)
-    Kernels.swiGLUForward(h, gate: gate, up: up, workers)
+    Kernels.swiGLUForward(h, gate: gate, up: up, pool)
     linear(layer, .down, [(.down, residual)], h, adding: true)
   }
 
   private func norm(_ y: Matrix, _ x: Matrix, _ weight: Matrix) {
-    Kernels.rmsNormForward(y, inverse: nil, x, weight: weight, epsilon: configuration.normEpsilon, workers)
+    Kernels.rmsNormForward(y, inverse: nil, x, weight: weight, epsilon: configuration.normEpsilon, pool)
   }
 
   /// Attention of the last `q.rows` of `rows` new tokens over all keys.
@@ -140,7 +140,7 @@ package final class CachedPass {
     let (k, v) = cache.through(rows, layer: layer)
     if q.rows == 1 {
       Attention.forward(
-        query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, workers)
+        query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, pool)
       return
     }
     // Cut so that every thread has work; a query's bits do not depend on the cut.
@@ -152,7 +152,7 @@ package final class CachedPass {
     }
     Attention.forward(
       out, logsum: buffers.logsum.prefix(q.rows), q: q, k: k, v: v, segments: segments,
-      headWidth: configuration.headWidth, workers)
+      headWidth: configuration.headWidth, pool)
   }
 
   /// y (+)= W x + bias + s · B A x for linears that share their input, with LoRA for those that are adapted.
@@ -173,9 +173,9 @@ package final class CachedPass {
       return (y: y, start: start, terms: terms)
     }
     if x.rows == 1 {
-      Products.computeRows(products.map { RowProduct($0.y, from: $0.start, $0.terms) }, workers)
+      Products.computeRows(products.map { RowProduct($0.y, from: $0.start, $0.terms) }, pool)
     } else {
-      for product in products { Products.compute(product.y, from: product.start, product.terms, workers) }
+      for product in products { Products.compute(product.y, from: product.start, product.terms, pool) }
     }
   }
 
@@ -189,11 +189,11 @@ package final class CachedPass {
     guard let a = layout.stackedA(adapted, layer: layer, in: adapter.weights) else { return [:] }
     let reduced = buffers.reduced.prefix(x.rows).columns(0..<adapted.count * layout.rank)
     if x.rows == 1 {
-      Products.computeRows([RowProduct(reduced, [.timesTransposed(x, a)])], phase: .lora, workers)
+      Products.computeRows([RowProduct(reduced, [.timesTransposed(x, a)])], phase: .lora, pool)
     } else {
-      Products.compute(reduced, [.timesTransposed(x, a)], phase: .lora, workers)
+      Products.compute(reduced, [.timesTransposed(x, a)], phase: .lora, pool)
     }
-    Kernels.scale(reduced, by: layout.scale, workers)
+    Kernels.scale(reduced, by: layout.scale, pool)
     return Dictionary(
       uniqueKeysWithValues: adapted.enumerated().map { place, module in
         (module, reduced.columns(place * layout.rank..<(place + 1) * layout.rank))

@@ -58,10 +58,10 @@ package final class Generator {
   ///   - capacity: the most tokens of a prompt and its answer; the model's context at most.
   ///   - adapter: read anew for every answer, so that it may be one in training.
   ///   - promptRows: the most tokens of a prompt that go through the model at once.
-  ///   - workers: with scratch for attention; idle whenever `generate` runs.
+  ///   - pool: with scratch for attention; idle whenever `generate` runs.
   /// - Throws: `GenerationError` when there is not enough memory.
   package init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, workers: Workers
+    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, pool: ThreadPool
   ) throws(GenerationError) {
     let c = model.configuration
     let capacity = max(1, min(capacity, c.maximumPositions))
@@ -71,7 +71,7 @@ package final class Generator {
       throw .memoryShortage(tokens: capacity, needed: needed, available: available)
     }
     (self.capacity, self.promptRows) = (capacity, rows)
-    pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, workers: workers)
+    pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, pool: pool)
   }
 
   /// Bytes that a generator takes when it is full.
@@ -85,7 +85,7 @@ package final class Generator {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     try self.init(
       model: model, adapter: adapter, capacity: capacity, promptRows: promptRows,
-      workers: Workers(threads: threads, scratchCount: scratch))
+      pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
   /// Answers a prompt.
@@ -107,13 +107,13 @@ package final class Generator {
     let start = clock.now
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
     pass.forget()
-    defer { pass.workers.clock.enter(.input) }
+    defer { pass.pool.clock.enter(.input) }
     let isRead = read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []
     var reason = Generation.FinishReason.interrupted
     if isRead {
-      reason = try pass.workers.awake { try decode(&ids, &sampler, prompt.count, options, isStopped, onToken) }
+      reason = try pass.pool.awake { try decode(&ids, &sampler, prompt.count, options, isStopped, onToken) }
     }
     return Generation(
       ids: ids, finishReason: reason, promptTokens: prompt.count, promptSeconds: (answering - start) / .seconds(1),
@@ -151,7 +151,7 @@ package final class Generator {
 }
 
 /// Why nothing can be generated.
-package enum GenerationError: CallersMistake, Equatable {
+package enum GenerationError: UserError, Equatable {
   case emptyPrompt
   case contextExceeded(prompt: Int, new: Int, limit: Int)
   case memoryShortage(tokens: Int, needed: Int, available: Int)

@@ -7,7 +7,7 @@ package import Tensors
 package struct MergedExport {
   /// What W is. They differ for an adapter that was trained on a base in NF4.
   package enum Target: String, Sendable, CaseIterable {
-    /// The checkpoint's own weights: exact, but not those whose rounding to NF4 the adapter learnt to live with.
+    /// The checkpoint's own weights: exact, but not those whose rounding to NF4 the adapter was trained with.
     case original
     /// What NF4 makes of the weights of the linear layers: the model that was trained, with NF4's loss in it.
     case dequantized
@@ -17,7 +17,7 @@ package struct MergedExport {
   private let adapter: Adapter?
   private let target: Target
   private let type: ElementType?
-  private let workers: Workers
+  private let pool: ThreadPool
 
   /// - Parameters:
   ///   - adapter: nil exports the base itself.
@@ -31,7 +31,7 @@ package struct MergedExport {
     self.adapter = adapter
     self.target = target
     self.type = type
-    workers = Workers(threads: threads)
+    pool = ThreadPool(threads: threads)
   }
 
   /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
@@ -79,7 +79,7 @@ package struct MergedExport {
   /// A linear layer's matrix in NF4, when that is what the adapter is added to.
   private func dequantized(_ name: WeightName) throws -> Weight? {
     guard target == .dequantized, case .linear = name else { return nil }
-    return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, workers)
+    return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, pool)
   }
 
   /// The A and B of a linear that is adapted.
@@ -94,7 +94,7 @@ package struct MergedExport {
   /// sum += scale · B A for some rows of B.
   private func add(_ delta: (a: Matrix, b: Matrix), rows: Range<Int>, to sum: Matrix) {
     let product = Matrix(rows: rows.count, columns: delta.a.columns)
-    Products.compute(product, [.times(delta.b.rows(rows), delta.a)], workers)
-    Kernels.combine(sum, 1, product, adapter?.layout.scale ?? 0, workers)
+    Products.compute(product, [.times(delta.b.rows(rows), delta.a)], pool)
+    Kernels.combine(sum, 1, product, adapter?.layout.scale ?? 0, pool)
   }
 }

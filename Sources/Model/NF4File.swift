@@ -45,7 +45,7 @@ package final class NF4File: Sendable {
     try CacheDirectory.create(folder)
     file = try FileLock.hold("\(folder)/\(key).lock") {
       if let file = Self.opened(path, key: key, directory.configuration) { return file }
-      try Self.write(directory, to: path, key: key, Workers(threads: threads), progress)
+      try Self.write(directory, to: path, key: key, ThreadPool(threads: threads), progress)
       guard let file = Self.opened(path, key: key, directory.configuration) else {
         throw ContentError(path, "does not hold what was just written to it")
       }
@@ -86,8 +86,8 @@ package final class NF4File: Sendable {
 
   /// The matrix of a linear layer in NF4, in memory.
   /// - Throws: `ContentError` when an entry is not finite.
-  static func quantized(_ weight: Weight, named name: String, in path: String, _ workers: Workers) throws -> Weight {
-    guard let quantized = NF4.quantized(weight, workers) else { throw notFinite(name, path) }
+  static func quantized(_ weight: Weight, named name: String, in path: String, _ pool: ThreadPool) throws -> Weight {
+    guard let quantized = NF4.quantized(weight, pool) else { throw notFinite(name, path) }
     return quantized
   }
 
@@ -143,7 +143,7 @@ package final class NF4File: Sendable {
 
   /// Quantises matrix by matrix: first all scales, which are small and come first in the file, then the codes.
   private static func write(
-    _ directory: ModelDirectory, to path: String, key: String, _ workers: Workers, _ progress: @escaping Progress
+    _ directory: ModelDirectory, to path: String, key: String, _ pool: ThreadPool, _ progress: @escaping Progress
   ) throws {
     let configuration = directory.configuration
     var tensors: [OutgoingTensor] = []
@@ -151,10 +151,10 @@ package final class NF4File: Sendable {
       for module in LinearModule.allCases {
         let name = WeightName.linear(module, layer: layer)
         let scales = try directory.released(name) { weight in
-          guard let maxima = NF4.blockMaxima(of: weight, workers) else {
+          guard let maxima = NF4.blockMaxima(of: weight, pool) else {
             throw notFinite(name.hubName, directory.path)
           }
-          return NF4.scales(of: maxima, offset: NF4.offset(of: maxima), workers)
+          return NF4.scales(of: maxima, offset: NF4.offset(of: maxima), pool)
         }
         tensors += Part.allCases.map { part in
           OutgoingTensor(
@@ -162,7 +162,7 @@ package final class NF4File: Sendable {
           ) { emit in
             switch part {
             case .codes:
-              let codes = directory.released(name) { NF4.codes(of: $0, workers) }
+              let codes = directory.released(name) { NF4.codes(of: $0, pool) }
               try codes.withUnsafeBytes(emit)
               if module == LinearModule.allCases.last { progress(layer + 1, configuration.layerCount) }
             case .scaleCodes: try scales.codes.withUnsafeBytes(emit)

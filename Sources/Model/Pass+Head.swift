@@ -17,25 +17,25 @@ extension Pass {
   /// The log-probability of every target.
   /// - Parameter expecting: whether Σ exp · weight is gathered for the gradient.
   func headTokens(expecting: Bool) throws -> [Double] {
-    workers.clock.enter(.head)
+    pool.clock.enter(.head)
     let hidden = workspace.finalNormed.prefix(batch.scoredRows.count)
     let expected = expecting ? workspace.expected.prefix(hidden.rows) : nil
     let vocabulary = model.configuration.vocabularySize
     var chosen = [Float](repeating: 0, count: batch.targets.count)
     workspace.softmax.reset()
-    if let expected { Kernels.clear(expected, workers) }
+    if let expected { Kernels.clear(expected, pool) }
     for start in stride(from: 0, to: vocabulary, by: Workspace.headTile) {
       let tile = start..<min(start + Workspace.headTile, vocabulary)
       let logits = workspace.logits.reshaped(rows: hidden.rows, columns: tile.count)
       let weight = model.head.rows(tile)
-      Products.compute(logits, [.forward(hidden, weight)], phase: .head, workers)
+      Products.compute(logits, [.forward(hidden, weight)], phase: .head, pool)
       try observe("logits", layer: nil, logits)
       for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
         chosen[i] = logits[target.scored, Int(target.token) - start]
       }
-      workspace.softmax.add(logits, accumulated: expected, workers)
+      workspace.softmax.add(logits, accumulated: expected, pool)
       if let expected {
-        Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], phase: .head, workers)
+        Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], phase: .head, pool)
       }
     }
     return zip(batch.targets, chosen).map { Double($1) - workspace.softmax.logSum(row: $0.scored) }
@@ -44,15 +44,15 @@ extension Pass {
   /// From d loss / d sum to the gradient of the scored rows' residual stream [S, D].
   func headBackward(_ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix) throws {
     let targetRows = workspace.targetRows.prefix(batch.targets.count)
-    Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, workers)
+    Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, pool)
     workspace.softmax.gradient(
       dnormed, expected: workspace.expected, targetRows: targetRows,
-      targets: batch.targets.map { ($0.scored, Float(coefficients[$0.sum])) }, workers)
+      targets: batch.targets.map { ($0.scored, Float(coefficients[$0.sum])) }, pool)
     try observe("gradient of the final norm's output", layer: nil, dnormed)
-    Kernels.clear(dstream, workers)
+    Kernels.clear(dstream, pool)
     Kernels.rmsNormBackward(
       dstream, dnormed, workspace.final.prefix(dnormed.rows), inverse: workspace.finalInverse.prefix(dnormed.rows),
-      weight: model.finalNorm, workers)
+      weight: model.finalNorm, pool)
     try observe("gradient of the final norm's input", layer: nil, dstream)
   }
 

@@ -20,7 +20,7 @@ extension Pass {
   private func queryRows(of x: Matrix, _ layer: Int, into buffer: Matrix) -> Matrix {
     guard isScoredOnly(layer) else { return x }
     let gathered = buffer.prefix(batch.scoredRows.count)
-    Kernels.gather(gathered, x, index: batch.scoredRows, workers)
+    Kernels.gather(gathered, x, index: batch.scoredRows, pool)
     return gathered
   }
 
@@ -37,7 +37,7 @@ extension Pass {
     let normed = workspace.normed.prefix(n)
     Kernels.rmsNormForward(
       normed, inverse: kept.inverse1.prefix(n), x, weight: weights.inputNorm, epsilon: configuration.normEpsilon,
-      workers)
+      pool)
     try observe("input norm", layer: layer, normed)
     let queryNormed = queryRows(of: normed, layer, into: workspace.gathered)
     if scored {
@@ -50,39 +50,39 @@ extension Pass {
     for (module, y, input) in [(LinearModule.query, q, queryNormed), (.key, k, normed), (.value, v, normed)] {
       Products.compute(
         y, from: weights.biases[module].map(Products.Start.bias) ?? .zero,
-        linearTerms(module, .attention, input, layer: layer), workers)
+        linearTerms(module, .attention, input, layer: layer), pool)
       try observe(module.rawValue, layer: layer, y)
     }
 
     // Attention.
-    Kernels.rope(q, positions: queryPositions(layer), table: ropeTable, .forward, workers)
-    Kernels.rope(k, positions: batch.positions, table: ropeTable, .forward, workers)
+    Kernels.rope(q, positions: queryPositions(layer), table: ropeTable, .forward, pool)
+    Kernels.rope(k, positions: batch.positions, table: ropeTable, .forward, pool)
     let attention = kept.attention.prefix(queries)
     let trees = scored ? batch.scoredTrees : batch.trees
     Attention.forward(
       attention, logsum: kept.logsum.prefix(queries), q: q, k: k, v: v, segments: trees.flatMap(\.segments),
-      headWidth: configuration.headWidth, workers)
+      headWidth: configuration.headWidth, pool)
     try observe("attention", layer: layer, attention)
     try loraReduce(.output, [.output], attention, layer: layer, scored: scored)
     let middle = kept.middle.prefix(queries)
     Products.compute(
       middle, from: .matrix(queryRows(of: x, layer, into: workspace.gatheredResidual)),
-      linearTerms(.output, .output, attention, layer: layer), workers)
+      linearTerms(.output, .output, attention, layer: layer), pool)
     try observe(LinearModule.output.rawValue, layer: layer, middle)
 
     // Feed-forward.
     let middleNormed = workspace.normed.prefix(queries)
     Kernels.rmsNormForward(
       middleNormed, inverse: kept.inverse2.prefix(queries), middle, weight: weights.postAttentionNorm,
-      epsilon: configuration.normEpsilon, workers)
+      epsilon: configuration.normEpsilon, pool)
     try observe("post-attention norm", layer: layer, middleNormed)
     try loraReduce(.feedForward, [.gate, .up], middleNormed, layer: layer, scored: scored)
     for (module, y) in [(LinearModule.gate, kept.gate.prefix(queries)), (.up, kept.up.prefix(queries))] {
-      Products.compute(y, linearTerms(module, .feedForward, middleNormed, layer: layer), workers)
+      Products.compute(y, linearTerms(module, .feedForward, middleNormed, layer: layer), pool)
       try observe(module.rawValue, layer: layer, y)
     }
     let h = workspace.wide.prefix(queries)
-    Kernels.swiGLUForward(h, gate: kept.gate.prefix(queries), up: kept.up.prefix(queries), workers)
+    Kernels.swiGLUForward(h, gate: kept.gate.prefix(queries), up: kept.up.prefix(queries), pool)
     try observe("swiglu", layer: layer, h)
     try loraReduce(.down, [.down], h, layer: layer, scored: scored)
   }
@@ -93,7 +93,7 @@ extension Pass {
     let queries = queryRows(layer)
     let h = workspace.wide.prefix(queries)
     Products.compute(
-      output, from: .matrix(kept.middle.prefix(queries)), linearTerms(.down, .down, h, layer: layer), workers)
+      output, from: .matrix(kept.middle.prefix(queries)), linearTerms(.down, .down, h, layer: layer), pool)
     try observe(LinearModule.down.rawValue, layer: layer, output)
   }
 
@@ -115,7 +115,7 @@ extension Pass {
     let (gate, up, middle) = (kept.gate.prefix(queries), kept.up.prefix(queries), kept.middle.prefix(queries))
     let dh = workspace.wide.prefix(queries)
     try linearBackward(.down, [.down], [dy], dx: dh, layer: layer, scored: scored, into: gradient)
-    Kernels.swiGLUBackward(gate: gate, up: up, dh: dh, workers)
+    Kernels.swiGLUBackward(gate: gate, up: up, dh: dh, pool)
     try observe("gradient of gate_proj", layer: layer, gate)
     try observe("gradient of up_proj", layer: layer, up)
     try loraAGradient(.down, [.down], x: dh, layer: layer, scored: scored, into: gradient)
@@ -124,11 +124,11 @@ extension Pass {
       .feedForward, [.gate, .up], [gate, up], dx: dnormed, layer: layer, scored: scored, into: gradient)
     let middleNormed = workspace.normed.prefix(queries)
     Kernels.rmsNormForward(
-      middleNormed, inverse: nil, middle, weight: weights.postAttentionNorm, epsilon: configuration.normEpsilon, workers
+      middleNormed, inverse: nil, middle, weight: weights.postAttentionNorm, epsilon: configuration.normEpsilon, pool
     )
     try loraAGradient(.feedForward, [.gate, .up], x: middleNormed, layer: layer, scored: scored, into: gradient)
     Kernels.rmsNormBackward(
-      dy, dnormed, middle, inverse: kept.inverse2.prefix(queries), weight: weights.postAttentionNorm, workers)
+      dy, dnormed, middle, inverse: kept.inverse2.prefix(queries), weight: weights.postAttentionNorm, pool)
     try observe("gradient of the post-attention norm", layer: layer, dy)
 
     // Attention.
@@ -141,15 +141,15 @@ extension Pass {
       dq: dq, dk: dk, dv: dv, dout: dattention, out: attention, logsum: kept.logsum.prefix(queries),
       q: kept.q.prefix(queries), k: kept.k.prefix(n), v: kept.v.prefix(n),
       trees: scored ? batch.scoredTrees : batch.trees, headWidth: configuration.headWidth,
-      partial: scratch.attentionParts, workers)
-    Kernels.rope(dq, positions: queryPositions(layer), table: ropeTable, .backward, workers)
-    Kernels.rope(dk, positions: batch.positions, table: ropeTable, .backward, workers)
+      partial: scratch.attentionParts, pool)
+    Kernels.rope(dq, positions: queryPositions(layer), table: ropeTable, .backward, pool)
+    Kernels.rope(dk, positions: batch.positions, table: ropeTable, .backward, pool)
     try observe("gradient of q_proj", layer: layer, dq)
     try observe("gradient of k_proj", layer: layer, dk)
     try observe("gradient of v_proj", layer: layer, dv)
     let normed = workspace.normed.prefix(n)
     Kernels.rmsNormForward(
-      normed, inverse: nil, x, weight: weights.inputNorm, epsilon: configuration.normEpsilon, workers)
+      normed, inverse: nil, x, weight: weights.inputNorm, epsilon: configuration.normEpsilon, pool)
     let dinput = scratch.normed.prefix(n)
     guard scored else {
       let modules: [LinearModule] = [.query, .key, .value]
@@ -157,7 +157,7 @@ extension Pass {
         .attention, modules, [dq, dk, dv], dx: isFirst ? nil : dinput, layer: layer, scored: false, into: gradient)
       try loraAGradient(.attention, modules, x: normed, layer: layer, scored: false, into: gradient)
       guard !isFirst else { return nil }
-      Kernels.rmsNormBackward(dy, dinput, x, inverse: kept.inverse1.prefix(n), weight: weights.inputNorm, workers)
+      Kernels.rmsNormBackward(dy, dinput, x, inverse: kept.inverse1.prefix(n), weight: weights.inputNorm, pool)
       try observe("gradient of the input norm", layer: layer, dy)
       return dy
     }
@@ -171,11 +171,11 @@ extension Pass {
       .attention, [.query], x: queryRows(of: normed, layer, into: workspace.gathered), layer: layer, scored: true,
       into: gradient)
     guard !isFirst else { return nil }
-    Kernels.scatterAdd(dinput, dquery, index: batch.scoredRows, workers)
+    Kernels.scatterAdd(dinput, dquery, index: batch.scoredRows, pool)
     let stream = scratch.stream.prefix(n)
-    Kernels.clear(stream, workers)
-    Kernels.scatterAdd(stream, dy, index: batch.scoredRows, workers)
-    Kernels.rmsNormBackward(stream, dinput, x, inverse: kept.inverse1.prefix(n), weight: weights.inputNorm, workers)
+    Kernels.clear(stream, pool)
+    Kernels.scatterAdd(stream, dy, index: batch.scoredRows, pool)
+    Kernels.rmsNormBackward(stream, dinput, x, inverse: kept.inverse1.prefix(n), weight: weights.inputNorm, pool)
     try observe("gradient of the input norm", layer: layer, stream)
     return stream
   }

@@ -18,7 +18,7 @@ extension Pass {
   private func loraInput(_ x: Matrix, _ group: InputGroup, layer: Int, scored: Bool) -> Matrix {
     guard let rows = dropoutRows(group, layer: layer, scored: scored), let buffer = workspace.dropped else { return x }
     let dropped = buffer.prefix(x.rows).columns(0..<x.columns)
-    Kernels.dropout(dropped, x, rows, adding: false, workers)
+    Kernels.dropout(dropped, x, rows, adding: false, pool)
     return dropped
   }
 
@@ -43,8 +43,8 @@ extension Pass {
     let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(
       columns(modules, group))
     Products.compute(
-      reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, workers)
-    Kernels.scale(reduced, by: adapter.layout.scale, workers)
+      reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, pool)
+    Kernels.scale(reduced, by: adapter.layout.scale, pool)
     try observe("lora_A of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, reduced)
   }
 
@@ -78,24 +78,24 @@ extension Pass {
       else { continue }
       let own = columns([module], group)
       let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(dy.rows).columns(own)
-      Products.compute(bGradient, [.transposedTimes(dy, reduced)], phase: .lora, workers)
+      Products.compute(bGradient, [.transposedTimes(dy, reduced)], phase: .lora, pool)
       try observe("gradient of lora_B of \(module.rawValue)", layer: layer, bGradient)
-      Products.compute(scratch.reduced.prefix(dy.rows).columns(own), [.times(dy, b)], phase: .lora, workers)
+      Products.compute(scratch.reduced.prefix(dy.rows).columns(own), [.times(dy, b)], phase: .lora, pool)
     }
-    if !present.isEmpty, let adapter { Kernels.scale(dreduced, by: adapter.layout.scale, workers) }
+    if !present.isEmpty, let adapter { Kernels.scale(dreduced, by: adapter.layout.scale, pool) }
     guard let dx else { return }
     if !present.isEmpty, let adapter, let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights) {
       if let mask = dropoutRows(group, layer: layer, scored: scored), let buffer = scratch.dropped {
-        Products.compute(dx, terms, workers)
+        Products.compute(dx, terms, pool)
         let dropped = buffer.prefix(dx.rows).columns(0..<dx.columns)
-        Products.compute(dropped, [.times(dreduced, a)], phase: .lora, workers)
-        Kernels.dropout(dx, dropped, mask, adding: true, workers)
+        Products.compute(dropped, [.times(dreduced, a)], phase: .lora, pool)
+        Kernels.dropout(dx, dropped, mask, adding: true, pool)
         terms = []
       } else {
         terms.append(.times(dreduced, a))
       }
     }
-    if !terms.isEmpty { Products.compute(dx, terms, workers) }
+    if !terms.isEmpty { Products.compute(dx, terms, pool) }
     try observe("gradient of the input of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, dx)
   }
 
@@ -109,7 +109,7 @@ extension Pass {
     else { return }
     let dreduced = scratch.reduced.prefix(x.rows).columns(columns(present, group))
     let input = loraInput(x, group, layer: layer, scored: scored)
-    Products.compute(aGradient, [.transposedTimes(dreduced, input)], phase: .lora, workers)
+    Products.compute(aGradient, [.transposedTimes(dreduced, input)], phase: .lora, pool)
     try observe("gradient of lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, aGradient)
   }
 }

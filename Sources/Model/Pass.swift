@@ -28,7 +28,7 @@ package struct DropoutDraw: Sendable, Equatable {
 /// those of a tree do not depend on its neighbours in the batch.
 package final class Pass {
   package let model: Qwen2
-  package let workers: Workers
+  package let pool: ThreadPool
   let workspace: Workspace
   let ropeTable: Matrix
   package weak var observer: (any PassObserver)?
@@ -50,7 +50,7 @@ package final class Pass {
   ) {
     self.model = model
     let c = model.configuration
-    workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    pool = ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
     workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
@@ -61,27 +61,27 @@ package final class Pass {
     dropout: Bool, threads: Int
   ) -> Int {
     let workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
-    let workers = Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
-    return workspace.bytes + workers.byteCount + 4 * positions * c.headWidth
+    let pool = ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    return workspace.bytes + pool.byteCount + 4 * positions * c.headWidth
   }
 
   /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
   /// - Throws: `MemoryShortage`.
-  package func populate() throws { try workspace.populate(workers) }
+  package func populate() throws { try workspace.populate(pool) }
 
   /// Log-probability sums (nats) of the batch, in order of `batch.sumTokens`.
   /// - Parameter adapter: nil for the frozen model alone.
   package func logProbabilities(
     _ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw? = nil
   ) throws -> [Double] {
-    defer { workers.clock.enter(.input) }
+    defer { pool.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: dropout, keeping: false)
     return try headForward(expecting: false)
   }
 
   /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(_ batch: TreeBatch, adapter: Adapter?) throws -> [Double] {
-    defer { workers.clock.enter(.input) }
+    defer { pool.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
@@ -96,7 +96,7 @@ package final class Pass {
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient else { preconditionFailure("this pass has no memory for the way back") }
-    defer { workers.clock.enter(.input) }
+    defer { pool.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: dropout, keeping: true)
     let sums = try headForward(expecting: true)
     let weights = try coefficients(sums)
@@ -122,7 +122,7 @@ package final class Pass {
     }
     let layers = model.configuration.layerCount
     let input = workspace.hidden(layer: 0).prefix(batch.rows)
-    Kernels.embed(input, ids: batch.tokens, table: model.embedding, workers)
+    Kernels.embed(input, ids: batch.tokens, table: model.embedding, pool)
     try observe("embedding", layer: nil, input)
     for layer in 0..<layers {
       try forwardLayer(layer)
@@ -135,7 +135,7 @@ package final class Pass {
     let final = workspace.final.prefix(batch.scoredRows.count)
     Kernels.rmsNormForward(
       workspace.finalNormed.prefix(final.rows), inverse: workspace.finalInverse.prefix(final.rows), final,
-      weight: model.finalNorm, epsilon: model.configuration.normEpsilon, workers)
+      weight: model.finalNorm, epsilon: model.configuration.normEpsilon, pool)
     try observe("final norm", layer: nil, workspace.finalNormed.prefix(final.rows))
   }
 

@@ -4,7 +4,7 @@ import Checkpoints
 import Tensors
 
 /// How the matrices of the frozen linear layers are held.
-package enum BaseForm: String, Sendable, CaseIterable {
+package enum WeightStorage: String, Sendable, CaseIterable {
   /// As the checkpoint stores them.
   case stored
   /// In NF4, from the cache: QLoRA's base.
@@ -20,16 +20,17 @@ package enum BaseForm: String, Sendable, CaseIterable {
 }
 
 extension Qwen2 {
-  /// The model of a hub directory with its linear layers held as `form`.
+  /// The model of a hub directory with its linear layers held as `storage`.
   /// - Parameters:
   ///   - modelHash: `directory.contentHash()`.
   ///   - threads: for quantising, where that was not done before.
   /// - Throws: for NF4 alone, as `NF4File` does.
   package convenience init(
-    _ directory: ModelDirectory, as form: BaseForm, modelHash: String, cacheDirectory: String? = CacheDirectory.path,
+    _ directory: ModelDirectory, as storage: WeightStorage, modelHash: String,
+    cacheDirectory: String? = CacheDirectory.path,
     threads: Int, progress: @escaping NF4File.Progress = { _, _ in }
   ) throws {
-    switch form {
+    switch storage {
     case .stored: self.init(directory)
     case .nf4:
       let file = try NF4File(

@@ -64,7 +64,7 @@ package enum DocumentText {
 }
 
 /// A document that cannot be summarised.
-package struct DocumentError: CallersMistake, Equatable {
+package struct DocumentError: UserError, Equatable {
   package let path: String
   package let reason: String
 

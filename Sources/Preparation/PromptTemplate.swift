@@ -83,7 +83,7 @@ package struct PromptTemplate: Sendable, Equatable {
 }
 
 /// A prompt's file is not in order.
-package struct PromptError: CallersMistake, Equatable {
+package struct PromptError: UserError, Equatable {
   package let path: String
   package let reason: String
 

@@ -45,7 +45,7 @@ package struct TeacherRequests {
 }
 
 /// There is nothing to prepare: the wrong file or the wrong limits.
-package enum NothingToDo: CallersMistake, Equatable {
+package enum NothingToDo: UserError, Equatable {
   case noDocument(records: Int, tokens: ClosedRange<Int>)
   case noAnswer(answers: Int)
 

@@ -14,9 +14,9 @@ extension Attention {
   ///
   /// q, out [1, H * E]; k, v [N, K * E]; `parts` as `queryParts` makes it.
   package static func forward(
-    query q: Matrix, _ out: Matrix, k: Matrix, v: Matrix, headWidth: Int, parts: Matrix, _ workers: Workers
+    query q: Matrix, _ out: Matrix, k: Matrix, v: Matrix, headWidth: Int, parts: Matrix, _ pool: ThreadPool
   ) {
-    workers.clock.enter(.attention)
+    pool.clock.enter(.attention)
     let (heads, group) = headCounts(q, k, v, headWidth)
     let count = partCount(keys: k.rows)
     precondition(
@@ -25,7 +25,7 @@ extension Attention {
     let scale = 1 / Float(headWidth).squareRoot()
     let tile = Int(SHOAL_KEY_TILE)
     let shared = heads / group
-    workers.run(count * shared) { piece, scratch in
+    pool.run(count * shared) { piece, scratch in
       let (part, head) = (piece / shared, piece % shared)
       let first = part * tile
       // Parts of a head lie one after the other.

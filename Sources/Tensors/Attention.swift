@@ -36,9 +36,9 @@ package enum Attention {
   /// q, out [queries, H * E]; k, v [N, K * E]; logsum [queries, H] keeps max + log Σ exp of the scaled scores.
   package static func forward(
     _ out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix, segments: [AttentionSegment], headWidth: Int,
-    _ workers: Workers
+    _ pool: ThreadPool
   ) {
-    workers.clock.enter(.attention)
+    pool.clock.enter(.attention)
     let (heads, group) = headCounts(q, k, v, headWidth)
     precondition(
       out.rows >= q.rows && out.columns == q.columns && logsum.rows >= q.rows && logsum.columns == heads,
@@ -46,7 +46,7 @@ package enum Attention {
     precondition(
       segments.allSatisfy { $0.isInside(queries: q.rows, keys: k.rows) }, "a segment ends outside its matrices")
     let scale = 1 / Float(headWidth).squareRoot()
-    workers.run(segments.count * heads) { piece, scratch in
+    pool.run(segments.count * heads) { piece, scratch in
       let head = piece % heads
       let own = head * headWidth
       let shared = head / group * headWidth
@@ -80,9 +80,9 @@ package enum Attention {
   /// dq, dk, dv from dout. `partial` [2 N, H * E] holds each query head's share of dk and dv before they are added up.
   package static func backward(
     dq: Matrix, dk: Matrix, dv: Matrix, dout: Matrix, out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix,
-    trees: [Tree], headWidth: Int, partial: Matrix, _ workers: Workers
+    trees: [Tree], headWidth: Int, partial: Matrix, _ pool: ThreadPool
   ) {
-    workers.clock.enter(.attention)
+    pool.clock.enter(.attention)
     let (heads, group) = headCounts(q, k, v, headWidth)
     precondition(
       dq.rows >= q.rows && dq.columns == q.columns && dout.rows >= q.rows && dout.columns == q.columns
@@ -94,7 +94,7 @@ package enum Attention {
     let scale = 1 / Float(headWidth).squareRoot()
     let dkParts = partial.rows(0..<k.rows)
     let dvParts = partial.rows(k.rows..<2 * k.rows)
-    workers.run(trees.count * heads) { piece, scratch in
+    pool.run(trees.count * heads) { piece, scratch in
       let head = piece % heads
       let own = head * headWidth
       let shared = head / group * headWidth
@@ -112,7 +112,7 @@ package enum Attention {
       }
     }
     // The heads of a group are added in a fixed order.
-    workers.blocks(of: k.rows, by: 32) { rows in
+    pool.blocks(of: k.rows, by: 32) { rows in
       for (sum, parts) in [(dk, dkParts), (dv, dvParts)] {
         for shared in 0..<heads / group {
           let target = sum.base + rows.lowerBound * sum.stride + shared * headWidth

@@ -5,12 +5,12 @@ package enum Checksum {
 
   /// Σ bits(x_i) (2 i + 1) mod 2^64: exact, so that blocks may be added in any order; any one changed entry shows, since
   /// the odd factor has an inverse.
-  package static func of(_ x: UnsafePointer<Float>, count: Int, _ workers: Workers) -> UInt64 {
+  package static func of(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> UInt64 {
     let blocks = (count + block - 1) / block
     let sums = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: blocks)
     defer { sums.deallocate() }
     nonisolated(unsafe) let (x, partial) = (x, sums)
-    workers.blocks(of: count, by: block) { range in
+    pool.blocks(of: count, by: block) { range in
       var sum: UInt64 = 0
       for i in range { sum &+= UInt64(x[i].bitPattern) &* UInt64(truncatingIfNeeded: 2 &* i &+ 1) }
       partial[range.lowerBound / block] = sum

@@ -6,11 +6,11 @@ import Synchronization
 /// Sums of fp32 numbers as integers. Range ±2^13 for the sum of a step.
 package enum FixedPoint {
   /// What was wrong with a number; the sum is then worthless.
-  package struct Trouble: OptionSet, Sendable {
+  package struct Fault: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
-    package static let nonFinite = Trouble(rawValue: 1)
-    package static let outOfRange = Trouble(rawValue: 2)
+    package static let nonFinite = Fault(rawValue: 1)
+    package static let outOfRange = Fault(rawValue: 2)
   }
 
   private static let block = 1 << 16
@@ -18,28 +18,28 @@ package enum FixedPoint {
   /// sum += round(gradient · 2^50).
   /// - Parameter terms: how many such sums a step adds up; bounds each so that their sum cannot overflow.
   package static func add(
-    _ gradient: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Int64>, count: Int, terms: Int, _ workers: Workers
-  ) -> Trouble {
-    let trouble = Atomic<UInt64>(0)
+    _ gradient: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Int64>, count: Int, terms: Int, _ pool: ThreadPool
+  ) -> Fault {
+    let fault = Atomic<UInt64>(0)
     let limit = Float(4096) / Float(max(terms, 1))
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
-    workers.clock.enter(.reduction)
-    defer { workers.clock.enter(.input) }
-    workers.blocks(of: count, by: block) { range in
+    pool.clock.enter(.reduction)
+    defer { pool.clock.enter(.input) }
+    pool.blocks(of: count, by: block) { range in
       let status = shoal_fixed_add(sum + range.lowerBound, gradient + range.lowerBound, Int64(range.count), limit)
-      if status != 0 { trouble.bitwiseOr(UInt64(status), ordering: .relaxed) }
+      if status != 0 { fault.bitwiseOr(UInt64(status), ordering: .relaxed) }
     }
-    return Trouble(rawValue: trouble.load(ordering: .relaxed))
+    return Fault(rawValue: fault.load(ordering: .relaxed))
   }
 
   /// gradient = sum · 2^-50.
   package static func toFloat(
-    _ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int, _ workers: Workers
+    _ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int, _ pool: ThreadPool
   ) {
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
-    workers.clock.enter(.reduction)
-    defer { workers.clock.enter(.input) }
-    workers.blocks(of: count, by: block) { range in
+    pool.clock.enter(.reduction)
+    defer { pool.clock.enter(.input) }
+    pool.blocks(of: count, by: block) { range in
       shoal_fixed_to_float(gradient + range.lowerBound, sum + range.lowerBound, Int64(range.count))
     }
   }

@@ -32,13 +32,13 @@ package final class HeadSoftmax: @unchecked Sendable {
 
   /// Turns a tile of logits [rows, columns] into exp(logit − running maximum) and brings sum, maximum and, if
   /// given, `accumulated` [rows, D] (Σ exp · weight so far) up to date.
-  package func add(_ logits: Matrix, accumulated: Matrix?, _ workers: Workers) {
+  package func add(_ logits: Matrix, accumulated: Matrix?, _ pool: ThreadPool) {
     precondition(
       logits.rows <= maximum.count && accumulated?.rows ?? logits.rows >= logits.rows,
       "\(logits.rows) rows of logits for \(maximum.count)")
     nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
-    workers.clock.enter(.head)
-    workers.blocks(of: logits.rows, by: 8) { rows in
+    pool.clock.enter(.head)
+    pool.blocks(of: logits.rows, by: 8) { rows in
       let start = rows.lowerBound
       shoal_softmax_tile(
         logits.pointer(row: start), Int64(logits.stride), maximum.baseAddress! + start, sum.baseAddress! + start,
@@ -58,7 +58,7 @@ package final class HeadSoftmax: @unchecked Sendable {
   ///   - targetRows: the weights' rows of the target tokens [targets, D].
   ///   - targets: each target's row and coefficient.
   package func gradient(
-    _ dx: Matrix, expected: Matrix, targetRows: Matrix, targets: [(row: Int, coefficient: Float)], _ workers: Workers
+    _ dx: Matrix, expected: Matrix, targetRows: Matrix, targets: [(row: Int, coefficient: Float)], _ pool: ThreadPool
   ) {
     precondition(
       dx.rows <= sum.count && expected.rows >= dx.rows && targetRows.rows == targets.count
@@ -68,8 +68,8 @@ package final class HeadSoftmax: @unchecked Sendable {
     let total = ofRow.map { $0.reduce(Float(0)) { $0 + targets[$1].coefficient } }
     nonisolated(unsafe) let sum = sum
     let (lists, width) = (ofRow, Int64(dx.columns))
-    workers.clock.enter(.head)
-    workers.blocks(of: dx.rows, by: 8) { rows in
+    pool.clock.enter(.head)
+    pool.blocks(of: dx.rows, by: 8) { rows in
       for row in rows {
         let out = dx.pointer(row: row)
         shoal_combine(out, 0, expected.pointer(row: row), 0, 0, -total[row] / Float(sum[row]), 1, width)

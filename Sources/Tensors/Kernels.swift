@@ -1,4 +1,4 @@
-// The vector kernels over matrices: each splits its rows over the workers.
+// The vector kernels over matrices: each splits its rows over the pool.
 
 internal import CShoal
 
@@ -7,21 +7,21 @@ package enum Kernels {
   private static let rowBlock = 32
 
   private static func rows(
-    _ count: Int, _ workers: Workers, _ body: @Sendable (_ start: Int, _ count: Int64) -> Void
+    _ count: Int, _ pool: ThreadPool, _ body: @Sendable (_ start: Int, _ count: Int64) -> Void
   ) {
-    workers.clock.enter(.elementwise)
-    workers.blocks(of: count, by: rowBlock) { body($0.lowerBound, Int64($0.count)) }
+    pool.clock.enter(.elementwise)
+    pool.blocks(of: count, by: rowBlock) { body($0.lowerBound, Int64($0.count)) }
   }
 
   // MARK: Norms
 
   /// y = x / √(mean(x²) + ε) ∘ weight, row by row; `inverse` [N, 1] keeps 1 / √(…).
   package static func rmsNormForward(
-    _ y: Matrix, inverse: Matrix?, _ x: Matrix, weight: Matrix, epsilon: Float, _ workers: Workers
+    _ y: Matrix, inverse: Matrix?, _ x: Matrix, weight: Matrix, epsilon: Float, _ pool: ThreadPool
   ) {
     precondition(y.rows == x.rows && y.columns == x.columns && weight.columns == x.columns, "norm shapes differ")
     precondition(inverse.map { $0.rows >= x.rows && $0.stride == 1 } ?? true, "inverse is not a column of \(x.rows)")
-    rows(x.rows, workers) { start, count in
+    rows(x.rows, pool) { start, count in
       shoal_rmsnorm_forward(
         y.pointer(row: start), Int64(y.stride), inverse?.pointer(row: start), x.pointer(row: start),
         Int64(x.stride), weight.base, count, Int64(x.columns), epsilon)
@@ -30,13 +30,13 @@ package enum Kernels {
 
   /// dx += the gradient of x, from dy.
   package static func rmsNormBackward(
-    _ dx: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, weight: Matrix, _ workers: Workers
+    _ dx: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, weight: Matrix, _ pool: ThreadPool
   ) {
     precondition(
       dx.rows == x.rows && dy.rows == x.rows && dx.columns == x.columns && dy.columns == x.columns
         && weight.columns == x.columns, "norm shapes differ")
     precondition(inverse.rows >= x.rows && inverse.stride == 1, "inverse is not a column of \(x.rows)")
-    rows(x.rows, workers) { start, count in
+    rows(x.rows, pool) { start, count in
       shoal_rmsnorm_backward(
         dx.pointer(row: start), Int64(dx.stride), dy.pointer(row: start), Int64(dy.stride), x.pointer(row: start),
         Int64(x.stride), inverse.pointer(row: start), weight.base, count, Int64(x.columns))
@@ -53,13 +53,13 @@ package enum Kernels {
   /// Rotates each head of x [N, heads * E] by its row's position, in place.
   /// - Parameter table: [positions, E]: E/2 cosines, then E/2 sines.
   package static func rope(
-    _ x: Matrix, positions: [Int32], table: Matrix, _ direction: Direction, _ workers: Workers
+    _ x: Matrix, positions: [Int32], table: Matrix, _ direction: Direction, _ pool: ThreadPool
   ) {
     precondition(
       positions.count == x.rows && x.columns % table.columns == 0 && table.columns % 2 == 0
         && table.stride == table.columns, "rope shapes differ")
     precondition(positions.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "a position is not below \(table.rows)")
-    rows(x.rows, workers) { start, count in
+    rows(x.rows, pool) { start, count in
       positions.withUnsafeBufferPointer {
         shoal_rope(
           x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, table.base, count,
@@ -71,11 +71,11 @@ package enum Kernels {
   // MARK: SwiGLU
 
   /// h = silu(gate) ∘ up.
-  package static func swiGLUForward(_ h: Matrix, gate: Matrix, up: Matrix, _ workers: Workers) {
+  package static func swiGLUForward(_ h: Matrix, gate: Matrix, up: Matrix, _ pool: ThreadPool) {
     precondition(
       h.rows == gate.rows && up.rows == gate.rows && h.columns == gate.columns && up.columns == gate.columns,
       "swiglu shapes differ")
-    rows(h.rows, workers) { start, count in
+    rows(h.rows, pool) { start, count in
       shoal_swiglu_forward(
         h.pointer(row: start), Int64(h.stride), gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start),
         Int64(up.stride), count, Int64(h.columns))
@@ -83,11 +83,11 @@ package enum Kernels {
   }
 
   /// In place: gate and up become their gradients, dh becomes h.
-  package static func swiGLUBackward(gate: Matrix, up: Matrix, dh: Matrix, _ workers: Workers) {
+  package static func swiGLUBackward(gate: Matrix, up: Matrix, dh: Matrix, _ pool: ThreadPool) {
     precondition(
       dh.rows == gate.rows && up.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns,
       "swiglu shapes differ")
-    rows(dh.rows, workers) { start, count in
+    rows(dh.rows, pool) { start, count in
       shoal_swiglu_backward(
         gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start), Int64(up.stride), dh.pointer(row: start),
         Int64(dh.stride), count, Int64(dh.columns))
@@ -98,10 +98,10 @@ package enum Kernels {
 
   /// y[i] = the widened row ids[i] of `table`.
   /// - Precondition: every id is a row of the table, which is not in NF4.
-  package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ workers: Workers) {
+  package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ pool: ThreadPool) {
     precondition(y.rows == ids.count && y.columns == table.columns, "embedding shapes differ")
     precondition(ids.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id is not below \(table.rows)")
-    rows(y.rows, workers) { start, count in
+    rows(y.rows, pool) { start, count in
       let (base, type) = table.floats
       ids.withUnsafeBufferPointer {
         shoal_embed(
@@ -111,10 +111,10 @@ package enum Kernels {
   }
 
   /// y[i] = x[index[i]].
-  package static func gather(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
+  package static func gather(_ y: Matrix, _ x: Matrix, index: [Int32], _ pool: ThreadPool) {
     precondition(y.rows == index.count && y.columns == x.columns, "gather shapes differ")
     precondition(index.allSatisfy { $0 >= 0 && Int($0) < x.rows }, "an index is not below \(x.rows)")
-    rows(y.rows, workers) { start, count in
+    rows(y.rows, pool) { start, count in
       index.withUnsafeBufferPointer {
         shoal_gather_rows(
           y.pointer(row: start), Int64(y.stride), x.base, Int64(x.stride), $0.baseAddress! + start, count,
@@ -124,10 +124,10 @@ package enum Kernels {
   }
 
   /// y[index[i]] += x[i]; an index occurs once.
-  package static func scatterAdd(_ y: Matrix, _ x: Matrix, index: [Int32], _ workers: Workers) {
+  package static func scatterAdd(_ y: Matrix, _ x: Matrix, index: [Int32], _ pool: ThreadPool) {
     precondition(x.rows == index.count && y.columns == x.columns, "scatter shapes differ")
     precondition(index.allSatisfy { $0 >= 0 && Int($0) < y.rows }, "an index is not below \(y.rows)")
-    rows(x.rows, workers) { start, count in
+    rows(x.rows, pool) { start, count in
       index.withUnsafeBufferPointer {
         shoal_scatter_add_rows(
           y.base, Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, count,
@@ -137,20 +137,20 @@ package enum Kernels {
   }
 
   /// y = a y + b x.
-  package static func combine(_ y: Matrix, _ a: Float, _ x: Matrix, _ b: Float, _ workers: Workers) {
+  package static func combine(_ y: Matrix, _ a: Float, _ x: Matrix, _ b: Float, _ pool: ThreadPool) {
     precondition(y.rows == x.rows && y.columns == x.columns, "shapes differ")
-    rows(y.rows, workers) { start, count in
+    rows(y.rows, pool) { start, count in
       shoal_combine(
         y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), a, b, count, Int64(y.columns))
     }
   }
 
   /// y *= a.
-  package static func scale(_ y: Matrix, by a: Float, _ workers: Workers) { combine(y, a, y, 0, workers) }
+  package static func scale(_ y: Matrix, by a: Float, _ pool: ThreadPool) { combine(y, a, y, 0, pool) }
 
   /// y = 0.
-  package static func clear(_ y: Matrix, _ workers: Workers) {
-    rows(y.rows, workers) { start, count in
+  package static func clear(_ y: Matrix, _ pool: ThreadPool) {
+    rows(y.rows, pool) { start, count in
       for row in start..<start + Int(count) { y.pointer(row: row).update(repeating: 0, count: y.columns) }
     }
   }
@@ -185,12 +185,12 @@ package enum Kernels {
 
   /// y = x ∘ mask / (1 − p), or y += that.
   package static func dropout(
-    _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ workers: Workers
+    _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ pool: ThreadPool
   ) {
     precondition(
       y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
     precondition(dropout.probability >= 0 && dropout.probability < 1, "dropout of \(dropout.probability)")
-    rows(y.rows, workers) { start, count in
+    rows(y.rows, pool) { start, count in
       dropout.counters.withUnsafeBufferPointer {
         shoal_dropout(
           y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + 2 * start,

@@ -58,7 +58,7 @@ package final class MappedFile: @unchecked Sendable {
 }
 
 /// A file that the caller named cannot be used.
-package struct FileError: CallersMistake {
+package struct FileError: UserError {
   package let path: String
   package let action: String
   package let code: Int32

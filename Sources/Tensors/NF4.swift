@@ -28,14 +28,14 @@ package enum NF4 {
 
   /// The largest magnitude of each block; nil when an entry is not finite, which no code stands for.
   /// - Precondition: the matrix is of floats, its rows whole blocks.
-  package static func blockMaxima(of weight: Weight, _ workers: Workers) -> [Float]? {
+  package static func blockMaxima(of weight: Weight, _ pool: ThreadPool) -> [Float]? {
     let (base, type) = weight.floats
     let blocks = blockCount(weight)
     nonisolated(unsafe) let entries = base
     let entryBytes = weight.byteCount / max(1, weight.rows * weight.columns)
     let maxima = [Float](unsafeUninitializedCapacity: blocks) { maxima, count in
       nonisolated(unsafe) let out = maxima.baseAddress
-      workers.blocks(of: blocks, by: blocksOfPiece) { range in
+      pool.blocks(of: blocks, by: blocksOfPiece) { range in
         guard let out else { return }
         shoal_nf4_maxima(
           out + range.lowerBound, entries + range.lowerBound * block * entryBytes, type, Int64(range.count))
@@ -51,7 +51,7 @@ package enum NF4 {
   }
 
   /// Quantises the scales themselves.
-  package static func scales(of maxima: [Float], offset: Float, _ workers: Workers) -> Scales {
+  package static func scales(of maxima: [Float], offset: Float, _ pool: ThreadPool) -> Scales {
     let blocks = maxima.count
     let groups = scaleMaximaCount(blocks: blocks)
     var scales = Scales(
@@ -60,7 +60,7 @@ package enum NF4 {
       scales.maxima.withUnsafeMutableBufferPointer { largest in
         maxima.withUnsafeBufferPointer { maxima in
           nonisolated(unsafe) let (codes, largest, maxima) = (codes, largest, maxima)
-          workers.blocks(of: groups, by: 16) { range in
+          pool.blocks(of: groups, by: 16) { range in
             let start = range.lowerBound * scaleBlock
             guard let codes = codes.baseAddress, let largest = largest.baseAddress, let maxima = maxima.baseAddress
             else { return }
@@ -77,14 +77,14 @@ package enum NF4 {
   /// The codes of a matrix, two a byte, the first in the high half. They depend on the entries alone, not on how
   /// the scales are rounded.
   /// - Precondition: as for `blockMaxima`, whose result is not nil.
-  package static func codes(of weight: Weight, _ workers: Workers) -> [UInt8] {
+  package static func codes(of weight: Weight, _ pool: ThreadPool) -> [UInt8] {
     let (base, type) = weight.floats
     let blocks = blockCount(weight)
     nonisolated(unsafe) let entries = base
     let entryBytes = weight.byteCount / max(1, weight.rows * weight.columns)
     return [UInt8](unsafeUninitializedCapacity: blocks * block / 2) { codes, count in
       nonisolated(unsafe) let out = codes.baseAddress
-      workers.blocks(of: blocks, by: blocksOfPiece) { range in
+      pool.blocks(of: blocks, by: blocksOfPiece) { range in
         guard let out else { return }
         shoal_nf4_quantize(
           out + range.lowerBound * block / 2, entries + range.lowerBound * block * entryBytes, type, Int64(range.count))
@@ -95,10 +95,10 @@ package enum NF4 {
 
   /// The matrix in NF4, in memory of its own; nil when an entry is not finite.
   /// - Precondition: as for `blockMaxima`.
-  package static func quantized(_ weight: Weight, _ workers: Workers) -> Weight? {
-    guard let maxima = blockMaxima(of: weight, workers) else { return nil }
-    let scales = scales(of: maxima, offset: offset(of: maxima), workers)
-    let parts = Parts(codes(of: weight, workers), scales)
+  package static func quantized(_ weight: Weight, _ pool: ThreadPool) -> Weight? {
+    guard let maxima = blockMaxima(of: weight, pool) else { return nil }
+    let scales = scales(of: maxima, offset: offset(of: maxima), pool)
+    let parts = Parts(codes(of: weight, pool), scales)
     return Weight(
       nf4: parts.codes, scaleCodes: parts.scaleCodes, scaleMaxima: parts.maxima.base, offset: scales.offset,
       rows: weight.rows, columns: weight.columns, owner: parts)

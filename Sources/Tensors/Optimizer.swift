@@ -53,12 +53,12 @@ package enum Optimizer {
   /// One AdamW step on `count` weights and their two moments.
   package static func adamW(
     weights: UnsafeMutablePointer<Float>, first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
-    gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep, _ workers: Workers
+    gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep, _ pool: ThreadPool
   ) {
     nonisolated(unsafe) let (weights, first, second, gradient) = (weights, first, second, gradient)
-    workers.clock.enter(.optimizer)
-    defer { workers.clock.enter(.input) }
-    workers.blocks(of: count, by: block) { range in
+    pool.clock.enter(.optimizer)
+    defer { pool.clock.enter(.input) }
+    pool.blocks(of: count, by: block) { range in
       var constants = step.step
       let start = range.lowerBound
       shoal_adamw(weights + start, first + start, second + start, gradient + start, &constants, Int64(range.count))
@@ -68,12 +68,12 @@ package enum Optimizer {
   /// One Lion step on `count` weights and their momentum: w moves by the learning rate, whatever the gradient's size.
   package static func lion(
     weights: UnsafeMutablePointer<Float>, momentum: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,
-    count: Int, _ step: LionStep, _ workers: Workers
+    count: Int, _ step: LionStep, _ pool: ThreadPool
   ) {
     nonisolated(unsafe) let (weights, momentum, gradient) = (weights, momentum, gradient)
-    workers.clock.enter(.optimizer)
-    defer { workers.clock.enter(.input) }
-    workers.blocks(of: count, by: block) { range in
+    pool.clock.enter(.optimizer)
+    defer { pool.clock.enter(.input) }
+    pool.blocks(of: count, by: block) { range in
       var constants = step.step
       let start = range.lowerBound
       shoal_lion(weights + start, momentum + start, gradient + start, &constants, Int64(range.count))
@@ -81,14 +81,14 @@ package enum Optimizer {
   }
 
   /// √Σ x² in fp64, summed by fixed blocks.
-  package static func norm(_ x: UnsafePointer<Float>, count: Int, _ workers: Workers) -> Double {
+  package static func norm(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> Double {
     let blocks = (count + block - 1) / block
     let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: blocks)
     defer { sums.deallocate() }
     nonisolated(unsafe) let (x, partial) = (x, sums)
-    workers.clock.enter(.optimizer)
-    defer { workers.clock.enter(.input) }
-    workers.blocks(of: count, by: block) { range in
+    pool.clock.enter(.optimizer)
+    defer { pool.clock.enter(.input) }
+    pool.blocks(of: count, by: block) { range in
       partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
     }
     return sums.reduce(0, +).squareRoot()

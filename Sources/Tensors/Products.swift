@@ -93,9 +93,9 @@ package enum Products {
   /// Each entry's bits depend on its own row, its own column and the terms: not on tiles or threads.
   /// - Parameter phase: what the time counts towards.
   package static func compute(
-    _ c: Matrix, from start: Start = .zero, _ terms: [Term], phase: Phase = .linears, _ workers: Workers
+    _ c: Matrix, from start: Start = .zero, _ terms: [Term], phase: Phase = .linears, _ pool: ThreadPool
   ) {
-    workers.clock.enter(phase)
+    pool.clock.enter(phase)
     for term in terms {
       precondition(
         term.rows == c.rows && term.columns == c.columns,
@@ -119,7 +119,7 @@ package enum Products {
     let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
     let columnTiles = (c.columns + columnTile - 1) / columnTile
     nonisolated(unsafe) let initialRows = initial
-    workers.run(rowTiles * columnTiles) { tile, scratch in
+    pool.run(rowTiles * columnTiles) { tile, scratch in
       let row = tile / columnTiles * tileRows
       let column = tile % columnTiles * columnTile
       guard row < c.rows else { return }

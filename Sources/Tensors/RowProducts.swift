@@ -57,11 +57,11 @@ extension Products {
   ///
   /// Each entry's bits depend on its column and the terms alone. They are not those of `compute`: sums go in another
   /// order.
-  package static func computeRows(_ products: [RowProduct], phase: Phase = .linears, _ workers: Workers) {
-    workers.clock.enter(phase)
-    let pieces = pieces(products, threads: workers.threads)
+  package static func computeRows(_ products: [RowProduct], phase: Phase = .linears, _ pool: ThreadPool) {
+    pool.clock.enter(phase)
+    let pieces = pieces(products, threads: pool.threads)
     nonisolated(unsafe) let initials = products.map(\.initial)
-    workers.run(pieces.count) { piece, scratch in
+    pool.run(pieces.count) { piece, scratch in
       let (place, columns) = pieces[piece]
       let product = products[place]
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: product.terms.count) { list in

@@ -33,7 +33,7 @@ package final class Storage: @unchecked Sendable {
 
   /// Takes the pages of fresh storages now, all threads at it: a large step would spend a tenth of its time on them.
   /// - Throws: `MemoryShortage` when the system has too few, before it runs out of them.
-  package static func populate(_ storages: [Storage], _ workers: Workers) throws {
+  package static func populate(_ storages: [Storage], _ pool: ThreadPool) throws {
     let needed = storages.reduce(0) { $0 + $1.bytes }
     if let available = ProcessMemory.availableBytes, needed > available {
       throw MemoryShortage(needed: needed, available: available)
@@ -43,7 +43,7 @@ package final class Storage: @unchecked Sendable {
       stride(from: 0, to: storage.bytes, by: block).map { (storage, $0, min(block, storage.bytes - $0)) }
     }
     let shortage = Atomic(false)
-    workers.run(pieces.count) { piece, _ in
+    pool.run(pieces.count) { piece, _ in
       let (storage, start, count) = pieces[piece]
       let address = UnsafeMutableRawPointer(storage.base) + start
       guard madvise(address, count, populateWrite) != 0 else { return }
@@ -64,7 +64,7 @@ package final class Storage: @unchecked Sendable {
 }
 
 /// The machine has less memory than a run needs.
-package struct MemoryShortage: CallersMistake {
+package struct MemoryShortage: UserError {
   package let needed, available: Int
 
   package var description: String {

@@ -29,10 +29,10 @@ final class AdapterTelemetry {
   init(_ model: Qwen2, _ layout: AdapterLayout) { (self.model, self.layout) = (model, layout) }
 
   func norms(_ trainer: Trainer) -> AdapterNorms {
-    let workers = trainer.pass.workers
+    let pool = trainer.pass.pool
     func norm(_ arena: Storage, _ side: AdapterMatrix.Side) -> Double {
       layout.ranges(of: side).reduce(0.0) { sum, range in
-        let part = Optimizer.norm(arena.base + range.lowerBound, count: range.count, workers)
+        let part = Optimizer.norm(arena.base + range.lowerBound, count: range.count, pool)
         return sum + part * part
       }.squareRoot()
     }
@@ -41,12 +41,12 @@ final class AdapterTelemetry {
     frozenSquare = frozen
     return AdapterNorms(
       a: norm(weights, .a), b: norm(weights, .b),
-      relativeUpdate: (squareOfUpdate(weights, workers) / frozen).squareRoot(),
+      relativeUpdate: (squareOfUpdate(weights, pool) / frozen).squareRoot(),
       aGradient: norm(gradient, .a), bGradient: norm(gradient, .b))
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of R x R, never the matrix itself.
-  private func squareOfUpdate(_ weights: Storage, _ workers: Workers) -> Double {
+  private func squareOfUpdate(_ weights: Storage, _ pool: ThreadPool) -> Double {
     let (left, right) = (
       Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank)
     )
@@ -55,8 +55,8 @@ final class AdapterTelemetry {
       for module in layout.modules {
         guard let a = layout.a(module, layer: layer, in: weights), let b = layout.b(module, layer: layer, in: weights)
         else { continue }
-        Products.compute(left, [.transposedTimes(b, b)], phase: .lora, workers)
-        Products.compute(right, [.timesTransposed(a, a)], phase: .lora, workers)
+        Products.compute(left, [.transposedTimes(b, b)], phase: .lora, pool)
+        Products.compute(right, [.timesTransposed(a, a)], phase: .lora, pool)
         sum += zip(left.elements, right.elements).reduce(0) { $0 + Double($1.0) * Double($1.1) }
       }
     }

@@ -26,9 +26,9 @@ package final class Coordinator {
   /// Trees whose reference the run needs beforehand.
   private let referenceTrees: [ExampleTree]
   private var tokens: Int
-  private var patience: Patience
+  private var earlyStopping: EarlyStopping
   /// As it was before the evaluation after the last step: checkpoints are of before.
-  private var patienceBefore: Patience
+  private var earlyStoppingBefore: EarlyStopping
   private let overwrites: Bool
   private let damaged: [String]
   /// There once the run has begun.
@@ -78,8 +78,8 @@ package final class Coordinator {
       ? (configuration.precomputesReferenceLogProbs ? data.allTrees(of: schedule.plan) : []) + data.heldOut : []
     demand.includeScoring(referenceTrees + data.heldOut)
     tokens = resumption.start.tokens
-    patience = resumption.start.patience
-    patienceBefore = patience
+    earlyStopping = resumption.start.earlyStopping
+    earlyStoppingBefore = earlyStopping
     damaged = resumption.damaged
     checkpoints = RunCheckpoints(
       files, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:), last: start.checkpoint
@@ -202,9 +202,9 @@ package final class Coordinator {
     step: Int, _ outcome: Trainer.StepOutcome, examples: [ExampleTree], norms: AdapterNorms?, schedule: StepSchedule,
     seconds: Double, remainingSeconds: Double
   ) -> StepReport {
-    let stepTokens = examples.reduce(0) { $0 + configuration.objective.learntTree($1).tokenCount }
+    let stepTokens = examples.reduce(0) { $0 + configuration.objective.trainedTree($1).tokenCount }
     tokens += stepTokens
-    patienceBefore = patience
+    earlyStoppingBefore = earlyStopping
     return StepReport(
       step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
       examples: examples.count,
@@ -254,7 +254,7 @@ package final class Coordinator {
     ]
     line += metrics.entries.map { ("eval_\($0.name)", .number($0.value)) }
     log?.append(step: step, line)
-    if step > 0, let loss = metrics["loss"] { patience.take(loss) }
+    if step > 0, let loss = metrics["loss"] { earlyStopping.take(loss) }
     return metrics
   }
 
@@ -277,7 +277,7 @@ package final class Coordinator {
   }
 
   /// Whether the held-out loss has stood still for as long as the configuration allows.
-  var isOutOfPatience: Bool { patience.isExhausted(configuration.earlyStoppingPatience) }
+  var endsEarly: Bool { earlyStopping.isExhausted(configuration.earlyStoppingPatience) }
 
   /// Writes a checkpoint.
   /// - Parameter isLastChance: whether no later save could make up for a failure.
@@ -286,7 +286,7 @@ package final class Coordinator {
   func save(
     step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
   ) throws -> String? {
-    let state = state(step: step, epoch: epoch, trainer, patienceBefore)
+    let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
       try Checkpoint.write(
         state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
@@ -297,15 +297,16 @@ package final class Coordinator {
   func save(
     _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
   ) throws -> String? {
-    let state = state(step: partial.base, epoch: epoch, trainer, partial.kind == .step ? patience : patienceBefore)
+    let state = state(
+      step: partial.base, epoch: epoch, trainer, partial.kind == .step ? earlyStopping : earlyStoppingBefore)
     return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
       try partial.write(sums, state, to: path)
     }
   }
 
-  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ patience: Patience) -> TrainerState {
+  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ earlyStopping: EarlyStopping) -> TrainerState {
     TrainerState(
-      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, patience: patience,
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, earlyStopping: earlyStopping,
       skipped: trainer.skipped, quarantine: start.quarantine)
   }
 

@@ -5,7 +5,7 @@ import Model
 package import Tensors
 
 /// A step of the debug mode that came to a value which is not finite.
-package struct NonFiniteStep: Error, CustomStringConvertible {
+package struct NonFiniteResult: Error, CustomStringConvertible {
   package let step: Int
   package let value: NonFiniteValue
 
@@ -24,7 +24,7 @@ package final class DebugRecorder: PassObserver {
   package init(directory: String) { self.directory = directory }
 
   package func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
-    if let found = NonFiniteValue(kernel, layer: layer, values) { throw NonFiniteStep(step: step, value: found) }
+    if let found = NonFiniteValue(kernel, layer: layer, values) { throw NonFiniteResult(step: step, value: found) }
     let sum = Kernels.sumOfSquares(values)
     let key = layer ?? -1
     if let index = squares[key]?.firstIndex(where: { $0.kernel == kernel }) {

@@ -19,7 +19,7 @@ package struct GradientComparison: Sendable {
 /// Compares derivatives on a few examples with the adapter as it is, what is zero drawn small: with B = 0 the gradient
 /// of A is zero too, and the other way round.
 ///
-/// What is differenced is Σ slope · sum, with the objective's slopes where the adapter stands: a loss may have kinks, and
+/// What is differenced is Σ gradient · sum, with the objective's gradients where the adapter stands: a loss may have kinks, and
 /// parts that no gradient flows through.
 package struct GradientCheck {
   private let pass: Pass
@@ -53,17 +53,18 @@ package struct GradientCheck {
     let gradient = Storage(count: count)
     let sums = ExampleSums(
       example, policy: try pass.logProbabilities(TreeBatch([example]), adapter: adapter), reference: reference)
-    let slopes = objective([sums], totals: StepTotals([sums], objective))[0].slopes
-    let learnt = Learnt(
-      batch: TreeBatch([objective.learntTree(example)]), slopes: Array(slopes.prefix(objective.learntSpans)))
-    _ = try pass.gradient(learnt.batch, adapter: adapter, dropout: nil, into: gradient) { _ in learnt.slopes }
+    let lossGradients = objective([sums], totals: StepTotals([sums], objective))[0].gradients
+    let trained = Trained(
+      batch: TreeBatch([objective.trainedTree(example)]),
+      lossGradients: Array(lossGradients.prefix(objective.trainedSpans)))
+    _ = try pass.gradient(trained.batch, adapter: adapter, dropout: nil, into: gradient) { _ in trained.lossGradients }
     for (stream, name) in names.enumerated() {
       let g = adapter.layout.matrix(name, in: gradient)
       // Along the gradient, its entries weighted at random: the derivative is large, and every entry counts.
       let direction = (0..<g.rows * g.columns).map { i in
         Float(2 * random.uniform(stream: UInt64(names.count + stream), index: UInt64(i))) * g.base[i]
       }
-      report(try compare(name.name, name, learnt, gradient: g, direction: direction))
+      report(try compare(name.name, name, trained, gradient: g, direction: direction))
     }
     for name in names.filter({ $0.layer == 0 || $0.layer == adapter.layout.configuration.layerCount - 1 }) {
       let g = adapter.layout.matrix(name, in: gradient)
@@ -71,7 +72,7 @@ package struct GradientCheck {
       var direction = [Float](repeating: 0, count: g.rows * g.columns)
       direction[index] = g.base[index] < 0 ? -1 : 1
       let place = "\(name.name)[\(index / g.columns), \(index % g.columns)]"
-      report(try compare(place, name, learnt, gradient: g, direction: direction))
+      report(try compare(place, name, trained, gradient: g, direction: direction))
     }
   }
 
@@ -84,17 +85,19 @@ package struct GradientCheck {
   }
 
   /// What is differenced.
-  private struct Learnt {
+  private struct Trained {
     let batch: TreeBatch
-    let slopes: [Double]
+    let lossGradients: [Double]
   }
 
-  private func value(_ learnt: Learnt) throws -> Double {
-    zip(learnt.slopes, try pass.logProbabilities(learnt.batch, adapter: adapter)).reduce(0) { $0 + $1.0 * $1.1 }
+  private func value(_ trained: Trained) throws -> Double {
+    zip(trained.lossGradients, try pass.logProbabilities(trained.batch, adapter: adapter)).reduce(0) {
+      $0 + $1.0 * $1.1
+    }
   }
 
   private func compare(
-    _ label: String, _ name: AdapterMatrix, _ learnt: Learnt, gradient: Matrix, direction: [Float]
+    _ label: String, _ name: AdapterMatrix, _ trained: Trained, gradient: Matrix, direction: [Float]
   ) throws -> GradientComparison {
     let matrix = adapter.layout.matrix(name, in: adapter.weights)
     let start = (0..<direction.count).map { matrix.base[$0] }
@@ -104,20 +107,20 @@ package struct GradientCheck {
     guard analytic != 0, largest > 0 else {
       return GradientComparison(name: label, analytic: 0, difference: 0, uncertainty: 0)
     }
-    let slope = learnt.slopes.map(abs).max() ?? 0
-    let step = min(Self.wantedChange * slope / abs(analytic), Self.largestStep / largest)
+    let gradient = trained.lossGradients.map(abs).max() ?? 0
+    let step = min(Self.wantedChange * gradient / abs(analytic), Self.largestStep / largest)
     func difference(_ h: Double) throws -> Double {
       for i in direction.indices { matrix.base[i] = start[i] + Float(h) * direction[i] }
-      let above = try value(learnt)
+      let above = try value(trained)
       for i in direction.indices { matrix.base[i] = start[i] - Float(h) * direction[i] }
-      return (above - (try value(learnt))) / (2 * h)
+      return (above - (try value(trained))) / (2 * h)
     }
-    let tokens = learnt.batch.sumTokens.reduce(0, +)
+    let tokens = trained.batch.sumTokens.reduce(0, +)
     // Richardson's extrapolation takes the cubic term away.
     let extrapolated = (4 * (try difference(step / 2)) - (try difference(step))) / 3
     return GradientComparison(
       name: label, analytic: analytic, difference: extrapolated,
-      uncertainty: Self.rounding * slope * Double(tokens).squareRoot() / step)
+      uncertainty: Self.rounding * gradient * Double(tokens).squareRoot() / step)
   }
 
   /// Of a sum, in nats: well above rounding, by steps that are small beside the weights.

@@ -17,7 +17,7 @@ package struct RunStart: Sendable, Equatable {
   package var checkpoint: String?
   /// What was under way after those steps.
   package var partial: PartialWork?
-  package var patience = Patience()
+  package var earlyStopping = EarlyStopping()
   package var skipped = SkippedSteps()
   /// Records that are in no step and no evaluation.
   package var quarantine = Quarantine()
@@ -63,7 +63,7 @@ package struct PreparedRun {
   package let threads: Int
 
   /// Prepares a run. Collective.
-  /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldMistake` for unlike ranks.
+  /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldError` for unlike ranks.
   package init(
     _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
   )
@@ -83,12 +83,12 @@ package struct PreparedRun {
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
       let hash = try directory.contentHash()
-      let form = configuration.baseForm
+      let storage = configuration.weightStorage
       // One rank of a node quantises, while the others wait for it asleep.
-      let model = try Qwen2(directory, as: form, modelHash: hash, threads: threads * world.ranksOnNode) {
+      let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
-      opened = (directory, model, form.contentHash(modelHash: hash))
+      opened = (directory, model, storage.contentHash(modelHash: hash))
     }
     guard let opened else { throw DamagedMessage() }
     directory = opened.directory
@@ -215,7 +215,7 @@ package struct BuildIdentity: Sendable {
   /// Refuses a world of unlike ranks. Collective.
   /// - Parameters:
   ///   - allowsMixed: whether unlike builds and machines get a notice only; another model is always refused.
-  /// - Throws: `WorldMistake.ranksDiffer`, on all ranks alike.
+  /// - Throws: `WorldError.ranksDiffer`, on all ranks alike.
   func requireAlike(
     in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }
   ) throws {
@@ -225,7 +225,7 @@ package struct BuildIdentity: Sendable {
     ]
     let differences = try WorldCheck.differences(of: machine, in: world)
     guard !differences.isEmpty else { return }
-    guard allowsMixed else { throw WorldMistake.ranksDiffer(differences) }
+    guard allowsMixed else { throw WorldError.ranksDiffer(differences) }
     if world.rank == 0 {
       notice("the ranks are not alike (--allow-mixed): the result depends on who computes what")
       for difference in differences { notice(difference.description) }

@@ -38,6 +38,6 @@ package struct StepReport: Sendable {
   package var tokens: Int
   package var stepTokens: Int
   package var seconds: Double
-  /// Seconds until the end: the forecast's, corrected by the pace so far.
+  /// Seconds until the end: the forecast's, corrected by the speed so far.
   package var remainingSeconds: Double
 }

@@ -32,7 +32,7 @@ package struct Sample: Sendable, Equatable {
   package var finishReason: Generation.FinishReason
 }
 
-/// Answers prompts with the adapter as it stands, greedily, dealt like any other work.
+/// Answers prompts with the adapter as it stands, greedily, dispatched like any other work.
 final class Sampling {
   private let plan: SamplePlan
   private let trainer: Trainer
@@ -45,7 +45,7 @@ final class Sampling {
     self.trainer = trainer
     defaults = try GenerationDefaults(directory: directory.path, directory.configuration)
     generator = try Generator(
-      model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, workers: trainer.pass.workers)
+      model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, pool: trainer.pass.pool)
   }
 
   /// The answers, on every rank; those that a request to stop cut short are left out. Collective.
@@ -55,8 +55,8 @@ final class Sampling {
     // For each document the answer's length, how it ended (from 1), and its tokens; one rank fills them in.
     let width = plan.newTokens + 2
     var words = [Int64](repeating: 0, count: plan.count * width)
-    let clock = trainer.pass.workers.clock
-    try trainer.dealer.phase(items, of: .heldOut, clock, pausesToSave: false) { item in
+    let clock = trainer.pass.pool.clock
+    try trainer.dispatcher.phase(items, of: .heldOut, clock, pausesToSave: false) { item in
       for (tree, slot) in zip(item.trees, item.slots) {
         guard slot < plan.count else { throw DamagedMessage() }
         // With transformers' penalties, but nothing drawn.
@@ -65,14 +65,14 @@ final class Sampling {
         options.rules.draws = false
         options.stopIDs = defaults.stopIDs
         let answer = try generator.generate(
-          prompt: tree.prompt, options, isStopped: { trainer.dealer.isAskedToStop })
+          prompt: tree.prompt, options, isStopped: { trainer.dispatcher.isAskedToStop })
         let start = slot * width
         words[start] = Int64(answer.ids.count)
         words[start + 1] = Int64(1 + (Generation.FinishReason.allCases.firstIndex(of: answer.finishReason) ?? 0))
         for (i, id) in answer.ids.enumerated() { words[start + 2 + i] = Int64(id) }
       }
     }
-    try words.withUnsafeMutableBufferPointer { try trainer.dealer.sum($0, clock) }
+    try words.withUnsafeMutableBufferPointer { try trainer.dispatcher.sum($0, clock) }
     return (0..<plan.count).compactMap { place in
       let own = words[place * width..<(place + 1) * width]
       guard own[own.startIndex + 1] > 0 else { return nil }

@@ -1,4 +1,4 @@
-// Scoring of a data set in a world: the forward half of training, dealt the same way.
+// Scoring of a data set in a world: the forward half of training, dispatched the same way.
 
 import Checkpoints
 package import Collectives
@@ -18,9 +18,10 @@ package struct Scoring {
   private let adapter: Adapter?
 
   /// Opens model, adapter and data. Collective.
-  /// - Throws: on all ranks alike, `AgreedFailure`, `WorldMistake`.
+  /// - Throws: on all ranks alike, `AgreedFailure`, `WorldError`.
   package init(
-    model: String, as form: BaseForm = .stored, adapter path: String?, data: Dataset.Source, world: any Communicator,
+    model: String, as storage: WeightStorage = .stored, adapter path: String?, data: Dataset.Source,
+    world: any Communicator,
     threads: Int?,
     build: BuildIdentity
   ) throws {
@@ -33,8 +34,8 @@ package struct Scoring {
       let shape = directory.configuration
       let adapter = try path.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
       let hash = try directory.contentHash()
-      let frozen = try Qwen2(directory, as: form, modelHash: hash, threads: threads * world.ranksOnNode)
-      opened = (frozen, form.contentHash(modelHash: hash), adapter)
+      let frozen = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)
+      opened = (frozen, storage.contentHash(modelHash: hash), adapter)
       guard world.rank == 0 else { return }
       let tokenizer = try Tokenizer(directory: model)
       try tokenizer.validate(vocabularySize: shape.vocabularySize)
@@ -61,9 +62,9 @@ package struct Scoring {
 
   /// Each example's sums, on every rank. Collective.
   package func run() throws -> [[Double]] {
-    let dealer = try Dealer(world: world, stop: StopRequest())
-    let sums = try dealer.scoreAll(examples, count: count, adapter: adapter, on: pass)
-    try dealer.close()
+    let dispatcher = try Dispatcher(world: world, stop: StopRequest())
+    let sums = try dispatcher.scoreAll(examples, count: count, adapter: adapter, on: pass)
+    try dispatcher.close()
     return sums
   }
 }

@@ -78,8 +78,8 @@ package struct PassDemand: Sendable, Equatable {
   ) {
     plan.forEachStep { _, positions in
       let trees = trees(positions)
-      mostMicroBatches = max(mostMicroBatches, includeStep(trees.map(objective.learntTree)))
-      if objective.couplesStep { _ = includeStep(trees) }
+      mostMicroBatches = max(mostMicroBatches, includeStep(trees.map(objective.trainedTree)))
+      if objective.needsWholeStep { _ = includeStep(trees) }
     }
   }
 

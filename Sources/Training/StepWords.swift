@@ -55,9 +55,9 @@ struct StepWords {
 
   /// What was wrong with the example's sums or the gradient of the micro-batch that it was in, and the rank that
   /// computed it; nil where nothing was.
-  func trouble(of slot: Int) -> (kind: FixedPoint.Trouble, rank: Int)? {
+  func fault(of slot: Int) -> (kind: FixedPoint.Fault, rank: Int)? {
     let word = UInt64(bitPattern: words[width * (slot + 1) - 1])
-    return word == 0 ? nil : (FixedPoint.Trouble(rawValue: word & 0xFF), Int(word >> 8))
+    return word == 0 ? nil : (FixedPoint.Fault(rawValue: word & 0xFF), Int(word >> 8))
   }
 
   /// How often the example's micro-batch has been through the model for this step.
@@ -71,8 +71,8 @@ struct StepWords {
   /// Whether all have been through so many times.
   func areThrough(_ times: Int) -> Bool { (0..<examples).allSatisfy { progress(of: $0) >= times } }
 
-  func note(_ trouble: FixedPoint.Trouble, rank: Int, for slot: Int) {
-    words[width * (slot + 1) - 1] |= Int64(bitPattern: trouble.rawValue) | Int64(rank) << 8
+  func note(_ fault: FixedPoint.Fault, rank: Int, for slot: Int) {
+    words[width * (slot + 1) - 1] |= Int64(bitPattern: fault.rawValue) | Int64(rank) << 8
   }
 
   /// Ranks that were asked to stop.

@@ -1,4 +1,4 @@
-// The optimizer step, the same on every rank: deal, compute, add up exactly, clip, update.
+// The optimizer step, the same on every rank: dispatch, compute, add up exactly, clip, update.
 
 import Collectives
 package import Corpus
@@ -8,7 +8,7 @@ package import Tensors
 /// One rank's trainer. Every method is collective: all ranks call it with the same arguments.
 package final class Trainer {
   let configuration: RunConfiguration
-  let dealer: Dealer
+  let dispatcher: Dispatcher
   let pass: Pass
   package let adapter: Adapter
   /// The adapter whose model is the reference; nil where that is the frozen model alone.
@@ -42,12 +42,13 @@ package final class Trainer {
   }
 
   init(
-    configuration: RunConfiguration, dealer: Dealer, pass: Pass, adapter: Adapter, referenceAdapter: Adapter? = nil,
+    configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
+    referenceAdapter: Adapter? = nil,
     totalSteps: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
     self.skipped = skipped
     self.configuration = configuration
-    self.dealer = dealer
+    self.dispatcher = dispatcher
     self.pass = pass
     self.adapter = adapter
     self.referenceAdapter = referenceAdapter
@@ -104,7 +105,7 @@ package final class Trainer {
   package func step(
     number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
   ) throws -> StepEnd {
-    pass.workers.clock.enter(.reduction)
+    pass.pool.clock.enter(.reduction)
     if unfinished != number { sums.update(repeating: 0) }
     unfinished = number
     let words = words(examples: count)
@@ -112,8 +113,8 @@ package final class Trainer {
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     let complete =
-      objective.couplesStep
-      ? try accumulateCoupled(examples, words, dropout) : try accumulate(examples, words, dropout)
+      objective.needsWholeStep
+      ? try accumulateInTwoPhases(examples, words, dropout) : try accumulate(examples, words, dropout)
     guard let outcomes = complete else {
       let (done, isStopping) = (words.progress, words.stops > 0)
       leaveToRankZero()
@@ -121,15 +122,15 @@ package final class Trainer {
     }
     unfinished = nil
     let rate = configuration.learningRate * schedule.multiplier(after: number - 1)
-    if let trouble = StepTrouble(words, outcomes) {
+    if let fault = NonFiniteStep(words, outcomes) {
       skipped.take(number)
       return .done(
         StepOutcome(
           examples: outcomes, gradientNorm: .nan, learningRate: rate, isStopping: words.stops > 0,
-          isSaveDue: words.isSaveDue, skip: try skip(trouble, examples, outcomes, dropout)))
+          isSaveDue: words.isSaveDue, skip: try skip(fault, examples, outcomes, dropout)))
     }
     FixedPoint.toFloat(
-      UnsafePointer(sums.baseAddress!), gradient.base, count: adapter.layout.count, pass.workers)
+      UnsafePointer(sums.baseAddress!), gradient.base, count: adapter.layout.count, pass.pool)
     try inspect?(gradient)
     let norm = update(number: number)
     return .done(
@@ -167,14 +168,14 @@ package final class Trainer {
 
   /// What has been added up stays on rank 0 alone, so that it counts once when more is added.
   private func leaveToRankZero() {
-    if dealer.world.rank != 0 { sums.update(repeating: 0) }
+    if dispatcher.world.rank != 0 { sums.update(repeating: 0) }
   }
 
   /// Deals the step's micro-batches and leaves the exact sum of their gradients in `sums`; nil when it was cut.
   private func accumulate(
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
   ) throws -> [ExampleSums]? {
-    try dealer.phase(try left(examples.map(items), words, through: 1), of: .training, pass.workers.clock) { item in
+    try dispatcher.phase(try left(examples.map(items), words, through: 1), of: .training, pass.pool.clock) { item in
       try differentiate(item, examples: words.examples, dropout) { note($0, of: item, in: words) }
       addGradient(of: item, words)
     }
@@ -182,23 +183,23 @@ package final class Trainer {
     return words.areThrough(1) ? words.all : nil
   }
 
-  /// The same where an example's slope depends on the others: first all sums, then, with the slopes known, the gradient.
-  private func accumulateCoupled(
+  /// The same where an example's gradient depends on the others: first all sums, then, with the loss's gradients known, the gradient.
+  private func accumulateInTwoPhases(
     _ examples: [StepExample]?, _ words: StepWords, _ dropout: DropoutDraw
   ) throws -> [ExampleSums]? {
-    let clock = pass.workers.clock
-    try dealer.phase(try left(examples.map(items), words, through: 1), of: .training, clock) { item in
+    let clock = pass.pool.clock
+    try dispatcher.phase(try left(examples.map(items), words, through: 1), of: .training, clock) { item in
       note(try measure(item, examples: words.examples, dropout), of: item, in: words)
     }
     try addUp(from: adapter.layout.count, words)
     guard words.areThrough(1) else { return nil }
     let examplesSums = words.all
-    // No slope can be had from a sum that is no number.
+    // No gradient can be had from a sum that is no number.
     guard examplesSums.allSatisfy(\.isFinite) else { return examplesSums }
-    let slopes = slopes(examplesSums)
+    let gradients = lossGradients(examplesSums)
     leaveToRankZero()
-    try dealer.phase(try left(examples.map(learntItems), words, through: 2), of: .training, clock) { item in
-      try differentiate(item, examples: words.examples, dropout, slopes: slopes)
+    try dispatcher.phase(try left(examples.map(trainedItems), words, through: 2), of: .training, clock) { item in
+      try differentiate(item, examples: words.examples, dropout, lossGradients: gradients)
       item.slots.forEach(words.advance)
       addGradient(of: item, words)
     }
@@ -228,7 +229,7 @@ package final class Trainer {
     _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { policy in
       let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
       note(examples)
-      return objective(examples, totals: totals).flatMap(\.slopes)
+      return objective(examples, totals: totals).flatMap(\.gradients)
     }
   }
 
@@ -239,22 +240,22 @@ package final class Trainer {
     return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
   }
 
-  /// Leaves the gradient of a micro-batch in `gradient`, with the step's slopes known.
-  func differentiate(_ item: WorkItem, examples count: Int, _ dropout: DropoutDraw, slopes: [[Double]]) throws {
-    let spans = objective.learntSpans
+  /// Leaves the gradient of a micro-batch in `gradient`, with the loss's gradients known.
+  func differentiate(_ item: WorkItem, examples count: Int, _ dropout: DropoutDraw, lossGradients: [[Double]]) throws {
+    let spans = objective.trainedSpans
     let batch = try batch(item, examples: count, spans: spans)
     _ = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { _ in
-      item.slots.flatMap { slopes[$0].prefix(spans) }
+      item.slots.flatMap { lossGradients[$0].prefix(spans) }
     }
   }
 
-  func slopes(_ step: [ExampleSums]) -> [[Double]] {
-    objective(step, totals: StepTotals(step, objective)).map(\.slopes)
+  func lossGradients(_ step: [ExampleSums]) -> [[Double]] {
+    objective(step, totals: StepTotals(step, objective)).map(\.gradients)
   }
 
-  /// The micro-batches of what has a slope.
-  func learntItems(_ examples: [StepExample]) -> [WorkItem] {
-    items(examples.map { StepExample(tree: objective.learntTree($0.tree), reference: nil) })
+  /// The micro-batches of what has a gradient.
+  func trainedItems(_ examples: [StepExample]) -> [WorkItem] {
+    items(examples.map { StepExample(tree: objective.trainedTree($0.tree), reference: nil) })
   }
 
   /// The step's micro-batches, by token counts alone.
@@ -294,29 +295,29 @@ package final class Trainer {
     for (slot, example) in zip(item.slots, examples) {
       words[slot] = example
       words.advance(slot)
-      if !example.isFinite { words.note(.nonFinite, rank: dealer.world.rank, for: slot) }
+      if !example.isFinite { words.note(.nonFinite, rank: dispatcher.world.rank, for: slot) }
     }
   }
 
   /// Rounds a micro-batch's gradient and adds it to the integer sums.
   private func addGradient(of item: WorkItem, _ words: StepWords) {
-    let trouble = FixedPoint.add(
-      gradient.base, to: sums.baseAddress!, count: adapter.layout.count, terms: mostMicroBatches, pass.workers)
-    guard !trouble.isEmpty else { return }
-    for slot in item.slots { words.note(trouble, rank: dealer.world.rank, for: slot) }
+    let fault = FixedPoint.add(
+      gradient.base, to: sums.baseAddress!, count: adapter.layout.count, terms: mostMicroBatches, pass.pool)
+    guard !fault.isEmpty else { return }
+    for slot in item.slots { words.note(fault, rank: dispatcher.world.rank, for: slot) }
   }
 
   /// Adds up over the world what lies from `start` to the end of the step's words.
   private func addUp(from start: Int, _ words: StepWords) throws {
-    words.stops = dealer.isAskedToStop ? 1 : 0
-    words.isSaveDue = dealer.isSaveDue()
+    words.stops = dispatcher.isAskedToStop ? 1 : 0
+    words.isSaveDue = dispatcher.isSaveDue()
     let end = adapter.layout.count + words.words.count
-    try dealer.sum(UnsafeMutableBufferPointer(rebasing: sums[start..<end]), pass.workers.clock)
+    try dispatcher.sum(UnsafeMutableBufferPointer(rebasing: sums[start..<end]), pass.pool.clock)
   }
 
   /// Clips the gradient and takes the optimizer's step; returns the norm before clipping.
   private func update(number: Int) -> Double {
-    let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.workers)
+    let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.pool)
     let limit = configuration.maximumGradientNorm
     // torch.nn.utils.clip_grad_norm_.
     let scale = Float(limit > 0 ? min(1, limit / (norm + 1e-6)) : 1)
@@ -327,7 +328,7 @@ package final class Trainer {
       let updates = number - skipped.count
       for range in group.ranges { update(range, group, number: updates, learningRate: rate, gradientScale: scale) }
     }
-    pass.workers.clock.enter(.input)
+    pass.pool.clock.enter(.input)
     return norm
   }
 
@@ -342,13 +343,13 @@ package final class Trainer {
         AdamWStep(
           number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
           epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),
-        pass.workers)
+        pass.pool)
     } else {
       Optimizer.lion(
         weights: weights, momentum: first, gradient: gradient, count: range.count,
         LionStep(
           learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
-          weightDecay: group.weightDecay, gradientScale: gradientScale), pass.workers)
+          weightDecay: group.weightDecay, gradientScale: gradientScale), pass.pool)
     }
   }
 }

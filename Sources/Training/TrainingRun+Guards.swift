@@ -14,7 +14,7 @@ extension TrainingRun {
     do {
       try world.agree(body)
     } catch let failure as AgreedFailure {
-      try dealer.close()
+      try dispatcher.close()
       throw failure
     }
   }
@@ -43,8 +43,8 @@ extension TrainingRun {
   /// Compares the ranks' weights and moments. Collective.
   func requireSameAdapter(after step: Int) throws {
     guard world.size > 1 else { return }
-    trainer.pass.workers.clock.enter(.reduction)
-    defer { trainer.pass.workers.clock.enter(.input) }
+    trainer.pass.pool.clock.enter(.reduction)
+    defer { trainer.pass.pool.clock.enter(.input) }
     let facts = ["checksum of the adapter": String(trainer.checksum, radix: 16)]
     guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
     try agree {

@@ -18,7 +18,7 @@ extension TrainingRun {
       let trees = missing.map { Array($0[range]) }
       var scores = Scores(count: range.count)
       while !scores.missing.isEmpty {
-        let isStopping = try dealer.score(
+        let isStopping = try dispatcher.score(
           trees, of: .either, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
         let found = (0..<range.count).filter { scores[$0] != nil }
         let sums = found.map { scores[$0] ?? [] }
@@ -30,7 +30,7 @@ extension TrainingRun {
         if isStopping { return false }
       }
     }
-    return try world.agree(on: dealer.isAskedToStop ? 1 : 0) == 0
+    return try world.agree(on: dispatcher.isAskedToStop ? 1 : 0) == 0
   }
 
   /// Rank 0 has the trees, and computes the first bad one again to see where it goes wrong. Collective.
@@ -59,7 +59,7 @@ extension TrainingRun {
     }
     let began = ContinuousClock.now - .seconds(seconds)
     while true {
-      let isStopping = try dealer.score(
+      let isStopping = try dispatcher.score(
         coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
       if !isStopping, let sums = scores.all {
         if let coordinator {

@@ -57,7 +57,7 @@ package final class TrainingRun {
   /// Rank 0's part.
   package let coordinator: Coordinator?
   package let trainer: Trainer
-  let dealer: Dealer
+  let dispatcher: Dispatcher
   private let adapterConfiguration: AdapterConfiguration
   let heldOutCount: Int
   private let quarantinedPositions: Set<Int>
@@ -91,7 +91,7 @@ package final class TrainingRun {
     isFinished = prepared.setup.isFinished
     self.progress = progress
     schedule = StepSchedule(configuration, examples: prepared.setup.exampleCount)
-    dealer = try Dealer(world: prepared.world, stop: stop)
+    dispatcher = try Dispatcher(world: prepared.world, stop: stop)
     let adapter = Adapter(layout: AdapterLayout(adapterConfiguration, model: prepared.model.configuration))
     memory = try prepared.memoryPlan(adapter.layout)
     let pass = Pass(
@@ -99,7 +99,7 @@ package final class TrainingRun {
       positions: prepared.setup.demand.positions, retention: memory.retention, dropout: configuration.loraDropout > 0,
       threads: prepared.threads)
     trainer = Trainer(
-      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter,
+      configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: adapter,
       referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: adapter.layout) : nil,
       totalSteps: schedule.totalSteps, mostMicroBatches: prepared.setup.demand.mostMicroBatches,
       skipped: prepared.setup.skipped)
@@ -114,9 +114,9 @@ package final class TrainingRun {
     try loadState(prepared)
     pass.observer = debug
     guard !isFinished else { return }
-    forecast = try Forecast.measured(prepared, layout: adapter.layout, memory: memory, dealer: dealer)
+    forecast = try Forecast.measured(prepared, layout: adapter.layout, memory: memory, dispatcher: dispatcher)
     let longestItem = try world.shareCount(forecast.map { Int(1000 * $0.longestItem) })
-    world.follow(pass.workers.clock, itemSeconds: Double(longestItem) / 1000)
+    world.follow(pass.pool.clock, itemSeconds: Double(longestItem) / 1000)
     if let forecast {
       progress(
         .planned(
@@ -170,31 +170,31 @@ package final class TrainingRun {
   /// - Throws: `TrainingError` and `SaveFailure` as an `AgreedFailure`; `MPIFailure`.
   package func run() throws -> RunEnding {
     guard !isFinished else {
-      try dealer.close()
+      try dispatcher.close()
       return .alreadyFinished
     }
     try agree { try coordinator?.begin(resumingAt: start.step, memory: memory, forecast: forecast) }
     let data = try world.broadcast(Array((coordinator?.data.hash ?? "").utf8), from: 0)
-    dealer.note = ItemNote(
+    dispatcher.note = ItemNote(
       RunDirectory(configuration.outputDirectory), rank: world.rank, data: String(decoding: data, as: UTF8.self))
     if coordinator != nil, configuration.saveMinutes > 0 {
       let interval = Duration.seconds(60 * configuration.saveMinutes)
-      dealer.isSaveDue = { [unowned self] in lastSave.withLock { ContinuousClock.now - $0 } >= interval }
+      dispatcher.isSaveDue = { [unowned self] in lastSave.withLock { ContinuousClock.now - $0 } >= interval }
     }
     let ending = try runToEnd()
-    try dealer.close()
+    try dispatcher.close()
     return ending
   }
 
   private func runToEnd() throws -> RunEnding {
     var step = start.step
     guard try computeReferences() else { return .stopped(step: step, nil) }
-    let phases = trainer.pass.workers.clock
+    let phases = trainer.pass.pool.clock
     let phasesBefore = phases.seconds
     // The evaluation after a checkpoint is not in it.
     if start.partial?.kind != .step, try !evaluate(after: step) { return .stopped(step: step, underWay) }
     if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
-    while try step < schedule.totalSteps && !isOutOfPatience(after: step) {
+    while try step < schedule.totalSteps && !endsEarly(after: step) {
       step += 1
       guard let outcome = try train(step) else { return .stopped(step: step - 1, underWay) }
       if let skip = outcome.skip { try endIfHopeless(step, skip) }
@@ -269,9 +269,9 @@ package final class TrainingRun {
   }
 
   /// Whether the run ends early after `step`. Collective where the configuration allows for it.
-  private func isOutOfPatience(after step: Int) throws -> Bool {
+  private func endsEarly(after step: Int) throws -> Bool {
     guard configuration.earlyStoppingPatience != nil, schedule.evaluates(after: step) else { return false }
-    let ends = try world.shareCount(coordinator?.isOutOfPatience == true ? 1 : 0) > 0
+    let ends = try world.shareCount(coordinator?.endsEarly == true ? 1 : 0) > 0
     if ends, coordinator != nil {
       progress(
         .notice(
@@ -284,8 +284,8 @@ package final class TrainingRun {
   /// Saves the state; a failure that is not the last straw costs a warning. Collective.
   func save(_ step: Int, isLastChance: Bool = false) throws {
     try requireSound(after: step)
-    trainer.pass.workers.clock.enter(.saving)
-    defer { trainer.pass.workers.clock.enter(.input) }
+    trainer.pass.pool.clock.enter(.saving)
+    defer { trainer.pass.pool.clock.enter(.input) }
     try agree {
       let path = try coordinator?.save(
         step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, adapterConfiguration,
@@ -301,8 +301,8 @@ package final class TrainingRun {
     let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
     if isSomething || partial.base > start.step { try save(partial.base, isLastChance: isLastChance) }
     if isSomething {
-      trainer.pass.workers.clock.enter(.saving)
-      defer { trainer.pass.workers.clock.enter(.input) }
+      trainer.pass.pool.clock.enter(.saving)
+      defer { trainer.pass.pool.clock.enter(.input) }
       try agree {
         let path = try coordinator?.save(
           partial, sums, epoch: schedule.plan.epoch(afterSteps: partial.base), trainer: trainer,

@@ -1,4 +1,4 @@
-// What a rank is dealt: trees with all that a rank without data needs to know about them.
+// What a rank is given: trees with all that a rank without data needs to know about them.
 
 package import Corpus
 

@@ -66,7 +66,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() {
-    YardstickCore.chooseBest()
+    BaselineCore.chooseBest()
     runInWorld { world in
       var found: ModelDirectory?
       var mistake: (any Error)?
@@ -92,7 +92,7 @@ struct BenchCommand: ParsableCommand {
 
 /// OpenBLAS chooses its kernels when it is loaded, and older ones do not know newer processors: on an AVX-512
 /// machine they may take AVX2 kernels at half the rate, which would make a poor limit.
-enum YardstickCore {
+enum BaselineCore {
   private static let (name, best) = ("OPENBLAS_CORETYPE", "SKYLAKEX")
 
   /// Starts this very process again with the best kernels.

@@ -106,7 +106,7 @@ struct LineOutput {
 }
 
 /// A line of standard input is not what the command reads.
-struct LineError: CallersMistake {
+struct LineError: UserError {
   let line: Int
   let reason: String
 

@@ -171,7 +171,7 @@ struct PreparePairsCommand: ParsableCommand {
 }
 
 /// A file to be written is there already.
-struct ExistingFile: CallersMistake {
+struct ExistingFile: UserError {
   let path: String
 
   var description: String { "\(path) is there already: name another place, or add --overwrite" }

@@ -42,7 +42,7 @@ struct Shoal: ParsableCommand {
   static func exit(withError error: any Error) -> Never {
     switch error {
     case let code as ExitCode: Foundation.exit(code.rawValue)
-    case is any CallersMistake: break
+    case is any UserError: break
     default:
       // Help and version.
       if exitCode(for: error) == .success {
@@ -61,11 +61,11 @@ enum ShoalExit {
   static let stopped: Int32 = 75
   static let failure: Int32 = 1
 
-  static func code(for error: any Error) -> Int32 { error is any CallersMistake ? mistake : failure }
+  static func code(for error: any Error) -> Int32 { error is any UserError ? mistake : failure }
 }
 
 /// What the argument parser found, with the usage.
-struct UsageMistake: CallersMistake {
+struct UsageMistake: UserError {
   let message: String
 
   var description: String { String(message.trimmingPrefix("Error: ")) }

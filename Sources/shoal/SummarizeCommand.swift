@@ -70,9 +70,9 @@ struct SummarizeCommand: ParsableCommand {
     }
     let loaded = try model.load()
     let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
-    let workers = Workers(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
+    let pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
     let generators = try (compare ? [nil, model.adapter] : [model.adapter]).map {
-      try Generator(model: loaded, adapter: $0, capacity: capacity, workers: workers)
+      try Generator(model: loaded, adapter: $0, capacity: capacity, pool: pool)
     }
     var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false

@@ -133,7 +133,7 @@ private func underWay(_ partial: PartialWork) -> String {
 }
 
 /// The debug mode was asked of several ranks.
-struct DebugInWorld: CallersMistake {
+struct DebugInWorld: UserError {
   let size: Int
 
   var description: String { "--debug runs in one process, this world has \(size) ranks: start it without mpirun" }

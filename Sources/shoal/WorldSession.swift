@@ -31,11 +31,11 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
     let (reporter, isAgreed) =
       switch error {
       case let failure as AgreedFailure: (failure.rank, true)
-      case is WorldMistake, is DebugInWorld: (0, true)
+      case is WorldError, is DebugInWorld: (0, true)
       default: (world.rank, false)
       }
     if world.rank == reporter { Console.print(world.size > 1 ? "[rank \(world.rank)] \(error)" : "shoal: \(error)") }
-    let isMistake = (error as? AgreedFailure)?.isCallersMistake ?? (error is any CallersMistake)
+    let isMistake = (error as? AgreedFailure)?.isUserError ?? (error is any UserError)
     let code = isMistake ? ShoalExit.mistake : ShoalExit.failure
     guard isAgreed else { world.abort(code: code) }
     try? world.finish()

@@ -18,14 +18,14 @@ func expect(_ holds: Bool, _ what: @autoclosure () -> String) throws {
 }
 
 /// A mistake of the kind that ends in exit code 64.
-struct PretendedMistake: CallersMistake {
+struct PretendedMistake: UserError {
   let description: String
 }
 
 @main
 struct CollectivesProbe {
   static let scenarios: [String: @Sendable (any Communicator) throws -> Void] = [
-    "exchange": exchange, "dealing": dealing, "phases": phases, "idle": idle, "early": closeEarly,
+    "exchange": exchange, "dispatching": dispatching, "phases": phases, "idle": idle, "early": closeEarly,
     "alike": alike, "unlike": unlike, "mistake": mistake, "stop": { _ in throw Stop() },
     "abort": abortFromLastRank, "stuck": stuckLastRank, "patient": patientWatch, "leaving": stoppedOnItsWayOut,
   ]
@@ -43,10 +43,10 @@ struct CollectivesProbe {
       try scenario(joined)
       try joined.finish()
     } catch let failure as AgreedFailure {
-      end(world, failure.rank == world?.rank ? failure.message : nil, failure.isCallersMistake ? 64 : 1)
+      end(world, failure.rank == world?.rank ? failure.message : nil, failure.isUserError ? 64 : 1)
     } catch is Stop {
       end(world, nil, 75)
-    } catch let mistake as any CallersMistake {
+    } catch let mistake as any UserError {
       say("\(mistake)")
       exit(64)
     } catch {

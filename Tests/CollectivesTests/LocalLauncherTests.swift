@@ -70,7 +70,7 @@ import Testing
     #expect(ranks * threads <= ProcessInfo.processInfo.activeProcessorCount)
   }
 
-  @Test func wrongArgumentsAreTheCallersMistake() throws {
+  @Test func wrongArgumentsAreUserErrors() throws {
     for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"], ["-r", "-1", "0"]] {
       let (process, _) = try start(arguments)
       process.waitUntilExit()

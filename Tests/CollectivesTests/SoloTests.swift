@@ -36,13 +36,13 @@ import Testing
     let world = SoloCommunicator()
     try world.agreeOnFailure(local: nil)
     let failure = #expect(throws: AgreedFailure.self) {
-      try world.agreeOnFailure(local: WorldMistake.ranksDiffer([]))
+      try world.agreeOnFailure(local: WorldError.ranksDiffer([]))
     }
-    #expect(failure?.rank == 0 && failure?.isCallersMistake == true)
+    #expect(failure?.rank == 0 && failure?.isUserError == true)
     let other = #expect(throws: AgreedFailure.self) {
       try world.agreeOnFailure(local: Breakdown())
     }
-    #expect(other?.isCallersMistake == false)
+    #expect(other?.isUserError == false)
     #expect(other?.message == "the disk is on fire")
   }
 }

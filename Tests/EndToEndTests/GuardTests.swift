@@ -83,7 +83,7 @@ extension EndToEnd {
       #expect(try place.train(World(threads: 1)).code == 0)
       #expect(try place.adapter() == place.adapter("whole"))
       #expect(try JSONValue.parse(place.text("run/run.json"))["skipped_steps"]?.int == 2)
-      // A coupled loss finds out before it needs slopes.
+      // A coupled loss finds out before it needs gradients.
       let coupled = ["rl=dpo", "dpo_loss_type=bco_pair", "precompute_ref_log_probs=false"]
       for ranks in [1, 2] {
         let ending = try place.start(World(ranks: ranks, threads: 1), coupled + ["output_dir=coupled-\(ranks)"]).wait()

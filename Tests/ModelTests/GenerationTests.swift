@@ -49,7 +49,7 @@ private final class CachedPassProbe {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     pass = CachedPass(
       model: model, adapter: adapter, capacity: capacity, rows: capacity,
-      workers: Workers(threads: threads, scratchCount: scratch))
+      pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
   /// - Parameter start: how many tokens came before; 0 starts anew.

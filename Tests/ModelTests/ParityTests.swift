@@ -46,9 +46,9 @@ import Testing
       var coefficients = [Double](repeating: 0, count: sums.count)
       for pair in stride(from: 0, to: sums.count, by: 2) {
         let margin = (sums[pair] - reference[pair]) - (sums[pair + 1] - reference[pair + 1])
-        let slope = -0.1 / (1 + exp(0.1 * margin)) / Double(sums.count / 2)
-        coefficients[pair] = slope
-        coefficients[pair + 1] = -slope
+        let gradient = -0.1 / (1 + exp(0.1 * margin)) / Double(sums.count / 2)
+        coefficients[pair] = gradient
+        coefficients[pair + 1] = -gradient
       }
       return coefficients
     }

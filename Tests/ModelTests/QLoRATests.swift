@@ -62,11 +62,11 @@ import Testing
     let reference = try pass.logProbabilities(batch, adapter: nil)
     var loss = 0.0
     _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
-      let found = TrainingStepTests.slopes(sums, reference, beta: 0.1)
+      let found = TrainingStepTests.gradients(sums, reference, beta: 0.1)
       loss = found.loss
-      return found.slopes
+      return found.gradients
     }
-    let norm = Optimizer.norm(gradient.base, count: count, pass.workers)
+    let norm = Optimizer.norm(gradient.base, count: count, pass.pool)
     let expected = try [
       fixture.values["loss"]?.double.required("loss") ?? 0,
       fixture.values["grad_norm"]?.double.required("grad_norm") ?? 0,
@@ -79,7 +79,7 @@ import Testing
       weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base, count: count,
       AdamWStep(
         number: 1, learningRate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01,
-        gradientScale: Float(min(1, 1 / (norm + 1e-6)))), pass.workers)
+        gradientScale: Float(min(1, 1 / (norm + 1e-6)))), pass.pool)
     var (ours, theirs) = ([Float](), [Float]())
     for matrix in AdapterMatrix.all(model.configuration, modules: adapter.layout.modules) {
       let found = adapter.layout.matrix(matrix, in: gradient).elements

@@ -8,18 +8,18 @@ import Testing
 /// AdamW steps from the fixture's adapter against torch's optimizer on transformers and PEFT in fp64.
 @Suite struct TrainingStepTests {
   /// d loss / d sum of each completion of pairs under the DPO loss, and the loss.
-  static func slopes(_ sums: [Double], _ reference: [Double], beta: Double) -> (
-    loss: Double, slopes: [Double]
+  static func gradients(_ sums: [Double], _ reference: [Double], beta: Double) -> (
+    loss: Double, gradients: [Double]
   ) {
-    var (loss, slopes) = (0.0, [Double]())
+    var (loss, gradients) = (0.0, [Double]())
     let pairs = Double(sums.count / 2)
     for pair in stride(from: 0, to: sums.count, by: 2) {
       let margin = beta * ((sums[pair] - reference[pair]) - (sums[pair + 1] - reference[pair + 1]))
       loss += log1p(exp(-margin)) / pairs
-      let slope = -beta / (1 + exp(margin)) / pairs
-      slopes += [slope, -slope]
+      let gradient = -beta / (1 + exp(margin)) / pairs
+      gradients += [gradient, -gradient]
     }
-    return (loss, slopes)
+    return (loss, gradients)
   }
 
   @Test(arguments: [("all", "constant"), ("all", "cosine"), ("text", "linear")])
@@ -48,11 +48,11 @@ import Testing
       let reference = try pass.logProbabilities(batch, adapter: nil)
       var loss = 0.0
       _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
-        let found = Self.slopes(sums, reference, beta: beta)
+        let found = Self.gradients(sums, reference, beta: beta)
         loss = found.loss
-        return found.slopes
+        return found.gradients
       }
-      let norm = Optimizer.norm(gradient.base, count: count, pass.workers)
+      let norm = Optimizer.norm(gradient.base, count: count, pass.pool)
       let rate = try expected["learning_rate"]?.double.required("learning_rate") ?? 0
       Optimizer.adamW(
         weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base,
@@ -60,7 +60,7 @@ import Testing
         AdamWStep(
           number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1],
           epsilon: try setting("adam_epsilon"),
-          weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.workers)
+          weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.pool)
       let numbers = try [
         expected["loss"]?.double.required("loss") ?? 0,
         expected["grad_norm"]?.double.required("grad_norm") ?? 0,

@@ -264,9 +264,9 @@ import Testing
     let gradient = Storage(count: adapter.layout.count)
     let sums = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { _ in [0.5, -0.5] }
     #expect(sums[0] == sums[1])
-    let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.workers)
+    let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.pool)
     _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { _ in [0.5, 0.5] }
-    #expect(norm < 1e-5 * Optimizer.norm(gradient.base, count: gradient.count, pass.workers))
+    #expect(norm < 1e-5 * Optimizer.norm(gradient.base, count: gradient.count, pass.pool))
   }
 
   @Test(arguments: ["all", "untied"])
@@ -278,7 +278,7 @@ import Testing
     for layer in 0..<fixture.model.configuration.layerCount {
       for module in adapter.layout.modules {
         let b = try adapter.layout.b(module, layer: layer, in: adapter.weights).required("B")
-        Kernels.clear(b, pass.workers)
+        Kernels.clear(b, pass.pool)
       }
     }
     let batch = TreeBatch(trees)
@@ -287,7 +287,7 @@ import Testing
     let sums = try pass.logProbabilities(batch, adapter: fixture.adapter)
     let reference = try pass.logProbabilities(batch, adapter: nil)
     #expect(sums == reference)
-    if name == "untied" { #expect(TrainingStepTests.slopes(sums, reference, beta: 0.1).loss == log(2)) }
+    if name == "untied" { #expect(TrainingStepTests.gradients(sums, reference, beta: 0.1).loss == log(2)) }
     // A's gradient is then zero, B's is not.
     let found = try Self.gradient(pass, fixture, trees)
     let gradient = Storage(count: found.entries.count)

@@ -32,24 +32,24 @@ import Testing
       dout = randomMatrix(row, heads * width, seed: seed + 3)
     }
 
-    func workers(_ threads: Int = 2) -> Workers {
-      Workers(threads: threads, scratchCount: Attention.scratchCount(headWidth: width))
+    func pool(_ threads: Int = 2) -> ThreadPool {
+      ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: width))
     }
 
     /// Results of forward and backward, by segments over the given queries.
     func run(
       _ segments: [AttentionSegment], q: Matrix, dout: Matrix, threads: Int = 2
     ) -> (out: Matrix, dq: Matrix, dk: Matrix, dv: Matrix) {
-      let workers = workers(threads)
+      let pool = pool(threads)
       let out = Matrix(rows: q.rows, columns: q.columns)
       let logsum = Matrix(rows: q.rows, columns: heads)
-      Attention.forward(out, logsum: logsum, q: q, k: k, v: v, segments: segments, headWidth: width, workers)
+      Attention.forward(out, logsum: logsum, q: q, k: k, v: v, segments: segments, headWidth: width, pool)
       let dq = randomMatrix(q.rows, q.columns, seed: 90)
       let (dk, dv) = (randomMatrix(rows, k.columns, seed: 91), randomMatrix(rows, k.columns, seed: 92))
       Attention.backward(
         dq: dq, dk: dk, dv: dv, dout: dout, out: out, logsum: logsum, q: q, k: k, v: v,
         trees: [Attention.Tree(rows: 0..<rows, segments: segments)], headWidth: width,
-        partial: randomMatrix(2 * rows, q.columns, seed: 93, margin: 0), workers)
+        partial: randomMatrix(2 * rows, q.columns, seed: 93, margin: 0), pool)
       return (out, dq, dk, dv)
     }
 
@@ -152,9 +152,9 @@ import Testing
     let (q, dout) = (
       Matrix(rows: rows.count, columns: sample.q.columns), Matrix(rows: rows.count, columns: sample.q.columns)
     )
-    let workers = sample.workers()
-    Kernels.gather(q, sample.q, index: rows.map(Int32.init), workers)
-    Kernels.gather(dout, sample.dout, index: rows.map(Int32.init), workers)
+    let pool = sample.pool()
+    Kernels.gather(q, sample.q, index: rows.map(Int32.init), pool)
+    Kernels.gather(dout, sample.dout, index: rows.map(Int32.init), pool)
     Self.check(sample, segments, q: q, dout: dout, "scored")
     let (alone, all) = (
       sample.run(segments, q: q, dout: dout), sample.run(sample.segments, q: sample.q, dout: sample.dout)
@@ -210,7 +210,7 @@ import Testing
   /// Scores far apart: the running maximum must carry the sum through tiles.
   @Test func `large scores`() {
     let sample = Sample(prompt: 300, completions: [40], heads: 1, keyHeads: 1, width: 4)
-    Kernels.scale(sample.q, by: 60, sample.workers())
+    Kernels.scale(sample.q, by: 60, sample.pool())
     let found = sample.run(sample.segments, q: sample.q, dout: sample.dout)
     let expected = sample.naive(sample.segments, q: sample.q, dout: sample.dout)
     // Scores reach 480, where fp32 is 3e-5 apart: so are then the probabilities.

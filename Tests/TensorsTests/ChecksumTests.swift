@@ -7,7 +7,7 @@ import Testing
   init() { for i in 0..<numbers.count { numbers.base[i] = Float(i % 977) * 0.25 - 100 } }
 
   private func sum(threads: Int = 1) -> UInt64 {
-    Checksum.of(numbers.base, count: numbers.count, Workers(threads: threads))
+    Checksum.of(numbers.base, count: numbers.count, ThreadPool(threads: threads))
   }
 
   @Test func threadsDoNotChangeIt() { #expect(sum(threads: 1) == sum(threads: 3)) }

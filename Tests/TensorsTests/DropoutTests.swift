@@ -33,7 +33,7 @@ import Testing
     let x = randomMatrix(5, columns, seed: 2)
     let y = randomMatrix(5, columns, seed: 3)
     let rows = Self.rows(5, probability: 0.3)
-    Kernels.dropout(y, x, rows, adding: false, Workers(threads: 2))
+    Kernels.dropout(y, x, rows, adding: false, ThreadPool(threads: 2))
     let random = CounterRandom(key: rows.key)
     let threshold = UInt32(Double(Float(0.3)) * 0x1p32)
     for row in 0..<5 {
@@ -53,7 +53,7 @@ import Testing
   func `the rate`(probability: Float) {
     let x = Self.ones(100, 1000)
     let y = Matrix(rows: 100, columns: 1000)
-    Kernels.dropout(y, x, Self.rows(100, probability: probability), adding: false, Workers(threads: 2))
+    Kernels.dropout(y, x, Self.rows(100, probability: probability), adding: false, ThreadPool(threads: 2))
     let dropped = y.elements.count { $0 == 0 }
     // Five standard deviations of a binomial of 100000.
     let expected = Double(probability) * 1e5
@@ -68,7 +68,7 @@ import Testing
   @Test func `probability 0 keeps everything`() {
     let x = randomMatrix(4, 300, seed: 4)
     let y = Matrix(rows: 4, columns: 300)
-    Kernels.dropout(y, x, Self.rows(4, probability: 0), adding: false, Workers(threads: 1))
+    Kernels.dropout(y, x, Self.rows(4, probability: 0), adding: false, ThreadPool(threads: 1))
     #expect(bits(y) == bits(x))
   }
 
@@ -76,24 +76,24 @@ import Testing
     let rows = Self.rows(90, probability: 0.4)
     let x = Self.ones(90, 500)
     let y = Matrix(rows: 90, columns: 500)
-    Kernels.dropout(y, x, rows, adding: false, Workers(threads: 1))
+    Kernels.dropout(y, x, rows, adding: false, ThreadPool(threads: 1))
     let sum = copy(x)
-    Kernels.dropout(sum, x, rows, adding: true, Workers(threads: 3))
+    Kernels.dropout(sum, x, rows, adding: true, ThreadPool(threads: 3))
     #expect(zip(sum.elements, y.elements).allSatisfy { $0 == 1 + $1 })
     // Some rows in another order.
     let picked = [88, 0, 41]
     var other = rows
     other.counters = picked.flatMap { Array(rows.counters[2 * $0..<2 * $0 + 2]) }
     let z = Matrix(rows: 3, columns: 500)
-    Kernels.dropout(z, Self.ones(3, 500), other, adding: false, Workers(threads: 2))
+    Kernels.dropout(z, Self.ones(3, 500), other, adding: false, ThreadPool(threads: 2))
     for (i, row) in picked.enumerated() { #expect(bits(z.rows(i..<i + 1)) == bits(y.rows(row..<row + 1))) }
     // A narrower input of the same row has the same mask.
     let narrow = Matrix(rows: 90, columns: 130)
-    Kernels.dropout(narrow, Self.ones(90, 130), rows, adding: false, Workers(threads: 2))
+    Kernels.dropout(narrow, Self.ones(90, 130), rows, adding: false, ThreadPool(threads: 2))
     #expect(bits(narrow) == bits(y.columns(0..<130)))
     var otherKey = rows
     otherKey.key += 1
-    Kernels.dropout(sum, x, otherKey, adding: false, Workers(threads: 2))
+    Kernels.dropout(sum, x, otherKey, adding: false, ThreadPool(threads: 2))
     #expect(bits(sum) != bits(y))
   }
 }

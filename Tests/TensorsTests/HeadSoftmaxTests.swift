@@ -5,8 +5,8 @@ import Testing
 
 /// The softmax that sees its logits tile by tile.
 @Suite struct HeadSoftmaxTests {
-  /// New at every use: tests run beside each other, and workers take one loop at a time.
-  static var workers: Workers { Workers(threads: 2) }
+  /// New at every use: tests run beside each other, and pool take one loop at a time.
+  static var pool: ThreadPool { ThreadPool(threads: 2) }
 
   struct Found {
     let logSums: [Double]
@@ -23,15 +23,15 @@ import Testing
     for start in stride(from: 0, to: weight.rows, by: tile) {
       let part = weight.rows(start..<min(start + tile, weight.rows))
       let logits = Matrix(rows: x.rows, columns: part.rows)
-      Products.compute(logits, [.forward(x, part)], workers)
-      softmax.add(logits, accumulated: expected, workers)
-      Products.compute(expected, from: .matrix(expected), [.backward(logits, part)], workers)
+      Products.compute(logits, [.forward(x, part)], pool)
+      softmax.add(logits, accumulated: expected, pool)
+      Products.compute(expected, from: .matrix(expected), [.backward(logits, part)], pool)
     }
     let rows = Matrix(rows: targets.count, columns: x.columns)
-    Kernels.embed(rows, ids: targets.map(\.token), table: weight, workers)
+    Kernels.embed(rows, ids: targets.map(\.token), table: weight, pool)
     let dx = randomMatrix(x.rows, x.columns, seed: 9)
     softmax.gradient(
-      dx, expected: expected, targetRows: rows, targets: targets.map { ($0.row, $0.coefficient) }, workers)
+      dx, expected: expected, targetRows: rows, targets: targets.map { ($0.row, $0.coefficient) }, pool)
     return Found(logSums: (0..<x.rows).map(softmax.logSum), dx: dx)
   }
 
@@ -71,14 +71,14 @@ import Testing
     for start in [Float(-2000), -100, 5000] {
       let logits = Matrix(rows: 2, columns: 33)
       for row in 0..<2 { for column in 0..<33 { logits[row, column] = start + Float(row * column) } }
-      softmax.add(logits, accumulated: nil, Self.workers)
+      softmax.add(logits, accumulated: nil, Self.pool)
     }
     #expect(abs(softmax.logSum(row: 0) - (5000 + log(33.0))) < 1e-6)
     #expect(abs(softmax.logSum(row: 1) - (5032 - log(1 - exp(-1.0)))) < 1e-5)
     softmax.reset()
     let logits = Matrix(rows: 2, columns: 3)
     logits[1, 2] = .nan
-    softmax.add(logits, accumulated: nil, Self.workers)
+    softmax.add(logits, accumulated: nil, Self.pool)
     #expect(abs(softmax.logSum(row: 0) - log(3.0)) < 1e-12 && softmax.logSum(row: 1).isNaN)
   }
 }

@@ -5,8 +5,8 @@ import Testing
 
 /// Norms, rotations, SwiGLU and moves of rows against naive twins in fp64.
 @Suite struct KernelTests {
-  /// New at every use: tests run beside each other, and workers take one loop at a time.
-  static var workers: Workers { Workers(threads: 2) }
+  /// New at every use: tests run beside each other, and pool take one loop at a time.
+  static var pool: ThreadPool { ThreadPool(threads: 2) }
   static let shapes = [(1, 1), (2, 15), (33, 16), (5, 17), (65, 48), (3, 130), (7, 407)]
 
   /// fp64 twin over [rows, columns].
@@ -21,7 +21,7 @@ import Testing
     let x = randomMatrix(rows, columns, seed: 1, bound: 3)
     let weight = copy(randomMatrix(1, columns, seed: 2))
     let (y, inverse) = (randomMatrix(rows, columns, seed: 3), Matrix(rows: rows, columns: 1))
-    Kernels.rmsNormForward(y, inverse: inverse, x, weight: weight, epsilon: 1e-3, Self.workers)
+    Kernels.rmsNormForward(y, inverse: inverse, x, weight: weight, epsilon: 1e-3, Self.pool)
     func scale(_ row: Int) -> Double {
       let squares = (0..<columns).reduce(0.0) { $0 + Double(x[row, $1]) * Double(x[row, $1]) }
       return 1 / (squares / Double(columns) + 1e-3).squareRoot()
@@ -36,7 +36,7 @@ import Testing
     let dy = randomMatrix(rows, columns, seed: 4)
     let dx = randomMatrix(rows, columns, seed: 5)
     let before = copy(dx)
-    Kernels.rmsNormBackward(dx, dy, x, inverse: inverse, weight: weight, Self.workers)
+    Kernels.rmsNormBackward(dx, dy, x, inverse: inverse, weight: weight, Self.pool)
     let dots = (0..<rows).map { row in
       (0..<columns).reduce(0.0) { $0 + Double(dy[row, $1]) * Double(weight[0, $1]) * Double(x[row, $1]) }
     }
@@ -61,7 +61,7 @@ import Testing
       let places = [0, 69, 3, 3] + (0..<40).map { Int32($0) }
       let x = randomMatrix(places.count, heads * width, seed: 6)
       let before = copy(x)
-      Kernels.rope(x, positions: places, table: table, .forward, Self.workers)
+      Kernels.rope(x, positions: places, table: table, .forward, Self.pool)
       let expected = Self.naive(places.count, heads * width) { row, column in
         let (head, e) = (column / width * width, column % width)
         let (i, half) = (e % (width / 2), width / 2)
@@ -71,7 +71,7 @@ import Testing
       }
       #expect(excess(Self.numbers(x), expected, .kernel) < 1)
       #expect(bits(x.rows(0..<1)) == bits(before.rows(0..<1)), "position 0 turns nothing")
-      Kernels.rope(x, positions: places, table: table, .backward, Self.workers)
+      Kernels.rope(x, positions: places, table: table, .backward, Self.pool)
       #expect(excess(Self.numbers(x), Self.numbers(before), .kernel) < 1, "the transpose is the inverse")
     }
   }
@@ -85,9 +85,9 @@ import Testing
     let (g0, u0, d0) = (copy(gate), copy(up), copy(dh))
     func sigmoid(_ row: Int, _ column: Int) -> Double { 1 / (1 + exp(-Double(g0[row, column]))) }
     let expected = Self.naive(rows, columns) { Double(g0[$0, $1]) * sigmoid($0, $1) * Double(u0[$0, $1]) }
-    Kernels.swiGLUForward(h, gate: gate, up: up, Self.workers)
+    Kernels.swiGLUForward(h, gate: gate, up: up, Self.pool)
     #expect(excess(Self.numbers(h), expected, .kernel) < 1)
-    Kernels.swiGLUBackward(gate: gate, up: up, dh: dh, Self.workers)
+    Kernels.swiGLUBackward(gate: gate, up: up, dh: dh, Self.pool)
     #expect(excess(Self.numbers(dh), expected, .kernel) < 1, "dh becomes h")
     #expect(
       excess(
@@ -107,13 +107,13 @@ import Testing
       Matrix(rows: 1, columns: values.count)
     )
     for (i, value) in values.enumerated() { (gate[0, i], up[0, i]) = (value, 1) }
-    Kernels.swiGLUForward(h, gate: gate, up: up, Self.workers)
+    Kernels.swiGLUForward(h, gate: gate, up: up, Self.pool)
     for (i, value) in values.enumerated() {
       let x = Double(value)
       #expect(abs(Double(h[0, i]) - x / (1 + exp(-x))) <= 2e-6 * abs(x) + 1e-30, "silu of \(value)")
       h[0, i] = 1
     }
-    Kernels.swiGLUBackward(gate: gate, up: up, dh: h, Self.workers)
+    Kernels.swiGLUBackward(gate: gate, up: up, dh: h, Self.pool)
     #expect(gate.elements.allSatisfy(\.isFinite) && up.elements.allSatisfy(\.isFinite))
     #expect(gate[0, 0] == 0 && gate[0, values.count - 1] == 1)
   }
@@ -124,24 +124,24 @@ import Testing
     let wide = table.widened()
     let ids: [Int32] = [8, 0, 0, 3] + (0..<40).map { $0 % 9 }
     let y = randomMatrix(ids.count, 17, seed: 12)
-    Kernels.embed(y, ids: ids, table: table, Self.workers)
+    Kernels.embed(y, ids: ids, table: table, Self.pool)
     for (i, id) in ids.enumerated() {
       #expect(bits(y.rows(i..<i + 1)) == bits(wide.rows(Int(id)..<Int(id) + 1)))
     }
-    Kernels.embed(Matrix(rows: 0, columns: 17), ids: [], table: table, Self.workers)
+    Kernels.embed(Matrix(rows: 0, columns: 17), ids: [], table: table, Self.pool)
   }
 
   @Test func `gather and scatter`() {
     let x = randomMatrix(50, 19, seed: 13)
     let index = (0..<40).map { Int32(49 - $0) }
     let y = randomMatrix(40, 19, seed: 14)
-    Kernels.gather(y, x, index: index, Self.workers)
+    Kernels.gather(y, x, index: index, Self.pool)
     for (i, row) in index.enumerated() {
       #expect(bits(y.rows(i..<i + 1)) == bits(x.rows(Int(row)..<Int(row) + 1)))
     }
     let sum = randomMatrix(50, 19, seed: 15)
     let before = copy(sum)
-    Kernels.scatterAdd(sum, y, index: index, Self.workers)
+    Kernels.scatterAdd(sum, y, index: index, Self.pool)
     #expect(
       sum.elements
         == (0..<50).flatMap { row in
@@ -153,15 +153,15 @@ import Testing
     let x = randomMatrix(37, 21, seed: 16)
     let y = randomMatrix(37, 21, seed: 17)
     let before = copy(y)
-    Kernels.combine(y, 0.5, x, -2, Self.workers)
+    Kernels.combine(y, 0.5, x, -2, Self.pool)
     let expected = Self.naive(37, 21) { 0.5 * Double(before[$0, $1]) - 2 * Double(x[$0, $1]) }
     #expect(excess(Self.numbers(y), expected, .kernel) < 1)
     for row in 0..<37 { y[row, 3] = .nan }
-    Kernels.combine(y, 0, x, 2, Self.workers)
+    Kernels.combine(y, 0, x, 2, Self.pool)
     #expect(y.elements == x.elements.map { 2 * $0 }, "what was there does not matter with a = 0")
-    Kernels.scale(y, by: -0.25, Self.workers)
+    Kernels.scale(y, by: -0.25, Self.pool)
     #expect(y.elements == x.elements.map { -0.5 * $0 })
-    Kernels.clear(y, Self.workers)
+    Kernels.clear(y, Self.pool)
     #expect(y.elements.allSatisfy { $0 == 0 })
   }
 
@@ -184,10 +184,10 @@ import Testing
       let y = Matrix(rows: x.rows, columns: x.columns)
       let dx = Matrix(rows: x.rows, columns: x.columns)
       let inverse = Matrix(rows: x.rows, columns: 1)
-      let workers = Workers(threads: threads)
-      Kernels.rmsNormForward(y, inverse: inverse, x, weight: weight, epsilon: 1e-6, workers)
-      Kernels.rmsNormBackward(dx, y, x, inverse: inverse, weight: weight, workers)
-      Kernels.swiGLUForward(y, gate: dx, up: x, workers)
+      let pool = ThreadPool(threads: threads)
+      Kernels.rmsNormForward(y, inverse: inverse, x, weight: weight, epsilon: 1e-6, pool)
+      Kernels.rmsNormBackward(dx, y, x, inverse: inverse, weight: weight, pool)
+      Kernels.swiGLUForward(y, gate: dx, up: x, pool)
       return bits(y)
     }
     let whole = norm(x, threads: 1)

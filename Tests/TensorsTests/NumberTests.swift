@@ -150,13 +150,13 @@ import Testing
 
   // MARK: Fixed point
 
-  static func sum(_ terms: [[Float]], _ workers: Workers) -> (sums: [Int64], trouble: FixedPoint.Trouble) {
+  static func sum(_ terms: [[Float]], _ pool: ThreadPool) -> (sums: [Int64], fault: FixedPoint.Fault) {
     var sums = [Int64](repeating: 0, count: terms[0].count)
-    var trouble: FixedPoint.Trouble = []
+    var fault: FixedPoint.Fault = []
     for term in terms {
-      trouble.formUnion(FixedPoint.add(term, to: &sums, count: term.count, terms: terms.count, workers))
+      fault.formUnion(FixedPoint.add(term, to: &sums, count: term.count, terms: terms.count, pool))
     }
-    return (sums, trouble)
+    return (sums, fault)
   }
 
   @Test func `sums are exact in any order`() {
@@ -164,16 +164,16 @@ import Testing
     let terms = (0..<5).map { t in
       randomMatrix(1, count, seed: UInt64(t), bound: t == 0 ? 800 : 1, margin: 0).elements
     }
-    let (sums, trouble) = Self.sum(terms, Workers(threads: 2))
-    #expect(trouble.isEmpty)
-    #expect(Self.sum([4, 1, 3, 0, 2].map { terms[$0] }, Workers(threads: 3)).sums == sums)
+    let (sums, fault) = Self.sum(terms, ThreadPool(threads: 2))
+    #expect(fault.isEmpty)
+    #expect(Self.sum([4, 1, 3, 0, 2].map { terms[$0] }, ThreadPool(threads: 3)).sums == sums)
     for i in stride(from: 0, to: count, by: 13) {
       // Random numbers have at most 24 + 24 bits below their largest: few are rounded, each by half a unit at most.
       let exact = terms.reduce(0.0) { $0 + Double($1[i]) }
       #expect(abs(Double(sums[i]) * 0x1p-50 - exact) <= 5 * 0x1p-51 + 0x1p-43)
     }
     var back = [Float](repeating: 0, count: count)
-    FixedPoint.toFloat(sums, &back, count: count, Workers(threads: 2))
+    FixedPoint.toFloat(sums, &back, count: count, ThreadPool(threads: 2))
     #expect(zip(back, sums).allSatisfy { $0 == Float(Double($1) * 0x1p-50) })
   }
 
@@ -182,34 +182,34 @@ import Testing
     let values: [Float] = [
       0, -0.0, unit, -unit, unit / 2, -unit / 2, unit * 0.49999997, unit * 1.5, -unit * 2.5, 0x1p-27, 4095,
     ]
-    let found = Self.sum([values], Workers(threads: 1))
-    #expect(found.trouble.isEmpty)
+    let found = Self.sum([values], ThreadPool(threads: 1))
+    #expect(found.fault.isEmpty)
     #expect(found.sums == [0, 0, 1, -1, 1, -1, 0, 2, -3, 1 << 23, 4095 << 50])
   }
 
   @Test func `what cannot be summed is told`() {
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     var fine = [Float](repeating: 1, count: 70000)
-    #expect(Self.sum([fine], workers).trouble == [])
+    #expect(Self.sum([fine], pool).fault == [])
     for bad in [Float.nan, .infinity, -.infinity] {
       fine[69999] = bad
-      #expect(Self.sum([fine], workers).trouble == .nonFinite, "\(bad)")
+      #expect(Self.sum([fine], pool).fault == .nonFinite, "\(bad)")
     }
     for large in [Float(4096), -4096, 1e30] {
       fine[69999] = large
-      #expect(Self.sum([fine], workers).trouble == .outOfRange, "\(large)")
+      #expect(Self.sum([fine], pool).fault == .outOfRange, "\(large)")
     }
     fine[3] = .nan
-    #expect(Self.sum([fine], workers).trouble == [.nonFinite, .outOfRange])
+    #expect(Self.sum([fine], pool).fault == [.nonFinite, .outOfRange])
     fine[3] = 0
     fine[69999] = Float(4096).nextDown
-    #expect(Self.sum([fine], workers).trouble == [])
-    #expect(Self.sum([fine, fine], workers).trouble == .outOfRange, "two such terms might overflow")
+    #expect(Self.sum([fine], pool).fault == [])
+    #expect(Self.sum([fine, fine], pool).fault == .outOfRange, "two such terms might overflow")
     // As many of the largest as are allowed: no overflow.
     for terms in [1, 2, 3, 7, 1000] {
       let largest = (Float(4096) / Float(terms)).nextDown
-      let (sums, trouble) = Self.sum(Array(repeating: [largest, -largest], count: terms), workers)
-      #expect(trouble == [] && sums[0] > 0 && sums[1] == -sums[0])
+      let (sums, fault) = Self.sum(Array(repeating: [largest, -largest], count: terms), pool)
+      #expect(fault == [] && sums[0] > 0 && sums[1] == -sums[0])
     }
   }
 }

@@ -30,7 +30,7 @@ private struct LionFixture: Decodable {
 @Suite struct OptimizerTests {
   @Test(arguments: [1, 31, 70001])
   func `steps of AdamW`(count: Int) {
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     func numbers(_ seed: UInt64) -> [Float] { randomMatrix(1, count, seed: seed, margin: 0).elements }
     var weights = numbers(1)
     var (first, second) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
@@ -44,7 +44,7 @@ private struct LionFixture: Decodable {
         AdamWStep(
           number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
           weightDecay: decay,
-          gradientScale: Float(scale)), workers)
+          gradientScale: Float(scale)), pool)
       (power1, power2) = (power1 * beta1, power2 * beta2)
       for i in 0..<count {
         let g = Double(gradient[i]) * scale
@@ -66,13 +66,13 @@ private struct LionFixture: Decodable {
       AdamWStep(
         number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5,
         gradientScale: 1),
-      Workers(threads: 1))
+      ThreadPool(threads: 1))
     #expect(weights == [1.5] && first == [0] && second == [0])
   }
 
   @Test func `steps of Lion equal bitsandbytes'`() throws {
     let fixture = try LionFixture.load()
-    let workers = Workers(threads: 1)
+    let pool = ThreadPool(threads: 1)
     var (weights, momentum) = (fixture.start, [Float](repeating: 0, count: fixture.start.count))
     #expect(fixture.steps.count == 6)
     for (i, step) in fixture.steps.enumerated() {
@@ -81,7 +81,7 @@ private struct LionFixture: Decodable {
         weights: &weights, momentum: &momentum, gradient: step.gradient.map { $0 / 2 }, count: weights.count,
         LionStep(
           learningRate: step.learningRate, beta1: fixture.beta1, beta2: fixture.beta2,
-          weightDecay: fixture.weightDecay, gradientScale: 2), workers)
+          weightDecay: fixture.weightDecay, gradientScale: 2), pool)
       // A fused multiply-add rounds once where torch rounds twice. A wrong sign would be off by twice the rate.
       let tolerance = Tolerance(relative: 1e-6, absolute: 1e-7)
       #expect(excess(weights, step.weights, tolerance) < 1, "step \(i + 1)")
@@ -102,7 +102,7 @@ private struct LionFixture: Decodable {
     Optimizer.lion(
       weights: &weights, momentum: &momentum, gradient: gradient, count: count,
       LionStep(learningRate: 0.5, beta1: 0.75, beta2: 0.5, weightDecay: 0.5, gradientScale: 1),
-      Workers(threads: threads))
+      ThreadPool(threads: threads))
     for i in 0..<count {
       let blend = 0.75 * Double(before[i]) + 0.25 * Double(gradient[i])
       let expected = 0.75 * Double(start[i]) - (blend > 0 ? 0.5 : blend < 0 ? -0.5 : 0)
@@ -115,12 +115,12 @@ private struct LionFixture: Decodable {
   @Test func `the norm is the same for any number of threads`() {
     let count = 3 << 16 | 21
     let x = randomMatrix(1, count, seed: 5, margin: 0).elements
-    let norm = Optimizer.norm(x, count: count, Workers(threads: 1))
+    let norm = Optimizer.norm(x, count: count, ThreadPool(threads: 1))
     let exact = x.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
     #expect(abs(norm - exact) < 1e-12 * exact)
-    for threads in [2, 3] { #expect(Optimizer.norm(x, count: count, Workers(threads: threads)) == norm) }
-    #expect(Optimizer.norm(x, count: 0, Workers(threads: 2)) == 0)
+    for threads in [2, 3] { #expect(Optimizer.norm(x, count: count, ThreadPool(threads: threads)) == norm) }
+    #expect(Optimizer.norm(x, count: 0, ThreadPool(threads: 2)) == 0)
     #expect(
-      Optimizer.norm([1e30, 1e30], count: 2, Workers(threads: 1)) > 1.4e30, "squares beyond fp32's range")
+      Optimizer.norm([1e30, 1e30], count: 2, ThreadPool(threads: 1)) > 1.4e30, "squares beyond fp32's range")
   }
 }

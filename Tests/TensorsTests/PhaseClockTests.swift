@@ -18,13 +18,13 @@ import Testing
   }
 
   @Test func `kernels name their phases`() {
-    let workers = Workers(threads: 1, scratchCount: Attention.scratchCount(headWidth: 4))
+    let pool = ThreadPool(threads: 1, scratchCount: Attention.scratchCount(headWidth: 4))
     let x = Matrix(rows: 64, columns: 64)
-    let before = workers.clock.seconds
-    Products.compute(x, [.timesTransposed(x, x)], phase: .head, workers)
-    let products = workers.clock.seconds
-    Kernels.scale(x, by: 2, workers)
-    let after = workers.clock.seconds
+    let before = pool.clock.seconds
+    Products.compute(x, [.timesTransposed(x, x)], phase: .head, pool)
+    let products = pool.clock.seconds
+    Kernels.scale(x, by: 2, pool)
+    let after = pool.clock.seconds
     #expect((products - before)[.head] > 0 && (after - products)[.elementwise] > 0)
     #expect((after - before)[.linears] == 0)
   }
@@ -41,7 +41,7 @@ import Testing
     let count = 4 << 20
     let storage = Storage(count: count)
     let (faults, resident) = (ProcessMemory.minorFaults, ProcessMemory.anonymousBytes)
-    try Storage.populate([storage], Workers(threads: 2))
+    try Storage.populate([storage], ThreadPool(threads: 2))
     #expect(ProcessMemory.anonymousBytes - resident > 3 * count)
     #expect(ProcessMemory.minorFaults >= faults)
     #expect((0..<count).allSatisfy { storage.base[$0] == 0 })
@@ -56,7 +56,7 @@ import Testing
     let available = try #require(ProcessMemory.availableBytes)
     let storage = Storage(count: available / 2)
     let resident = ProcessMemory.anonymousBytes
-    #expect(throws: MemoryShortage.self) { try Storage.populate([storage], Workers(threads: 1)) }
+    #expect(throws: MemoryShortage.self) { try Storage.populate([storage], ThreadPool(threads: 1)) }
     #expect(ProcessMemory.anonymousBytes - resident < 1 << 28)
   }
 }

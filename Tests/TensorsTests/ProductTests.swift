@@ -80,7 +80,7 @@ import Testing
 
   @Test(arguments: Kind.allCases)
   func `products of every kind and shape`(kind: Kind) {
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     for (rows, columns, depth) in Self.shapes {
       let types: [ElementType] =
         kind == .forward || kind == .backward ? [.float32, .bfloat16, .float16] : [.float32]
@@ -88,7 +88,7 @@ import Testing
         let sample = Sample(kind, rows, columns, depth, type: type, seed: 11)
         let c = randomMatrix(rows, columns, seed: 1)
         let margin = c.base - 1
-        Products.compute(c, [sample.term], workers)
+        Products.compute(c, [sample.term], pool)
         #expect(
           Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)"
         )
@@ -100,7 +100,7 @@ import Testing
   }
 
   @Test func `starts and several terms`() {
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     for (rows, columns, depth) in Self.shapes {
       let samples = [
         Sample(.forward, rows, columns, depth, type: .bfloat16, seed: 21),
@@ -112,19 +112,19 @@ import Testing
       let bias = randomMatrix(1, columns, seed: 32)
       let c = randomMatrix(rows, columns, seed: 33)
       let before = copy(c)
-      Products.compute(c, from: .matrix(c), terms, workers)
+      Products.compute(c, from: .matrix(c), terms, pool)
       #expect(Self.error(c, start: { Double(before[$0, $1]) }, samples) <= 1)
-      Products.compute(c, from: .matrix(other), terms, workers)
+      Products.compute(c, from: .matrix(other), terms, pool)
       #expect(Self.error(c, start: { Double(other[$0, $1]) }, samples) <= 1)
-      Products.compute(c, from: .bias(bias), terms, workers)
+      Products.compute(c, from: .bias(bias), terms, pool)
       #expect(Self.error(c, start: { Double(bias[0, $1]) }, samples) <= 1)
-      Products.compute(c, terms, workers)
+      Products.compute(c, terms, pool)
       #expect(Self.error(c, start: { _, _ in 0 }, samples) <= 1)
     }
   }
 
   @Test func `no terms and terms without depth leave the start`() {
-    let workers = Workers(threads: 1)
+    let pool = ThreadPool(threads: 1)
     let (rows, columns) = (14, 37)
     let other = randomMatrix(rows, columns, seed: 41)
     let bias = randomMatrix(1, columns, seed: 42)
@@ -132,28 +132,28 @@ import Testing
     for terms in [[], [empty]] {
       let c = randomMatrix(rows, columns, seed: 43)
       let before = bits(c)
-      Products.compute(c, from: .matrix(c), terms, workers)
+      Products.compute(c, from: .matrix(c), terms, pool)
       #expect(bits(c) == before)
-      Products.compute(c, from: .matrix(other), terms, workers)
+      Products.compute(c, from: .matrix(other), terms, pool)
       #expect(bits(c) == bits(other))
-      Products.compute(c, from: .bias(bias), terms, workers)
+      Products.compute(c, from: .bias(bias), terms, pool)
       #expect(bits(c.rows(13..<14)) == bits(bias))
-      Products.compute(c, terms, workers)
+      Products.compute(c, terms, pool)
       #expect(c.elements.allSatisfy { $0 == 0 })
     }
     let sample = Sample(.times, rows, columns, 5, seed: 44)
     let c = randomMatrix(rows, columns, seed: 45)
-    Products.compute(c, [empty, sample.term], workers)
+    Products.compute(c, [empty, sample.term], pool)
     #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "an empty first term")
   }
 
   @Test func `empty results`() {
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     Products.compute(
-      Matrix(rows: 0, columns: 9), [.times(Matrix(rows: 0, columns: 4), randomMatrix(4, 9, seed: 1))], workers
+      Matrix(rows: 0, columns: 9), [.times(Matrix(rows: 0, columns: 4), randomMatrix(4, 9, seed: 1))], pool
     )
     Products.compute(
-      Matrix(rows: 9, columns: 0), [.times(randomMatrix(9, 4, seed: 1), Matrix(rows: 4, columns: 0))], workers
+      Matrix(rows: 9, columns: 0), [.times(randomMatrix(9, 4, seed: 1), Matrix(rows: 4, columns: 0))], pool
     )
   }
 
@@ -163,21 +163,21 @@ import Testing
         let x = randomMatrix(rows, depth, seed: 51)
         let weight = Self.randomWeight(columns, depth, type, seed: 52)
         let whole = Matrix(rows: rows, columns: columns)
-        Products.compute(whole, [.forward(x, weight)], Workers(threads: 1))
+        Products.compute(whole, [.forward(x, weight)], ThreadPool(threads: 1))
         for threads in [2, 3] {
           let c = Matrix(rows: rows, columns: columns)
-          Products.compute(c, [.forward(x, weight)], Workers(threads: threads))
+          Products.compute(c, [.forward(x, weight)], ThreadPool(threads: threads))
           #expect(bits(c) == bits(whole), "\(threads) threads")
         }
-        let workers = Workers(threads: 2)
+        let pool = ThreadPool(threads: 2)
         for range in [0..<1, 3..<4, 2..<7, rows - 5..<rows, 1..<rows] {
           let c = Matrix(rows: range.count, columns: columns)
-          Products.compute(c, [.forward(x.rows(range), weight)], workers)
+          Products.compute(c, [.forward(x.rows(range), weight)], pool)
           #expect(bits(c) == bits(whole.rows(range)), "rows \(range) of \(rows)")
         }
         for range in [0..<1, 5..<6, 3..<37, columns - 17..<columns, 1..<columns] {
           let c = Matrix(rows: rows, columns: range.count)
-          Products.compute(c, [.forward(x, weight.rows(range))], workers)
+          Products.compute(c, [.forward(x, weight.rows(range))], pool)
           #expect(bits(c) == bits(whole.columns(range)), "columns \(range) of \(columns)")
         }
       }
@@ -187,7 +187,7 @@ import Testing
   /// A reused kernel, another kind of term, same sums in the same order: the same bits.
   @Test func `bits do not depend on the layout of the right-hand side`() {
     let (rows, columns, depth) = (29, 75, 410)
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     let a = randomMatrix(rows, depth, seed: 61)
     let b = randomMatrix(depth, columns, seed: 62)
     let (bTransposed, aTransposed) = (
@@ -201,9 +201,9 @@ import Testing
       Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns),
       Matrix(rows: rows, columns: columns)
     )
-    Products.compute(c, [.times(a, b)], workers)
-    Products.compute(d, [.timesTransposed(a, bTransposed)], workers)
-    Products.compute(e, [.transposedTimes(aTransposed, b)], workers)
+    Products.compute(c, [.times(a, b)], pool)
+    Products.compute(d, [.timesTransposed(a, bTransposed)], pool)
+    Products.compute(e, [.transposedTimes(aTransposed, b)], pool)
     #expect(bits(c) == bits(d) && bits(c) == bits(e))
   }
 

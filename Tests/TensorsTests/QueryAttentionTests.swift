@@ -10,7 +10,7 @@ import Testing
     let parts = Attention.queryParts(keys: capacity, heads: sample.heads, headWidth: sample.width)
     Attention.forward(
       query: sample.q.rows(query..<query + 1), out, k: sample.k.prefix(query + 1), v: sample.v.prefix(query + 1),
-      headWidth: sample.width, parts: parts, sample.workers(threads))
+      headWidth: sample.width, parts: parts, sample.pool(threads))
     return out
   }
 
@@ -21,7 +21,7 @@ import Testing
     let all = Matrix(rows: 700, columns: sample.q.columns)
     Attention.forward(
       all, logsum: Matrix(rows: 700, columns: heads), q: sample.q, k: sample.k, v: sample.v, segments: sample.segments,
-      headWidth: width, sample.workers())
+      headWidth: width, sample.pool())
     for query in [0, 1, 126, 127, 128, 300, 699] {
       let one = run(sample, query: query)
       #expect(

@@ -23,7 +23,7 @@ import Testing
         RowProduct(c, from: .bias(bias), samples.map(\.term)),
         RowProduct(other, from: .matrix(other), [samples[0].term]),
       ]
-      Products.computeRows(products, Workers(threads: 2))
+      Products.computeRows(products, ThreadPool(threads: 2))
       #expect(ProductTests.error(c, start: { Double(bias[0, $1]) }, samples) <= 1, "\(columns) over \(depth)")
       #expect(
         ProductTests.error(other, start: { Double(before[0, $1]) }, [samples[0]]) <= 1, "\(columns) over \(depth)")
@@ -33,8 +33,8 @@ import Testing
 
   @Test func `a row times NF4`() throws {
     for (columns, depth) in [(1, 64), (31, 128), (300, 960), (700, 4864)] {
-      let workers = Workers(threads: 2)
-      let weight = try NF4.quantized(ProductTests.randomWeight(columns, depth, .float32, seed: 4), workers).required("")
+      let pool = ThreadPool(threads: 2)
+      let weight = try NF4.quantized(ProductTests.randomWeight(columns, depth, .float32, seed: 4), pool).required("")
       let wide = weight.widened()
       let x = randomMatrix(1, depth, seed: 5)
       // Rows in the middle of a matrix start with scales of their own.
@@ -43,7 +43,7 @@ import Testing
           term: .forward(x, weight.rows(rows)), a: { Double(x[$0, $1]) },
           b: { Double(wide[rows.lowerBound + $1, $0]) }, depth: depth)
         let c = randomMatrix(1, rows.count, seed: 6)
-        Products.computeRows([RowProduct(c, [sample.term])], workers)
+        Products.computeRows([RowProduct(c, [sample.term])], pool)
         // A scale is multiplied in after the sum of its block.
         #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= 2, "\(rows) over \(depth)")
       }
@@ -53,11 +53,11 @@ import Testing
   @Test func `bits do not depend on threads`() throws {
     let x = randomMatrix(1, 896, seed: 1)
     let weight = ProductTests.randomWeight(3000, 896, .bfloat16, seed: 2)
-    let quantized = try NF4.quantized(weight, Workers(threads: 1)).required("NF4")
+    let quantized = try NF4.quantized(weight, ThreadPool(threads: 1)).required("NF4")
     let results = [1, 2, 3].map { threads in
       let (c, d) = (Matrix(rows: 1, columns: 3000), Matrix(rows: 1, columns: 3000))
       Products.computeRows(
-        [RowProduct(c, [.forward(x, weight)]), RowProduct(d, [.forward(x, quantized)])], Workers(threads: threads))
+        [RowProduct(c, [.forward(x, weight)]), RowProduct(d, [.forward(x, quantized)])], ThreadPool(threads: threads))
       return bits(c) + bits(d)
     }
     #expect(results[0] == results[1] && results[0] == results[2])
@@ -94,15 +94,15 @@ import Testing
   }
 
   @Test func `vector levels agree about NF4`() throws {
-    let workers = Workers(threads: 1)
+    let pool = ThreadPool(threads: 1)
     for depth in [64, 192, 960] {
       let (x, floats) = (randomMatrix(1, depth, seed: 5), ProductTests.randomWeight(19, depth, .float32, seed: 4))
-      let wide = try NF4.quantized(floats, workers).required("NF4").widened()
-      let maxima = try NF4.blockMaxima(of: floats, workers).required("maxima")
-      let scales = NF4.scales(of: maxima, offset: NF4.offset(of: maxima), workers)
+      let wide = try NF4.quantized(floats, pool).required("NF4").widened()
+      let maxima = try NF4.blockMaxima(of: floats, pool).required("maxima")
+      let scales = NF4.scales(of: maxima, offset: NF4.offset(of: maxima), pool)
       let sample = ProductTests.Sample(
         term: .forward(x, floats), a: { Double(x[$0, $1]) }, b: { Double(wide[$1, $0]) }, depth: depth)
-      NF4.codes(of: floats, workers).withUnsafeBytes { codes in
+      NF4.codes(of: floats, pool).withUnsafeBytes { codes in
         scales.codes.withUnsafeBufferPointer { scaleCodes in
           scales.maxima.withUnsafeBufferPointer { maxima in
             let scales = shoal_nf4_scales(
@@ -124,7 +124,7 @@ import Testing
       x[0, 5] = 1
       let c = Matrix(rows: 1, columns: 1)
       let weight = Weight(base: storage.base, type: .float16, rows: 1, columns: 64, owner: storage)
-      Products.computeRows([RowProduct(c, [.forward(x, weight)])], Workers(threads: 1))
+      Products.computeRows([RowProduct(c, [.forward(x, weight)])], ThreadPool(threads: 1))
       let expected = Float(Float16(bitPattern: pattern))
       #expect(expected.isNaN ? c[0, 0].isNaN : c[0, 0] == expected, "\(pattern)")
     }

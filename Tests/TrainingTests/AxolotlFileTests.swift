@@ -93,7 +93,7 @@ private let experiment = """
 @Suite struct AxolotlFileTests {
   @Test func `the experiment runs, and what has no effect is listed in order`() throws {
     let run = try configuration(experiment)
-    #expect(run.baseForm == .nf4)
+    #expect(run.weightStorage == .nf4)
     #expect(run.datasets.map(\.type) == [.intelPrefilled])
     #expect(run.batchSize == 4 && run.epochs == 2 && run.warmup == .steps(10))
     #expect(run.loraTargetModules.count == 7 && run.gradientCheckpointing == .on)

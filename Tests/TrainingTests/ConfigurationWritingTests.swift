@@ -55,7 +55,7 @@ import Training
     #expect(yaml.contains("\nmax_steps:\n"))
   }
 
-  @Test func `only differences that change what is learnt are listed`() throws {
+  @Test func `only differences that change what is trained are listed`() throws {
     let before = try configuration(minimalYAML)
     #expect(before.differences(from: before).isEmpty)
     let now = try minimal(

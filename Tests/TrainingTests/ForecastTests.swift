@@ -5,7 +5,7 @@ import Testing
 import Training
 
 @Suite struct ForecastTests {
-  @Test func `work is dealt in order to the rank that is free first`() {
+  @Test func `work is dispatched in order to the rank that is free first`() {
     #expect(Forecast.span([[4], [3], [2], [1]], ranks: 1) == 10)
     // 4 | 3 2 1 by two equal ranks: the second is free at 3, the first at 4.
     #expect(Forecast.span([[4, 4], [3, 3], [2, 2], [1, 1]], ranks: 2) == 5)
@@ -18,8 +18,8 @@ import Training
     let layout = try TinyFixture("all").adapter.required("adapter").layout
     let c = layout.configuration
     let tree = ExampleTree(index: 0, prompt: [1, 2, 3, 4, 5], completions: [[1, 2], [3]])
-    let kept = Arithmetic.training(tree, layout)
-    let again = Arithmetic.training(tree, layout, recomputedLayers: 1)
+    let kept = FlopCount.training(tree, layout)
+    let again = FlopCount.training(tree, layout, recomputedLayers: 1)
     let d = Double(c.hiddenSize)
     let perRow =
       2 * d * Double(2 * c.queryWidth + 2 * c.keyValueWidth) + 4 * d * Double(c.feedForwardSize)

@@ -26,7 +26,7 @@ struct ObjectiveFixture: Decodable {
     var undesirable: Double?
     var loss: Double
     /// Of each example, by each span.
-    var slopes: [[Double]]
+    var gradients: [[Double]]
     var metrics: [String: Double]
 
     var description: String {

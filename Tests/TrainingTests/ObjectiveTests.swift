@@ -22,7 +22,7 @@ import Training
   /// The fixture is fp64 as well, in other words: TRL's 1 − σ(x), logits in place of log-probabilities, autograd.
   static let trl = Tolerance(relative: 1e-12, absolute: 1e-15)
 
-  @Test func `losses, slopes and metrics equal TRL's`() throws {
+  @Test func `losses, gradients and metrics equal TRL's`() throws {
     let fixture = try ObjectiveFixture.load()
     #expect(fixture.cases.count == 163)
     for expected in fixture.cases {
@@ -31,8 +31,8 @@ import Training
       let outcomes = objective.outcomes(examples)
       #expect(excess([outcomes.reduce(0) { $0 + $1.loss }], [expected.loss], Self.trl) < 1, "\(expected)")
       #expect(
-        excess(outcomes.flatMap(\.slopes), expected.slopes.flatMap { $0 }, Self.trl) < 1,
-        "\(expected): \(outcomes.map(\.slopes)), expected \(expected.slopes)")
+        excess(outcomes.flatMap(\.gradients), expected.gradients.flatMap { $0 }, Self.trl) < 1,
+        "\(expected): \(outcomes.map(\.gradients)), expected \(expected.gradients)")
       let metrics = objective.metrics(examples)
       #expect(excess([metrics["loss"] ?? .nan], [expected.loss], Self.trl) < 1, "\(expected)")
       for (name, value) in expected.metrics {
@@ -46,7 +46,7 @@ import Training
     }
   }
 
-  @Test(arguments: objectives) func `slopes are the loss's differences`(_ objective: Objective) throws {
+  @Test(arguments: objectives) func `gradients are the loss's differences`(_ objective: Objective) throws {
     let fixture = try ObjectiveFixture.load()
     for table in ["ordinary", "drifted"] {
       let examples = try fixture.examples(table, objective, labels: Self.labels[table])
@@ -57,22 +57,22 @@ import Training
       }
       let outcomes = objective.outcomes(examples)
       for (i, outcome) in outcomes.enumerated() {
-        for (span, slope) in outcome.slopes.enumerated() {
+        for (span, gradient) in outcome.gradients.enumerated() {
           guard objective.spans[span] != .mismatched else {
-            #expect(slope == 0, "no gradient flows through the baseline")
+            #expect(gradient == 0, "no gradient flows through the baseline")
             continue
           }
           let step = 1e-5
           let difference = (loss(i, span, step) - loss(i, span, -step)) / (2 * step)
           // The loss's rounding (1e-16 of its size) over the step, and the third derivative's share.
           let tolerance = 1e-9 + 1e-10 * abs(loss(i, span, 0))
-          #expect(abs(difference - slope) < tolerance, "\(table), example \(i), \(objective.spans[span])")
+          #expect(abs(difference - gradient) < tolerance, "\(table), example \(i), \(objective.spans[span])")
         }
       }
     }
   }
 
-  @Test(arguments: objectives.filter { !$0.couplesStep })
+  @Test(arguments: objectives.filter { !$0.needsWholeStep })
   func `any part of a step gives the whole's bits`(_ objective: Objective) throws {
     let examples = try ObjectiveFixture.load().examples("ordinary", objective)
     let totals = StepTotals(examples, objective)
@@ -84,7 +84,7 @@ import Training
   }
 
   @Test func `those that couple a step, and only those`() {
-    let coupling = Self.objectives.filter(\.couplesStep)
+    let coupling = Self.objectives.filter(\.needsWholeStep)
     #expect(
       coupling.map(\.name) == ["aot", "aot_unpaired", "sigmoid+aot+sft", "kto"])
   }
@@ -98,7 +98,7 @@ import Training
     for (place, i) in order.enumerated() {
       // Sums over the step round differently in another order.
       #expect(excess([there[place].loss], [here[i].loss], .closedForm) < 1)
-      #expect(excess(there[place].slopes, here[i].slopes, .closedForm) < 1)
+      #expect(excess(there[place].gradients, here[i].gradients, .closedForm) < 1)
     }
   }
 
@@ -111,7 +111,7 @@ import Training
       }
       for outcome in objective.outcomes(examples) {
         #expect(outcome.loss == log(2) / Double(count))
-        #expect(outcome.slopes == [-0.05 / Double(count), 0.05 / Double(count)])
+        #expect(outcome.gradients == [-0.05 / Double(count), 0.05 / Double(count)])
       }
       #expect(objective.metrics(examples)["rewards/accuracies"] == 0)
       #expect(abs((objective.metrics(examples)["loss"] ?? 0) - log(2)) < 1e-15)
@@ -128,7 +128,7 @@ import Training
     for loss in [DPOLoss.aot, .aotUnpaired] {
       let found = try outcomes(loss)
       #expect(excess([found[0].loss], [sigmoid[0].loss], .closedForm) < 1)
-      #expect(excess(found[0].slopes, sigmoid[0].slopes, .closedForm) < 1)
+      #expect(excess(found[0].gradients, sigmoid[0].gradients, .closedForm) < 1)
     }
   }
 
@@ -141,8 +141,8 @@ import Training
     let tokens = 17.0 + 5 + 1 + 31 + 12
     for (i, (with, without)) in zip(rpo.outcomes(examples), plain).enumerated() {
       #expect(abs(with.loss - without.loss + 0.25 * examples[i].policy[0] / tokens) < 1e-15)
-      #expect(abs(with.slopes[0] - without.slopes[0] + 0.25 / tokens) < 1e-15)
-      #expect(with.slopes[1] == without.slopes[1])
+      #expect(abs(with.gradients[0] - without.gradients[0] + 0.25 / tokens) < 1e-15)
+      #expect(with.gradients[1] == without.gradients[1])
     }
     #expect(abs((rpo.metrics(examples)["nll_loss"] ?? 0) - (21.5 + 3 + 0.7 + 40 + 18) / tokens) < 1e-14)
   }
@@ -156,12 +156,12 @@ import Training
     let discopop = Objective.dpo(DPOFamily([.init(.discopop)], beta: 1))
     // e^−x is infinite and its weight 0: what is left is the logistic part.
     #expect(outcome(discopop, -12_000, -1e4).loss == 2000)
-    #expect(outcome(discopop, -12_000, -1e4).slopes == [-1, 1])
+    #expect(outcome(discopop, -12_000, -1e4).gradients == [-1, 1])
     #expect(outcome(discopop, -8000, -1e4).loss == 0)
     for objective in Self.objectives where objective.usesReference && objective.spans.count == 2 {
       for sums in [(-1.0, -2e4), (-2e4, -1.0), (-1.0, -1.0), (-2e4, -2e4)] {
         let found = outcome(objective, sums.0, sums.1)
-        #expect(found.loss.isFinite && found.slopes.allSatisfy(\.isFinite), "\(objective.name) at \(sums)")
+        #expect(found.loss.isFinite && found.gradients.allSatisfy(\.isFinite), "\(objective.name) at \(sums)")
       }
     }
     #expect(outcome(discopop, .nan, -1e4).loss.isNaN, "what is not a number stays so")
@@ -171,12 +171,12 @@ import Training
     let objective = Objective.orpo(beta: 0.1)
     for (chosen, rejected) in [(0.0, -3.0), (-3.0, 0.0), (0.0, 0.0), (-1e-12, -1e4)] {
       let found = objective.outcomes([ExampleSums(policy: [chosen, rejected, -5], tokens: [1, 2, 4])])[0]
-      #expect(found.loss.isFinite && found.slopes.allSatisfy(\.isFinite), "\(chosen), \(rejected)")
+      #expect(found.loss.isFinite && found.gradients.allSatisfy(\.isFinite), "\(chosen), \(rejected)")
     }
     // The mean over prompt and chosen completion; the odds are equal.
     let equal = objective.outcomes([ExampleSums(policy: [-1, -2, -5], tokens: [1, 2, 4])])[0]
     #expect(abs(equal.loss - (6.0 / 5 + 0.1 * log(2))) < 1e-15)
-    #expect(equal.slopes[2] == -0.2)
+    #expect(equal.gradients[2] == -0.2)
   }
 
   @Test func `what label smoothing each loss is defined for`() {

@@ -75,7 +75,7 @@ private struct LoRAPlusFixture: Decodable {
       return storage
     }
     let (weights, first, second) = (storage(1), Storage(count: layout.count), Storage(count: layout.count))
-    let workers = Workers(threads: 2)
+    let pool = ThreadPool(threads: 2)
     for number in 1...3 {
       let gradient = storage(UInt64(10 + number))
       for group in groups {
@@ -88,14 +88,14 @@ private struct LoRAPlusFixture: Decodable {
               count: range.count,
               LionStep(
                 learningRate: rate, beta1: 0.9, beta2: 0.99, weightDecay: group.weightDecay, gradientScale: 0.7),
-              workers)
+              pool)
           } else {
             Optimizer.adamW(
               weights: weights.base + start, first: first.base + start, second: second.base + start,
               gradient: gradient.base + start, count: range.count,
               AdamWStep(
                 number: number, learningRate: rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8,
-                weightDecay: group.weightDecay, gradientScale: 0.7), workers)
+                weightDecay: group.weightDecay, gradientScale: 0.7), pool)
           }
         }
       }

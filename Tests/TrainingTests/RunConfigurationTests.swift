@@ -356,15 +356,15 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
   }
 }
 
-@Suite struct PatienceTests {
+@Suite struct EarlyStoppingTests {
   @Test func `an evaluation counts when the loss is not below the lowest`() {
-    var patience = Patience()
-    for loss in [0.7, 0.6, 0.6, 0.65] { patience.take(loss) }
-    #expect(patience == Patience(lowestLoss: 0.6, failures: 2))
-    #expect(patience.isExhausted(2) && !patience.isExhausted(3) && !patience.isExhausted(nil))
-    patience.take(0.59)
-    #expect(patience == Patience(lowestLoss: 0.59, failures: 0))
-    patience.take(.nan)
-    #expect(patience.failures == 1)
+    var earlyStopping = EarlyStopping()
+    for loss in [0.7, 0.6, 0.6, 0.65] { earlyStopping.take(loss) }
+    #expect(earlyStopping == EarlyStopping(lowestLoss: 0.6, failures: 2))
+    #expect(earlyStopping.isExhausted(2) && !earlyStopping.isExhausted(3) && !earlyStopping.isExhausted(nil))
+    earlyStopping.take(0.59)
+    #expect(earlyStopping == EarlyStopping(lowestLoss: 0.59, failures: 0))
+    earlyStopping.take(.nan)
+    #expect(earlyStopping.failures == 1)
   }
 }

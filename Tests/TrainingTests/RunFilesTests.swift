@@ -153,7 +153,7 @@ import Training
       }
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
-        patience: Patience(lowestLoss: 0.1 + 0.2, failures: 2),
+        earlyStopping: EarlyStopping(lowestLoss: 0.1 + 0.2, failures: 2),
         skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]),
         quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }

@@ -4,7 +4,7 @@ import Tensors
 import Testing
 import Training
 
-/// When things happen in a run, and that its memory suffices for whatever it will be dealt.
+/// When things happen in a run, and that its memory suffices for whatever it will be dispatched.
 @Suite struct StepScheduleTests {
   static func schedule(_ settings: String..., examples: Int) throws -> StepSchedule {
     var configuration = try minimal()
@@ -119,9 +119,9 @@ import Training
         func batches(_ trees: [ExampleTree]) -> [[ExampleTree]] {
           MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches.map { $0.map { trees[$0] } }
         }
-        let learnt = batches(examples.map(objective.learntTree))
-        #expect(learnt.count <= demand.mostMicroBatches)
-        for batch in learnt + batches(examples) { #expect(Self.holds(demand, batch)) }
+        let trained = batches(examples.map(objective.trainedTree))
+        #expect(trained.count <= demand.mostMicroBatches)
+        for batch in trained + batches(examples) { #expect(Self.holds(demand, batch)) }
       }
     }
   }

@@ -1,4 +1,4 @@
-// OpenBLAS: the yardstick of the machine's limit, and what identifies it.
+// OpenBLAS: the baseline of the machine's limit, and what identifies it.
 #ifndef SHOAL_BLAS_H
 #define SHOAL_BLAS_H
 #include <stdint.h>

@@ -77,7 +77,7 @@ enum ConfigurationKeys {
     "unfrozen_parameters", "vllm",
   ]
 
-  /// Keys that a resumed run may change: what is printed and saved, not what is learnt.
+  /// Keys that a resumed run may change: what is printed and saved, not what is trained.
   static let freeOnResume: Set<String> = [
     "logging_steps", "save_steps", "saves_per_epoch", "save_total_limit", "save_minutes", "eval_steps",
     "sample_documents",

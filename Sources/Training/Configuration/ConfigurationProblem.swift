@@ -33,7 +33,7 @@ package struct ConfigurationProblem: Sendable, Equatable, CustomStringConvertibl
 }
 
 /// A configuration that cannot be run, with all its problems: lines first, then overrides.
-package struct ConfigurationError: CallersMistake, Equatable {
+package struct ConfigurationError: UserError, Equatable {
   /// The file, as the caller named it.
   package let path: String
   package let problems: [ConfigurationProblem]

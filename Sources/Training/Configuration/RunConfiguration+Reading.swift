@@ -98,7 +98,7 @@ extension RunConfiguration {
         "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
         at: section.place(of: "adapter"))
     } else {
-      readBaseForm(&section)
+      readWeightStorage(&section)
     }
     loraRank = section.integer("lora_r", atLeast: 1, atMost: 4096) ?? loraRank
     loraAlpha = section.integer("lora_alpha", atLeast: 1) ?? loraAlpha
@@ -120,10 +120,10 @@ extension RunConfiguration {
   }
 
   /// As axolotl, which wants both keys for QLoRA; either is enough here.
-  private mutating func readBaseForm(_ section: inout ConfigurationSection) {
+  private mutating func readWeightStorage(_ section: inout ConfigurationSection) {
     let adapter = section.choice("adapter", built: ["lora", "qlora"])
     let isFourBit = section.bool("load_in_4bit")
-    baseForm = adapter == "qlora" || isFourBit == true ? .nf4 : .stored
+    weightStorage = adapter == "qlora" || isFourBit == true ? .nf4 : .stored
     if adapter == "qlora", isFourBit == false, let tree = section["load_in_4bit"] {
       section.report("`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", at: tree.place)
     }

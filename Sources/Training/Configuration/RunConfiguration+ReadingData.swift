@@ -1,4 +1,4 @@
-// The part of a configuration that says which examples are learnt from.
+// The part of a configuration that says which examples a run trains on.
 
 import Corpus
 

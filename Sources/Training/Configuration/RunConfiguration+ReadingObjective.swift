@@ -21,8 +21,8 @@ extension RunConfiguration {
       objective = .kto(KTO(beta: beta, desirableWeight: desirable, undesirableWeight: undesirable))
     default: objective = .supervised
     }
-    let learnsPrompts = section.bool("train_on_inputs") ?? false
-    trainsOnInputs = objective == .supervised && learnsPrompts
+    let trainsPrompts = section.bool("train_on_inputs") ?? false
+    trainsOnInputs = objective == .supervised && trainsPrompts
     let (precomputes, cache, refersToStart) = (
       section.bool("precompute_ref_log_probs"), section.path("ref_log_probs_cache"),
       section.bool("rl_adapter_ref_model") ?? false

@@ -10,7 +10,7 @@ extension RunConfiguration {
     resolved.map { key, value in value.isNull ? "\(key):\n" : "\(key): \(value.source)\n" }.joined()
   }
 
-  /// Keys whose values differ from those of the run that `other` configured and that decide what is learnt.
+  /// Keys whose values differ from those of the run that `other` configured and that decide what is trained.
   ///
   /// - Parameter other: The configuration of the checkpoint.
   /// - Returns: lines such as `seed: 42 in the checkpoint, 7 now`; none when the run may go on.
@@ -30,8 +30,8 @@ extension RunConfiguration {
   private var modelEntries: [Entry] {
     [
       ("base_model", .text(baseModel)),
-      ("adapter", .text(baseForm == .nf4 ? "qlora" : "lora")),
-      ("load_in_4bit", .bool(baseForm == .nf4)),
+      ("adapter", .text(weightStorage == .nf4 ? "qlora" : "lora")),
+      ("load_in_4bit", .bool(weightStorage == .nf4)),
       ("lora_r", .integer(loraRank)),
       ("lora_alpha", .integer(loraAlpha)),
       ("lora_dropout", .number(loraDropout)),

@@ -10,7 +10,7 @@ package struct RunConfiguration: Sendable, Equatable {
   /// `base_model`: a directory in hub layout.
   package var baseModel = ""
   /// `adapter: qlora`, `load_in_4bit`: how the frozen base is held.
-  package var baseForm = BaseForm.stored
+  package var weightStorage = WeightStorage.stored
   /// `lora_r`, R in shapes. PEFT's default.
   package var loraRank = 8
   /// `lora_alpha`. PEFT's default (axolotl has none; LLaMA-Factory's is twice the rank).
@@ -140,9 +140,9 @@ extension RunConfiguration {
   }
 
   /// Forward passes of a step that come before those it learns from: a reference that is not known, and the sums of
-  /// the whole step where one example's slope depends on the others.
+  /// the whole step where one example's gradient depends on the others.
   var scoringPassesPerStep: Int {
-    (objective.usesReference && !precomputesReferenceLogProbs ? 1 : 0) + (objective.couplesStep ? 1 : 0)
+    (objective.usesReference && !precomputesReferenceLogProbs ? 1 : 0) + (objective.needsWholeStep ? 1 : 0)
   }
 
   /// `gradient_checkpointing`: false, true, or `auto`: as much recomputation as memory demands.

@@ -13,14 +13,15 @@ package struct TrainerState: Sendable, Equatable {
   package var tokens: Int
   /// SHA-256 of the model, the tokenizer and the examples.
   package var inputs: [String: String]
-  package var patience: Patience
+  package var earlyStopping: EarlyStopping
   package var skipped: SkippedSteps
   package var quarantine: Quarantine
   /// Names the run that wrote the checkpoint, however often it was interrupted.
   package var run: String
 
   package init(
-    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String, patience: Patience = Patience(),
+    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String,
+    earlyStopping: EarlyStopping = EarlyStopping(),
     skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
   ) {
     self.run = run
@@ -30,15 +31,15 @@ package struct TrainerState: Sendable, Equatable {
     self.epoch = epoch
     self.tokens = tokens
     self.inputs = inputs
-    self.patience = patience
+    self.earlyStopping = earlyStopping
   }
 
   var json: JSONValue {
     .object([
       .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
       .init("num_input_tokens_seen", .integer(Int64(tokens))),
-      .init("best_metric", patience.lowestLoss.map { .number($0) } ?? .null),
-      .init("evaluations_without_improvement", .integer(Int64(patience.failures))),
+      .init("best_metric", earlyStopping.lowestLoss.map { .number($0) } ?? .null),
+      .init("evaluations_without_improvement", .integer(Int64(earlyStopping.failures))),
       .init("skipped_steps", .integer(Int64(skipped.count))),
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
       .init("quarantined", quarantine.json),
@@ -68,7 +69,7 @@ package struct TrainerState: Sendable, Equatable {
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     self.quarantine = quarantine
     for member in members { inputs[member.name] = member.value.string }
-    patience = Patience(
+    earlyStopping = EarlyStopping(
       lowestLoss: json["best_metric"]?.double, failures: failures)
   }
 }

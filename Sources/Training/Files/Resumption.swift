@@ -11,7 +11,7 @@ import Tensors
 #endif
 
 /// A run that is refused although its configuration is sound.
-package enum RunRefusal: CallersMistake {
+package enum RunRefusal: UserError {
   case notWritable(path: String, reason: String)
   case notEmpty(path: String)
   case configurationDiffers(path: String, differences: [String])
@@ -147,7 +147,7 @@ struct Resumption {
         // Sums with what has been quarantined since are of no use.
         guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
-        start.patience = state.patience
+        start.earlyStopping = state.earlyStopping
         notices.append(
           "\(found.kind == .step ? "step \(found.step)" : "the evaluation after step \(found.step)") was under way: "
             + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
@@ -164,7 +164,8 @@ struct Resumption {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, patience: state.patience, skipped: state.skipped,
+      step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
+      skipped: state.skipped,
       quarantine: start.quarantine.union(state.quarantine))
     // From another directory's checkpoint a run of its own begins.
     if files.contains(path) { start.run = state.run }

@@ -41,7 +41,7 @@ package struct BenchmarkReport: Sendable {
   /// Rows of the largest micro-batch, and micro-batches of a step.
   package var rows, microBatches: Int
   /// The least operations that a step and its reference pass need.
-  package var step, reference: Arithmetic
+  package var step, reference: FlopCount
   package var rounds: [Round] = []
   /// sgemm's operations per second by shape "out x in" (one rank's), for the record.
   package var shapes: [(name: String, rate: Double)] = []
@@ -57,10 +57,10 @@ package struct BenchmarkReport: Sendable {
 /// One rank's part. Every method is collective.
 package final class Benchmark {
   private let request: BenchmarkRequest
-  private let dealer: Dealer
+  private let dispatcher: Dispatcher
   private let trainer: Trainer
   private let trees: [ExampleTree]
-  private let yardstick: Yardstick
+  private let baseline: SgemmBaseline
   private var report: BenchmarkReport
 
   package init(_ model: Qwen2, _ request: BenchmarkRequest, world: any Communicator) throws {
@@ -91,31 +91,33 @@ package final class Benchmark {
     var demand = PassDemand()
     for batch in batches { demand.include(batch.map { trees[$0] }) }
     demand.includeScoring(trees)
-    dealer = try Dealer(world: world, stop: StopRequest())
-    let paces = try Pace.ofAllRanks(model, layout: layout, sample: trees[0], threads: request.threads, dealer: dealer)
+    dispatcher = try Dispatcher(world: world, stop: StopRequest())
+    let costModels = try CostModel.ofAllRanks(
+      model, layout: layout, sample: trees[0], threads: request.threads, dispatcher: dispatcher)
     let pass = Pass(
       model: model, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
     try world.agree { try pass.populate() }
     trainer = Trainer(
-      configuration: configuration, dealer: dealer, pass: pass, adapter: adapter, totalSteps: request.rounds + 1,
+      configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: adapter,
+      totalSteps: request.rounds + 1,
       mostMicroBatches: batches.count)
-    yardstick = try Yardstick(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
+    baseline = try SgemmBaseline(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
     report = BenchmarkReport(
-      request: request, ranks: world.size, rows: yardstick.rows, microBatches: batches.count,
+      request: request, ranks: world.size, rows: baseline.rows, microBatches: batches.count,
       step: trees.reduce(.zero) { $0 + .training($1, layout) }, reference: trees.reduce(.zero) { $0 + .scoring($1, c) },
       predictedStepSeconds: Forecast.stepSeconds(
-        trees, paces, layout, recomputedLayers: 0))
+        trees, costModels, layout, recomputedLayers: 0))
   }
 
   /// Measures; the same report on every rank.
   /// - Parameter progress: called with the number of every finished round.
   package func run(progress: (Int) -> Void) throws -> BenchmarkReport {
-    let world = dealer.world
+    let world = dispatcher.world
     let clock = ContinuousClock()
-    let phases = trainer.pass.workers.clock
+    let phases = trainer.pass.pool.clock
     let mine = world.rank == 0 ? trees : nil
-    var references = try dealer.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
+    var references = try dispatcher.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
     var limits = [try limit()]
     for round in 0...request.rounds {
       let examples = world.rank == 0 ? zip(trees, references).map(Trainer.StepExample.init) : nil
@@ -124,7 +126,7 @@ package final class Benchmark {
       let stepSeconds = (clock.now - began).seconds
       let (spent, faulted) = (phases.seconds - before, ProcessMemory.minorFaults - faults)
       let scoringBegan = clock.now
-      references = try dealer.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
+      references = try dispatcher.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
       let referenceSeconds = (clock.now - scoringBegan).seconds
       limits.append(try limit())
       // The first round warms up.
@@ -137,26 +139,26 @@ package final class Benchmark {
           phases: try world.gather(spent.bytes).map(PhaseSeconds.init(bytes:)), pageFaults: Int(total[0])))
       progress(round)
     }
-    report.shapes = yardstick.shapes
+    report.shapes = baseline.shapes
     var bytes = [Int64](repeating: 0, count: world.size)
     bytes[world.rank] = Int64(ProcessMemory.anonymousBytes)
     try world.sum(&bytes)
     report.privateBytes = Int(bytes.max() ?? 0)
-    try dealer.close()
+    try dispatcher.close()
     return report
   }
 
   /// sgemm's operations per second, all ranks at once.
   private func limit() throws -> Double {
-    try dealer.world.barrier()
-    var rates = [Int64(yardstick.measure(threads: request.threads))]
-    try dealer.world.sum(&rates)
+    try dispatcher.world.barrier()
+    var rates = [Int64(baseline.measure(threads: request.threads))]
+    try dispatcher.world.sum(&rates)
     return Double(rates[0])
   }
 }
 
 /// OpenBLAS's sgemm on a layer's products, forward and backward, with weights that are fp32 already.
-private final class Yardstick {
+private final class SgemmBaseline {
   let rows: Int
   private let a, b, c: Matrix
   private let products: [(out: Int, input: Int)]

@@ -1,4 +1,4 @@
-// What a run will take: the ranks' paces, and how long every step lasts when work is dealt to whoever is free.
+// What a run will take: the ranks' cost models, and how long every step lasts when work is dispatched to whoever is free.
 
 package import Checkpoints
 import Collectives
@@ -37,18 +37,20 @@ package struct Forecast: Sendable {
 
   /// Measures all ranks and predicts. Collective; nil on all ranks but 0.
   package static func measured(
-    _ run: PreparedRun, layout: AdapterLayout, memory: MemoryPlan, dealer: Dealer
+    _ run: PreparedRun, layout: AdapterLayout, memory: MemoryPlan, dispatcher: Dispatcher
   ) throws -> Forecast? {
     let sample = run.coordinator?.data.typicalExample
     let words = try run.world.broadcast(WorkItem(trees: sample.map { [$0] } ?? [], slots: [0]).bytes, from: 0)
     guard let tree = try WorkItem(bytes: words).trees.first else { throw DamagedMessage() }
-    let paces = try Pace.ofAllRanks(run.model, layout: layout, sample: tree, threads: run.threads, dealer: dealer)
+    let costModels = try CostModel.ofAllRanks(
+      run.model, layout: layout, sample: tree, threads: run.threads, dispatcher: dispatcher)
     guard let coordinator = run.coordinator else { return nil }
-    return Forecast(paces, run, coordinator, layout, memory)
+    return Forecast(costModels, run, coordinator, layout, memory)
   }
 
   private init(
-    _ paces: [Pace], _ run: PreparedRun, _ coordinator: Coordinator, _ layout: AdapterLayout, _ memory: MemoryPlan
+    _ costModels: [CostModel], _ run: PreparedRun, _ coordinator: Coordinator, _ layout: AdapterLayout,
+    _ memory: MemoryPlan
   ) {
     let data = coordinator.data
     let c = layout.configuration
@@ -56,9 +58,9 @@ package struct Forecast: Sendable {
     var longestItem = 0.0
     func scoring(_ trees: [ExampleTree]) -> Double {
       let runs = MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount))
-      let costs = runs.map { range in paces.map { $0.seconds(scoring: trees[range], c) } }
+      let costs = runs.map { range in costModels.map { $0.seconds(scoring: trees[range], c) } }
       longestItem = costs.joined().reduce(longestItem, max)
-      return Self.span(costs, ranks: paces.count)
+      return Self.span(costs, ranks: costModels.count)
     }
     let objective = run.configuration.objective
     let scorings = run.configuration.scoringPassesPerStep
@@ -66,10 +68,10 @@ package struct Forecast: Sendable {
     var steps: [Double] = []
     schedule.plan.forEachStep { _, positions in
       let trees = data.stepTrees(positions)
-      let costs = Self.itemSeconds(trees.map(objective.learntTree), paces, layout, recomputedLayers: recomputed)
+      let costs = Self.itemSeconds(trees.map(objective.trainedTree), costModels, layout, recomputedLayers: recomputed)
       longestItem = costs.joined().reduce(longestItem, max)
-      let learning = Self.stepSeconds(costs, paces, layout)
-      // The passes that only score are dealt with the ones that learn, or in a phase of their own: alike here.
+      let learning = Self.stepSeconds(costs, costModels, layout)
+      // The passes that only score are dispatched with the ones that learn, or in a phase of their own: alike here.
       steps.append(learning + Double(scorings) * scoring(trees))
     }
     self.steps = steps
@@ -83,24 +85,24 @@ package struct Forecast: Sendable {
     self.left = left
   }
 
-  /// Seconds of one step on ranks of the given paces.
+  /// Seconds of one step on ranks with the given cost models.
   static func stepSeconds(
-    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int
+    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: AdapterLayout, recomputedLayers: Int
   ) -> Double {
-    stepSeconds(itemSeconds(trees, paces, layout, recomputedLayers: recomputedLayers), paces, layout)
+    stepSeconds(itemSeconds(trees, costModels, layout, recomputedLayers: recomputedLayers), costModels, layout)
   }
 
   /// Seconds of each micro-batch of a step, by rank.
   private static func itemSeconds(
-    _ trees: [ExampleTree], _ paces: [Pace], _ layout: AdapterLayout, recomputedLayers: Int
+    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: AdapterLayout, recomputedLayers: Int
   ) -> [[Double]] {
     MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches.map { batch in
-      paces.map { $0.seconds(training: batch.map { trees[$0] }, layout, recomputedLayers: recomputedLayers) }
+      costModels.map { $0.seconds(training: batch.map { trees[$0] }, layout, recomputedLayers: recomputedLayers) }
     }
   }
 
-  private static func stepSeconds(_ costs: [[Double]], _ paces: [Pace], _ layout: AdapterLayout) -> Double {
-    (paces.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: paces.count)
+  private static func stepSeconds(_ costs: [[Double]], _ costModels: [CostModel], _ layout: AdapterLayout) -> Double {
+    (costModels.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: costModels.count)
   }
 
   /// Seconds until the last of `items` is done, each taken in order by the rank that is free first.
@@ -123,16 +125,16 @@ extension TrainingData {
   }
 }
 
-extension Pace {
+extension CostModel {
   /// Every rank's pace, on all ranks. Collective.
   static func ofAllRanks(
-    _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dealer: Dealer
-  ) throws -> [Pace] {
-    let own = try Pace(model: model, layout: layout, sample: sample, threads: threads, dealer: dealer)
-    return try dealer.world.gather(own.bytes).map(Pace.init(bytes:))
+    _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher
+  ) throws -> [CostModel] {
+    let own = try CostModel(model: model, layout: layout, sample: sample, threads: threads, dispatcher: dispatcher)
+    return try dispatcher.world.gather(own.bytes).map(CostModel.init(bytes:))
   }
 
-  private static var fields: [WritableKeyPath<Pace, Double>] {
+  private static var fields: [WritableKeyPath<CostModel, Double>] {
     [\.linears, \.attention, \.head, \.rows, \.rounding, \.update]
   }
 

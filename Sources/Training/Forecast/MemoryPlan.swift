@@ -62,7 +62,7 @@ package struct MemoryPlan: Sendable, Equatable {
 }
 
 /// A limit that no amount of recomputing meets.
-package struct MemoryLimitTooLow: CallersMistake {
+package struct MemoryLimitTooLow: UserError {
   let limit, needed: Int
 
   package var description: String {

@@ -14,9 +14,9 @@ package enum RunPlan {
   package static func json(_ run: PreparedRun) throws -> JSONValue? {
     let layout = AdapterLayout(run.adapterConfiguration, model: run.model.configuration)
     let memory = try run.memoryPlan(layout)
-    let dealer = try Dealer(world: run.world, stop: StopRequest())
-    let forecast = try Forecast.measured(run, layout: layout, memory: memory, dealer: dealer)
-    try dealer.close()
+    let dispatcher = try Dispatcher(world: run.world, stop: StopRequest())
+    let forecast = try Forecast.measured(run, layout: layout, memory: memory, dispatcher: dispatcher)
+    try dispatcher.close()
     guard let coordinator = run.coordinator, let forecast else { return nil }
     let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
     return .object([
@@ -82,11 +82,11 @@ package enum RunPlan {
     var whole = 0.0
     schedule.plan.forEachStep { _, positions in
       for tree in data.stepTrees(positions) {
-        whole += Arithmetic.training(objective.learntTree(tree), layout, recomputedLayers: recomputed).total
-        if scorings > 0 { whole += scorings * Arithmetic.scoring(tree, c).total }
+        whole += FlopCount.training(objective.trainedTree(tree), layout, recomputedLayers: recomputed).total
+        if scorings > 0 { whole += scorings * FlopCount.scoring(tree, c).total }
       }
     }
-    let reference = coordinator.treesWithoutReference().reduce(0) { $0 + Arithmetic.scoring($1, c).total }
+    let reference = coordinator.treesWithoutReference().reduce(0) { $0 + FlopCount.scoring($1, c).total }
     return .object([
       .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),
       .init("reference_pass", .number(reference)),

@@ -10,10 +10,10 @@
 func aotLosses(_ examples: [ExampleSums], beta: Double, labelSmoothing: Double) -> [PairTerm] {
   let policy = examples.map { $0.policy[0] - $0.policy[1] }
   let reference = examples.map { $0.reference[0] - $0.reference[1] }.sorted()
-  var terms = examples.map { _ in PairTerm(value: 0, slope: 0) }
+  var terms = examples.map { _ in PairTerm(value: 0, gradient: 0) }
   for (place, i) in ascending(policy).enumerated() {
-    let (value, slope) = logisticLoss(beta * (policy[i] - reference[place]), smoothing: labelSmoothing)
-    terms[i] = PairTerm(value: value, slope: beta * slope)
+    let (value, gradient) = logisticLoss(beta * (policy[i] - reference[place]), smoothing: labelSmoothing)
+    terms[i] = PairTerm(value: value, gradient: beta * gradient)
   }
   return terms
 }
@@ -22,16 +22,16 @@ func aotLosses(_ examples: [ExampleSums], beta: Double, labelSmoothing: Double) 
 ///
 ///     x = β (Δw₍ₖ₎ − Δl₍ₖ₎)
 ///
-/// and the loss is as above. The term of place k is attributed to the pair with that Δw; its slope by Δl belongs to
+/// and the loss is as above. The term of place k is attributed to the pair with that Δw; its gradient by Δl belongs to
 /// another pair.
 func aotUnpairedLosses(_ pairs: [Pair], beta: Double, labelSmoothing: Double) -> [PairTerm] {
-  var terms = pairs.map { _ in PairTerm(value: 0, slope: 0) }
+  var terms = pairs.map { _ in PairTerm(value: 0, gradient: 0) }
   for (w, l) in zip(ascending(pairs.map(\.chosen)), ascending(pairs.map(\.rejected))) {
-    let (value, slope) = logisticLoss(
+    let (value, gradient) = logisticLoss(
       beta * (pairs[w].chosen - pairs[l].rejected), smoothing: labelSmoothing)
     terms[w].value = value
-    terms[w].chosenSlope = beta * slope
-    terms[l].rejectedSlope = -beta * slope
+    terms[w].chosenGradient = beta * gradient
+    terms[l].rejectedGradient = -beta * gradient
   }
   return terms
 }

@@ -6,8 +6,8 @@
 func apoZeroLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let (w, l) = (beta * pair.chosen, beta * pair.rejected)
   return PairTerm(
-    value: sigmoid(-w) + sigmoid(l), chosenSlope: -beta * sigmoid(w) * sigmoid(-w),
-    rejectedSlope: beta * sigmoid(l) * sigmoid(-l))
+    value: sigmoid(-w) + sigmoid(l), chosenGradient: -beta * sigmoid(w) * sigmoid(-w),
+    rejectedGradient: beta * sigmoid(l) * sigmoid(-l))
 }
 
 /// APO-down (the same, equation 8), for chosen completions worse than the model's own:
@@ -15,8 +15,8 @@ func apoZeroLoss(_ pair: Pair, beta: Double) -> PairTerm {
 ///     loss = σ(β Δw) + 1 − σ(β (Δw − Δl))
 func apoDownLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let (w, x) = (beta * pair.chosen, beta * (pair.chosen - pair.rejected))
-  let marginSlope = beta * sigmoid(x) * sigmoid(-x)
+  let marginGradient = beta * sigmoid(x) * sigmoid(-x)
   return PairTerm(
-    value: sigmoid(w) + sigmoid(-x), chosenSlope: beta * sigmoid(w) * sigmoid(-w) - marginSlope,
-    rejectedSlope: marginSlope)
+    value: sigmoid(w) + sigmoid(-x), chosenGradient: beta * sigmoid(w) * sigmoid(-w) - marginGradient,
+    rejectedGradient: marginGradient)
 }

@@ -6,5 +6,5 @@
 func bcoPairLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let (w, l) = (beta * pair.chosen, beta * pair.rejected)
   return PairTerm(
-    value: softplus(-w) + softplus(l), chosenSlope: -beta * sigmoid(-w), rejectedSlope: beta * sigmoid(l))
+    value: softplus(-w) + softplus(l), chosenGradient: -beta * sigmoid(-w), rejectedGradient: beta * sigmoid(l))
 }

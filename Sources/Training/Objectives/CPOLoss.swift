@@ -5,6 +5,6 @@
 ///     x = β (log π(w) − log π(l))
 ///     loss = −(1 − ε) log σ(x) − ε log σ(−x)
 func cpoLoss(_ pair: Pair, beta: Double, labelSmoothing: Double) -> PairTerm {
-  let (value, slope) = logisticLoss(beta * (pair.chosen - pair.rejected), smoothing: labelSmoothing)
-  return PairTerm(value: value, slope: beta * slope)
+  let (value, gradient) = logisticLoss(beta * (pair.chosen - pair.rejected), smoothing: labelSmoothing)
+  return PairTerm(value: value, gradient: beta * gradient)
 }

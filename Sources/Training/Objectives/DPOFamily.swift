@@ -18,7 +18,7 @@ package enum DPOLoss: String, Sendable, CaseIterable {
   case sigmoidNorm = "sigmoid_norm"
 
   /// Whether a pair's loss depends on the step's other pairs.
-  package var couplesStep: Bool { self == .aot || self == .aotUnpaired }
+  package var needsWholeStep: Bool { self == .aot || self == .aotUnpaired }
 
   /// Whether `labelSmoothing` means something to the loss.
   package var usesLabelSmoothing: Bool {
@@ -70,7 +70,7 @@ package struct DPOFamily: Sendable, Equatable {
 
   /// Each pair's loss, all but `sft`.
   func terms(_ examples: [ExampleSums]) -> [PairTerm] {
-    var terms = examples.map { _ in PairTerm(value: 0, slope: 0) }
+    var terms = examples.map { _ in PairTerm(value: 0, gradient: 0) }
     for weighted in losses {
       for (i, term) in self.terms(weighted.loss, examples).enumerated() { terms[i].add(term, weight: weighted.weight) }
     }

@@ -15,7 +15,7 @@ func discopopLoss(_ pair: Pair, beta: Double, temperature: Double) -> PairTerm {
   let (modulation, rest) = (sigmoid(x / temperature), sigmoid(-x / temperature))
   // m e^−x in one exponential: e^−x alone overflows where m vanishes.
   let exponential = exp(-x - softplus(-x / temperature))
-  let slope =
+  let gradient =
     rest / temperature * (exponential - modulation * softplus(-x)) - rest * sigmoid(-x) - exponential
-  return PairTerm(value: rest * softplus(-x) + exponential, slope: beta * slope)
+  return PairTerm(value: rest * softplus(-x) + exponential, gradient: beta * gradient)
 }

@@ -16,5 +16,5 @@ func exoPairLoss(_ pair: Pair, beta: Double, labelSmoothing: Double) -> PairTerm
   let (won, lost) = (-softplus(-x) - log1p(-labelSmoothing), -softplus(x) - log(labelSmoothing))
   // σ' = σ(x) σ(−x); the derivatives of the logarithms cancel.
   return PairTerm(
-    value: sigmoid(x) * won + sigmoid(-x) * lost, slope: beta * sigmoid(x) * sigmoid(-x) * (won - lost))
+    value: sigmoid(x) * won + sigmoid(-x) * lost, gradient: beta * sigmoid(x) * sigmoid(-x) * (won - lost))
 }

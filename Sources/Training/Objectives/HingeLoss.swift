@@ -5,5 +5,5 @@
 ///     loss = max(0, 1 − β (Δw − Δl))
 func hingeLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let shortfall = 1 - beta * (pair.chosen - pair.rejected)
-  return shortfall > 0 ? PairTerm(value: shortfall, slope: -beta) : PairTerm(value: 0, slope: 0)
+  return shortfall > 0 ? PairTerm(value: shortfall, gradient: -beta) : PairTerm(value: 0, gradient: 0)
 }

@@ -6,5 +6,6 @@
 func ipoLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let error = pair.chosen / pair.chosenTokens - pair.rejected / pair.rejectedTokens - 1 / (2 * beta)
   return PairTerm(
-    value: error * error, chosenSlope: 2 * error / pair.chosenTokens, rejectedSlope: -2 * error / pair.rejectedTokens)
+    value: error * error, chosenGradient: 2 * error / pair.chosenTokens,
+    rejectedGradient: -2 * error / pair.rejectedTokens)
 }

@@ -23,15 +23,15 @@ package struct KTO: Sendable, Equatable {
     max(0, examples.reduce(0) { $0 + $1.logRatio(1) } / Double(max(1, examples.count)))
   }
 
-  /// Each example's term; the mismatched completion has no slope.
+  /// Each example's term; the mismatched completion has no gradient.
   func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
     let baseline = baseline(examples)
     return examples.map { example in
       let x = beta * (example.logRatio(0) - baseline)
-      let slope = beta * sigmoid(x) * sigmoid(-x)
+      let gradient = beta * sigmoid(x) * sigmoid(-x)
       return example.isDesirable
-        ? ExampleTerm(value: desirableWeight * sigmoid(-x), slopes: [-desirableWeight * slope, 0])
-        : ExampleTerm(value: undesirableWeight * sigmoid(x), slopes: [undesirableWeight * slope, 0])
+        ? ExampleTerm(value: desirableWeight * sigmoid(-x), gradients: [-desirableWeight * gradient, 0])
+        : ExampleTerm(value: undesirableWeight * sigmoid(x), gradients: [undesirableWeight * gradient, 0])
     }
   }
 }

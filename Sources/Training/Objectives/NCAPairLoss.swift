@@ -7,5 +7,5 @@ func ncaPairLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let (w, l) = (beta * pair.chosen, beta * pair.rejected)
   return PairTerm(
     value: softplus(-w) + 0.5 * softplus(w) + 0.5 * softplus(l),
-    chosenSlope: beta * (0.5 * sigmoid(w) - sigmoid(-w)), rejectedSlope: beta * 0.5 * sigmoid(l))
+    chosenGradient: beta * (0.5 * sigmoid(w) - sigmoid(-w)), rejectedGradient: beta * 0.5 * sigmoid(l))
 }

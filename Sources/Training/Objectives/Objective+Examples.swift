@@ -35,15 +35,15 @@ extension Objective {
     }
   }
 
-  /// How many of an example's sums have a slope: the mismatched completion has none.
-  var learntSpans: Int { spans.count - (spans.contains(.mismatched) ? 1 : 0) }
+  /// How many of an example's sums have a gradient: the mismatched completion has none.
+  var trainedSpans: Int { spans.count - (spans.contains(.mismatched) ? 1 : 0) }
 
-  /// An example's tree without what has no slope.
-  package func learntTree(_ tree: ExampleTree) -> ExampleTree {
+  /// An example's tree without what has no gradient.
+  package func trainedTree(_ tree: ExampleTree) -> ExampleTree {
     guard spans.contains(.mismatched) else { return tree }
-    var learnt = tree
-    learnt.completions.removeLast()
-    return learnt
+    var trained = tree
+    trained.completions.removeLast()
+    return trained
   }
 }
 

@@ -42,11 +42,11 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
-  /// Whether a slope depends on other examples' sums. If so, all sums of the step come first and the gradient in a
+  /// Whether a gradient depends on other examples' sums. If so, all sums of the step come first and the gradient in a
   /// second pass; if not, any part of the step can be differentiated alone.
-  package var couplesStep: Bool {
+  package var needsWholeStep: Bool {
     switch self {
-    case .dpo(let family): family.losses.contains(where: \.loss.couplesStep)
+    case .dpo(let family): family.losses.contains(where: \.loss.needsWholeStep)
     case .kto: true
     case .supervised, .cpo, .simpo, .orpo: false
     }
@@ -74,22 +74,22 @@ package enum Objective: Sendable, Equatable {
   /// The likelihood tokens of an example, from the token count of each span; their total over the step is T.
   package func likelihoodTokens(_ tokens: [Int]) -> Int { likelihoodSpans.reduce(0) { $0 + tokens[$1] } }
 
-  /// Loss and slopes of `examples`.
+  /// Loss and gradients of `examples`.
   ///
   /// - Parameters:
-  ///   - examples: all of the step in its order if `couplesStep`, else any of them.
+  ///   - examples: all of the step in its order if `needsWholeStep`, else any of them.
   ///   - totals: counts of the whole step, over all ranks.
   package func callAsFunction(_ examples: [ExampleSums], totals: StepTotals) -> [ExampleOutcome] {
     precondition(
-      !couplesStep || examples.count == totals.examples,
+      !needsWholeStep || examples.count == totals.examples,
       "\(examples.count) examples, expected the whole step of \(totals.examples)")
     let count = Double(totals.examples)
     let weight = likelihoodWeight / Double(max(1, totals.likelihoodTokens))
     return zip(examples, terms(examples)).map { example, term in
-      var outcome = ExampleOutcome(loss: term.value / count, slopes: term.slopes.map { $0 / count })
+      var outcome = ExampleOutcome(loss: term.value / count, gradients: term.gradients.map { $0 / count })
       for span in likelihoodSpans {
         outcome.loss -= weight * example.policy[span]
-        outcome.slopes[span] -= weight
+        outcome.gradients[span] -= weight
       }
       return outcome
     }
@@ -99,7 +99,7 @@ package enum Objective: Sendable, Equatable {
   func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
     switch self {
     case .supervised:
-      examples.map { _ in ExampleTerm(value: 0, slopes: [0]) }
+      examples.map { _ in ExampleTerm(value: 0, gradients: [0]) }
     case .dpo(let family):
       family.terms(examples).map(ExampleTerm.init)
     case .cpo(let beta, let labelSmoothing, _):
@@ -109,7 +109,7 @@ package enum Objective: Sendable, Equatable {
     case .orpo(let beta):
       examples.map { example in
         let pair = oddsRatioLoss(example.pair, beta: beta).term
-        return ExampleTerm(value: pair.value, slopes: [pair.chosenSlope, pair.rejectedSlope, 0])
+        return ExampleTerm(value: pair.value, gradients: [pair.chosenGradient, pair.rejectedGradient, 0])
       }
     case .kto(let kto):
       kto.terms(examples)

@@ -54,17 +54,17 @@ package struct StepTotals: Sendable, Equatable {
 /// An example's share of the step's loss, and the loss's derivative by each of its policy sums.
 package struct ExampleOutcome: Sendable, Equatable {
   package var loss: Double
-  package var slopes: [Double]
+  package var gradients: [Double]
 }
 
 /// An example's term before the mean over the step, with its derivative by each span's policy sum.
 struct ExampleTerm {
   var value: Double
-  var slopes: [Double]
+  var gradients: [Double]
 }
 
 extension ExampleTerm {
-  init(_ term: PairTerm) { self.init(value: term.value, slopes: [term.chosenSlope, term.rejectedSlope]) }
+  init(_ term: PairTerm) { self.init(value: term.value, gradients: [term.chosenGradient, term.rejectedGradient]) }
 }
 
 /// A pair as its loss sees it.
@@ -78,21 +78,23 @@ struct Pair {
 /// A pair's loss and its derivative by either completion's sum.
 struct PairTerm {
   var value: Double
-  var chosenSlope, rejectedSlope: Double
+  var chosenGradient, rejectedGradient: Double
 
-  init(value: Double, chosenSlope: Double, rejectedSlope: Double) {
+  init(value: Double, chosenGradient: Double, rejectedGradient: Double) {
     self.value = value
-    self.chosenSlope = chosenSlope
-    self.rejectedSlope = rejectedSlope
+    self.chosenGradient = chosenGradient
+    self.rejectedGradient = rejectedGradient
   }
 
-  /// A loss of the difference of the sums, times a constant that is in `slope` already.
-  init(value: Double, slope: Double) { self.init(value: value, chosenSlope: slope, rejectedSlope: -slope) }
+  /// A loss of the difference of the sums, times a constant that is in `gradient` already.
+  init(value: Double, gradient: Double) {
+    self.init(value: value, chosenGradient: gradient, rejectedGradient: -gradient)
+  }
 
   /// Adds `weight` times another loss of the same pair.
   mutating func add(_ other: PairTerm, weight: Double) {
     value += weight * other.value
-    chosenSlope += weight * other.chosenSlope
-    rejectedSlope += weight * other.rejectedSlope
+    chosenGradient += weight * other.chosenGradient
+    rejectedGradient += weight * other.rejectedGradient
   }
 }

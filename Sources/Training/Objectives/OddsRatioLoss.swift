@@ -15,23 +15,23 @@ func oddsRatioLoss(_ pair: Pair, beta: Double) -> (term: PairTerm, logOdds: Doub
   let chosen = LogOdds(mean: pair.chosen / pair.chosenTokens)
   let rejected = LogOdds(mean: pair.rejected / pair.rejectedTokens)
   let logOdds = chosen.value - rejected.value
-  let slope = -beta * sigmoid(-logOdds)
+  let gradient = -beta * sigmoid(-logOdds)
   return (
     PairTerm(
-      value: beta * softplus(-logOdds), chosenSlope: slope * chosen.slope / pair.chosenTokens,
-      rejectedSlope: -slope * rejected.slope / pair.rejectedTokens), logOdds
+      value: beta * softplus(-logOdds), chosenGradient: gradient * chosen.gradient / pair.chosenTokens,
+      rejectedGradient: -gradient * rejected.gradient / pair.rejectedTokens), logOdds
   )
 }
 
 /// a − log(1 − e^a) and its derivative 1 / (1 − e^a).
 private struct LogOdds {
-  var value, slope: Double
+  var value, gradient: Double
 
   init(mean: Double) {
     // A completion that is certain to fp32 has a = 0 and infinite odds: keep half an fp32 ulp from there.
     let a = min(mean, -0x1p-25)
     // log(1 − e^a) by whichever of expm1 and log1p does not cancel.
     value = a - (a > -0.6931471805599453 ? log(-expm1(a)) : log1p(-exp(a)))
-    slope = -1 / expm1(a)
+    gradient = -1 / expm1(a)
   }
 }

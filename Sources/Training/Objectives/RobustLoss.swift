@@ -10,5 +10,5 @@ func robustLoss(_ pair: Pair, beta: Double, labelSmoothing: Double) -> PairTerm 
   let scale = 1 / (1 - 2 * labelSmoothing)
   return PairTerm(
     value: scale * ((1 - labelSmoothing) * softplus(-x) - labelSmoothing * softplus(x)),
-    slope: -beta * scale * ((1 - labelSmoothing) * sigmoid(-x) + labelSmoothing * sigmoid(x)))
+    gradient: -beta * scale * ((1 - labelSmoothing) * sigmoid(-x) + labelSmoothing * sigmoid(x)))
 }

@@ -5,5 +5,5 @@
 ///     loss = (Δw − 1 / (2β))² + (Δl + 1 / (2β))²
 func sppoHardLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let (won, lost) = (pair.chosen - 0.5 / beta, pair.rejected + 0.5 / beta)
-  return PairTerm(value: won * won + lost * lost, chosenSlope: 2 * won, rejectedSlope: 2 * lost)
+  return PairTerm(value: won * won + lost * lost, chosenGradient: 2 * won, rejectedGradient: 2 * lost)
 }

@@ -5,6 +5,6 @@
 ///     x = β (Δw − Δl)
 ///     loss = −(1 − ε) log σ(x) − ε log σ(−x)
 func sigmoidLoss(_ pair: Pair, beta: Double, labelSmoothing: Double) -> PairTerm {
-  let (value, slope) = logisticLoss(beta * pair.chosen - beta * pair.rejected, smoothing: labelSmoothing)
-  return PairTerm(value: value, slope: beta * slope)
+  let (value, gradient) = logisticLoss(beta * pair.chosen - beta * pair.rejected, smoothing: labelSmoothing)
+  return PairTerm(value: value, gradient: beta * gradient)
 }

@@ -5,7 +5,8 @@
 ///     loss = −log σ(β (Δw / |w| − Δl / |l|))
 func sigmoidNormLoss(_ pair: Pair, beta: Double) -> PairTerm {
   let margin = pair.chosen / pair.chosenTokens - pair.rejected / pair.rejectedTokens
-  let (value, slope) = logisticLoss(beta * margin, smoothing: 0)
+  let (value, gradient) = logisticLoss(beta * margin, smoothing: 0)
   return PairTerm(
-    value: value, chosenSlope: beta * slope / pair.chosenTokens, rejectedSlope: -beta * slope / pair.rejectedTokens)
+    value: value, chosenGradient: beta * gradient / pair.chosenTokens,
+    rejectedGradient: -beta * gradient / pair.rejectedTokens)
 }

@@ -6,7 +6,8 @@
 ///     loss = −(1 − ε) log σ(x) − ε log σ(−x)
 func simpoLoss(_ pair: Pair, beta: Double, gamma: Double, labelSmoothing: Double) -> PairTerm {
   let margin = pair.chosen / pair.chosenTokens - pair.rejected / pair.rejectedTokens
-  let (value, slope) = logisticLoss(beta * margin - gamma, smoothing: labelSmoothing)
+  let (value, gradient) = logisticLoss(beta * margin - gamma, smoothing: labelSmoothing)
   return PairTerm(
-    value: value, chosenSlope: beta * slope / pair.chosenTokens, rejectedSlope: -beta * slope / pair.rejectedTokens)
+    value: value, chosenGradient: beta * gradient / pair.chosenTokens,
+    rejectedGradient: -beta * gradient / pair.rejectedTokens)
 }

@@ -14,7 +14,7 @@ import Tensors
 /// A rank that was lost, told by the one that noticed.
 package struct LostRank: Error, CustomStringConvertible {
   package let observer: Int
-  package let loss: Vigil.Loss
+  package let loss: FailureDetector.Loss
   /// Seconds without a sign of life.
   package let seconds: Double
   /// Host and process of the rank.
@@ -51,38 +51,38 @@ private func span(_ seconds: Double) -> String {
 }
 
 /// How long a rank may be silent.
-struct WatchLimit: Equatable {
+struct WatchdogLimit: Equatable {
   static let variable = "SHOAL_WATCHDOG_SECONDS"
   /// 0: nobody watches.
   let seconds: Double
 
   /// At least two: mpirun lets a stopped rank go on for a second before it kills it, and it must not accuse others.
   /// - Parameter text: of the environment; empty where it says nothing.
-  /// - Throws: `WorldMistake.watchdogSeconds`.
+  /// - Throws: `WorldError.watchdogSeconds`.
   init(_ text: String) throws {
     if text.isEmpty {
       seconds = 60
     } else {
       guard let seconds = Double(text), seconds == 0 || (2...1e6).contains(seconds) else {
-        throw WorldMistake.watchdogSeconds(text)
+        throw WorldError.watchdogSeconds(text)
       }
       self.seconds = seconds
     }
   }
 
-  /// Between two pulses.
+  /// Between two heartbeats.
   var interval: Double { min(5, seconds / 8) }
 }
 
 /// A rank's part in the watch: rank 0 watches all others, the others watch rank 0.
 ///
-/// A thread that mostly sleeps sends a pulse now and then, takes those of the others and judges. Who is watched has
+/// A thread that mostly sleeps sends a heartbeat now and then, takes those of the others and judges. Who is watched has
 /// such a thread too, so a long computation is no silence.
-final class Watch: Sendable {
-  let limit: WatchLimit
+final class Watchdog: Sendable {
+  let limit: WatchdogLimit
   /// For what the watch itself does not see.
   let tell: @Sendable (any Error) -> Void
-  private let service: WatchService
+  private let service: WatchdogService
   private let thread: ServiceThread
 
   /// Begins to watch. Collective.
@@ -91,16 +91,18 @@ final class Watch: Sendable {
   ///   - places: each rank's host and process, by rank.
   ///   - end: told of a lost rank, ends the job.
   init(
-    comm: shoal_mpi_comm, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals, alarm: Alarm,
+    comm: shoal_mpi_comm, rank: Int, places: [String], limit: WatchdogLimit, counter: ProgressCounter,
+    backgroundError: BackgroundError,
     tell: @escaping @Sendable (any Error) -> Void, end: @escaping @Sendable (LostRank) -> Never
   ) throws {
     (self.limit, self.tell) = (limit, tell)
-    let service = WatchService(
-      channel: MessageChannel(comm: comm, alarm: alarm), rank: rank, places: places, limit: limit, vitals: vitals,
+    let service = WatchdogService(
+      channel: MessageChannel(comm: comm, backgroundError: backgroundError), rank: rank, places: places, limit: limit,
+      counter: counter,
       end: end)
     self.service = service
-    thread = try ServiceThread(for: "watch") {
-      do { try service.run() } catch { alarm.raise(error) }
+    thread = try ServiceThread(for: "watchdog") {
+      do { try service.run() } catch { backgroundError.record(error) }
     }
   }
 
@@ -118,14 +120,14 @@ final class Watch: Sendable {
   }
 }
 
-enum WatchTag: Int32 {
-  case pulse = 1
+enum WatchdogTag: Int32 {
+  case heartbeat = 1
   case goodbye
 }
 
 /// What the watching thread does.
-private final class WatchService: Sendable {
-  let channel: MessageChannel<WatchTag>
+private final class WatchdogService: Sendable {
+  let channel: MessageChannel<WatchdogTag>
   let limit: Mutex<Double>
   let isClosing = Atomic(false)
   /// Cuts a sleep short.
@@ -133,14 +135,14 @@ private final class WatchService: Sendable {
   private let rank: Int
   private let places: [String]
   private let interval: Double
-  private let vitals: Vitals
+  private let counter: ProgressCounter
   private let end: @Sendable (LostRank) -> Never
 
   init(
-    channel: MessageChannel<WatchTag>, rank: Int, places: [String], limit: WatchLimit, vitals: Vitals,
+    channel: MessageChannel<WatchdogTag>, rank: Int, places: [String], limit: WatchdogLimit, counter: ProgressCounter,
     end: @escaping @Sendable (LostRank) -> Never
   ) {
-    (self.channel, self.rank, self.places, self.vitals, self.end) = (channel, rank, places, vitals, end)
+    (self.channel, self.rank, self.places, self.counter, self.end) = (channel, rank, places, counter, end)
     self.limit = Mutex(limit.seconds)
     interval = limit.interval
   }
@@ -149,45 +151,45 @@ private final class WatchService: Sendable {
     let others = rank == 0 ? Array(1..<places.count) : [0]
     let start = ContinuousClock.now
     func now() -> Double { (ContinuousClock.now - start) / .seconds(1) }
-    var vigil = Vigil(over: others, limit: limit.withLock { $0 }, interval: interval, at: now())
+    var detector = FailureDetector(over: others, limit: limit.withLock { $0 }, interval: interval, at: now())
     // Ranks that have not said goodbye, and those that have not been told it.
     var (present, untold) = (Set(others), Set(others))
     var outgoing: [Int: OutgoingMessage] = [:]
-    var nextPulse = now()
+    var nextHeartbeat = now()
     while true {
-      vigil.advance(to: now())
+      detector.advance(to: now())
       while let message = try channel.receive() {
         let source = Int(message.source)
         switch message.tag {
-        case .pulse:
-          guard let pulse = Pulse(bytes: message.bytes) else {
-            throw MPIFailure(operation: "watch", reason: "rank \(source) sent no pulse")
+        case .heartbeat:
+          guard let heartbeat = Heartbeat(bytes: message.bytes) else {
+            throw MPIFailure(operation: "watchdog", reason: "rank \(source) sent no heartbeat")
           }
-          vigil.hear(pulse, from: source)
+          detector.hear(heartbeat, from: source)
         case .goodbye:
-          vigil.release(source)
+          detector.release(source)
           present.remove(source)
         }
       }
       outgoing = try outgoing.filter { try !$0.value.isGone() }
       let isClosing = isClosing.load(ordering: .relaxed)
-      let isDue = isClosing || now() >= nextPulse
+      let isDue = isClosing || now() >= nextHeartbeat
       // One message at a time for each: a rank that takes none does not pile them up.
       for other in untold where isDue && outgoing[other] == nil {
         outgoing[other] = try OutgoingMessage(
-          isClosing ? .goodbye : .pulse, isClosing ? [] : vitals.pulse.bytes, to: Int32(other), on: channel)
+          isClosing ? .goodbye : .heartbeat, isClosing ? [] : counter.heartbeat.bytes, to: Int32(other), on: channel)
         if isClosing { untold.remove(other) }
       }
-      if isDue { nextPulse = now() + interval }
+      if isDue { nextHeartbeat = now() + interval }
       if present.isEmpty && untold.isEmpty && outgoing.isEmpty { return }
-      vigil.limit = limit.withLock { $0 }
+      detector.limit = limit.withLock { $0 }
       // All others see it when rank 0 is lost: the lowest of them speaks first.
-      if let loss = vigil.loss(grace: 2 * Double(max(0, rank - 1))) { tell(loss, vigil.limit) }
+      if let loss = detector.loss(grace: 2 * Double(max(0, rank - 1))) { tell(loss, detector.limit) }
       _ = wakeUp.wait(timeout: .now() + (isClosing ? 0.002 : interval / 5))
     }
   }
 
-  private func tell(_ loss: Vigil.Loss, _ seconds: Double) -> Never {
+  private func tell(_ loss: FailureDetector.Loss, _ seconds: Double) -> Never {
     let lost =
       switch loss {
       case .silent(let rank), .stuck(let rank, _): rank

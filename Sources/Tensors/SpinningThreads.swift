@@ -13,7 +13,7 @@ import Synchronization
 
 /// Helpers of one thread, for many short loops. Between loops they spin for some ten microseconds, then leave their
 /// processors to others, then sleep in short turns.
-final class Crew: @unchecked Sendable {
+final class SpinningThreads: @unchecked Sendable {
   private typealias Body = (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
 
   /// Odd while there is a loop, which `body` and `count` are of.

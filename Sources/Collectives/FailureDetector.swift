@@ -1,9 +1,9 @@
-// Who is lost: judged from when pulses arrive, by this machine's own clock alone.
+// Who is lost: judged from when heartbeats arrive, by this machine's own clock alone.
 
 package import Tensors
 
 /// The ranks that one rank watches, and when it last heard of them.
-package struct Vigil: Sendable {
+package struct FailureDetector: Sendable {
   package enum Loss: Equatable, Sendable {
     /// Nothing arrives: the rank is stopped, or its machine is gone.
     case silent(rank: Int)
@@ -11,9 +11,9 @@ package struct Vigil: Sendable {
     case stuck(rank: Int, phase: Phase)
   }
 
-  /// Seconds without a pulse, or between kernels, after which a rank is lost.
+  /// Seconds without a heartbeat, or between kernels, after which a rank is lost.
   package var limit: Double
-  /// Seconds between two pulses of a rank.
+  /// Seconds between two heartbeats of a rank.
   package let interval: Double
   private var watched: [Int: Watched]
   /// Seconds in which this rank could have heard something. Of a time in which it was itself stopped, asleep or
@@ -22,9 +22,9 @@ package struct Vigil: Sendable {
   private var last: Double
 
   private struct Watched {
-    /// When the last pulse arrived, in seconds of attention.
+    /// When the last heartbeat arrived, in seconds of attention.
     var heard: Double
-    var pulse: Pulse?
+    var heartbeat: Heartbeat?
     /// Seconds in which it answered and did not move.
     var unmoved = 0.0
   }
@@ -41,13 +41,13 @@ package struct Vigil: Sendable {
     last = now
   }
 
-  /// Takes a pulse that has arrived.
-  package mutating func hear(_ pulse: Pulse, from rank: Int) {
+  /// Takes a heartbeat that has arrived.
+  package mutating func hear(_ heartbeat: Heartbeat, from rank: Int) {
     guard var known = watched[rank] else { return }
-    let isMoving = !pulse.isWorking || pulse != known.pulse
+    let isMoving = !heartbeat.isWorking || heartbeat != known.heartbeat
     // Nor does the time count in which the rank itself was stopped, and silent.
     known.unmoved = isMoving ? 0 : known.unmoved + min(attention - known.heard, 2 * interval)
-    (known.heard, known.pulse) = (attention, pulse)
+    (known.heard, known.heartbeat) = (attention, heartbeat)
     watched[rank] = known
   }
 
@@ -65,6 +65,6 @@ package struct Vigil: Sendable {
       }
     }
     let stuck = ranks.filter { $0.value.unmoved > limit + grace }.max { $0.value.unmoved < $1.value.unmoved }
-    return stuck.flatMap { rank, known in known.pulse.map { .stuck(rank: rank, phase: $0.phase) } }
+    return stuck.flatMap { rank, known in known.heartbeat.map { .stuck(rank: rank, phase: $0.phase) } }
   }
 }

@@ -4,4 +4,4 @@
 ///
 /// `shoal` ends with exit code 64 for these and with 1 for every other error. The description answers
 /// where, what was expected, what was found and what to do.
-package protocol CallersMistake: Error, CustomStringConvertible {}
+package protocol UserError: Error, CustomStringConvertible {}

@@ -4,7 +4,7 @@ import Synchronization
 package import Tensors
 
 /// How far a rank is and what it is at, in one word.
-package struct Pulse: Equatable, Sendable {
+package struct Heartbeat: Equatable, Sendable {
   /// Rises with every kernel and every operation of the world.
   package var moves: UInt64
   package var phase: Phase
@@ -28,7 +28,7 @@ package struct Pulse: Equatable, Sendable {
 }
 
 /// Written by the main thread, read by the one that watches.
-final class Vitals: Sendable {
+final class ProgressCounter: Sendable {
   private let operations = Atomic<UInt64>(0)
   private let isWaiting = Atomic(false)
   private let clock = Mutex<PhaseClock?>(nil)
@@ -46,9 +46,9 @@ final class Vitals: Sendable {
     return try operation()
   }
 
-  var pulse: Pulse {
+  var heartbeat: Heartbeat {
     let (moves, phase) = clock.withLock { $0?.progress } ?? (0, .input)
-    return Pulse(
+    return Heartbeat(
       moves: moves &+ operations.load(ordering: .relaxed),
       phase: isWaiting.load(ordering: .relaxed) ? .idle : phase)
   }

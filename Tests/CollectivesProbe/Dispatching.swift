@@ -17,7 +17,7 @@ private func numbers(_ bytes: [UInt8]) -> [Int] {
 }
 
 /// Every item is taken exactly once, by whoever is free; items of all sizes arrive whole.
-func dealing(_ world: any Communicator) throws {
+func dispatching(_ world: any Communicator) throws {
   let random = CounterRandom(key: UInt64(world.rank))
   let queue = try world.workQueue()
   let count = 150
@@ -38,7 +38,7 @@ func dealing(_ world: any Communicator) throws {
   try expect(all.flatMap { $0 }.sorted() == Array(0..<count), "items taken: \(all)")
   for (rank, taken) in all.enumerated() {
     try expect(taken.count >= count / world.size / 4, "rank \(rank) took \(taken.count) of \(count)")
-    try expect(taken == taken.sorted(), "rank \(rank) was dealt out of order: \(taken)")
+    try expect(taken == taken.sorted(), "rank \(rank) was dispatched out of order: \(taken)")
   }
   try queue.close()
 }
@@ -96,7 +96,7 @@ func closeEarly(_ world: any Communicator) throws {
   } else {
     do {
       _ = try queue.next(cutting: false)
-      throw Finding(description: "rank \(world.rank) was dealt an item of no phase")
+      throw Finding(description: "rank \(world.rank) was dispatched an item of no phase")
     } catch is MPIFailure {}
   }
   try queue.close()

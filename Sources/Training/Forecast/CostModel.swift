@@ -6,7 +6,7 @@ import Model
 import Tensors
 
 /// Seconds per unit of each kind of work, on one rank.
-package struct Pace: Sendable, Equatable {
+package struct CostModel: Sendable, Equatable {
   /// Seconds per operation of the linears (LoRA's products included), of attention and of the head.
   var linears, attention, head: Double
   /// Seconds per row and layer of everything between products.
@@ -27,17 +27,17 @@ package struct Pace: Sendable, Equatable {
     trees.reduce(0) { $0 + seconds(.scoring($1, c), rows: $1.tokenCount * c.layerCount / 3) }
   }
 
-  private func seconds(_ work: Arithmetic, rows: Int) -> Double {
+  private func seconds(_ work: FlopCount, rows: Int) -> Double {
     linears * (work.linears + work.lora) + attention * work.attention + head * work.head + self.rows * Double(rows)
   }
 }
 
-extension Pace {
+extension CostModel {
   /// Measures this rank while all others measure too. Collective.
   ///
   /// The real kernels run on the model's own weights, but few: two layers and a part of the vocabulary.
   /// - Parameter sample: a typical micro-batch's size.
-  init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dealer: Dealer) throws {
+  init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher) throws {
     let part = model.part(layers: 2, vocabulary: 3 * 4096)
     let c = part.configuration
     let small = AdapterLayout(configuration: c, rank: layout.rank, scale: layout.scale, modules: Set(layout.modules))
@@ -51,46 +51,46 @@ extension Pace {
     try pass.populate()
     let gradient = Storage(count: small.count)
     func run(_ tree: ExampleTree) throws -> PhaseSeconds {
-      try dealer.world.barrier()
-      let before = pass.workers.clock.seconds
+      try dispatcher.world.barrier()
+      let before = pass.pool.clock.seconds
       _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { $0.map { _ in 1 } }
-      return pass.workers.clock.seconds - before
+      return pass.pool.clock.seconds - before
     }
     // The first visit of a weight maps its pages.
     _ = try run(sample.shape(tokens: 96, vocabulary: c.vocabularySize))
     // The better of two: a disturbance only ever makes it slower.
     let (first, second) = (try run(tree), try run(tree))
     let seconds = first.total < second.total ? first : second
-    let work = Arithmetic.training(tree, small)
+    let work = FlopCount.training(tree, small)
     linears = (seconds[.linears] + seconds[.lora]) / (work.linears + work.lora)
     attention = seconds[.attention] / work.attention
     head = seconds[.head] / work.head
     // The last layer computes scored rows only.
     let rows = tree.tokenCount * (c.layerCount - 1) + batch.scoredRows.count
     self.rows = (seconds[.elementwise] + seconds[.input]) / Double(rows)
-    (rounding, update) = try Self.perEntry(layout.count, pass.workers, dealer)
+    (rounding, update) = try Self.perEntry(layout.count, pass.pool, dispatcher)
   }
 
   /// Seconds per adapter entry of rounding, and of a sum over the world with an update.
-  private static func perEntry(_ count: Int, _ workers: Workers, _ dealer: Dealer) throws -> (Double, Double) {
+  private static func perEntry(_ count: Int, _ pool: ThreadPool, _ dispatcher: Dispatcher) throws -> (Double, Double) {
     let count = min(count, 1 << 22)
     let storages = (0..<4).map { _ in Storage(count: count) }
     let sums = UnsafeMutableBufferPointer<Int64>.allocate(capacity: count)
     defer { sums.deallocate() }
     sums.update(repeating: 0)
-    try Storage.populate(storages, workers)
-    let clock = workers.clock
+    try Storage.populate(storages, pool)
+    let clock = pool.clock
     let start = clock.seconds
-    if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, workers) }
+    if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, pool) }
     let rounded = clock.seconds
-    try dealer.sum(sums, clock)
-    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, workers) }
-    _ = Optimizer.norm(storages[0].base, count: count, workers)
+    try dispatcher.sum(sums, clock)
+    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, pool) }
+    _ = Optimizer.norm(storages[0].base, count: count, pool)
     Optimizer.adamW(
       weights: storages[1].base, first: storages[2].base, second: storages[3].base, gradient: storages[0].base,
       count: count,
       AdamWStep(
-        number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1), workers)
+        number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1), pool)
     let updated = clock.seconds
     // Pointers alone went into the kernels.
     withExtendedLifetime(storages) {}

@@ -1,14 +1,14 @@
 // Who gets which item: whoever is free takes the next one, unless a faster rank would be done with it sooner.
 
 /// The items that are left, which phase they belong to, and how fast each rank has been in it.
-package struct Deck: Sendable {
+package struct WorkScheduler: Sendable {
   /// The phase that is open, counted from 1; 0 before the first.
   package private(set) var phase: Int64 = 0
   private var pieces: ArraySlice<WorkPiece> = []
   /// What a rank works at, and since when (seconds).
   private var working: [Int: (cost: Double, since: Double)] = [:]
   /// Seconds per unit of cost, from each rank's last item of the phase.
-  private var paces: [Int: Double] = [:]
+  private var speeds: [Int: Double] = [:]
 
   package init() {}
 
@@ -16,7 +16,7 @@ package struct Deck: Sendable {
     precondition(isEmpty, "phase \(phase) has \(self.pieces.count) items left")
     phase += 1
     self.pieces = pieces[...]
-    (working, paces) = ([:], [:])
+    (working, speeds) = ([:], [:])
   }
 
   package var isEmpty: Bool { pieces.isEmpty }
@@ -27,7 +27,7 @@ package struct Deck: Sendable {
   /// The next item for a rank that is free; nil when it should take none. A rank that is told so does not ask again
   /// in this phase.
   package mutating func take(for rank: Int, at now: Double) -> [UInt8]? {
-    if let done = working.removeValue(forKey: rank) { paces[rank] = (now - done.since) / done.cost }
+    if let done = working.removeValue(forKey: rank) { speeds[rank] = (now - done.since) / done.cost }
     guard let first = pieces.first, isWorthwhile(for: rank, at: now) else { return nil }
     working[rank] = (max(first.cost, .leastNormalMagnitude), now)
     return pieces.popFirst()?.bytes
@@ -36,17 +36,17 @@ package struct Deck: Sendable {
   /// Whether the rank has a part in the schedule that ends soonest: every item, in order, to the rank that would be
   /// done with it first. Without it, a slow rank's last item would keep all others waiting.
   private func isWorthwhile(for rank: Int, at now: Double) -> Bool {
-    guard let own = paces[rank] else { return true }
-    var free = [(pace: own, at: now)]
+    guard let own = speeds[rank] else { return true }
+    var free = [(speed: own, at: now)]
     for (other, item) in working {
       // A rank that has yet to finish its first item may be as fast as any.
-      guard let last = paces[other] else { return true }
+      guard let last = speeds[other] else { return true }
       // One that is overdue is slower than its last item says, and is not waited for as if it were done.
-      let pace = max(last, (now - item.since) / item.cost)
-      free.append((pace, item.since + pace * item.cost))
+      let speed = max(last, (now - item.since) / item.cost)
+      free.append((speed, item.since + speed * item.cost))
     }
     for piece in pieces {
-      let ends = free.map { $0.at + $0.pace * piece.cost }
+      let ends = free.map { $0.at + $0.speed * piece.cost }
       // min(by:) takes the first of equals, which is the rank that asks.
       guard let best = ends.indices.min(by: { ends[$0] < ends[$1] }), best > 0 else { return true }
       free[best].at = ends[best]

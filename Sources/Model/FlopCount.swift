@@ -3,7 +3,7 @@
 package import Corpus
 
 /// Operations of a pass, by part.
-package struct Arithmetic: Sendable, Equatable {
+package struct FlopCount: Sendable, Equatable {
   /// The frozen linears.
   package var linears = 0.0
   package var attention = 0.0
@@ -12,35 +12,35 @@ package struct Arithmetic: Sendable, Equatable {
 
   package var total: Double { linears + attention + lora + head }
 
-  package static func + (a: Arithmetic, b: Arithmetic) -> Arithmetic {
-    Arithmetic(
+  package static func + (a: FlopCount, b: FlopCount) -> FlopCount {
+    FlopCount(
       linears: a.linears + b.linears, attention: a.attention + b.attention, lora: a.lora + b.lora, head: a.head + b.head
     )
   }
 
-  package static let zero = Arithmetic()
+  package static let zero = FlopCount()
 
   init(linears: Double = 0, attention: Double = 0, lora: Double = 0, head: Double = 0) {
     (self.linears, self.attention, self.lora, self.head) = (linears, attention, lora, head)
   }
 
   /// Forward only, without an adapter: the reference and other scoring.
-  package static func scoring(_ tree: ExampleTree, _ c: ModelConfiguration) -> Arithmetic {
+  package static func scoring(_ tree: ExampleTree, _ c: ModelConfiguration) -> FlopCount {
     let size = Size(tree, c)
-    return Arithmetic(
+    return FlopCount(
       linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
   }
 
   /// Forward and backward with an adapter.
   /// - Parameter recomputedLayers: how many layers are computed again on the way back (gradient checkpointing).
-  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputedLayers: Int = 0) -> Arithmetic {
+  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputedLayers: Int = 0) -> FlopCount {
     let c = layout.configuration
     let size = Size(tree, c)
     let parameters = Double(layout.count) / Double(c.layerCount)
     let recomputed = Double(recomputedLayers)
     // What a recomputed layer leaves out.
     let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
-    return Arithmetic(
+    return FlopCount(
       // No gradient goes below the first layer's inputs.
       linears: 2 * (size.rows * size.keyValue + size.allRows * size.rest)
         - size.tokens * (size.layerKeyValue + size.layerQuery)

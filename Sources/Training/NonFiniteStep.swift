@@ -5,8 +5,8 @@ import Model
 import Tensors
 
 /// What was wrong with a step; the same on every rank.
-struct StepTrouble {
-  var kind: FixedPoint.Trouble
+struct NonFiniteStep {
+  var kind: FixedPoint.Fault
   /// Places of the examples in the step.
   var slots: [Int]
   /// The rank that computed the first of them.
@@ -14,13 +14,13 @@ struct StepTrouble {
 
   /// Nil for a sound step.
   init?(_ words: StepWords, _ sums: [ExampleSums]) {
-    let found = (0..<words.examples).compactMap { slot in words.trouble(of: slot).map { (slot: slot, trouble: $0) } }
+    let found = (0..<words.examples).compactMap { slot in words.fault(of: slot).map { (slot: slot, fault: $0) } }
     guard let first = found.first else { return nil }
-    kind = found.contains { $0.trouble.kind.contains(.nonFinite) } ? .nonFinite : .outOfRange
+    kind = found.contains { $0.fault.kind.contains(.nonFinite) } ? .nonFinite : .outOfRange
     // A gradient is of a whole micro-batch; sums tell its examples apart.
     let culprits = found.filter { !sums[$0.slot].isFinite }
     slots = (culprits.isEmpty ? found : culprits).map(\.slot)
-    rank = culprits.first?.trouble.rank ?? first.trouble.rank
+    rank = culprits.first?.fault.rank ?? first.fault.rank
   }
 }
 
@@ -42,24 +42,24 @@ extension Trainer {
     package var reason: String
   }
 
-  /// Says what was wrong. Rank 0 computes the first micro-batch in trouble once more, with every kernel's result
+  /// Says what was wrong. Rank 0 computes the first faulty micro-batch once more, with every kernel's result
   /// checked, while the others wait for the next step.
   func skip(
-    _ trouble: StepTrouble, _ examples: [StepExample]?, _ sums: [ExampleSums], _ dropout: DropoutDraw
+    _ fault: NonFiniteStep, _ examples: [StepExample]?, _ sums: [ExampleSums], _ dropout: DropoutDraw
   ) throws -> Skip {
-    let records = trouble.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
+    let records = fault.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
     let list = recordList(records)
     var reason =
-      trouble.kind == .nonFinite
+      fault.kind == .nonFinite
       ? "a value is not finite, with \(list)" : "a gradient exceeds the range of exact sums, with \(list)"
     guard let examples else { return Skip(examples: records, reason: reason) }
-    let isCoupled = objective.couplesStep && sums.allSatisfy(\.isFinite)
-    let items = isCoupled ? learntItems(examples) : items(examples)
-    if let item = items.first(where: { $0.slots.contains(trouble.slots[0]) }) {
+    let needsWholeStep = objective.needsWholeStep && sums.allSatisfy(\.isFinite)
+    let items = needsWholeStep ? trainedItems(examples) : items(examples)
+    if let item = items.first(where: { $0.slots.contains(fault.slots[0]) }) {
       let place = try pass.firstNonFinite {
-        if isCoupled {
-          try differentiate(item, examples: examples.count, dropout, slopes: slopes(sums))
-        } else if objective.couplesStep {
+        if needsWholeStep {
+          try differentiate(item, examples: examples.count, dropout, lossGradients: lossGradients(sums))
+        } else if objective.needsWholeStep {
           _ = try measure(item, examples: examples.count, dropout)
         } else {
           try differentiate(item, examples: examples.count, dropout) { _ in }
@@ -67,9 +67,9 @@ extension Trainer {
       }
       if let place {
         reason += ", first in \(place)"
-      } else if trouble.kind == .nonFinite {
+      } else if fault.kind == .nonFinite {
         reason +=
-          "; rank \(trouble.rank) computed it, and computed again on rank 0 it is finite: is that machine sound?"
+          "; rank \(fault.rank) computed it, and computed again on rank 0 it is finite: is that machine sound?"
       } else if let largest = largestEntry {
         reason += ", the largest entry in \(largest)"
       }
@@ -88,12 +88,12 @@ extension Trainer {
 
   /// Whether weights and moments are numbers. Their squares cannot overflow in fp64.
   var isFinite: Bool {
-    arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.workers).isFinite }
+    arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.pool).isFinite }
   }
 
   /// A checksum of weights and moments.
   var checksum: UInt64 {
-    arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.workers) }
+    arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) }
   }
 
   private var arenas: [Storage] { [adapter.weights] + moments.all }

@@ -3,10 +3,10 @@
 import Synchronization
 
 /// The first error that happened behind the main thread's back. Every wait of the world looks at it.
-final class Alarm: Sendable {
+final class BackgroundError: Sendable {
   private let error = Mutex<(any Error)?>(nil)
 
-  func raise(_ cause: any Error) {
+  func record(_ cause: any Error) {
     error.withLock { $0 = $0 ?? cause }
   }
 

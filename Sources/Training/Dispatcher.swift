@@ -1,12 +1,12 @@
-// Phases: rank 0 deals micro-batches, every rank computes those it gets, and the world adds up the results.
+// Phases: rank 0 dispatches micro-batches, every rank computes those it gets, and the world adds up the results.
 
 package import Collectives
 package import Corpus
 package import Model
 import Tensors
 
-/// One rank's part in dealing, computing and adding up.
-package final class Dealer {
+/// One rank's part in dispatching, computing and adding up.
+package final class Dispatcher {
   let world: any Communicator
   private let queue: any WorkQueue
   private let stop: StopRequest
@@ -33,7 +33,7 @@ package final class Dealer {
   ///   - source: where their examples come from.
   ///   - clock: the rank's.
   ///   - pausesToSave: whether a save that is due ends it.
-  ///   - body: called for each item that this rank is dealt.
+  ///   - body: called for each item that this rank is given.
   func phase(
     _ items: [WorkItem]?, of source: RecordSource, _ clock: PhaseClock, pausesToSave: Bool = true,
     _ body: (WorkItem) throws -> Void
@@ -77,7 +77,7 @@ package final class Dealer {
       }
     }
     if world.rank != 0 { scores.clear() }
-    let clock = pass.workers.clock
+    let clock = pass.pool.clock
     try phase(items, of: source, clock) { item in
       let batch = TreeBatch(item.trees)
       let sums = try pass.logProbabilities(batch, adapter: adapter)

@@ -4,14 +4,14 @@ internal import Dispatch
 import Synchronization
 
 /// Threads that share loops, each with scratch memory of its own.
-package final class Workers: Sendable {
+package final class ThreadPool: Sendable {
   package let threads: Int
   /// Counts the time of the thread that calls `run`.
   package let clock = PhaseClock()
   private let scratch: [Storage]
   private let isRunning = Atomic(false)
   /// Of the call of `awake` under way.
-  private let crew = Mutex<Crew?>(nil)
+  private let spinning = Mutex<SpinningThreads?>(nil)
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
   package init(threads: Int, scratchCount: Int = 0) {
@@ -26,13 +26,13 @@ package final class Workers: Sendable {
   /// Runs `body` once for each piece 0..<count, on whichever thread is free.
   /// - Precondition: one call at a time: the scratch is the loop's own.
   package func run(_ count: Int, _ body: @Sendable (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
-    precondition(!isRunning.exchange(true, ordering: .acquiring), "two loops at once on the same workers")
+    precondition(!isRunning.exchange(true, ordering: .acquiring), "two loops at once on the same pool")
     defer { isRunning.store(false, ordering: .releasing) }
     guard threads > 1, count > 1 else {
       for piece in 0..<count { body(piece, scratch[0].base) }
       return
     }
-    if let crew = crew.withLock({ $0 }) { return crew.run(count, scratch: scratch[0], body) }
+    if let spinning = spinning.withLock({ $0 }) { return spinning.run(count, scratch: scratch[0], body) }
     let next = Atomic(0)
     DispatchQueue.concurrentPerform(iterations: min(threads, count)) { thread in
       while true {
@@ -45,14 +45,14 @@ package final class Workers: Sendable {
 
   /// Runs `body`, whose loops start at once: the threads wait for them awake. For many loops of some ten microseconds.
   package func awake<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let crew = Crew(scratch: Array(scratch.dropFirst()))
-    self.crew.withLock {
+    let spinning = SpinningThreads(scratch: Array(scratch.dropFirst()))
+    self.spinning.withLock {
       precondition($0 == nil, "awake twice")
-      $0 = crew
+      $0 = spinning
     }
     defer {
-      self.crew.withLock { $0 = nil }
-      crew.dismiss()
+      self.spinning.withLock { $0 = nil }
+      spinning.dismiss()
     }
     return try body()
   }
