@@ -4,7 +4,7 @@
 package import Checkpoints
 
 /// What a LoRA adapter is: W + scaling · B A on some of the seven linear layers of every block.
-package struct AdapterConfiguration: Sendable, Equatable {
+package struct AdapterConfiguration: Sendable, Equatable, Codable {
   /// R
   package var rank: Int
   package var alpha: Double

@@ -1,7 +1,7 @@
 // Every key string of the hub's and of PEFT's files, and the shape that belongs to it. Nowhere else.
 
 /// One of the seven linear layers of a block, under the name it has in files.
-package enum LinearModule: String, Sendable, CaseIterable {
+package enum LinearModule: String, Sendable, CaseIterable, Codable {
   case query = "q_proj"
   case key = "k_proj"
   case value = "v_proj"

@@ -51,7 +51,7 @@ struct LayerActivations {
 }
 
 /// The largest micro-batch that a workspace holds.
-package struct Capacity: Sendable, Equatable {
+package struct Capacity: Sendable, Equatable, Codable {
   package var rows: Int
   package var scoredRows: Int
   package var targets: Int

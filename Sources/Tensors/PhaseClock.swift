@@ -79,7 +79,7 @@ package final class PhaseClock: @unchecked Sendable {
 }
 
 /// Seconds of each phase.
-package struct PhaseSeconds: Sendable, Equatable {
+package struct PhaseSeconds: Sendable, Equatable, Codable {
   /// In order of `Phase.allCases`.
   package private(set) var values: [Double]
 

@@ -71,7 +71,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   private var request: RunRequest {
-    let resume: RunRequest.Resume =
+    let resume: ResumeMode =
       switch resume {
       case "auto": .automatic
       case "never": .never

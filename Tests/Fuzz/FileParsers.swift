@@ -21,7 +21,7 @@ final class FileParsers: Sendable {
   private let tokenizer: Tokenizer
   private let encoder: ExampleEncoder
   private let adapter: Adapter
-  private let moments: Trainer.Moments
+  private let moments: OptimizerMoments
   /// The sound checkpoint's files, and those of a step that was left after it.
   private let checkpointFiles: [String: [UInt8]]
   private let partialFiles: [String: [UInt8]]
@@ -39,7 +39,7 @@ final class FileParsers: Sendable {
     encoder = ExampleEncoder(tokenizer: tokenizer, template: .qwen2)
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
     adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
-    moments = Trainer.Moments(count: adapter.layout.count, .adamW)
+    moments = OptimizerMoments(count: adapter.layout.count, .adamW)
     try AdapterDirectory.write(adapter, configuration, to: "\(root)/adapter")
     let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
     try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")

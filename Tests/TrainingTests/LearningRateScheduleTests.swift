@@ -56,7 +56,7 @@ private struct Fixture: Decodable {
 
   @Test func `a configuration gives its schedule`() throws {
     let run = try minimal(with: "warmup_ratio=0.1", "cosine_min_lr_ratio=0.2")
-    let schedule = LearningRateSchedule(run, totalSteps: 95)
+    let schedule = run.learningRateSchedule(totalSteps: 95)
     #expect(schedule.warmupSteps == 10)
     #expect(schedule.multiplier(after: 0) == 0)
     #expect(schedule.multiplier(after: 10) == 1)

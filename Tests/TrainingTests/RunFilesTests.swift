@@ -131,7 +131,7 @@ import Training
   struct Trained {
     let adapter: Adapter
     let configuration: AdapterConfiguration
-    let moments: Trainer.Moments
+    let moments: OptimizerMoments
     let state: TrainerState
 
     init(rank: Int? = nil, optimizer: OptimizerName = .adamW, step: Int = 7, run: String = "own") throws {
@@ -146,7 +146,7 @@ import Training
         adapter = try Adapter(directory, model: model)
       }
       self.configuration = configuration
-      moments = Trainer.Moments(count: adapter.layout.count, optimizer)
+      moments = OptimizerMoments(count: adapter.layout.count, optimizer)
       for i in 0..<adapter.layout.count {
         moments.first.base[i] = Float(i) * -0x1p-20
         moments.second?.base[i] = Float(i) * 0x1p-130
@@ -227,7 +227,7 @@ import Training
     let path = scratch.path("checkpoint-7")
     try Checkpoint.write(
       Trained().state, adapter: adapter, configuration,
-      moments: Trainer.Moments(count: adapter.layout.count, .lion), to: path)
+      moments: OptimizerMoments(count: adapter.layout.count, .lion), to: path)
     let flips = FlippedBits()
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       try flips.forEach(of: "\(path)/\(name)") { (try? Checkpoint.state(of: path)) == nil }

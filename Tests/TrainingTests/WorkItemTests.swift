@@ -1,3 +1,4 @@
+import Collectives
 import Corpus
 import Testing
 import Training

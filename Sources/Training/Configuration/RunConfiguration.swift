@@ -139,6 +139,13 @@ extension RunConfiguration {
     package init(ratio: Double, weightDecay: Double) { (self.ratio, self.weightDecay) = (ratio, weightDecay) }
   }
 
+  /// The schedule of a run of `totalSteps` optimizer steps.
+  package func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
+    LearningRateSchedule(
+      shape: schedule, warmup: warmup, totalSteps: totalSteps, cooldownSteps: cooldownSteps,
+      minimumRatio: cosineMinimumRatio ?? 0)
+  }
+
   /// Forward passes of a step that come before those it learns from: a reference that is not known, and the sums of
   /// the whole step where one example's gradient depends on the others.
   var scoringPassesPerStep: Int {

@@ -1,78 +1,8 @@
 // A checkpoint: everything a run needs to go on as if it had never stopped.
 
-package import Checkpoints
+import Checkpoints
 package import Model
 import Tensors
-
-/// What a checkpoint holds besides weights and moments.
-package struct TrainerState: Sendable, Equatable {
-  /// Steps done.
-  package var step: Int
-  package var epoch: Double
-  /// Rows computed so far.
-  package var tokens: Int
-  /// SHA-256 of the model, the tokenizer and the examples.
-  package var inputs: [String: String]
-  package var earlyStopping: EarlyStopping
-  package var skipped: SkippedSteps
-  package var quarantine: Quarantine
-  /// Names the run that wrote the checkpoint, however often it was interrupted.
-  package var run: String
-
-  package init(
-    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String,
-    earlyStopping: EarlyStopping = EarlyStopping(),
-    skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
-  ) {
-    self.run = run
-    self.quarantine = quarantine
-    self.skipped = skipped
-    self.step = step
-    self.epoch = epoch
-    self.tokens = tokens
-    self.inputs = inputs
-    self.earlyStopping = earlyStopping
-  }
-
-  var json: JSONValue {
-    .object([
-      .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
-      .init("num_input_tokens_seen", .integer(Int64(tokens))),
-      .init("best_metric", earlyStopping.lowestLoss.map { .number($0) } ?? .null),
-      .init("evaluations_without_improvement", .integer(Int64(earlyStopping.failures))),
-      .init("skipped_steps", .integer(Int64(skipped.count))),
-      .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
-      .init("quarantined", quarantine.json),
-      .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
-      .init("run", .string(run)),
-    ])
-  }
-
-  /// Reads what `trainer_state.json` holds.
-  /// - Parameter path: the name that errors give to it.
-  /// - Throws: `ContentError`.
-  package init(json: JSONValue, path: String) throws(ContentError) {
-    let failures = json["evaluations_without_improvement"]?.int ?? 0
-    // What is counted on from a number that is not beyond reason cannot overflow.
-    guard let step = json["global_step"]?.int, 0...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
-      let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
-      let members = json["inputs"]?.members, let run = json["run"]?.string,
-      let skipped = json["skipped_steps"]?.int, 0...step ~= skipped, let recent = json["skipped_recently"]?.array,
-      let quarantine = json["quarantined"].flatMap(Quarantine.init)
-    else {
-      throw ContentError(
-        path, "is not a trainer state",
-        expected: "global_step, epoch, num_input_tokens_seen, inputs, run, skipped_steps, skipped_recently, quarantined"
-      )
-    }
-    self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:], run: run)
-    self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
-    self.quarantine = quarantine
-    for member in members { inputs[member.name] = member.value.string }
-    earlyStopping = EarlyStopping(
-      lowestLoss: json["best_metric"]?.double, failures: failures)
-  }
-}
 
 /// Writing and reading of `checkpoint-N` directories.
 package enum Checkpoint {
@@ -94,7 +24,7 @@ package enum Checkpoint {
   /// Writes a checkpoint whole or not at all.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay as they are.
   package static func write(
-    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: Trainer.Moments,
+    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
     to path: String
   ) throws {
     let layout = adapter.layout
@@ -122,7 +52,7 @@ package enum Checkpoint {
 
   /// Fills an adapter and its moments from a verified checkpoint.
   /// - Throws: `FileError`; `ContentError` when it is of another adapter.
-  package static func read(_ path: String, into adapter: Adapter, moments: Trainer.Moments) throws {
+  package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
     let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
     let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
     guard found == adapter.layout else {

@@ -12,8 +12,8 @@ import Tensors
 #endif
 
 /// What lies in a `partial-…` directory beside the checkpoint that it builds on.
-package struct PartialWork: Sendable, Equatable {
-  package enum Kind: String, Sendable, CaseIterable {
+package struct PartialWork: Sendable, Equatable, Codable {
+  package enum Kind: String, Sendable, Codable {
     /// Scores of held-out examples after a step.
     case evaluation
     /// Gradient sums of the step that follows the checkpoint.

@@ -10,42 +10,14 @@ import Tensors
   import Musl
 #endif
 
-/// A run that is refused although its configuration is sound.
-package enum RunRefusal: UserError {
-  case notWritable(path: String, reason: String)
-  case notEmpty(path: String)
-  case configurationDiffers(path: String, differences: [String])
-  case inputsDiffer(checkpoint: String, names: [String])
-  case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
-  case adapterDiffers(path: String)
-  case noneWhole(path: String, reason: String)
-
-  package var description: String {
-    switch self {
-    case .notWritable(let path, let reason):
-      "\(path): \(reason); output_dir must be a directory that can be written"
-    case .notEmpty(let path):
-      "\(path): holds a run already, and this one would not go on from there; pass --overwrite to remove that one, "
-        + "or name another output_dir"
-    case .configurationDiffers(let path, let differences):
-      "\(path): the run that is there was of another configuration; run with the same one, name another output_dir, "
-        + "or pass --resume never --overwrite:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
-    case .inputsDiffer(let checkpoint, let names):
-      "\(checkpoint): was made from other inputs: \(names.joined(separator: ", ")); restore them, or start again "
-        + "with --resume never --overwrite"
-    case .pastTheEnd(let checkpoint, let step, let totalSteps):
-      "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
-    case .adapterDiffers(let path):
-      "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
-        + "start again with --resume never --overwrite"
-    case .noneWhole(let path, let reason):
-      "\(path): no checkpoint there is whole or can be read; restore one, or start again with --resume never "
-        + "--overwrite:\n\(reason)"
-    }
-  }
+/// `--resume`.
+package enum ResumeMode: Sendable, Equatable {
+  case automatic
+  case never
+  case from(String)
 }
 
-/// What an output directory and the request make of a run's start.
+/// What an output directory and the caller's wish make of a run's start.
 struct Resumption {
   var start = RunStart()
   var isFinished = false
@@ -56,15 +28,15 @@ struct Resumption {
   /// - Parameter quarantine: records that crashes have told of.
   /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
   init(
-    _ files: RunDirectory, configuration: RunConfiguration, request: RunRequest, inputs: [String: String],
-    totalSteps: Int, quarantine: Quarantine
+    _ files: RunDirectory, configuration: RunConfiguration, mode: ResumeMode, overwrites: Bool,
+    inputs: [String: String], totalSteps: Int, quarantine: Quarantine
   ) throws {
     start.quarantine = quarantine
     // A run that is removed first is none.
-    let steps = request.overwrites ? [] : try files.readCheckpointSteps()
-    let holdsRun = !request.overwrites && (files.hasRecord || !steps.isEmpty)
+    let steps = overwrites ? [] : try files.readCheckpointSteps()
+    let holdsRun = !overwrites && (files.hasRecord || !steps.isEmpty)
     var named = configuration.resumeFromCheckpoint
-    switch request.resume {
+    switch mode {
     case .never: named = nil
     case .from(let path): named = path
     case .automatic:

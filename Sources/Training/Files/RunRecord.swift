@@ -46,11 +46,11 @@ enum RunRecord {
   }
 
   /// The record with what the run is predicted to take.
-  static func planned(_ record: JSONValue, memory: MemoryPlan, seconds: JSONValue?) -> JSONValue {
+  static func planned(_ record: JSONValue, privateBytes: Int, seconds: JSONValue?) -> JSONValue {
     record.replacing("plan") { plan in
       .object(
         (plan.members ?? []) + [
-          .init("private_bytes_per_rank", .integer(Int64(memory.privateBytes))),
+          .init("private_bytes_per_rank", .integer(Int64(privateBytes))),
           .init("predicted_seconds", seconds ?? .null),
         ])
     }

@@ -6,7 +6,7 @@ import Model
 import Tensors
 
 /// Seconds per unit of each kind of work, on one rank.
-package struct CostModel: Sendable, Equatable {
+package struct CostModel: Sendable, Equatable, Codable {
   /// Seconds per operation of the linears (LoRA's products included), of attention and of the head.
   var linears, attention, head: Double
   /// Seconds per row and layer of everything between products.
@@ -109,5 +109,19 @@ extension ExampleTree {
     }
     return ExampleTree(
       index: 0, prompt: part(prompt), completions: completions.map(part), scoresPrompt: scoresPrompt)
+  }
+}
+
+extension CostModel {
+  /// Every rank's, on all ranks. Collective.
+  /// - Parameter sample: a typical example, on rank 0.
+  static func ofAllRanks(
+    _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree?, threads: Int, dispatcher: Dispatcher
+  ) throws -> [CostModel] {
+    let item = WorkItem(trees: sample.map { [$0] } ?? [], slots: [0])
+    let bytes = try dispatcher.world.broadcast(item.bytes, from: 0)
+    guard let tree = try WorkItem(bytes: bytes).trees.first else { throw DamagedMessage() }
+    let own = try CostModel(model: model, layout: layout, sample: tree, threads: threads, dispatcher: dispatcher)
+    return try dispatcher.world.gather(message: own)
   }
 }

@@ -9,16 +9,16 @@ import Tensors
 /// The plan of a run: tokens, memory, arithmetic and time.
 package enum RunPlan {
   /// The plan of a prepared run as JSON, on rank 0; nothing is written and nothing trained. Collective: all ranks
-  /// measure their pace.
+  /// measure themselves.
   /// - Throws: `AgreedFailure` when a memory limit cannot be met.
   package static func json(_ run: PreparedRun) throws -> JSONValue? {
-    let layout = AdapterLayout(run.adapterConfiguration, model: run.model.configuration)
-    let memory = try run.memoryPlan(layout)
+    let layout = run.layout
+    let memory = try run.memoryPlan()
     let dispatcher = try Dispatcher(world: run.world, stop: StopRequest())
-    let forecast = try Forecast.measured(run, layout: layout, memory: memory, dispatcher: dispatcher)
+    let forecast = try run.forecast(memory, dispatcher)
     try dispatcher.close()
     guard let coordinator = run.coordinator, let forecast else { return nil }
-    let schedule = StepSchedule(run.configuration, examples: run.setup.exampleCount)
+    let schedule = coordinator.schedule
     return .object([
       .init("model", model(run)), .init("adapter_parameters", .integer(Int64(layout.count))),
       .init("examples", RunRecord.examples(coordinator.data)), .init("tokens", tokens(coordinator, schedule)),
@@ -30,7 +30,7 @@ package enum RunPlan {
       .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
       .init("memory", self.memory(run, memory)),
       .init("floating_point_operations", operations(coordinator, schedule, layout, memory, run)),
-      .init("predicted_seconds", forecast.json(startingAfter: run.start.step)),
+      .init("predicted_seconds", forecast.json(startingAfter: run.setup.start.step)),
     ])
   }
 
@@ -86,7 +86,7 @@ package enum RunPlan {
         if scorings > 0 { whole += scorings * FlopCount.scoring(tree, c).total }
       }
     }
-    let reference = coordinator.treesWithoutReference().reduce(0) { $0 + FlopCount.scoring($1, c).total }
+    let reference = coordinator.references.missing.reduce(0) { $0 + FlopCount.scoring($1, c).total }
     return .object([
       .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),
       .init("reference_pass", .number(reference)),

@@ -54,3 +54,12 @@ extension ExampleSums {
       policy: policy, reference: reference, tokens: tree.sumTokens, isDesirable: tree.label ?? true)
   }
 }
+
+extension StepTotals {
+  /// The counts of a step that consists of `examples`.
+  package init(_ examples: [ExampleSums], _ objective: Objective) {
+    self.init(
+      examples: examples.count,
+      likelihoodTokens: examples.reduce(0) { $0 + objective.likelihoodTokens($1.tokens) })
+  }
+}

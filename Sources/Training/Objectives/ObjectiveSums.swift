@@ -18,6 +18,8 @@ package struct ExampleSums: Sendable, Equatable {
     self.isDesirable = isDesirable
   }
 
+  var isFinite: Bool { (policy + reference).allSatisfy(\.isFinite) }
+
   /// log π − log ref of a span, or log π when there is no reference.
   func logRatio(_ span: Int) -> Double { reference.isEmpty ? policy[span] : policy[span] - reference[span] }
 
@@ -41,13 +43,6 @@ package struct StepTotals: Sendable, Equatable {
   package init(examples: Int, likelihoodTokens: Int) {
     self.examples = examples
     self.likelihoodTokens = likelihoodTokens
-  }
-
-  /// The counts of a step that consists of `examples`.
-  package init(_ examples: [ExampleSums], _ objective: Objective) {
-    self.init(
-      examples: examples.count,
-      likelihoodTokens: examples.reduce(0) { $0 + objective.likelihoodTokens($1.tokens) })
   }
 }
 

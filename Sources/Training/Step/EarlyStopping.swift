@@ -1,7 +1,7 @@
 // Early stopping: how long a run has waited for a lower held-out loss.
 
 /// What evaluations during training have shown so far, as transformers' `EarlyStoppingCallback` counts.
-package struct EarlyStopping: Sendable, Equatable {
+package struct EarlyStopping: Sendable, Equatable, Codable {
   package private(set) var lowestLoss: Double?
   /// Evaluations in a row since then.
   package private(set) var failures: Int

@@ -20,15 +20,15 @@ extension TrainingRun {
   }
 
   /// Ends the run at a skipped step from which it cannot recover, or that was one too many. Collective.
-  func endIfHopeless(_ step: Int, _ skip: Trainer.Skip) throws {
+  func endIfHopeless(_ step: Int, _ skip: SkippedStep) throws {
     guard trainer.isFinite else {
-      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
+      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.recorder.lastCheckpoint) }
     }
     guard trainer.skipped.areTooMany else { return }
     try save(step)
     try agree {
       throw TrainingError.tooManySkips(
-        step: step, skipped: trainer.skipped, reason: skip.reason, last: coordinator?.lastCheckpoint)
+        step: step, skipped: trainer.skipped, reason: skip.reason, last: coordinator?.recorder.lastCheckpoint)
     }
   }
 
@@ -36,7 +36,7 @@ extension TrainingRun {
   func requireSound(after step: Int) throws {
     try requireSameAdapter(after: step)
     guard trainer.isFinite else {
-      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.lastCheckpoint) }
+      return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.recorder.lastCheckpoint) }
     }
   }
 
@@ -49,7 +49,7 @@ extension TrainingRun {
     guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
     try agree {
       throw TrainingError.ranksDisagree(
-        step: step, difference: "\(difference)", last: coordinator?.lastCheckpoint)
+        step: step, difference: "\(difference)", last: coordinator?.recorder.lastCheckpoint)
     }
   }
 
@@ -57,7 +57,7 @@ extension TrainingRun {
   /// - Throws: `GradientMismatch` when any disagrees.
   package func checkGradients(report: (GradientComparison) -> Void) throws {
     guard let coordinator else { return }
-    let examples = coordinator.data.stepTrees(schedule.plan.positions(step: start.step % schedule.totalSteps))
+    let examples = coordinator.data.stepTrees(schedule.plan.positions(step: setup.start.step % schedule.totalSteps))
     guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
     let check = try GradientCheck(
       pass: trainer.pass, adapter: trainer.adapter, referenceAdapter: trainer.referenceAdapter,

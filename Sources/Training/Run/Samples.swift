@@ -6,7 +6,7 @@ package import Model
 import Tensors
 
 /// How many documents are answered, and at what length; the same on every rank.
-package struct SamplePlan: Sendable, Equatable {
+package struct SamplePlan: Sendable, Equatable, Codable {
   package var count = 0
   /// The most tokens of an answer: half as many again as the longest completion of those documents.
   package var newTokens = 0

@@ -51,10 +51,23 @@ package struct TrainingData: Sendable {
     heldOut = objective.trees(held, limit: limit)
   }
 
+  /// Those of the records that this data has.
+  func present(_ records: Quarantine) -> Quarantine {
+    Quarantine(
+      training: records.training.intersection(training.map(\.index)),
+      heldOut: records.heldOut.intersection(heldOut.map(\.index)))
+  }
+
   /// From now on these records are in no step and no evaluation.
   mutating func exclude(_ quarantine: Quarantine) {
     quarantinedPositions = Set(training.indices.filter { quarantine.training.contains(training[$0].index) })
     heldOut.removeAll { quarantine.heldOut.contains($0.index) }
+  }
+
+  /// The example of median length.
+  var typicalExample: ExampleTree? {
+    let sorted = training.sorted { ($0.tokenCount, $0.index) < ($1.tokenCount, $1.index) }
+    return sorted.isEmpty ? nil : sorted[sorted.count / 2]
   }
 
   /// The trees of the step that takes the examples at `positions`, in this order, without those that are quarantined.

@@ -33,7 +33,7 @@ package struct StepReport: Sendable {
   package var gradientNorm: Double
   package var learningRate: Double
   /// Why the step changed nothing, if so.
-  package var skip: Trainer.Skip?
+  package var skip: SkippedStep?
   /// Rows computed since the start of the run, a shared prompt once.
   package var tokens: Int
   package var stepTokens: Int

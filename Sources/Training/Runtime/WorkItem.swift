@@ -1,5 +1,6 @@
 // What a rank is given: trees with all that a rank without data needs to know about them.
 
+import Collectives
 package import Corpus
 
 /// One micro-batch on its way to whichever rank is free.
@@ -24,7 +25,7 @@ package struct WorkItem: Sendable, Equatable {
 
   /// Little-endian 64-bit words for numbers, 32-bit words for tokens.
   package var bytes: [UInt8] {
-    var writer = WordWriter()
+    var writer = MessageWriter()
     writer.append(likelihoodTokens)
     writer.append(trees.count)
     for (i, tree) in trees.enumerated() {
@@ -46,7 +47,7 @@ package struct WorkItem: Sendable, Equatable {
 
   /// - Throws: `DamagedMessage` when the bytes are not a work item.
   package init(bytes: [UInt8]) throws {
-    var reader = WordReader(bytes: bytes)
+    var reader = MessageReader(bytes: bytes)
     self.init(trees: [], slots: [], likelihoodTokens: try reader.next())
     for _ in 0..<(try reader.count()) {
       let index = try reader.next()
@@ -68,78 +69,5 @@ package struct WorkItem: Sendable, Equatable {
       if !sums.isEmpty { references.append(sums) }
     }
     guard reader.isAtEnd, references.isEmpty || references.count == trees.count else { throw DamagedMessage() }
-  }
-}
-
-/// Bytes between ranks that do not read as what was expected.
-package struct DamagedMessage: Error, CustomStringConvertible {
-  package var description: String { "a message between ranks is damaged" }
-}
-
-struct WordWriter {
-  private(set) var bytes: [UInt8] = []
-
-  mutating func append(_ word: Int) { withUnsafeBytes(of: Int64(word).littleEndian) { bytes += $0 } }
-
-  mutating func append(_ number: Double) { append(Int(bitPattern: UInt(number.bitPattern))) }
-
-  mutating func append(tokens: [Int32]) {
-    append(tokens.count)
-    for token in tokens { withUnsafeBytes(of: token.littleEndian) { bytes += $0 } }
-  }
-
-  mutating func append(ranges: [Range<Int>]) {
-    append(ranges.count)
-    for range in ranges {
-      append(range.lowerBound)
-      append(range.upperBound)
-    }
-  }
-}
-
-struct WordReader {
-  let bytes: [UInt8]
-  private var place = 0
-
-  init(bytes: [UInt8]) { self.bytes = bytes }
-
-  var isAtEnd: Bool { place == bytes.count }
-
-  private mutating func take(_ count: Int) throws -> ArraySlice<UInt8> {
-    guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }
-    defer { place += count }
-    return bytes[place..<place + count]
-  }
-
-  mutating func next() throws -> Int {
-    Int(truncatingIfNeeded: try take(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
-  }
-
-  mutating func number() throws -> Double { Double(bitPattern: UInt64(UInt(bitPattern: try next()))) }
-
-  /// A number of things that follow, each at least a byte.
-  mutating func count() throws -> Int {
-    let count = try next()
-    guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }
-    return count
-  }
-
-  mutating func tokens() throws -> [Int32] {
-    let count = try count()
-    let (size, overflow) = count.multipliedReportingOverflow(by: 4)
-    guard !overflow else { throw DamagedMessage() }
-    let part = try take(size)
-    return (0..<count).map { i in
-      let start = part.startIndex + 4 * i
-      return Int32(bitPattern: part[start..<start + 4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
-    }
-  }
-
-  mutating func ranges() throws -> [Range<Int>] {
-    try (0..<(try count())).map { _ in
-      let (lower, upper) = (try next(), try next())
-      guard lower <= upper else { throw DamagedMessage() }
-      return lower..<upper
-    }
   }
 }

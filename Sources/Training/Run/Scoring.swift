@@ -49,10 +49,10 @@ package struct Scoring {
     try build.requireAlike(in: world, modelHash: opened.hash)
     examples = dataset?.examples
     report = dataset?.report.description
-    count = try world.shareCount(dataset?.examples.count)
+    count = try world.share(dataset?.examples.count)
     var demand = PassDemand()
     demand.includeScoring(dataset?.examples ?? [])
-    demand = try demand.shared(in: world)
+    demand = try world.share(demand)
     adapter = opened.adapter
     pass = Pass(
       model: opened.model, layout: opened.adapter?.layout, capacity: demand.capacity,
@@ -66,21 +66,5 @@ package struct Scoring {
     let sums = try dispatcher.scoreAll(examples, count: count, adapter: adapter, on: pass)
     try dispatcher.close()
     return sums
-  }
-}
-
-extension PassDemand {
-  /// Rank 0's demand on all ranks.
-  func shared(in world: any Communicator) throws -> PassDemand {
-    var writer = WordWriter()
-    for word in [capacity.rows, capacity.scoredRows, capacity.targets, positions, mostMicroBatches] {
-      writer.append(word)
-    }
-    var reader = WordReader(bytes: try world.broadcast(writer.bytes, from: 0))
-    var shared = PassDemand()
-    shared.capacity = Capacity(rows: try reader.next(), scoredRows: try reader.next(), targets: try reader.next())
-    shared.positions = try reader.next()
-    shared.mostMicroBatches = try reader.next()
-    return shared
   }
 }

@@ -1,7 +1,7 @@
 // Steps whose update was left out because their numbers were none: how many, and when there are too many.
 
 /// What has been skipped so far; the same on every rank.
-package struct SkippedSteps: Sendable, Equatable {
+package struct SkippedSteps: Sendable, Equatable, Codable {
   /// How many steps in a row are looked at, and how many of them end a run.
   package static let window = 20
   package static let most = 3

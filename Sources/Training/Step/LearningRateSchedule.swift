@@ -59,13 +59,6 @@ package struct LearningRateSchedule: Sendable, Equatable {
     self.minimumRatio = minimumRatio
   }
 
-  /// The schedule of a run of `totalSteps` optimizer steps.
-  package init(_ configuration: RunConfiguration, totalSteps: Int) {
-    self.init(
-      shape: configuration.schedule, warmup: configuration.warmup, totalSteps: totalSteps,
-      cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0)
-  }
-
   /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`,
   /// so with a warm-up the first step moves nothing.
   package func multiplier(after completedSteps: Int) -> Double {

@@ -9,8 +9,8 @@ import Tensors
 extension TrainingRun {
   /// Fills the reference cache; returns false when it was stopped.
   func computeReferences() throws -> Bool {
-    let missing = coordinator?.treesWithoutReference()
-    let count = try world.shareCount(missing?.count)
+    let missing = coordinator?.references.missing
+    let count = try world.share(missing?.count)
     // In portions, so that a crash does not cost the whole pass.
     let portion = 256
     for first in stride(from: 0, to: count, by: portion) {
@@ -23,7 +23,7 @@ extension TrainingRun {
         let found = (0..<range.count).filter { scores[$0] != nil }
         let sums = found.map { scores[$0] ?? [] }
         try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
-        coordinator?.insertReferences(
+        coordinator?.references.insert(
           sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
         lastSave.withLock { $0 = .now }
         if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
@@ -45,15 +45,15 @@ extension TrainingRun {
   }
 
   func evaluates(after step: Int) -> Bool {
-    heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
+    setup.heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
   }
 
   /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
   func evaluate(after step: Int) throws -> Bool {
     guard evaluates(after: step) else { return true }
-    var scores = Scores(count: heldOutCount, mostSums: trainer.objective.spans.count)
+    var scores = Scores(count: setup.heldOutCount, mostSums: trainer.objective.spans.count)
     var seconds = 0.0
-    if let partial = start.partial, partial.kind == .evaluation, partial.step == step {
+    if let partial = setup.start.partial, partial.kind == .evaluation, partial.step == step {
       seconds = partial.seconds
       try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: $0) } }
     }
@@ -63,14 +63,14 @@ extension TrainingRun {
         coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
       if !isStopping, let sums = scores.all {
         if let coordinator {
-          let metrics = try coordinator.evaluate(sums, step: step, schedule: schedule)
-          progress(.evaluated(step: step, examples: heldOutCount, metrics))
+          let metrics = try coordinator.evaluate(sums, step: step)
+          progress(.evaluated(step: step, examples: setup.heldOutCount, metrics))
         }
         try sample(step)
         return true
       }
       let partial = PartialWork(
-        kind: .evaluation, step: step, done: heldOutCount - scores.missing.count,
+        kind: .evaluation, step: step, done: setup.heldOutCount - scores.missing.count,
         seconds: (ContinuousClock.now - began).seconds)
       try scores.words.withUnsafeBufferPointer { try save(partial, $0, isLastChance: isStopping) }
       if isStopping { return false }

@@ -1,0 +1,110 @@
+// What goes from an output directory: an earlier run, superfluous states, leftovers of a killed run.
+
+import Checkpoints
+import Glibc
+import Model
+
+extension RunDirectory {
+  /// Removes the files of an earlier run but for the checkpoint that the next one starts from, and nothing else.
+  /// - Throws: `WriteError`.
+  package func removeRun(keeping checkpoint: String?) throws {
+    let files = [
+      "config.yaml", "run.json", LineFile.metrics.rawValue, LineFile.samples.rawValue, AdapterDirectory.weightsName,
+      AdapterDirectory.configurationName,
+    ]
+    for name in entries {
+      if files.contains(name) || Self.isCrashReport(name) { try Self.remove("\(path)/\(name)") }
+      guard Self.isCheckpoint(name) else { continue }
+      if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
+      try Self.removeDirectory("\(path)/\(name)")
+    }
+    // The directory itself stays: it is written to again at once, and others may keep files in it.
+    for name in Self.names(in: eventsPath) where name.hasPrefix(EventFile.namePrefix) {
+      try Self.remove("\(eventsPath)/\(name)")
+    }
+  }
+
+  /// `checkpoint-N`, a partial work, and what was set aside of such a name.
+  private static func isCheckpoint(_ name: String) -> Bool {
+    let name = name.replacing(/\.damaged(-[0-9]+)?$/, with: "")
+    return name.wholeMatch(of: /checkpoint-[0-9]+/) != nil || PartialWork(name: name) != nil
+  }
+
+  /// Removes a directory, under a name that shows it should the removal be cut short.
+  static func removeCheckpoint(_ path: String) throws {
+    let old = "\(path).tmp-\(getpid())"
+    guard rename(path, old) == 0 else { throw WriteError(path: path, action: "rename", code: errno) }
+    try removeDirectory(old)
+  }
+
+  /// Removes what a run that was killed had not finished writing. Under the directory's lock alone: no other run is
+  /// writing any of it.
+  func removeLeftovers() {
+    let files =
+      LineFile.allCases.map(\.rawValue) + [
+        "config.yaml", "run.json", "debug.jsonl", "gradients.safetensors", AdapterDirectory.weightsName,
+        AdapterDirectory.configurationName,
+      ]
+    for name in entries {
+      guard let match = name.wholeMatch(of: /(.+)\.tmp-[0-9]+(-[0-9]+)?/) else { continue }
+      let leftover = "\(path)/\(name)"
+      var status = stat()
+      guard lstat(leftover, &status) == 0 else { continue }
+      if files.contains(String(match.1)) {
+        unlink(leftover)
+      } else if Self.isCheckpoint(String(match.1)), status.st_mode & S_IFMT == S_IFDIR {
+        for file in Checkpoint.fileNames + PartialWork.fileNames { unlink("\(leftover)/\(file)") }
+        // Whatever else lies there keeps it.
+        rmdir(leftover)
+      }
+    }
+  }
+
+  /// Renames a checkpoint that cannot be used to `checkpoint-N.damaged`, or the next free name, for a person to look at.
+  /// - Throws: `WriteError`.
+  func setAside(_ old: String) throws {
+    var new = old + ".damaged"
+    var count = 1
+    while HubFiles.exists(new) {
+      count += 1
+      new = "\(old).damaged-\(count)"
+    }
+    guard rename(old, new) == 0 else { throw WriteError(path: old, action: "rename", code: errno) }
+  }
+
+  private static func remove(_ path: String) throws {
+    guard unlink(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
+  }
+
+  /// Removes a flat directory.
+  private static func removeDirectory(_ path: String) throws {
+    for name in names(in: path) { try remove("\(path)/\(name)") }
+    guard rmdir(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
+  }
+
+  /// Removes what `run` wrote up to `step` and newer states have made superfluous: checkpoints beyond the newest
+  /// `limit`, those that were not asked for by step or epoch, and partial works that a newer checkpoint or two newer
+  /// ones outdate. Two whole checkpoints are always left (one, where the limit is one).
+  /// - Throws: `WriteError`.
+  package func prune(of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool) throws {
+    let spared = min(limit ?? 2, 2)
+    let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
+    // Verifying reads every byte: not where nothing would go anyway.
+    if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
+      var (whole, kept) = (0, 0)
+      for step in own {
+        let path = checkpointPath(step: step)
+        if whole < spared {
+          if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
+        } else if !isAskedFor(step) || kept >= limit ?? .max {
+          try Self.removeCheckpoint(path)
+          continue
+        }
+        kept += 1
+      }
+    }
+    let works = partials.filter { Checkpoint.writer(of: path(of: $0)) == run && $0.base <= step }
+    let outdated = works.filter { $0.base < step } + works.filter { $0.base == step }.dropFirst(2)
+    for partial in outdated { try Self.removeCheckpoint(path(of: partial)) }
+  }
+}

@@ -1,0 +1,201 @@
+// What only rank 0 has: the data, the references, and what is written.
+
+import Checkpoints
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+/// Rank 0's part of a run.
+package final class Coordinator {
+  package let data: TrainingData
+  let references: References
+  let recorder: RunRecorder
+  /// What all ranks need to know.
+  package let setup: RunSetup
+  let schedule: StepSchedule
+  /// Lines worth reading before the run.
+  let notices: [String]
+  private let configuration: RunConfiguration
+  private let files: RunDirectory
+  private let progress: (RunProgress) -> Void
+
+  /// What is known of a run before its data are read.
+  struct Inputs {
+    let directory: ModelDirectory
+    let modelHash: String
+    let build: BuildIdentity
+    let lock: DirectoryLock?
+    let ranks, threads: Int
+  }
+
+  /// Reads the data and finds where the run starts; writes nothing.
+  /// - Throws: what the user can mend: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
+  init(
+    _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs,
+    progress: @escaping (RunProgress) -> Void
+  ) throws {
+    (self.configuration, self.progress) = (configuration, progress)
+    let model = inputs.directory.configuration
+    let starting = try configuration.startingAdapter.map { try AdapterDirectory($0, model: model) }
+    var data = try TrainingData(configuration, model: model)
+    let hashes = try Self.hashes(configuration, inputs, data, starting)
+    schedule = StepSchedule(configuration, examples: data.training.count)
+    files = RunDirectory(configuration.outputDirectory)
+    let crashes = CrashReports(files, data: data.hash)
+    let resumption = try Resumption(
+      files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
+      totalSteps: schedule.totalSteps,
+      quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+    let start = resumption.start
+    data.exclude(start.quarantine)
+    self.data = data
+    let referenceHash = configuration.refersToStartingAdapter ? hashes["lora_model_dir"].map { " \($0)" } : nil
+    references = References(
+      configuration, data, schedule.plan, modelHash: inputs.modelHash + (referenceHash ?? ""))
+    var demand = PassDemand()
+    demand.includeSteps(schedule.plan, configuration.objective) { [data] in data.stepTrees($0) }
+    demand.includeScoring(references.trees + data.heldOut)
+    setup = RunSetup(
+      adapter: Self.adapter(configuration, starting), exampleCount: data.training.count,
+      heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
+      samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
+      start: start, quarantinedPositions: data.quarantinedPositions.sorted(),
+      startsFromFiles: start.checkpoint != nil || starting != nil, isFinished: resumption.isFinished)
+    let record = RunRecord.json(
+      configuration, build: inputs.build, inputs: hashes, data: data, schedule: schedule,
+      quarantine: start.quarantine, ranks: inputs.ranks, threads: inputs.threads)
+    recorder = RunRecorder(
+      configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
+      schedule: schedule, record: record, progress: progress)
+    notices =
+      resumption.notices
+      + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
+      + Self.notices(configuration, data, demand, ranks: inputs.ranks)
+  }
+
+  /// SHA-256 of everything that the result depends on.
+  private static func hashes(
+    _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData, _ starting: AdapterDirectory?
+  ) throws -> [String: String] {
+    var hashes = [
+      "model": inputs.modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel),
+      "data": data.hash,
+    ]
+    if let starting { hashes["lora_model_dir"] = try starting.contentHash() }
+    return hashes
+  }
+
+  /// The adapter that the configuration describes, or the starting adapter's own where there is one.
+  private static func adapter(
+    _ configuration: RunConfiguration, _ starting: AdapterDirectory?
+  ) -> AdapterConfiguration {
+    if let starting {
+      var adapter = starting.configuration
+      adapter.dropout = configuration.loraDropout
+      adapter.baseModel = configuration.baseModel
+      return adapter
+    }
+    return AdapterConfiguration(
+      rank: configuration.loraRank, alpha: Double(configuration.loraAlpha), dropout: configuration.loraDropout,
+      usesRankStabilizedScaling: configuration.usesRSLoRA,
+      modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)),
+      baseModel: configuration.baseModel)
+  }
+
+  private static func notices(
+    _ configuration: RunConfiguration, _ data: TrainingData, _ demand: PassDemand, ranks: Int
+  ) -> [String] {
+    var notices: [String] = []
+    if !configuration.ignoredKeys.isEmpty {
+      notices.append("accepted and without effect here: \(configuration.ignoredKeys.joined(separator: ", "))")
+    }
+    notices.append(data.report.description)
+    if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
+    if demand.mostMicroBatches < ranks {
+      notices.append(
+        "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"
+      )
+    }
+    if configuration.loraDropout > 0 {
+      notices.append(
+        "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
+    }
+    if configuration.startingAdapter != nil {
+      notices.append("rank, alpha and targets are those of lora_model_dir")
+    }
+    if configuration.initialisation == .initB {
+      notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
+    }
+    return notices
+  }
+
+  // MARK: Where the run starts
+
+  /// Fills adapter and moments from the checkpoint, or the adapter from `lora_model_dir`.
+  func readState(into adapter: Adapter, moments: OptimizerMoments) throws {
+    if let checkpoint = setup.start.checkpoint {
+      try Checkpoint.read(checkpoint, into: adapter, moments: moments)
+    } else {
+      try readStartingAdapter(into: adapter)
+    }
+  }
+
+  /// Fills the sums of what was under way.
+  func readPartialWork(into sums: UnsafeMutableBufferPointer<Int64>) throws {
+    if let partial = setup.start.partial { try PartialWork.read(files.path(of: partial), into: sums) }
+  }
+
+  /// Fills an adapter from `lora_model_dir`.
+  func readStartingAdapter(into adapter: Adapter) throws {
+    guard let path = configuration.startingAdapter else { return }
+    let model = adapter.layout.configuration
+    let starting = try Adapter(AdapterDirectory(path, model: model), model: model)
+    adapter.weights.base.update(from: starting.weights.base, count: adapter.layout.count)
+  }
+
+  // MARK: Steps and evaluations
+
+  /// The examples of a step, with their references where they are known.
+  func stepExamples(_ positions: [Int]) -> [Trainer.StepExample] {
+    data.stepTrees(positions).map { Trainer.StepExample(tree: $0, reference: references.sums(ofStepTree: $0)) }
+  }
+
+  /// What there is to say of a step.
+  func report(
+    step: Int, _ outcome: Trainer.StepOutcome, examples: [ExampleTree], norms: AdapterNorms?, seconds: Double,
+    remainingSeconds: Double
+  ) -> StepReport {
+    let objective = configuration.objective
+    let stepTokens = examples.reduce(0) { $0 + objective.trainedTree($1).tokenCount }
+    return StepReport(
+      step: step, totalSteps: schedule.totalSteps, epoch: schedule.plan.epoch(afterSteps: step),
+      examples: examples.count,
+      metrics: outcome.skip == nil ? objective.metrics(outcome.examples) : ObjectiveMetrics(), norms: norms,
+      gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, skip: outcome.skip,
+      tokens: recorder.count(tokens: stepTokens), stepTokens: stepTokens, seconds: seconds,
+      remainingSeconds: remainingSeconds)
+  }
+
+  /// The held-out metrics after a step, which are written too.
+  func evaluate(_ sums: [[Double]], step: Int) throws -> ObjectiveMetrics {
+    let objective = configuration.objective
+    let examples = try zip(data.heldOut, sums).map { tree, sums in
+      guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
+      return ExampleSums(tree, policy: sums, reference: reference)
+    }
+    let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
+    if !bad.isEmpty {
+      progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))"))
+    }
+    let metrics = objective.evaluationMetrics(examples)
+    recorder.append(evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step))
+    return metrics
+  }
+
+  /// Writes what the model answered, and returns the first answer's text.
+  func write(_ samples: [Sample], step: Int) -> String? {
+    for sample in samples { recorder.append(sample, to: data.heldOut[sample.place], step: step, data.tokenizer) }
+    return samples.first.map { TextStream.text(of: $0.ids, data.tokenizer) }
+  }
+}

@@ -1,0 +1,59 @@
+// The trainer of a prepared run, in the state in which the run starts.
+
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+extension PreparedRun {
+  func trainer(_ memory: MemoryPlan, _ dispatcher: Dispatcher) -> Trainer {
+    let layout = layout
+    let pass = Pass(
+      model: model, layout: layout, capacity: setup.demand.capacity, positions: setup.demand.positions,
+      retention: memory.retention, dropout: configuration.loraDropout > 0, threads: threads)
+    return Trainer(
+      configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: Adapter(layout: layout),
+      referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: layout) : nil,
+      totalSteps: schedule.totalSteps, mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
+  }
+
+  /// What answers held-out documents; nil where the configuration asks for none. Collective.
+  func sampling(_ trainer: Trainer) throws -> Sampling? {
+    guard setup.samples.count > 0 else { return nil }
+    var sampling: Sampling?
+    try world.agree { sampling = try Sampling(setup.samples, trainer, directory: directory) }
+    return sampling
+  }
+
+  /// Weights, moments and sums under way: read by rank 0 for all, or drawn. Collective.
+  func loadState(into trainer: Trainer) throws {
+    guard setup.startsFromFiles else { return initialize(trainer.adapter) }
+    try world.agree {
+      try coordinator?.readState(into: trainer.adapter, moments: trainer.moments)
+      if let reference = trainer.referenceAdapter { try coordinator?.readStartingAdapter(into: reference) }
+    }
+    var arenas = [trainer.adapter.weights] + (trainer.referenceAdapter.map { [$0.weights] } ?? [])
+    let start = setup.start
+    if start.step > 0 { arenas += trainer.moments.all }
+    for arena in arenas {
+      try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
+    }
+    guard start.partial?.kind == .step else { return }
+    let quarantined = Set(setup.quarantinedPositions)
+    let positions = schedule.plan.positions(step: start.step).filter { !quarantined.contains($0) }
+    try world.agree {
+      try trainer.sums.resume(
+        start.step + 1, examples: positions.count,
+        read: coordinator.map { coordinator in { try coordinator.readPartialWork(into: $0) } })
+    }
+  }
+
+  private func initialize(_ adapter: Adapter) {
+    let seed = UInt64(bitPattern: Int64(configuration.seed))
+    switch configuration.initialisation {
+    case .uniform: adapter.initializeUniform(seed: seed)
+    case .gaussian: adapter.initializeGaussian(seed: seed)
+    case .initB: adapter.initializeB(seed: seed)
+    }
+  }
+}

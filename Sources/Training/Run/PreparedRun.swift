@@ -1,0 +1,125 @@
+// From a request to a run that can start: everything the user may have got wrong is found here, before the work, and all
+// ranks agree on it.
+
+import Checkpoints
+package import Collectives
+import Corpus
+package import Model
+import Tensors
+
+/// One rank, ready to run.
+package struct PreparedRun {
+  package let world: any Communicator
+  package let configuration: RunConfiguration
+  package let directory: ModelDirectory
+  package let model: Qwen2
+  package let setup: RunSetup
+  /// Rank 0's part.
+  package let coordinator: Coordinator?
+  package let threads: Int
+
+  /// Prepares a run. Collective.
+  /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldError` for unlike ranks.
+  package init(
+    _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
+  ) throws {
+    self.world = world
+    let configuration = try Self.share(request, world)
+    let threads = Threads.count(asked: request.threads, in: world)
+    (self.configuration, self.threads) = (configuration, threads)
+
+    var lock: DirectoryLock?
+    try world.agree {
+      guard world.rank == 0, request.writes else { return }
+      lock = try Self.lock(configuration.outputDirectory, progress)
+    }
+    var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
+    try world.agree { () throws in
+      let directory = try ModelDirectory(configuration.baseModel)
+      let hash = try directory.contentHash()
+      let storage = configuration.weightStorage
+      // One rank of a node quantises, while the others wait for it asleep.
+      let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
+        progress(.quantized(layers: $0, of: $1))
+      }
+      opened = (directory, model, storage.contentHash(modelHash: hash))
+    }
+    guard let opened else { throw DamagedMessage() }
+    (directory, model) = (opened.directory, opened.model)
+    try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) {
+      progress(.notice($0))
+    }
+    try WorldCheck.requireCorrectSums(in: world)
+
+    var coordinator: Coordinator?
+    try world.agree {
+      guard world.rank == 0 else { return }
+      let inputs = Coordinator.Inputs(
+        directory: opened.directory, modelHash: opened.hash, build: build, lock: lock, ranks: world.size,
+        threads: threads)
+      coordinator = try Coordinator(configuration, request, inputs, progress: progress)
+    }
+    self.coordinator = coordinator
+    for text in coordinator?.notices ?? [] { progress(.notice(text)) }
+    setup = try world.share(coordinator?.setup)
+  }
+
+  /// The configuration that rank 0 read, on all ranks.
+  private static func share(_ request: RunRequest, _ world: any Communicator) throws -> RunConfiguration {
+    var configuration: RunConfiguration?
+    try world.agree {
+      guard world.rank == 0 else { return }
+      configuration = try RunConfiguration(path: request.configurationPath, overrides: request.overrides)
+    }
+    let yaml = try world.share(configuration?.resolvedYAML)
+    if let configuration { return configuration }
+    return try RunConfiguration(yaml: yaml, name: request.configurationPath, overrides: [])
+  }
+
+  /// Keeps other runs out of the output directory, and finds out whether it can be written.
+  /// - Throws: `DirectoryInUse`, `RunRefusal.notWritable`; `WriteError` when the machine falls short.
+  private static func lock(_ path: String, _ progress: (RunProgress) -> Void) throws -> DirectoryLock {
+    do {
+      // A rank 0 that was killed may take seconds to give its memory back, and holds the lock meanwhile.
+      let lock = try DirectoryLock(path, waiting: 15) { holder in
+        let holder = holder?.description ?? "another process"
+        progress(.notice("\(path): \(holder) works there; waiting a little for it to end"))
+      }
+      if !lock.isExclusive {
+        progress(.notice("\(path): its file system knows no locks; see to it that no other run writes there"))
+      }
+      return lock
+    } catch let error as WriteError where !error.isShortage {
+      throw RunRefusal.notWritable(path: path, reason: "cannot \(error.action): \(error.reason)")
+    }
+  }
+
+  // MARK: Plans
+
+  package var layout: AdapterLayout { AdapterLayout(setup.adapter, model: model.configuration) }
+
+  package var schedule: StepSchedule { StepSchedule(configuration, examples: setup.exampleCount) }
+
+  /// The memory of every rank. Collective.
+  /// - Throws: `AgreedFailure` when a rank cannot keep to the limit.
+  func memoryPlan() throws -> MemoryPlan {
+    var plan: MemoryPlan?
+    try world.agree {
+      plan = try MemoryPlan(
+        configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads, world: world)
+    }
+    guard let plan else { throw DamagedMessage() }
+    return plan
+  }
+
+  /// What the run will take, after a measurement of all ranks. Collective; nil on all ranks but 0.
+  func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Forecast? {
+    let costModels = try CostModel.ofAllRanks(
+      model, layout: layout, sample: coordinator?.data.typicalExample, threads: threads, dispatcher: dispatcher)
+    return coordinator.map {
+      Forecast(
+        costModels, layout, $0.data, references: $0.references.missing, schedule: schedule, configuration,
+        recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount))
+    }
+  }
+}

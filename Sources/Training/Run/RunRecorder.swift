@@ -1,0 +1,174 @@
+// What rank 0 writes of a run: its record, a line for each step and evaluation, its checkpoints, the final adapter.
+
+import Checkpoints
+import Corpus
+import Model
+import Tensors
+
+/// The writing half of rank 0's part.
+final class RunRecorder {
+  private let configuration: RunConfiguration
+  private let files: RunDirectory
+  /// Held for the life of the run; nil where nothing is written.
+  private let lock: DirectoryLock?
+  private let start: RunStart
+  private let inputs: [String: String]
+  private let overwrites: Bool
+  /// Checkpoints that were passed over.
+  private let damaged: [String]
+  private let checkpoints: RunCheckpoints
+  private let progress: (RunProgress) -> Void
+  private var record: JSONValue
+  private var tokens: Int
+  private var earlyStopping: EarlyStopping
+  /// As it was before the evaluation after the last step: checkpoints are of before.
+  private var earlyStoppingBefore: EarlyStopping
+  /// There once the run has begun.
+  private var log: RunLog?
+
+  /// Writes nothing yet.
+  init(
+    _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
+    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, record: JSONValue,
+    progress: @escaping (RunProgress) -> Void
+  ) {
+    (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
+    (self.overwrites, self.record, self.progress) = (overwrites, record, progress)
+    start = resumption.start
+    damaged = resumption.damaged
+    tokens = start.tokens
+    earlyStopping = start.earlyStopping
+    earlyStoppingBefore = earlyStopping
+    checkpoints = RunCheckpoints(
+      files, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:), last: start.checkpoint
+    ) { progress(.notice($0)) }
+  }
+
+  /// Tidies the directory up and writes what is run.
+  /// - Parameter seconds: what the run is predicted to take.
+  /// - Throws: `WriteError`.
+  func begin(privateBytes: Int, seconds: JSONValue?) throws {
+    record = RunRecord.planned(record, privateBytes: privateBytes, seconds: seconds)
+    if lock?.isExclusive == true { files.removeLeftovers() }
+    if overwrites { try files.removeRun(keeping: start.checkpoint) }
+    for path in damaged { try files.setAside(path) }
+    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step)
+    try files.write(configuration)
+    try files.write(record: record)
+    // The evaluation after a checkpoint follows it; the one before the first step counts as step 0.
+    let evaluatesFirst = start.partial?.kind != .step
+    let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
+      progress(.notice($0))
+    }
+    if evaluatesFirst { log.repeatEvents(ofStep: start.step) }
+    self.log = log
+  }
+
+  // MARK: Lines
+
+  /// Counts a step's tokens; returns those of the run so far.
+  func count(tokens stepTokens: Int) -> Int {
+    tokens += stepTokens
+    return tokens
+  }
+
+  /// Writes the line of a step.
+  func append(_ report: StepReport) {
+    earlyStoppingBefore = earlyStopping
+    var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
+    if let skip = report.skip {
+      line += [
+        ("skipped", true), ("skipped_examples", .array(skip.examples.map { .integer(Int64($0)) })),
+        ("skipped_reason", .string(skip.reason)),
+      ]
+    } else {
+      line += report.metrics.entries.map { ($0.name, .number($0.value)) }
+      line.append(("grad_norm", .number(report.gradientNorm)))
+    }
+    let rate = configuration.objective.exampleKind == .pair ? "pairs_per_second" : "samples_per_second"
+    line += [
+      ("learning_rate", .number(report.learningRate)),
+      ("num_tokens", .integer(Int64(report.tokens))), ("step_seconds", .number(report.seconds)),
+      (rate, .number(Double(report.examples) / report.seconds)),
+      ("tokens_per_second", .number(Double(report.stepTokens) / report.seconds)),
+    ]
+    line += (report.norms?.entries ?? []).map { ($0.name, .number($0.value)) }
+    log?.append(step: report.step, line)
+  }
+
+  /// Writes the line of an evaluation.
+  func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double) {
+    let entries = metrics.entries.map { (name: "eval_\($0.name)", value: JSONValue.number($0.value)) }
+    log?.append(step: step, [("epoch", .number(epoch))] + entries)
+    if step > 0, let loss = metrics["loss"] { earlyStopping.take(loss) }
+  }
+
+  /// Writes what the model answered to a held-out example.
+  func append(_ sample: Sample, to tree: ExampleTree, step: Int, _ tokenizer: Tokenizer) {
+    let completion = configuration.objective.exampleKind == .pair ? "chosen" : "completion"
+    log?.append(
+      sample: [
+        ("step", .integer(Int64(step))), ("index", .integer(Int64(tree.index))),
+        ("prompt", .string(tokenizer.decode(tree.prompt))),
+        (completion, .string(TextStream.text(of: tree.completions[0], tokenizer))),
+        ("answer", .string(TextStream.text(of: sample.ids, tokenizer))),
+        ("finish_reason", .string(sample.finishReason.rawValue)),
+      ])
+  }
+
+  /// Whether the held-out loss has stood still for as long as the configuration allows.
+  var endsEarly: Bool { earlyStopping.isExhausted(configuration.earlyStoppingPatience) }
+
+  // MARK: Checkpoints
+
+  /// Where a run that ends early can be taken up.
+  var lastCheckpoint: String? { checkpoints.last }
+
+  /// Writes a checkpoint.
+  /// - Parameter isLastChance: whether no later save could make up for a failure.
+  /// - Returns: its path; nil when it is there already, whole, or a warning has told why it is not.
+  /// - Throws: `SaveFailure`.
+  func save(
+    step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
+  ) throws -> String? {
+    let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
+    return try checkpoints.save(state, isLastChance: isLastChance) { path in
+      try Checkpoint.write(
+        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
+    }
+  }
+
+  /// Writes what is under way after the state that was saved last; otherwise the same.
+  func save(
+    _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
+  ) throws -> String? {
+    let state = state(
+      step: partial.base, epoch: epoch, trainer, partial.kind == .step ? earlyStopping : earlyStoppingBefore)
+    return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
+      try partial.write(sums, state, to: path)
+    }
+  }
+
+  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ earlyStopping: EarlyStopping) -> TrainerState {
+    TrainerState(
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, earlyStopping: earlyStopping,
+      skipped: trainer.skipped, quarantine: start.quarantine)
+  }
+
+  /// Writes the final adapter and says in run.json that the run is done.
+  /// - Throws: `SaveFailure`.
+  func finish(
+    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
+  ) throws {
+    do {
+      try files.writeFinal(trainer.adapter, adapterConfiguration)
+      try files.write(
+        record: RunRecord.finished(
+          record, adapter: files.finalHashes(), seconds: seconds, skippedSteps: trainer.skipped.count,
+          failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
+    } catch {
+      throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
+    }
+    if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
+  }
+}

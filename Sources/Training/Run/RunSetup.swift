@@ -1,0 +1,20 @@
+// The one message with which rank 0 starts a run on all ranks.
+
+package import Model
+
+/// What rank 0 tells the others before the work starts.
+package struct RunSetup: Sendable, Equatable, Codable {
+  package var adapter: AdapterConfiguration
+  package var exampleCount: Int
+  package var heldOutCount: Int
+  /// SHA-256 over the tokens of all examples.
+  package var dataHash: String
+  package var demand: PassDemand
+  package var samples: SamplePlan
+  package var start: RunStart
+  /// Places of the examples that no step takes.
+  package var quarantinedPositions: [Int]
+  /// Whether weights come from a checkpoint or a starting adapter.
+  package var startsFromFiles: Bool
+  package var isFinished: Bool
+}

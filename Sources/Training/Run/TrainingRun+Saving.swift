@@ -1,0 +1,45 @@
+// Saving a run's state, between steps and between micro-batches.
+
+import Collectives
+import Corpus
+import Model
+import Synchronization
+import Tensors
+
+extension TrainingRun {
+  /// Saves the state; a failure that is not the last straw costs a warning. Collective.
+  func save(_ step: Int, isLastChance: Bool = false) throws {
+    try requireSound(after: step)
+    try write { recorder in
+      try recorder.save(
+        step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, setup.adapter,
+        isLastChance: isLastChance)
+    }
+  }
+
+  /// Saves the state together with what is under way after it, if that is anything. Collective.
+  func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
+    // A step that has not begun still says that the evaluation before it is done.
+    let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
+    if isSomething || partial.base > setup.start.step { try save(partial.base, isLastChance: isLastChance) }
+    if isSomething {
+      try write { recorder in
+        try recorder.save(
+          partial, sums, epoch: schedule.plan.epoch(afterSteps: partial.base), trainer: trainer,
+          isLastChance: isLastChance)
+      }
+      if isLastChance { underWay = partial }
+    }
+    lastSave.withLock { $0 = .now }
+  }
+
+  /// Lets rank 0 write, and tells of the path that is new.
+  private func write(_ body: (RunRecorder) throws -> String?) throws {
+    trainer.pass.pool.clock.enter(.saving)
+    defer { trainer.pass.pool.clock.enter(.input) }
+    try agree {
+      if let recorder = coordinator?.recorder, let path = try body(recorder) { progress(.saved(path: path)) }
+    }
+    lastSave.withLock { $0 = .now }
+  }
+}

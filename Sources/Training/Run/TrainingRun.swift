@@ -1,0 +1,188 @@
+// A whole run: the reference pass, the steps with what follows each of them, and the end.
+
+import Checkpoints
+package import Collectives
+import Corpus
+import Model
+import Synchronization
+import Tensors
+
+/// One rank's view of a run. Every method is collective.
+package final class TrainingRun {
+  package let world: any Communicator
+  package let configuration: RunConfiguration
+  let schedule: StepSchedule
+  /// Rank 0's part.
+  let coordinator: Coordinator?
+  let trainer: Trainer
+  let dispatcher: Dispatcher
+  let setup: RunSetup
+  let progress: (RunProgress) -> Void
+  let debug: DebugRecorder?
+  let sampling: Sampling?
+  private let quarantinedPositions: Set<Int>
+  private let memory: MemoryPlan
+  private let forecast: Forecast?
+  private let telemetry: AdapterTelemetry
+  /// On rank 0, when the state was saved last.
+  let lastSave = Mutex(ContinuousClock.now)
+  /// What a stop left under way.
+  var underWay: PartialWork?
+  /// What steps took, and what they were predicted to.
+  private var (spent, predicted) = (0.0, 0.0)
+
+  package init(
+    prepared: PreparedRun, stop: StopRequest, debug: DebugRecorder? = nil, progress: @escaping (RunProgress) -> Void
+  ) throws {
+    precondition(debug == nil || prepared.world.size == 1, "the debug mode is of a world of one")
+    (world, configuration, coordinator) = (prepared.world, prepared.configuration, prepared.coordinator)
+    (setup, schedule, self.debug, self.progress) = (prepared.setup, prepared.schedule, debug, progress)
+    quarantinedPositions = Set(setup.quarantinedPositions)
+    dispatcher = try Dispatcher(world: world, stop: stop)
+    memory = try prepared.memoryPlan()
+    trainer = prepared.trainer(memory, dispatcher)
+    telemetry = AdapterTelemetry(prepared.model, trainer.adapter.layout)
+    sampling = try prepared.sampling(trainer)
+    try prepared.loadState(into: trainer)
+    trainer.pass.observer = debug
+    forecast = setup.isFinished ? nil : try prepared.forecast(memory, dispatcher)
+    guard !setup.isFinished else { return }
+    let longestItem = try world.share(forecast?.longestItem)
+    world.follow(trainer.pass.pool.clock, itemSeconds: longestItem)
+    if let forecast {
+      progress(
+        .planned(
+          secondsPerStep: forecast.steps.reduce(0, +) / Double(schedule.totalSteps),
+          seconds: forecast.total(startingAfter: setup.start.step), privateBytesPerRank: memory.privateBytes))
+      warnOfMemory()
+    }
+  }
+
+  /// Says so where the ranks of this node are about to take more memory than there is.
+  private func warnOfMemory() {
+    let needed = memory.privateBytes * world.ranksOnNode
+    guard let available = ProcessMemory.availableBytes, needed > available else { return }
+    progress(
+      .notice(
+        "\(world.ranksOnNode) ranks on this machine need \(ByteCount.text(needed)) of memory and "
+          + "\(ByteCount.text(available)) are free: set gradient_checkpointing: auto, or start fewer ranks"))
+  }
+
+  /// Trains to the end, or until a stop is asked for.
+  /// - Throws: `TrainingError` and `SaveFailure` as an `AgreedFailure`; `MPIFailure`.
+  package func run() throws -> RunEnding {
+    guard !setup.isFinished else {
+      try dispatcher.close()
+      return .alreadyFinished
+    }
+    try agree {
+      try coordinator?.recorder.begin(
+        privateBytes: memory.privateBytes, seconds: forecast?.json(startingAfter: setup.start.step))
+    }
+    dispatcher.crashReporter = CrashReporter(
+      path: RunDirectory(configuration.outputDirectory).newCrashReport(rank: world.rank), rank: world.rank,
+      data: setup.dataHash)
+    if coordinator != nil, configuration.saveMinutes > 0 {
+      let interval = Duration.seconds(60 * configuration.saveMinutes)
+      dispatcher.isSaveDue = { [unowned self] in lastSave.withLock { ContinuousClock.now - $0 } >= interval }
+    }
+    let ending = try runToEnd()
+    try dispatcher.close()
+    return ending
+  }
+
+  private func runToEnd() throws -> RunEnding {
+    var step = setup.start.step
+    guard try computeReferences() else { return .stopped(step: step, nil) }
+    let phases = trainer.pass.pool.clock
+    let phasesBefore = phases.seconds
+    // The evaluation after a checkpoint is not in it.
+    if setup.start.partial?.kind != .step, try !evaluate(after: step) { return .stopped(step: step, underWay) }
+    if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
+    while try step < schedule.totalSteps && !endsEarly(after: step) {
+      step += 1
+      guard let outcome = try train(step) else { return .stopped(step: step - 1, underWay) }
+      if let skip = outcome.skip { try endIfHopeless(step, skip) }
+      if step % Self.stepsBetweenChecks == 0 { try requireSameAdapter(after: step) }
+      let isStopping = outcome.isStopping && (step < schedule.totalSteps || setup.heldOutCount > 0)
+      if isStopping || outcome.isSaveDue || schedule.saves(after: step) { try save(step, isLastChance: isStopping) }
+      if isStopping { return .stopped(step: step, nil) }
+      guard try evaluate(after: step) else { return .stopped(step: step, underWay) }
+    }
+    let seconds = try world.gather(message: phases.seconds - phasesBefore)
+    if coordinator != nil { progress(.timed(seconds)) }
+    try requireSound(after: step)
+    try agree { try coordinator?.recorder.finish(trainer, setup.adapter, step: step, seconds: seconds) }
+    return .finished
+  }
+
+  /// One step and its report, with what is saved between its micro-batches; nil when it was stopped.
+  private func train(_ step: Int) throws -> Trainer.StepOutcome? {
+    let start = setup.start
+    let isResumed = start.partial?.kind == .step && step == start.step + 1
+    let began = ContinuousClock.now - .seconds(isResumed ? start.partial?.seconds ?? 0 : 0)
+    let positions = positions(step: step)
+    guard !positions.isEmpty else { return skip(step) }
+    let examples = coordinator?.stepExamples(positions)
+    debug?.begin(step: step)
+    while true {
+      let end = try trainer.step(number: step, examples: examples, count: positions.count) {
+        [debug, trainer] gradient in
+        if step == start.step + 1 { try debug?.write(gradient: gradient, trainer.adapter.layout) }
+      }
+      let seconds = (ContinuousClock.now - began).seconds
+      switch end {
+      case .cut(let done, let isStopping):
+        let partial = PartialWork(kind: .step, step: step, done: done, seconds: seconds)
+        try save(partial, trainer.sums.saved, isLastChance: isStopping)
+        if isStopping { return nil }
+      case .done(let outcome):
+        try debug?.end()
+        if let examples { report(step, outcome, examples.map(\.tree), seconds: seconds) }
+        return outcome
+      }
+    }
+  }
+
+  /// A step whose examples are all quarantined.
+  private func skip(_ step: Int) -> Trainer.StepOutcome {
+    let outcome = trainer.skip(
+      number: step, SkippedStep(examples: [], reason: "all of its records are quarantined"))
+    report(step, outcome, [], seconds: 0)
+    return outcome
+  }
+
+  /// Places of the examples that a step takes, from 1.
+  private func positions(step: Int) -> [Int] {
+    schedule.plan.positions(step: step - 1).filter { !quarantinedPositions.contains($0) }
+  }
+
+  /// On rank 0.
+  private func report(_ step: Int, _ outcome: Trainer.StepOutcome, _ trees: [ExampleTree], seconds: Double) {
+    guard let coordinator, let forecast else { return }
+    spent += seconds
+    predicted += forecast.steps[step - 1]
+    let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
+    let report = coordinator.report(
+      step: step, outcome, examples: trees, norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil,
+      seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
+    coordinator.recorder.append(report)
+    if let skip = outcome.skip {
+      progress(.notice("warning: step \(step) is skipped: \(skip.reason); the adapter stays as it was"))
+    } else if isLogged {
+      progress(.stepped(report))
+    }
+  }
+
+  /// Whether the run ends early after `step`. Collective where the configuration allows for it.
+  private func endsEarly(after step: Int) throws -> Bool {
+    guard let patience = configuration.earlyStoppingPatience, schedule.evaluates(after: step) else { return false }
+    let ends = try world.share(coordinator?.recorder.endsEarly)
+    if ends, coordinator != nil {
+      progress(
+        .notice(
+          "step \(step): the held-out loss has not fallen for \(patience) evaluations; the run ends here"))
+    }
+    return ends
+  }
+}

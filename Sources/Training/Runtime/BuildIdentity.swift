@@ -1,0 +1,36 @@
+// What the running program is.
+
+import Collectives
+import Tensors
+
+/// What the running program is; ranks must agree on it.
+package struct BuildIdentity: Sendable {
+  package var version: String
+  /// SHA-256 of the executable.
+  package var binary: String
+
+  package init(version: String, binary: String) {
+    self.version = version
+    self.binary = binary
+  }
+
+  /// Refuses a world of unlike ranks. Collective.
+  /// - Parameters:
+  ///   - allowsMixed: whether unlike builds and machines get a notice only; another model is always refused.
+  /// - Throws: `WorldError.ranksDiffer`, on all ranks alike.
+  func requireAlike(
+    in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }
+  ) throws {
+    try WorldCheck.requireAlike(["base_model content": modelHash], in: world)
+    let machine = [
+      "version": version, "binary": binary, "vector level": Machine.vectorLevel, "BLAS core": Machine.blasCore,
+    ]
+    let differences = try WorldCheck.differences(of: machine, in: world)
+    guard !differences.isEmpty else { return }
+    guard allowsMixed else { throw WorldError.ranksDiffer(differences) }
+    if world.rank == 0 {
+      notice("the ranks are not alike (--allow-mixed): the result depends on who computes what")
+      for difference in differences { notice(difference.description) }
+    }
+  }
+}

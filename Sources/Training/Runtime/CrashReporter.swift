@@ -1,0 +1,32 @@
+// What a rank was computing when it crashed.
+
+import Checkpoints
+import Corpus
+import Tensors
+
+/// Notes down, in case of a crash, what this rank computes.
+struct CrashReporter {
+  private let (rank, data): (Int, String)
+
+  /// - Parameters:
+  ///   - path: where a crash leaves its report; a host without that directory leaves none.
+  ///   - data: the hash of the data.
+  init(path: String, rank: Int, data: String) {
+    (self.rank, self.data) = (rank, data)
+    CrashNote.watch(path: path)
+  }
+
+  func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result {
+    let numbers = Set(item.trees.map(\.index))
+    let records = Quarantine(
+      training: source == .heldOut ? [] : numbers, heldOut: source == .training ? [] : numbers)
+    let report: JSONValue = .object([
+      .init("rank", .integer(Int64(rank))), .init("data", .string(data)), .init("records", records.json),
+    ])
+    // The signal's number ends the object.
+    return try CrashNote.during(report.serialized().dropLast() + #","signal":"#, body)
+  }
+}
+
+/// Where the examples of a phase come from.
+package enum RecordSource: Sendable { case training, heldOut, either }

@@ -1,0 +1,80 @@
+// One micro-batch of a step: its log-prob sums, or its gradient.
+
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+extension Trainer {
+  /// The step's micro-batches, by token counts alone.
+  func items(_ examples: [StepExample]) -> [WorkItem] {
+    let likelihoodTokens = examples.reduce(0) { $0 + objective.likelihoodTokens($1.tree.sumTokens) }
+    return MicroBatchPlan(tokenCounts: examples.map(\.tree.tokenCount)).microBatches.map { positions in
+      WorkItem(
+        trees: positions.map { examples[$0].tree }, slots: positions,
+        references: positions.compactMap { examples[$0].reference }, likelihoodTokens: likelihoodTokens)
+    }
+  }
+
+  /// The micro-batches of what has a gradient.
+  func trainedItems(_ examples: [StepExample]) -> [WorkItem] {
+    items(examples.map { StepExample(tree: objective.trainedTree($0.tree), reference: nil) })
+  }
+
+  /// The log-prob sums of a micro-batch.
+  func measure(_ item: WorkItem, _ draw: DropoutDraw) throws -> [ExampleSums] {
+    let batch = try batch(item, spans: objective.spans.count)
+    let policy = try pass.logProbabilities(batch, adapter: adapter, dropout: draw)
+    return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
+  }
+
+  /// Leaves the gradient of a micro-batch in `gradient`, where examples do not depend on each other.
+  /// - Parameter note: sees the log-prob sums on the way.
+  func differentiate(_ item: WorkItem, _ draw: DropoutDraw, note: ([ExampleSums]) -> Void) throws {
+    let batch = try batch(item, spans: objective.spans.count)
+    let reference = try reference(item, batch)
+    let totals = StepTotals(examples: sums.exampleCount, likelihoodTokens: item.likelihoodTokens)
+    _ = try pass.gradient(batch, adapter: adapter, dropout: draw, into: gradient) { policy in
+      let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
+      note(examples)
+      return objective(examples, totals: totals).flatMap(\.gradients)
+    }
+  }
+
+  /// Leaves the gradient of a micro-batch in `gradient`, with the loss's gradients by the sums known.
+  func differentiate(_ item: WorkItem, _ draw: DropoutDraw, lossGradients: [[Double]]) throws {
+    let spans = objective.trainedSpans
+    let batch = try batch(item, spans: spans)
+    _ = try pass.gradient(batch, adapter: adapter, dropout: draw, into: gradient) { _ in
+      item.slots.flatMap { lossGradients[$0].prefix(spans) }
+    }
+  }
+
+  /// The loss's gradients by the log-prob sums of a whole step.
+  func lossGradients(_ step: [ExampleSums]) -> [[Double]] {
+    objective(step, totals: StepTotals(step, objective)).map(\.gradients)
+  }
+
+  private func batch(_ item: WorkItem, spans: Int) throws -> TreeBatch {
+    guard item.trees.allSatisfy({ $0.sumTokens.count == spans }), item.slots.allSatisfy({ $0 < sums.exampleCount })
+    else { throw DamagedMessage() }
+    return TreeBatch(item.trees)
+  }
+
+  /// Reference sums of a micro-batch: those it came with, or computed now; empty where the objective has none.
+  private func reference(_ item: WorkItem, _ batch: TreeBatch) throws -> [Double] {
+    guard objective.usesReference else { return [] }
+    let known = item.references.flatMap { $0 }
+    guard known.isEmpty || known.count == batch.sumTokens.count else { throw DamagedMessage() }
+    return known.isEmpty ? try pass.logProbabilities(batch, adapter: referenceAdapter) : known
+  }
+
+  private static func examples(
+    _ trees: [ExampleTree], _ batch: TreeBatch, policy: [Double], reference: [Double]
+  ) -> [ExampleSums] {
+    zip(trees, zip(batch.sumOffsets, batch.sumOffsets.dropFirst())).map { tree, bounds in
+      let own = bounds.0..<bounds.1
+      return ExampleSums(tree, policy: Array(policy[own]), reference: reference.isEmpty ? [] : Array(reference[own]))
+    }
+  }
+}

@@ -1,0 +1,204 @@
+// The optimizer step, the same on every rank: compute, reduce, check, clip, update.
+
+import Collectives
+package import Corpus
+package import Model
+package import Tensors
+
+/// One rank's trainer. Every method is collective: all ranks call it with the same arguments.
+package final class Trainer {
+  let configuration: RunConfiguration
+  let dispatcher: Dispatcher
+  let pass: Pass
+  package let adapter: Adapter
+  /// The adapter whose model is the reference; nil where that is the frozen model alone.
+  package let referenceAdapter: Adapter?
+  package let moments: OptimizerMoments
+  let schedule: LearningRateSchedule
+  let objective: Objective
+  private let groups: [ParameterGroup]
+  /// The step's gradient, before it is clipped.
+  let gradient: Storage
+  let sums: StepSums
+  package private(set) var skipped: SkippedSteps
+
+  init(
+    configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
+    referenceAdapter: Adapter? = nil, totalSteps: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
+  ) {
+    self.skipped = skipped
+    self.configuration = configuration
+    self.dispatcher = dispatcher
+    self.pass = pass
+    self.adapter = adapter
+    self.referenceAdapter = referenceAdapter
+    schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
+    objective = configuration.objective
+    groups = ParameterGroup.all(adapter.layout, configuration)
+    let count = adapter.layout.count
+    moments = OptimizerMoments(count: count, configuration.optimizer)
+    gradient = Storage(count: count)
+    sums = StepSums(
+      objective, parameterCount: count, mostExamples: configuration.batchSize, mostMicroBatches: mostMicroBatches)
+  }
+
+  /// One example of a step on rank 0.
+  package struct StepExample: Sendable {
+    package var tree: ExampleTree
+    /// Reference sums, when they are known before the step.
+    package var reference: [Double]?
+
+    package init(tree: ExampleTree, reference: [Double]?) { (self.tree, self.reference) = (tree, reference) }
+  }
+
+  /// What a step yields on every rank.
+  package struct StepOutcome: Sendable {
+    /// In the step's order.
+    package var examples: [ExampleSums]
+    /// Before clipping; no number for a step that is skipped.
+    package var gradientNorm = Double.nan
+    package var learningRate: Double
+    package var isStopping = false
+    package var isSaveDue = false
+    /// Why weights and moments are as they were, if they are.
+    package var skip: SkippedStep?
+  }
+
+  /// How a call of `step` ended.
+  package enum StepEnd: Sendable {
+    case done(StepOutcome)
+    /// Between micro-batches, to save or to stop: another call with the same arguments goes on.
+    case cut(examplesDone: Int, isStopping: Bool)
+  }
+
+  /// One optimizer step, or what is left of it.
+  ///
+  /// A gradient that is not finite, or too large for exact sums, leaves weights and moments untouched on every rank
+  /// alike; the data order and the learning rate's schedule move on.
+  /// - Parameters:
+  ///   - number: the step's number, from 1.
+  ///   - examples: on rank 0.
+  ///   - count: how many they are.
+  ///   - inspect: sees the gradient before it is clipped.
+  package func step(
+    number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
+  ) throws -> StepEnd {
+    pass.pool.clock.enter(.reduction)
+    sums.begin(number, examples: count)
+    let draw = DropoutDraw(
+      probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
+      step: UInt64(number))
+    guard try computeAndReduce(examples, draw) else {
+      sums.leaveToRankZero(in: dispatcher.world)
+      return .cut(examplesDone: sums.passes, isStopping: sums.isStopping)
+    }
+    sums.end()
+    var outcome = StepOutcome(
+      examples: sums.examples, learningRate: learningRate(step: number), isStopping: sums.isStopping,
+      isSaveDue: sums.isSaveDue)
+    if let fault = NonFiniteStep(sums) {
+      skipped.take(number)
+      outcome.skip = try explain(fault, examples, draw)
+      return .done(outcome)
+    }
+    sums.write(to: gradient, pass.pool)
+    try inspect?(gradient)
+    outcome.gradientNorm = Optimizer.norm(gradient.base, count: gradient.count, pass.pool)
+    update(step: number, gradientScale: clipping(norm: outcome.gradientNorm))
+    return .done(outcome)
+  }
+
+  /// Leaves out a step that has no examples.
+  func skip(number: Int, _ skip: SkippedStep) -> StepOutcome {
+    skipped.take(number)
+    return StepOutcome(examples: [], learningRate: learningRate(step: number), skip: skip)
+  }
+
+  /// The learning rate of a step, from 1: `ratio` is a parameter group's.
+  private func learningRate(step: Int, ratio: Double = 1) -> Double {
+    configuration.learningRate * ratio * schedule.multiplier(after: step - 1)
+  }
+
+  // MARK: Compute and reduce
+
+  /// Leaves the exact sums of the step on every rank; returns false when it was cut.
+  private func computeAndReduce(_ examples: [StepExample]?, _ draw: DropoutDraw) throws -> Bool {
+    let (clock, rank) = (pass.pool.clock, dispatcher.world.rank)
+    guard objective.needsWholeStep else {
+      try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in
+        try differentiate(item, draw) { sums.take($0, of: item, rank: rank) }
+        sums.add(gradient, of: item, rank: rank, pass.pool)
+      }
+      try sums.reduce(gradient: true, by: dispatcher, clock)
+      return sums.areThrough(passes: 1)
+    }
+    // The loss of an example depends on all others: first all log-probs, then, with the loss's gradients known, the rest.
+    try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in
+      sums.take(try measure(item, draw), of: item, rank: rank)
+    }
+    try sums.reduce(gradient: false, by: dispatcher, clock)
+    guard sums.areThrough(passes: 1) else { return false }
+    let all = sums.examples
+    // A sum that is not finite has no gradient; the check finds it.
+    guard all.allSatisfy(\.isFinite) else { return true }
+    let gradients = lossGradients(all)
+    sums.leaveToRankZero(in: dispatcher.world)
+    try dispatcher.phase(try left(examples.map(trainedItems), passes: 2), of: .training, clock) { item in
+      try differentiate(item, draw, lossGradients: gradients)
+      sums.advance(item)
+      sums.add(gradient, of: item, rank: rank, pass.pool)
+    }
+    try sums.reduce(gradient: true, by: dispatcher, clock)
+    return sums.areThrough(passes: 2)
+  }
+
+  /// The micro-batches that are not through so many passes.
+  /// - Throws: `DamagedMessage` for a step that was cut elsewhere.
+  private func left(_ items: [WorkItem]?, passes: Int) throws -> [WorkItem]? {
+    try items?.filter { item in
+      let isThrough = sums.passes(of: item.slots[0]) >= passes
+      guard item.slots.allSatisfy({ (sums.passes(of: $0) >= passes) == isThrough }) else { throw DamagedMessage() }
+      return !isThrough
+    }
+  }
+
+  // MARK: Clip and update
+
+  /// The factor on the gradient, as torch.nn.utils.clip_grad_norm_ has it.
+  private func clipping(norm: Double) -> Float {
+    let limit = configuration.maximumGradientNorm
+    return Float(limit > 0 ? min(1, limit / (norm + 1e-6)) : 1)
+  }
+
+  /// The optimizer's step.
+  private func update(step: Int, gradientScale: Float) {
+    // The moments know of the updates alone.
+    let number = step - skipped.count
+    for group in groups {
+      let rate = learningRate(step: step, ratio: group.learningRateRatio)
+      for range in group.ranges { update(range, group, number: number, learningRate: rate, gradientScale) }
+    }
+    pass.pool.clock.enter(.input)
+  }
+
+  private func update(
+    _ range: Range<Int>, _ group: ParameterGroup, number: Int, learningRate: Double, _ gradientScale: Float
+  ) {
+    let (weights, first) = (adapter.weights.base + range.lowerBound, moments.first.base + range.lowerBound)
+    let gradient = gradient.base + range.lowerBound
+    if let second = moments.second {
+      Optimizer.adamW(
+        weights: weights, first: first, second: second.base + range.lowerBound, gradient: gradient, count: range.count,
+        AdamWStep(
+          number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+          epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),
+        pass.pool)
+    } else {
+      Optimizer.lion(
+        weights: weights, momentum: first, gradient: gradient, count: range.count,
+        LionStep(
+          learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+          weightDecay: group.weightDecay, gradientScale: gradientScale), pass.pool)
+    }
+  }
+}
