@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct AtomicTests {
@@ -21,7 +22,7 @@ import Testing
   }
 
   @Test func aWrittenDirectoryVerifies() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-1")
     try write(path + "/")
     #expect(try scratch.names() == ["checkpoint-1"])
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func exportsFollowTheUmask() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("export")
     let mask = umask(0o022)
     umask(mask)
@@ -50,7 +51,7 @@ import Testing
   }
 
   @Test func failureLeavesNothing() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     #expect(throws: Stop.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 0) {
         try $0.file("a", text: "a")
@@ -64,7 +65,7 @@ import Testing
   }
 
   @Test func whatIsThereIsNeverReplaced() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try write(scratch.path("x"))
     let before = try JSONValue.read(file: scratch.path("x/manifest.json"))
     var started = false
@@ -92,7 +93,7 @@ import Testing
   }
 
   @Test func leftoversOfOthersStay() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let leftover = "x.tmp-\(getpid())"
     try FileManager.default.createDirectory(
       atPath: scratch.path(leftover), withIntermediateDirectories: false)
@@ -101,7 +102,7 @@ import Testing
   }
 
   @Test func freeSpaceIsAskedFor() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let error = #expect(throws: WriteError.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 1 << 60) { _ in }
     }
@@ -113,7 +114,7 @@ import Testing
   /// The limit on a file's size stands in for a full disk: the write that crosses it is cut short, the
   /// next fails. High enough that tests running beside this one do not meet it.
   @Test func aDiskThatFillsLeavesThePreviousFile() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("state")
     try AtomicFile.write("before", to: path)
     let limit = 48 << 20
@@ -142,7 +143,7 @@ import Testing
 
   /// Every bit that the manifest answers for.
   @Test func everyDamageIsFound() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try write(path)
     for name in ["a.json", "b.bin", "manifest.json"] {
@@ -175,7 +176,7 @@ import Testing
   }
 
   @Test func filesAreReplacedWhole() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("run.json")
     try AtomicFile.write("one", to: path)
     #expect(throws: Stop.self) {

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct ContentHashTests {
@@ -8,7 +9,7 @@ import Testing
   private let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
   @Test func hashesContents() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     #expect(try ContentHash(cacheDirectory: nil).sha256(ofFile: path) == abc)
@@ -17,7 +18,7 @@ import Testing
 
   /// The memory is used (seen from a forged one being believed), and dropped when file or memory changed.
   @Test func remembersUntilSomethingChanges() async throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     let hashes = ContentHash(cacheDirectory: scratch.path("cache"))
@@ -45,7 +46,7 @@ import Testing
   }
 
   @Test func aCacheThatCannotBeWrittenIsNoMatter() async throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     try AtomicFile.write("", to: scratch.path("cache"))
@@ -55,7 +56,7 @@ import Testing
   }
 
   @Test func severalFilesHashByNameAndContent() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     for directory in ["one", "two"] {
       try AtomicDirectory.write(to: scratch.path(directory), neededBytes: 0, hasManifest: false) {
         try $0.file("a", text: "a")

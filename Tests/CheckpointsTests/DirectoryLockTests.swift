@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct DirectoryLockTests {
@@ -8,7 +9,7 @@ import Testing
   }
 
   @Test func oneAtATime() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("a/run")
     var first: DirectoryLock? = try lock(path)
     #expect(first?.isExclusive == true)
@@ -25,7 +26,7 @@ import Testing
   }
 
   @Test func whatWasWrittenMeanwhileStays() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     var held: DirectoryLock? = try lock(scratch.path("run"))
     try AtomicFile.write("x", to: scratch.path("run/file"))
     #expect(held != nil)
@@ -34,7 +35,7 @@ import Testing
   }
 
   @Test func theFileOfADeadProcessIsTakenOver() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     for text in [#"{"pid":1,"host":"elsewhere"}"#, "", "garbage"] {
       try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
       let held = try lock(scratch.path(""))
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test func aLockThatIsGivenBackInTimeIsHad() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("run")
     let held = Mutable(try lock(path))
     Thread.detachNewThread {
@@ -55,7 +56,7 @@ import Testing
   }
 
   @Test func whereNothingCanBeWrittenIsToldApartFromAFullDisk() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try AtomicFile.write("x", to: scratch.path("file"))
     for path in ["file", "file/run"] {
       let error = #expect(throws: WriteError.self) { try lock(scratch.path(path)) }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct EventFileTests {
   /// Tests/Fixtures/events.tfevents, written by TensorBoard's record writer.
   private func theirs() throws -> [UInt8] {
-    let path = fixture("../events.tfevents")
+    let path = Repository.fixture("events.tfevents")
     return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test func aFileHoldsWhatWasAppendedAtOnce() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let before = Date().timeIntervalSince1970
     let file = try EventFile(directory: scratch.path("run/tensorboard"), firstStep: 8)
     try file.append(step: 8, [("loss", 0.1), ("rewards/margins", -2)])
@@ -64,14 +64,14 @@ import Testing
   }
 
   @Test func laterFilesHaveLaterNames() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     // A clock that was ahead, by a host whose name sorts last; and files that are none of ours.
     let ahead = EventFile.namePrefix + "4000000000.zzz"
     let others = [EventFile.namePrefix + "99999999999999999999.x", EventFile.namePrefix + "soon", "zebra"]
     for name in [ahead] + others { try Data().write(to: URL(fileURLWithPath: scratch.path(name))) }
     var names = [ahead]
     for _ in 0..<3 {
-      names.append(URL(fileURLWithPath: try EventFile(directory: scratch.root, firstStep: 0).path).lastPathComponent)
+      names.append(URL(fileURLWithPath: try EventFile(directory: scratch.path, firstStep: 0).path).lastPathComponent)
     }
     #expect(names == names.sorted())
     #expect(Set(names).count == 4)
@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test func aFileThatCannotBeWrittenIsAWriteError() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try Data().write(to: URL(fileURLWithPath: scratch.path("tensorboard")))
     let error = #expect(throws: WriteError.self) {
       try EventFile(directory: scratch.path("tensorboard"), firstStep: 0)

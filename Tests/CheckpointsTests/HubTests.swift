@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -18,7 +19,7 @@ import Testing
 
   /// A directory of the given files with the given tensors, and an index.
   private func directory(
-    _ shards: [String: [String]], index: [String: String], in scratch: Scratch
+    _ shards: [String: [String]], index: [String: String], in scratch: TemporaryDirectory
   ) throws -> String {
     let path = scratch.path("model")
     try AtomicDirectory.write(to: path, neededBytes: 0, hasManifest: false) { directory in
@@ -33,8 +34,8 @@ import Testing
   }
 
   @Test func readsWhatTransformersWrote() throws {
-    let single = try HubWeights(directory: fixture("base"))
-    let sharded = try HubWeights(directory: fixture("sharded"))
+    let single = try HubWeights(directory: Repository.fixture("checkpoints/base"))
+    let sharded = try HubWeights(directory: Repository.fixture("checkpoints/sharded"))
     #expect(single.files.count == 1)
     #expect(sharded.files.count > 1)
     #expect(Set(single.names) == Set(sharded.names))
@@ -52,21 +53,21 @@ import Testing
     "..safetensors", ".safetensors", "x\\y.safetensors", "x y.safetensors", "é.safetensors", "",
   ])
   func refusesNamesThatLeadElsewhere(name: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = try directory(["x.safetensors": ["a"]], index: ["a": name], in: scratch)
     let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
     #expect(error?.problems.first?.item == "a")
   }
 
   @Test(.timeLimit(.minutes(1))) func namedPipesAreNotWaitedFor() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("run"), neededBytes: 0) { try $0.file("state", text: "7") }
     #expect(try VerifiedDirectory(scratch.path("run")).names == ["state"])
     #expect(unlink(scratch.path("run/state")) == 0 && mkfifo(scratch.path("run/state"), 0o600) == 0)
     let error = #expect(throws: FileError.self) { _ = try VerifiedDirectory(scratch.path("run")) }
     #expect(error?.description.contains("no regular file") == true)
     #expect(mkfifo(scratch.path("model.safetensors"), 0o600) == 0)
-    #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.root) }
+    #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.path) }
   }
 
   @Test func indexAndShardsMustAgree() throws {
@@ -84,20 +85,20 @@ import Testing
       ([:], [:], "weight_map"),
     ]
     for (shards, index, message) in cases {
-      let scratch = try Scratch()
+      let scratch = try TemporaryDirectory()
       let path = try directory(shards, index: index, in: scratch)
       let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
       #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
     }
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = try directory([:], index: ["a": "x.safetensors"], in: scratch)
     #expect(throws: FileError.self) { try HubWeights(directory: path) }
-    #expect(throws: ContentError.self) { try HubWeights(directory: scratch.root) }
+    #expect(throws: ContentError.self) { try HubWeights(directory: scratch.path) }
   }
 
   /// The hub's cache: snapshots/COMMIT/model.safetensors -> ../../blobs/HASH.
   @Test func followsTheLinksOfTheHubsCache() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let files = FileManager.default
     try files.createDirectory(atPath: scratch.path("blobs"), withIntermediateDirectories: true)
     try files.createDirectory(atPath: scratch.path("snapshots/c"), withIntermediateDirectories: true)
@@ -128,7 +129,7 @@ import Testing
   }
 
   @Test func writesShardsThatReadBack() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let tensors = (0..<7).map { tensor("\($0)", 100 + $0) }
     for (limit, count) in [(1000, 1), (250, 4), (50, 7)] {
       let path = scratch.path("out-\(limit)")
@@ -148,13 +149,13 @@ import Testing
   }
 
   @Test func carriesFilesOver() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("out"), neededBytes: 0, hasManifest: false) {
-      try HubFiles.copy(from: fixture("base"), to: $0)
+      try HubFiles.copy(from: Repository.fixture("checkpoints/base"), to: $0)
     }
     #expect(try scratch.names("out") == ["config.json", "generation_config.json"])
     #expect(
       try JSONValue.read(file: scratch.path("out/config.json"))
-        == JSONValue.read(file: fixture("base/config.json")))
+        == JSONValue.read(file: Repository.fixture("checkpoints/base/config.json")))
   }
 }

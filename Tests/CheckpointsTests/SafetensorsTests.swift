@@ -1,5 +1,6 @@
 import Checkpoints
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
@@ -12,7 +13,7 @@ import Testing
   }
 
   @Test func readsWhatTheReferenceTakes() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(
       #"{"b":{"dtype":"BF16","shape":[2,1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"#
@@ -84,7 +85,7 @@ import Testing
         + "\"e\u{301}\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[4,4]}}"),
   ])
   func refuses(bad: Bad) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(bad.header, data: bad.data, length: bad.length, to: path)
     let error = #expect(throws: ContentError.self) { try SafetensorsFile(path: path) }
@@ -93,7 +94,7 @@ import Testing
   }
 
   @Test func refusesTinyFiles() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try AtomicFile.write([1, 0, 0], to: path)
     #expect(throws: ContentError.self) { try SafetensorsFile(path: path) }
@@ -103,7 +104,7 @@ import Testing
   }
 
   @Test func refusesTooManyTensors() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let entries = (0..<4097).map { #""t\#($0)":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"# }
     try write("{\(entries.joined(separator: ","))}", data: 0, to: path)
@@ -112,7 +113,7 @@ import Testing
 
   /// Every cut and every changed byte of a header gives a file that is refused or whole; never a crash.
   @Test func survivesDamage() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let header = Array(
       "{\(Self.good),\"b\":{\"dtype\":\"F16\",\"shape\":[2,1],\"data_offsets\":[4,8]}}".utf8)
@@ -136,7 +137,7 @@ import Testing
   }
 
   @Test func writesWhatItReads() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x.safetensors")
     let floats: [Float] = [1, -2.5, .infinity, 0]
     let tensors = [

@@ -1,6 +1,7 @@
 import Corpus
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 struct DatasetTests {
@@ -19,8 +20,8 @@ struct DatasetTests {
   }
 
   @Test func recordsKeepTheirOrderAndNumber() throws {
-    let first = try directory.file("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
-    let second = try directory.file("b.json", "[" + line("The last one is") + "]")
+    let first = try directory.write("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
+    let second = try directory.write("b.json", "[" + line("The last one is") + "]")
     let tokenizer = try Fixtures.tokenizer()
     let data = try load([first, second])
     #expect(data.examples.map(\.index) == Array(0..<334))
@@ -32,7 +33,7 @@ struct DatasetTests {
   }
 
   @Test func allMistakesComeAtOnceWithFileAndLine() throws {
-    let path = try directory.file(
+    let path = try directory.write(
       "a.jsonl", line("fine") + line("secret", "") + "{\"prompt\":\n" + line("fine") + "[1]\n" + "{}\n")
     let error = #expect(throws: CorpusError.self) { try load([path]) }
     let lines = try #require(error).description.split(separator: "\n")
@@ -44,8 +45,8 @@ struct DatasetTests {
   }
 
   @Test func ofManyMistakesTheFirstAreNamed() throws {
-    let first = try directory.file("a.jsonl", String(repeating: "{}\n", count: 15))
-    let second = try directory.file("b.jsonl", String(repeating: "{}\n", count: 15))
+    let first = try directory.write("a.jsonl", String(repeating: "{}\n", count: 15))
+    let second = try directory.write("b.jsonl", String(repeating: "{}\n", count: 15))
     let error = #expect(throws: CorpusError.self) { try load([first, second]) }
     let lines = try #require(error).description.split(separator: "\n")
     #expect(lines.count == 21)
@@ -55,7 +56,7 @@ struct DatasetTests {
 
   @Test func theReportCounts() throws {
     let long = String(repeating: "over and over ", count: 100)
-    let path = try directory.file(
+    let path = try directory.write(
       "a.jsonl",
       line("Plain") + line("Same", " x", " x") + line(long) + line("Plain", " " + long)
         + line("Some <|im_end|> text") + line("Un cafe", "\u{301} noir", " noir"))
@@ -78,7 +79,7 @@ struct DatasetTests {
   }
 
   @Test func whenNothingFitsThatIsAnError() throws {
-    let path = try directory.file("a.jsonl", line("Plain") + line("Plain"))
+    let path = try directory.write("a.jsonl", line("Plain") + line("Plain"))
     #expect(throws: CorpusError.nothingFits(records: 2, limit: 2)) {
       try load([path], limit: LengthLimit(sequenceLength: 2))
     }
@@ -89,8 +90,8 @@ struct DatasetTests {
   }
 
   @Test func sourcesNameTheirOwnFields() throws {
-    let first = try directory.file("a.jsonl", line("Plain"))
-    let second = try directory.file("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
+    let first = try directory.write("a.jsonl", line("Plain"))
+    let second = try directory.write("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
     var fields = RecordFields()
     fields[.prompt] = "question"
     let data = try Dataset(
@@ -100,7 +101,7 @@ struct DatasetTests {
   }
 
   @Test func aPairBecomesTwoExamplesForKTO() throws {
-    let path = try directory.file(
+    let path = try directory.write(
       "a.jsonl", line("One") + #"{"prompt":"Two","completion":" x","label":false}"# + "\n" + line("Three"))
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
@@ -114,7 +115,7 @@ struct DatasetTests {
 
   @Test func aRunningTextIsCutIntoPieces() throws {
     let words = (0..<40).map { "word \($0)" }.joined(separator: " ")
-    let path = try directory.file("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
+    let path = try directory.write("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
     let tokenizer = try Fixtures.tokenizer()
     let whole = tokenizer.encode(words) + [try #require(tokenizer.endOfSequence)]
     for length in [7, whole.count - 1, whole.count] {
@@ -132,7 +133,7 @@ struct DatasetTests {
   }
 
   @Test func aSystemFieldPassedOverIsReported() throws {
-    let path = try directory.file(
+    let path = try directory.write(
       "a.jsonl",
       #"{"system":"s","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
         + #"{"system":"","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
@@ -145,7 +146,7 @@ struct DatasetTests {
   }
 
   @Test func heldOutExamplesAreChosenBySeed() throws {
-    let path = try directory.file("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
+    let path = try directory.write("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
     let data = try load([path])
     let split = try data.split(holdingOut: .share(0.11), seed: 7)
     #expect(split.validation.count == 6)

@@ -1,11 +1,12 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
 struct ExampleEncoderTests {
   @Test func everyRecordEncodesAsTRLDoesIt() throws {
-    let reader = try RecordReader(path: Fixtures.directory + "/preference_records.jsonl")
+    let reader = try RecordReader(path: Repository.fixture("preference_records.jsonl"))
     let encoder = try Fixtures.encoder()
     #expect(reader.count > 40)
     for index in 0..<reader.count {

@@ -2,6 +2,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -16,12 +17,12 @@ struct RecordReaderTests {
   init() throws { directory = try TemporaryDirectory() }
 
   private func records(_ name: String, _ text: String) throws -> [JSONValue] {
-    let reader = try RecordReader(path: try directory.file(name, text))
+    let reader = try RecordReader(path: try directory.write(name, text))
     return try (0..<reader.count).map { try reader.record($0) }
   }
 
   private func mistake(_ name: String, _ bytes: [UInt8], record: Int) throws -> RecordMistake? {
-    let reader = try RecordReader(path: try directory.file(name, bytes))
+    let reader = try RecordReader(path: try directory.write(name, bytes))
     return #expect(throws: RecordMistake.self) { try reader.record(record) }
   }
 
@@ -75,14 +76,14 @@ struct RecordReaderTests {
 
   @Test(arguments: ["[", "[{}", "[{},", "[{},]", "[,{}]", "[{}]]", "[{}] {}", "[{},,{}]", "[{\"a\":\"]"])
   func brokenArrays(text: String) throws {
-    let path = try directory.file("a.json", text)
+    let path = try directory.write("a.json", text)
     let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     #expect(error?.description.hasPrefix("\(path):1 (byte ") == true)
   }
 
   @Test func aLineHasALongestLength() throws {
     let line = { (bytes: Int) in "{\"a\":\"" + String(repeating: "x", count: bytes - 8) + "\"}\n" }
-    let path = try directory.file("a.jsonl", line(16 << 20) + line((16 << 20) + 1))
+    let path = try directory.write("a.jsonl", line(16 << 20) + line((16 << 20) + 1))
     let reader = try RecordReader(path: path)
     #expect(throws: Never.self) { try reader.record(0) }
     let mistake = #expect(throws: RecordMistake.self) { try reader.record(1) }
@@ -91,15 +92,15 @@ struct RecordReaderTests {
 
   @Test func filesWithoutRecordsAreRefused() throws {
     for name in ["blank.jsonl", "array.json"] {
-      let path = try directory.file(name, name == "array.json" ? "[ ]" : " \n\n")
+      let path = try directory.write(name, name == "array.json" ? "[ ]" : " \n\n")
       #expect(throws: CorpusError.unusable(path: path, reason: "it has no records")) {
         _ = try RecordReader(path: path)
       }
     }
-    let empty = try directory.file("empty.jsonl", "")
+    let empty = try directory.write("empty.jsonl", "")
     #expect(throws: FileError.self) { _ = try RecordReader(path: empty) }
     for name in ["a.csv", "a.jsonl.gz", "a.gz"] {
-      let path = try directory.file(name, "{}")
+      let path = try directory.write(name, "{}")
       #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     }
   }
@@ -107,7 +108,7 @@ struct RecordReaderTests {
   @Test func aDirectoryStandsForItsFilesByName() throws {
     #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path) }
     for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] {
-      _ = try directory.file(name, "{}")
+      try directory.write(name, "{}")
     }
     let expected = ["B.jsonl", "a.json", "b.jsonl"].map { directory.path + "/" + $0 }
     #expect(try RecordReader.files(at: directory.path) == expected)
@@ -122,7 +123,7 @@ struct RecordReaderTests {
 
   @Test func compressedFiles() throws {
     for name in ["a.jsonl.gz", "a.json.gz"] {
-      let reader = try RecordReader(path: try directory.file(name, Self.packed))
+      let reader = try RecordReader(path: try directory.write(name, Self.packed))
       #expect(reader.count == 2)
       #expect(try reader.record(1) == ["a": 2])
       #expect(reader.location(1).line == 2)
@@ -134,14 +135,14 @@ struct RecordReaderTests {
   /// More than one buffer, the first of which is filled to its last byte.
   @Test(arguments: [65_536, 65_537]) func aLongCompressedFile(pairs: Int) throws {
     let bytes = Array(repeatElement(Self.packed, count: pairs).joined())
-    let reader = try RecordReader(path: try directory.file("a.jsonl.gz", bytes))
+    let reader = try RecordReader(path: try directory.write("a.jsonl.gz", bytes))
     #expect(reader.count == 2 * pairs)
     #expect(try reader.record(2 * pairs - 1) == ["a": 2])
   }
 
   @Test func aCompressedFileMayNotGrowWithoutEnd() throws {
     let bytes = Array(repeatElement(Self.packed, count: 10_000).joined())
-    let path = try directory.file("a.jsonl.gz", bytes)
+    let path = try directory.write("a.jsonl.gz", bytes)
     #expect(try RecordReader(path: path, maximumUnpackedBytes: 160_000).count == 20_000)
     for limit in [159_999, 20_000, 1] {
       let error = #expect(throws: CorpusError.self) { try RecordReader(path: path, maximumUnpackedBytes: limit) }
@@ -159,16 +160,16 @@ struct RecordReaderTests {
   @Test func aDamagedCompressedFileIsRefused() throws {
     // Cut anywhere but between the two members, or with a bit of the data or its checksum turned.
     for count in Self.packed.indices where count != 28 {
-      let path = try directory.file("cut.jsonl.gz", Array(Self.packed[..<count]))
+      let path = try directory.write("cut.jsonl.gz", Array(Self.packed[..<count]))
       #expect(throws: (any Error).self, "\(count) bytes") { _ = try RecordReader(path: path) }
     }
     for place in [0, 3, 12, 20, 28, 45] {
       var bytes = Self.packed
       bytes[place] ^= 4
-      let path = try directory.file("turned.jsonl.gz", bytes)
+      let path = try directory.write("turned.jsonl.gz", bytes)
       #expect(throws: CorpusError.self, "byte \(place)") { _ = try RecordReader(path: path) }
     }
-    let plain = try directory.file("plain.jsonl.gz", "{}\n")
+    let plain = try directory.write("plain.jsonl.gz", "{}\n")
     let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: plain) }
     #expect(error?.description.contains("gzip") == true)
   }
@@ -177,7 +178,7 @@ struct RecordReaderTests {
     let names = [
       "train-00000.jsonl", "more.jsonl", "test.jsonl", "validation_1.json", "dev.json", "latest.jsonl", "Eval.jsonl.gz",
     ]
-    for name in names { _ = try directory.file(name, "{}") }
+    for name in names { try directory.write(name, "{}") }
     func files(_ split: String) throws -> [String] {
       try RecordReader.files(at: directory.path, split: split).map { String($0.dropFirst(directory.path.count + 1)) }
     }

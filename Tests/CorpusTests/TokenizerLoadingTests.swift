@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TokenizerLoadingTests {

@@ -1,6 +1,7 @@
 // `shoal tokenize` as a script sees it: lines in, lines out.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TokenizeCommandTests {
@@ -12,8 +13,7 @@ import Testing
     // The test runner stands beside the product.
     process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
       .appendingPathComponent("shoal")
-    let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/tokenizer").path
+    let model = Repository.fixture("tokenizer")
     process.arguments = ["tokenize", "--model", model] + arguments
     let (source, output, errors) = (Pipe(), Pipe(), Pipe())
     process.standardInput = source

@@ -2,17 +2,18 @@ import Checkpoints
 import Foundation
 import Model
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct AdapterTests {
   private func model() throws -> ModelConfiguration {
-    try ModelConfiguration(directory: fixture("base"))
+    try ModelConfiguration(directory: Repository.fixture("checkpoints/base"))
   }
 
   /// PEFT's adapter_config.json with some keys replaced.
   private func configuration(_ changes: [(String, JSONValue)]) throws -> AdapterConfiguration {
     var members = try #require(
-      try JSONValue.read(file: fixture("adapter/adapter_config.json")).members)
+      try JSONValue.read(file: Repository.fixture("checkpoints/adapter/adapter_config.json")).members)
     for (name, value) in changes {
       members.removeAll { $0.name == name }
       members.append(.init(name, value))
@@ -22,7 +23,7 @@ import Testing
   }
 
   @Test func readsWhatPEFTWrote() throws {
-    let adapter = try AdapterDirectory(fixture("adapter"), model: try model())
+    let adapter = try AdapterDirectory(Repository.fixture("checkpoints/adapter"), model: try model())
     #expect(
       adapter.configuration
         == AdapterConfiguration(
@@ -36,7 +37,7 @@ import Testing
   }
 
   @Test func writtenAdaptersReadBack() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(
       rank: 3, alpha: 6.5, dropout: 0, modules: [.down, .query, .gate], baseModel: nil)
@@ -75,7 +76,7 @@ import Testing
   }
 
   @Test func halfPrecisionWidensExactly() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let model = try model()
     try AtomicFile.write(
       AdapterConfiguration(rank: 1, alpha: 1, dropout: 0, modules: [.key], baseModel: nil).text,
@@ -96,7 +97,7 @@ import Testing
       try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
         try SafetensorsWriter.write(tensors, to: $0)
       }
-      let adapter = try AdapterDirectory(scratch.root, model: model)
+      let adapter = try AdapterDirectory(scratch.path, model: model)
       let entries = try adapter.entries(of: AdapterMatrix(.key, layer: 1, side: .a))
       #expect(Array(entries.prefix(4)) == expected)
     }
@@ -152,7 +153,7 @@ import Testing
 
   /// PEFT writes "all-linear" as the full path of every layer's module.
   @Test func allLinearAsPEFTWritesIt() throws {
-    let path = fixture("all-linear/adapter_config.json")
+    let path = Repository.fixture("checkpoints/all-linear/adapter_config.json")
     let configuration = try AdapterConfiguration(
       json: try JSONValue.read(file: path), path: path, model: try model())
     #expect(configuration.modules == LinearModule.allCases)
@@ -168,9 +169,9 @@ import Testing
   }
 
   @Test func namesAnAdapterOfAnotherRankOrModel() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     try FileManager.default.copyItem(
-      atPath: fixture("adapter/adapter_model.safetensors"),
+      atPath: Repository.fixture("checkpoints/adapter/adapter_model.safetensors"),
       toPath: scratch.path("adapter_model.safetensors"))
     let write = { (rank: Int, modules: [LinearModule]) in
       let configuration = AdapterConfiguration(
@@ -179,7 +180,7 @@ import Testing
     }
     let message = { (model: ModelConfiguration) -> String in
       let error = #expect(throws: ContentError.self) {
-        try AdapterDirectory(scratch.root, model: model)
+        try AdapterDirectory(scratch.path, model: model)
       }
       return error?.description ?? ""
     }
@@ -193,11 +194,11 @@ import Testing
     var other = try model()
     other.hiddenSize = 64
     #expect(message(other).contains("another rank or model"))
-    _ = try AdapterDirectory(scratch.root, model: try model())
+    _ = try AdapterDirectory(scratch.path, model: try model())
   }
 
   @Test func refusesEntriesThatAreNotFinite() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(
       rank: 1, alpha: 1, dropout: 0, modules: [.query], baseModel: nil)
@@ -208,7 +209,7 @@ import Testing
     try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
       try SafetensorsWriter.write(tensors, to: $0)
     }
-    let adapter = try AdapterDirectory(scratch.root, model: model)
+    let adapter = try AdapterDirectory(scratch.path, model: model)
     #expect(throws: ContentError.self) {
       try adapter.entries(of: AdapterMatrix(.query, layer: 0, side: .a))
     }

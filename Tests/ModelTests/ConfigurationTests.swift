@@ -1,6 +1,7 @@
 import Checkpoints
 import Model
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct ConfigurationTests {
@@ -40,7 +41,7 @@ import Testing
   }
 
   @Test func readsWhatTransformers5Writes() throws {
-    let model = try ModelConfiguration(directory: fixture("base"))
+    let model = try ModelConfiguration(directory: Repository.fixture("checkpoints/base"))
     #expect(model.ropeTheta == 1e6)
     #expect(model.storedType == .bfloat16)
     #expect(model.endOfSequence == [2, 3])

@@ -20,9 +20,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   static let all: [AnswerCase] = {
-    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/answers.json").path
-    let cases = (try? JSONValue.read(file: path))?["cases"]?.array ?? []
+    let cases = (try? JSONValue.read(file: Repository.fixture("answers.json")))?["cases"]?.array ?? []
     return cases.map { value in
       AnswerCase(
         name: value["name"]?.string ?? "", answer: texts(value["answer"]).joined(separator: "\n"),

@@ -10,11 +10,12 @@ import Testing
   static let text = "The tide turns twice a day, and the shoal turns with it because nobody leads."
 
   @Test func documentsAreSortedByLength() throws {
-    let place = try Place()
+    let fixture = try PreparationFixture()
     let long = String(repeating: "moon ", count: 200)
-    let documents = try place.documents([
-      Place.document("a", Self.text), Place.document(7, "Short."), Place.document("held", String(long.prefix(450))),
-      Place.document("between", String(long.prefix(390))), Place.document("long", long),
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document(7, "Short."),
+      PreparationFixture.document("held", String(long.prefix(450))),
+      PreparationFixture.document("between", String(long.prefix(390))), PreparationFixture.document("long", long),
     ])
     #expect(documents.documents.map(\.id) == ["a", "7", "held", "between", "long"])
     #expect(documents.documents.map(\.use) == [.pair, .tooShort, .heldOut, .between, .tooLong])
@@ -38,11 +39,12 @@ import Testing
   }
 
   @Test func aTextCountsOnce() throws {
-    let place = try Place()
-    let documents = try place.documents([
-      Place.document("a", Self.text), Place.document("a", Self.text),
-      Place.document("b", Self.text.split(separator: " ").joined(separator: "\r\n") + "\n"),
-      Place.document("c", Self.text + " Still."), ["text": .string(Self.text)], ["text": .string("Without a name.")],
+    let fixture = try PreparationFixture()
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document("a", Self.text),
+      PreparationFixture.document("b", Self.text.split(separator: " ").joined(separator: "\r\n") + "\n"),
+      PreparationFixture.document("c", Self.text + " Still."), ["text": .string(Self.text)],
+      ["text": .string("Without a name.")],
     ])
     #expect(documents.recordCount == 6)
     #expect(documents.documents.map(\.id).prefix(2) == ["a", "c"])
@@ -51,12 +53,12 @@ import Testing
   }
 
   @Test func everyWrongLineIsNamed() throws {
-    let place = try Place()
+    let fixture = try PreparationFixture()
     let lines = [
       #"{"id": "a", "text": "one"}"#, #"{"id": "a", "text": "two"}"#, #"{"id": "b"}"#, #"{"id": "c", "text": 5}"#,
       #"{"id": [], "text": "x"}"#, #"{"id": "d", "text": "  "}"#, #"{"id": "e", "text": "x""#,
     ]
-    let path = try place.file("documents.jsonl", text: lines.joined(separator: "\n"))
+    let path = try fixture.write("documents.jsonl", lines.joined(separator: "\n"))
     let error = #expect(throws: CorpusError.self) {
       try SourceDocuments(path: path, tokenizer: Tokenizer(directory: TinyFixture.path("model")))
     }
@@ -66,10 +68,12 @@ import Testing
   }
 
   @Test func aRequestHasThePromptAndTheDocument() throws {
-    let place = try Place()
-    let documents = try place.documents([Place.document("a", Self.text), Place.document("b", "Short.")])
-    try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge").write(to: place.path + "/out.jsonl")
-    let requests = try place.lines("out.jsonl")
+    let fixture = try PreparationFixture()
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document("b", "Short."),
+    ])
+    try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge").write(to: fixture.path("out.jsonl"))
+    let requests = try fixture.lines("out.jsonl")
     #expect(requests.count == 1)
     #expect(requests[0]["custom_id"]?.string == "a" && requests[0]["url"]?.string == "/v1/chat/completions")
     #expect(requests[0]["body"]?["model"]?.string == "judge")
@@ -81,7 +85,7 @@ import Testing
   }
 
   @Test func nothingToAskIsAnError() throws {
-    let documents = try Place().documents([Place.document("b", "Short.")])
+    let documents = try PreparationFixture().documents([PreparationFixture.document("b", "Short.")])
     let error = #expect(throws: NothingToDo.self) {
       try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge")
     }

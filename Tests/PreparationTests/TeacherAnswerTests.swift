@@ -3,12 +3,13 @@
 import Checkpoints
 import Corpus
 import Preparation
+import TestSupport
 import Testing
 
 @Suite struct TeacherAnswerTests {
   private func read(_ lines: String...) throws -> [TeacherAnswer] {
-    let place = try Place()
-    return try TeacherAnswer.read([try place.file("answers.jsonl", text: lines.joined(separator: "\n"))])
+    let fixture = try PreparationFixture()
+    return try TeacherAnswer.read([try fixture.write("answers.jsonl", lines.joined(separator: "\n"))])
   }
 
   @Test func plainLines() throws {

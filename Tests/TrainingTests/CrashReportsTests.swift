@@ -11,7 +11,7 @@ import Training
   }
 
   private func reports(_ files: [String: String]) throws -> CrashReports {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     for (name, text) in files { try Data(text.utf8).write(to: URL(fileURLWithPath: scratch.path(name))) }
     return CrashReports(RunDirectory(scratch.path), data: "d")
   }
