@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test func aWrittenDirectoryVerifies() throws {
+  @Test func `a written directory verifies`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-1")
     try write(path + "/")
@@ -37,7 +37,7 @@ import Testing
         == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
   }
 
-  @Test func exportsFollowTheUmask() throws {
+  @Test func `exports follow the umask`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("export")
     let mask = umask(0o022)
@@ -50,7 +50,7 @@ import Testing
     #expect(try mode(path + "/config.json") == 0o666 & ~Int(mask))
   }
 
-  @Test func failureLeavesNothing() throws {
+  @Test func `failure leaves nothing`() throws {
     let scratch = try TemporaryDirectory()
     #expect(throws: Stop.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 0) {
@@ -64,7 +64,7 @@ import Testing
     #expect(try scratch.names().isEmpty)
   }
 
-  @Test func whatIsThereIsNeverReplaced() throws {
+  @Test func `what is there is never replaced`() throws {
     let scratch = try TemporaryDirectory()
     try write(scratch.path("x"))
     let before = try JSONValue.read(file: scratch.path("x/manifest.json"))
@@ -92,7 +92,7 @@ import Testing
     #expect(throws: FileError.self) { try write(scratch.path("file")) }
   }
 
-  @Test func leftoversOfOthersStay() throws {
+  @Test func `leftovers of others stay`() throws {
     let scratch = try TemporaryDirectory()
     let leftover = "x.tmp-\(getpid())"
     try FileManager.default.createDirectory(
@@ -101,7 +101,7 @@ import Testing
     #expect(try scratch.names() == ["x", leftover])
   }
 
-  @Test func freeSpaceIsAskedFor() throws {
+  @Test func `free space is asked for`() throws {
     let scratch = try TemporaryDirectory()
     let error = #expect(throws: WriteError.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 1 << 60) { _ in }
@@ -113,7 +113,7 @@ import Testing
 
   /// The limit on a file's size stands in for a full disk: the write that crosses it is cut short, the
   /// next fails. High enough that tests running beside this one do not meet it.
-  @Test func aDiskThatFillsLeavesThePreviousFile() throws {
+  @Test func `a disk that fills leaves the previous file`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("state")
     try AtomicFile.write("before", to: path)
@@ -142,7 +142,7 @@ import Testing
   }
 
   /// Every bit that the manifest answers for.
-  @Test func everyDamageIsFound() throws {
+  @Test func `every damage is found`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try write(path)
@@ -175,7 +175,7 @@ import Testing
     #expect(throws: FileError.self) { try VerifiedDirectory(scratch.path("nowhere")) }
   }
 
-  @Test func filesAreReplacedWhole() throws {
+  @Test func `files are replaced whole`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("run.json")
     try AtomicFile.write("one", to: path)

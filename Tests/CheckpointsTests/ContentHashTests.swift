@@ -8,7 +8,7 @@ import Testing
   /// sha256sum of "abc".
   private let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
-  @Test func hashesContents() throws {
+  @Test func `hashes are of contents`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
@@ -17,7 +17,7 @@ import Testing
   }
 
   /// The memory is used (seen from a forged one being believed), and dropped when file or memory changed.
-  @Test func remembersUntilSomethingChanges() async throws {
+  @Test func `a hash is remembered until something changes`() async throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
@@ -45,7 +45,7 @@ import Testing
     #expect(try hashes.sha256(ofFile: path) != abc, "the same size and time of modification")
   }
 
-  @Test func aCacheThatCannotBeWrittenIsNoMatter() async throws {
+  @Test func `a cache that cannot be written does not matter`() async throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
@@ -55,7 +55,7 @@ import Testing
     #expect(try hashes.sha256(ofFile: path) == abc)
   }
 
-  @Test func severalFilesHashByNameAndContent() throws {
+  @Test func `several files hash by name and content`() throws {
     let scratch = try TemporaryDirectory()
     for directory in ["one", "two"] {
       try AtomicDirectory.write(to: scratch.path(directory), neededBytes: 0, hasManifest: false) {

@@ -8,7 +8,7 @@ import Testing
     try DirectoryLock(path, waiting: seconds) { _ in }
   }
 
-  @Test func oneAtATime() throws {
+  @Test func `one holder at a time`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("a/run")
     var first: DirectoryLock? = try lock(path)
@@ -25,7 +25,7 @@ import Testing
     #expect(throws: Never.self) { try lock(path) }
   }
 
-  @Test func whatWasWrittenMeanwhileStays() throws {
+  @Test func `what was written meanwhile stays`() throws {
     let scratch = try TemporaryDirectory()
     var held: DirectoryLock? = try lock(scratch.path("run"))
     try AtomicFile.write("x", to: scratch.path("run/file"))
@@ -34,7 +34,7 @@ import Testing
     #expect(try scratch.names("run") == ["file"])
   }
 
-  @Test func theFileOfADeadProcessIsTakenOver() throws {
+  @Test func `the file of a dead process is taken over`() throws {
     let scratch = try TemporaryDirectory()
     for text in [#"{"pid":1,"host":"elsewhere"}"#, "", "garbage"] {
       try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func aLockThatIsGivenBackInTimeIsHad() throws {
+  @Test func `a lock that is given back in time is taken`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("run")
     let held = Mutable(try lock(path))
@@ -55,7 +55,7 @@ import Testing
     #expect(throws: Never.self) { try lock(path, waiting: 20) }
   }
 
-  @Test func whereNothingCanBeWrittenIsToldApartFromAFullDisk() throws {
+  @Test func `where nothing can be written is told apart from a full disk`() throws {
     let scratch = try TemporaryDirectory()
     try AtomicFile.write("x", to: scratch.path("file"))
     for path in ["file", "file/run"] {

@@ -12,7 +12,7 @@ import Testing
     return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
-  @Test func recordsAreThoseOfTensorBoard() throws {
+  @Test func `records are those of TensorBoard`() throws {
     let long = String(repeating: "x", count: 200)
     let records: [EventRecord] = [
       .version(wallTime: 1_700_000_000.25),
@@ -28,7 +28,7 @@ import Testing
     #expect(records.flatMap(\.framed) == (try theirs()))
   }
 
-  @Test func theReaderReadsTensorBoardsFileAndNoDamage() throws {
+  @Test func `the reader reads TensorBoard's file and no damaged one`() throws {
     let bytes = try theirs()
     let entries = try EventFileEntry.entries(bytes)
     #expect(entries.count == 7)
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func aFileHoldsWhatWasAppendedAtOnce() throws {
+  @Test func `a file holds what was appended at once`() throws {
     let scratch = try TemporaryDirectory()
     let before = Date().timeIntervalSince1970
     let file = try EventFile(directory: scratch.path("run/tensorboard"), firstStep: 8)
@@ -63,7 +63,7 @@ import Testing
     #expect(mode == 0o600)
   }
 
-  @Test func laterFilesHaveLaterNames() throws {
+  @Test func `later files have later names`() throws {
     let scratch = try TemporaryDirectory()
     // A clock that was ahead, by a host whose name sorts last; and files that are none of ours.
     let ahead = EventFile.namePrefix + "4000000000.zzz"
@@ -78,7 +78,7 @@ import Testing
     #expect(names[1].hasPrefix(EventFile.namePrefix + "4000000001."))
   }
 
-  @Test func aFileThatCannotBeWrittenIsAWriteError() throws {
+  @Test func `a file that cannot be written is a WriteError`() throws {
     let scratch = try TemporaryDirectory()
     try Data().write(to: URL(fileURLWithPath: scratch.path("tensorboard")))
     let error = #expect(throws: WriteError.self) {

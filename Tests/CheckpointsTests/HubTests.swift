@@ -33,7 +33,7 @@ import Testing
     return path
   }
 
-  @Test func readsWhatTransformersWrote() throws {
+  @Test func `reads what transformers wrote`() throws {
     let single = try HubWeights(directory: Repository.fixture("checkpoints/base"))
     let sharded = try HubWeights(directory: Repository.fixture("checkpoints/sharded"))
     #expect(single.files.count == 1)
@@ -52,14 +52,14 @@ import Testing
     "../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", ".hidden.safetensors", "x.bin",
     "..safetensors", ".safetensors", "x\\y.safetensors", "x y.safetensors", "é.safetensors", "",
   ])
-  func refusesNamesThatLeadElsewhere(name: String) throws {
+  func `refuses names that lead elsewhere`(name: String) throws {
     let scratch = try TemporaryDirectory()
     let path = try directory(["x.safetensors": ["a"]], index: ["a": name], in: scratch)
     let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
     #expect(error?.problems.first?.item == "a")
   }
 
-  @Test(.timeLimit(.minutes(1))) func namedPipesAreNotWaitedFor() throws {
+  @Test(.timeLimit(.minutes(1))) func `named pipes are not waited for`() throws {
     let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("run"), neededBytes: 0) { try $0.file("state", text: "7") }
     #expect(try VerifiedDirectory(scratch.path("run")).names == ["state"])
@@ -70,7 +70,7 @@ import Testing
     #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.path) }
   }
 
-  @Test func indexAndShardsMustAgree() throws {
+  @Test func `index and shards must agree`() throws {
     let cases: [([String: [String]], [String: String], String)] = [
       (["x.safetensors": ["a"]], ["a": "x.safetensors", "b": "x.safetensors"], "\"b\" is in no shard"),
       (["x.safetensors": ["a", "b"]], ["a": "x.safetensors"], "\"b\" is in x.safetensors but not in"),
@@ -97,7 +97,7 @@ import Testing
   }
 
   /// The hub's cache: snapshots/COMMIT/model.safetensors -> ../../blobs/HASH.
-  @Test func followsTheLinksOfTheHubsCache() throws {
+  @Test func `follows the links of the Hub's cache`() throws {
     let scratch = try TemporaryDirectory()
     let files = FileManager.default
     try files.createDirectory(atPath: scratch.path("blobs"), withIntermediateDirectories: true)
@@ -110,7 +110,7 @@ import Testing
     #expect(try HubWeights(directory: scratch.path("snapshots/c")).names == ["a"])
   }
 
-  @Test func splitsAsTheHubDoes() {
+  @Test func `splits as the Hub does`() {
     // Expected values from huggingface_hub's split_state_dict_into_shards_factory.
     #expect(ShardedExport.shards(ofBytes: [6, 6, 2, 6, 2, 2], limit: 10) == [[0], [1, 2], [3, 4, 5]])
     #expect(ShardedExport.shards(ofBytes: [2, 20, 2, 9], limit: 10) == [[1], [0, 2], [3]])
@@ -118,7 +118,7 @@ import Testing
     #expect(ShardedExport.shards(ofBytes: [20], limit: 10) == [[0]])
   }
 
-  @Test func readsSizesAsTheHubDoes() {
+  @Test func `reads sizes as the Hub does`() {
     #expect(ByteCount.bytes("5GB") == 5_000_000_000)
     #expect(ByteCount.bytes("1.5 mb") == 1_500_000)
     #expect(ByteCount.bytes("300KB") == 300_000)
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func writesShardsThatReadBack() throws {
+  @Test func `writes shards that read back`() throws {
     let scratch = try TemporaryDirectory()
     let tensors = (0..<7).map { tensor("\($0)", 100 + $0) }
     for (limit, count) in [(1000, 1), (250, 4), (50, 7)] {
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func carriesFilesOver() throws {
+  @Test func `carries files over`() throws {
     let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("out"), neededBytes: 0, hasManifest: false) {
       try HubFiles.copy(from: Repository.fixture("checkpoints/base"), to: $0)

@@ -12,7 +12,7 @@ import Testing
     try AtomicFile.write(bytes, to: path)
   }
 
-  @Test func readsWhatTheReferenceTakes() throws {
+  @Test func `reads what the reference takes`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(
@@ -84,7 +84,7 @@ import Testing
       header: "{\"\u{e9}\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
         + "\"e\u{301}\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[4,4]}}"),
   ])
-  func refuses(bad: Bad) throws {
+  func `refuses what the format forbids`(bad: Bad) throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(bad.header, data: bad.data, length: bad.length, to: path)
@@ -93,7 +93,7 @@ import Testing
     #expect(text.contains(path) && text.contains(bad.reason), "\(text)")
   }
 
-  @Test func refusesTinyFiles() throws {
+  @Test func `refuses tiny files`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try AtomicFile.write([1, 0, 0], to: path)
@@ -103,7 +103,7 @@ import Testing
     #expect(throws: FileError.self) { try SafetensorsFile(path: scratch.path("missing")) }
   }
 
-  @Test func refusesTooManyTensors() throws {
+  @Test func `refuses too many tensors`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let entries = (0..<4097).map { #""t\#($0)":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"# }
@@ -112,7 +112,7 @@ import Testing
   }
 
   /// Every cut and every changed byte of a header gives a file that is refused or whole; never a crash.
-  @Test func survivesDamage() throws {
+  @Test func `damaged files are refused or read, never a crash`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let header = Array(
@@ -136,7 +136,7 @@ import Testing
     }
   }
 
-  @Test func writesWhatItReads() throws {
+  @Test func `writes what it reads`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x.safetensors")
     let floats: [Float] = [1, -2.5, .infinity, 0]

@@ -48,18 +48,18 @@ import Testing
     return (process.terminationStatus, text.split(separator: "\n"))
   }
 
-  @Test func argumentsArriveAsTheyAre() throws {
+  @Test func `arguments arrive as they are`() throws {
     let odd = ["output_dir=a b", "$(echo x);'", "--resume", "never"]
     let outcome = try run(["-n", "2", "-t", "3", "0"] + odd)
     #expect(outcome.code == 0)
     #expect(outcome.lines.map { String($0) } == ["2", "train", "0", "--threads", "3"] + odd)
   }
 
-  @Test(arguments: [0, 64, 75, 1], [1, 5]) func theExitCodePassesThrough(code: Int, ranks: Int) throws {
+  @Test(arguments: [0, 64, 75, 1], [1, 5]) func `the exit code passes through`(code: Int, ranks: Int) throws {
     #expect(try run(["-n", "\(ranks)", "-r", "0", "\(code)"]).code == Int32(code))
   }
 
-  @Test func withoutFlagsTheCoresAreFilled() throws {
+  @Test func `without flags the cores are filled`() throws {
     let outcome = try run(["0"])
     let ranks = try #require(outcome.lines.first.flatMap { Int($0) })
     let threads = try #require(outcome.lines.last.flatMap { Int($0) })
@@ -67,7 +67,7 @@ import Testing
     #expect(ranks * threads <= ProcessInfo.processInfo.activeProcessorCount)
   }
 
-  @Test func wrongArgumentsAreUserErrors() throws {
+  @Test func `wrong arguments are user errors`() throws {
     for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"], ["-r", "-1", "0"]] {
       let (process, _) = try start(arguments)
       process.waitUntilExit()
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func signalsMeanSaveAndStop(signal: Int32) throws {
+  @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func `signals mean save and stop`(signal: Int32) throws {
     let (process, _) = try start(["-n", "2", "wait"])
     let deadline = ContinuousClock.now + .seconds(60)
     while !home.exists(".build/release/shoal.up") && ContinuousClock.now < deadline {

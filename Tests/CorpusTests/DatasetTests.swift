@@ -19,7 +19,7 @@ struct DatasetTests {
     try Dataset(sources: [Dataset.Source(paths: paths)], kind: .pair, encoder: try Fixtures.encoder(), limit: limit)
   }
 
-  @Test func recordsKeepTheirOrderAndNumber() throws {
+  @Test func `records keep their order and number`() throws {
     let first = try directory.write("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
     let second = try directory.write("b.json", "[" + line("The last one is") + "]")
     let tokenizer = try Fixtures.tokenizer()
@@ -32,7 +32,7 @@ struct DatasetTests {
     #expect(try load([directory.path]).examples == data.examples)
   }
 
-  @Test func allMistakesComeAtOnceWithFileAndLine() throws {
+  @Test func `all mistakes come at once with file and line`() throws {
     let path = try directory.write(
       "a.jsonl", line("fine") + line("secret", "") + "{\"prompt\":\n" + line("fine") + "[1]\n" + "{}\n")
     let error = #expect(throws: CorpusError.self) { try load([path]) }
@@ -44,7 +44,7 @@ struct DatasetTests {
     #expect(!lines.joined().contains("secret"))
   }
 
-  @Test func ofManyMistakesTheFirstAreNamed() throws {
+  @Test func `of many mistakes the first are named`() throws {
     let first = try directory.write("a.jsonl", String(repeating: "{}\n", count: 15))
     let second = try directory.write("b.jsonl", String(repeating: "{}\n", count: 15))
     let error = #expect(throws: CorpusError.self) { try load([first, second]) }
@@ -54,7 +54,7 @@ struct DatasetTests {
     #expect(lines[20] == "and 10 more")
   }
 
-  @Test func theReportCounts() throws {
+  @Test func `the report counts`() throws {
     let long = String(repeating: "over and over ", count: 100)
     let path = try directory.write(
       "a.jsonl",
@@ -78,7 +78,7 @@ struct DatasetTests {
     #expect(report.description.contains("1 dropped, longer than sequence_len 60: \(path):4"))
   }
 
-  @Test func whenNothingFitsThatIsAnError() throws {
+  @Test func `when nothing fits that is an error`() throws {
     let path = try directory.write("a.jsonl", line("Plain") + line("Plain"))
     #expect(throws: CorpusError.nothingFits(records: 2, limit: 2)) {
       try load([path], limit: LengthLimit(sequenceLength: 2))
@@ -89,7 +89,7 @@ struct DatasetTests {
     #expect(error?.description.hasPrefix("\(path):1 ") == true)
   }
 
-  @Test func sourcesNameTheirOwnFields() throws {
+  @Test func `sources name their own fields`() throws {
     let first = try directory.write("a.jsonl", line("Plain"))
     let second = try directory.write("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
     var fields = RecordFields()
@@ -100,7 +100,7 @@ struct DatasetTests {
     #expect(data.examples.count == 2)
   }
 
-  @Test func aPairBecomesTwoExamplesForKTO() throws {
+  @Test func `a pair becomes two examples for KTO`() throws {
     let path = try directory.write(
       "a.jsonl", line("One") + #"{"prompt":"Two","completion":" x","label":false}"# + "\n" + line("Three"))
     let data = try Dataset(
@@ -113,7 +113,7 @@ struct DatasetTests {
     #expect(data.report.description.hasPrefix("3 of 3 records kept as 5 examples: "))
   }
 
-  @Test func aRunningTextIsCutIntoPieces() throws {
+  @Test func `a running text is cut into pieces`() throws {
     let words = (0..<40).map { "word \($0)" }.joined(separator: " ")
     let path = try directory.write("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
     let tokenizer = try Fixtures.tokenizer()
@@ -132,7 +132,7 @@ struct DatasetTests {
     }
   }
 
-  @Test func aSystemFieldPassedOverIsReported() throws {
+  @Test func `a system field passed over is reported`() throws {
     let path = try directory.write(
       "a.jsonl",
       #"{"system":"s","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
@@ -145,7 +145,7 @@ struct DatasetTests {
     #expect(data.report.specialTexts == 1)
   }
 
-  @Test func heldOutExamplesAreChosenBySeed() throws {
+  @Test func `held out examples are chosen by seed`() throws {
     let path = try directory.write("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
     let data = try load([path])
     let split = try data.split(holdingOut: .share(0.11), seed: 7)

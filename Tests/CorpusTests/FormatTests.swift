@@ -8,9 +8,9 @@ struct FormatTests {
   private static let reader = Result { try RecordReader(path: Repository.fixture("formats.jsonl")) }
   static let places = Array(0..<((try? reader.get().count) ?? 0))
 
-  @Test func thereAreCases() { #expect(Self.places.count > 150) }
+  @Test func `there are cases`() { #expect(Self.places.count > 150) }
 
-  @Test(arguments: places) func encodesAsItsSystemDoes(place: Int) throws {
+  @Test(arguments: places) func `encodes as its system does`(place: Int) throws {
     let value = try Self.reader.get().record(place)
     let kind: ExampleKind =
       switch try #require(value["kind"]?.string) {

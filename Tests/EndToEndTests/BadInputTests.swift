@@ -150,7 +150,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: Mistake.configuration + Mistake.data + Mistake.model)
-    fileprivate func isToldAndNothingIsWritten(mistake: Mistake) throws {
+    fileprivate func `a mistake is told and nothing is written`(mistake: Mistake) throws {
       try requireToldOnce(mistake, .alone, prefix: "shoal: ")
     }
 
@@ -161,11 +161,11 @@ extension EndToEnd {
           "a misspelt key", "no threads", "an empty completion", "truncated weights", "an adapter of another rank",
         ].contains($0.name)
       })
-    fileprivate func isToldOnceInAWorld(mistake: Mistake) throws {
+    fileprivate func `a mistake is told once in a world`(mistake: Mistake) throws {
       try requireToldOnce(mistake, World(ranks: 2), prefix: "[rank 0] ")
     }
 
-    @Test func differentModelsOnDifferentRanksAreRefused() throws {
+    @Test func `different models on different ranks are refused`() throws {
       let fixture = try RunFixture()
       for host in ["a", "b"] {
         try FileManager.default.createDirectory(atPath: fixture.path(host), withIntermediateDirectories: true)
@@ -191,7 +191,7 @@ extension EndToEnd {
       #expect(!fixture.exists("run"))
     }
 
-    @Test func scoreAndExportRefuseAdaptersOfOtherModels() throws {
+    @Test func `score and export refuse adapters of other models`() throws {
       let fixture = try RunFixture()
       let (model, adapter) = (TinyFixture.path("model"), TinyFixture.path("adapter-untied"))
       let endings = [
@@ -210,7 +210,7 @@ extension EndToEnd {
       #expect(!fixture.exists("out"))
     }
 
-    @Test func oddButLegalInputGetsANotice() throws {
+    @Test func `odd but legal input gets a notice`() throws {
       let fixture = try RunFixture()
       let same = #"{"prompt": "a", "chosen": " the same", "rejected": " the same"}"# + "\n"
       try fixture.write("pairs.jsonl", same + RunFixture.lines(3))

@@ -69,7 +69,7 @@ import Testing
     return points
   }
 
-  @Test func eventsAreTheMetrics() throws {
+  @Test func `events are the metrics`() throws {
     let directory = try TemporaryDirectory()
     let (file, run) = (directory.path("run.yaml"), directory.path("run"))
     try directory.write("run.yaml", configuration(output: directory.path))

@@ -40,7 +40,7 @@ extension EndToEnd {
       return largest
     }
 
-    @Test func scoresHaveALinePerExample() throws {
+    @Test func `scores have a line per example`() throws {
       let fixture = try RunFixture()
       let lines = try score(fixture, model: model, adapter: adapter)
       #expect(lines.map { $0["index"]?.int } == (0..<RunFixture.pairs).map { $0 })
@@ -57,7 +57,7 @@ extension EndToEnd {
       #expect(try distance(lines, score(fixture, model: model)) > 0.01)
     }
 
-    @Test func aMergedModelScoresAsBaseAndAdapter() throws {
+    @Test func `a merged model scores as base and adapter`() throws {
       let fixture = try RunFixture()
       let expected = try score(fixture, model: model, adapter: adapter)
       for (type, shards, tolerance) in [("f32", "5GB", 1e-5), ("f32", "100KB", 1e-5), ("bf16", "50KB", 0.05)] {
@@ -79,7 +79,7 @@ extension EndToEnd {
       }
     }
 
-    @Test func mergedIntoTheOriginalOrTheDequantizedWeights() throws {
+    @Test func `an adapter merges into the original or the dequantized weights`() throws {
       let fixture = try RunFixture()
       let nf4 = TinyFixture.nf4Directory
       let model = ["--format", "merged", "--model", "\(nf4)/model", "--adapter", "\(nf4)/adapter"]
@@ -105,14 +105,14 @@ extension EndToEnd {
       #expect(adapterOnly.code == 64 && adapterOnly.errors.contains("--merge-into is for"), "\(adapterOnly.errors)")
     }
 
-    @Test func withoutAnAdapterTheBaseItselfIsWritten() throws {
+    @Test func `without an adapter the base itself is written`() throws {
       let fixture = try RunFixture()
       let out = fixture.path("base")
       #expect(try fixture.shoal("export", "--model", model, "--format", "merged", "--out", out).code == 0)
       #expect(try score(fixture, model: out) == score(fixture, model: model))
     }
 
-    @Test func aRunsAdapterScoresAsItsExport() throws {
+    @Test func `a run's adapter scores as its export`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.train(.alone, "learning_rate=1e-2").code == 0)
       let out = fixture.path("adapter")
@@ -124,7 +124,7 @@ extension EndToEnd {
       #expect(try distance(expected, score(fixture, model: model)) > 0.001)
     }
 
-    @Test func nothingIsOverwritten() throws {
+    @Test func `nothing is overwritten`() throws {
       let fixture = try RunFixture()
       try FileManager.default.createDirectory(atPath: fixture.path("out"), withIntermediateDirectories: true)
       try fixture.write("out/mine.txt", "mine")
@@ -142,7 +142,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: ["train", "score", "tokenize", "export"])
-    func helpHasAnExample(command: String) throws {
+    func `help has an example`(command: String) throws {
       let ending = try RunFixture().shoal(command, "--help")
       #expect(ending.code == 0)
       #expect(ending.output.contains("Example:"))
@@ -150,7 +150,7 @@ extension EndToEnd {
       #expect(ending.errors.isEmpty)
     }
 
-    @Test func versionAndUnknownCommands() throws {
+    @Test func `the version is told and unknown commands are refused`() throws {
       let fixture = try RunFixture()
       let version = try fixture.shoal("--version")
       #expect(version.code == 0)

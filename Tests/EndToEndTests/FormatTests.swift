@@ -13,7 +13,7 @@ extension EndToEnd {
 
       """
 
-    @Test func aNamedFormatTrains() throws {
+    @Test func `a named format trains`() throws {
       let fixture = try RunFixture()
       try fixture.write("pairs.jsonl", Self.intel)
       let settings = ["datasets.0.type=chatml.intel", "max_steps=1"]
@@ -26,7 +26,7 @@ extension EndToEnd {
       #expect(!fixture.exists("other"))
     }
 
-    @Test func oneCompletionIsScoredAsInAPair() throws {
+    @Test func `one completion is scored as in a pair`() throws {
       let fixture = try RunFixture()
       let single = RunFixture.lines(4).replacing(/, "rejected": "[^"]*"/, with: "")
         .replacingOccurrences(of: "\"chosen\"", with: "\"completion\"")
@@ -48,7 +48,7 @@ extension EndToEnd {
       #expect(unknown.code == 64 && unknown.errors.contains("did you mean \"chatml.intel\"?"))
     }
 
-    @Test func examplesAreShownTokenByToken() throws {
+    @Test func `examples are shown token by token`() throws {
       let fixture = try RunFixture()
       try fixture.write("pairs.jsonl", Self.intel)
       let ending = try fixture.train(.alone, "datasets.0.type=chatml.intel", "--show-examples", "1")

@@ -39,7 +39,7 @@ extension EndToEnd {
 
     private func record(_ run: String) throws -> JSONValue { try JSONValue.parse(try fixture.text("\(run)/run.json")) }
 
-    @Test func linesThatCannotBeWrittenCostNothingElse() throws {
+    @Test func `lines that cannot be written cost nothing else`() throws {
       // metrics.jsonl and the event file outgrow 40 KiB; checkpoints do not.
       let settings = ["max_steps=140", "save_steps=20", "lora_r=1"]
       let ending = try train(limit: 40, settings, "run")
@@ -56,7 +56,7 @@ extension EndToEnd {
       try requireWhole(settings, "run")
     }
 
-    @Test func savesThatFailCostAWarningAndThenTheRun() throws {
+    @Test func `saves that fail cost a warning and then the run`() throws {
       // The moments are twice as large as the adapter, and the limit lies between.
       let settings = ["max_steps=4", "lora_r=16"]
       let two = try train(limit: 220, settings + ["save_steps=2"], "two")
@@ -77,7 +77,7 @@ extension EndToEnd {
       #expect(try fixture.adapter("three") == fixture.adapter("whole"))
     }
 
-    @Test func aSaveThatSucceedsAgainIsEnough() throws {
+    @Test func `a save that succeeds again is enough`() throws {
       let settings = ["max_steps=500", "save_steps=100", "lora_r=16", "save_total_limit=2"]
       let job = try Job(command(settings, "run"), in: fixture)
       try job.limitFiles(bytes: 220 << 10)
@@ -91,7 +91,7 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...500))
     }
 
-    @Test func aStopThatCannotBeSavedIsAnError() throws {
+    @Test func `a stop that cannot be saved is an error`() throws {
       let job = try Job(command(["max_steps=4000", "save_steps=4000", "lora_r=16"], "run"), in: fixture)
       try job.limitFiles(bytes: 220 << 10)
       try job.wait { fixture.steps().count >= 5 }
@@ -102,7 +102,7 @@ extension EndToEnd {
     }
 
     @Test(.enabled(if: geteuid() == 0, "mounting takes root"))
-    func aFullDiskEndsTheRunClearly() throws {
+    func `a full disk ends the run clearly`() throws {
       let disk = fixture.path("disk")
       try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
       let mounted = try Job(["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", disk], in: fixture).wait()
@@ -127,7 +127,7 @@ extension EndToEnd {
     }
 
     @Test(.enabled(if: geteuid() == 0, "mounting takes root"))
-    func aReadOnlyDiskIsFoundBeforeTheWork() throws {
+    func `a read only disk is found before the work`() throws {
       let disk = fixture.path("disk")
       try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
       guard try Job(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], in: fixture).wait().code == 0 else { return }

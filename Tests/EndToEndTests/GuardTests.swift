@@ -54,7 +54,7 @@ extension EndToEnd {
       try Data(untied.utf8).write(to: URL(fileURLWithPath: "\(model)/config.json"))
     }
 
-    @Test func aStepWithoutNumbersIsSkippedEverywhereAlike() throws {
+    @Test func `a step without numbers is skipped everywhere alike`() throws {
       // 26 steps an epoch: the record returns too seldom to end the run.
       let fixture = try Self.poisoned(pairs: 130, record: 7)
       #expect(try fixture.train(World(threads: 1), "output_dir=whole").code == 0)
@@ -95,7 +95,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: [World.alone, World(ranks: 2, threads: 1)])
-    func threeInTwentyEndTheRun(world: World) throws {
+    func `three in twenty end the run`(world: World) throws {
       let fixture = try Self.poisoned(pairs: 13, record: 7)
       let ending = try fixture.train(world, "num_epochs=4")
       #expect(ending.code == 1, "\(ending.errors)")
@@ -109,7 +109,7 @@ extension EndToEnd {
       #expect(again.code == 1 && again.errors.contains("going on after step \(last)"), "\(again.errors)")
     }
 
-    @Test func aReferenceWithoutNumbersEndsTheRunBeforeItStarts() throws {
+    @Test func `a reference without numbers ends the run before it starts`() throws {
       let fixture = try Self.poisoned(pairs: 5, record: 3)
       let ending = try fixture.train(World(ranks: 2, threads: 1), "rl=dpo")
       #expect(ending.code == 1)
@@ -117,7 +117,7 @@ extension EndToEnd {
       #expect(ending.errors.components(separatedBy: told).count == 2, "\(ending.errors)")
     }
 
-    @Test func heldOutRecordsWithoutNumbersAreNamed() throws {
+    @Test func `held out records without numbers are named`() throws {
       let fixture = try Self.poisoned(pairs: 6, record: 2)
       let ending = try fixture.train(.alone, "val_set_size=5", "max_steps=1")
       #expect(ending.code == 0, "\(ending.errors)")
@@ -126,7 +126,7 @@ extension EndToEnd {
       }
     }
 
-    @Test func gradientsOutOfRangeAreSkippedToo() throws {
+    @Test func `gradients out of range are skipped too`() throws {
       let fixture = try RunFixture(pairs: 5)
       let ending = try fixture.train(World(ranks: 2, threads: 1), "rl_beta=1e9", "num_epochs=9")
       #expect(ending.code == 1)
@@ -137,7 +137,7 @@ extension EndToEnd {
       #expect(ending.errors.contains("3 of the last 20 steps were skipped (1, 2, 3)"))
     }
 
-    @Test func anAdapterWithoutNumbersIsNotSaved() throws {
+    @Test func `an adapter without numbers is not saved`() throws {
       let fixture = try RunFixture(pairs: 5)
       let ending = try fixture.train(World(ranks: 2, threads: 1), "learning_rate=3e38", "save_steps=1", "num_epochs=9")
       #expect(ending.code == 1)
@@ -146,7 +146,7 @@ extension EndToEnd {
     }
 
     /// A bit of one rank's memory flips.
-    @Test func ranksThatDisagreeEndTheRun() throws {
+    @Test func `ranks that disagree end the run`() throws {
       let fixture = try RunFixture(pairs: 5)
       // A rate that is lost in rounding: A stays as it was drawn, which a short run shows.
       let settings = ["learning_rate=1e-30", "lr_scheduler=constant"]

@@ -17,7 +17,7 @@ extension EndToEnd {
     /// Long enough to be interrupted.
     private static let settings = ["max_steps=40", "save_steps=5"]
 
-    @Test func aKilledRankIsMadeGood() throws {
+    @Test func `a job whose rank was killed is started again`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
       let job = try fixture.launch("local.sh", ["-n", "3", "-t", "1", "config.yaml"] + Self.settings)
@@ -33,7 +33,7 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...40))
     }
 
-    @Test func aMistakeIsNotStartedAgain() throws {
+    @Test func `a mistake is not started again`() throws {
       let fixture = try RunFixture()
       let ending = try fixture.launch("local.sh", ["config.yaml", "learning_rte=1"]).wait()
       #expect(ending.code == 64)
@@ -43,7 +43,7 @@ extension EndToEnd {
     /// Three crashes, then a good end.
     private static let frail = "[[ -e 3 ]] && exit 0; [[ -e 2 ]] && : >3; [[ -e 1 ]] && : >2; : >1; exit 1"
 
-    @Test func theLimitIsOnRestartsInARow() throws {
+    @Test func `the limit is on restarts in a row`() throws {
       let (fixture, other) = (try RunFixture(), try RunFixture())
       let job = try fixture.launch("local.sh", ["-n", "1", "-r", "2", "x"], standIn: Self.frail)
       // A start that lasted begins the count anew; here every start does.
@@ -61,7 +61,7 @@ extension EndToEnd {
       #expect(good.errors.components(separatedBy: "restart 1 of 1 in 0 s").count == 4)
     }
 
-    @Test func aStartThatWouldUndoTheFirstIsNotMade() throws {
+    @Test func `a start that would undo the first is not made`() throws {
       let flags = ["--resume", "never", "--overwrite"]
       let fixture = try RunFixture()
       let ending = try fixture.launch("local.sh", ["-n", "1", "x"] + flags, standIn: "exit 1").wait()
@@ -71,7 +71,7 @@ extension EndToEnd {
 
     // MARK: Stop requests
 
-    @Test func aStopIsHeardAtEveryMoment() throws {
+    @Test func `a stop is heard at every moment`() throws {
       let signals = [SIGTERM, SIGUSR1, SIGINT, SIGHUP]
       let milliseconds = [0, 10, 20, 30, 40, 50, 70, 90, 120, 160, 220, 300]
       for some in [milliseconds.prefix(6), milliseconds.suffix(6)] {
@@ -92,7 +92,7 @@ extension EndToEnd {
       }
     }
 
-    @Test func aStopEndsTheWaitBeforeARestart() throws {
+    @Test func `a stop ends the wait before a restart`() throws {
       let fixture = try RunFixture()
       let edits = ["first_pause=1": "first_pause=50"]
       let job = try fixture.launch("local.sh", ["-n", "1", "x"], standIn: "exit 1", edits: edits)
@@ -104,7 +104,7 @@ extension EndToEnd {
       #expect(ContinuousClock.now - start < .seconds(5))
     }
 
-    @Test func aCrashAfterAStopIsTheEnd() throws {
+    @Test func `a crash after a stop is the end`() throws {
       let fixture = try RunFixture()
       let job = try fixture.launch(
         "local.sh", ["-n", "1", "x"], standIn: "trap 'kill -9 $$' USR1; : >up; while :; do sleep 0.1; done")
@@ -115,7 +115,7 @@ extension EndToEnd {
       #expect(ending.errors.contains("It had been asked to stop, so it is not started again"), "\(ending.errors)")
     }
 
-    @Test func aSecondSignalStopsAtOnce() throws {
+    @Test func `a second signal stops at once`() throws {
       let fixture = try RunFixture()
       let job = try fixture.launch(
         "local.sh", ["-n", "2", "x"], standIn: "trap '' USR1; : >up; while :; do sleep 0.1; done")
@@ -132,7 +132,7 @@ extension EndToEnd {
 
     enum Victim: CaseIterable { case rank, rankZero, mpirun, mpirunOfAStoppedRank, launcher, launchersGroup }
 
-    @Test func nothingStaysBehindWhateverIsKilled() throws {
+    @Test func `nothing stays behind whatever is killed`() throws {
       let jobs = try Victim.allCases.map { victim in
         let fixture = try RunFixture(pairs: 4)
         // More ranks than cores.
@@ -165,7 +165,7 @@ extension EndToEnd {
       }
     }
 
-    @Test func aRunWithoutMpirunOutlivesItsShell() throws {
+    @Test func `a run without mpirun outlives its shell`() throws {
       let fixture = try RunFixture(pairs: 4)
       let run = "\(Job.program) train config.yaml max_steps=9000 --threads 1"
       // The shell waits, so that it is the parent until it is killed.
@@ -196,7 +196,7 @@ extension EndToEnd {
       ]
     }
 
-    @Test func aLostHostIsLeftOut() throws {
+    @Test func `a lost host is left out`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
       let agent = try Self.agent(in: fixture)
@@ -219,7 +219,7 @@ extension EndToEnd {
       #expect(LocalProcess.waitForNone(in: fixture) == [])
     }
 
-    @Test func hostsAreNamesAndHaveTheFiles() throws {
+    @Test func `hosts are names and have the files`() throws {
       let fixture = try RunFixture()
       let agent = try Self.agent(in: fixture)
       for line in ["-oProxyCommand=x", "a;b", "$(id)", "a b", "a slots=0", "a,b", "a slots=2x", "ünder"] {
@@ -240,7 +240,7 @@ extension EndToEnd {
 
     // MARK: Slurm
 
-    @Test func slurmsWarningPutsTheJobBackIntoTheQueue() throws {
+    @Test func `Slurm's warning puts the job back into the queue`() throws {
       let fixture = try RunFixture()
       try fixture.write("scontrol", "#!/bin/sh\necho \"$@\" >>asked\n")
       try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: fixture.path("scontrol"))

@@ -13,7 +13,7 @@ import Testing
 
 extension EndToEnd {
   @Suite struct LockTests {
-    @Test func aSecondRunIsRefusedAndADeadOneIsNot() throws {
+    @Test func `a second run is refused and a dead one is not`() throws {
       let fixture = try RunFixture(pairs: 2)
       let settings = ["max_steps=3000", "save_steps=500"]
       let first = try fixture.start(World(threads: 1), settings)
@@ -44,7 +44,7 @@ extension EndToEnd {
       #expect(try fixture.names("run/checkpoint-2.tmp-1") == ["notes"])
     }
 
-    @Test func killsInTheMiddleOfASaveLoseNothing() throws {
+    @Test func `kills in the middle of a save lose nothing`() throws {
       let fixture = try RunFixture(pairs: 6)
       let settings = ["max_steps=40", "save_steps=1", "save_total_limit=2", "lora_r=16"]
       #expect(try fixture.start(World(threads: 1), settings + ["output_dir=whole"]).wait().code == 0)

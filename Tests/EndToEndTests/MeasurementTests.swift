@@ -8,7 +8,7 @@ import Testing
 extension EndToEnd {
   @Suite struct MeasurementTests {
     @Test(arguments: [World.alone, World(ranks: 2)])
-    func thePlanSaysSecondsAndMemoryAndWritesNothing(world: World) throws {
+    func `the plan says seconds and memory and writes nothing`(world: World) throws {
       let fixture = try RunFixture()
       let before = try fixture.names(".")
       let ending = try fixture.train(world, "--plan", "val_set_size=3")
@@ -29,7 +29,7 @@ extension EndToEnd {
       #expect(try fixture.names(".").filter { !$0.hasPrefix("job-") && $0 != "cache" } == before)
     }
 
-    @Test func aRunSaysWhereItsTimeWent() throws {
+    @Test func `a run says where its time went`() throws {
       let fixture = try RunFixture()
       let ending = try fixture.train(World(ranks: 2))
       #expect(ending.code == 0)
@@ -44,7 +44,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: [World.alone, World(ranks: 2)])
-    func theBenchmarkAddsUp(world: World) throws {
+    func `the benchmark adds up`(world: World) throws {
       let fixture = try RunFixture()
       let lengths = ["--prompt", "40", "--chosen", "12", "--rejected", "8", "--pairs", "6", "--rounds", "2"]
       let arguments = ["bench", "--model", TinyFixture.path("model"), "--threads", "1", "--json"] + lengths

@@ -25,7 +25,7 @@ extension EndToEnd {
     private static let always = "save_minutes=1e-5"
 
     @Test(arguments: [[], ["rl=kto"], ["dpo_loss_type=aot", "lora_dropout=0"]])
-    func aKilledStepGoesOnFromItsMiddle(settings: [String]) throws {
+    func `a killed step goes on from its middle`(settings: [String]) throws {
       let fixture = try Self.fixture()
       func train(_ world: World, _ more: String...) throws -> Ending {
         try fixture.start(world, settings + more).wait()
@@ -56,7 +56,7 @@ extension EndToEnd {
     }
 
     /// Whatever a run is doing when it is asked to stop, it leaves soon and loses nothing.
-    @Test func aStopIsHeardBetweenMicroBatches() throws {
+    @Test func `a stop is heard between micro batches`() throws {
       let fixture = try Self.fixture()
       let whole = try fixture.train(World(threads: 2), "output_dir=whole")
       try #require(whole.code == 0, "\(whole.errors)")
@@ -77,7 +77,7 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...12))
     }
 
-    @Test func damagedWorkIsPassedOverAndKept() throws {
+    @Test func `damaged work is passed over and kept`() throws {
       let fixture = try Self.fixture()
       #expect(try fixture.train(World(threads: 2), "output_dir=whole").code == 0)
       let job = try fixture.start(.alone, ["--threads", "1", Self.always])

@@ -52,7 +52,7 @@ extension EndToEnd {
       }.joined()
     }
 
-    @Test func documentsBecomePairsThatTrain() throws {
+    @Test func `documents become pairs that train`() throws {
       let fixture = try RunFixture()
       try fixture.write("documents.jsonl", Self.documents)
       let asked = try prepare(fixture, "requests", "--out", fixture.path("requests.jsonl"))
@@ -90,7 +90,7 @@ extension EndToEnd {
       #expect(try fixture.names("data").map { try fixture.bytes("data/\($0)") } == files)
     }
 
-    @Test func mistakesAreToldAndNothingIsWritten() throws {
+    @Test func `mistakes are told and nothing is written`() throws {
       let fixture = try RunFixture()
       try fixture.write("documents.jsonl", Self.documents)
       try fixture.write("bad.jsonl", #"{"id": "d0", "text": "x"}"# + "\n" + #"{"id": "d1"}"# + "\n")
@@ -118,7 +118,7 @@ extension EndToEnd {
       #expect(wrong.errors.contains("documents.jsonl:10 ") && !fixture.exists("requests.jsonl"))
     }
 
-    @Test func helpIsThere() throws {
+    @Test func `help is there`() throws {
       let fixture = try RunFixture()
       for arguments in [["prepare"], ["prepare", "--help"], ["prepare", "pairs", "--help"]] {
         let ending = try Job([Job.program] + arguments, in: fixture).wait()

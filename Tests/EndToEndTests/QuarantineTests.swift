@@ -52,7 +52,7 @@ extension EndToEnd {
     }
 
     /// With a batch of one nothing is left of the step.
-    @Test(arguments: [2, 1]) func aRecordThatCrashesTwiceIsLeftOut(batch: Int) throws {
+    @Test(arguments: [2, 1]) func `a record that crashes twice is left out`(batch: Int) throws {
       let fixture = try Self.fixture(batch: batch)
       let step = Self.poison / batch + 1
       var tries = 0

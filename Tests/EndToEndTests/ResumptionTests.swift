@@ -53,7 +53,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: [(2, 3), (3, nil), (nil, 2)] as [(Int?, Int?)])
-    func aStoppedRunGoesOnWithOtherRanks(before: Int?, after: Int?) throws {
+    func `a stopped run goes on with other ranks`(before: Int?, after: Int?) throws {
       let fixture = try Self.fixture()
       let stopped = try fixture.trainAndStop(World(ranks: before, threads: 1))
       #expect(stopped.code == 75, "\(stopped.errors)")
@@ -64,7 +64,7 @@ extension EndToEnd {
       try Self.requireWhole(fixture)
     }
 
-    @Test func aKilledRankEndsTheJobAndItGoesOn() throws {
+    @Test func `a killed rank ends the job and it goes on`() throws {
       let fixture = try Self.fixture()
       let job = try fixture.start(World(ranks: 3, threads: 1), [])
       try job.wait { fixture.steps().count >= 8 }
@@ -77,7 +77,7 @@ extension EndToEnd {
       try Self.requireWhole(fixture)
     }
 
-    @Test func aFinishedRunSaysSo() throws {
+    @Test func `a finished run says so`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.train().code == 0)
       let before = try fixture.adapter()
@@ -92,7 +92,7 @@ extension EndToEnd {
 
     /// "Nothing is left to do" is not said of an adapter that is damaged or gone.
     @Test(arguments: ["adapter_model.safetensors", "adapter_config.json"])
-    func aFinishedRunIsHeldToItsAdapter(name: String) throws {
+    func `a finished run is held to its adapter`(name: String) throws {
       let fixture = try RunFixture()
       #expect(try fixture.train().code == 0)
       let whole = try fixture.bytes("run/\(name)")
@@ -111,7 +111,7 @@ extension EndToEnd {
       #expect(try fixture.train().code == 0)
     }
 
-    @Test func anotherConfigurationOrOtherDataIsRefused() throws {
+    @Test func `another configuration or other data is refused`() throws {
       let fixture = try Self.fixture()
       #expect(try fixture.trainAndStop(.alone).code == 75)
       let names = try fixture.names("run")
@@ -141,7 +141,7 @@ extension EndToEnd {
       try Self.requireWhole(fixture)
     }
 
-    @Test func overwriteStartsAgain() throws {
+    @Test func `overwrite starts again`() throws {
       let fixture = try Self.fixture()
       #expect(try fixture.trainAndStop(.alone, "learning_rate=5e-3").code == 75)
       try fixture.write("run/notes.txt", "mine")
@@ -150,7 +150,7 @@ extension EndToEnd {
       #expect(try fixture.text("run/notes.txt") == "mine")
     }
 
-    @Test func aNamedCheckpointIsTaken() throws {
+    @Test func `a named checkpoint is taken`() throws {
       let fixture = try Self.fixture()
       // In a directory of its own, and in the run's, where newer checkpoints lie.
       let own = try fixture.train(.alone, "--resume", "whole/checkpoint-14")
@@ -167,7 +167,7 @@ extension EndToEnd {
       #expect(!fixture.exists("new"))
     }
 
-    @Test func aDamagedCheckpointIsPassedOverAndKept() throws {
+    @Test func `a damaged checkpoint is passed over and kept`() throws {
       // Every step is saved, so the run comes to the damaged step again.
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(ranks: 2, threads: 1)).code == 75)
@@ -187,7 +187,7 @@ extension EndToEnd {
     }
 
     /// A disk that fails once says nothing about what lies on it.
-    @Test func aCheckpointThatCannotBeReadNowStays() throws {
+    @Test func `a checkpoint that cannot be read now stays`() throws {
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
       let newest = try #require(fixture.lastCheckpoint())
@@ -202,7 +202,7 @@ extension EndToEnd {
     }
 
     /// Saved work is not given up because none of it can be read now.
-    @Test func aRunWhoseCheckpointsAreAllDamagedIsRefused() throws {
+    @Test func `a run whose checkpoints are all damaged is refused`() throws {
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
       let names = try fixture.names("run")
@@ -218,7 +218,7 @@ extension EndToEnd {
       try Self.requireWhole(fixture)
     }
 
-    @Test func aCheckpointThatIsNamedAndDamagedIsRefused() throws {
+    @Test func `a checkpoint that is named and damaged is refused`() throws {
       let fixture = try Self.fixture()
       try fixture.damage("whole/checkpoint-7/adapter_model.safetensors")
       let ending = try fixture.train(World(ranks: 2), "--resume", fixture.path("whole/checkpoint-7"))

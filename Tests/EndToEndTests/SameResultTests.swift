@@ -7,7 +7,7 @@ import Testing
 
 extension EndToEnd {
   @Suite struct SameResultTests {
-    @Test func ranksThreadsAndMemoryChangeNothing() throws {
+    @Test func `ranks threads and memory change nothing`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.train(World(threads: 1), "output_dir=first").code == 0)
       let expected = try fixture.adapter("first")
@@ -33,7 +33,7 @@ extension EndToEnd {
       try same(World(ranks: 2, threads: 2), "precompute_ref_log_probs=false", name: "unknown-2")
     }
 
-    @Test func settingsThatMatterDoChangeIt() throws {
+    @Test func `settings that matter do change it`() throws {
       let fixture = try RunFixture()
       let settings = ["seed=42", "seed=43", "lora_dropout=0", "learning_rate=1.01e-3", "micro_batch_size=4"]
       let adapters = try settings.map { setting in
@@ -44,7 +44,7 @@ extension EndToEnd {
       #expect(Set(adapters).count == settings.count)
     }
 
-    @Test func metricsHaveTheirNamesAndTheFirstLossIsLnTwo() throws {
+    @Test func `metrics have their names and the first loss is ln 2`() throws {
       let fixture = try RunFixture()
       let ending = try fixture.train(World(ranks: 2), "val_set_size=3", "eval_steps=2", "lora_dropout=0.3")
       #expect(ending.code == 0, "\(ending.errors)")

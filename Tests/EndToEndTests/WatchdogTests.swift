@@ -32,7 +32,7 @@ extension EndToEnd {
       return job
     }
 
-    @Test(arguments: [0, 1]) func aStoppedRankIsNamedAndTheRunGoesOn(rank: Int) throws {
+    @Test(arguments: [0, 1]) func `a stopped rank is named and the run goes on`(rank: Int) throws {
       let fixture = try RunFixture()
       let job = try Self.start(fixture)
       let ranks = try job.ranks
@@ -56,7 +56,7 @@ extension EndToEnd {
 
     /// One rank for less than the limit; all of them for longer, as when a laptop sleeps.
     @Test(arguments: [([0], 1.5), ([1], 1.5), ([0, 1, 2], 5)] as [([Int], Double)])
-    func ranksThatGoOnAreNotLost(ranks stopped: [Int], seconds: Double) throws {
+    func `ranks that go on are not lost`(ranks stopped: [Int], seconds: Double) throws {
       let fixture = try RunFixture()
       let job = try Self.start(fixture)
       let ranks = try job.ranks
@@ -72,7 +72,7 @@ extension EndToEnd {
     }
 
     /// MPI itself waits for all ranks before anybody can watch.
-    @Test func aRankThatIsStoppedBeforeItStartsEndsTheJob() throws {
+    @Test func `a rank that is stopped before it starts ends the job`() throws {
       let fixture = try RunFixture()
       let command = World(ranks: 2).launcher
       let stopping = ["sh", "-c", #"[ "$OMPI_COMM_WORLD_RANK" = 0 ] || kill -STOP $$; exec "$0" "$@""#]
@@ -84,7 +84,7 @@ extension EndToEnd {
       #expect(ending.errors.contains("MPI has not started for 10 s: a rank is stopped"), "\(ending.errors)")
     }
 
-    @Test func aLimitThatIsNoneIsRefused() throws {
+    @Test func `a limit that is no number of seconds is refused`() throws {
       let fixture = try RunFixture()
       for limit in ["soon", "1"] {
         let ending = try fixture.train(World(ranks: 2), environment: ["SHOAL_WATCHDOG_SECONDS": limit])

@@ -22,7 +22,7 @@ import Testing
       json: .object(members), path: "adapter_config.json", model: try model())
   }
 
-  @Test func readsWhatPEFTWrote() throws {
+  @Test func `reads what PEFT wrote`() throws {
     let adapter = try AdapterDirectory(Repository.fixture("checkpoints/adapter"), model: try model())
     #expect(
       adapter.configuration
@@ -36,7 +36,7 @@ import Testing
     #expect(try adapter.entries(of: AdapterMatrix(.down, layer: 0, side: .a)).count == 4 * 48)
   }
 
-  @Test func writtenAdaptersReadBack() throws {
+  @Test func `written adapters read back`() throws {
     let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// The scaling that a reader finds who knows no `use_rslora`, and one who does.
-  @Test func rankStabilizedAdaptersAreWrittenForEveryReader() throws {
+  @Test func `rank stabilized adapters are written for every reader`() throws {
     let model = try model()
     for rank in 1...128 {
       for alpha in [0.5, 16, 64] {
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func halfPrecisionWidensExactly() throws {
+  @Test func `half precision widens exactly`() throws {
     let scratch = try TemporaryDirectory()
     let model = try model()
     try AtomicFile.write(
@@ -121,7 +121,7 @@ import Testing
       ("target_modules", ".*(q|v)_proj"), ("target_modules", ".*q_proj|v_proj"),
       ("target_modules", ".*\\.(q_proj|v_proj"), ("target_modules", "(a+)+$"),
     ] as [(String, JSONValue)])
-  func refusesByName(key: String, value: JSONValue) {
+  func `what is refused is named`(key: String, value: JSONValue) {
     let error = #expect(throws: ContentError.self) { try configuration([(key, value)]) }
     #expect(error?.problems.map(\.item) == [key], "\(error?.description ?? "")")
   }
@@ -138,12 +138,12 @@ import Testing
         ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], [.query]
       ),
     ] as [(JSONValue, [LinearModule])])
-  func targetModules(value: JSONValue, modules: [LinearModule]) throws {
+  func `target modules are read as PEFT reads them`(value: JSONValue, modules: [LinearModule]) throws {
     #expect(try configuration([("target_modules", value)]).modules == modules)
   }
 
   /// A list as long as a file may be costs no more than its length.
-  @Test(.timeLimit(.minutes(1))) func aLongListOfTargets() throws {
+  @Test(.timeLimit(.minutes(1))) func `a long list of targets is read`() throws {
     var large = try model()
     large.layerCount = 512
     let names = (0..<100_000).map { JSONValue.string("m\($0)") }
@@ -152,7 +152,7 @@ import Testing
   }
 
   /// PEFT writes "all-linear" as the full path of every layer's module.
-  @Test func allLinearAsPEFTWritesIt() throws {
+  @Test func `all-linear is read as PEFT writes it`() throws {
     let path = Repository.fixture("checkpoints/all-linear/adapter_config.json")
     let configuration = try AdapterConfiguration(
       json: try JSONValue.read(file: path), path: path, model: try model())
@@ -164,11 +164,11 @@ import Testing
       ("init_lora_weights", "gaussian"), ("init_lora_weights", false), ("revision", "main"), ("r", 4),
       ("loftq_config", [:]), ("peft_version", "0.1"), ("lora_alpha", 8.5), ("use_rslora", false),
     ] as [(String, JSONValue)])
-  func takesWhatDoesNotMatter(key: String, value: JSONValue) throws {
+  func `takes what does not matter`(key: String, value: JSONValue) throws {
     #expect(try configuration([(key, value)]).rank == 4)
   }
 
-  @Test func namesAnAdapterOfAnotherRankOrModel() throws {
+  @Test func `names an adapter of another rank or model`() throws {
     let scratch = try TemporaryDirectory()
     try FileManager.default.copyItem(
       atPath: Repository.fixture("checkpoints/adapter/adapter_model.safetensors"),
@@ -197,7 +197,7 @@ import Testing
     _ = try AdapterDirectory(scratch.path, model: try model())
   }
 
-  @Test func refusesEntriesThatAreNotFinite() throws {
+  @Test func `refuses entries that are not finite`() throws {
     let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(

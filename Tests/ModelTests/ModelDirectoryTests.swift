@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: ["base", "sharded"])
-  func opensWhatTransformersWrote(name: String) throws {
+  func `opens what transformers wrote`(name: String) throws {
     let model = try ModelDirectory(Repository.fixture("checkpoints/\(name)"))
     #expect(model.configuration.layerCount == 2)
     #expect(Array(floats(model[.embedding]).prefix(8)) == (try expectedNumbers("embedding")))
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  @Test func namesWhatIsMissingAndWhatIsTooMuch() throws {
+  @Test func `names what is missing and what is too much`() throws {
     let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
@@ -69,7 +69,7 @@ import Testing
     #expect(text.contains("\"model.layers.2.mlp.up_proj.weight\" is unexpected"))
   }
 
-  @Test func namesTheKeyBehindAShape() throws {
+  @Test func `names the key behind a shape`() throws {
     let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
@@ -84,7 +84,7 @@ import Testing
         .contains("[64, 32] (hidden_size, intermediate_size in config.json)"))
   }
 
-  @Test func refusesOtherTypes() throws {
+  @Test func `refuses other types`() throws {
     let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
@@ -94,7 +94,7 @@ import Testing
     #expect(text.contains("has dtype U8, expected BF16, F16 or F32"))
   }
 
-  @Test func headAndEmbedding() throws {
+  @Test func `head and embedding are tied or not`() throws {
     let tied = try TemporaryDirectory()
     #expect(
       message(try directory(in: tied) { $0.append(zeros("lm_head.weight", .bfloat16, [96, 32])) })
@@ -111,7 +111,7 @@ import Testing
     #expect(model[.head].bytes.allSatisfy { $0 == 0 })
   }
 
-  @Test func oldBuffersAreIgnored() throws {
+  @Test func `old buffers are ignored`() throws {
     let scratch = try TemporaryDirectory()
     _ = try ModelDirectory(
       try directory(in: scratch) {
@@ -119,7 +119,7 @@ import Testing
       })
   }
 
-  @Test func hashesFollowTheContent() throws {
+  @Test func `hashes follow the content`() throws {
     let hashes = ContentHash(cacheDirectory: nil)
     let one = try TemporaryDirectory()
     let two = try TemporaryDirectory()
@@ -134,7 +134,7 @@ import Testing
     #expect(try ModelDirectory(Repository.fixture("checkpoints/sharded")).contentHash(hashes) != original)
   }
 
-  @Test func tokenizerHash() throws {
+  @Test func `the tokenizer's hash follows its files`() throws {
     let hashes = ContentHash(cacheDirectory: nil)
     let scratch = try TemporaryDirectory()
     #expect(throws: ContentError.self) {

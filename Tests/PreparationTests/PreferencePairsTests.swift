@@ -24,7 +24,7 @@ import Testing
 
   private func line(_ id: String, _ text: String) -> JSONValue { ["id": .string(id), "text": .string(text)] }
 
-  @Test func everyAnswerIsAPairOrAReject() throws {
+  @Test func `every answer is a pair or a reject`() throws {
     let fixture = try PreparationFixture()
     let good = PreparationFixture.answer(Self.first, Self.second)
     let answers = [
@@ -63,7 +63,7 @@ import Testing
     #expect(differences?[3] == 3 && differences?.reduce(0, +) == 3)
   }
 
-  @Test func rowsAreWhatTrainingReads() throws {
+  @Test func `rows are what training reads`() throws {
     let fixture = try PreparationFixture()
     let answers = try fixture.write("answers.jsonl", [line("a", PreparationFixture.answer(Self.first, Self.second))])
     let pairs = try PreferencePairs(
@@ -80,7 +80,7 @@ import Testing
   }
 
   /// The order of the answers and the number of runs change nothing.
-  @Test func filesAreTheSameEveryTime() throws {
+  @Test func `files are the same every time`() throws {
     let fixture = try PreparationFixture()
     let records = (0..<60).map { PreparationFixture.document(.integer(Int64($0)), Self.text + " \($0) boats.") }
     let documents = try fixture.documents(records)
@@ -113,7 +113,7 @@ import Testing
   }
 
   /// A document stays on its side when others come or go, and all its pairs are on one side.
-  @Test func theSplitIsByDocument() throws {
+  @Test func `the split is by document`() throws {
     let fixture = try PreparationFixture()
     let records = (0..<40).map { PreparationFixture.document(.string("d\($0)"), Self.text + " \($0) boats.") }
     func tested(_ records: [JSONValue]) throws -> (train: Set<String>, test: Set<String>) {
@@ -138,7 +138,7 @@ import Testing
     #expect(half.test == all.test.filter { half.test.union(half.train).contains($0) })
   }
 
-  @Test func answersToOtherDocumentsAreAnError() throws {
+  @Test func `answers to other documents are an error`() throws {
     let fixture = try PreparationFixture()
     let answers = try fixture.write("answers.jsonl", [line("x", "…"), line("y", "…")])
     let error = try #require(
@@ -148,7 +148,7 @@ import Testing
     #expect(error.description.contains("none of the 2 answers is about one of the documents"))
   }
 
-  @Test func theFilterHasItsBounds() throws {
+  @Test func `the filter has its bounds`() throws {
     func reason(_ scores: (Int, Int), best: Int = 1, _ change: (inout PairFilter) -> Void = { _ in }) -> RejectReason? {
       var filter = PairFilter()
       change(&filter)

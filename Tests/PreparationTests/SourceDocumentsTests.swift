@@ -9,7 +9,7 @@ import Testing
 @Suite struct SourceDocumentsTests {
   static let text = "The tide turns twice a day, and the shoal turns with it because nobody leads."
 
-  @Test func documentsAreSortedByLength() throws {
+  @Test func `documents are sorted by length`() throws {
     let fixture = try PreparationFixture()
     let long = String(repeating: "moon ", count: 200)
     let documents = try fixture.documents([
@@ -26,7 +26,7 @@ import Testing
   }
 
   /// The bounds belong to the range.
-  @Test func boundsAreInside() {
+  @Test func `bounds are inside`() {
     func use(_ tokens: Int, _ characters: Int) -> SourceDocuments.Use {
       SourceDocuments.Use(tokens: tokens, characters: characters, DocumentLimits())
     }
@@ -38,7 +38,7 @@ import Testing
     #expect(use(1000, 20_000) == .pair)
   }
 
-  @Test func aTextCountsOnce() throws {
+  @Test func `a text counts once`() throws {
     let fixture = try PreparationFixture()
     let documents = try fixture.documents([
       PreparationFixture.document("a", Self.text), PreparationFixture.document("a", Self.text),
@@ -52,7 +52,7 @@ import Testing
     #expect(documents.documents.count == 3 && documents.documents[2].id.hasPrefix("doc-"))
   }
 
-  @Test func everyWrongLineIsNamed() throws {
+  @Test func `every wrong line is named`() throws {
     let fixture = try PreparationFixture()
     let lines = [
       #"{"id": "a", "text": "one"}"#, #"{"id": "a", "text": "two"}"#, #"{"id": "b"}"#, #"{"id": "c", "text": 5}"#,
@@ -67,7 +67,7 @@ import Testing
     #expect(mistakes[0].problem.reason.contains("documents.jsonl:1 has the same id and another text"))
   }
 
-  @Test func aRequestHasThePromptAndTheDocument() throws {
+  @Test func `a request has the prompt and the document`() throws {
     let fixture = try PreparationFixture()
     let documents = try fixture.documents([
       PreparationFixture.document("a", Self.text), PreparationFixture.document("b", "Short."),
@@ -84,7 +84,7 @@ import Testing
     #expect(!question.contains(PromptTemplate.placeholder))
   }
 
-  @Test func nothingToAskIsAnError() throws {
+  @Test func `nothing to ask is an error`() throws {
     let documents = try PreparationFixture().documents([PreparationFixture.document("b", "Short.")])
     let error = #expect(throws: NothingToDo.self) {
       try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge")
@@ -94,7 +94,7 @@ import Testing
 }
 
 @Suite struct PromptTemplateTests {
-  @Test func sectionsAreRead() throws {
+  @Test func `sections are read`() throws {
     let prompt = try PromptTemplate("[system]\nBe brief.\n\n[user]\r\nSum up:\n\n{document}\n\nNow.\n", source: "p")
     #expect(prompt.system == "Be brief.")
     // A document may hold anything, the mark of its own place too.
@@ -108,7 +108,7 @@ import Testing
     ("[system]\n{document}\n[user]\n{document}", "{document} in [system]"),
     ("[user]\n{document}\n[user]\nx", "two sections [user]"),
   ])
-  func mistakesAreTold(text: String, says: String) {
+  func `mistakes are told`(text: String, says: String) {
     let error = #expect(throws: PromptError.self) { try PromptTemplate(text, source: "my.txt") }
     #expect(error?.description.contains("my.txt: ") == true && error?.description.contains(says) == true)
   }
