@@ -91,7 +91,7 @@ def record(loss, leaves, metrics, names):
     return {
         "loss": loss.item(),
         # Example by example, in the order of the objective's spans.
-        "slopes": torch.stack(slopes, 1).tolist(),
+        "gradients": torch.stack(slopes, 1).tolist(),
         "metrics": {name: metrics[name] for name in names if name in metrics},
     }
 
