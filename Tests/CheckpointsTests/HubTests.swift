@@ -1,14 +1,9 @@
 import Checkpoints
 import Foundation
+import Glibc
 import Tensors
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 @Suite struct HubTests {
   private func tensor(_ name: String, _ count: Int = 4) -> OutgoingTensor {

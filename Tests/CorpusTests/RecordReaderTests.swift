@@ -1,15 +1,10 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Glibc
 import Tensors
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 struct RecordReaderTests {
   private let directory: TemporaryDirectory

@@ -1,14 +1,9 @@
 // The built program as a user starts it, alone or under mpirun, and what it leaves behind.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// How a program ended.
 struct Ending {

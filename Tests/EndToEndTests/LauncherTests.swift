@@ -1,14 +1,9 @@
 // The launchers: what they start again and what not, stop requests at every moment, and that nothing stays behind.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct LauncherTests {

@@ -2,14 +2,9 @@
 
 import Checkpoints
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct LockTests {

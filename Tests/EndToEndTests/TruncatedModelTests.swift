@@ -1,14 +1,9 @@
 // A model's file that is cut short while it is mapped: the kernel's signal becomes a message, and an exit code.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct TruncatedModelTests {

@@ -1,14 +1,9 @@
 // Ranks that are stopped: the others notice, say which, and end the job; or wait for it to go on.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct WatchdogTests {

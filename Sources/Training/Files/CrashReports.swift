@@ -6,13 +6,8 @@
 
 import Checkpoints
 import Corpus
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Records, by their numbers in the data they come from.
 package struct Quarantine: Sendable, Equatable {

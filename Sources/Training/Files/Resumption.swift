@@ -1,14 +1,9 @@
 // Whether a run starts afresh, goes on, or has nothing left to do.
 
 import Checkpoints
+import Glibc
 import Model
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A run that is refused although its configuration is sound.
 package enum RunRefusal: UserError {

@@ -2,14 +2,9 @@
 
 import Checkpoints
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A run from its first start to its end, through all that is done to it.
 final class DisturbedRun {

@@ -1,13 +1,8 @@
 // Campaigns of the fault lab: how many of which kind, and their place in docs/reliability.md.
 
 import Foundation
+import Glibc
 import TestSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What `make faults` asks for.
 struct FaultCampaign {

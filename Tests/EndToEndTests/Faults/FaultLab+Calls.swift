@@ -1,14 +1,9 @@
 // Faults of files: the nth call that touches one goes wrong (Tests/FailingCalls), and so does what follows.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What becomes of a program's nth call.
 enum CallFault: Hashable {

@@ -1,14 +1,9 @@
 // Faults of bytes: files of an interrupted run are damaged before it goes on.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What happens to a file.
 enum Damage: String, CaseIterable {

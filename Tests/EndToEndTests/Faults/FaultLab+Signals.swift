@@ -1,13 +1,8 @@
 // Faults of processes: killed, stopped, asked to end, at any moment of a run.
 
 import Foundation
+import Glibc
 import TestSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Whom a signal is for.
 enum Victim: String, CaseIterable {

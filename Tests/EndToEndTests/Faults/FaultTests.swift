@@ -2,13 +2,8 @@
 // done to a run, it ends in the adapter of one that nothing disturbs, or in a clear refusal.
 
 import Foundation
+import Glibc
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct FaultTests {

@@ -1,13 +1,8 @@
 // The processes of one fixture, found by their working directory: its job's, and what that job left behind.
 
 import Foundation
+import Glibc
 import TestSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A process that works in a fixture's directory.
 struct LocalProcess {
