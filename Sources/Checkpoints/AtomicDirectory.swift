@@ -1,12 +1,7 @@
 // A directory that is there whole or not at all: written under a temporary name, made durable, renamed.
 
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A directory being written. Its files appear under its name together, after the last is durable.
 package final class AtomicDirectory {

@@ -1,13 +1,8 @@
 // SHA-256 of files, remembered between runs: a model of many GB is hashed once, not at every start.
 
 import Crypto
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Hashes of file contents with a memory in the cache directory.
 ///

@@ -1,12 +1,7 @@
 // One process at a time works in a directory: a lock for as long as the work takes.
 
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A directory that another process works in.
 package struct DirectoryInUse: UserError, Equatable {

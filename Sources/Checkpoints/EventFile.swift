@@ -1,12 +1,7 @@
 // TensorBoard's event files, written: scalars only, a record at a time.
 
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// An event file being written. What is appended is with the kernel when the call returns.
 package final class EventFile {

@@ -1,10 +1,6 @@
 // Work that one process does while others wait for its result.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A lock that the kernel gives back when its holder ends, however it ends.
 package enum FileLock {

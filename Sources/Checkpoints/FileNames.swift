@@ -1,12 +1,7 @@
 // Small questions about paths and directories, answered by the system calls themselves.
 
+import Glibc
 package import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

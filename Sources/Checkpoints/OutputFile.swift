@@ -1,12 +1,7 @@
 // The one way bytes reach a disk: a new file, written front to back, every call checked.
 
 import Crypto
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// The machine could not write what it should: no space, no permission, a failing disk.
 ///

@@ -1,10 +1,6 @@
 // How a rank waits: MPI's own waiting spins and would eat a core that another rank computes on.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Ever longer sleeps between polls, from 50 microseconds to 1 millisecond.
 struct Backoff {

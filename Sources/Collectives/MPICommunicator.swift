@@ -1,14 +1,9 @@
 // The world that mpirun or srun started.
 
 import CShoal
+import Glibc
 import Synchronization
 package import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The ranks of an MPI job. One per process: it starts MPI, and `finish` ends it.
 package final class MPICommunicator: Communicator {

@@ -1,10 +1,6 @@
 // A thread beside the one that computes.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A thread that runs a closure to its end.
 struct ServiceThread: Sendable {

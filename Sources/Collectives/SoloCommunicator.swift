@@ -1,12 +1,7 @@
 // A process that no launcher started is a world of one and never touches MPI.
 
+import Glibc
 package import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The world of one rank.
 package final class SoloCommunicator: Communicator {

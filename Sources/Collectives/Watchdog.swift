@@ -2,14 +2,9 @@
 
 import CShoal
 import Dispatch
+import Glibc
 import Synchronization
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A rank that was lost, told by the one that noticed.
 package struct LostRank: Error, CustomStringConvertible {

@@ -2,13 +2,8 @@
 // nothing for it on Linux.
 
 import CZlib
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A .jsonl or .json file, or either as .gz. The bytes live as long as the object.
 final class DataFile: @unchecked Sendable {

@@ -1,13 +1,8 @@
 // tokenizer_config.json and chat_template.jinja: what stands beside the tokenizer proper.
 
 import Checkpoints
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What a hub directory says about the end of a sequence and about chats. Both files may be absent.
 struct TokenizerConfiguration {

@@ -1,12 +1,7 @@
 // Where each LoRA matrix lies in the one flat arena that reduction, clipping, optimizer and files share.
 
+import Glibc
 package import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The inputs that linears share: their A matrices lie stacked, so that one product serves all.
 package enum InputGroup: Int, CaseIterable, Sendable {

@@ -1,12 +1,7 @@
 // The frozen model: Qwen2's weights where they lie in the mapped files.
 
+import Glibc
 package import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The weights of one decoder layer.
 package struct DecoderLayer: Sendable {

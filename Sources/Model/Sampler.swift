@@ -1,12 +1,7 @@
 // From logits to a token: transformers' logits processors in their order, and a draw that is a function of the seed.
 
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// How tokens are chosen, with the meanings and the defaults of transformers' GenerationConfig.
 package struct SamplingRules: Sendable, Equatable {

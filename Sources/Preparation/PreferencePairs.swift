@@ -2,13 +2,8 @@
 
 import Checkpoints
 import Corpus
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Preference pairs made of a teacher's answers, and what became of the others.
 package struct PreferencePairs: Sendable {

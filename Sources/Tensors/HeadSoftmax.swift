@@ -1,12 +1,7 @@
 // The running softmax over tiles of the vocabulary.
 
 internal import CShoal
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Running maximum and sum of exponentials of each row of logits.
 package final class HeadSoftmax: @unchecked Sendable {

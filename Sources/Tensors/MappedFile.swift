@@ -1,12 +1,7 @@
 // Read-only file mappings: the frozen weights of all ranks of a node are one copy in the page cache.
 
 internal import CShoal
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A file mapped read-only and shared. The mapping lives as long as the object.
 package final class MappedFile: @unchecked Sendable {

@@ -1,12 +1,7 @@
 // Where a rank's time goes: each kernel says which part of the step it belongs to.
 
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The parts of a step that take time.
 package enum Phase: Int, CaseIterable, Sendable {

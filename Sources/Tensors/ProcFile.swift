@@ -1,10 +1,6 @@
 // Files of /proc and /sys, which have no size and cannot be mapped.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 enum ProcFile {
   /// The whole text; nil where the system has no such file.

@@ -1,10 +1,6 @@
 // What memory this process holds and what the node has left, as the system tells.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 package enum ProcessMemory {
   /// Anonymous bytes that are resident: what no other process shares. 0 where the system does not tell.

@@ -1,12 +1,7 @@
 // The processors that this process may use.
 
 internal import CShoal
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 package enum ProcessorSet {
   /// Processors online on this node.

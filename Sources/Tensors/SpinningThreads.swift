@@ -3,13 +3,8 @@
 
 internal import CShoal
 internal import Dispatch
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Helpers of one thread, for many short loops. Between loops they spin for some ten microseconds, then leave their
 /// processors to others, then sleep in short turns.

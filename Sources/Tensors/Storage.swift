@@ -1,12 +1,7 @@
 // Memory of matrices: taken once, aligned, zero when fresh, given back as a whole.
 
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// An aligned block of fp32 numbers, zero when fresh.
 ///

@@ -1,13 +1,8 @@
 // Standard input and output by lines, in large blocks, yet without keeping a waiting partner waiting.
 
 import Checkpoints
+import Glibc
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The lines of standard input.
 struct LineInput {

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct AtomicTests {
@@ -20,8 +21,8 @@ import Testing
     }
   }
 
-  @Test func aWrittenDirectoryVerifies() throws {
-    let scratch = try Scratch()
+  @Test func `a written directory verifies`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-1")
     try write(path + "/")
     #expect(try scratch.names() == ["checkpoint-1"])
@@ -36,8 +37,8 @@ import Testing
         == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
   }
 
-  @Test func exportsFollowTheUmask() throws {
-    let scratch = try Scratch()
+  @Test func `exports follow the umask`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("export")
     let mask = umask(0o022)
     umask(mask)
@@ -49,8 +50,8 @@ import Testing
     #expect(try mode(path + "/config.json") == 0o666 & ~Int(mask))
   }
 
-  @Test func failureLeavesNothing() throws {
-    let scratch = try Scratch()
+  @Test func `failure leaves nothing`() throws {
+    let scratch = try TemporaryDirectory()
     #expect(throws: Stop.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 0) {
         try $0.file("a", text: "a")
@@ -63,8 +64,8 @@ import Testing
     #expect(try scratch.names().isEmpty)
   }
 
-  @Test func whatIsThereIsNeverReplaced() throws {
-    let scratch = try Scratch()
+  @Test func `what is there is never replaced`() throws {
+    let scratch = try TemporaryDirectory()
     try write(scratch.path("x"))
     let before = try JSONValue.read(file: scratch.path("x/manifest.json"))
     var started = false
@@ -91,8 +92,8 @@ import Testing
     #expect(throws: FileError.self) { try write(scratch.path("file")) }
   }
 
-  @Test func leftoversOfOthersStay() throws {
-    let scratch = try Scratch()
+  @Test func `leftovers of others stay`() throws {
+    let scratch = try TemporaryDirectory()
     let leftover = "x.tmp-\(getpid())"
     try FileManager.default.createDirectory(
       atPath: scratch.path(leftover), withIntermediateDirectories: false)
@@ -100,8 +101,8 @@ import Testing
     #expect(try scratch.names() == ["x", leftover])
   }
 
-  @Test func freeSpaceIsAskedFor() throws {
-    let scratch = try Scratch()
+  @Test func `free space is asked for`() throws {
+    let scratch = try TemporaryDirectory()
     let error = #expect(throws: WriteError.self) {
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 1 << 60) { _ in }
     }
@@ -112,8 +113,8 @@ import Testing
 
   /// The limit on a file's size stands in for a full disk: the write that crosses it is cut short, the
   /// next fails. High enough that tests running beside this one do not meet it.
-  @Test func aDiskThatFillsLeavesThePreviousFile() throws {
-    let scratch = try Scratch()
+  @Test func `a disk that fills leaves the previous file`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("state")
     try AtomicFile.write("before", to: path)
     let limit = 48 << 20
@@ -141,8 +142,8 @@ import Testing
   }
 
   /// Every bit that the manifest answers for.
-  @Test func everyDamageIsFound() throws {
-    let scratch = try Scratch()
+  @Test func `every damage is found`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try write(path)
     for name in ["a.json", "b.bin", "manifest.json"] {
@@ -174,8 +175,8 @@ import Testing
     #expect(throws: FileError.self) { try VerifiedDirectory(scratch.path("nowhere")) }
   }
 
-  @Test func filesAreReplacedWhole() throws {
-    let scratch = try Scratch()
+  @Test func `files are replaced whole`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("run.json")
     try AtomicFile.write("one", to: path)
     #expect(throws: Stop.self) {

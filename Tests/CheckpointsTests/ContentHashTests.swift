@@ -1,14 +1,15 @@
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct ContentHashTests {
   /// sha256sum of "abc".
   private let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
-  @Test func hashesContents() throws {
-    let scratch = try Scratch()
+  @Test func `hashes are of contents`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     #expect(try ContentHash(cacheDirectory: nil).sha256(ofFile: path) == abc)
@@ -16,8 +17,8 @@ import Testing
   }
 
   /// The memory is used (seen from a forged one being believed), and dropped when file or memory changed.
-  @Test func remembersUntilSomethingChanges() async throws {
-    let scratch = try Scratch()
+  @Test func `a hash is remembered until something changes`() async throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     let hashes = ContentHash(cacheDirectory: scratch.path("cache"))
@@ -44,8 +45,8 @@ import Testing
     #expect(try hashes.sha256(ofFile: path) != abc, "the same size and time of modification")
   }
 
-  @Test func aCacheThatCannotBeWrittenIsNoMatter() async throws {
-    let scratch = try Scratch()
+  @Test func `a cache that cannot be written does not matter`() async throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
     try AtomicFile.write("abc", to: path)
     try AtomicFile.write("", to: scratch.path("cache"))
@@ -54,8 +55,8 @@ import Testing
     #expect(try hashes.sha256(ofFile: path) == abc)
   }
 
-  @Test func severalFilesHashByNameAndContent() throws {
-    let scratch = try Scratch()
+  @Test func `several files hash by name and content`() throws {
+    let scratch = try TemporaryDirectory()
     for directory in ["one", "two"] {
       try AtomicDirectory.write(to: scratch.path(directory), neededBytes: 0, hasManifest: false) {
         try $0.file("a", text: "a")

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct DirectoryLockTests {
@@ -7,8 +8,8 @@ import Testing
     try DirectoryLock(path, waiting: seconds) { _ in }
   }
 
-  @Test func oneAtATime() throws {
-    let scratch = try Scratch()
+  @Test func `one holder at a time`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("a/run")
     var first: DirectoryLock? = try lock(path)
     #expect(first?.isExclusive == true)
@@ -24,8 +25,8 @@ import Testing
     #expect(throws: Never.self) { try lock(path) }
   }
 
-  @Test func whatWasWrittenMeanwhileStays() throws {
-    let scratch = try Scratch()
+  @Test func `what was written meanwhile stays`() throws {
+    let scratch = try TemporaryDirectory()
     var held: DirectoryLock? = try lock(scratch.path("run"))
     try AtomicFile.write("x", to: scratch.path("run/file"))
     #expect(held != nil)
@@ -33,8 +34,8 @@ import Testing
     #expect(try scratch.names("run") == ["file"])
   }
 
-  @Test func theFileOfADeadProcessIsTakenOver() throws {
-    let scratch = try Scratch()
+  @Test func `the file of a dead process is taken over`() throws {
+    let scratch = try TemporaryDirectory()
     for text in [#"{"pid":1,"host":"elsewhere"}"#, "", "garbage"] {
       try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
       let held = try lock(scratch.path(""))
@@ -43,8 +44,8 @@ import Testing
     }
   }
 
-  @Test func aLockThatIsGivenBackInTimeIsHad() throws {
-    let scratch = try Scratch()
+  @Test func `a lock that is given back in time is taken`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("run")
     let held = Mutable(try lock(path))
     Thread.detachNewThread {
@@ -54,8 +55,8 @@ import Testing
     #expect(throws: Never.self) { try lock(path, waiting: 20) }
   }
 
-  @Test func whereNothingCanBeWrittenIsToldApartFromAFullDisk() throws {
-    let scratch = try Scratch()
+  @Test func `where nothing can be written is told apart from a full disk`() throws {
+    let scratch = try TemporaryDirectory()
     try AtomicFile.write("x", to: scratch.path("file"))
     for path in ["file", "file/run"] {
       let error = #expect(throws: WriteError.self) { try lock(scratch.path(path)) }

@@ -8,11 +8,11 @@ import Testing
 @Suite struct EventFileTests {
   /// Tests/Fixtures/events.tfevents, written by TensorBoard's record writer.
   private func theirs() throws -> [UInt8] {
-    let path = fixture("../events.tfevents")
+    let path = Repository.fixture("events.tfevents")
     return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
-  @Test func recordsAreThoseOfTensorBoard() throws {
+  @Test func `records are those of TensorBoard`() throws {
     let long = String(repeating: "x", count: 200)
     let records: [EventRecord] = [
       .version(wallTime: 1_700_000_000.25),
@@ -28,7 +28,7 @@ import Testing
     #expect(records.flatMap(\.framed) == (try theirs()))
   }
 
-  @Test func theReaderReadsTensorBoardsFileAndNoDamage() throws {
+  @Test func `the reader reads TensorBoard's file and no damaged one`() throws {
     let bytes = try theirs()
     let entries = try EventFileEntry.entries(bytes)
     #expect(entries.count == 7)
@@ -41,8 +41,8 @@ import Testing
     }
   }
 
-  @Test func aFileHoldsWhatWasAppendedAtOnce() throws {
-    let scratch = try Scratch()
+  @Test func `a file holds what was appended at once`() throws {
+    let scratch = try TemporaryDirectory()
     let before = Date().timeIntervalSince1970
     let file = try EventFile(directory: scratch.path("run/tensorboard"), firstStep: 8)
     try file.append(step: 8, [("loss", 0.1), ("rewards/margins", -2)])
@@ -63,23 +63,23 @@ import Testing
     #expect(mode == 0o600)
   }
 
-  @Test func laterFilesHaveLaterNames() throws {
-    let scratch = try Scratch()
+  @Test func `later files have later names`() throws {
+    let scratch = try TemporaryDirectory()
     // A clock that was ahead, by a host whose name sorts last; and files that are none of ours.
     let ahead = EventFile.namePrefix + "4000000000.zzz"
     let others = [EventFile.namePrefix + "99999999999999999999.x", EventFile.namePrefix + "soon", "zebra"]
     for name in [ahead] + others { try Data().write(to: URL(fileURLWithPath: scratch.path(name))) }
     var names = [ahead]
     for _ in 0..<3 {
-      names.append(URL(fileURLWithPath: try EventFile(directory: scratch.root, firstStep: 0).path).lastPathComponent)
+      names.append(URL(fileURLWithPath: try EventFile(directory: scratch.path, firstStep: 0).path).lastPathComponent)
     }
     #expect(names == names.sorted())
     #expect(Set(names).count == 4)
     #expect(names[1].hasPrefix(EventFile.namePrefix + "4000000001."))
   }
 
-  @Test func aFileThatCannotBeWrittenIsAWriteError() throws {
-    let scratch = try Scratch()
+  @Test func `a file that cannot be written is a WriteError`() throws {
+    let scratch = try TemporaryDirectory()
     try Data().write(to: URL(fileURLWithPath: scratch.path("tensorboard")))
     let error = #expect(throws: WriteError.self) {
       try EventFile(directory: scratch.path("tensorboard"), firstStep: 0)

@@ -1,13 +1,9 @@
 import Checkpoints
 import Foundation
+import Glibc
 import Tensors
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 @Suite struct HubTests {
   private func tensor(_ name: String, _ count: Int = 4) -> OutgoingTensor {
@@ -18,7 +14,7 @@ import Testing
 
   /// A directory of the given files with the given tensors, and an index.
   private func directory(
-    _ shards: [String: [String]], index: [String: String], in scratch: Scratch
+    _ shards: [String: [String]], index: [String: String], in scratch: TemporaryDirectory
   ) throws -> String {
     let path = scratch.path("model")
     try AtomicDirectory.write(to: path, neededBytes: 0, hasManifest: false) { directory in
@@ -32,9 +28,9 @@ import Testing
     return path
   }
 
-  @Test func readsWhatTransformersWrote() throws {
-    let single = try HubWeights(directory: fixture("base"))
-    let sharded = try HubWeights(directory: fixture("sharded"))
+  @Test func `reads what transformers wrote`() throws {
+    let single = try HubWeights(directory: Repository.fixture("checkpoints/base"))
+    let sharded = try HubWeights(directory: Repository.fixture("checkpoints/sharded"))
     #expect(single.files.count == 1)
     #expect(sharded.files.count > 1)
     #expect(Set(single.names) == Set(sharded.names))
@@ -51,25 +47,25 @@ import Testing
     "../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", ".hidden.safetensors", "x.bin",
     "..safetensors", ".safetensors", "x\\y.safetensors", "x y.safetensors", "é.safetensors", "",
   ])
-  func refusesNamesThatLeadElsewhere(name: String) throws {
-    let scratch = try Scratch()
+  func `refuses names that lead elsewhere`(name: String) throws {
+    let scratch = try TemporaryDirectory()
     let path = try directory(["x.safetensors": ["a"]], index: ["a": name], in: scratch)
     let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
     #expect(error?.problems.first?.item == "a")
   }
 
-  @Test(.timeLimit(.minutes(1))) func namedPipesAreNotWaitedFor() throws {
-    let scratch = try Scratch()
+  @Test(.timeLimit(.minutes(1))) func `named pipes are not waited for`() throws {
+    let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("run"), neededBytes: 0) { try $0.file("state", text: "7") }
     #expect(try VerifiedDirectory(scratch.path("run")).names == ["state"])
     #expect(unlink(scratch.path("run/state")) == 0 && mkfifo(scratch.path("run/state"), 0o600) == 0)
     let error = #expect(throws: FileError.self) { _ = try VerifiedDirectory(scratch.path("run")) }
     #expect(error?.description.contains("no regular file") == true)
     #expect(mkfifo(scratch.path("model.safetensors"), 0o600) == 0)
-    #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.root) }
+    #expect(throws: FileError.self) { _ = try HubWeights(directory: scratch.path) }
   }
 
-  @Test func indexAndShardsMustAgree() throws {
+  @Test func `index and shards must agree`() throws {
     let cases: [([String: [String]], [String: String], String)] = [
       (["x.safetensors": ["a"]], ["a": "x.safetensors", "b": "x.safetensors"], "\"b\" is in no shard"),
       (["x.safetensors": ["a", "b"]], ["a": "x.safetensors"], "\"b\" is in x.safetensors but not in"),
@@ -84,20 +80,20 @@ import Testing
       ([:], [:], "weight_map"),
     ]
     for (shards, index, message) in cases {
-      let scratch = try Scratch()
+      let scratch = try TemporaryDirectory()
       let path = try directory(shards, index: index, in: scratch)
       let error = #expect(throws: ContentError.self) { try HubWeights(directory: path) }
       #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
     }
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let path = try directory([:], index: ["a": "x.safetensors"], in: scratch)
     #expect(throws: FileError.self) { try HubWeights(directory: path) }
-    #expect(throws: ContentError.self) { try HubWeights(directory: scratch.root) }
+    #expect(throws: ContentError.self) { try HubWeights(directory: scratch.path) }
   }
 
   /// The hub's cache: snapshots/COMMIT/model.safetensors -> ../../blobs/HASH.
-  @Test func followsTheLinksOfTheHubsCache() throws {
-    let scratch = try Scratch()
+  @Test func `follows the links of the Hub's cache`() throws {
+    let scratch = try TemporaryDirectory()
     let files = FileManager.default
     try files.createDirectory(atPath: scratch.path("blobs"), withIntermediateDirectories: true)
     try files.createDirectory(atPath: scratch.path("snapshots/c"), withIntermediateDirectories: true)
@@ -109,7 +105,7 @@ import Testing
     #expect(try HubWeights(directory: scratch.path("snapshots/c")).names == ["a"])
   }
 
-  @Test func splitsAsTheHubDoes() {
+  @Test func `splits as the Hub does`() {
     // Expected values from huggingface_hub's split_state_dict_into_shards_factory.
     #expect(ShardedExport.shards(ofBytes: [6, 6, 2, 6, 2, 2], limit: 10) == [[0], [1, 2], [3, 4, 5]])
     #expect(ShardedExport.shards(ofBytes: [2, 20, 2, 9], limit: 10) == [[1], [0, 2], [3]])
@@ -117,7 +113,7 @@ import Testing
     #expect(ShardedExport.shards(ofBytes: [20], limit: 10) == [[0]])
   }
 
-  @Test func readsSizesAsTheHubDoes() {
+  @Test func `reads sizes as the Hub does`() {
     #expect(ByteCount.bytes("5GB") == 5_000_000_000)
     #expect(ByteCount.bytes("1.5 mb") == 1_500_000)
     #expect(ByteCount.bytes("300KB") == 300_000)
@@ -127,8 +123,8 @@ import Testing
     }
   }
 
-  @Test func writesShardsThatReadBack() throws {
-    let scratch = try Scratch()
+  @Test func `writes shards that read back`() throws {
+    let scratch = try TemporaryDirectory()
     let tensors = (0..<7).map { tensor("\($0)", 100 + $0) }
     for (limit, count) in [(1000, 1), (250, 4), (50, 7)] {
       let path = scratch.path("out-\(limit)")
@@ -147,14 +143,14 @@ import Testing
     }
   }
 
-  @Test func carriesFilesOver() throws {
-    let scratch = try Scratch()
+  @Test func `carries files over`() throws {
+    let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("out"), neededBytes: 0, hasManifest: false) {
-      try HubFiles.copy(from: fixture("base"), to: $0)
+      try HubFiles.copy(from: Repository.fixture("checkpoints/base"), to: $0)
     }
     #expect(try scratch.names("out") == ["config.json", "generation_config.json"])
     #expect(
       try JSONValue.read(file: scratch.path("out/config.json"))
-        == JSONValue.read(file: fixture("base/config.json")))
+        == JSONValue.read(file: Repository.fixture("checkpoints/base/config.json")))
   }
 }

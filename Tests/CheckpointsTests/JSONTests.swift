@@ -2,7 +2,7 @@ import Checkpoints
 import Testing
 
 @Suite struct JSONTests {
-  @Test func readsEveryKindOfValue() throws {
+  @Test func `reads every kind of value`() throws {
     let value = try JSONValue.parse(
       #" {"b": [1, -2.5e-3, true, null], "a": {"": "x\u00e9\ud83d\ude00\n\/"}, "n": 9223372036854775808} "#)
     #expect(value.members?.map(\.name) == ["b", "a", "n"])
@@ -23,7 +23,7 @@ import Testing
     ("\"\\udc00\"", 1), ("\"a\\u0000\"", 2), ("\"a\0\"", 2), ("\u{FEFF}1", 0), ("\"\\", 1), ("//", 0),
     ("{\"a\":1,\"b\":2,\"a\":3}", 13), ("{\"a\":1,\"\\u0061\":2}", 7), ("[1]\0", 3),
   ])
-  func refusesWhatIsNotJSON(text: String, offset: Int) {
+  func `refuses what is not JSON`(text: String, offset: Int) {
     let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(text) }
     #expect(error?.byteOffset == offset, "\(error?.reason ?? "")")
   }
@@ -32,17 +32,17 @@ import Testing
     arguments: [
       [0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC3],
     ] as [[UInt8]])
-  func refusesBadUTF8(bytes: [UInt8]) {
+  func `refuses bad UTF-8`(bytes: [UInt8]) {
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse([0x22] + bytes + [0x22]) }
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse([0x22, 0x5C, 0x6E] + bytes + [0x22]) }
   }
 
-  @Test func errorsCountLines() {
+  @Test func `errors count lines`() {
     let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse("{\n \"a\": 1,\n \"b\" 2}") }
     #expect(error?.line == 3)
   }
 
-  @Test func depthIsLimited() throws {
+  @Test func `depth is limited`() throws {
     let nested = { (depth: Int) in
       String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
     }
@@ -52,20 +52,20 @@ import Testing
   }
 
   /// Composed and decomposed letters are equal to Swift's `==` and different tokens to a model.
-  @Test func namesAreBytesNotLetters() throws {
+  @Test func `names are bytes not letters`() throws {
     let value = try JSONValue.parse("{\"\u{e9}\": 1, \"e\u{301}\": 2}")
     #expect(value["\u{e9}"] == 1)
     #expect(value["e\u{301}"] == 2)
     #expect(JSONValue.string("\u{e9}") != .string("e\u{301}"))
   }
 
-  @Test func duplicatesAreFoundInLargeObjects() throws {
+  @Test func `duplicates are found in large objects`() throws {
     let many = (0..<5000).map { "\"name\($0)\":\($0)" }.joined(separator: ",")
     #expect(try JSONValue.parse("{\(many)}").members?.count == 5000)
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse("{\(many),\"name4321\":0}") }
   }
 
-  @Test func writesAsPythonDoes() throws {
+  @Test func `writes as Python does`() throws {
     let value: JSONValue = [
       "b": [1, 2.5, []], "a": ["k": "é\"\\\n\u{1}"], "empty": [:], "nan": .number(.nan),
     ]
@@ -87,7 +87,7 @@ import Testing
         """)
   }
 
-  @Test func numbersKeepTheirBits() throws {
+  @Test func `numbers keep their bits`() throws {
     for bits in [0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789.0, 1e16, -0.0, 1 / 3.0] {
       let back = try JSONValue.parse(JSONValue.number(bits).serialized()).double
       #expect(back?.bitPattern == bits.bitPattern)
@@ -95,7 +95,7 @@ import Testing
   }
 
   /// A vocabulary of the size of Qwen2's. The bound is loose: it catches quadratic work, not noise.
-  @Test func readsLargeFilesQuickly() throws {
+  @Test func `reads large files quickly`() throws {
     let vocabulary = (0..<150_000).map { "\"Ġtoken\($0)\":\($0)" }.joined(separator: ",")
     let merges = (0..<150_000).map { "\"Ġto ken\($0)\"" }.joined(separator: ",")
     let text = Array("{\"vocab\":{\(vocabulary)},\"merges\":[\(merges)]}".utf8)

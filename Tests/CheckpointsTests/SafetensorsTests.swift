@@ -1,5 +1,6 @@
 import Checkpoints
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
@@ -11,8 +12,8 @@ import Testing
     try AtomicFile.write(bytes, to: path)
   }
 
-  @Test func readsWhatTheReferenceTakes() throws {
-    let scratch = try Scratch()
+  @Test func `reads what the reference takes`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(
       #"{"b":{"dtype":"BF16","shape":[2,1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"#
@@ -83,8 +84,8 @@ import Testing
       header: "{\"\u{e9}\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
         + "\"e\u{301}\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[4,4]}}"),
   ])
-  func refuses(bad: Bad) throws {
-    let scratch = try Scratch()
+  func `refuses what the format forbids`(bad: Bad) throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("model.safetensors")
     try write(bad.header, data: bad.data, length: bad.length, to: path)
     let error = #expect(throws: ContentError.self) { try SafetensorsFile(path: path) }
@@ -92,8 +93,8 @@ import Testing
     #expect(text.contains(path) && text.contains(bad.reason), "\(text)")
   }
 
-  @Test func refusesTinyFiles() throws {
-    let scratch = try Scratch()
+  @Test func `refuses tiny files`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     try AtomicFile.write([1, 0, 0], to: path)
     #expect(throws: ContentError.self) { try SafetensorsFile(path: path) }
@@ -102,8 +103,8 @@ import Testing
     #expect(throws: FileError.self) { try SafetensorsFile(path: scratch.path("missing")) }
   }
 
-  @Test func refusesTooManyTensors() throws {
-    let scratch = try Scratch()
+  @Test func `refuses too many tensors`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let entries = (0..<4097).map { #""t\#($0)":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"# }
     try write("{\(entries.joined(separator: ","))}", data: 0, to: path)
@@ -111,8 +112,8 @@ import Testing
   }
 
   /// Every cut and every changed byte of a header gives a file that is refused or whole; never a crash.
-  @Test func survivesDamage() throws {
-    let scratch = try Scratch()
+  @Test func `damaged files are refused or read, never a crash`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
     let header = Array(
       "{\(Self.good),\"b\":{\"dtype\":\"F16\",\"shape\":[2,1],\"data_offsets\":[4,8]}}".utf8)
@@ -135,8 +136,8 @@ import Testing
     }
   }
 
-  @Test func writesWhatItReads() throws {
-    let scratch = try Scratch()
+  @Test func `writes what it reads`() throws {
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("x.safetensors")
     let floats: [Float] = [1, -2.5, .infinity, 0]
     let tensors = [

@@ -1,31 +1,29 @@
 // launch/local.sh around a stand-in for shoal: what reaches the ranks, and what comes back.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct LocalLauncherTests {
   /// A copy of the launcher with a script in shoal's place: rank 0 prints its arguments; CONFIG says how it
   /// ends.
-  let home: URL
+  let home: TemporaryDirectory
 
   init() throws {
-    home = FileManager.default.temporaryDirectory
-      .appendingPathComponent("shoal-launch-\(UUID().uuidString)")
-    let repository = URL(fileURLWithPath: #filePath)
-      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    let launch = home.appendingPathComponent("launch")
-    let release = home.appendingPathComponent(".build/release")
-    try FileManager.default.createDirectory(at: release, withIntermediateDirectories: true)
-    try FileManager.default.copyItem(at: repository.appendingPathComponent("launch"), to: launch)
-    let standIn = release.appendingPathComponent("shoal")
-    try """
-    #!/bin/bash
-    trap 'exit 75' USR1
-    [[ $OMPI_COMM_WORLD_RANK = 0 ]] && { printf '%s\\n' "$OMPI_COMM_WORLD_SIZE" "$@"; : >"$0.up"; }
-    [[ $2 = wait ]] || exit "$2"
-    while :; do sleep 0.1; done
-    """.write(to: standIn, atomically: true, encoding: .utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: standIn.path)
+    home = try TemporaryDirectory()
+    let files = FileManager.default
+    try files.createDirectory(atPath: home.path(".build/release"), withIntermediateDirectories: true)
+    try files.copyItem(atPath: "\(Repository.path)/launch", toPath: home.path("launch"))
+    let standIn = try home.write(
+      ".build/release/shoal",
+      """
+      #!/bin/bash
+      trap 'exit 75' USR1
+      [[ $OMPI_COMM_WORLD_RANK = 0 ]] && { printf '%s\\n' "$OMPI_COMM_WORLD_SIZE" "$@"; : >"$0.up"; }
+      [[ $2 = wait ]] || exit "$2"
+      while :; do sleep 0.1; done
+      """)
+    try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: standIn)
   }
 
   func start(_ arguments: [String]) throws -> (process: Process, output: Pipe) {
@@ -33,7 +31,7 @@ import Testing
     // A child inherits the signals that a thread of this process blocks; env gives it the usual ones.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments =
-      ["--default-signal=TERM,INT,USR1,HUP", home.appendingPathComponent("launch/local.sh").path]
+      ["--default-signal=TERM,INT,USR1,HUP", home.path("launch/local.sh")]
       + arguments
     let output = Pipe()
     process.standardOutput = output
@@ -43,7 +41,6 @@ import Testing
   }
 
   func run(_ arguments: [String]) throws -> (code: Int32, lines: [Substring]) {
-    defer { try? FileManager.default.removeItem(at: home) }
     let (process, output) = try start(arguments)
     let text = String(
       decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
@@ -51,18 +48,18 @@ import Testing
     return (process.terminationStatus, text.split(separator: "\n"))
   }
 
-  @Test func argumentsArriveAsTheyAre() throws {
+  @Test func `arguments arrive as they are`() throws {
     let odd = ["output_dir=a b", "$(echo x);'", "--resume", "never"]
     let outcome = try run(["-n", "2", "-t", "3", "0"] + odd)
     #expect(outcome.code == 0)
     #expect(outcome.lines.map { String($0) } == ["2", "train", "0", "--threads", "3"] + odd)
   }
 
-  @Test(arguments: [0, 64, 75, 1], [1, 5]) func theExitCodePassesThrough(code: Int, ranks: Int) throws {
+  @Test(arguments: [0, 64, 75, 1], [1, 5]) func `the exit code passes through`(code: Int, ranks: Int) throws {
     #expect(try run(["-n", "\(ranks)", "-r", "0", "\(code)"]).code == Int32(code))
   }
 
-  @Test func withoutFlagsTheCoresAreFilled() throws {
+  @Test func `without flags the cores are filled`() throws {
     let outcome = try run(["0"])
     let ranks = try #require(outcome.lines.first.flatMap { Int($0) })
     let threads = try #require(outcome.lines.last.flatMap { Int($0) })
@@ -70,21 +67,18 @@ import Testing
     #expect(ranks * threads <= ProcessInfo.processInfo.activeProcessorCount)
   }
 
-  @Test func wrongArgumentsAreUserErrors() throws {
+  @Test func `wrong arguments are user errors`() throws {
     for arguments in [[], ["-n", "0", "0"], ["-n"], ["-x", "0"], ["-t", "1x", "0"], ["-r", "-1", "0"]] {
       let (process, _) = try start(arguments)
       process.waitUntilExit()
       #expect(process.terminationStatus == 64, "\(arguments)")
     }
-    try FileManager.default.removeItem(at: home)
   }
 
-  @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func signalsMeanSaveAndStop(signal: Int32) throws {
-    defer { try? FileManager.default.removeItem(at: home) }
+  @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func `signals mean save and stop`(signal: Int32) throws {
     let (process, _) = try start(["-n", "2", "wait"])
-    let up = home.appendingPathComponent(".build/release/shoal.up").path
     let deadline = ContinuousClock.now + .seconds(60)
-    while !FileManager.default.fileExists(atPath: up) && ContinuousClock.now < deadline {
+    while !home.exists(".build/release/shoal.up") && ContinuousClock.now < deadline {
       usleep(50_000)
     }
     kill(process.processIdentifier, signal)

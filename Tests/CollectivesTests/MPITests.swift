@@ -39,18 +39,18 @@ import Testing
   }
 
   @Test(arguments: 1...4, ["exchange", "dispatching", "phases", "idle", "early", "alike"])
-  func holds(ranks: Int, scenario: String) throws {
+  func `operations hold in worlds of ranks`(ranks: Int, scenario: String) throws {
     let outcome = try Self.world(ranks, scenario)
     #expect(outcome.code == 0, "\(outcome.errors)")
   }
 
-  @Test(arguments: 1...4) func oneRankReportsAMistakeAndAllExit64(ranks: Int) throws {
+  @Test(arguments: 1...4) func `one rank reports a mistake and all exit with 64`(ranks: Int) throws {
     let outcome = try Self.world(ranks, "mistake")
     #expect(outcome.code == 64)
     #expect(outcome.errors == "mistake of \(ranks == 1 ? 0 : 1)\n")
   }
 
-  @Test func unlikeRanksAreRefused() throws {
+  @Test func `ranks that differ are refused`() throws {
     let outcome = try Self.world(3, "unlike")
     #expect(outcome.code == 64)
     #expect(
@@ -62,17 +62,17 @@ import Testing
         """)
   }
 
-  @Test(arguments: [1, 3]) func stopPassesItsCodeThrough(ranks: Int) throws {
+  @Test(arguments: [1, 3]) func `stop passes its code through`(ranks: Int) throws {
     #expect(try Self.world(ranks, "stop").code == 75)
   }
 
-  @Test func aFailingRankEndsTheWorld() throws {
+  @Test func `a failing rank ends the world`() throws {
     let start = ContinuousClock.now
     #expect(try Self.world(3, "abort").code == 1)
     #expect(ContinuousClock.now - start < .seconds(30))
   }
 
-  @Test func aStuckRankIsNamedAndEndsTheWorld() throws {
+  @Test func `a stuck rank is named and ends the world`() throws {
     let start = ContinuousClock.now
     let outcome = try Self.world(3, "stuck", ["SHOAL_WATCHDOG_SECONDS": "2"])
     #expect(outcome.code == 1)
@@ -83,24 +83,24 @@ import Testing
     #expect(ContinuousClock.now - start < .seconds(20))
   }
 
-  @Test func aRankThatIsStoppedOnItsWayOutEndsTheWorld() throws {
+  @Test func `a rank that is stopped on its way out ends the world`() throws {
     let start = ContinuousClock.now
     #expect(try Self.world(3, "leaving", ["SHOAL_WATCHDOG_SECONDS": "2"]).code == 128 + SIGKILL)
     #expect(ContinuousClock.now - start < .seconds(20))
   }
 
-  @Test func whoWaitsOrWritesIsNotStuck() throws {
+  @Test func `a rank that waits or writes is not stuck`() throws {
     let outcome = try Self.world(3, "patient", ["SHOAL_WATCHDOG_SECONDS": "2"])
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
   }
 
-  @Test func launcherAndMPIMustAgreeOnTheSize() throws {
+  @Test func `launcher and MPI must agree on the size`() throws {
     let outcome = try Self.run([Self.probe, "exchange"], ["PMI_SIZE": "4"])
     #expect(outcome.code == 64)
     #expect(outcome.errors.contains("announces 4 ranks (PMI_SIZE=4), but MPI sees 1"))
   }
 
-  @Test func withoutLauncherTheProbeIsAWorldOfOne() throws {
+  @Test func `without a launcher the probe is a world of one`() throws {
     #expect(try Self.run([Self.probe, "exchange"]).code == 0)
   }
 }

@@ -8,7 +8,7 @@ import Testing
     let description = "the disk is on fire"
   }
 
-  @Test func operationsAreIdentities() throws {
+  @Test func `operations are identities`() throws {
     let world: any Communicator = SoloCommunicator()
     #expect(world.rank == 0 && world.size == 1 && world.rankOnNode == 0 && world.ranksOnNode == 1)
     var values: [Int64] = [.max, -3, 0]
@@ -21,7 +21,7 @@ import Testing
     try world.finish()
   }
 
-  @Test func queueGivesEveryItemInOrder() throws {
+  @Test func `the queue gives every item in order`() throws {
     let queue = SoloCommunicator().workQueue()
     for phase: UInt8 in 0..<3 {
       try queue.openPhase((0..<phase).map { WorkPiece(bytes: [phase, $0]) })
@@ -32,7 +32,7 @@ import Testing
     try queue.close()
   }
 
-  @Test func failureIsAgreedOn() throws {
+  @Test func `a failure is agreed on`() throws {
     let world = SoloCommunicator()
     try world.agreeOnFailure(local: nil)
     let failure = #expect(throws: AgreedFailure.self) {
@@ -48,14 +48,14 @@ import Testing
 }
 
 @Suite struct LaunchTests {
-  @Test func withoutLauncherThereIsNoMPI() {
+  @Test func `without a launcher there is no MPI`() {
     #expect(!Launch(environment: ["PATH": "/bin"]).usesMPI)
     // A batch script in an allocation is no rank; a step of one task needs no MPI.
     #expect(!Launch(environment: ["SLURM_JOB_ID": "1", "SLURM_NTASKS": "8"]).usesMPI)
     #expect(!Launch(environment: ["SLURM_STEP_NUM_TASKS": "1"]).usesMPI)
   }
 
-  @Test func launchersAreRecognised() {
+  @Test func `launchers are recognised`() {
     for variable in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
       let launch = Launch(environment: [variable: "4", "PATH": "/bin"])
       #expect(launch.usesMPI)
@@ -70,7 +70,7 @@ import Testing
 }
 
 @Suite struct WorldCheckTests {
-  @Test func factsSurviveTheTrip() {
+  @Test func `facts survive the trip`() {
     let facts = ["model": "ab", "": "empty key", "größe": "", "long": String(repeating: "x", count: 70_000)]
     #expect(WorldCheck.decode(WorldCheck.encode(facts)) == facts)
     #expect(WorldCheck.decode([]) == [:])
@@ -78,7 +78,7 @@ import Testing
     #expect(WorldCheck.decode([1, 0, 0, 0, 65]) == nil)
   }
 
-  @Test func differencesNameKeyRanksAndValues() {
+  @Test func `differences name key ranks and values`() {
     let found = WorldCheck.compare([
       ["blas": "SkylakeX", "binary": "1"], ["blas": "Haswell", "binary": "1"], ["blas": "SkylakeX"],
     ])
@@ -90,7 +90,7 @@ import Testing
     #expect(WorldCheck.compare([["a": "1"], ["a": "1"]]).isEmpty)
   }
 
-  @Test func soloWorldAddsCorrectly() throws {
+  @Test func `a world of one adds correctly`() throws {
     let world = SoloCommunicator()
     try WorldCheck.requireCorrectSums(in: world)
     try WorldCheck.requireAlike(["a": "1"], in: world)

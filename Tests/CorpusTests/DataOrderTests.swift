@@ -2,7 +2,7 @@ import Corpus
 import Testing
 
 struct DataOrderTests {
-  @Test func everyEpochVisitsEveryExampleOnce() {
+  @Test func `every epoch visits every example once`() {
     let order = DataOrder(count: 37, seed: 5, shuffles: true)
     for epoch in 0..<4 {
       #expect(order.positions(epoch: epoch).sorted() == Array(0..<37))
@@ -13,11 +13,11 @@ struct DataOrderTests {
     #expect(order.positions(epoch: 1) != DataOrder(count: 37, seed: 6, shuffles: true).positions(epoch: 1))
   }
 
-  @Test func withoutShufflingTheFileOrderStays() {
+  @Test func `without shuffling the file order stays`() {
     #expect(DataOrder(count: 5, seed: 5, shuffles: false).positions(epoch: 3) == [0, 1, 2, 3, 4])
   }
 
-  @Test func theLastStepOfAnEpochMayBeSmaller() {
+  @Test func `the last step of an epoch may be smaller`() {
     let order = DataOrder(count: 10, seed: 1, shuffles: true)
     let plan = StepPlan(order: order, batchSize: 4, epochs: 2, maximumSteps: nil)
     #expect(plan.totalSteps == 6)
@@ -31,12 +31,12 @@ struct DataOrderTests {
   }
 
   @Test(arguments: [(0.5, 2), (1.0, 3), (1.4, 5), (0.01, 1), (2.0, 6)])
-  func epochsMayBeFractions(epochs: Double, steps: Int) {
+  func `epochs may be fractions`(epochs: Double, steps: Int) {
     let order = DataOrder(count: 10, seed: 1, shuffles: true)
     #expect(StepPlan(order: order, batchSize: 4, epochs: epochs, maximumSteps: nil).totalSteps == steps)
   }
 
-  @Test func maximumStepsOverridesEpochsAndGoesRoundAgain() {
+  @Test func `maximum steps overrides epochs and goes round again`() {
     let order = DataOrder(count: 3, seed: 1, shuffles: true)
     let plan = StepPlan(order: order, batchSize: 8, epochs: 1, maximumSteps: 7)
     #expect(plan.totalSteps == 7)

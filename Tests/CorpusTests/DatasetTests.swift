@@ -1,6 +1,7 @@
 import Corpus
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 struct DatasetTests {
@@ -18,9 +19,9 @@ struct DatasetTests {
     try Dataset(sources: [Dataset.Source(paths: paths)], kind: .pair, encoder: try Fixtures.encoder(), limit: limit)
   }
 
-  @Test func recordsKeepTheirOrderAndNumber() throws {
-    let first = try directory.file("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
-    let second = try directory.file("b.json", "[" + line("The last one is") + "]")
+  @Test func `records keep their order and number`() throws {
+    let first = try directory.write("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())
+    let second = try directory.write("b.json", "[" + line("The last one is") + "]")
     let tokenizer = try Fixtures.tokenizer()
     let data = try load([first, second])
     #expect(data.examples.map(\.index) == Array(0..<334))
@@ -31,8 +32,8 @@ struct DatasetTests {
     #expect(try load([directory.path]).examples == data.examples)
   }
 
-  @Test func allMistakesComeAtOnceWithFileAndLine() throws {
-    let path = try directory.file(
+  @Test func `all mistakes come at once with file and line`() throws {
+    let path = try directory.write(
       "a.jsonl", line("fine") + line("secret", "") + "{\"prompt\":\n" + line("fine") + "[1]\n" + "{}\n")
     let error = #expect(throws: CorpusError.self) { try load([path]) }
     let lines = try #require(error).description.split(separator: "\n")
@@ -43,9 +44,9 @@ struct DatasetTests {
     #expect(!lines.joined().contains("secret"))
   }
 
-  @Test func ofManyMistakesTheFirstAreNamed() throws {
-    let first = try directory.file("a.jsonl", String(repeating: "{}\n", count: 15))
-    let second = try directory.file("b.jsonl", String(repeating: "{}\n", count: 15))
+  @Test func `of many mistakes the first are named`() throws {
+    let first = try directory.write("a.jsonl", String(repeating: "{}\n", count: 15))
+    let second = try directory.write("b.jsonl", String(repeating: "{}\n", count: 15))
     let error = #expect(throws: CorpusError.self) { try load([first, second]) }
     let lines = try #require(error).description.split(separator: "\n")
     #expect(lines.count == 21)
@@ -53,9 +54,9 @@ struct DatasetTests {
     #expect(lines[20] == "and 10 more")
   }
 
-  @Test func theReportCounts() throws {
+  @Test func `the report counts`() throws {
     let long = String(repeating: "over and over ", count: 100)
-    let path = try directory.file(
+    let path = try directory.write(
       "a.jsonl",
       line("Plain") + line("Same", " x", " x") + line(long) + line("Plain", " " + long)
         + line("Some <|im_end|> text") + line("Un cafe", "\u{301} noir", " noir"))
@@ -77,8 +78,8 @@ struct DatasetTests {
     #expect(report.description.contains("1 dropped, longer than sequence_len 60: \(path):4"))
   }
 
-  @Test func whenNothingFitsThatIsAnError() throws {
-    let path = try directory.file("a.jsonl", line("Plain") + line("Plain"))
+  @Test func `when nothing fits that is an error`() throws {
+    let path = try directory.write("a.jsonl", line("Plain") + line("Plain"))
     #expect(throws: CorpusError.nothingFits(records: 2, limit: 2)) {
       try load([path], limit: LengthLimit(sequenceLength: 2))
     }
@@ -88,9 +89,9 @@ struct DatasetTests {
     #expect(error?.description.hasPrefix("\(path):1 ") == true)
   }
 
-  @Test func sourcesNameTheirOwnFields() throws {
-    let first = try directory.file("a.jsonl", line("Plain"))
-    let second = try directory.file("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
+  @Test func `sources name their own fields`() throws {
+    let first = try directory.write("a.jsonl", line("Plain"))
+    let second = try directory.write("b.jsonl", #"{"question":"Other","chosen":" a","rejected":" b"}"#)
     var fields = RecordFields()
     fields[.prompt] = "question"
     let data = try Dataset(
@@ -99,8 +100,8 @@ struct DatasetTests {
     #expect(data.examples.count == 2)
   }
 
-  @Test func aPairBecomesTwoExamplesForKTO() throws {
-    let path = try directory.file(
+  @Test func `a pair becomes two examples for KTO`() throws {
+    let path = try directory.write(
       "a.jsonl", line("One") + #"{"prompt":"Two","completion":" x","label":false}"# + "\n" + line("Three"))
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
@@ -112,9 +113,9 @@ struct DatasetTests {
     #expect(data.report.description.hasPrefix("3 of 3 records kept as 5 examples: "))
   }
 
-  @Test func aRunningTextIsCutIntoPieces() throws {
+  @Test func `a running text is cut into pieces`() throws {
     let words = (0..<40).map { "word \($0)" }.joined(separator: " ")
-    let path = try directory.file("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
+    let path = try directory.write("a.jsonl", #"{"text":"\#(words)"}"# + "\n" + #"{"text":"short"}"#)
     let tokenizer = try Fixtures.tokenizer()
     let whole = tokenizer.encode(words) + [try #require(tokenizer.endOfSequence)]
     for length in [7, whole.count - 1, whole.count] {
@@ -131,8 +132,8 @@ struct DatasetTests {
     }
   }
 
-  @Test func aSystemFieldPassedOverIsReported() throws {
-    let path = try directory.file(
+  @Test func `a system field passed over is reported`() throws {
+    let path = try directory.write(
       "a.jsonl",
       #"{"system":"s","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
         + #"{"system":"","question":"<|im_start|>user\nq<|im_end|>\n","chosen":"a","rejected":"b"}"# + "\n"
@@ -144,8 +145,8 @@ struct DatasetTests {
     #expect(data.report.specialTexts == 1)
   }
 
-  @Test func heldOutExamplesAreChosenBySeed() throws {
-    let path = try directory.file("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
+  @Test func `held out examples are chosen by seed`() throws {
+    let path = try directory.write("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
     let data = try load([path])
     let split = try data.split(holdingOut: .share(0.11), seed: 7)
     #expect(split.validation.count == 6)

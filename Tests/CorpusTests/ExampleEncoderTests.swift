@@ -1,11 +1,12 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
 struct ExampleEncoderTests {
-  @Test func everyRecordEncodesAsTRLDoesIt() throws {
-    let reader = try RecordReader(path: Fixtures.directory + "/preference_records.jsonl")
+  @Test func `every record encodes as in TRL`() throws {
+    let reader = try RecordReader(path: Repository.fixture("preference_records.jsonl"))
     let encoder = try Fixtures.encoder()
     #expect(reader.count > 40)
     for index in 0..<reader.count {
@@ -24,7 +25,7 @@ struct ExampleEncoderTests {
     }
   }
 
-  @Test func textInAFieldNeverBecomesASpecialToken() throws {
+  @Test func `text in a field never becomes a special token`() throws {
     let tokenizer = try Fixtures.tokenizer()
     let encoder = try Fixtures.encoder()
     let end = try #require(tokenizer.endOfSequence)
@@ -47,7 +48,7 @@ struct ExampleEncoderTests {
     #expect(chat.tree.completions.map { $0.filter { $0 == end }.count } == [1, 1])
   }
 
-  @Test func theTextsOfAPromptAreItsContents() throws {
+  @Test func `the texts of a prompt are its contents`() throws {
     let tokenizer = try Fixtures.tokenizer()
     let encoder = try Fixtures.encoder()
     let contents = ["Be brief.", "What color is the sky?", "", "Blue.", "Sure? assistant"]
@@ -68,7 +69,7 @@ struct ExampleEncoderTests {
   }
 
   /// What may be cut of axolotl's prompts: never a header, a default or a prefill.
-  @Test func theTextsOfOtherPrompts() throws {
+  @Test func `the texts of other prompts are their contents`() throws {
     let tokenizer = try Fixtures.tokenizer()
     let encoder = try Fixtures.encoder()
     func texts(_ form: ExampleRecord.Form) throws -> [String] {
@@ -89,14 +90,14 @@ struct ExampleEncoderTests {
     #expect(try texts(.text("Sky")).isEmpty)
   }
 
-  @Test func aPromptThatMeltsIntoItsCompletionIsRefused() throws {
+  @Test func `a prompt that melts into its completion is refused`() throws {
     #expect(throws: RecordProblem.self) {
       try Fixtures.encoder().encode(
         ExampleRecord(.texts(prompt: "\u{1100}", completions: ["\u{1161}", "\u{1161}"])), index: 0)
     }
   }
 
-  @Test func chatMLNeedsItsTokens() throws {
+  @Test func `ChatML needs its tokens`() throws {
     let files = try TokenizerFiles { $0.replacingOccurrences(of: "<|im_start|>", with: "<|im_begin|>") }
     let encoder = ExampleEncoder(tokenizer: try Tokenizer(directory: files.path), template: nil)
     let problem = #expect(throws: RecordProblem.self) {
@@ -105,7 +106,7 @@ struct ExampleEncoderTests {
     #expect(problem?.reason.contains("<|im_start|>") == true)
   }
 
-  @Test func messagesNeedATemplate() throws {
+  @Test func `messages need a template`() throws {
     let encoder = ExampleEncoder(tokenizer: try Fixtures.tokenizer(), template: nil)
     let message = [ChatMessage(role: "user", content: "x")]
     #expect(throws: RecordProblem.self) {

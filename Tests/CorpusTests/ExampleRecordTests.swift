@@ -49,13 +49,13 @@ struct ExampleRecordTests {
       ),
       (#"{"prompt":"p","chosen":"c","rejected":"r","tools":[{}]}"#, "tools", "not supported"),
     ] as [(String, String?, String)])
-  func mistakes(text: String, field: String?, reason: String) throws {
+  func `mistakes are named`(text: String, field: String?, reason: String) throws {
     let problem = #expect(throws: RecordProblem.self) { try record(text) }
     #expect(problem?.field == field)
     #expect(problem?.reason.contains(reason) == true)
   }
 
-  @Test func fieldsMayHaveOtherNamesAndOthersAreIgnored() throws {
+  @Test func `fields may have other names and others are ignored`() throws {
     var fields = RecordFields()
     fields[.prompt] = "question"
     fields[.rejected] = "worse"
@@ -63,7 +63,7 @@ struct ExampleRecordTests {
     #expect(try record(text, fields: fields) == ExampleRecord(.texts(prompt: "q", completions: ["c", "w"])))
   }
 
-  @Test func aTextBesideConversationsIsNotTheirPrompt() throws {
+  @Test func `a text beside conversations is not their prompt`() throws {
     let text = #"""
       {"prompt":"Sky?","chosen":[{"role":"user","content":"Sky?"},{"role":"assistant","content":"b"}],
       "rejected":[{"role":"user","content":"Sky?"},{"role":"assistant","content":"g"}]}
@@ -74,7 +74,7 @@ struct ExampleRecordTests {
     #expect(try record(text).form == expected)
   }
 
-  @Test func textsAreComparedByCodePoints() throws {
+  @Test func `texts are compared by code points`() throws {
     let composed = #"{"prompt":"p","chosen":"\u00e9","rejected":"e\u0301"}"#
     #expect(try !record(composed).isEqualPair)
     #expect(try record(#"{"prompt":"p","chosen":"\u00e9","rejected":"é"}"#).isEqualPair)
@@ -127,7 +127,7 @@ struct ExampleRecordTests {
         "messages[0].tool_calls", "not supported"
       ),
     ] as [(DatasetType?, ExampleKind, String, String?, String)])
-  func mistakesOfOtherFormats(
+  func `mistakes of other formats are named`(
     type: DatasetType?, kind: ExampleKind, text: String, field: String?, reason: String
   ) throws {
     let value = try JSONValue.parse(text)
@@ -137,7 +137,7 @@ struct ExampleRecordTests {
   }
 
   /// Without a kind the fields decide: this is how data to be scored is read.
-  @Test func whatIsThereIsTaken() throws {
+  @Test func `fields that are there are taken`() throws {
     func forms(_ text: String, _ type: DatasetType? = nil) throws -> [ExampleRecord] {
       try ExampleRecord.read(try JSONValue.parse(text), type: type)
     }
@@ -154,7 +154,7 @@ struct ExampleRecordTests {
         == [ExampleRecord(.chat(.chatML(user), prefill: "", completions: ["c"]))])
   }
 
-  @Test func typesAreFoundByName() throws {
+  @Test func `types are found by name`() throws {
     for type in DatasetType.allCases { #expect(try DatasetType(named: type.rawValue) == type) }
     #expect(try DatasetType(named: "chatml") == .argilla)
     let error = #expect(throws: UnknownDatasetType.self) { try DatasetType(named: "chatml.intl") }
@@ -167,7 +167,7 @@ struct ExampleRecordTests {
 
   /// The fields that a format says it reads are enough for it, under other names too.
   @Test(arguments: [nil] + DatasetType.allCases.map(Optional.some))
-  func formatsReadTheirFields(type: DatasetType?) throws {
+  func `formats read their fields`(type: DatasetType?) throws {
     let talk = #"[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]"#
     let values: [RecordFields.Field: String] =
       [.label: "true", .messages: talk].merging(

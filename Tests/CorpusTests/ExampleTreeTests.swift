@@ -6,7 +6,7 @@ struct ExampleTreeTests {
     ExampleTree(index: 0, prompt: [1, 2], completions: completions, unscored: unscored, label: label)
   }
 
-  @Test func whatIsInTheLossIsTheRest() {
+  @Test func `every token that is not masked is in the loss`() {
     let tree = tree([[3], [4, 5, 6, 7, 8, 9]], [[], [1..<2, 3..<5]])
     #expect(tree.isWellFormed)
     #expect(tree.scored(0) == [0..<1])
@@ -18,12 +18,12 @@ struct ExampleTreeTests {
   @Test(arguments: [
     [[0..<1]], [[2..<3]], [[1..<1]], [[1..<4]], [[1..<2], []], [[1..<2, 2..<2]],
   ])
-  func treesThatCannotBeLaidOut(unscored: [[Range<Int>]]) {
+  func `trees that cannot be laid out are refused`(unscored: [[Range<Int>]]) {
     #expect(tree([[3, 4, 5]]).isWellFormed && tree([[3, 4, 5]], [[1..<2]]).isWellFormed)
     #expect(!tree([[3, 4, 5]], unscored).isWellFormed)
   }
 
-  @Test func theDigestIsOfAllThatMatters() {
+  @Test func `the digest is of all that matters`() {
     // Of numbers of parts and tokens as 64-bit words, then tokens as 32-bit words; by hashlib.
     let plain = tree([[3], [4, 5]])
     let hex = plain.contentDigest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
@@ -36,7 +36,7 @@ struct ExampleTreeTests {
     #expect(Set(trees.map(\.contentDigest)).count == trees.count)
   }
 
-  @Test func segmentsShowWhatIsLearnt() throws {
+  @Test func `segments show what is learnt`() throws {
     let tokenizer = try Fixtures.tokenizer()
     let messages = [
       ChatMessage(role: "user", content: "Sky?"), ChatMessage(role: "assistant", content: "Blue."),

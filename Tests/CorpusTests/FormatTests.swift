@@ -1,15 +1,16 @@
 import Checkpoints
 import Corpus
+import TestSupport
 import Testing
 
 /// Every format gives the tokens, and the loss over them, that its own system gives.
 struct FormatTests {
-  private static let reader = Result { try RecordReader(path: Fixtures.directory + "/formats.jsonl") }
+  private static let reader = Result { try RecordReader(path: Repository.fixture("formats.jsonl")) }
   static let places = Array(0..<((try? reader.get().count) ?? 0))
 
-  @Test func thereAreCases() { #expect(Self.places.count > 150) }
+  @Test func `there are cases`() { #expect(Self.places.count > 150) }
 
-  @Test(arguments: places) func encodesAsItsSystemDoes(place: Int) throws {
+  @Test(arguments: places) func `encodes as its system does`(place: Int) throws {
     let value = try Self.reader.get().record(place)
     let kind: ExampleKind =
       switch try #require(value["kind"]?.string) {
@@ -62,7 +63,7 @@ struct FormatTests {
     return ExampleEncoder(
       tokenizer: tokenizer,
       template: isQwen25
-        ? .qwen25 : try ChatTemplate(directory: Fixtures.directory + "/tokenizer", tokenizer: tokenizer),
+        ? .qwen25 : try ChatTemplate(directory: Repository.fixture("tokenizer"), tokenizer: tokenizer),
       trainsOnInputs: value["train_on_inputs"]?.bool ?? false)
   }
 

@@ -8,7 +8,7 @@ struct MicroBatchPlanTests {
   }
 
   @Test(arguments: [(1, 10), (3, 50), (8, 400), (8, 2000), (33, 1500), (64, 90)])
-  func everyExampleIsPlannedOnce(count: Int, limit: Int) {
+  func `every example is planned once`(count: Int, limit: Int) {
     let counts = lengths(count, upTo: limit)
     let plan = MicroBatchPlan(tokenCounts: counts)
     #expect(plan.microBatches.flatMap { $0 }.sorted() == Array(0..<count))
@@ -23,18 +23,18 @@ struct MicroBatchPlanTests {
     (Array(repeating: 256, count: 16), 8), (Array(repeating: 1500, count: 8), 8),
     (Array(repeating: 600, count: 32), 19), ([5000], 1),
   ])
-  func theNumberOfMicroBatchesFollowsTheTokens(counts: [Int], expected: Int) {
+  func `the number of micro batches follows the tokens`(counts: [Int], expected: Int) {
     #expect(MicroBatchPlan(tokenCounts: counts).microBatches.count == expected)
   }
 
-  @Test func theLongestGoesFirstAndTiesByPosition() {
+  @Test func `the longest goes first and ties by position`() {
     // 2400 tokens in 8 micro-batches at most: 9 examples, so the shortest shares with the least loaded.
     let counts = [100, 300, 300, 200, 500, 200, 300, 200, 300]
     let plan = MicroBatchPlan(tokenCounts: counts)
     #expect(plan.microBatches == [[4], [1], [2], [6], [8], [0, 3], [5], [7]])
   }
 
-  @Test func wholeDataSetsAreCutNearTheAim() {
+  @Test func `whole data sets are cut near the aim`() {
     let counts = lengths(500, upTo: 700)
     let runs = MicroBatchPlan.runs(tokenCounts: counts)
     #expect(runs.flatMap(Array.init) == Array(0..<500))
@@ -47,7 +47,7 @@ struct MicroBatchPlanTests {
     #expect(MicroBatchPlan.runs(tokenCounts: [3000, 3000, 10]) == [0..<1, 1..<2, 2..<3])
   }
 
-  @Test func digestsTellContentsApart() {
+  @Test func `digests tell contents apart`() {
     let tree = ExampleTree(index: 0, prompt: [1, 2], completions: [[3], [4, 5]])
     var others = [tree, tree, tree]
     others[0].prompt = [1]

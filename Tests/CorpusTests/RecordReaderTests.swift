@@ -1,14 +1,10 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Glibc
 import Tensors
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 struct RecordReaderTests {
   private let directory: TemporaryDirectory
@@ -16,12 +12,12 @@ struct RecordReaderTests {
   init() throws { directory = try TemporaryDirectory() }
 
   private func records(_ name: String, _ text: String) throws -> [JSONValue] {
-    let reader = try RecordReader(path: try directory.file(name, text))
+    let reader = try RecordReader(path: try directory.write(name, text))
     return try (0..<reader.count).map { try reader.record($0) }
   }
 
   private func mistake(_ name: String, _ bytes: [UInt8], record: Int) throws -> RecordMistake? {
-    let reader = try RecordReader(path: try directory.file(name, bytes))
+    let reader = try RecordReader(path: try directory.write(name, bytes))
     return #expect(throws: RecordMistake.self) { try reader.record(record) }
   }
 
@@ -30,22 +26,22 @@ struct RecordReaderTests {
     "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "[{\"a\":1},{\"a\":2}]",
     "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
   ])
-  func linesAndArrays(text: String) throws {
+  func `lines and arrays are read`(text: String) throws {
     for name in ["a.jsonl", "a.json"] {
       #expect(try records(name, text) == [["a": 1], ["a": 2]])
     }
   }
 
-  @Test func elementsOfAnArrayMayHoldAnything() throws {
+  @Test func `elements of an array may hold anything`() throws {
     let text = #"[{"a":"],[{\"\\"}, {"a":[[1,2],{"b":"}"}]}]"#
     #expect(try records("a.json", text) == [["a": #"],[{"\"#], ["a": [[1, 2], ["b": "}"]]]])
   }
 
-  @Test func lineSeparatorsInsideAStringAreNoLines() throws {
+  @Test func `line separators inside a string are no lines`() throws {
     #expect(try records("a.jsonl", "{\"a\":\"x\u{2028}\u{85}y\"}\n").count == 1)
   }
 
-  @Test func mistakesNameLineAndByteAndNotTheContent() throws {
+  @Test func `mistakes name line and byte and not the content`() throws {
     let good = "{\"a\":\"1\"}\r\n\n"
     let cases: [[UInt8]] = [
       Array("{\"secret\": }".utf8), Array("{\"a\":\"secret\",\"a\":\"secret\"}".utf8), Array("secret".utf8),
@@ -64,7 +60,7 @@ struct RecordReaderTests {
     }
   }
 
-  @Test func placesInsideAnArrayAreExact() throws {
+  @Test func `places inside an array are exact`() throws {
     let text = "[\n{\"a\":1},\n{\"a\":\n 01},\n7]"
     let second = try #require(try mistake("a.json", Array(text.utf8), record: 1))
     #expect(second.location.line == 4)
@@ -74,40 +70,40 @@ struct RecordReaderTests {
   }
 
   @Test(arguments: ["[", "[{}", "[{},", "[{},]", "[,{}]", "[{}]]", "[{}] {}", "[{},,{}]", "[{\"a\":\"]"])
-  func brokenArrays(text: String) throws {
-    let path = try directory.file("a.json", text)
+  func `broken arrays are refused`(text: String) throws {
+    let path = try directory.write("a.json", text)
     let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     #expect(error?.description.hasPrefix("\(path):1 (byte ") == true)
   }
 
-  @Test func aLineHasALongestLength() throws {
+  @Test func `a line has a longest length`() throws {
     let line = { (bytes: Int) in "{\"a\":\"" + String(repeating: "x", count: bytes - 8) + "\"}\n" }
-    let path = try directory.file("a.jsonl", line(16 << 20) + line((16 << 20) + 1))
+    let path = try directory.write("a.jsonl", line(16 << 20) + line((16 << 20) + 1))
     let reader = try RecordReader(path: path)
     #expect(throws: Never.self) { try reader.record(0) }
     let mistake = #expect(throws: RecordMistake.self) { try reader.record(1) }
     #expect(mistake?.location.line == 2)
   }
 
-  @Test func filesWithoutRecordsAreRefused() throws {
+  @Test func `files without records are refused`() throws {
     for name in ["blank.jsonl", "array.json"] {
-      let path = try directory.file(name, name == "array.json" ? "[ ]" : " \n\n")
+      let path = try directory.write(name, name == "array.json" ? "[ ]" : " \n\n")
       #expect(throws: CorpusError.unusable(path: path, reason: "it has no records")) {
         _ = try RecordReader(path: path)
       }
     }
-    let empty = try directory.file("empty.jsonl", "")
+    let empty = try directory.write("empty.jsonl", "")
     #expect(throws: FileError.self) { _ = try RecordReader(path: empty) }
     for name in ["a.csv", "a.jsonl.gz", "a.gz"] {
-      let path = try directory.file(name, "{}")
+      let path = try directory.write(name, "{}")
       #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     }
   }
 
-  @Test func aDirectoryStandsForItsFilesByName() throws {
+  @Test func `a directory stands for its files by name`() throws {
     #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path) }
     for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] {
-      _ = try directory.file(name, "{}")
+      try directory.write(name, "{}")
     }
     let expected = ["B.jsonl", "a.json", "b.jsonl"].map { directory.path + "/" + $0 }
     #expect(try RecordReader.files(at: directory.path) == expected)
@@ -120,9 +116,9 @@ struct RecordReaderTests {
     Data(
       base64Encoded: "H4sIAAAAAAACA6tWSlSyMqzlAgBGo+h0CAAAAB+LCAAAAAAAAgOrVkpUsjKq5QIAHx2udggAAAA=") ?? Data())
 
-  @Test func compressedFiles() throws {
+  @Test func `compressed files are read`() throws {
     for name in ["a.jsonl.gz", "a.json.gz"] {
-      let reader = try RecordReader(path: try directory.file(name, Self.packed))
+      let reader = try RecordReader(path: try directory.write(name, Self.packed))
       #expect(reader.count == 2)
       #expect(try reader.record(1) == ["a": 2])
       #expect(reader.location(1).line == 2)
@@ -132,16 +128,16 @@ struct RecordReaderTests {
   }
 
   /// More than one buffer, the first of which is filled to its last byte.
-  @Test(arguments: [65_536, 65_537]) func aLongCompressedFile(pairs: Int) throws {
+  @Test(arguments: [65_536, 65_537]) func `a long compressed file is read`(pairs: Int) throws {
     let bytes = Array(repeatElement(Self.packed, count: pairs).joined())
-    let reader = try RecordReader(path: try directory.file("a.jsonl.gz", bytes))
+    let reader = try RecordReader(path: try directory.write("a.jsonl.gz", bytes))
     #expect(reader.count == 2 * pairs)
     #expect(try reader.record(2 * pairs - 1) == ["a": 2])
   }
 
-  @Test func aCompressedFileMayNotGrowWithoutEnd() throws {
+  @Test func `a compressed file may not grow without end`() throws {
     let bytes = Array(repeatElement(Self.packed, count: 10_000).joined())
-    let path = try directory.file("a.jsonl.gz", bytes)
+    let path = try directory.write("a.jsonl.gz", bytes)
     #expect(try RecordReader(path: path, maximumUnpackedBytes: 160_000).count == 20_000)
     for limit in [159_999, 20_000, 1] {
       let error = #expect(throws: CorpusError.self) { try RecordReader(path: path, maximumUnpackedBytes: limit) }
@@ -149,35 +145,35 @@ struct RecordReaderTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func aPipeIsNoDataFile() throws {
+  @Test(.timeLimit(.minutes(1))) func `a pipe is no data file`() throws {
     let path = directory.path + "/pipe.jsonl"
     #expect(mkfifo(path, 0o600) == 0)
     let error = #expect(throws: FileError.self) { _ = try RecordReader(path: path) }
     #expect(error?.description.contains("no regular file") == true)
   }
 
-  @Test func aDamagedCompressedFileIsRefused() throws {
+  @Test func `a damaged compressed file is refused`() throws {
     // Cut anywhere but between the two members, or with a bit of the data or its checksum turned.
     for count in Self.packed.indices where count != 28 {
-      let path = try directory.file("cut.jsonl.gz", Array(Self.packed[..<count]))
+      let path = try directory.write("cut.jsonl.gz", Array(Self.packed[..<count]))
       #expect(throws: (any Error).self, "\(count) bytes") { _ = try RecordReader(path: path) }
     }
     for place in [0, 3, 12, 20, 28, 45] {
       var bytes = Self.packed
       bytes[place] ^= 4
-      let path = try directory.file("turned.jsonl.gz", bytes)
+      let path = try directory.write("turned.jsonl.gz", bytes)
       #expect(throws: CorpusError.self, "byte \(place)") { _ = try RecordReader(path: path) }
     }
-    let plain = try directory.file("plain.jsonl.gz", "{}\n")
+    let plain = try directory.write("plain.jsonl.gz", "{}\n")
     let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: plain) }
     #expect(error?.description.contains("gzip") == true)
   }
 
-  @Test func filesOfADirectoryBelongToSplits() throws {
+  @Test func `files of a directory belong to splits`() throws {
     let names = [
       "train-00000.jsonl", "more.jsonl", "test.jsonl", "validation_1.json", "dev.json", "latest.jsonl", "Eval.jsonl.gz",
     ]
-    for name in names { _ = try directory.file(name, "{}") }
+    for name in names { try directory.write(name, "{}") }
     func files(_ split: String) throws -> [String] {
       try RecordReader.files(at: directory.path, split: split).map { String($0.dropFirst(directory.path.count + 1)) }
     }

@@ -3,17 +3,16 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
-/// A directory of tokenizer files of one test, removed when the test lets go of it.
-final class TokenizerFiles {
-  static let committed = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/tokenizer").path
+/// A directory of tokenizer files of one test.
+struct TokenizerFiles: TestDirectory {
+  static let committed = Repository.fixture("tokenizer")
 
   /// The texts, decodings and chats of cases.json.
   static let cases: JSONValue = {
-    let bytes = (try? Data(contentsOf: URL(fileURLWithPath: committed + "/cases.json"))) ?? Data()
+    let bytes = (try? Data(contentsOf: URL(fileURLWithPath: Repository.fixture("tokenizer/cases.json")))) ?? Data()
     return (try? JSONValue.parse(Array(bytes), allowsNUL: true)) ?? .null
   }()
 
@@ -23,26 +22,20 @@ final class TokenizerFiles {
     return cases
   }
 
-  let path: String
+  private let directory: TemporaryDirectory
+  var path: String { directory.path }
 
   /// The committed files but for a change to the text of tokenizer.json.
   init(tokenizer change: (String) -> String = { $0 }) throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("shoal-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    directory = try TemporaryDirectory()
     for name in ["tokenizer.json", "tokenizer_config.json"] {
       let text = try Self.text(of: name)
       try write(name, name == "tokenizer.json" ? change(text) : text)
     }
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
   static func text(of name: String) throws -> String {
     try String(contentsOfFile: committed + "/" + name, encoding: .utf8)
-  }
-
-  func write(_ name: String, _ text: String) throws {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path + "/" + name))
   }
 }
 

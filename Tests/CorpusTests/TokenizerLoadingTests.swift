@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TokenizerLoadingTests {
@@ -61,14 +62,14 @@ import Testing
   ]
 
   @Test(arguments: changes)
-  func refusesWhatWouldChangeIds(change: Change) throws {
+  func `refuses what would change ids`(change: Change) throws {
     let files = try TokenizerFiles { text in
       text.range(of: change.old).map { text.replacingCharacters(in: $0, with: change.new) } ?? ""
     }
     #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains(change.reason) }
   }
 
-  @Test func refusesLongTokensAndMissingFiles() throws {
+  @Test func `refuses long tokens and missing files`() throws {
     let files = try TokenizerFiles { text in
       text.replacing(#""!":0"#, with: #""\#(String(repeating: "a", count: 4097))":0"#)
     }
@@ -80,7 +81,7 @@ import Testing
     #expect(throws: (any Error).self) { try Tokenizer(directory: files.path) }
   }
 
-  @Test func readsMergesAsArrays() throws {
+  @Test func `reads merges as arrays`() throws {
     var root = try #require(try JSONValue.parse(TokenizerFiles.text(of: "tokenizer.json")).members)
     let merges = try #require(root.last?.value["merges"]?.array).map { merge in
       JSONValue.array(merge.string?.split(separator: " ").map { .string(String($0)) } ?? [])
@@ -96,7 +97,7 @@ import Testing
     }
   }
 
-  @Test func readsAnEndOfSequenceWrittenOutOrNone() throws {
+  @Test func `reads an end of sequence written out or none`() throws {
     let files = try TokenizerFiles()
     try files.write("tokenizer_config.json", #"{"eos_token": {"content": "<|endoftext|>", "lstrip": false}}"#)
     #expect(try Tokenizer(directory: files.path).endOfSequence == 3000)
@@ -106,7 +107,7 @@ import Testing
     #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains("eos_token is neither") }
   }
 
-  @Test func withoutANormalizerTextStaysAsItIs() throws {
+  @Test func `without a normalizer text stays as it is`() throws {
     let files = try TokenizerFiles {
       $0.replacing(#"{"type":"NFC"}"#, with: "null")
     }

@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TokenizerTests {
@@ -10,7 +11,7 @@ import Testing
 
   init() throws { tokenizer = try Tokenizer(directory: TokenizerFiles.committed) }
 
-  @Test func idsEqualTheLibrarys() throws {
+  @Test func `ids equal the library's`() throws {
     for entry in try TokenizerFiles.cases("texts") {
       let text = try #require(entry["text"]?.string)
       let ids = try #require(entry["ids"]?.ids)
@@ -21,7 +22,7 @@ import Testing
   }
 
   /// The second time, short pieces come from the cache.
-  @Test func cachedIdsAreTheSame() throws {
+  @Test func `cached ids are the same`() throws {
     for _ in 0..<2 {
       for entry in try TokenizerFiles.cases("texts") {
         let text = try #require(entry["text"]?.string)
@@ -30,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func concurrentCallsDoNotDisturbEachOther() async throws {
+  @Test func `concurrent calls do not disturb each other`() async throws {
     let texts = try TokenizerFiles.cases("texts").compactMap { $0["text"]?.string }
     let expected = try TokenizerFiles.cases("texts").compactMap { $0["ids"]?.ids }
     await withTaskGroup(of: Bool.self) { group in
@@ -41,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func decodingEqualsTheLibrarys() throws {
+  @Test func `decoding equals the library's`() throws {
     for entry in try TokenizerFiles.cases("decodings") {
       let ids = try #require(entry["ids"]?.ids)
       let text = try #require(entry["text"]?.string)
@@ -50,7 +51,7 @@ import Testing
     #expect(tokenizer.decode([-1, 5000, .max]) == "")
   }
 
-  @Test func normalizedTextComesBack() throws {
+  @Test func `normalized text comes back`() throws {
     let texts = [
       "", " a\n", "naïve Å ａ 각 \u{0344}x".precomposedStringWithCanonicalMapping, "<|im_end|>", "\0",
     ]
@@ -62,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func specialTextIsFoundAndNamed() {
+  @Test func `special text is found and named`() {
     #expect(tokenizer.holdsSpecialText("a <|im_end|>"))
     #expect(tokenizer.holdsSpecialText("<|im_start<|endoftext|>"))
     #expect(!tokenizer.holdsSpecialText("<tool_call> <|im_end| >"))
@@ -73,7 +74,7 @@ import Testing
     #expect(tokenizer.endOfSequenceToken == "<|im_end|>")
   }
 
-  @Test func idsMustFitTheEmbedding() throws {
+  @Test func `ids must fit the embedding`() throws {
     #expect(tokenizer.vocabularyBound == 3006)
     try tokenizer.validate(vocabularySize: 3006)
     #expect { try tokenizer.validate(vocabularySize: 3005) } throws: {
@@ -83,7 +84,7 @@ import Testing
 
   /// Quadratic work on a long run would not end in this test's time.
   @Test(.timeLimit(.minutes(1)), arguments: ["a", " ", "\u{301}\u{323}", "你好", "!", "\n"])
-  func longRunsTakeLinearTime(unit: String) {
+  func `long runs take linear time`(unit: String) {
     let text = String(repeating: unit, count: 400_000)
     let decoded = tokenizer.decode(tokenizer.encode(text))
     #expect(decoded.unicodeScalars.count == unit.unicodeScalars.count * 400_000)

@@ -22,7 +22,7 @@ struct TruncationTests {
     ])
   }
 
-  @Test func onlyTheMiddleOfTheLongestTextIsCut() throws {
+  @Test func `only the middle of the longest text is cut`() throws {
     let example = try chat()
     let text = try #require(example.texts.last)
     let full = example.tree.sequenceLength
@@ -44,7 +44,7 @@ struct TruncationTests {
     }
   }
 
-  @Test func whatCannotFitIsDropped() throws {
+  @Test func `what cannot fit is dropped`() throws {
     let example = try chat()
     let text = try #require(example.texts.last)
     let smallest = example.tree.sequenceLength - text.count
@@ -52,7 +52,7 @@ struct TruncationTests {
     #expect(try LengthLimit(sequenceLength: example.tree.sequenceLength).applied(to: example) == .fits)
   }
 
-  @Test func aStandardPromptKeepsOneToken() throws {
+  @Test func `a standard prompt keeps one token`() throws {
     let example = try Fixtures.encoder().encode(
       ExampleRecord(.texts(prompt: long, completions: [" Yes, it is.", " No."])), index: 0)
     let longest = try #require(example.tree.completions.map(\.count).max())
@@ -63,7 +63,7 @@ struct TruncationTests {
     #expect(try LengthLimit(sequenceLength: longest).applied(to: example) == .dropped)
   }
 
-  @Test func otherStrategies() throws {
+  @Test func `other strategies cut elsewhere or drop`() throws {
     let example = try chat()
     let length = example.tree.sequenceLength - 1
     #expect(try LengthLimit(sequenceLength: length, strategy: .drop).applied(to: example) == .dropped)

@@ -69,15 +69,12 @@ import Testing
     return points
   }
 
-  @Test func eventsAreTheMetrics() throws {
-    let root = NSTemporaryDirectory() + "/shoal-test-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: root) }
-    let (file, run) = ("\(root)/run.yaml", "\(root)/run")
-    try configuration(output: root).write(toFile: file, atomically: true, encoding: .utf8)
+  @Test func `events are the metrics`() throws {
+    let directory = try TemporaryDirectory()
+    let (file, run) = (directory.path("run.yaml"), directory.path("run"))
+    try directory.write("run.yaml", configuration(output: directory.path))
     func files() throws -> [[EventFileEntry]] {
-      try FileManager.default.contentsOfDirectory(atPath: "\(run)/tensorboard").sorted()
-        .map { try EventFileEntry.entries(of: "\(run)/tensorboard/\($0)") }
+      try directory.names("run/tensorboard").map { try EventFileEntry.entries(of: "\(run)/tensorboard/\($0)") }
     }
 
     #expect(try train([file]) == 0)

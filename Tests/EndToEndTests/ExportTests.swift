@@ -12,16 +12,17 @@ extension EndToEnd {
 
     /// The lines that `shoal score` writes.
     private func score(
-      _ place: Workplace, model: String, adapter: String? = nil, launcher: [String] = [Job.program]
+      _ fixture: RunFixture, model: String, adapter: String? = nil, launcher: [String] = [Job.program]
     ) throws -> [JSONValue] {
       let out = "scores-\(UUID().uuidString).jsonl"
       let extra = adapter.map { ["--adapter", $0] } ?? []
       let ending = try Job(
-        launcher + ["score", "--model", model, "--data", place.path("pairs.jsonl"), "--out", place.path(out)] + extra,
-        in: place
+        launcher + ["score", "--model", model, "--data", fixture.path("pairs.jsonl"), "--out", fixture.path(out)]
+          + extra,
+        in: fixture
       ).wait()
       #expect(ending.code == 0, "\(ending.errors)")
-      return try place.text(out).split(separator: "\n").map { try JSONValue.parse(String($0)) }
+      return try fixture.text(out).split(separator: "\n").map { try JSONValue.parse(String($0)) }
     }
 
     /// The largest difference of a log-probability per token.
@@ -39,10 +40,10 @@ extension EndToEnd {
       return largest
     }
 
-    @Test func scoresHaveALinePerExample() throws {
-      let place = try Workplace()
-      let lines = try score(place, model: model, adapter: adapter)
-      #expect(lines.map { $0["index"]?.int } == (0..<Workplace.pairs).map { $0 })
+    @Test func `scores have a line per example`() throws {
+      let fixture = try RunFixture()
+      let lines = try score(fixture, model: model, adapter: adapter)
+      #expect(lines.map { $0["index"]?.int } == (0..<RunFixture.pairs).map { $0 })
       for line in lines {
         #expect(line.members?.map(\.name) == ["index", "chosen", "rejected"])
         for name in ["chosen", "rejected"] {
@@ -51,109 +52,110 @@ extension EndToEnd {
           #expect(try #require(line[name]?["tokens"]?.int) > 0)
         }
       }
-      #expect(try score(place, model: model, adapter: adapter, launcher: World(ranks: 3).launcher) == lines)
+      #expect(try score(fixture, model: model, adapter: adapter, launcher: World(ranks: 3).launcher) == lines)
       // The adapter matters, or nothing below says anything.
-      #expect(try distance(lines, score(place, model: model)) > 0.01)
+      #expect(try distance(lines, score(fixture, model: model)) > 0.01)
     }
 
-    @Test func aMergedModelScoresAsBaseAndAdapter() throws {
-      let place = try Workplace()
-      let expected = try score(place, model: model, adapter: adapter)
+    @Test func `a merged model scores as base and adapter`() throws {
+      let fixture = try RunFixture()
+      let expected = try score(fixture, model: model, adapter: adapter)
       for (type, shards, tolerance) in [("f32", "5GB", 1e-5), ("f32", "100KB", 1e-5), ("bf16", "50KB", 0.05)] {
-        let out = place.path("merged-\(type)-\(shards)")
-        let ending = try place.shoal(
+        let out = fixture.path("merged-\(type)-\(shards)")
+        let ending = try fixture.shoal(
           "export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", out, "--dtype", type,
           "--max-shard-size", shards)
         #expect(ending.code == 0, "\(ending.errors)")
-        #expect(try distance(score(place, model: out), expected) < tolerance, "\(type) \(shards)")
-        let names = try place.names("merged-\(type)-\(shards)")
+        #expect(try distance(score(fixture, model: out), expected) < tolerance, "\(type) \(shards)")
+        let names = try fixture.names("merged-\(type)-\(shards)")
         for name in ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"] {
           #expect(names.contains(name))
         }
         #expect(names.contains("model.safetensors.index.json") == (shards != "5GB"))
         let files = names.filter { $0.hasSuffix(".safetensors") }.count
         #expect(shards == "5GB" ? files == 1 : files > 1)
-        let configuration = try JSONValue.parse(place.text("merged-\(type)-\(shards)/config.json"))
+        let configuration = try JSONValue.parse(fixture.text("merged-\(type)-\(shards)/config.json"))
         #expect(configuration["dtype"]?.string == (type == "f32" ? "float32" : "bfloat16"))
       }
     }
 
-    @Test func mergedIntoTheOriginalOrTheDequantizedWeights() throws {
-      let place = try Workplace()
+    @Test func `an adapter merges into the original or the dequantized weights`() throws {
+      let fixture = try RunFixture()
       let nf4 = TinyFixture.nf4Directory
       let model = ["--format", "merged", "--model", "\(nf4)/model", "--adapter", "\(nf4)/adapter"]
       var files: [String: Data] = [:]
       for (name, flag) in [
         ("default", []), ("original", ["--merge-into", "original"]), ("dequantized", ["--merge-into", "dequantized"]),
       ] {
-        let arguments = ["export", "--out", place.path(name), "--dtype", "f32"] + model + flag
-        let ending = try Job([Job.program] + arguments, in: place).wait()
+        let arguments = ["export", "--out", fixture.path(name), "--dtype", "f32"] + model + flag
+        let ending = try Job([Job.program] + arguments, in: fixture).wait()
         #expect(ending.code == 0, "\(ending.errors)")
-        files[name] = try Data(contentsOf: URL(fileURLWithPath: place.path("\(name)/model.safetensors")))
+        files[name] = try Data(contentsOf: URL(fileURLWithPath: fixture.path("\(name)/model.safetensors")))
       }
       #expect(files["default"] == files["original"])
       #expect(files["default"] != files["dequantized"])
-      let narrow = try place.shoal(
-        "export", "--model", self.model, "--format", "merged", "--merge-into", "dequantized", "--out", place.path("x"))
+      let narrow = try fixture.shoal(
+        "export", "--model", self.model, "--format", "merged", "--merge-into", "dequantized", "--out", fixture.path("x")
+      )
       #expect(narrow.code == 64 && narrow.errors.contains("expected a multiple of 64"), "\(narrow.errors)")
-      let adapterOnly = try place.shoal(
+      let adapterOnly = try fixture.shoal(
         "export", "--model", self.model, "--adapter", adapter, "--format", "adapter", "--merge-into", "original",
         "--out",
-        place.path("x"))
+        fixture.path("x"))
       #expect(adapterOnly.code == 64 && adapterOnly.errors.contains("--merge-into is for"), "\(adapterOnly.errors)")
     }
 
-    @Test func withoutAnAdapterTheBaseItselfIsWritten() throws {
-      let place = try Workplace()
-      let out = place.path("base")
-      #expect(try place.shoal("export", "--model", model, "--format", "merged", "--out", out).code == 0)
-      #expect(try score(place, model: out) == score(place, model: model))
+    @Test func `without an adapter the base itself is written`() throws {
+      let fixture = try RunFixture()
+      let out = fixture.path("base")
+      #expect(try fixture.shoal("export", "--model", model, "--format", "merged", "--out", out).code == 0)
+      #expect(try score(fixture, model: out) == score(fixture, model: model))
     }
 
-    @Test func aRunsAdapterScoresAsItsExport() throws {
-      let place = try Workplace()
-      #expect(try place.train(.alone, "learning_rate=1e-2").code == 0)
-      let out = place.path("adapter")
-      let ending = try place.shoal(
-        "export", "--model", model, "--adapter", place.path("run"), "--format", "adapter", "--out", out)
+    @Test func `a run's adapter scores as its export`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train(.alone, "learning_rate=1e-2").code == 0)
+      let out = fixture.path("adapter")
+      let ending = try fixture.shoal(
+        "export", "--model", model, "--adapter", fixture.path("run"), "--format", "adapter", "--out", out)
       #expect(ending.code == 0, "\(ending.errors)")
-      let expected = try score(place, model: model, adapter: place.path("run"))
-      #expect(try score(place, model: model, adapter: out) == expected)
-      #expect(try distance(expected, score(place, model: model)) > 0.001)
+      let expected = try score(fixture, model: model, adapter: fixture.path("run"))
+      #expect(try score(fixture, model: model, adapter: out) == expected)
+      #expect(try distance(expected, score(fixture, model: model)) > 0.001)
     }
 
-    @Test func nothingIsOverwritten() throws {
-      let place = try Workplace()
-      try FileManager.default.createDirectory(atPath: place.path("out"), withIntermediateDirectories: true)
-      try place.write("out/mine.txt", "mine")
+    @Test func `nothing is overwritten`() throws {
+      let fixture = try RunFixture()
+      try FileManager.default.createDirectory(atPath: fixture.path("out"), withIntermediateDirectories: true)
+      try fixture.write("out/mine.txt", "mine")
       for format in ["merged", "adapter"] {
-        let ending = try place.shoal(
-          "export", "--model", model, "--adapter", adapter, "--format", format, "--out", place.path("out"))
+        let ending = try fixture.shoal(
+          "export", "--model", model, "--adapter", adapter, "--format", format, "--out", fixture.path("out"))
         #expect(ending.code == 64)
         #expect(ending.errors.contains("out: cannot write a new directory: File exists"))
       }
-      #expect(try place.names("out") == ["mine.txt"])
-      let nowhere = try place.shoal(
-        "score", "--model", model, "--data", place.path("pairs.jsonl"), "--out", place.path("no/out.jsonl"))
+      #expect(try fixture.names("out") == ["mine.txt"])
+      let nowhere = try fixture.shoal(
+        "score", "--model", model, "--data", fixture.path("pairs.jsonl"), "--out", fixture.path("no/out.jsonl"))
       #expect(nowhere.code == 64)
       #expect(nowhere.errors.contains("/no: cannot write to the directory"))
     }
 
     @Test(arguments: ["train", "score", "tokenize", "export"])
-    func helpHasAnExample(command: String) throws {
-      let ending = try Workplace().shoal(command, "--help")
+    func `help has an example`(command: String) throws {
+      let ending = try RunFixture().shoal(command, "--help")
       #expect(ending.code == 0)
       #expect(ending.output.contains("Example:"))
       #expect(ending.output.contains("shoal \(command) "))
       #expect(ending.errors.isEmpty)
     }
 
-    @Test func versionAndUnknownCommands() throws {
-      let place = try Workplace()
-      let version = try place.shoal("--version")
+    @Test func `the version is told and unknown commands are refused`() throws {
+      let fixture = try RunFixture()
+      let version = try fixture.shoal("--version")
       #expect(version.code == 0)
       #expect(version.output.wholeMatch(of: /[0-9]+\.[0-9]+\.[0-9]+\n/) != nil)
-      let unknown = try place.shoal("knit")
+      let unknown = try fixture.shoal("knit")
       #expect(unknown.code == 64)
       #expect(unknown.errors.contains("'knit'"))
     }

@@ -7,16 +7,17 @@ import Testing
 
 extension EndToEnd {
   @Suite struct GenerateTests {
-    private func generate(_ place: Workplace, _ arguments: [String], model: String = TinyFixture.path("model")) throws
+    private func generate(_ fixture: RunFixture, _ arguments: [String], model: String = TinyFixture.path("model"))
+      throws
       -> Ending
     {
-      try Job([Job.program, "generate", "--model", model] + arguments, in: place).wait()
+      try Job([Job.program, "generate", "--model", model] + arguments, in: fixture).wait()
     }
 
-    private func answer(_ place: Workplace, _ arguments: String..., model: String = TinyFixture.path("model")) throws
+    private func answer(_ fixture: RunFixture, _ arguments: String..., model: String = TinyFixture.path("model")) throws
       -> JSONValue
     {
-      let ending = try generate(place, arguments + ["--json"], model: model)
+      let ending = try generate(fixture, arguments + ["--json"], model: model)
       #expect(ending.code == 0 && ending.errors.isEmpty, "\(ending.errors)")
       return try JSONValue.parse(ending.output)
     }
@@ -24,96 +25,96 @@ extension EndToEnd {
     private static let adapter = ["--adapter", TinyFixture.path("adapter")]
 
     @Test func `a prompt is one message of a chat, raw is itself`() throws {
-      let place = try Workplace()
-      try place.write("chat.json", #"[{"role": "user", "content": "The sea?"}]"#)
-      let asked = try answer(place, "--prompt", "The sea?", "--max-new-tokens", "9")
-      let chat = try answer(place, "--messages", place.path("chat.json"), "--max-new-tokens", "9")
+      let fixture = try RunFixture()
+      try fixture.write("chat.json", #"[{"role": "user", "content": "The sea?"}]"#)
+      let asked = try answer(fixture, "--prompt", "The sea?", "--max-new-tokens", "9")
+      let chat = try answer(fixture, "--messages", fixture.path("chat.json"), "--max-new-tokens", "9")
       #expect(asked["ids"] == chat["ids"] && asked["ids"]?.array?.count == 9)
       #expect(asked["finish_reason"]?.string == "length" && (asked["tokens_per_second"]?.double ?? 0) > 0)
-      let raw = try answer(place, "--prompt", "The sea?", "--raw", "--max-new-tokens", "9")
-      let count = try place.shoal(
+      let raw = try answer(fixture, "--prompt", "The sea?", "--raw", "--max-new-tokens", "9")
+      let count = try fixture.shoal(
         "tokenize", "--model", TinyFixture.path("model"), input: "\"The sea?\"\n"
       ).output.split(separator: ",").count
       #expect(raw["prompt_tokens"]?.int == count && asked["prompt_tokens"]?.int ?? 0 > count)
       // The same chat, written out.
       let system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
       let written = system + "<|im_start|>user\nThe sea?<|im_end|>\n<|im_start|>assistant\n"
-      let special = try answer(place, "--prompt", written, "--raw", "--allow-special", "--max-new-tokens", "9")
+      let special = try answer(fixture, "--prompt", written, "--raw", "--allow-special", "--max-new-tokens", "9")
       #expect(special["ids"] == asked["ids"])
-      let text = try answer(place, "--prompt", written, "--raw", "--max-new-tokens", "9")
+      let text = try answer(fixture, "--prompt", written, "--raw", "--max-new-tokens", "9")
       #expect(text["prompt_tokens"]?.int ?? 0 > special["prompt_tokens"]?.int ?? .max)
     }
 
     @Test func `the stream is the text, whatever the threads`() throws {
-      let place = try Workplace()
+      let fixture = try RunFixture()
       let options = ["--prompt", "The sea?", "--temperature", "1.5", "--seed", "3", "--max-new-tokens", "60"]
-      let streams = try ["1", "2"].map { try generate(place, options + ["--threads", $0]) }
+      let streams = try ["1", "2"].map { try generate(fixture, options + ["--threads", $0]) }
       #expect(streams[0].code == 0 && streams[0].output == streams[1].output)
-      let whole = try JSONValue.parse(try generate(place, options + ["--json"]).output)
+      let whole = try JSONValue.parse(try generate(fixture, options + ["--json"]).output)
       #expect(streams[0].output == (whole["text"]?.string ?? "") + "\n")
-      let other = try generate(place, options + ["--seed", "4"])
+      let other = try generate(fixture, options + ["--seed", "4"])
       #expect(other.output != streams[0].output)
     }
 
     @Test func `an adapter, merged weights and NF4`() throws {
-      let place = try Workplace()
+      let fixture = try RunFixture()
       let options = ["--prompt", "a", "--raw", "--max-new-tokens", "30", "--json"]
-      let adapted = try generate(place, options + Self.adapter)
-      let plain = try generate(place, options)
-      let merged = try place.shoal(
+      let adapted = try generate(fixture, options + Self.adapter)
+      let plain = try generate(fixture, options)
+      let merged = try fixture.shoal(
         "export", "--model", TinyFixture.path("model"), "--adapter", TinyFixture.path("adapter"), "--format", "merged",
-        "--dtype", "f32", "--out", place.path("merged"))
+        "--dtype", "f32", "--out", fixture.path("merged"))
       #expect(merged.code == 0, "\(merged.errors)")
       func ids(_ ending: Ending) throws -> JSONValue? { try JSONValue.parse(ending.output)["ids"] }
       #expect(try ids(adapted) != ids(plain))
-      #expect(try ids(generate(place, options, model: place.path("merged"))) == ids(adapted))
+      #expect(try ids(generate(fixture, options, model: fixture.path("merged"))) == ids(adapted))
       // This model's rows are no whole blocks.
-      let refused = try generate(place, options + ["--load-in-4bit"])
+      let refused = try generate(fixture, options + ["--load-in-4bit"])
       #expect(refused.code == 64 && refused.errors.contains("64"), "\(refused.errors)")
     }
 
     @Test func `a model's own settings hold until flags say otherwise`() throws {
-      let place = try Workplace()
-      let model = try place.copy("model", as: "own")
-      let greedy = try answer(place, "--prompt", "a", "--max-new-tokens", "20", model: model)
+      let fixture = try RunFixture()
+      let model = try fixture.copy("model", as: "own")
+      let greedy = try answer(fixture, "--prompt", "a", "--max-new-tokens", "20", model: model)
       let ids = (greedy["ids"]?.array ?? []).compactMap(\.int)
-      try place.write(
+      try fixture.write(
         "own/generation_config.json",
         """
         {"do_sample": true, "temperature": 3.0, "top_k": 0, "max_new_tokens": 12, "eos_token_id": [401, 402],
          "num_beams": 4}
         """)
-      let own = try generate(place, ["--prompt", "a", "--json"], model: model)
+      let own = try generate(fixture, ["--prompt", "a", "--json"], model: model)
       #expect(own.errors.contains("not supported: num_beams"))
       let drawn = try JSONValue.parse(own.output)["ids"]?.array?.compactMap(\.int) ?? []
       #expect(drawn.count <= 12 && drawn != Array(ids.prefix(drawn.count)))
       for flags in [["--greedy"], ["--temperature", "0"], ["--top-k", "1"], ["--top-p", "0"]] {
-        let ending = try generate(place, ["--prompt", "a", "--json", "--max-new-tokens", "20"] + flags, model: model)
+        let ending = try generate(fixture, ["--prompt", "a", "--json", "--max-new-tokens", "20"] + flags, model: model)
         #expect(try JSONValue.parse(ending.output)["ids"] == greedy["ids"], "\(flags)")
       }
       let stop = ids[5]
-      try place.write("own/generation_config.json", "{\"eos_token_id\": [402, \(stop)]}")
-      let stopped = try answer(place, "--prompt", "a", model: model)
+      try fixture.write("own/generation_config.json", "{\"eos_token_id\": [402, \(stop)]}")
+      let stopped = try answer(fixture, "--prompt", "a", model: model)
       #expect(stopped["finish_reason"]?.string == "stop" && stopped["ids"]?.array?.last?.int == stop)
     }
 
     @Test func `what cannot be done is told`() throws {
-      let place = try Workplace()
-      try place.write("chat.json", #"[{"role": "user"}]"#)
-      try place.write("half.json", #"[{"role": "user", "#)
-      try place.write("empty.json", "[]")
-      let bare = try place.copy("model-untied", as: "bare")
-      let broken = try place.copy("model", as: "broken")
-      try place.write("broken/generation_config.json", #"{"temperature": -1, "top_k": "many"}"#)
+      let fixture = try RunFixture()
+      try fixture.write("chat.json", #"[{"role": "user"}]"#)
+      try fixture.write("half.json", #"[{"role": "user", "#)
+      try fixture.write("empty.json", "[]")
+      let bare = try fixture.copy("model-untied", as: "bare")
+      let broken = try fixture.copy("model", as: "broken")
+      try fixture.write("broken/generation_config.json", #"{"temperature": -1, "top_k": "many"}"#)
       let prompt = ["--prompt", "a"]
       let mistakes: [([String], String, String)] = [
         ([], TinyFixture.path("model"), "one of --prompt and --messages"),
         (prompt + ["--messages", "x"], TinyFixture.path("model"), "one of --prompt and --messages"),
-        (["--messages", place.path("chat.json"), "--raw"], TinyFixture.path("model"), "--raw goes with --prompt"),
-        (["--messages", place.path("chat.json")], TinyFixture.path("model"), "chat.json: is no chat: message 0"),
-        (["--messages", place.path("half.json")], TinyFixture.path("model"), "half.json: is not valid JSON"),
-        (["--messages", place.path("empty.json")], TinyFixture.path("model"), "the chat has no messages"),
-        (["--messages", place.path("none.json")], TinyFixture.path("model"), "none.json"),
+        (["--messages", fixture.path("chat.json"), "--raw"], TinyFixture.path("model"), "--raw goes with --prompt"),
+        (["--messages", fixture.path("chat.json")], TinyFixture.path("model"), "chat.json: is no chat: message 0"),
+        (["--messages", fixture.path("half.json")], TinyFixture.path("model"), "half.json: is not valid JSON"),
+        (["--messages", fixture.path("empty.json")], TinyFixture.path("model"), "the chat has no messages"),
+        (["--messages", fixture.path("none.json")], TinyFixture.path("model"), "none.json"),
         (["--prompt", "", "--raw"], TinyFixture.path("model"), "the prompt is empty"),
         (prompt + ["--max-new-tokens", "600"], TinyFixture.path("model"), "600 new ones are asked for, together 6"),
         (["--prompt", String(repeating: "a ", count: 900)], TinyFixture.path("model"), "expected at most 512"),
@@ -130,21 +131,21 @@ extension EndToEnd {
         (
           prompt + ["--adapter", TinyFixture.path("adapter-untied")], TinyFixture.path("model"), "another rank or model"
         ),
-        (prompt, place.path("nowhere"), "nowhere"),
+        (prompt, fixture.path("nowhere"), "nowhere"),
       ]
       for (arguments, model, says) in mistakes {
-        let ending = try generate(place, arguments, model: model)
+        let ending = try generate(fixture, arguments, model: model)
         #expect(ending.code == 64 && ending.output.isEmpty, "\(arguments): \(ending.code) \(ending.output)")
         #expect(ending.errors.contains(says), "\(arguments): \(ending.errors)")
       }
     }
 
     @Test func `the last prompt that fits is answered`() throws {
-      let place = try Workplace()
-      let base = try answer(place, "--prompt", "", "--max-new-tokens", "1")["prompt_tokens"]?.int ?? 0
+      let fixture = try RunFixture()
+      let base = try answer(fixture, "--prompt", "", "--max-new-tokens", "1")["prompt_tokens"]?.int ?? 0
       // Without a number of its own the answer takes what is left.
       let text = String(repeating: "!", count: 512 - base - 2)
-      let full = try answer(place, "--prompt", text)
+      let full = try answer(fixture, "--prompt", text)
       #expect(full["prompt_tokens"]?.int == 510 && full["ids"]?.array?.count ?? 9 <= 2)
     }
   }

@@ -2,28 +2,23 @@
 
 import Checkpoints
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 extension EndToEnd {
   @Suite struct GuardTests {
-    /// A place whose model yields no number for one record: the embedding of a character that it alone has.
-    private static func poisoned(pairs: Int, record: Int) throws -> Workplace {
-      let place = try Workplace(pairs: pairs)
-      var lines = try place.text("pairs.jsonl").split(separator: "\n").map(String.init)
+    /// A fixture whose model yields no number for one record: the embedding of a character that it alone has.
+    private static func poisoned(pairs: Int, record: Int) throws -> RunFixture {
+      let fixture = try RunFixture(pairs: pairs)
+      var lines = try fixture.text("pairs.jsonl").split(separator: "\n").map(String.init)
       lines[record] = lines[record].replacingOccurrences(of: "\", \"chosen\"", with: " ~\", \"chosen\"")
-      try place.write("pairs.jsonl", lines.joined(separator: "\n") + "\n")
-      try poison(try place.copy("model", as: "model"))
+      try fixture.write("pairs.jsonl", lines.joined(separator: "\n") + "\n")
+      try poison(try fixture.copy("model", as: "model"))
       // Without a reference pass, which would refuse the model before the first step.
-      try place.replace(TinyFixture.path("model"), by: place.path("model"), in: "config.yaml")
-      try place.replace("rl: dpo", by: "rl: orpo", in: "config.yaml")
-      return place
+      try fixture.replace(TinyFixture.path("model"), by: fixture.path("model"), in: "config.yaml")
+      try fixture.replace("rl: dpo", by: "rl: orpo", in: "config.yaml")
+      return fixture
     }
 
     private static func poison(_ model: String) throws {
@@ -54,80 +49,81 @@ extension EndToEnd {
       try Data(untied.utf8).write(to: URL(fileURLWithPath: "\(model)/config.json"))
     }
 
-    @Test func aStepWithoutNumbersIsSkippedEverywhereAlike() throws {
+    @Test func `a step without numbers is skipped everywhere alike`() throws {
       // 26 steps an epoch: the record returns too seldom to end the run.
-      let place = try Self.poisoned(pairs: 130, record: 7)
-      #expect(try place.train(World(threads: 1), "output_dir=whole").code == 0)
-      let skipped = place.metrics("whole").filter { $0["skipped"]?.bool == true }
+      let fixture = try Self.poisoned(pairs: 130, record: 7)
+      #expect(try fixture.train(World(threads: 1), "output_dir=whole").code == 0)
+      let skipped = fixture.metrics("whole").filter { $0["skipped"]?.bool == true }
       #expect(skipped.count == 2)
       for line in skipped {
         #expect(line["skipped_examples"]?.array?.compactMap(\.int) == [7])
         #expect(line["skipped_reason"]?.string?.contains("record 7, first in embedding: row ") == true)
         #expect(line["loss"] == nil && line["grad_norm"] == nil && (line["learning_rate"]?.double ?? 0) > 0)
       }
-      #expect(place.metrics("whole").compactMap { $0["step"]?.int } == Array(1...52))
-      #expect(try JSONValue.parse(place.text("whole/run.json"))["skipped_steps"]?.int == 2)
+      #expect(fixture.metrics("whole").compactMap { $0["step"]?.int } == Array(1...52))
+      #expect(try JSONValue.parse(fixture.text("whole/run.json"))["skipped_steps"]?.int == 2)
       for ranks in 2...3 {
-        let ending = try place.train(World(ranks: ranks, threads: 1), "output_dir=ranks-\(ranks)")
+        let ending = try fixture.train(World(ranks: ranks, threads: 1), "output_dir=ranks-\(ranks)")
         #expect(ending.code == 0, "\(ending.errors)")
         let first = try #require(skipped.first?["step"]?.int)
         #expect(ending.errors.components(separatedBy: "warning: step \(first) is skipped").count == 2)
-        #expect(try place.adapter("ranks-\(ranks)") == place.adapter("whole"), "\(ranks) ranks")
+        #expect(try fixture.adapter("ranks-\(ranks)") == fixture.adapter("whole"), "\(ranks) ranks")
       }
       // Stopped between the two, on another number of ranks.
       let first = try #require(skipped.first?["step"]?.int)
-      let job = try place.start(World(ranks: 2, threads: 1), ["save_steps=1"])
-      try job.wait { place.metrics().count > first }
+      let job = try fixture.start(World(ranks: 2, threads: 1), ["save_steps=1"])
+      try job.wait { fixture.metrics().count > first }
       job.send(SIGUSR1)
       #expect(job.wait().code == 75)
-      #expect(try place.train(World(threads: 1)).code == 0)
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(try JSONValue.parse(place.text("run/run.json"))["skipped_steps"]?.int == 2)
+      #expect(try fixture.train(World(threads: 1)).code == 0)
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(try JSONValue.parse(fixture.text("run/run.json"))["skipped_steps"]?.int == 2)
       // A coupled loss finds out before it needs gradients.
       let coupled = ["rl=dpo", "dpo_loss_type=bco_pair", "precompute_ref_log_probs=false"]
       for ranks in [1, 2] {
-        let ending = try place.start(World(ranks: ranks, threads: 1), coupled + ["output_dir=coupled-\(ranks)"]).wait()
+        let ending = try fixture.start(World(ranks: ranks, threads: 1), coupled + ["output_dir=coupled-\(ranks)"])
+          .wait()
         #expect(ending.code == 0, "\(ending.errors)")
         #expect(ending.errors.contains("is skipped: a value is not finite, with record 7, first in embedding"))
       }
-      #expect(try place.adapter("coupled-1") == place.adapter("coupled-2"))
+      #expect(try fixture.adapter("coupled-1") == fixture.adapter("coupled-2"))
     }
 
     @Test(arguments: [World.alone, World(ranks: 2, threads: 1)])
-    func threeInTwentyEndTheRun(world: World) throws {
-      let place = try Self.poisoned(pairs: 13, record: 7)
-      let ending = try place.train(world, "num_epochs=4")
+    func `three in twenty end the run`(world: World) throws {
+      let fixture = try Self.poisoned(pairs: 13, record: 7)
+      let ending = try fixture.train(world, "num_epochs=4")
       #expect(ending.code == 1, "\(ending.errors)")
       let end = "3 of the last 20 steps were skipped"
       #expect(ending.errors.components(separatedBy: end).count == 2, "\(ending.errors)")
-      let last = try #require(place.lastCheckpoint())
+      let last = try #require(fixture.lastCheckpoint())
       #expect(ending.errors.contains("the last good checkpoint is run/checkpoint-\(last)"))
-      #expect(place.metrics().last?["step"]?.int == last)
+      #expect(fixture.metrics().last?["step"]?.int == last)
       // Once more, and the next such step ends it again.
-      let again = try place.train(world, "num_epochs=4")
+      let again = try fixture.train(world, "num_epochs=4")
       #expect(again.code == 1 && again.errors.contains("going on after step \(last)"), "\(again.errors)")
     }
 
-    @Test func aReferenceWithoutNumbersEndsTheRunBeforeItStarts() throws {
-      let place = try Self.poisoned(pairs: 5, record: 3)
-      let ending = try place.train(World(ranks: 2, threads: 1), "rl=dpo")
+    @Test func `a reference without numbers ends the run before it starts`() throws {
+      let fixture = try Self.poisoned(pairs: 5, record: 3)
+      let ending = try fixture.train(World(ranks: 2, threads: 1), "rl=dpo")
       #expect(ending.code == 1)
       let told = "the reference log-probs of record 3 (counted from 0) are not finite: embedding: row "
       #expect(ending.errors.components(separatedBy: told).count == 2, "\(ending.errors)")
     }
 
-    @Test func heldOutRecordsWithoutNumbersAreNamed() throws {
-      let place = try Self.poisoned(pairs: 6, record: 2)
-      let ending = try place.train(.alone, "val_set_size=5", "max_steps=1")
+    @Test func `held out records without numbers are named`() throws {
+      let fixture = try Self.poisoned(pairs: 6, record: 2)
+      let ending = try fixture.train(.alone, "val_set_size=5", "max_steps=1")
       #expect(ending.code == 0, "\(ending.errors)")
       for step in [0, 1] {
         #expect(ending.errors.contains("warning: step \(step): no finite log-probs of held-out record 2"))
       }
     }
 
-    @Test func gradientsOutOfRangeAreSkippedToo() throws {
-      let place = try Workplace(pairs: 5)
-      let ending = try place.train(World(ranks: 2, threads: 1), "rl_beta=1e9", "num_epochs=9")
+    @Test func `gradients out of range are skipped too`() throws {
+      let fixture = try RunFixture(pairs: 5)
+      let ending = try fixture.train(World(ranks: 2, threads: 1), "rl_beta=1e9", "num_epochs=9")
       #expect(ending.code == 1)
       #expect(
         ending.errors.contains(
@@ -136,26 +132,26 @@ extension EndToEnd {
       #expect(ending.errors.contains("3 of the last 20 steps were skipped (1, 2, 3)"))
     }
 
-    @Test func anAdapterWithoutNumbersIsNotSaved() throws {
-      let place = try Workplace(pairs: 5)
-      let ending = try place.train(World(ranks: 2, threads: 1), "learning_rate=3e38", "save_steps=1", "num_epochs=9")
+    @Test func `an adapter without numbers is not saved`() throws {
+      let fixture = try RunFixture(pairs: 5)
+      let ending = try fixture.train(World(ranks: 2, threads: 1), "learning_rate=3e38", "save_steps=1", "num_epochs=9")
       #expect(ending.code == 1)
       #expect(ending.errors.components(separatedBy: "the adapter's own weights are no longer finite").count == 2)
-      #expect(place.lastCheckpoint() == nil)
+      #expect(fixture.lastCheckpoint() == nil)
     }
 
     /// A bit of one rank's memory flips.
-    @Test func ranksThatDisagreeEndTheRun() throws {
-      let place = try Workplace(pairs: 5)
+    @Test func `ranks that disagree end the run`() throws {
+      let fixture = try RunFixture(pairs: 5)
       // A rate that is lost in rounding: A stays as it was drawn, which a short run shows.
       let settings = ["learning_rate=1e-30", "lr_scheduler=constant"]
-      #expect(try place.start(.alone, settings + ["output_dir=short", "max_steps=1"]).wait().code == 0)
-      let file = try SafetensorsFile(path: place.path("short/adapter_model.safetensors"))
+      #expect(try fixture.start(.alone, settings + ["output_dir=short", "max_steps=1"]).wait().code == 0)
+      let file = try SafetensorsFile(path: fixture.path("short/adapter_model.safetensors"))
       let name = try #require(file.names.first { $0.contains("lora_A") })
       let pattern = Data(file.bytes(of: try #require(file.tensors[name])).prefix(64))
 
-      let job = try place.start(World(ranks: 3, threads: 1), settings + ["max_steps=4000", "save_steps=4000"])
-      try job.wait { place.steps().count >= 3 }
+      let job = try fixture.start(World(ranks: 3, threads: 1), settings + ["max_steps=4000", "save_steps=4000"])
+      try job.wait { fixture.steps().count >= 3 }
       let rank1 = try #require(
         try job.children.first { id in
           let environment = try String(contentsOfFile: "/proc/\(id)/environ", encoding: .utf8)
@@ -171,7 +167,7 @@ extension EndToEnd {
       #expect(ending.code == 1, "\(ending.errors)")
       #expect(ending.errors.components(separatedBy: "must hold the same adapter do not").count == 2)
       #expect(ending.errors.contains("on ranks 0, 2") && ending.errors.contains("on rank 1;"), "\(ending.errors)")
-      #expect(place.lastCheckpoint() == nil)
+      #expect(fixture.lastCheckpoint() == nil)
     }
 
     /// Flips a bit wherever the bytes lie in a process's memory; nil where that is not allowed.

@@ -1,13 +1,9 @@
 // The built program as a user starts it, alone or under mpirun, and what it leaves behind.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// How a program ended.
 struct Ending {
@@ -29,27 +25,25 @@ final class Job {
   /// The product, which stands beside the test binary, or where `swift build -c release` puts it.
   static let program: String = {
     let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    let built = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent(".build/release")
-    return [beside, built].map { $0.appendingPathComponent("shoal").path }
+    return ["\(beside.path)/shoal", "\(Repository.path)/.build/release/shoal"]
       .first { FileManager.default.isExecutableFile(atPath: $0) } ?? ""
   }()
 
-  /// Starts a program in the place's directory.
+  /// Starts a program in the fixture's directory.
   /// - Parameter command: a program found through PATH, and its arguments.
-  init(_ command: [String], in place: Workplace, environment: [String: String] = [:], input: String = "") throws {
+  init(_ command: [String], in fixture: RunFixture, environment: [String: String] = [:], input: String = "") throws {
     try #require(!Self.program.isEmpty, "there is no shoal to test: run swift build -c release first")
-    let name = place.path("job-\(UUID().uuidString)")
+    let name = fixture.path("job-\(UUID().uuidString)")
     (output, errors) = (URL(fileURLWithPath: name + ".out"), URL(fileURLWithPath: name + ".err"))
     let source = URL(fileURLWithPath: name + ".in")
     try Data(input.utf8).write(to: source)
     for file in [output, errors] { try Data().write(to: file) }
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = command
-    process.currentDirectoryURL = URL(fileURLWithPath: place.root)
+    process.currentDirectoryURL = URL(fileURLWithPath: fixture.path)
     process.environment = ProcessInfo.processInfo.environment
       .merging([
-        "SHOAL_CACHE": place.path("cache"), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "SHOAL_CACHE": fixture.path("cache"), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
       ]) { $1 }
       .merging(environment) { $1 }
     process.standardInput = try FileHandle(forReadingFrom: source)

@@ -1,13 +1,9 @@
 // The launchers: what they start again and what not, stop requests at every moment, and that nothing stays behind.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct LauncherTests {
@@ -16,25 +12,25 @@ extension EndToEnd {
     /// Long enough to be interrupted.
     private static let settings = ["max_steps=40", "save_steps=5"]
 
-    @Test func aKilledRankIsMadeGood() throws {
-      let place = try Workplace()
-      #expect(try place.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
-      let job = try place.launch("local.sh", ["-n", "3", "-t", "1", "config.yaml"] + Self.settings)
-      try job.wait { place.steps().count >= 8 }
-      kill(try #require(LocalProcess.all(in: place).first { $0.rank == 2 }).id, SIGKILL)
+    @Test func `a job whose rank was killed is started again`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
+      let job = try fixture.launch("local.sh", ["-n", "3", "-t", "1", "config.yaml"] + Self.settings)
+      try job.wait { fixture.steps().count >= 8 }
+      kill(try #require(LocalProcess.all(in: fixture).first { $0.rank == 2 }).id, SIGKILL)
       let ending = job.wait()
       #expect(ending.code == 0, "\(ending.errors)")
       #expect(
         ending.errors.contains(
           /local.sh: [-0-9]+ [:0-9]+: the job was ended by SIGKILL after [0-9]+ s; restart 1 of 5 in 1 s/))
       #expect(ending.errors.contains("going on after step"))
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(place.steps() == Array(1...40))
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(fixture.steps() == Array(1...40))
     }
 
-    @Test func aMistakeIsNotStartedAgain() throws {
-      let place = try Workplace()
-      let ending = try place.launch("local.sh", ["config.yaml", "learning_rte=1"]).wait()
+    @Test func `a mistake is not started again`() throws {
+      let fixture = try RunFixture()
+      let ending = try fixture.launch("local.sh", ["config.yaml", "learning_rte=1"]).wait()
       #expect(ending.code == 64)
       #expect(ending.errors.contains("learning_rate") && !ending.errors.contains("restart"), "\(ending.errors)")
     }
@@ -42,9 +38,9 @@ extension EndToEnd {
     /// Three crashes, then a good end.
     private static let frail = "[[ -e 3 ]] && exit 0; [[ -e 2 ]] && : >3; [[ -e 1 ]] && : >2; : >1; exit 1"
 
-    @Test func theLimitIsOnRestartsInARow() throws {
-      let (place, other) = (try Workplace(), try Workplace())
-      let job = try place.launch("local.sh", ["-n", "1", "-r", "2", "x"], standIn: Self.frail)
+    @Test func `the limit is on restarts in a row`() throws {
+      let (fixture, other) = (try RunFixture(), try RunFixture())
+      let job = try fixture.launch("local.sh", ["-n", "1", "-r", "2", "x"], standIn: Self.frail)
       // A start that lasted begins the count anew; here every start does.
       let lasting = try other.launch(
         "local.sh", ["-n", "1", "-r", "1", "x"], standIn: Self.frail,
@@ -54,93 +50,93 @@ extension EndToEnd {
       #expect(ending.errors.contains("restart 1 of 2 in 1 s"))
       #expect(ending.errors.contains("restart 2 of 2 in 2 s"))
       #expect(ending.errors.contains("not started again: 2 restarts in a row"))
-      #expect(place.exists("3"))
+      #expect(fixture.exists("3"))
       let good = lasting.wait()
       #expect(good.code == 0, "\(good.errors)")
       #expect(good.errors.components(separatedBy: "restart 1 of 1 in 0 s").count == 4)
     }
 
-    @Test func aStartThatWouldUndoTheFirstIsNotMade() throws {
+    @Test func `a start that would undo the first is not made`() throws {
       let flags = ["--resume", "never", "--overwrite"]
-      let place = try Workplace()
-      let ending = try place.launch("local.sh", ["-n", "1", "x"] + flags, standIn: "exit 1").wait()
+      let fixture = try RunFixture()
+      let ending = try fixture.launch("local.sh", ["-n", "1", "x"] + flags, standIn: "exit 1").wait()
       #expect(ending.code == 1)
       #expect(ending.errors.contains("not started again because of --overwrite"), "\(ending.errors)")
     }
 
     // MARK: Stop requests
 
-    @Test func aStopIsHeardAtEveryMoment() throws {
+    @Test func `a stop is heard at every moment`() throws {
       let signals = [SIGTERM, SIGUSR1, SIGINT, SIGHUP]
       let milliseconds = [0, 10, 20, 30, 40, 50, 70, 90, 120, 160, 220, 300]
       for some in [milliseconds.prefix(6), milliseconds.suffix(6)] {
         let jobs = try some.map { moment in
-          let place = try Workplace(pairs: 4)
-          return (moment, place, try place.launch("local.sh", ["-n", "2", "config.yaml", "max_steps=9000"]))
+          let fixture = try RunFixture(pairs: 4)
+          return (moment, fixture, try fixture.launch("local.sh", ["-n", "2", "config.yaml", "max_steps=9000"]))
         }
         for (moment, _, job) in jobs {
           try job.wait { job.catches(SIGHUP) }
           usleep(UInt32(moment) * 1000)
           job.send(signals[moment / 10 % signals.count])
         }
-        for (moment, place, job) in jobs {
+        for (moment, fixture, job) in jobs {
           let ending = job.wait()
           #expect(ending.code == 75, "after \(moment) ms: \(ending.errors)")
-          #expect(LocalProcess.waitForNone(in: place) == [])
+          #expect(LocalProcess.waitForNone(in: fixture) == [])
         }
       }
     }
 
-    @Test func aStopEndsTheWaitBeforeARestart() throws {
-      let place = try Workplace()
+    @Test func `a stop ends the wait before a restart`() throws {
+      let fixture = try RunFixture()
       let edits = ["first_pause=1": "first_pause=50"]
-      let job = try place.launch("local.sh", ["-n", "1", "x"], standIn: "exit 1", edits: edits)
-      try job.wait { place.told.contains("restart 1 of 5 in 50 s") }
-      #expect(LocalProcess.all(in: place).map(\.id) == [job.identifier])
+      let job = try fixture.launch("local.sh", ["-n", "1", "x"], standIn: "exit 1", edits: edits)
+      try job.wait { fixture.told.contains("restart 1 of 5 in 50 s") }
+      #expect(LocalProcess.all(in: fixture).map(\.id) == [job.identifier])
       job.send(SIGTERM)
       let start = ContinuousClock.now
       #expect(job.wait().code == 75)
       #expect(ContinuousClock.now - start < .seconds(5))
     }
 
-    @Test func aCrashAfterAStopIsTheEnd() throws {
-      let place = try Workplace()
-      let job = try place.launch(
+    @Test func `a crash after a stop is the end`() throws {
+      let fixture = try RunFixture()
+      let job = try fixture.launch(
         "local.sh", ["-n", "1", "x"], standIn: "trap 'kill -9 $$' USR1; : >up; while :; do sleep 0.1; done")
-      try job.wait { place.exists("up") }
+      try job.wait { fixture.exists("up") }
       job.send(SIGINT)
       let ending = job.wait()
       #expect(ending.code == 1)
       #expect(ending.errors.contains("It had been asked to stop, so it is not started again"), "\(ending.errors)")
     }
 
-    @Test func aSecondSignalStopsAtOnce() throws {
-      let place = try Workplace()
-      let job = try place.launch(
+    @Test func `a second signal stops at once`() throws {
+      let fixture = try RunFixture()
+      let job = try fixture.launch(
         "local.sh", ["-n", "2", "x"], standIn: "trap '' USR1; : >up; while :; do sleep 0.1; done")
-      try job.wait { place.exists("up") }
+      try job.wait { fixture.exists("up") }
       job.send(SIGINT)
-      try job.wait { place.told.contains("a second signal stops at once") }
+      try job.wait { fixture.told.contains("a second signal stops at once") }
       usleep(300_000)
       job.send(SIGINT)
       #expect(job.wait().code == 1)
-      #expect(LocalProcess.waitForNone(in: place) == [])
+      #expect(LocalProcess.waitForNone(in: fixture) == [])
     }
 
     // MARK: Orphans
 
     enum Victim: CaseIterable { case rank, rankZero, mpirun, mpirunOfAStoppedRank, launcher, launchersGroup }
 
-    @Test func nothingStaysBehindWhateverIsKilled() throws {
+    @Test func `nothing stays behind whatever is killed`() throws {
       let jobs = try Victim.allCases.map { victim in
-        let place = try Workplace(pairs: 4)
+        let fixture = try RunFixture(pairs: 4)
         // More ranks than cores.
         let arguments = ["-n", "3", "-t", "1", "-r", "0", "config.yaml", "max_steps=9000"]
-        return (victim, place, try place.launch("local.sh", arguments))
+        return (victim, fixture, try fixture.launch("local.sh", arguments))
       }
-      for (victim, place, job) in jobs {
-        try job.wait { place.steps().count >= 3 }
-        let processes = LocalProcess.all(in: place)
+      for (victim, fixture, job) in jobs {
+        try job.wait { fixture.steps().count >= 3 }
+        let processes = LocalProcess.all(in: fixture)
         func identifier(_ matches: (LocalProcess) -> Bool) throws -> Int32 {
           let found = processes.first(where: matches)
           return try #require(found).id
@@ -159,112 +155,112 @@ extension EndToEnd {
           #expect(getpgid(job.identifier) == job.identifier)
           kill(-job.identifier, SIGKILL)
         }
-        #expect(LocalProcess.waitForNone(in: place) == [], "\(victim)")
+        #expect(LocalProcess.waitForNone(in: fixture) == [], "\(victim)")
         #expect(job.wait().code != 0)
       }
     }
 
-    @Test func aRunWithoutMpirunOutlivesItsShell() throws {
-      let place = try Workplace(pairs: 4)
+    @Test func `a run without mpirun outlives its shell`() throws {
+      let fixture = try RunFixture(pairs: 4)
       let run = "\(Job.program) train config.yaml max_steps=9000 --threads 1"
       // The shell waits, so that it is the parent until it is killed.
-      let shell = try Job(["bash", "-c", "\(run) & wait"], in: place)
-      try shell.wait { place.steps().count >= 3 }
+      let shell = try Job(["bash", "-c", "\(run) & wait"], in: fixture)
+      try shell.wait { fixture.steps().count >= 3 }
       shell.send(SIGKILL)
       usleep(100_000)
-      let steps = place.steps().count
+      let steps = fixture.steps().count
       usleep(200_000)
-      let left = LocalProcess.all(in: place)
+      let left = LocalProcess.all(in: fixture)
       #expect(left.map(\.name) == ["shoal"])
-      #expect(place.steps().count > steps)
+      #expect(fixture.steps().count > steps)
       for process in left { kill(process.id, SIGTERM) }
-      #expect(LocalProcess.waitForNone(in: place) == [])
+      #expect(LocalProcess.waitForNone(in: fixture) == [])
       #expect(shell.wait().code == SIGKILL)
     }
 
     // MARK: Several hosts
 
     /// In place of ssh: every host is this one, but those that a file names do not answer.
-    private static func agent(in place: Workplace) throws -> [String: String] {
-      try place.write(
+    private static func agent(in fixture: RunFixture) throws -> [String: String] {
+      try fixture.write(
         "agent", "#!/bin/bash\necho \"$1\" >>asked\ngrep -qsx \"$1\" down && exit 255\nshift\nexec sh -c \"$*\"\n")
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: place.path("agent"))
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: fixture.path("agent"))
       return [
-        "OMPI_MCA_plm_rsh_agent": place.path("agent"), "OMPI_MCA_btl_tcp_if_include": "lo",
+        "OMPI_MCA_plm_rsh_agent": fixture.path("agent"), "OMPI_MCA_btl_tcp_if_include": "lo",
         "OMPI_MCA_oob_tcp_if_include": "lo",
       ]
     }
 
-    @Test func aLostHostIsLeftOut() throws {
-      let place = try Workplace()
-      #expect(try place.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
-      let agent = try Self.agent(in: place)
-      try place.write("hosts", "# two of three\nnodea slots=1\nnodeb slots = 2 # more\nnodec\n")
-      try place.write("down", "nodec\n")
-      let job = try place.launch(
+    @Test func `a lost host is left out`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.start(World(threads: 1), Self.settings + ["output_dir=whole"]).wait().code == 0)
+      let agent = try Self.agent(in: fixture)
+      try fixture.write("hosts", "# two of three\nnodea slots=1\nnodeb slots = 2 # more\nnodec\n")
+      try fixture.write("down", "nodec\n")
+      let job = try fixture.launch(
         "hosts.sh", ["-H", "hosts", "-t", "1", "config.yaml"] + Self.settings, environment: agent)
-      try job.wait { place.steps().count >= 8 }
-      #expect(place.told.contains("nodec is left out: it does not answer"))
-      #expect(place.told.contains("ranks by host: nodea:1,nodeb:2\n"))
-      let daemons = LocalProcess.all(in: place).filter { $0.name == "orted" }
+      try job.wait { fixture.steps().count >= 8 }
+      #expect(fixture.told.contains("nodec is left out: it does not answer"))
+      #expect(fixture.told.contains("ranks by host: nodea:1,nodeb:2\n"))
+      let daemons = LocalProcess.all(in: fixture).filter { $0.name == "orted" }
       #expect(daemons.count == 2)
-      try place.write("down", "nodec\nnodeb\n")
+      try fixture.write("down", "nodec\nnodeb\n")
       kill(try #require(daemons.last).id, SIGKILL)
       let ending = job.wait()
       #expect(ending.code == 0, "\(ending.errors)")
       #expect(ending.errors.contains("nodeb is left out: it does not answer"))
       #expect(ending.errors.contains("ranks by host: nodea:1\n"))
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(LocalProcess.waitForNone(in: place) == [])
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(LocalProcess.waitForNone(in: fixture) == [])
     }
 
-    @Test func hostsAreNamesAndHaveTheFiles() throws {
-      let place = try Workplace()
-      let agent = try Self.agent(in: place)
+    @Test func `hosts are names and have the files`() throws {
+      let fixture = try RunFixture()
+      let agent = try Self.agent(in: fixture)
       for line in ["-oProxyCommand=x", "a;b", "$(id)", "a b", "a slots=0", "a,b", "a slots=2x", "ünder"] {
-        try place.write("hosts", "\(line)\n")
-        let ending = try place.launch("hosts.sh", ["-H", "hosts", "config.yaml"], environment: agent).wait()
+        try fixture.write("hosts", "\(line)\n")
+        let ending = try fixture.launch("hosts.sh", ["-H", "hosts", "config.yaml"], environment: agent).wait()
         #expect(ending.code == 64 && ending.errors.contains("hosts:1:"), "\(line): \(ending.errors)")
       }
-      #expect(!place.exists("asked"))
-      try place.write("hosts", "nodea")
-      let missing = try place.launch("hosts.sh", ["-H", "hosts", "it's.yaml"], environment: agent).wait()
+      #expect(!fixture.exists("asked"))
+      try fixture.write("hosts", "nodea")
+      let missing = try fixture.launch("hosts.sh", ["-H", "hosts", "it's.yaml"], environment: agent).wait()
       #expect(missing.code == 64)
-      #expect(missing.errors.contains("nodea has no \(place.path("it's.yaml"))"), "\(missing.errors)")
-      try place.write("down", "nodea\n")
-      let none = try place.launch("hosts.sh", ["-H", "hosts", "-r", "0", "config.yaml"], environment: agent).wait()
+      #expect(missing.errors.contains("nodea has no \(fixture.path("it's.yaml"))"), "\(missing.errors)")
+      try fixture.write("down", "nodea\n")
+      let none = try fixture.launch("hosts.sh", ["-H", "hosts", "-r", "0", "config.yaml"], environment: agent).wait()
       #expect(none.code == 1)
       #expect(none.errors.contains("no host is left"), "\(none.errors)")
     }
 
     // MARK: Slurm
 
-    @Test func slurmsWarningPutsTheJobBackIntoTheQueue() throws {
-      let place = try Workplace()
-      try place.write("scontrol", "#!/bin/sh\necho \"$@\" >>asked\n")
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: place.path("scontrol"))
+    @Test func `Slurm's warning puts the job back into the queue`() throws {
+      let fixture = try RunFixture()
+      try fixture.write("scontrol", "#!/bin/sh\necho \"$@\" >>asked\n")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: fixture.path("scontrol"))
       let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
       let environment = [
-        "SLURM_SUBMIT_DIR": place.path("home"), "SLURM_JOB_ID": "77", "PATH": "\(place.root):\(path)",
+        "SLURM_SUBMIT_DIR": fixture.path("home"), "SLURM_JOB_ID": "77", "PATH": "\(fixture.path):\(path)",
         // This is no allocation: srun is missing.
         "OMPI_MCA_plm": "^slurm", "OMPI_MCA_ras": "^slurm",
       ]
       let standIn = "trap 'exit 75' USR1; : >up; while :; do sleep 0.1; done"
       for (signal, asked) in [(SIGTERM, ""), (SIGUSR1, "requeue 77\n")] {
-        let job = try place.launch("slurm.sbatch", ["x"], standIn: standIn, environment: environment)
-        try job.wait { place.exists("up") }
+        let job = try fixture.launch("slurm.sbatch", ["x"], standIn: standIn, environment: environment)
+        try job.wait { fixture.exists("up") }
         job.send(signal)
         let ending = job.wait()
         #expect(ending.code == 75, "\(ending.errors)")
-        #expect((try? place.text("asked")) ?? "" == asked)
-        try FileManager.default.removeItem(atPath: place.path("up"))
+        #expect((try? fixture.text("asked")) ?? "" == asked)
+        try FileManager.default.removeItem(atPath: fixture.path("up"))
       }
     }
   }
 }
 
-extension Workplace {
-  /// What all programs of the place printed for people until now.
+extension RunFixture {
+  /// What all programs of the fixture printed for people until now.
   fileprivate var told: String {
     ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined()
   }
@@ -277,10 +273,8 @@ extension Workplace {
   ) throws -> Job {
     let (files, release) = (FileManager.default, path("home/.build/release"))
     if !exists("home") {
-      let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
       try files.createDirectory(atPath: release, withIntermediateDirectories: true)
-      try files.copyItem(atPath: repository.appendingPathComponent("launch").path, toPath: path("home/launch"))
+      try files.copyItem(atPath: "\(Repository.path)/launch", toPath: path("home/launch"))
       if let standIn {
         try write("home/.build/release/shoal", "#!/bin/bash\n\(standIn)\n")
         try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(release)/shoal")

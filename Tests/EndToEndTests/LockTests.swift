@@ -2,59 +2,55 @@
 
 import Checkpoints
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct LockTests {
-    @Test func aSecondRunIsRefusedAndADeadOneIsNot() throws {
-      let place = try Workplace(pairs: 2)
+    @Test func `a second run is refused and a dead one is not`() throws {
+      let fixture = try RunFixture(pairs: 2)
       let settings = ["max_steps=3000", "save_steps=500"]
-      let first = try place.start(World(threads: 1), settings)
-      try first.wait { place.steps().count >= 3 }
-      let second = try place.start(World(ranks: 2, threads: 1), settings).wait()
+      let first = try fixture.start(World(threads: 1), settings)
+      try first.wait { fixture.steps().count >= 3 }
+      let second = try fixture.start(World(ranks: 2, threads: 1), settings).wait()
       #expect(second.code == 64, "\(second.errors)")
       let refusal = "process \(first.identifier) on \(ProcessInfo.processInfo.hostName) works in this directory"
       #expect(second.errors.components(separatedBy: refusal).count == 2, "\(second.errors)")
       // Looking is allowed.
-      #expect(try place.start(.alone, settings + ["--plan"]).wait().code == 0)
-      let before = place.steps().count
-      try first.wait { place.steps().count > before }
+      #expect(try fixture.start(.alone, settings + ["--plan"]).wait().code == 0)
+      let before = fixture.steps().count
+      try first.wait { fixture.steps().count > before }
 
       first.send(SIGKILL)
       _ = first.wait()
-      #expect(place.exists("run/\(DirectoryLock.name)"))
-      try place.write("run/run.json.tmp-1", "ours")
-      try place.write("run/notes.tmp-1", "not ours")
+      #expect(fixture.exists("run/\(DirectoryLock.name)"))
+      try fixture.write("run/run.json.tmp-1", "ours")
+      try fixture.write("run/notes.tmp-1", "not ours")
       for name in ["checkpoint-1.tmp-1-2", "checkpoint-2.tmp-1", "checkpoint-best.tmp-1"] {
-        try FileManager.default.createDirectory(atPath: place.path("run/\(name)"), withIntermediateDirectories: true)
-        try place.write("run/\(name)/optimizer.safetensors", "")
+        try FileManager.default.createDirectory(atPath: fixture.path("run/\(name)"), withIntermediateDirectories: true)
+        try fixture.write("run/\(name)/optimizer.safetensors", "")
       }
-      try place.write("run/checkpoint-2.tmp-1/notes", "not ours")
-      let third = try place.trainAndStop(World(threads: 1), "max_steps=3000", "save_steps=500")
+      try fixture.write("run/checkpoint-2.tmp-1/notes", "not ours")
+      let third = try fixture.trainAndStop(World(threads: 1), "max_steps=3000", "save_steps=500")
       #expect(third.code == 75, "\(third.errors)")
-      let left = try place.names("run").filter { $0.contains(".tmp") || $0 == DirectoryLock.name }
+      let left = try fixture.names("run").filter { $0.contains(".tmp") || $0 == DirectoryLock.name }
       #expect(left == ["checkpoint-2.tmp-1", "checkpoint-best.tmp-1", "notes.tmp-1"])
-      #expect(try place.names("run/checkpoint-2.tmp-1") == ["notes"])
+      #expect(try fixture.names("run/checkpoint-2.tmp-1") == ["notes"])
     }
 
-    @Test func killsInTheMiddleOfASaveLoseNothing() throws {
-      let place = try Workplace(pairs: 6)
+    @Test func `kills in the middle of a save lose nothing`() throws {
+      let fixture = try RunFixture(pairs: 6)
       let settings = ["max_steps=40", "save_steps=1", "save_total_limit=2", "lora_r=16"]
-      #expect(try place.start(World(threads: 1), settings + ["output_dir=whole"]).wait().code == 0)
+      #expect(try fixture.start(World(threads: 1), settings + ["output_dir=whole"]).wait().code == 0)
       var kills = 0
       while kills < 25 {
-        let job = try place.start(World(threads: 1), settings)
-        let from = place.lastCheckpoint() ?? 0
+        let job = try fixture.start(World(threads: 1), settings)
+        let from = fixture.lastCheckpoint() ?? 0
         // Now and then later: in the second or third save of a start.
         do {
           try job.wait {
-            ((try? place.names("run")) ?? []).contains { name in
+            ((try? fixture.names("run")) ?? []).contains { name in
               name.wholeMatch(of: /checkpoint-([0-9]+)\.tmp-[0-9]+/).flatMap { Int($0.1) } ?? 0 > from + kills % 3
             }
           }
@@ -63,17 +59,17 @@ extension EndToEnd {
         job.send(SIGKILL)
         #expect(job.wait().code != 0)
         kills += 1
-        for name in try place.names("run") where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
-          #expect(throws: Never.self, "\(name)") { try VerifiedDirectory(place.path("run/\(name)")) }
+        for name in try fixture.names("run") where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
+          #expect(throws: Never.self, "\(name)") { try VerifiedDirectory(fixture.path("run/\(name)")) }
         }
       }
       #expect(kills >= 10)
-      let last = try place.start(World(threads: 1), settings).wait()
+      let last = try fixture.start(World(threads: 1), settings).wait()
       #expect(last.code == 0, "\(last.errors)")
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(place.steps() == Array(1...40))
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(fixture.steps() == Array(1...40))
       #expect(
-        try place.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-39", "checkpoint-40"])
+        try fixture.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-39", "checkpoint-40"])
     }
   }
 }

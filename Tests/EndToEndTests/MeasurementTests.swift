@@ -8,10 +8,10 @@ import Testing
 extension EndToEnd {
   @Suite struct MeasurementTests {
     @Test(arguments: [World.alone, World(ranks: 2)])
-    func thePlanSaysSecondsAndMemoryAndWritesNothing(world: World) throws {
-      let place = try Workplace()
-      let before = try place.names(".")
-      let ending = try place.train(world, "--plan", "val_set_size=3")
+    func `the plan says seconds and memory and writes nothing`(world: World) throws {
+      let fixture = try RunFixture()
+      let before = try fixture.names(".")
+      let ending = try fixture.train(world, "--plan", "val_set_size=3")
       #expect(ending.code == 0, "\(ending.errors)")
       let plan = try JSONValue.parse(ending.output)
       let seconds = try #require(plan["predicted_seconds"])
@@ -26,15 +26,15 @@ extension EndToEnd {
       #expect(
         try number(memory, "private_bytes_per_rank")
           == adapter + number(memory, "pass_bytes") + number(memory, "process_bytes"))
-      #expect(try place.names(".").filter { !$0.hasPrefix("job-") && $0 != "cache" } == before)
+      #expect(try fixture.names(".").filter { !$0.hasPrefix("job-") && $0 != "cache" } == before)
     }
 
-    @Test func aRunSaysWhereItsTimeWent() throws {
-      let place = try Workplace()
-      let ending = try place.train(World(ranks: 2))
+    @Test func `a run says where its time went`() throws {
+      let fixture = try RunFixture()
+      let ending = try fixture.train(World(ranks: 2))
       #expect(ending.code == 0)
       #expect(ending.errors.contains("plan: ") && ending.errors.contains("idle by rank: "))
-      let record = try JSONValue.parse(try place.text("run/run.json"))
+      let record = try JSONValue.parse(try fixture.text("run/run.json"))
       let ranks = try #require(record["seconds_by_rank"]?.array)
       #expect(ranks.count == 2)
       // From the first step to the last, ranks live through the same seconds.
@@ -44,11 +44,11 @@ extension EndToEnd {
     }
 
     @Test(arguments: [World.alone, World(ranks: 2)])
-    func theBenchmarkAddsUp(world: World) throws {
-      let place = try Workplace()
+    func `the benchmark adds up`(world: World) throws {
+      let fixture = try RunFixture()
       let lengths = ["--prompt", "40", "--chosen", "12", "--rejected", "8", "--pairs", "6", "--rounds", "2"]
       let arguments = ["bench", "--model", TinyFixture.path("model"), "--threads", "1", "--json"] + lengths
-      let ending = try Job(world.launcher + arguments, in: place).wait()
+      let ending = try Job(world.launcher + arguments, in: fixture).wait()
       #expect(ending.code == 0, "\(ending.errors)")
       let report = try JSONValue.parse(ending.output)
       let step = try number(report["step_seconds"], "median")

@@ -27,25 +27,25 @@ extension EndToEnd {
       "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl",
     ]
 
-    @Test(arguments: cases.indices) func `ranks and interruptions change nothing`(place: Int) throws {
-      let (settings, names) = Self.cases[place]
-      let workplace = try Workplace()
+    @Test(arguments: cases.indices) func `ranks and interruptions change nothing`(index: Int) throws {
+      let (settings, names) = Self.cases[index]
+      let fixture = try RunFixture()
       let own = settings + ["val_set_size=6", "eval_steps=2", "micro_batch_size=4", "num_epochs=3", "save_steps=3"]
       func train(_ world: World, _ name: String) throws {
-        let ending = try workplace.start(
-          world, own + ["output_dir=\(name)"], environment: ["SHOAL_CACHE": workplace.path("cache-\(name)")]
+        let ending = try fixture.start(
+          world, own + ["output_dir=\(name)"], environment: ["SHOAL_CACHE": fixture.path("cache-\(name)")]
         ).wait()
         #expect(ending.code == 0, "\(settings) \(world): \(ending.errors)")
       }
       try train(World(threads: 1), "first")
-      let expected = try workplace.adapter("first")
+      let expected = try fixture.adapter("first")
       try train(World(ranks: 3, threads: 1), "three")
-      #expect(try workplace.adapter("three") == expected, "\(settings)")
+      #expect(try fixture.adapter("three") == expected, "\(settings)")
       // From the first checkpoint on with two ranks.
-      try workplace.copyRun("first", as: "again", upTo: "checkpoint-3")
+      try fixture.copyRun("first", as: "again", upTo: "checkpoint-3")
       try train(World(ranks: 2, threads: 1), "again")
-      #expect(try workplace.adapter("again") == expected, "\(settings), resumed")
-      for line in workplace.metrics("first") {
+      #expect(try fixture.adapter("again") == expected, "\(settings), resumed")
+      for line in fixture.metrics("first") {
         let prefix = line["eval_loss"] == nil ? "" : "eval_"
         #expect(line["\(prefix)loss"]?.double?.isFinite == true)
         for name in names {
@@ -55,29 +55,29 @@ extension EndToEnd {
         }
       }
       #expect(
-        workplace.metrics("three").map { $0["loss"]?.double } == workplace.metrics("first").map { $0["loss"]?.double })
+        fixture.metrics("three").map { $0["loss"]?.double } == fixture.metrics("first").map { $0["loss"]?.double })
     }
 
     @Test(arguments: [["rl=orpo"], ["rl=kto"], ["dpo_loss_type=aot"], ["rl=", "datasets.0.field_completion=chosen"]])
     func `derivatives agree with central differences`(settings: [String]) throws {
-      let workplace = try Workplace()
-      let ending = try workplace.start(.alone, settings + ["--debug", "--check-gradients", "max_steps=1"]).wait()
+      let fixture = try RunFixture()
+      let ending = try fixture.start(.alone, settings + ["--debug", "--check-gradients", "max_steps=1"]).wait()
       #expect(ending.code == 0, "\(settings): \(ending.errors)")
       #expect(ending.errors.contains("ok    analytic") && !ending.errors.contains("WRONG"))
     }
 
     @Test func `LoRA+ with ratio 1 is plain LoRA, and Init[B] swaps the roles of the first step`() throws {
-      let place = try Workplace()
+      let fixture = try RunFixture()
       for (name, setting) in [("plain", "seed=42"), ("one", "loraplus_lr_ratio=1"), ("two", "loraplus_lr_ratio=2")] {
-        #expect(try place.train(.alone, setting, "output_dir=\(name)").code == 0)
+        #expect(try fixture.train(.alone, setting, "output_dir=\(name)").code == 0)
       }
-      #expect(try place.adapter("plain") == place.adapter("one"))
-      #expect(try place.adapter("plain") != place.adapter("two"))
+      #expect(try fixture.adapter("plain") == fixture.adapter("one"))
+      #expect(try fixture.adapter("plain") != fixture.adapter("two"))
       // The first step's gradients: with B = 0 that of A is 0, with A = 0 that of B.
       for (setting, zero, other) in [("true", "A", "B"), ("gaussian", "A", "B"), ("init_b", "B", "A")] {
         let run = "init-\(setting)"
-        #expect(try place.train(.alone, "peft_init_lora_weights=\(setting)", "output_dir=\(run)").code == 0)
-        let first = try #require(place.metrics(run).first { $0["step"]?.int == 1 })
+        #expect(try fixture.train(.alone, "peft_init_lora_weights=\(setting)", "output_dir=\(run)").code == 0)
+        let first = try #require(fixture.metrics(run).first { $0["step"]?.int == 1 })
         #expect(first["grad_norm/\(zero)"]?.double == 0 && first["loss"]?.double == log(2))
         let (moving, all) = (
           try #require(first["grad_norm/\(other)"]?.double), try #require(first["grad_norm"]?.double)
@@ -89,14 +89,14 @@ extension EndToEnd {
     }
 
     @Test func `the reference may be the adapter that training starts from`() throws {
-      let place = try Workplace()
-      #expect(try place.train(.alone, "output_dir=start").code == 0)
+      let fixture = try RunFixture()
+      #expect(try fixture.train(.alone, "output_dir=start").code == 0)
       func first(_ name: String, _ settings: String...) throws -> JSONValue {
-        let ending = try place.start(
+        let ending = try fixture.start(
           .alone, settings + ["lora_model_dir=start", "output_dir=\(name)", "lora_dropout=0"]
         ).wait()
         #expect(ending.code == 0, "\(ending.errors)")
-        return try #require(place.metrics(name).first { $0["step"]?.int == 1 })
+        return try #require(fixture.metrics(name).first { $0["step"]?.int == 1 })
       }
       let base = try first("base")
       #expect(base["loss"]?.double != log(2))
@@ -105,24 +105,24 @@ extension EndToEnd {
           "own-\(precomputes)", "rl_adapter_ref_model=true", "precompute_ref_log_probs=\(precomputes)")
         #expect(own["loss"]?.double == log(2) && own["rewards/margins"]?.double == 0)
       }
-      #expect(try place.adapter("own-true") == place.adapter("own-false"))
+      #expect(try fixture.adapter("own-true") == fixture.adapter("own-false"))
     }
 
     @Test func `a run ends early when the held-out loss stands still`() throws {
-      let place = try Workplace()
+      let fixture = try RunFixture()
       let settings = [
         "val_set_size=3", "eval_steps=1", "early_stopping_patience=2", "num_epochs=20", "learning_rate=0.3",
       ]
-      #expect(try place.start(.alone, settings).wait().code == 0)
-      let losses = place.metrics().filter { ($0["step"]?.int ?? 0) > 0 }.compactMap { $0["eval_loss"]?.double }
-      let steps = try #require(place.steps().last)
+      #expect(try fixture.start(.alone, settings).wait().code == 0)
+      let losses = fixture.metrics().filter { ($0["step"]?.int ?? 0) > 0 }.compactMap { $0["eval_loss"]?.double }
+      let steps = try #require(fixture.steps().last)
       #expect(steps < 40 && losses.count == steps)
       let lowest = try #require(losses.min())
       #expect(losses.lastIndex(of: lowest) == losses.firstIndex(of: lowest))
       #expect(losses.firstIndex(of: lowest) == losses.count - 3)
-      let again = try place.start(World(ranks: 2), settings + ["output_dir=two"]).wait()
+      let again = try fixture.start(World(ranks: 2), settings + ["output_dir=two"]).wait()
       #expect(again.code == 0)
-      #expect(try place.adapter("two") == place.adapter())
+      #expect(try fixture.adapter("two") == fixture.adapter())
     }
   }
 }

@@ -25,15 +25,15 @@ extension EndToEnd {
         + "**Summary 2:**\nFish swim.\n**Total score:** \(scores.1)/18\n**Best summary:** \(best)"
     }
 
-    private func prepare(_ place: Workplace, _ arguments: String...) throws -> Ending {
+    private func prepare(_ fixture: RunFixture, _ arguments: String...) throws -> Ending {
       try Job(
-        [Job.program, "prepare"] + arguments + ["--documents", place.path("documents.jsonl")]
-          + ["--model", Self.model] + Self.limits, in: place
+        [Job.program, "prepare"] + arguments + ["--documents", fixture.path("documents.jsonl")]
+          + ["--model", Self.model] + Self.limits, in: fixture
       ).wait()
     }
 
-    private func lines(_ place: Workplace, _ name: String) throws -> [JSONValue] {
-      try place.text(name).split(separator: "\n").map { try JSONValue.parse(String($0)) }
+    private func lines(_ fixture: RunFixture, _ name: String) throws -> [JSONValue] {
+      try fixture.text(name).split(separator: "\n").map { try JSONValue.parse(String($0)) }
     }
 
     /// A teacher's answers to the requests, in the form of a batch interface.
@@ -52,74 +52,76 @@ extension EndToEnd {
       }.joined()
     }
 
-    @Test func documentsBecomePairsThatTrain() throws {
-      let place = try Workplace()
-      try place.write("documents.jsonl", Self.documents)
-      let asked = try prepare(place, "requests", "--out", place.path("requests.jsonl"))
+    @Test func `documents become pairs that train`() throws {
+      let fixture = try RunFixture()
+      try fixture.write("documents.jsonl", Self.documents)
+      let asked = try prepare(fixture, "requests", "--out", fixture.path("requests.jsonl"))
       #expect(asked.code == 0 && asked.output.isEmpty, "\(asked.errors)")
       #expect(asked.errors.contains("wrote 5 requests"))
-      let requests = try lines(place, "requests.jsonl")
+      let requests = try lines(fixture, "requests.jsonl")
       #expect(requests.map { $0["custom_id"]?.string } == ["d0", "d1", "d2", "d3", "d4"])
 
-      try place.write("answers.jsonl", answers(to: requests))
-      let command = ["--answers", place.path("answers.jsonl"), "--test-share", "0"]
-      let made = try prepare(place, "pairs", "--out-dir", place.path("data"), command[0], command[1], command[2], "0")
+      try fixture.write("answers.jsonl", answers(to: requests))
+      let command = ["--answers", fixture.path("answers.jsonl"), "--test-share", "0"]
+      let made = try prepare(
+        fixture, "pairs", "--out-dir", fixture.path("data"), command[0], command[1], command[2], "0")
       #expect(made.code == 0 && made.output.isEmpty, "\(made.errors)")
       #expect(made.errors.contains("5 read, 2 pairs, 3 rejected"))
-      let rows = try lines(place, "data/train.jsonl")
+      let rows = try lines(fixture, "data/train.jsonl")
       #expect(rows.map { $0["chosen"]?.string } == ["The tide turns the shoal, which nobody leads.", "Fish swim."])
       #expect(
-        try lines(place, "data/rejects.jsonl").map { $0["reason"]?.string }
+        try lines(fixture, "data/rejects.jsonl").map { $0["reason"]?.string }
           == ["close_scores", "refusal", "contradiction"])
-      #expect(try lines(place, "data/heldout.jsonl").map { $0["id"]?.string } == ["long"])
+      #expect(try lines(fixture, "data/heldout.jsonl").map { $0["id"]?.string } == ["long"])
       #expect(
-        try place.names("data") == ["heldout.jsonl", "rejects.jsonl", "report.json", "test.jsonl", "train.jsonl"])
+        try fixture.names("data") == ["heldout.jsonl", "rejects.jsonl", "report.json", "test.jsonl", "train.jsonl"])
 
-      let trained = try place.train(
+      let trained = try fixture.train(
         .alone, "datasets.0.path=data/train.jsonl", "datasets.0.type=chatml.intel", "max_steps=1")
       #expect(trained.code == 0, "\(trained.errors)")
 
       // What is there stays, unless asked otherwise, and then it is the same.
-      let files = try place.names("data").map { try place.bytes("data/\($0)") }
-      let refused = try prepare(place, "pairs", "--out-dir", place.path("data"), command[0], command[1])
+      let files = try fixture.names("data").map { try fixture.bytes("data/\($0)") }
+      let refused = try prepare(fixture, "pairs", "--out-dir", fixture.path("data"), command[0], command[1])
       #expect(refused.code == 64 && refused.errors.contains("add --overwrite"))
       let again = try prepare(
-        place, "pairs", "--overwrite", "--out-dir", place.path("data"), command[0], command[1], command[2], "0")
+        fixture, "pairs", "--overwrite", "--out-dir", fixture.path("data"), command[0], command[1], command[2], "0")
       #expect(again.code == 0 && again.errors == made.errors)
-      #expect(try place.names("data").map { try place.bytes("data/\($0)") } == files)
+      #expect(try fixture.names("data").map { try fixture.bytes("data/\($0)") } == files)
     }
 
-    @Test func mistakesAreToldAndNothingIsWritten() throws {
-      let place = try Workplace()
-      try place.write("documents.jsonl", Self.documents)
-      try place.write("bad.jsonl", #"{"id": "d0", "text": "x"}"# + "\n" + #"{"id": "d1"}"# + "\n")
-      try place.write("others.jsonl", #"{"id": "nobody", "text": "x"}"#)
+    @Test func `mistakes are told and nothing is written`() throws {
+      let fixture = try RunFixture()
+      try fixture.write("documents.jsonl", Self.documents)
+      try fixture.write("bad.jsonl", #"{"id": "d0", "text": "x"}"# + "\n" + #"{"id": "d1"}"# + "\n")
+      try fixture.write("others.jsonl", #"{"id": "nobody", "text": "x"}"#)
       func pairs(_ answers: String, _ arguments: String...) throws -> Ending {
         try Job(
-          [Job.program, "prepare", "pairs", "--documents", place.path("documents.jsonl"), "--model", Self.model]
-            + ["--out-dir", place.path("data"), "--answers", place.path(answers)] + Self.limits + arguments, in: place
+          [Job.program, "prepare", "pairs", "--documents", fixture.path("documents.jsonl"), "--model", Self.model]
+            + ["--out-dir", fixture.path("data"), "--answers", fixture.path(answers)] + Self.limits + arguments,
+          in: fixture
         ).wait()
       }
       for (ending, says) in [
         (try pairs("bad.jsonl"), "bad.jsonl:2 "), (try pairs("others.jsonl"), "none of the 1 answers"),
         (try pairs("missing.jsonl"), "missing.jsonl"), (try pairs("bad.jsonl", "--test-share", "1"), "--test-share"),
-        (try pairs("others.jsonl", "--prompt", place.path("bad.jsonl")), "bad.jsonl: the prompt"),
-        (try prepare(place, "requests", "--out", place.path("no/requests.jsonl")), "cannot write to the directory"),
+        (try pairs("others.jsonl", "--prompt", fixture.path("bad.jsonl")), "bad.jsonl: the prompt"),
+        (try prepare(fixture, "requests", "--out", fixture.path("no/requests.jsonl")), "cannot write to the directory"),
       ] {
         #expect(ending.code == 64, "\(ending.errors)")
         #expect(ending.errors.contains(says), "\(ending.errors)")
       }
-      #expect(!place.exists("data") && !place.exists("no"))
-      try place.write("documents.jsonl", Self.documents + "{\"id\": 1}\n" + Self.document("d1", "Another text."))
-      let wrong = try prepare(place, "requests", "--out", place.path("requests.jsonl"))
+      #expect(!fixture.exists("data") && !fixture.exists("no"))
+      try fixture.write("documents.jsonl", Self.documents + "{\"id\": 1}\n" + Self.document("d1", "Another text."))
+      let wrong = try prepare(fixture, "requests", "--out", fixture.path("requests.jsonl"))
       #expect(wrong.code == 64 && wrong.errors.contains("documents.jsonl:9 "), "\(wrong.errors)")
-      #expect(wrong.errors.contains("documents.jsonl:10 ") && !place.exists("requests.jsonl"))
+      #expect(wrong.errors.contains("documents.jsonl:10 ") && !fixture.exists("requests.jsonl"))
     }
 
-    @Test func helpIsThere() throws {
-      let place = try Workplace()
+    @Test func `help is there`() throws {
+      let fixture = try RunFixture()
       for arguments in [["prepare"], ["prepare", "--help"], ["prepare", "pairs", "--help"]] {
-        let ending = try Job([Job.program] + arguments, in: place).wait()
+        let ending = try Job([Job.program] + arguments, in: fixture).wait()
         #expect(ending.code == 0 && ending.output.contains("Example: shoal prepare"), "\(ending.errors)")
       }
     }

@@ -2,14 +2,9 @@
 
 import Checkpoints
 import Foundation
+import Glibc
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct QuarantineTests {
@@ -17,30 +12,30 @@ extension EndToEnd {
     private static let settings = ["save_steps=1"]
 
     /// Short records, and one that takes a second or two; in the data's order.
-    private static func place(batch: Int) throws -> Workplace {
-      let place = try Workplace(pairs: 0)
-      let model = try place.copy("model", as: "model")
-      try place.replace(
+    private static func fixture(batch: Int) throws -> RunFixture {
+      let fixture = try RunFixture(pairs: 0)
+      let model = try fixture.copy("model", as: "model")
+      try fixture.replace(
         #""max_position_embeddings": 512"#, by: #""max_position_embeddings": 32768"#, in: "model/config.json")
-      var lines = Workplace.lines(16).split(separator: "\n").map(String.init)
+      var lines = RunFixture.lines(16).split(separator: "\n").map(String.init)
       let long = Array(repeating: "shoal river sea", count: 700).joined(separator: " ")
       lines[poison] = #"{"prompt": "\#(long)", "chosen": " net", "rejected": " tide"}"#
-      try place.write("pairs.jsonl", lines.joined(separator: "\n") + "\n")
-      let text = try place.text("config.yaml")
+      try fixture.write("pairs.jsonl", lines.joined(separator: "\n") + "\n")
+      let text = try fixture.text("config.yaml")
         .replacing(TinyFixture.path("model"), with: model).replacing("sequence_len: 512", with: "sequence_len: 32768")
         .replacing("micro_batch_size: 5", with: "micro_batch_size: \(batch)")
         .replacing("num_epochs: 2", with: "num_epochs: 1")
-      try place.write("config.yaml", text + "\nshuffle_merged_datasets: false\n")
-      return place
+      try fixture.write("config.yaml", text + "\nshuffle_merged_datasets: false\n")
+      return fixture
     }
 
-    private static func crashes(_ place: Workplace) throws -> [String] {
-      try place.names("run").filter { $0.hasPrefix("crash-") }
+    private static func crashes(_ fixture: RunFixture) throws -> [String] {
+      try fixture.names("run").filter { $0.hasPrefix("crash-") }
     }
 
     /// Starts a run and crashes it while the long record is computed.
-    private static func crash(_ place: Workplace, _ signal: Int32, before step: Int) throws {
-      let job = try place.start(World(threads: 1), settings)
+    private static func crash(_ fixture: RunFixture, _ signal: Int32, before step: Int) throws {
+      let job = try fixture.start(World(threads: 1), settings)
       try job.wait {
         let told = job.toldSoFar
         return told.contains("checkpoint-\(step - 1)\n") && told.contains("plan: ")
@@ -52,32 +47,32 @@ extension EndToEnd {
     }
 
     /// With a batch of one nothing is left of the step.
-    @Test(arguments: [2, 1]) func aRecordThatCrashesTwiceIsLeftOut(batch: Int) throws {
-      let place = try Self.place(batch: batch)
+    @Test(arguments: [2, 1]) func `a record that crashes twice is left out`(batch: Int) throws {
+      let fixture = try Self.fixture(batch: batch)
       let step = Self.poison / batch + 1
       var tries = 0
       for (count, signal) in [SIGSEGV, SIGABRT].enumerated() {
         repeat {
           tries += 1
           try #require(tries < 8, "no crash fell into the long micro-batch")
-          try Self.crash(place, signal, before: step)
-        } while try Self.crashes(place).count <= count
+          try Self.crash(fixture, signal, before: step)
+        } while try Self.crashes(fixture).count <= count
         sleep(1)  // Reports are named by the second.
       }
-      for report in try Self.crashes(place) {
-        let json = try JSONValue.parse(place.text("run/\(report)"))
+      for report in try Self.crashes(fixture) {
+        let json = try JSONValue.parse(fixture.text("run/\(report)"))
         #expect(json["records"]?["training"]?.array?.map(\.int) == [Self.poison])
       }
-      try FileManager.default.copyItem(atPath: place.path("run"), toPath: place.path("other"))
+      try FileManager.default.copyItem(atPath: fixture.path("run"), toPath: fixture.path("other"))
 
-      let alone = try place.start(World(threads: 1), Self.settings).wait()
+      let alone = try fixture.start(World(threads: 1), Self.settings).wait()
       #expect(alone.code == 0, "\(alone.errors)")
       #expect(alone.errors.contains("warning: record 9 crashed the program twice and is left out"), "\(alone.errors)")
-      #expect(try place.start(World(ranks: 2, threads: 1), Self.settings + ["output_dir=other"]).wait().code == 0)
-      #expect(try place.adapter() == place.adapter("other"), "whoever computes")
-      let record = try JSONValue.parse(place.text("run/run.json"))
+      #expect(try fixture.start(World(ranks: 2, threads: 1), Self.settings + ["output_dir=other"]).wait().code == 0)
+      #expect(try fixture.adapter() == fixture.adapter("other"), "whoever computes")
+      let record = try JSONValue.parse(fixture.text("run/run.json"))
       #expect(record["quarantined"]?["training"]?.array?.map(\.int) == [Self.poison])
-      let metrics = place.metrics().filter { $0["learning_rate"] != nil }
+      let metrics = fixture.metrics().filter { $0["learning_rate"] != nil }
       #expect(metrics.compactMap { $0["step"]?.int } == Array(1...16 / batch))
       let line = try #require(metrics.first { $0["step"]?.int == step })
       #expect((line["skipped"]?.bool == true) == (batch == 1))

@@ -14,38 +14,38 @@ extension EndToEnd {
 
     /// The files of a run that nothing interrupts, by their paths in its directory.
     private static let whole = Result<[String: Data], any Error> {
-      let place = try Self.place(holdingWhole: false)
-      let ending = try place.train(World(threads: 2), "output_dir=whole")
+      let fixture = try Self.fixture(holdingWhole: false)
+      let ending = try fixture.train(World(threads: 2), "output_dir=whole")
       try #require(ending.code == 0, "\(ending.errors)")
-      let paths = try FileManager.default.subpathsOfDirectory(atPath: place.path("whole"))
+      let paths = try FileManager.default.subpathsOfDirectory(atPath: fixture.path("whole"))
       return try paths.reduce(into: [:]) { files, path in
         var isDirectory: ObjCBool = false
-        _ = FileManager.default.fileExists(atPath: place.path("whole/\(path)"), isDirectory: &isDirectory)
-        if !isDirectory.boolValue { files[path] = try place.bytes("whole/\(path)") }
+        _ = FileManager.default.fileExists(atPath: fixture.path("whole/\(path)"), isDirectory: &isDirectory)
+        if !isDirectory.boolValue { files[path] = try fixture.bytes("whole/\(path)") }
       }
     }
 
-    /// A place whose configuration has `steps` steps, with a copy of `whole`.
-    private static func place(holdingWhole: Bool = true, saves: String = "save_steps: 7") throws -> Workplace {
-      let place = try Workplace()
-      try place.write("config.yaml", try place.text("config.yaml") + "\n\(settings)\n\(saves)\n")
-      guard holdingWhole else { return place }
+    /// A fixture whose configuration has `steps` steps, with a copy of `whole`.
+    private static func fixture(holdingWhole: Bool = true, saves: String = "save_steps: 7") throws -> RunFixture {
+      let fixture = try RunFixture()
+      try fixture.write("config.yaml", try fixture.text("config.yaml") + "\n\(settings)\n\(saves)\n")
+      guard holdingWhole else { return fixture }
       for (path, bytes) in try whole.get() {
-        let file = URL(fileURLWithPath: place.path("whole/\(path)"))
+        let file = URL(fileURLWithPath: fixture.path("whole/\(path)"))
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         try bytes.write(to: file)
       }
-      return place
+      return fixture
     }
 
-    private static func requireWhole(_ place: Workplace) throws {
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(place.steps() == Array(1...steps))
-      let evaluations = place.metrics().filter { $0["eval_loss"] != nil }.compactMap { $0["step"]?.int }
+    private static func requireWhole(_ fixture: RunFixture) throws {
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(fixture.steps() == Array(1...steps))
+      let evaluations = fixture.metrics().filter { $0["eval_loss"] != nil }.compactMap { $0["step"]?.int }
       #expect(evaluations == Array(stride(from: 0, through: steps, by: 10)))
       // The values too are those of the run that nothing interrupted; only clocks differ.
       func values(_ run: String) -> [[JSONValue?]] {
-        place.metrics(run).map { line in
+        fixture.metrics(run).map { line in
           ["step", "epoch", "loss", "grad_norm", "logps/chosen", "num_tokens", "eval_loss"].map { line[$0] }
         }
       }
@@ -53,178 +53,178 @@ extension EndToEnd {
     }
 
     @Test(arguments: [(2, 3), (3, nil), (nil, 2)] as [(Int?, Int?)])
-    func aStoppedRunGoesOnWithOtherRanks(before: Int?, after: Int?) throws {
-      let place = try Self.place()
-      let stopped = try place.trainAndStop(World(ranks: before, threads: 1))
+    func `a stopped run goes on with other ranks`(before: Int?, after: Int?) throws {
+      let fixture = try Self.fixture()
+      let stopped = try fixture.trainAndStop(World(ranks: before, threads: 1))
       #expect(stopped.code == 75, "\(stopped.errors)")
       #expect(stopped.errors.contains("run the same command again"))
-      let resumed = try place.train(World(ranks: after, threads: 1))
+      let resumed = try fixture.train(World(ranks: after, threads: 1))
       #expect(resumed.code == 0)
       #expect(resumed.errors.contains("going on after step"))
-      try Self.requireWhole(place)
+      try Self.requireWhole(fixture)
     }
 
-    @Test func aKilledRankEndsTheJobAndItGoesOn() throws {
-      let place = try Self.place()
-      let job = try place.start(World(ranks: 3, threads: 1), [])
-      try job.wait { place.steps().count >= 8 }
+    @Test func `a killed rank ends the job and it goes on`() throws {
+      let fixture = try Self.fixture()
+      let job = try fixture.start(World(ranks: 3, threads: 1), [])
+      try job.wait { fixture.steps().count >= 8 }
       try job.sendToChild(SIGKILL)
       #expect(job.wait().code != 0)
-      #expect(place.steps().count < Self.steps)
-      let resumed = try place.train(World(ranks: 2, threads: 1))
+      #expect(fixture.steps().count < Self.steps)
+      let resumed = try fixture.train(World(ranks: 2, threads: 1))
       #expect(resumed.code == 0)
       #expect(resumed.errors.contains("going on after step"))
-      try Self.requireWhole(place)
+      try Self.requireWhole(fixture)
     }
 
-    @Test func aFinishedRunSaysSo() throws {
-      let place = try Workplace()
-      #expect(try place.train().code == 0)
-      let before = try place.adapter()
+    @Test func `a finished run says so`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train().code == 0)
+      let before = try fixture.adapter()
       for world in [World.alone, World(ranks: 2)] {
-        let again = try place.train(world)
+        let again = try fixture.train(world)
         #expect(again.code == 0)
         #expect(again.errors.contains("finished"))
       }
-      #expect(try place.adapter() == before)
-      #expect(place.steps() == Array(1...6))
+      #expect(try fixture.adapter() == before)
+      #expect(fixture.steps() == Array(1...6))
     }
 
     /// "Nothing is left to do" is not said of an adapter that is damaged or gone.
     @Test(arguments: ["adapter_model.safetensors", "adapter_config.json"])
-    func aFinishedRunIsHeldToItsAdapter(name: String) throws {
-      let place = try Workplace()
-      #expect(try place.train().code == 0)
-      let whole = try place.bytes("run/\(name)")
+    func `a finished run is held to its adapter`(name: String) throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train().code == 0)
+      let whole = try fixture.bytes("run/\(name)")
       func requireRefusal(_ reason: String) throws {
         for world in [World.alone, World(ranks: 2)] {
-          let again = try place.train(world)
+          let again = try fixture.train(world)
           #expect(again.code == 64)
           #expect(again.errors.contains(name) && again.errors.contains(reason), "\(again.errors)")
         }
       }
-      try place.damage("run/\(name)")
+      try fixture.damage("run/\(name)")
       try requireRefusal("is not what the run that is finished there ended with")
-      try FileManager.default.removeItem(atPath: place.path("run/\(name)"))
+      try FileManager.default.removeItem(atPath: fixture.path("run/\(name)"))
       try requireRefusal("No such file")
-      try whole.write(to: URL(fileURLWithPath: place.path("run/\(name)")))
-      #expect(try place.train().code == 0)
+      try whole.write(to: URL(fileURLWithPath: fixture.path("run/\(name)")))
+      #expect(try fixture.train().code == 0)
     }
 
-    @Test func anotherConfigurationOrOtherDataIsRefused() throws {
-      let place = try Self.place()
-      #expect(try place.trainAndStop(.alone).code == 75)
-      let names = try place.names("run")
+    @Test func `another configuration or other data is refused`() throws {
+      let fixture = try Self.fixture()
+      #expect(try fixture.trainAndStop(.alone).code == 75)
+      let names = try fixture.names("run")
 
-      let changed = try place.train(.alone, "learning_rate=2e-3")
+      let changed = try fixture.train(.alone, "learning_rate=2e-3")
       #expect(changed.code == 64)
       #expect(changed.errors.contains("learning_rate: 0.001 in the checkpoint, 0.002 now"))
-      let named = try place.train(.alone, "learning_rate=2e-3", "--resume", "run/checkpoint-7")
+      let named = try fixture.train(.alone, "learning_rate=2e-3", "--resume", "run/checkpoint-7")
       #expect(named.code == 64)
 
-      let pairs = try place.text("pairs.jsonl")
-      try place.write("pairs.jsonl", pairs.replacingOccurrences(of: "tide", with: "tied"))
-      let other = try place.train()
+      let pairs = try fixture.text("pairs.jsonl")
+      try fixture.write("pairs.jsonl", pairs.replacingOccurrences(of: "tide", with: "tied"))
+      let other = try fixture.train()
       #expect(other.code == 64)
       #expect(other.errors.contains("made from other inputs: data"))
-      try place.write("pairs.jsonl", pairs)
+      try fixture.write("pairs.jsonl", pairs)
 
-      let never = try place.train(.alone, "--resume", "never")
+      let never = try fixture.train(.alone, "--resume", "never")
       #expect(never.code == 64)
       #expect(never.errors.contains("--overwrite"))
-      let foreign = try place.train(.alone, "--resume", "whole/checkpoint-7")
+      let foreign = try fixture.train(.alone, "--resume", "whole/checkpoint-7")
       #expect(foreign.code == 64)
-      #expect(try place.names("run") == names)
+      #expect(try fixture.names("run") == names)
 
       // What is printed and saved may change.
-      #expect(try place.train(.alone, "logging_steps=5", "save_steps=50").code == 0)
-      try Self.requireWhole(place)
+      #expect(try fixture.train(.alone, "logging_steps=5", "save_steps=50").code == 0)
+      try Self.requireWhole(fixture)
     }
 
-    @Test func overwriteStartsAgain() throws {
-      let place = try Self.place()
-      #expect(try place.trainAndStop(.alone, "learning_rate=5e-3").code == 75)
-      try place.write("run/notes.txt", "mine")
-      #expect(try place.train(.alone, "--resume", "never", "--overwrite").code == 0)
-      try Self.requireWhole(place)
-      #expect(try place.text("run/notes.txt") == "mine")
+    @Test func `overwrite starts again`() throws {
+      let fixture = try Self.fixture()
+      #expect(try fixture.trainAndStop(.alone, "learning_rate=5e-3").code == 75)
+      try fixture.write("run/notes.txt", "mine")
+      #expect(try fixture.train(.alone, "--resume", "never", "--overwrite").code == 0)
+      try Self.requireWhole(fixture)
+      #expect(try fixture.text("run/notes.txt") == "mine")
     }
 
-    @Test func aNamedCheckpointIsTaken() throws {
-      let place = try Self.place()
+    @Test func `a named checkpoint is taken`() throws {
+      let fixture = try Self.fixture()
       // In a directory of its own, and in the run's, where newer checkpoints lie.
-      let own = try place.train(.alone, "--resume", "whole/checkpoint-14")
+      let own = try fixture.train(.alone, "--resume", "whole/checkpoint-14")
       #expect(own.code == 0, "\(own.errors)")
-      #expect(try place.adapter() == place.adapter("whole"))
-      #expect(place.steps() == Array(15...Self.steps))
-      let again = try place.train(.alone, "output_dir=whole", "--resume", place.path("whole/checkpoint-7"))
+      #expect(try fixture.adapter() == fixture.adapter("whole"))
+      #expect(fixture.steps() == Array(15...Self.steps))
+      let again = try fixture.train(.alone, "output_dir=whole", "--resume", fixture.path("whole/checkpoint-7"))
       #expect(again.code == 0, "\(again.errors)")
-      #expect(place.steps("whole") == Array(1...Self.steps))
-      #expect(try place.adapter("whole") == place.adapter())
-      let missing = try place.train(.alone, "output_dir=new", "--resume", "whole/checkpoint-8")
+      #expect(fixture.steps("whole") == Array(1...Self.steps))
+      #expect(try fixture.adapter("whole") == fixture.adapter())
+      let missing = try fixture.train(.alone, "output_dir=new", "--resume", "whole/checkpoint-8")
       #expect(missing.code == 64)
       #expect(missing.errors.contains("checkpoint-8"))
-      #expect(!place.exists("new"))
+      #expect(!fixture.exists("new"))
     }
 
-    @Test func aDamagedCheckpointIsPassedOverAndKept() throws {
+    @Test func `a damaged checkpoint is passed over and kept`() throws {
       // Every step is saved, so the run comes to the damaged step again.
-      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
-      #expect(try place.trainAndStop(World(ranks: 2, threads: 1)).code == 75)
-      let last = try #require(place.steps().last)
-      try place.damage("run/checkpoint-\(last)/optimizer.safetensors")
-      let bytes = try place.bytes("run/checkpoint-\(last)/optimizer.safetensors")
-      let resumed = try place.train(World(ranks: 2, threads: 1))
+      let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try fixture.trainAndStop(World(ranks: 2, threads: 1)).code == 75)
+      let last = try #require(fixture.steps().last)
+      try fixture.damage("run/checkpoint-\(last)/optimizer.safetensors")
+      let bytes = try fixture.bytes("run/checkpoint-\(last)/optimizer.safetensors")
+      let resumed = try fixture.train(World(ranks: 2, threads: 1))
       #expect(resumed.code == 0)
       #expect(resumed.errors.contains("\"optimizer.safetensors\" was changed"))
       #expect(resumed.errors.contains("going on after step \(last - 1)"))
       #expect(resumed.errors.contains("saved run/checkpoint-\(last)\n"))
-      #expect(try place.bytes("run/checkpoint-\(last).damaged/optimizer.safetensors") == bytes)
-      try Self.requireWhole(place)
-      let names = try place.names("run").filter { $0.hasPrefix("checkpoint-") }
+      #expect(try fixture.bytes("run/checkpoint-\(last).damaged/optimizer.safetensors") == bytes)
+      try Self.requireWhole(fixture)
+      let names = try fixture.names("run").filter { $0.hasPrefix("checkpoint-") }
       #expect(
         Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
     }
 
     /// A disk that fails once says nothing about what lies on it.
-    @Test func aCheckpointThatCannotBeReadNowStays() throws {
-      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
-      #expect(try place.trainAndStop(World(threads: 1)).code == 75)
-      let newest = try #require(place.lastCheckpoint())
-      let resumed = try place.train(
-        environment: FaultLab.failingRead(1, under: place.path("run/checkpoint-\(newest)")))
+    @Test func `a checkpoint that cannot be read now stays`() throws {
+      let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
+      let newest = try #require(fixture.lastCheckpoint())
+      let resumed = try fixture.train(
+        environment: FaultLab.failingRead(1, under: fixture.path("run/checkpoint-\(newest)")))
       #expect(resumed.code == 0, "\(resumed.errors)")
       #expect(
         resumed.errors.contains("run/checkpoint-\(newest) is passed over and stays as it is"), "\(resumed.errors)")
       #expect(resumed.errors.contains("going on after step \(newest - 1)"))
-      #expect(try !place.names("run").contains { $0.contains(".damaged") })
-      try Self.requireWhole(place)
+      #expect(try !fixture.names("run").contains { $0.contains(".damaged") })
+      try Self.requireWhole(fixture)
     }
 
     /// Saved work is not given up because none of it can be read now.
-    @Test func aRunWhoseCheckpointsAreAllDamagedIsRefused() throws {
-      let place = try Self.place(saves: "save_steps: 1\nsave_total_limit: 3")
-      #expect(try place.trainAndStop(World(threads: 1)).code == 75)
-      let names = try place.names("run")
+    @Test func `a run whose checkpoints are all damaged is refused`() throws {
+      let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
+      #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
+      let names = try fixture.names("run")
       let damaged = names.filter { $0.hasPrefix("checkpoint-") }
-      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
-      let refused = try place.train(World(ranks: 2, threads: 1))
+      for name in damaged { try fixture.damage("run/\(name)/optimizer.safetensors") }
+      let refused = try fixture.train(World(ranks: 2, threads: 1))
       #expect(refused.code == 64)
       #expect(refused.errors.contains("run: no checkpoint there is whole or can be read"))
       for name in damaged { #expect(refused.errors.contains(name)) }
-      #expect(try place.names("run") == names)
-      for name in damaged { try place.damage("run/\(name)/optimizer.safetensors") }
-      #expect(try place.train().code == 0)
-      try Self.requireWhole(place)
+      #expect(try fixture.names("run") == names)
+      for name in damaged { try fixture.damage("run/\(name)/optimizer.safetensors") }
+      #expect(try fixture.train().code == 0)
+      try Self.requireWhole(fixture)
     }
 
-    @Test func aCheckpointThatIsNamedAndDamagedIsRefused() throws {
-      let place = try Self.place()
-      try place.damage("whole/checkpoint-7/adapter_model.safetensors")
-      let ending = try place.train(World(ranks: 2), "--resume", place.path("whole/checkpoint-7"))
+    @Test func `a checkpoint that is named and damaged is refused`() throws {
+      let fixture = try Self.fixture()
+      try fixture.damage("whole/checkpoint-7/adapter_model.safetensors")
+      let ending = try fixture.train(World(ranks: 2), "--resume", fixture.path("whole/checkpoint-7"))
       #expect(ending.code == 64)
       #expect(ending.errors.contains("\"adapter_model.safetensors\" was changed"))
-      #expect(!place.exists("run"))
+      #expect(!fixture.exists("run"))
     }
   }
 }

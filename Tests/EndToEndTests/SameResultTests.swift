@@ -2,21 +2,23 @@
 
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 extension EndToEnd {
   @Suite struct SameResultTests {
-    @Test func ranksThreadsAndMemoryChangeNothing() throws {
-      let place = try Workplace()
-      #expect(try place.train(World(threads: 1), "output_dir=first").code == 0)
-      let expected = try place.adapter("first")
+    @Test func `ranks threads and memory change nothing`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train(World(threads: 1), "output_dir=first").code == 0)
+      let expected = try fixture.adapter("first")
       func same(_ world: World, _ settings: String..., name: String) throws {
         let out = "output_dir=\(name)"
         // A cache of its own: the references are of this world too.
-        let job = try place.start(world, settings + [out], environment: ["SHOAL_CACHE": place.path("cache-\(name)")])
+        let job = try fixture.start(
+          world, settings + [out], environment: ["SHOAL_CACHE": fixture.path("cache-\(name)")])
         let ending = job.wait()
         #expect(ending.code == 0, "\(world) \(settings): \(ending.errors)")
-        #expect(try place.adapter(name) == expected, "\(world) \(settings)")
+        #expect(try fixture.adapter(name) == expected, "\(world) \(settings)")
       }
       for ranks in 1...4 {
         for threads in 1...2 {
@@ -31,24 +33,24 @@ extension EndToEnd {
       try same(World(ranks: 2, threads: 2), "precompute_ref_log_probs=false", name: "unknown-2")
     }
 
-    @Test func settingsThatMatterDoChangeIt() throws {
-      let place = try Workplace()
+    @Test func `settings that matter do change it`() throws {
+      let fixture = try RunFixture()
       let settings = ["seed=42", "seed=43", "lora_dropout=0", "learning_rate=1.01e-3", "micro_batch_size=4"]
       let adapters = try settings.map { setting in
         let name = setting.replacingOccurrences(of: "=", with: "-")
-        #expect(try place.train(.alone, setting, "output_dir=\(name)").code == 0)
-        return try place.adapter(name)
+        #expect(try fixture.train(.alone, setting, "output_dir=\(name)").code == 0)
+        return try fixture.adapter(name)
       }
       #expect(Set(adapters).count == settings.count)
     }
 
-    @Test func metricsHaveTheirNamesAndTheFirstLossIsLnTwo() throws {
-      let place = try Workplace()
-      let ending = try place.train(World(ranks: 2), "val_set_size=3", "eval_steps=2", "lora_dropout=0.3")
+    @Test func `metrics have their names and the first loss is ln 2`() throws {
+      let fixture = try RunFixture()
+      let ending = try fixture.train(World(ranks: 2), "val_set_size=3", "eval_steps=2", "lora_dropout=0.3")
       #expect(ending.code == 0, "\(ending.errors)")
-      let metrics = place.metrics()
+      let metrics = fixture.metrics()
       // 10 pairs in batches of 5, twice; evaluations before the first step, when due and after the last.
-      #expect(place.steps() == [1, 2, 3, 4])
+      #expect(fixture.steps() == [1, 2, 3, 4])
       let evaluations = metrics.filter { $0["eval_loss"] != nil }
       #expect(evaluations.compactMap { $0["step"]?.int } == [0, 2, 4])
       let shared = [

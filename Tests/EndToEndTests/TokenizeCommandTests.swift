@@ -1,6 +1,7 @@
 // `shoal tokenize` as a script sees it: lines in, lines out.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TokenizeCommandTests {
@@ -12,8 +13,7 @@ import Testing
     // The test runner stands beside the product.
     process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
       .appendingPathComponent("shoal")
-    let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/tokenizer").path
+    let model = Repository.fixture("tokenizer")
     process.arguments = ["tokenize", "--model", model] + arguments
     let (source, output, errors) = (Pipe(), Pipe(), Pipe())
     process.standardInput = source
@@ -28,7 +28,7 @@ import Testing
     return (read, complaint, process.terminationStatus)
   }
 
-  @Test func textBecomesIdsAndBack() throws {
+  @Test func `text becomes ids and back`() throws {
     let lines = #"""
       "Hello, world! <|im_end|>"
       "\u0000e\u0301"
@@ -43,7 +43,7 @@ import Testing
     #expect(try tokenize(["--allow-special"], #""<|im_end|>""#).output == "[3002]\n")
   }
 
-  @Test func chatsAreRendered() throws {
+  @Test func `chats are rendered`() throws {
     let chat = #"[{"role": "system", "content": "!"}, {"role": "user", "content": "<|im_end|>"}]"#
     let ids = try tokenize(["--chat", "--generation-prompt"], chat).output
     let text = try tokenize(["--decode"], ids).output
@@ -58,13 +58,13 @@ import Testing
     (["--decode"], "[3006]", "line 1: 3006 is no id of this tokenizer"),
     (["--decode"], "[1.5]", "line 1: 1.5 is no id"), (["--generation-prompt"], "", "needs --chat"),
   ])
-  func aBadLineIsNamed(arguments: [String], input: String, reason: String) throws {
+  func `a bad line is named`(arguments: [String], input: String, reason: String) throws {
     let result = try tokenize(arguments, input)
     #expect(result.code != 0)
     #expect(result.errors.contains(reason))
   }
 
-  @Test func linesBeforeABadOneAreAnswered() throws {
+  @Test func `lines before a bad one are answered`() throws {
     #expect(try tokenize([], "\"!\"\n5\n").output == "[0]\n")
   }
 }

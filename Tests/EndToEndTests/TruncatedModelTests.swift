@@ -1,44 +1,38 @@
 // A model's file that is cut short while it is mapped: the kernel's signal becomes a message, and an exit code.
 
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 extension EndToEnd {
   @Suite struct TruncatedModelTests {
-    private static let demo = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("demo").path
+    private static let demo = "\(Repository.path)/demo"
 
     @Test func `while a command runs`() throws {
-      let place = try Workplace()
-      let model = place.path("model")
+      let fixture = try RunFixture()
+      let model = fixture.path("model")
       try FileManager.default.copyItem(atPath: "\(Self.demo)/model", toPath: model)
       // The model is mapped before the document is read, and what reads the document cuts the model.
-      try place.write("document.pdf", "%PDF")
-      try FileManager.default.createDirectory(atPath: place.path("bin"), withIntermediateDirectories: false)
-      try place.write("bin/pdftotext", "#!/bin/sh\ntruncate -s 4096 model/model.safetensors\necho A text.\n")
-      #expect(chmod(place.path("bin/pdftotext"), 0o700) == 0)
+      try fixture.write("document.pdf", "%PDF")
+      try FileManager.default.createDirectory(atPath: fixture.path("bin"), withIntermediateDirectories: false)
+      try fixture.write("bin/pdftotext", "#!/bin/sh\ntruncate -s 4096 model/model.safetensors\necho A text.\n")
+      #expect(chmod(fixture.path("bin/pdftotext"), 0o700) == 0)
       let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
       let job = try Job(
         [
           Job.program, "summarize", "--model", model, "--prompt", "\(Self.demo)/summarize.txt",
-          place.path("document.pdf"),
-        ], in: place, environment: ["PATH": place.path("bin") + ":" + path])
+          fixture.path("document.pdf"),
+        ], in: fixture, environment: ["PATH": fixture.path("bin") + ":" + path])
       try Self.check(job.wait(), "\(model)/model.safetensors")
     }
 
     @Test(arguments: [World.alone, World(ranks: 2, threads: 1)])
     func `while a run trains`(world: World) throws {
-      let place = try Workplace()
-      let model = try place.copy("model", as: "model")
-      let job = try place.start(world, ["base_model=\(model)", "max_steps=5000"])
-      try job.wait { place.steps().count >= 3 }
+      let fixture = try RunFixture()
+      let model = try fixture.copy("model", as: "model")
+      let job = try fixture.start(world, ["base_model=\(model)", "max_steps=5000"])
+      try job.wait { fixture.steps().count >= 3 }
       #expect(truncate("\(model)/model.safetensors", 4096) == 0)
       try Self.check(job.wait(), "\(model)/model.safetensors", world)
     }

@@ -1,13 +1,9 @@
 // Ranks that are stopped: the others notice, say which, and end the job; or wait for it to go on.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct WatchdogTests {
@@ -18,22 +14,22 @@ extension EndToEnd {
 
     /// The adapter of a run that nothing interrupts.
     private static let whole = Result<Data, any Error> {
-      let place = try Workplace()
-      let ending = try place.start(World(threads: 2), settings).wait()
+      let fixture = try RunFixture()
+      let ending = try fixture.start(World(threads: 2), settings).wait()
       try #require(ending.code == 0, "\(ending.errors)")
-      return try place.adapter()
+      return try fixture.adapter()
     }
 
     /// A job of three ranks that has done some steps.
-    private static func start(_ place: Workplace) throws -> Job {
-      let job = try place.start(World(ranks: 3, threads: 1), settings, environment: environment)
-      try job.wait { place.steps().count >= 8 }
+    private static func start(_ fixture: RunFixture) throws -> Job {
+      let job = try fixture.start(World(ranks: 3, threads: 1), settings, environment: environment)
+      try job.wait { fixture.steps().count >= 8 }
       return job
     }
 
-    @Test(arguments: [0, 1]) func aStoppedRankIsNamedAndTheRunGoesOn(rank: Int) throws {
-      let place = try Workplace()
-      let job = try Self.start(place)
+    @Test(arguments: [0, 1]) func `a stopped rank is named and the run goes on`(rank: Int) throws {
+      let fixture = try RunFixture()
+      let job = try Self.start(fixture)
       let ranks = try job.ranks
       let began = ContinuousClock.now
       kill(ranks[rank], SIGSTOP)
@@ -48,51 +44,51 @@ extension EndToEnd {
       #expect(ending.errors.contains("run the same command again to go on"))
       #expect(Self.areGone(ranks))
 
-      let resumed = try place.start(World(ranks: 2, threads: 1), Self.settings).wait()
+      let resumed = try fixture.start(World(ranks: 2, threads: 1), Self.settings).wait()
       #expect(resumed.code == 0 && resumed.errors.contains("going on after step"), "\(resumed.errors)")
-      #expect(try place.adapter() == Self.whole.get())
+      #expect(try fixture.adapter() == Self.whole.get())
     }
 
     /// One rank for less than the limit; all of them for longer, as when a laptop sleeps.
     @Test(arguments: [([0], 1.5), ([1], 1.5), ([0, 1, 2], 5)] as [([Int], Double)])
-    func ranksThatGoOnAreNotLost(ranks stopped: [Int], seconds: Double) throws {
-      let place = try Workplace()
-      let job = try Self.start(place)
+    func `ranks that go on are not lost`(ranks stopped: [Int], seconds: Double) throws {
+      let fixture = try RunFixture()
+      let job = try Self.start(fixture)
       let ranks = try job.ranks
       for rank in stopped { kill(ranks[rank], SIGSTOP) }
       usleep(200_000)
-      let steps = place.steps().count
+      let steps = fixture.steps().count
       usleep(UInt32(seconds * 1e6))
-      #expect(place.steps().count == steps)
+      #expect(fixture.steps().count == steps)
       for rank in stopped { kill(ranks[rank], SIGCONT) }
       let ending = job.wait()
       #expect(ending.code == 0 && !ending.errors.contains("answer"), "\(ending.errors)")
-      #expect(try place.adapter() == Self.whole.get())
+      #expect(try fixture.adapter() == Self.whole.get())
     }
 
     /// MPI itself waits for all ranks before anybody can watch.
-    @Test func aRankThatIsStoppedBeforeItStartsEndsTheJob() throws {
-      let place = try Workplace()
+    @Test func `a rank that is stopped before it starts ends the job`() throws {
+      let fixture = try RunFixture()
       let command = World(ranks: 2).launcher
       let stopping = ["sh", "-c", #"[ "$OMPI_COMM_WORLD_RANK" = 0 ] || kill -STOP $$; exec "$0" "$@""#]
       let job = try Job(
-        command.dropLast() + stopping + [Job.program, "train", place.path("config.yaml")], in: place,
+        command.dropLast() + stopping + [Job.program, "train", fixture.path("config.yaml")], in: fixture,
         environment: ["SHOAL_WATCHDOG_SECONDS": "2"])
       let ending = job.wait()
       #expect(ending.code == 1)
       #expect(ending.errors.contains("MPI has not started for 10 s: a rank is stopped"), "\(ending.errors)")
     }
 
-    @Test func aLimitThatIsNoneIsRefused() throws {
-      let place = try Workplace()
+    @Test func `a limit that is no number of seconds is refused`() throws {
+      let fixture = try RunFixture()
       for limit in ["soon", "1"] {
-        let ending = try place.train(World(ranks: 2), environment: ["SHOAL_WATCHDOG_SECONDS": limit])
+        let ending = try fixture.train(World(ranks: 2), environment: ["SHOAL_WATCHDOG_SECONDS": limit])
         #expect(ending.code == 64, "\(ending.errors)")
         #expect(
           ending.errors.components(separatedBy: "SHOAL_WATCHDOG_SECONDS is \"\(limit)\"").count == 2,
           "\(ending.errors)")
       }
-      #expect(!place.exists("run"))
+      #expect(!fixture.exists("run"))
     }
 
     /// Whether the processes end in ten seconds; what was killed may still be on its way out.

@@ -87,11 +87,11 @@ def columns(pairs):
 
 def record(loss, leaves, metrics, names):
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-    gradients = [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, gradients)]
+    slopes = [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, gradients)]
     return {
         "loss": loss.item(),
         # Example by example, in the order of the objective's spans.
-        "gradients": torch.stack(gradients, 1).tolist(),
+        "gradients": torch.stack(slopes, 1).tolist(),
         "metrics": {name: metrics[name] for name in names if name in metrics},
     }
 

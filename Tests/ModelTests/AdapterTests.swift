@@ -2,17 +2,18 @@ import Checkpoints
 import Foundation
 import Model
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct AdapterTests {
   private func model() throws -> ModelConfiguration {
-    try ModelConfiguration(directory: fixture("base"))
+    try ModelConfiguration(directory: Repository.fixture("checkpoints/base"))
   }
 
   /// PEFT's adapter_config.json with some keys replaced.
   private func configuration(_ changes: [(String, JSONValue)]) throws -> AdapterConfiguration {
     var members = try #require(
-      try JSONValue.read(file: fixture("adapter/adapter_config.json")).members)
+      try JSONValue.read(file: Repository.fixture("checkpoints/adapter/adapter_config.json")).members)
     for (name, value) in changes {
       members.removeAll { $0.name == name }
       members.append(.init(name, value))
@@ -21,8 +22,8 @@ import Testing
       json: .object(members), path: "adapter_config.json", model: try model())
   }
 
-  @Test func readsWhatPEFTWrote() throws {
-    let adapter = try AdapterDirectory(fixture("adapter"), model: try model())
+  @Test func `reads what PEFT wrote`() throws {
+    let adapter = try AdapterDirectory(Repository.fixture("checkpoints/adapter"), model: try model())
     #expect(
       adapter.configuration
         == AdapterConfiguration(
@@ -35,8 +36,8 @@ import Testing
     #expect(try adapter.entries(of: AdapterMatrix(.down, layer: 0, side: .a)).count == 4 * 48)
   }
 
-  @Test func writtenAdaptersReadBack() throws {
-    let scratch = try Scratch()
+  @Test func `written adapters read back`() throws {
+    let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(
       rank: 3, alpha: 6.5, dropout: 0, modules: [.down, .query, .gate], baseModel: nil)
@@ -58,7 +59,7 @@ import Testing
   }
 
   /// The scaling that a reader finds who knows no `use_rslora`, and one who does.
-  @Test func rankStabilizedAdaptersAreWrittenForEveryReader() throws {
+  @Test func `rank stabilized adapters are written for every reader`() throws {
     let model = try model()
     for rank in 1...128 {
       for alpha in [0.5, 16, 64] {
@@ -74,8 +75,8 @@ import Testing
     }
   }
 
-  @Test func halfPrecisionWidensExactly() throws {
-    let scratch = try Scratch()
+  @Test func `half precision widens exactly`() throws {
+    let scratch = try TemporaryDirectory()
     let model = try model()
     try AtomicFile.write(
       AdapterConfiguration(rank: 1, alpha: 1, dropout: 0, modules: [.key], baseModel: nil).text,
@@ -96,7 +97,7 @@ import Testing
       try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
         try SafetensorsWriter.write(tensors, to: $0)
       }
-      let adapter = try AdapterDirectory(scratch.root, model: model)
+      let adapter = try AdapterDirectory(scratch.path, model: model)
       let entries = try adapter.entries(of: AdapterMatrix(.key, layer: 1, side: .a))
       #expect(Array(entries.prefix(4)) == expected)
     }
@@ -120,7 +121,7 @@ import Testing
       ("target_modules", ".*(q|v)_proj"), ("target_modules", ".*q_proj|v_proj"),
       ("target_modules", ".*\\.(q_proj|v_proj"), ("target_modules", "(a+)+$"),
     ] as [(String, JSONValue)])
-  func refusesByName(key: String, value: JSONValue) {
+  func `what is refused is named`(key: String, value: JSONValue) {
     let error = #expect(throws: ContentError.self) { try configuration([(key, value)]) }
     #expect(error?.problems.map(\.item) == [key], "\(error?.description ?? "")")
   }
@@ -137,12 +138,12 @@ import Testing
         ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], [.query]
       ),
     ] as [(JSONValue, [LinearModule])])
-  func targetModules(value: JSONValue, modules: [LinearModule]) throws {
+  func `target modules are read as PEFT reads them`(value: JSONValue, modules: [LinearModule]) throws {
     #expect(try configuration([("target_modules", value)]).modules == modules)
   }
 
   /// A list as long as a file may be costs no more than its length.
-  @Test(.timeLimit(.minutes(1))) func aLongListOfTargets() throws {
+  @Test(.timeLimit(.minutes(1))) func `a long list of targets is read`() throws {
     var large = try model()
     large.layerCount = 512
     let names = (0..<100_000).map { JSONValue.string("m\($0)") }
@@ -151,8 +152,8 @@ import Testing
   }
 
   /// PEFT writes "all-linear" as the full path of every layer's module.
-  @Test func allLinearAsPEFTWritesIt() throws {
-    let path = fixture("all-linear/adapter_config.json")
+  @Test func `all-linear is read as PEFT writes it`() throws {
+    let path = Repository.fixture("checkpoints/all-linear/adapter_config.json")
     let configuration = try AdapterConfiguration(
       json: try JSONValue.read(file: path), path: path, model: try model())
     #expect(configuration.modules == LinearModule.allCases)
@@ -163,14 +164,14 @@ import Testing
       ("init_lora_weights", "gaussian"), ("init_lora_weights", false), ("revision", "main"), ("r", 4),
       ("loftq_config", [:]), ("peft_version", "0.1"), ("lora_alpha", 8.5), ("use_rslora", false),
     ] as [(String, JSONValue)])
-  func takesWhatDoesNotMatter(key: String, value: JSONValue) throws {
+  func `takes what does not matter`(key: String, value: JSONValue) throws {
     #expect(try configuration([(key, value)]).rank == 4)
   }
 
-  @Test func namesAnAdapterOfAnotherRankOrModel() throws {
-    let scratch = try Scratch()
+  @Test func `names an adapter of another rank or model`() throws {
+    let scratch = try TemporaryDirectory()
     try FileManager.default.copyItem(
-      atPath: fixture("adapter/adapter_model.safetensors"),
+      atPath: Repository.fixture("checkpoints/adapter/adapter_model.safetensors"),
       toPath: scratch.path("adapter_model.safetensors"))
     let write = { (rank: Int, modules: [LinearModule]) in
       let configuration = AdapterConfiguration(
@@ -179,7 +180,7 @@ import Testing
     }
     let message = { (model: ModelConfiguration) -> String in
       let error = #expect(throws: ContentError.self) {
-        try AdapterDirectory(scratch.root, model: model)
+        try AdapterDirectory(scratch.path, model: model)
       }
       return error?.description ?? ""
     }
@@ -193,11 +194,11 @@ import Testing
     var other = try model()
     other.hiddenSize = 64
     #expect(message(other).contains("another rank or model"))
-    _ = try AdapterDirectory(scratch.root, model: try model())
+    _ = try AdapterDirectory(scratch.path, model: try model())
   }
 
-  @Test func refusesEntriesThatAreNotFinite() throws {
-    let scratch = try Scratch()
+  @Test func `refuses entries that are not finite`() throws {
+    let scratch = try TemporaryDirectory()
     let model = try model()
     let configuration = AdapterConfiguration(
       rank: 1, alpha: 1, dropout: 0, modules: [.query], baseModel: nil)
@@ -208,7 +209,7 @@ import Testing
     try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
       try SafetensorsWriter.write(tensors, to: $0)
     }
-    let adapter = try AdapterDirectory(scratch.root, model: model)
+    let adapter = try AdapterDirectory(scratch.path, model: model)
     #expect(throws: ContentError.self) {
       try adapter.entries(of: AdapterMatrix(.query, layer: 0, side: .a))
     }

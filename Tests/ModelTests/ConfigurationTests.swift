@@ -1,6 +1,7 @@
 import Checkpoints
 import Model
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct ConfigurationTests {
@@ -26,7 +27,7 @@ import Testing
     return try ModelConfiguration(json: .object(members), path: "config.json")
   }
 
-  @Test func readsThePublishedFile() throws {
+  @Test func `reads the published file`() throws {
     let model = try Self.configuration([])
     #expect(
       model
@@ -39,8 +40,8 @@ import Testing
     #expect(parameters == 1_543_714_304, "the published number")
   }
 
-  @Test func readsWhatTransformers5Writes() throws {
-    let model = try ModelConfiguration(directory: fixture("base"))
+  @Test func `reads what transformers 5 writes`() throws {
+    let model = try ModelConfiguration(directory: Repository.fixture("checkpoints/base"))
     #expect(model.ropeTheta == 1e6)
     #expect(model.storedType == .bfloat16)
     #expect(model.endOfSequence == [2, 3])
@@ -48,7 +49,7 @@ import Testing
     #expect(model.headWidth == 8)
   }
 
-  @Test func takesVariants() throws {
+  @Test func `takes variants of the configuration`() throws {
     #expect(try Self.configuration([("head_dim", 64)]).headWidth == 64)
     #expect(try Self.configuration([("head_dim", 64)]).queryWidth == 768)
     #expect(try Self.configuration([("rope_theta", 10_000)]).ropeTheta == 10_000)
@@ -81,12 +82,12 @@ import Testing
       ("eos_token_id", [1, "x"]),
       ("torch_dtype", "int8"), ("max_position_embeddings", 0), ("intermediate_size", true),
     ] as [(String, JSONValue)])
-  func refusesByName(key: String, value: JSONValue) {
+  func `what is refused is named`(key: String, value: JSONValue) {
     let error = #expect(throws: ContentError.self) { try Self.configuration([(key, value)]) }
     #expect(error?.description.contains(key) == true, "\(error?.description ?? "")")
   }
 
-  @Test func collectsAllProblems() {
+  @Test func `collects all problems`() {
     let error = #expect(throws: ContentError.self) {
       try Self.configuration([
         ("hidden_act", "gelu"), ("vocab_size", "many"), ("use_sliding_window", true),
@@ -99,7 +100,7 @@ import Testing
   }
 
   @Test(arguments: ["[]", "null", "3", "{}"])
-  func refusesOtherJSON(text: String) throws {
+  func `refuses other JSON`(text: String) throws {
     let json = try JSONValue.parse(text)
     #expect(throws: ContentError.self) { try ModelConfiguration(json: json, path: "config.json") }
   }

@@ -8,11 +8,7 @@ import Testing
 
 /// generation.json (Tests/Fixtures/generation.py).
 enum GenerationFixture {
-  static let document: JSONValue = {
-    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/generation.json").path
-    return (try? JSONValue.read(file: path)) ?? .null
-  }()
+  static let document = (try? JSONValue.read(file: Repository.fixture("generation.json"))) ?? .null
 
   /// The model and the adapter of a case.
   static func parts(_ value: JSONValue) throws -> (Qwen2, Adapter?) {
@@ -20,10 +16,9 @@ enum GenerationFixture {
     if name == "nf4" {
       let fixture = try TinyFixture("nf4", in: TinyFixture.nf4Directory)
       let directory = try ModelDirectory("\(TinyFixture.nf4Directory)/model")
-      let cache = NSTemporaryDirectory() + "/shoal-test-\(UUID().uuidString)"
-      defer { try? FileManager.default.removeItem(atPath: cache) }
+      let cache = try TemporaryDirectory()
       let model = try Qwen2(
-        directory, as: .nf4, modelHash: try directory.contentHash(), cacheDirectory: cache, threads: 1)
+        directory, as: .nf4, modelHash: try directory.contentHash(), cacheDirectory: cache.path, threads: 1)
       return (model, value["adapter"]?.string == nil ? nil : fixture.adapter)
     }
     let model = try Qwen2(ModelDirectory(TinyFixture.path(name)))

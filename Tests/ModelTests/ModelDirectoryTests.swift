@@ -2,20 +2,21 @@ import Checkpoints
 import Foundation
 import Model
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct ModelDirectoryTests {
   /// The fixture's configuration and tensors, changed, in a directory of their own.
   private func directory(
-    in scratch: Scratch, configuration changes: [(String, JSONValue)] = [],
+    in scratch: TemporaryDirectory, configuration changes: [(String, JSONValue)] = [],
     tensors change: (inout [OutgoingTensor]) -> Void = { _ in }
   ) throws -> String {
-    var members = try #require(try JSONValue.read(file: fixture("base/config.json")).members)
+    var members = try #require(try JSONValue.read(file: Repository.fixture("checkpoints/base/config.json")).members)
     for (name, value) in changes {
       members.removeAll { $0.name == name }
       members.append(.init(name, value))
     }
-    let weights = try HubWeights(directory: fixture("base"))
+    let weights = try HubWeights(directory: Repository.fixture("checkpoints/base"))
     var tensors = weights.names.compactMap { name in
       weights[name].map { weight in
         OutgoingTensor(name: name, type: weight.type, shape: weight.shape) { try $0(weight.bytes) }
@@ -46,8 +47,8 @@ import Testing
   }
 
   @Test(arguments: ["base", "sharded"])
-  func opensWhatTransformersWrote(name: String) throws {
-    let model = try ModelDirectory(fixture(name))
+  func `opens what transformers wrote`(name: String) throws {
+    let model = try ModelDirectory(Repository.fixture("checkpoints/\(name)"))
     #expect(model.configuration.layerCount == 2)
     #expect(Array(floats(model[.embedding]).prefix(8)) == (try expectedNumbers("embedding")))
     #expect(Array(floats(model[.linear(.down, layer: 1)]).suffix(8)) == (try expectedNumbers("down")))
@@ -57,8 +58,8 @@ import Testing
     }
   }
 
-  @Test func namesWhatIsMissingAndWhatIsTooMuch() throws {
-    let scratch = try Scratch()
+  @Test func `names what is missing and what is too much`() throws {
+    let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
         $0.removeAll { $0.name == "model.norm.weight" }
@@ -68,8 +69,8 @@ import Testing
     #expect(text.contains("\"model.layers.2.mlp.up_proj.weight\" is unexpected"))
   }
 
-  @Test func namesTheKeyBehindAShape() throws {
-    let scratch = try Scratch()
+  @Test func `names the key behind a shape`() throws {
+    let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
         $0.removeAll { $0.name == "model.norm.weight" }
@@ -77,14 +78,14 @@ import Testing
       })
     #expect(
       text.contains("\"model.norm.weight\" has shape [31], expected [32] (hidden_size in config.json)"))
-    let other = try Scratch()
+    let other = try TemporaryDirectory()
     #expect(
       message(try directory(in: other, configuration: [("intermediate_size", 64)]))
         .contains("[64, 32] (hidden_size, intermediate_size in config.json)"))
   }
 
-  @Test func refusesOtherTypes() throws {
-    let scratch = try Scratch()
+  @Test func `refuses other types`() throws {
+    let scratch = try TemporaryDirectory()
     let text = message(
       try directory(in: scratch) {
         $0.removeAll { $0.name == "model.norm.weight" }
@@ -93,16 +94,16 @@ import Testing
     #expect(text.contains("has dtype U8, expected BF16, F16 or F32"))
   }
 
-  @Test func headAndEmbedding() throws {
-    let tied = try Scratch()
+  @Test func `head and embedding are tied or not`() throws {
+    let tied = try TemporaryDirectory()
     #expect(
       message(try directory(in: tied) { $0.append(zeros("lm_head.weight", .bfloat16, [96, 32])) })
         .contains("tie_word_embeddings"))
-    let untied = try Scratch()
+    let untied = try TemporaryDirectory()
     #expect(
       message(try directory(in: untied, configuration: [("tie_word_embeddings", false)]))
         .contains("\"lm_head.weight\" is missing"))
-    let both = try Scratch()
+    let both = try TemporaryDirectory()
     let model = try ModelDirectory(
       try directory(in: both, configuration: [("tie_word_embeddings", false)]) {
         $0.append(zeros("lm_head.weight", .bfloat16, [96, 32]))
@@ -110,19 +111,19 @@ import Testing
     #expect(model[.head].bytes.allSatisfy { $0 == 0 })
   }
 
-  @Test func oldBuffersAreIgnored() throws {
-    let scratch = try Scratch()
+  @Test func `old buffers are ignored`() throws {
+    let scratch = try TemporaryDirectory()
     _ = try ModelDirectory(
       try directory(in: scratch) {
         $0.append(zeros("model.layers.0.self_attn.rotary_emb.inv_freq", .float32, [4]))
       })
   }
 
-  @Test func hashesFollowTheContent() throws {
+  @Test func `hashes follow the content`() throws {
     let hashes = ContentHash(cacheDirectory: nil)
-    let one = try Scratch()
-    let two = try Scratch()
-    let three = try Scratch()
+    let one = try TemporaryDirectory()
+    let two = try TemporaryDirectory()
+    let three = try TemporaryDirectory()
     let original = try ModelDirectory(try directory(in: one)).contentHash(hashes)
     #expect(original == (try ModelDirectory(try directory(in: two)).contentHash(hashes)))
     let changed = try directory(in: three) {
@@ -130,18 +131,24 @@ import Testing
       $0.append(zeros("model.norm.weight", .bfloat16, [32]))
     }
     #expect(original != (try ModelDirectory(changed).contentHash(hashes)))
-    #expect(try ModelDirectory(fixture("sharded")).contentHash(hashes) != original)
+    #expect(try ModelDirectory(Repository.fixture("checkpoints/sharded")).contentHash(hashes) != original)
   }
 
-  @Test func tokenizerHash() throws {
+  @Test func `the tokenizer's hash follows its files`() throws {
     let hashes = ContentHash(cacheDirectory: nil)
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     #expect(throws: ContentError.self) {
-      try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)
+      try ModelDirectory.tokenizerHash(directory: scratch.path, hashes)
     }
     try AtomicFile.write("{}", to: scratch.path("tokenizer.json"))
-    let one = try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)
+    let one = try ModelDirectory.tokenizerHash(directory: scratch.path, hashes)
     try AtomicFile.write("{ }", to: scratch.path("tokenizer_config.json"))
-    #expect(one != (try ModelDirectory.tokenizerHash(directory: scratch.root, hashes)))
+    #expect(one != (try ModelDirectory.tokenizerHash(directory: scratch.path, hashes)))
   }
+}
+
+/// Numbers of the fixtures that torch printed.
+func expectedNumbers(_ name: String) throws -> [Float] {
+  let json = try JSONValue.read(file: Repository.fixture("checkpoints/expected.json"))
+  return json[name]?.array?.compactMap(\.double).map(Float.init) ?? []
 }

@@ -13,7 +13,7 @@ import Testing
   private static let modelPath = TinyFixture.nf4Directory + "/model"
 
   private static func file(
-    in scratch: Scratch, of path: String = modelPath, progress: @escaping NF4File.Progress = { _, _ in }
+    in scratch: TemporaryDirectory, of path: String = modelPath, progress: @escaping NF4File.Progress = { _, _ in }
   ) throws -> NF4File {
     let directory = try ModelDirectory(path)
     let hash = try directory.contentHash(ContentHash(cacheDirectory: nil))
@@ -22,14 +22,14 @@ import Testing
   }
 
   /// The cached file's path, and all names beside it.
-  private static func cached(_ scratch: Scratch) throws -> (path: String, names: [String]) {
+  private static func cached(_ scratch: TemporaryDirectory) throws -> (path: String, names: [String]) {
     let names = try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache/nf4")).sorted()
     let name = try names.first { $0.hasSuffix(".safetensors") }.required("a cached file")
     return (scratch.path("cache/nf4/\(name)"), names)
   }
 
   @Test func `made once and mapped from then on`() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     var steps: [[Int]] = []
     let made = try Self.file(in: scratch) { steps.append([$0, $1]) }
     #expect(steps == [[1, 2], [2, 2]])
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func `damage is seen and made good`() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     _ = try Self.file(in: scratch)
     let path = try Self.cached(scratch).path
     let sound = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -84,7 +84,7 @@ import Testing
 
   /// One bit of every byte, another in each.
   @Test func `flipped bits are seen`() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     _ = try Self.file(in: scratch)
     let directory = try ModelDirectory(Self.modelPath)
     let key = NF4File.contentHash(modelHash: try directory.contentHash(ContentHash(cacheDirectory: nil)))
@@ -98,7 +98,7 @@ import Testing
   }
 
   @Test func `several at once`() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let layers = Atomic(0)
     let sums = Mutex<[[UInt32]]>([])
     DispatchQueue.concurrentPerform(iterations: 6) { _ in
@@ -116,7 +116,7 @@ import Testing
   }
 
   @Test func `refusals`() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryDirectory()
     let widths = #expect(throws: ContentError.self) {
       try Self.file(in: scratch, of: TinyFixture.path("model"))
     }

@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: ["all", "qv", "half", "untied"], [true, false])
-  func logProbabilities(of name: String, adapted: Bool) throws {
+  func `log-probabilities equal transformers'`(of name: String, adapted: Bool) throws {
     let fixture = try TinyFixture(name)
     if adapted && fixture.adapter == nil { return }
     let batch = TreeBatch(fixture.trees)
@@ -35,7 +35,7 @@ import Testing
 
   /// The gradient of the mean DPO loss over the case's trees, module by module.
   @Test(arguments: ["all", "qv", "untied"], [Retention.all, .layerInputs])
-  func gradients(of name: String, retention: Retention) throws {
+  func `gradients equal PEFT's`(of name: String, retention: Retention) throws {
     let fixture = try TinyFixture(name)
     let batch = TreeBatch(fixture.trees)
     let pass = Self.pass(fixture, batch, retention: retention)

@@ -8,14 +8,14 @@ import Testing
 
 /// QLoRA on a tiny model against bitsandbytes and PEFT in fp32 (Tests/Fixtures/nf4.py), and its two merges.
 @Suite struct QLoRATests {
-  private let scratch: Scratch
+  private let scratch: TemporaryDirectory
   private let fixture: TinyFixture
   private let directory: ModelDirectory
   private let adapter: Adapter
   private let model: Qwen2
 
   init() throws {
-    scratch = try Scratch()
+    scratch = try TemporaryDirectory()
     fixture = try TinyFixture("nf4", in: TinyFixture.nf4Directory)
     adapter = try fixture.adapter.required("adapter")
     directory = try ModelDirectory(TinyFixture.nf4Directory + "/model")

@@ -20,9 +20,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   static let all: [AnswerCase] = {
-    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/answers.json").path
-    let cases = (try? JSONValue.read(file: path))?["cases"]?.array ?? []
+    let cases = (try? JSONValue.read(file: Repository.fixture("answers.json")))?["cases"]?.array ?? []
     return cases.map { value in
       AnswerCase(
         name: value["name"]?.string ?? "", answer: texts(value["answer"]).joined(separator: "\n"),
@@ -43,10 +41,10 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
     return PairFilter().outcome(answer)
   }
 
-  @Test func theTableIsThere() { #expect(AnswerCase.all.count >= 100) }
+  @Test func `the table is there`() { #expect(AnswerCase.all.count >= 100) }
 
   /// Every reason that an answer itself can give is in the table.
-  @Test func everyReasonHasACase() {
+  @Test func `every reason has a case`() {
     let elsewhere: Set<RejectReason> = [
       .unknownDocument, .duplicateDocument, .documentLength, .noAnswer, .tooLong, .duplicatePair,
     ]
@@ -56,7 +54,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test(arguments: AnswerCase.all) func landsWhereItShould(answer: AnswerCase) throws {
+  @Test(arguments: AnswerCase.all) func `an answer lands where it should`(answer: AnswerCase) throws {
     let outcome = outcome(answer.answer, isCutShort: answer.isCutShort)
     #expect(outcome.rejection?.reason.rawValue == answer.reject, "\(outcome.rejection?.detail ?? "")")
     guard answer.reject == nil else { return }
@@ -66,7 +64,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
     #expect(judged.texts == answer.summaries)
   }
 
-  @Test func anAnswerBeyondAllMeasureIsRejected() {
+  @Test func `an answer beyond all measure is rejected`() {
     #expect(outcome(String(repeating: "x", count: 1 << 18)).rejection?.reason != .tooLong)
     // As many different characters as there are: what is compared would be a table of their number squared.
     let text = String(String.UnicodeScalarView((0x4E00...0x9FFF).compactMap { Unicode.Scalar(UInt32($0)) }))
@@ -76,7 +74,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
   }
 
   /// No prefix of an answer crashes, and one that lost its last line or more is no pair.
-  @Test func everyCutOfAnAnswerIsRejected() throws {
+  @Test func `every cut of an answer is rejected`() throws {
     let whole = try #require(AnswerCase.all.first)
     #expect(whole.reject == nil)
     let end = whole.answer.unicodeScalars.count - "1".count
@@ -87,7 +85,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
   }
 
   /// Answers with lines of others between theirs, and with bytes changed, end in some outcome.
-  @Test func noMixtureCrashes() {
+  @Test func `no mixture crashes`() {
     var random = Draws(key: 7)
     let lines = AnswerCase.all.flatMap { $0.answer.split(separator: "\n", omittingEmptySubsequences: false) }
     var outcomes: Set<String> = []

@@ -46,19 +46,13 @@ import Testing
 
 @Suite struct DocumentTextTests {
   @Test func `text is read without white space at its ends, and what is none is refused`() throws {
-    let folder = NSTemporaryDirectory() + "/shoal-document-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    func file(_ name: String, _ bytes: [UInt8]) throws -> String {
-      try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
-      return "\(folder)/\(name)"
-    }
-    #expect(try DocumentText.read(file("a.md", Array("\n# Title\n\nText.\n\n".utf8))) == "# Title\n\nText.")
+    let directory = try TemporaryDirectory()
+    #expect(try DocumentText.read(directory.write("a.md", "\n# Title\n\nText.\n\n")) == "# Title\n\nText.")
     for (name, bytes) in [("empty.txt", []), ("blank.txt", Array(" \n\t".utf8)), ("binary.txt", [0xFF, 0xFE, 0])] {
-      let path = try file(name, bytes)
+      let path = try directory.write(name, bytes)
       #expect(throws: DocumentError.self) { try DocumentText.read(path) }
     }
-    let missing = #expect(throws: DocumentError.self) { try DocumentText.read("\(folder)/none.txt") }
-    #expect(missing?.description.hasPrefix("\(folder)/none.txt: cannot be read") == true)
+    let missing = #expect(throws: DocumentError.self) { try DocumentText.read(directory.path("none.txt")) }
+    #expect(missing?.description.hasPrefix("\(directory.path)/none.txt: cannot be read") == true)
   }
 }

@@ -22,7 +22,7 @@ import Testing
     ("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2), ("same", "same", 0),
     ("e\u{301}", "é", 2), ("Überschwemmung", "überschwemmung", 1), ("洪水", "洪水了", 1), ("👍🏽", "👍", 1),
   ])
-  func knownDistances(first: String, second: String, distance: Int) {
+  func `known distances`(first: String, second: String, distance: Int) {
     #expect(EditDistance.between(first, second) == distance)
     #expect(EditDistance.between(second, first) == distance)
     #expect(naive(first, second) == distance)
@@ -30,7 +30,7 @@ import Testing
 
   /// Lengths around multiples of 64, from alphabets small enough to match often.
   @Test(arguments: [0, 1, 2, 31, 63, 64, 65, 127, 128, 129, 191, 192, 193, 320, 500])
-  func equalsTheTable(length: Int) {
+  func `equals the plain table of distances`(length: Int) {
     var draws = Draws(key: UInt64(length))
     let alphabets = ["ab", "abcdefgh ", "aéßœ漢字ж👍", "\u{FF}\u{100}\u{10FFFF}"].map { Array($0.unicodeScalars) }
     func text(_ count: Int, _ alphabet: [Unicode.Scalar]) -> [Unicode.Scalar] {
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func similarityIsOfTheLongerText() {
+  @Test func `similarity is of the longer text`() {
     #expect(EditDistance.similarity("", "") == 1)
     #expect(EditDistance.similarity("abcd", "abc") == 0.75)
     #expect(EditDistance.similarity("abcd", "efgh") == 0)

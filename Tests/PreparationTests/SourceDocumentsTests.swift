@@ -9,12 +9,13 @@ import Testing
 @Suite struct SourceDocumentsTests {
   static let text = "The tide turns twice a day, and the shoal turns with it because nobody leads."
 
-  @Test func documentsAreSortedByLength() throws {
-    let place = try Place()
+  @Test func `documents are sorted by length`() throws {
+    let fixture = try PreparationFixture()
     let long = String(repeating: "moon ", count: 200)
-    let documents = try place.documents([
-      Place.document("a", Self.text), Place.document(7, "Short."), Place.document("held", String(long.prefix(450))),
-      Place.document("between", String(long.prefix(390))), Place.document("long", long),
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document(7, "Short."),
+      PreparationFixture.document("held", String(long.prefix(450))),
+      PreparationFixture.document("between", String(long.prefix(390))), PreparationFixture.document("long", long),
     ])
     #expect(documents.documents.map(\.id) == ["a", "7", "held", "between", "long"])
     #expect(documents.documents.map(\.use) == [.pair, .tooShort, .heldOut, .between, .tooLong])
@@ -25,7 +26,7 @@ import Testing
   }
 
   /// The bounds belong to the range.
-  @Test func boundsAreInside() {
+  @Test func `bounds are inside`() {
     func use(_ tokens: Int, _ characters: Int) -> SourceDocuments.Use {
       SourceDocuments.Use(tokens: tokens, characters: characters, DocumentLimits())
     }
@@ -37,12 +38,13 @@ import Testing
     #expect(use(1000, 20_000) == .pair)
   }
 
-  @Test func aTextCountsOnce() throws {
-    let place = try Place()
-    let documents = try place.documents([
-      Place.document("a", Self.text), Place.document("a", Self.text),
-      Place.document("b", Self.text.split(separator: " ").joined(separator: "\r\n") + "\n"),
-      Place.document("c", Self.text + " Still."), ["text": .string(Self.text)], ["text": .string("Without a name.")],
+  @Test func `a text counts once`() throws {
+    let fixture = try PreparationFixture()
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document("a", Self.text),
+      PreparationFixture.document("b", Self.text.split(separator: " ").joined(separator: "\r\n") + "\n"),
+      PreparationFixture.document("c", Self.text + " Still."), ["text": .string(Self.text)],
+      ["text": .string("Without a name.")],
     ])
     #expect(documents.recordCount == 6)
     #expect(documents.documents.map(\.id).prefix(2) == ["a", "c"])
@@ -50,13 +52,13 @@ import Testing
     #expect(documents.documents.count == 3 && documents.documents[2].id.hasPrefix("doc-"))
   }
 
-  @Test func everyWrongLineIsNamed() throws {
-    let place = try Place()
+  @Test func `every wrong line is named`() throws {
+    let fixture = try PreparationFixture()
     let lines = [
       #"{"id": "a", "text": "one"}"#, #"{"id": "a", "text": "two"}"#, #"{"id": "b"}"#, #"{"id": "c", "text": 5}"#,
       #"{"id": [], "text": "x"}"#, #"{"id": "d", "text": "  "}"#, #"{"id": "e", "text": "x""#,
     ]
-    let path = try place.file("documents.jsonl", text: lines.joined(separator: "\n"))
+    let path = try fixture.write("documents.jsonl", lines.joined(separator: "\n"))
     let error = #expect(throws: CorpusError.self) {
       try SourceDocuments(path: path, tokenizer: Tokenizer(directory: TinyFixture.path("model")))
     }
@@ -65,11 +67,13 @@ import Testing
     #expect(mistakes[0].problem.reason.contains("documents.jsonl:1 has the same id and another text"))
   }
 
-  @Test func aRequestHasThePromptAndTheDocument() throws {
-    let place = try Place()
-    let documents = try place.documents([Place.document("a", Self.text), Place.document("b", "Short.")])
-    try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge").write(to: place.path + "/out.jsonl")
-    let requests = try place.lines("out.jsonl")
+  @Test func `a request has the prompt and the document`() throws {
+    let fixture = try PreparationFixture()
+    let documents = try fixture.documents([
+      PreparationFixture.document("a", Self.text), PreparationFixture.document("b", "Short."),
+    ])
+    try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge").write(to: fixture.path("out.jsonl"))
+    let requests = try fixture.lines("out.jsonl")
     #expect(requests.count == 1)
     #expect(requests[0]["custom_id"]?.string == "a" && requests[0]["url"]?.string == "/v1/chat/completions")
     #expect(requests[0]["body"]?["model"]?.string == "judge")
@@ -80,8 +84,8 @@ import Testing
     #expect(!question.contains(PromptTemplate.placeholder))
   }
 
-  @Test func nothingToAskIsAnError() throws {
-    let documents = try Place().documents([Place.document("b", "Short.")])
+  @Test func `nothing to ask is an error`() throws {
+    let documents = try PreparationFixture().documents([PreparationFixture.document("b", "Short.")])
     let error = #expect(throws: NothingToDo.self) {
       try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge")
     }
@@ -90,7 +94,7 @@ import Testing
 }
 
 @Suite struct PromptTemplateTests {
-  @Test func sectionsAreRead() throws {
+  @Test func `sections are read`() throws {
     let prompt = try PromptTemplate("[system]\nBe brief.\n\n[user]\r\nSum up:\n\n{document}\n\nNow.\n", source: "p")
     #expect(prompt.system == "Be brief.")
     // A document may hold anything, the mark of its own place too.
@@ -104,7 +108,7 @@ import Testing
     ("[system]\n{document}\n[user]\n{document}", "{document} in [system]"),
     ("[user]\n{document}\n[user]\nx", "two sections [user]"),
   ])
-  func mistakesAreTold(text: String, says: String) {
+  func `mistakes are told`(text: String, says: String) {
     let error = #expect(throws: PromptError.self) { try PromptTemplate(text, source: "my.txt") }
     #expect(error?.description.contains("my.txt: ") == true && error?.description.contains(says) == true)
   }

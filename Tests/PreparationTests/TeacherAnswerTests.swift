@@ -3,21 +3,22 @@
 import Checkpoints
 import Corpus
 import Preparation
+import TestSupport
 import Testing
 
 @Suite struct TeacherAnswerTests {
   private func read(_ lines: String...) throws -> [TeacherAnswer] {
-    let place = try Place()
-    return try TeacherAnswer.read([try place.file("answers.jsonl", text: lines.joined(separator: "\n"))])
+    let fixture = try PreparationFixture()
+    return try TeacherAnswer.read([try fixture.write("answers.jsonl", lines.joined(separator: "\n"))])
   }
 
-  @Test func plainLines() throws {
+  @Test func `plain lines are read`() throws {
     let answers = try read(#"{"id": "a", "text": "x"}"#, #"{"id": 7, "text": ""}"#, #"{"custom_id": "c", "text": "y"}"#)
     #expect(answers.map(\.id) == ["a", "7", "c"] && answers.map(\.text) == ["x", "", "y"])
     #expect(answers.map(\.location.line) == [1, 2, 3])
   }
 
-  @Test func linesOfOpenAI() throws {
+  @Test func `lines of OpenAI are read`() throws {
     let answers = try read(
       #"""
       {"id": "batch_req_1", "custom_id": "a", "response": {"status_code": 200, "request_id": "r", "body": {"choices": [{"index": 0, "message": {"role": "assistant", "content": "x", "refusal": null}, "finish_reason": "stop"}, {"index": 1, "message": {"content": "y"}, "finish_reason": "length"}]}}, "error": null}
@@ -34,7 +35,7 @@ import Testing
     #expect(answers[2].failure?.detail == "busy" && answers[3].failure?.detail == "too late")
   }
 
-  @Test func linesOfAnthropic() throws {
+  @Test func `lines of Anthropic are read`() throws {
     let answers = try read(
       #"{"custom_id": "a", "result": {"type": "succeeded", "message": {"content": [{"type": "thinking", "thinking": "m"}, {"type": "text", "text": "x"}], "stop_reason": "max_tokens"}}}"#,
       #"{"custom_id": "b", "result": {"type": "errored", "error": {"type": "error", "error": {"message": "bad"}}}}"#,
@@ -43,7 +44,7 @@ import Testing
     #expect(answers[1].failure == Rejection(.noAnswer, "bad") && answers[2].failure == Rejection(.noAnswer, "expired"))
   }
 
-  @Test func everyWrongLineIsNamed() throws {
+  @Test func `every wrong line is named`() throws {
     let error = #expect(throws: CorpusError.self) {
       try read(
         #"{"id": "a", "text": "x"}"#, #"{"text": "x"}"#, #"{"id": "b"}"#, #"{"id": "c", "text": [1]}"#,

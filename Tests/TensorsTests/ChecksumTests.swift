@@ -10,9 +10,9 @@ import Testing
     Checksum.of(numbers.base, count: numbers.count, ThreadPool(threads: threads))
   }
 
-  @Test func threadsDoNotChangeIt() { #expect(sum(threads: 1) == sum(threads: 3)) }
+  @Test func `threads do not change it`() { #expect(sum(threads: 1) == sum(threads: 3)) }
 
-  @Test func everyFlippedBitChangesIt() {
+  @Test func `every flipped bit changes it`() {
     let whole = sum()
     for place in [0, 1, 65535, 65536, 131_071, 200_000] {
       for bit in 0..<32 {
@@ -25,7 +25,7 @@ import Testing
     #expect(sum() == whole)
   }
 
-  @Test func anotherOrderChangesIt() {
+  @Test func `another order changes it`() {
     let whole = sum()
     (numbers.base[3], numbers.base[70_000]) = (numbers.base[70_000], numbers.base[3])
     #expect(sum() != whole)

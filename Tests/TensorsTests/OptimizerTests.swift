@@ -19,8 +19,7 @@ private struct LionFixture: Decodable {
   var lion: Case
 
   static func load() throws -> Case {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    let data = try Data(contentsOf: tests.appending(path: "Fixtures/optimizers.json"))
+    let data = try Data(contentsOf: URL(fileURLWithPath: Repository.fixture("optimizers.json")))
     return try JSONDecoder().decode(LionFixture.self, from: data).lion
   }
 }

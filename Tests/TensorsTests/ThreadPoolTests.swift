@@ -1,12 +1,7 @@
+import Glibc
 import Synchronization
 import Tensors
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Loops of threads that stay awake.
 @Suite struct ThreadPoolTests {

@@ -11,12 +11,12 @@ import Training
   }
 
   private func reports(_ files: [String: String]) throws -> CrashReports {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     for (name, text) in files { try Data(text.utf8).write(to: URL(fileURLWithPath: scratch.path(name))) }
     return CrashReports(RunDirectory(scratch.path), data: "d")
   }
 
-  @Test func twiceUnderWayIsOnceTooOften() throws {
+  @Test func `twice under way is once too often`() throws {
     let found = try reports([
       "crash-10-0.json": report([3, 4, 5], heldOut: [1]), "crash-11-1.json": report([5, 6], heldOut: [2]),
       "crash-12-0.json": report([7], heldOut: [2]),
@@ -25,7 +25,7 @@ import Training
     #expect(found.once == Quarantine(training: [3, 4, 6, 7], heldOut: [1]))
   }
 
-  @Test func reportsThatSayNothing() throws {
+  @Test func `reports that say nothing are passed over`() throws {
     let whole = report([3])
     let found = try reports([
       "crash-10-0.json": whole, "crash-11-0.json": String(whole.dropLast(4)), "crash-12-0.json": "",

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -23,9 +24,8 @@ private struct Fixture: Decodable {
   var warmups: [Warmup]
 
   static func load() throws -> Fixture {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    return try JSONDecoder().decode(
-      Fixture.self, from: Data(contentsOf: tests.appending(path: "Fixtures/schedules.json")))
+    try JSONDecoder().decode(
+      Fixture.self, from: Data(contentsOf: URL(fileURLWithPath: Repository.fixture("schedules.json"))))
   }
 }
 

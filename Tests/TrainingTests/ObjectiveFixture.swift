@@ -66,9 +66,8 @@ struct ObjectiveFixture: Decodable {
   var cases: [Case]
 
   static func load() throws -> ObjectiveFixture {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    return try JSONDecoder().decode(
-      ObjectiveFixture.self, from: Data(contentsOf: tests.appending(path: "Fixtures/objectives.json")))
+    try JSONDecoder().decode(
+      ObjectiveFixture.self, from: Data(contentsOf: URL(fileURLWithPath: Repository.fixture("objectives.json"))))
   }
 
   /// The examples of a table as `objective` sees them.

@@ -22,8 +22,7 @@ private struct LoRAPlusFixture: Decodable {
   var loraPlus: [Case]
 
   static func load() throws -> [Case] {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    let data = try Data(contentsOf: tests.appending(path: "Fixtures/optimizers.json"))
+    let data = try Data(contentsOf: URL(fileURLWithPath: Repository.fixture("optimizers.json")))
     return try JSONDecoder().decode(LoRAPlusFixture.self, from: data).loraPlus
   }
 }

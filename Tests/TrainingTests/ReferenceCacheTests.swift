@@ -9,11 +9,11 @@ import Training
   static let pair = ExampleTree(index: 1, prompt: [1, 2], completions: [[3], [4, 5]])
   static let ranked = ExampleTree(index: 2, prompt: [1, 2], completions: [[3], [4, 5], [6]])
 
-  static func file(_ scratch: ScratchDirectory) throws -> String {
+  static func file(_ scratch: TemporaryDirectory) throws -> String {
     try #require(FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).first)
   }
 
-  static func filled(_ scratch: ScratchDirectory) throws {
+  static func filled(_ scratch: TemporaryDirectory) throws {
     var cache = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
     cache.insert([-1.25, -0x1.fffffp-30], for: pair)
     cache.insert([-1, -2, -3], for: ranked)
@@ -21,7 +21,7 @@ import Training
   }
 
   @Test func `round trip by content`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     #expect(ReferenceCache(directory: scratch.path("cache"), modelHash: "model").sums(of: Self.pair) == nil)
     try Self.filled(scratch)
     let cache = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
@@ -38,7 +38,7 @@ import Training
   }
 
   @Test func `another model has another file`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     try Self.filled(scratch)
     let other = ReferenceCache(directory: scratch.path("cache"), modelHash: "other")
     #expect(other.sums(of: Self.pair) == nil)
@@ -56,7 +56,7 @@ import Training
   }
 
   @Test func `damage anywhere makes an empty cache`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     try Self.filled(scratch)
     let name = "cache/\(try Self.file(scratch))"
     let whole = try Data(contentsOf: URL(fileURLWithPath: scratch.path(name)))
@@ -73,7 +73,7 @@ import Training
   }
 
   @Test func `every flipped bit is seen`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     try Self.filled(scratch)
     let flips = FlippedBits()
     try flips.forEach(of: scratch.path("cache/\(try Self.file(scratch))")) {
@@ -84,7 +84,7 @@ import Training
   }
 
   @Test func `two runs' sums are joined`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     var (one, two) = (
       ReferenceCache(directory: scratch.path("cache"), modelHash: "model"),
       ReferenceCache(directory: scratch.path("cache"), modelHash: "model")

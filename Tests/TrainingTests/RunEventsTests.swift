@@ -7,7 +7,7 @@ import Training
 /// `tensorboard/` of a run directory.
 @Suite struct RunEventsTests {
   @Test func `a start voids its first step and later ones`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let files = RunDirectory(scratch.path)
     let paths = try [0, 5].map { try files.eventFile(firstStep: $0).path }
     #expect(try paths.map { try EventFileEntry.entries(of: $0).map(\.step) } == [[0, 0], [0, 5]])
@@ -17,7 +17,7 @@ import Training
   }
 
   @Test func `an earlier run's event files are removed and other files stay`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let files = RunDirectory(scratch.path)
     let path = try files.eventFile(firstStep: 0).path
     try Data().write(to: URL(fileURLWithPath: scratch.path("tensorboard/notes.txt")))

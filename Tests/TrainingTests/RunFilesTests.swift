@@ -8,13 +8,13 @@ import Training
 
 /// Files of a run: metrics cut back to a checkpoint, checkpoints whole or refused.
 @Suite struct RunFilesTests {
-  static func lines(_ scratch: ScratchDirectory) throws -> [String] {
+  static func lines(_ scratch: TemporaryDirectory) throws -> [String] {
     try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(
       String.init)
   }
 
   @Test func `metrics are cut after a step`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let files = RunDirectory(scratch.path)
     try files.trimLines(toStep: 3, withEvaluation: true)
     #expect(!FileManager.default.fileExists(atPath: scratch.path("metrics.jsonl")), "nothing to cut")
@@ -44,7 +44,7 @@ import Training
   }
 
   @Test func `old checkpoints are pruned and other files stay`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     // Of another run, or of none that Shoal knows.
     for name in ["checkpoint-1", "notes", "checkpoint-best"] {
       try FileManager.default.createDirectory(atPath: scratch.path(name), withIntermediateDirectories: false)
@@ -70,7 +70,7 @@ import Training
   }
 
   @Test func `what is only there to go on from goes when newer states are there`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     for step in 1...6 { try Trained(step: step, run: step == 1 ? "other" : "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
     for (step, kind, done) in [(5, "step", 2), (6, "evaluation", 3), (7, "step", 1), (7, "step", 2), (7, "step", 9)] {
@@ -92,7 +92,7 @@ import Training
   }
 
   @Test func `work under way comes back, or is refused`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("partial-8-step-3")
     let partial = PartialWork(kind: .step, step: 8, done: 3, seconds: 0.1)
     #expect(partial.name == "partial-8-step-3" && PartialWork(name: partial.name)?.base == 7)
@@ -118,7 +118,7 @@ import Training
   }
 
   @Test func `one whole checkpoint is left where one is asked for`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     for step in 1...3 { try Trained(step: step, run: "own").write(in: scratch) }
     try scratch.damage("checkpoint-3/adapter_model.safetensors") { $0 / 2 }
     let files = RunDirectory(scratch.path)
@@ -158,7 +158,7 @@ import Training
         quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }
 
-    func write(in scratch: ScratchDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
+    func write(in scratch: TemporaryDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
 
     func write(to path: String) throws {
       try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: path)
@@ -173,7 +173,7 @@ import Training
 
   @Test(arguments: OptimizerName.allCases)
   func `a checkpoint brings everything back`(optimizer: OptimizerName) throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let trained = try Trained(optimizer: optimizer)
     let path = scratch.path("checkpoint-7")
     try trained.write(to: path)
@@ -187,7 +187,7 @@ import Training
   }
 
   @Test func `a checkpoint of another adapter is refused`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let trained = try Trained()
     try trained.write(to: scratch.path("checkpoint-7"))
     let other = try Trained(rank: 2)
@@ -219,7 +219,7 @@ import Training
 
   /// Bit by bit: whatever flips in a checkpoint, it is refused.
   @Test func `every flipped bit of a checkpoint is seen`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let model = try TinyFixture("all").model.configuration
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
     let adapter = Adapter(layout: AdapterLayout(configuration, model: model))
@@ -237,7 +237,7 @@ import Training
   }
 
   @Test func `a damaged checkpoint is refused`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-7")
     try Trained().write(to: path)
     for name in try FileManager.default.contentsOfDirectory(atPath: path) {

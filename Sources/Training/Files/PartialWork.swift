@@ -2,14 +2,9 @@
 // order, so that the rest may follow in another process, on other ranks, to the same last bit.
 
 import Checkpoints
+import Glibc
 import Model
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What lies in a `partial-…` directory beside the checkpoint that it builds on.
 package struct PartialWork: Sendable, Equatable, Codable {

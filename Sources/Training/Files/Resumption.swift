@@ -1,14 +1,9 @@
 // Whether a run starts afresh, goes on, or has nothing left to do.
 
 import Checkpoints
+import Glibc
 import Model
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// `--resume`.
 package enum ResumeMode: Sendable, Equatable {

@@ -1,14 +1,9 @@
 // The files of a run: what was run, what it measured, and where it can go on.
 
 package import Checkpoints
+import Glibc
 package import Model
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// An output directory. Rank 0 alone reads and writes it.
 package struct RunDirectory {

@@ -1,10 +1,6 @@
 // Discovered preference optimization.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// The log-ratio modulated loss of DiscoPOP (Lu et al. 2024, equation 5):
 ///

@@ -1,10 +1,6 @@
 // Efficient exact optimization on pairs.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// EXO-pref (Ji et al. 2024, equation 16): the divergence of the policy's choice from a label that is flipped with
 /// probability ε, for 0 < ε < 1:

@@ -1,10 +1,6 @@
 // The logistic function and its logarithm, in the forms that neither overflow nor cancel.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// log(1 + e^x) without overflow; −log σ(x) = softplus(−x).
 func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }

@@ -1,10 +1,6 @@
 // Odds ratio preference optimization: no reference.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// ORPO's preference term (Hong et al. 2024, equations 4 and 7), whose companion is the likelihood of prompt and chosen
 /// completion. With a the mean log-probability per token,

@@ -1,13 +1,8 @@
 // A request to stop, from a signal to an agreement: handlers only set a flag.
 
 import Dispatch
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT).
 package final class StopRequest: @unchecked Sendable {

@@ -2,19 +2,15 @@
 
 import Checkpoints
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A run from its first start to its end, through all that is done to it.
 final class DisturbedRun {
-  let specimen: Specimen
-  let place: Workplace
-  /// Where the run writes, below the place.
+  let workload: Workload
+  let fixture: RunFixture
+  /// Where the run writes, below the fixture.
   let directory: String
   /// Whether lines of metrics.jsonl may be missing, as after writes that failed.
   var mayLoseLines = false
@@ -33,15 +29,15 @@ final class DisturbedRun {
   private var recovery: Recovery?
   private var starts = 0
 
-  /// - Parameter place: where the run may have been started already; nil: a new one.
+  /// - Parameter fixture: where the run may have been started already; nil: a new one.
   init(
-    _ specimen: Specimen, in place: Workplace? = nil, directory: String = "run", environment: [String: String] = [:]
+    _ workload: Workload, in fixture: RunFixture? = nil, directory: String = "run", environment: [String: String] = [:]
   ) throws {
-    self.specimen = specimen
-    self.place = try place ?? specimen.place()
+    self.workload = workload
+    self.fixture = try fixture ?? workload.fixture()
     self.directory = directory
     self.environment = environment
-    starts = self.place.exists(directory) ? 1 : 0
+    starts = self.fixture.exists(directory) ? 1 : 0
   }
 
   func complain(_ text: String) { complaints.append(text) }
@@ -53,22 +49,22 @@ final class DisturbedRun {
     if starts > 0 { beginRecovery() }
     starts += 1
     return try Job(
-      wrapper + start.command(in: place) + ["output_dir=\(directory)"], in: place,
+      wrapper + start.command(in: fixture) + ["output_dir=\(directory)"], in: fixture,
       environment: self.environment.merging(environment) { $1 })
   }
 
   /// From now on the run is to be taken up again: by the next start, or by a launcher that restarts it itself.
   func beginRecovery() {
-    let saved = place.lastCheckpoint(directory)
-    let names = (try? place.names(directory)) ?? []
+    let saved = fixture.lastCheckpoint(directory)
+    let names = (try? fixture.names(directory)) ?? []
     let underWay = names.compactMap { $0.wholeMatch(of: /partial-([0-9]+)-step-[0-9]+/).flatMap { Int($0.1) } }
     recovery = Recovery(
       stepsBefore: told(), savedStep: saved, isStepUnderWay: saved.map { underWay.contains($0 + 1) } ?? false,
-      lines: place.path("\(directory)/metrics.jsonl"))
+      lines: fixture.path("\(directory)/metrics.jsonl"))
   }
 
   /// The last step that the run has told of.
-  func told() -> Int { place.steps(directory).last ?? 0 }
+  func told() -> Int { fixture.steps(directory).last ?? 0 }
 
   /// A restart and how long it takes until there is a new line of metrics.jsonl.
   private struct Recovery {
@@ -110,10 +106,10 @@ final class DisturbedRun {
     let ending = job.wait(seconds: Self.mostSeconds) { recovery?.look() }
     if ending.isHung {
       hangs += 1
-      complain("hung: \(LocalProcess.all(in: place).map(\.description)): \(ending.errors)")
-      for process in LocalProcess.all(in: place) { kill(process.id, SIGKILL) }
+      complain("hung: \(LocalProcess.all(in: fixture).map(\.description)): \(ending.errors)")
+      for process in LocalProcess.all(in: fixture) { kill(process.id, SIGKILL) }
     }
-    let left = LocalProcess.waitForNone(in: place)
+    let left = LocalProcess.waitForNone(in: fixture)
     orphans += left.count
     if !left.isEmpty { complain("10 s after the end there still are \(left)") }
     if Self.isCrash(ending) { complain("crashed with \(ending.code): \(ending.errors)") }
@@ -132,8 +128,8 @@ final class DisturbedRun {
     } else if ending.errors.contains("it starts again") {
       lostSteps.append(recovery.stepsBefore)
     }
-    if keepsSaves, let lost = lostSteps.last, lost > specimen.stepsPerSave {
-      complain("\(lost) steps were lost, \(specimen.stepsPerSave) lie between two saves: \(ending.errors)")
+    if keepsSaves, let lost = lostSteps.last, lost > workload.stepsPerSave {
+      complain("\(lost) steps were lost, \(workload.stepsPerSave) lie between two saves: \(ending.errors)")
     }
     if keepsSaves, let saved = recovery.savedStep, let step = steps.last {
       let keepsStep = !recovery.isStepUnderWay || step > saved || ending.errors.contains("was under way")
@@ -152,7 +148,7 @@ final class DisturbedRun {
     let ending = end(try self.start(start))
     guard ending.code == 0 else { return complain("\(start) ended with \(ending.code): \(ending.errors)") }
     try requireWhole()
-    let leftovers = try place.names(directory).filter { $0.contains(".tmp") || $0 == DirectoryLock.name }
+    let leftovers = try fixture.names(directory).filter { $0.contains(".tmp") || $0 == DirectoryLock.name }
     if !leftovers.isEmpty { complain("leftovers: \(leftovers)") }
   }
 
@@ -167,23 +163,23 @@ final class DisturbedRun {
 
   /// How far the run is, for a person.
   var phase: String {
-    let names = (try? place.names(directory)) ?? []
+    let names = (try? fixture.names(directory)) ?? []
     if !names.contains("run.json") { return "starting" }
     if names.contains(where: { $0.wholeMatch(of: /(checkpoint|partial)-.*\.tmp-.*/) != nil }) { return "saving" }
     if names.contains(where: { $0.hasPrefix("adapter_") }) { return "ending" }
     let step = told()
     if step == 0 { return "before step 1" }
-    return step % specimen.stepsPerEvaluation == 0 ? "evaluating" : "training"
+    return step % workload.stepsPerEvaluation == 0 ? "evaluating" : "training"
   }
 
   var isFinished: Bool {
-    (try? JSONValue.parse(place.text("\(directory)/run.json")))?["state"]?.string == "finished"
+    (try? JSONValue.parse(fixture.text("\(directory)/run.json")))?["state"]?.string == "finished"
   }
 
   /// Every checkpoint under its own name is whole.
   func requireWholeCheckpoints() {
-    for name in (try? place.names(directory)) ?? [] where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
-      do { _ = try VerifiedDirectory(place.path("\(directory)/\(name)")) } catch { complain("\(error)") }
+    for name in (try? fixture.names(directory)) ?? [] where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
+      do { _ = try VerifiedDirectory(fixture.path("\(directory)/\(name)")) } catch { complain("\(error)") }
     }
   }
 
@@ -201,32 +197,32 @@ final class DisturbedRun {
   /// Another run with the same cache gives what it should.
   func requireSoundCache() throws {
     let job = try Job(
-      Start.alone(threads: 1).command(in: place) + ["output_dir=again"], in: place, environment: environment)
+      Start.alone(threads: 1).command(in: fixture) + ["output_dir=again"], in: fixture, environment: environment)
     let ending = end(job)
-    if try ending.code != 0 || place.adapter("again") != specimen.whole().adapter {
+    if try ending.code != 0 || fixture.adapter("again") != workload.whole().adapter {
       complain("with the cache that it left, another run ends with \(ending.code): \(ending.errors)")
     }
   }
 
   /// All files of the run, but its lock.
   func files() throws -> [String: Data] {
-    let paths = try FileManager.default.subpathsOfDirectory(atPath: place.path(directory))
+    let paths = try FileManager.default.subpathsOfDirectory(atPath: fixture.path(directory))
     return paths.reduce(into: [:]) { files, path in
-      if path != DirectoryLock.name, let bytes = try? place.bytes("\(directory)/\(path)") { files[path] = bytes }
+      if path != DirectoryLock.name, let bytes = try? fixture.bytes("\(directory)/\(path)") { files[path] = bytes }
     }
   }
 
   /// The end of the run is that of one that nothing disturbed.
   /// - Parameter linesChanged: whether the lines that were there before may be any.
   func requireWhole(linesChanged: Bool = false) throws {
-    let whole = try specimen.whole()
-    if (try? place.adapter(directory)) != whole.adapter { complain("the adapter is not the undisturbed run's") }
-    if (try? place.text("\(directory)/adapter_config.json")) != whole.configuration {
+    let whole = try workload.whole()
+    if (try? fixture.adapter(directory)) != whole.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? fixture.text("\(directory)/adapter_config.json")) != whole.configuration {
       complain("adapter_config.json is not the undisturbed run's")
     }
     if !isFinished { complain("run.json does not say that the run is finished") }
     if linesChanged { return }
-    let lines = place.metrics(directory).compactMap(Specimen.Line.init)
+    let lines = fixture.metrics(directory).compactMap(Workload.Line.init)
     if mayLoseLines {
       var rest = whole.lines[...]
       for line in lines {

@@ -1,12 +1,8 @@
 // Campaigns of the fault lab: how many of which kind, and their place in docs/reliability.md.
 
 import Foundation
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
+import TestSupport
 
 /// What `make faults` asks for.
 struct FaultCampaign {
@@ -63,7 +59,7 @@ struct FaultCampaign {
 
   /// Adds the tally to docs/reliability.md.
   func report(_ tally: FaultTally, seconds: Double) throws {
-    let url = URL(fileURLWithPath: "\(Specimen.repository)/docs/reliability.md")
+    let url = URL(fileURLWithPath: "\(Repository.path)/docs/reliability.md")
     var text = try String(contentsOf: url, encoding: .utf8)
     while text.hasSuffix("\n") { text.removeLast() }
     text += "\n\n### \(Self.date), \(Self.machine), commit \(Self.commit)\n\n"
@@ -93,7 +89,7 @@ struct FaultCampaign {
       let process = Process()
       let output = Pipe()
       process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-      process.arguments = ["git", "-C", Specimen.repository] + arguments
+      process.arguments = ["git", "-C", Repository.path] + arguments
       process.standardOutput = output
       guard (try? process.run()) != nil else { return "" }
       let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

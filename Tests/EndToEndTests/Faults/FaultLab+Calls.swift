@@ -1,13 +1,9 @@
 // Faults of files: the nth call that touches one goes wrong (Tests/FailingCalls), and so does what follows.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What becomes of a program's nth call.
 enum CallFault: Hashable {
@@ -67,12 +63,12 @@ extension FaultLab {
   private static let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
     .appendingPathComponent("libFailingCalls.so").path
 
-  private static func environment(_ group: CallGroup, _ number: Int, under place: Workplace, log: String)
+  private static func environment(_ group: CallGroup, _ number: Int, under fixture: RunFixture, log: TemporaryDirectory)
     -> [String: String]
   {
     [
-      "LD_PRELOAD": library, "FAILING_CALLS_UNDER": place.root, "FAILING_CALLS_GROUP": group.rawValue,
-      "FAILING_CALLS_AT": "\(number)", "FAILING_CALLS_LOG": log,
+      "LD_PRELOAD": library, "FAILING_CALLS_UNDER": fixture.path, "FAILING_CALLS_GROUP": group.rawValue,
+      "FAILING_CALLS_AT": "\(number)", "FAILING_CALLS_LOG": log.path("calls"),
     ]
   }
 
@@ -84,67 +80,58 @@ extension FaultLab {
     ].merging(CallFault.fails(EIO).environment) { $1 }
   }
 
-  /// Where a program's calls are listed, outside of what they touch.
-  private static func withLog<Result>(_ body: (String) throws -> Result) rethrows -> Result {
-    let log = FileManager.default.temporaryDirectory.path + "/shoal-calls-\(UUID().uuidString)"
-    defer { unlink(log) }
-    return try body(log)
-  }
-
-  private static func lines(_ log: String) -> [String] {
-    ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
+  /// The calls that a program listed, outside of what they touch.
+  private static func calls(_ log: TemporaryDirectory) -> [Substring] {
+    ((try? log.text("calls")) ?? "").split(separator: "\n")
   }
 
   /// How many calls a run makes.
-  func countCalls(_ group: CallGroup, of specimen: Specimen) throws -> Int {
-    try Self.withLog { log in
-      let run = try callRun(group, specimen)
-      let ending = run.end(
-        try run.start(.alone(threads: 1), environment: Self.environment(group, 0, under: run.place, log: log)))
-      try #require(ending.code == 0, "\(ending.errors)")
-      return Self.lines(log).count
-    }
+  func countCalls(_ group: CallGroup, of workload: Workload) throws -> Int {
+    let (log, run) = (try TemporaryDirectory(), try callRun(group, workload))
+    let ending = run.end(
+      try run.start(.alone(threads: 1), environment: Self.environment(group, 0, under: run.fixture, log: log)))
+    try #require(ending.code == 0, "\(ending.errors)")
+    return Self.calls(log).count
   }
 
-  private func callRun(_ group: CallGroup, _ specimen: Specimen) throws -> DisturbedRun {
+  private func callRun(_ group: CallGroup, _ workload: Workload) throws -> DisturbedRun {
     switch group {
-    case .writes: try DisturbedRun(specimen, in: specimen.place(linksModel: true))
-    case .reads: try DisturbedRun(.long, in: Workplace(copyOf: try interrupted(.long)))
+    case .writes: try DisturbedRun(workload, in: workload.fixture(linksModel: true))
+    case .reads: try DisturbedRun(.long, in: RunFixture(copyOf: try interrupted(.long)))
     }
   }
 
   /// Spoils the nth call of a run, and lets the run go on if that ended it.
   func spoil(
-    _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of specimen: Specimen = .brief,
+    _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of workload: Workload = .brief,
     from start: Start = .alone(threads: 1)
   ) throws {
     let kind = "\(group.rawValue): one \(fault.name)"
     var number = number
-    try disturb(kind, callRun(group, specimen)) { run in
+    try disturb(kind, callRun(group, workload)) { run in
       run.mayLoseLines = fault.mayLoseLines
-      return try Self.withLog { log in
-        let environment = Self.environment(group, number, under: run.place, log: log)
-          .merging(fault.environment) { $1 }
-        let ending = run.end(try run.start(start, environment: environment))
-        let spoilt = Self.lines(log).filter { $0.hasPrefix("! ") }.map {
-          $0.dropFirst(2).replacingOccurrences(of: run.place.root + "/", with: "")
-        }
-        guard let first = spoilt.first else {
-          // Not every run makes as many calls: saves follow the clock too.
-          number = max(1, number * 3 / 4)
-          return nil
-        }
-        run.requireWholeCheckpoints()
-        if ending.code == 0 {
-          try run.requireWhole()
-          // What was left in the cache must be sound too.
-          if first.contains("cache/") { try run.requireSoundCache() }
-        } else {
-          if fault != .kills { run.requireClear(ending) }
-          try run.finish(drawSmallStart())
-        }
-        return ("\(start), call \(first)", nil)
+      let log = try TemporaryDirectory()
+      let environment = Self.environment(group, number, under: run.fixture, log: log)
+        .merging(fault.environment) { $1 }
+      let ending = run.end(try run.start(start, environment: environment))
+      let spoilt = Self.calls(log).filter { $0.hasPrefix("! ") }.map {
+        $0.dropFirst(2).replacingOccurrences(of: run.fixture.path + "/", with: "")
       }
+      guard let first = spoilt.first else {
+        // Not every run makes as many calls: saves follow the clock too.
+        number = max(1, number * 3 / 4)
+        return nil
+      }
+      run.requireWholeCheckpoints()
+      if ending.code == 0 {
+        try run.requireWhole()
+        // What was left in the cache must be sound too.
+        if first.contains("cache/") { try run.requireSoundCache() }
+      } else {
+        if fault != .kills { run.requireClear(ending) }
+        try run.finish(drawSmallStart())
+      }
+      return ("\(start), call \(first)", nil)
     }
   }
 }

@@ -1,13 +1,9 @@
 // Faults of bytes: files of an interrupted run are damaged before it goes on.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What happens to a file.
 enum Damage: String, CaseIterable {
@@ -38,12 +34,12 @@ enum FileKind: String, CaseIterable {
   /// Whether a run may refuse to go on, in place of doing without.
   var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .adapter].contains(self) }
 
-  /// The files of the kind, by their paths in a place.
-  func files(in place: Workplace) throws -> [String] {
-    let newest = place.lastCheckpoint().map { "run/checkpoint-\($0)/" } ?? "-"
-    return try FileManager.default.subpathsOfDirectory(atPath: place.root).sorted().filter { path in
+  /// The files of the kind, by their paths in a fixture.
+  func files(in fixture: RunFixture) throws -> [String] {
+    let newest = fixture.lastCheckpoint().map { "run/checkpoint-\($0)/" } ?? "-"
+    return try FileManager.default.subpathsOfDirectory(atPath: fixture.path).sorted().filter { path in
       var isDirectory: ObjCBool = false
-      _ = FileManager.default.fileExists(atPath: place.path(path), isDirectory: &isDirectory)
+      _ = FileManager.default.fileExists(atPath: fixture.path(path), isDirectory: &isDirectory)
       // Locks are empty, and what they say does not matter.
       return !isDirectory.boolValue && !path.hasSuffix(".lock") && contains(path, newest)
     }
@@ -67,34 +63,34 @@ enum FileKind: String, CaseIterable {
     }
   }
 
-  var specimen: Specimen { self == .quantized ? .quantized : .long }
+  var workload: Workload { self == .quantized ? .quantized : .long }
 }
 
 extension FaultLab {
   /// A run that was killed within a step, to be copied.
-  func interrupted(_ specimen: Specimen) throws -> Workplace {
-    try template("interrupted \(specimen.name)") {
+  func interrupted(_ workload: Workload) throws -> RunFixture {
+    try template("interrupted \(workload.name)") {
       for _ in 0..<20 {
-        let place = try specimen.place()
-        let job = try Job(Start.alone(threads: 1).command(in: place) + ["output_dir=run"], in: place)
+        let fixture = try workload.fixture()
+        let job = try Job(Start.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture)
         func isWithinStep() -> Bool {
-          place.steps().last ?? 0 >= specimen.steps / 2
-            && (try? place.names("run"))?.contains { $0.wholeMatch(of: /partial-[0-9]+-step-[0-9]+/) != nil } == true
+          fixture.steps().last ?? 0 >= workload.steps / 2
+            && (try? fixture.names("run"))?.contains { $0.wholeMatch(of: /partial-[0-9]+-step-[0-9]+/) != nil } == true
         }
         while job.isRunning, !isWithinStep() { usleep(1000) }
         job.send(SIGKILL)
-        if job.wait().isSignalled, isWithinStep() { return place }
+        if job.wait().isSignalled, isWithinStep() { return fixture }
       }
       throw Unattained(what: "a run that is killed within a step")
     }
   }
 
-  private func finished(_ specimen: Specimen) throws -> Workplace {
-    try template("finished \(specimen.name)") {
-      let place = try specimen.place()
-      let ending = try Job(Start.alone(threads: 1).command(in: place) + ["output_dir=run"], in: place).wait()
+  private func finished(_ workload: Workload) throws -> RunFixture {
+    try template("finished \(workload.name)") {
+      let fixture = try workload.fixture()
+      let ending = try Job(Start.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture).wait()
       try #require(ending.code == 0, "\(ending.errors)")
-      return place
+      return fixture
     }
   }
 
@@ -103,19 +99,19 @@ extension FaultLab {
   /// Damages a file of a kind at a random place and lets the run go on.
   func damage(_ kind: FileKind, _ damage: Damage) throws {
     let name = damage == .bit ? "\(kind.rawValue): \(damage.rawValue)" : "\(kind.rawValue): other damage"
-    let template = try kind == .adapter ? finished(kind.specimen) : interrupted(kind.specimen)
+    let template = try kind == .adapter ? finished(kind.workload) : interrupted(kind.workload)
     let files = try kind.files(in: template)
     guard !files.isEmpty else { return omit("\(kind.rawValue): there is no such file") }
     try self.damage(draw(files), kind, damage, of: template, as: name)
   }
 
   private func damage(
-    _ file: String, _ kind: FileKind, _ damage: Damage, of template: Workplace, as name: String
+    _ file: String, _ kind: FileKind, _ damage: Damage, of template: RunFixture, as name: String
   ) throws {
-    try disturb(name, attempts: 1, DisturbedRun(kind.specimen, in: Workplace(copyOf: template))) { run in
+    try disturb(name, attempts: 1, DisturbedRun(kind.workload, in: RunFixture(copyOf: template))) { run in
       run.mayLoseLines = kind == .lines
-      let bytes = try run.place.bytes(file)
-      let what = try apply(damage, to: file, in: run.place)
+      let bytes = try run.fixture.bytes(file)
+      let what = try apply(damage, to: file, in: run.fixture)
       let before = try run.files()
       let start = drawSmallStart()
       let ending = run.end(try run.start(start))
@@ -129,7 +125,7 @@ extension FaultLab {
         run.requireClear(ending)
         if !kind.mayBeRefused || ending.code != 64 { run.complain("ended with \(ending.code): \(ending.errors)") }
         if try run.files() != before { run.complain("refused, and files of the run are others now") }
-        try bytes.write(to: URL(fileURLWithPath: run.place.path(file)))
+        try bytes.write(to: URL(fileURLWithPath: run.fixture.path(file)))
         try run.finish(start)
       }
       return ("\(file) \(what), \(start)", nil)
@@ -137,9 +133,9 @@ extension FaultLab {
   }
 
   /// - Returns: what was done, in words.
-  private func apply(_ damage: Damage, to file: String, in place: Workplace) throws -> String {
-    let path = place.path(file)
-    let size = try place.bytes(file).count
+  private func apply(_ damage: Damage, to file: String, in fixture: RunFixture) throws -> String {
+    let path = fixture.path(file)
+    let size = try fixture.bytes(file).count
     let position = draw(0..<max(size, 1))
     switch damage {
     case .gone:
@@ -151,15 +147,15 @@ extension FaultLab {
       return "cut to \(length) of \(size) bytes"
     case .bit:
       let bit = draw(0..<8)
-      try place.edit(file) { if !$0.isEmpty { $0[position] ^= 1 << UInt8(bit) } }
+      try fixture.edit(file) { if !$0.isEmpty { $0[position] ^= 1 << UInt8(bit) } }
       return "bit \(bit) of byte \(position) of \(size) flipped"
     case .zeros:
       let end = min(size, position + 512)
-      try place.edit(file) { if end > position { $0.resetBytes(in: position..<end) } }
+      try fixture.edit(file) { if end > position { $0.resetBytes(in: position..<end) } }
       return "bytes \(position) to \(end) of \(size) zeroed"
     case .longer:
       let count = draw(1..<600)
-      try place.edit(file) { $0.append(Data(repeating: 0x41, count: count)) }
+      try fixture.edit(file) { $0.append(Data(repeating: 0x41, count: count)) }
       return "lengthened by \(count) bytes"
     }
   }

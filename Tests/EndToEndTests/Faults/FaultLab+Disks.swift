@@ -1,22 +1,23 @@
 // Faults of disks: there is less room than a run needs.
 
 import Foundation
+import TestSupport
 
 extension FaultLab {
   /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
   func fillDisk(kibibytes: Int) throws {
     let kind = "a full disk"
-    let place = try Specimen.long.place()
-    let disk = place.path("disk")
-    func succeeds(_ command: String...) -> Bool { (try? Job(command, in: place).wait().code) == 0 }
+    let fixture = try Workload.long.fixture()
+    let disk = fixture.path("disk")
+    func succeeds(_ command: String...) -> Bool { (try? Job(command, in: fixture).wait().code) == 0 }
     try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
     guard succeeds("mount", "-t", "tmpfs", "-o", "size=\(kibibytes)k", "tmpfs", disk) else {
       return omit("\(kind): to mount one takes root and a system that allows it")
     }
     defer { _ = succeeds("umount", "--lazy", disk) }
-    let cache = ["SHOAL_CACHE": place.path("disk/cache")]
+    let cache = ["SHOAL_CACHE": fixture.path("disk/cache")]
     try disturb(
-      kind, attempts: 1, DisturbedRun(.long, in: place, directory: "disk/run", environment: cache)
+      kind, attempts: 1, DisturbedRun(.long, in: fixture, directory: "disk/run", environment: cache)
     ) { run in
       let start = drawSmallStart()
       run.mayLoseLines = true

@@ -1,12 +1,8 @@
 // Faults of processes: killed, stopped, asked to end, at any moment of a run.
 
 import Foundation
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
+import TestSupport
 
 /// Whom a signal is for.
 enum Victim: String, CaseIterable {
@@ -22,18 +18,18 @@ enum Victim: String, CaseIterable {
   var isReplaced: Bool { self == .launchedRank || self == .launchedMpirun }
 
   /// The victims among a job's processes, as many as there are so far.
-  func found(_ job: Job, in place: Workplace) -> [Int32] {
+  func found(_ job: Job, in fixture: RunFixture) -> [Int32] {
     switch self {
     case .program, .mpirun, .launcher: [job.identifier]
-    case .launchedMpirun: processes(in: place) { $0.name == "mpirun" }
-    case .rank0: processes(in: place) { $0.rank == 0 && $0.name == "shoal" }
-    case .otherRank: processes(in: place) { $0.rank ?? 0 > 0 && $0.name == "shoal" }
-    case .launchedRank: processes(in: place) { $0.rank != nil && $0.name == "shoal" }
+    case .launchedMpirun: processes(in: fixture) { $0.name == "mpirun" }
+    case .rank0: processes(in: fixture) { $0.rank == 0 && $0.name == "shoal" }
+    case .otherRank: processes(in: fixture) { $0.rank ?? 0 > 0 && $0.name == "shoal" }
+    case .launchedRank: processes(in: fixture) { $0.rank != nil && $0.name == "shoal" }
     }
   }
 
-  private func processes(in place: Workplace, where isOne: (LocalProcess) -> Bool) -> [Int32] {
-    LocalProcess.all(in: place).filter(isOne).map(\.id)
+  private func processes(in fixture: RunFixture, where isOne: (LocalProcess) -> Bool) -> [Int32] {
+    LocalProcess.all(in: fixture).filter(isOne).map(\.id)
   }
 }
 
@@ -135,22 +131,22 @@ extension FaultLab {
   ) throws -> (process: Int32, moment: String, phase: String)? {
     var found: [Int32] = []
     while job.isRunning, found.isEmpty {
-      found = victim.found(job, in: run.place)
+      found = victim.found(job, in: run.fixture)
       if found.isEmpty { usleep(500) }
     }
     guard !found.isEmpty else { return nil }
     let process = draw(found)
     // A third of the moments lie before the first new line; the rest follows the steps, which take long on a busy
     // machine and short on an idle one.
-    let life = try run.specimen.seconds(start.typical)
+    let life = try run.workload.seconds(start.typical)
     let told = run.told()
-    let isEarly = told == run.specimen.steps || draw(0..<3) == 0
-    let step = isEarly ? told : draw(told..<run.specimen.steps) + 1
-    let delay = draw(0..<(isEarly ? life / 2 : 2 * life / Double(run.specimen.steps)))
+    let isEarly = told == run.workload.steps || draw(0..<3) == 0
+    let step = isEarly ? told : draw(told..<run.workload.steps) + 1
+    let delay = draw(0..<(isEarly ? life / 2 : 2 * life / Double(run.workload.steps)))
     while job.isRunning, !isEarly, run.told() < step { usleep(2000) }
     usleep(UInt32(1e6 * delay))
     let phase = run.phase
-    guard job.isRunning, LocalProcess.all(in: run.place).contains(where: { $0.id == process }) else { return nil }
+    guard job.isRunning, LocalProcess.all(in: run.fixture).contains(where: { $0.id == process }) else { return nil }
     if victim.isReplaced { run.beginRecovery() }
     guard Glibc.kill(process, signal) == 0 else { return nil }
     return (process, String(format: isEarly ? "after %.2f s" : "%.2f s after step \(step)", delay), phase)

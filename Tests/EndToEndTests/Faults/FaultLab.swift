@@ -8,7 +8,7 @@ final class FaultLab {
   /// Faults that no run waited for.
   private(set) var escaped = 0
   private var draws: Draws
-  private var templates: [String: Workplace] = [:]
+  private var templates: [String: RunFixture] = [:]
   private let isCampaign: Bool
 
   /// - Parameter isCampaign: whether every fault is told on standard output.
@@ -44,12 +44,12 @@ final class FaultLab {
   /// One that is quick.
   func drawSmallStart() -> Start { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
 
-  /// A place that is made once and then copied.
-  func template(_ name: String, _ make: () throws -> Workplace) throws -> Workplace {
-    if let place = templates[name] { return place }
-    let place = try make()
-    templates[name] = place
-    return place
+  /// A fixture that is made once and then copied.
+  func template(_ name: String, _ make: () throws -> RunFixture) throws -> RunFixture {
+    if let fixture = templates[name] { return fixture }
+    let fixture = try make()
+    templates[name] = fixture
+    return fixture
   }
 
   func omit(_ text: String) { tally.omit(text) }

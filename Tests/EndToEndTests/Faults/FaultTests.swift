@@ -2,13 +2,8 @@
 // done to a run, it ends in the adapter of one that nothing disturbs, or in a clear refusal.
 
 import Foundation
+import Glibc
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 extension EndToEnd {
   @Suite struct FaultTests {
@@ -21,12 +16,12 @@ extension EndToEnd {
       #expect(lab.tally.injected > 0 && lab.escaped == 0)
     }
 
-    @Test(short) func killedProcesses() throws {
+    @Test(short) func `killed processes`() throws {
       for victim in [Victim.program, .rank0, .mpirun, .launcher] { try lab.kill([victim]) }
       check(lab)
     }
 
-    @Test(short) func stopRequestsAndStoppedRanks() throws {
+    @Test(short) func `stop requests and stopped ranks`() throws {
       try lab.stop(SIGUSR1, to: .otherRank)
       try lab.stop(SIGTERM, to: .launcher)
       try lab.stop(SIGTERM, to: .mpirun)
@@ -35,13 +30,13 @@ extension EndToEnd {
       check(lab)
     }
 
-    @Test(short) func fullDisks() throws {
+    @Test(short) func `full disks`() throws {
       for kibibytes in [300, 1500] { try lab.fillDisk(kibibytes: kibibytes) }
       try lab.limitFiles(kibibytes: 20)
       check(lab)
     }
 
-    @Test(short) func failingCalls() throws {
+    @Test(short) func `failing calls`() throws {
       let writes = try lab.countCalls(.writes, of: .brief)
       #expect(writes > 100)
       for fault in CallFault.ofWrites { try lab.spoil(lab.draw(0..<writes) + 1, fault) }
@@ -51,7 +46,7 @@ extension EndToEnd {
       check(lab)
     }
 
-    @Test(short) func damagedFiles() throws {
+    @Test(short) func `damaged files`() throws {
       for kind in FileKind.allCases { try lab.damage(kind, .bit) }
       check(lab)
     }

@@ -1,14 +1,10 @@
-// The processes of one place, found by their working directory: its job's, and what that job left behind.
+// The processes of one fixture, found by their working directory: its job's, and what that job left behind.
 
 import Foundation
+import Glibc
+import TestSupport
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
-/// A process that works in a place's directory.
+/// A process that works in a fixture's directory.
 struct LocalProcess {
   let id: Int32
   /// The program's name: shoal, mpirun, local.sh.
@@ -16,10 +12,10 @@ struct LocalProcess {
   /// Its rank, if mpirun started it.
   let rank: Int?
 
-  /// All of a place; those that have ended and wait for their parent are none.
-  static func all(in place: Workplace) -> [LocalProcess] {
+  /// All of a fixture; those that have ended and wait for their parent are none.
+  static func all(in fixture: RunFixture) -> [LocalProcess] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return names.compactMap(Int32.init).filter { directory(of: $0) == place.root }.map { id in
+    return names.compactMap(Int32.init).filter { directory(of: $0) == fixture.path }.map { id in
       let rank = entries(of: id, "environ").first { $0.hasPrefix("OMPI_COMM_WORLD_RANK=") }
       return LocalProcess(
         id: id, name: text(of: id, "comm").trimmingCharacters(in: .newlines),
@@ -33,12 +29,12 @@ struct LocalProcess {
     return "\(id) \(name)\(rank.map { " rank \($0)" } ?? "") \(state) \(Self.text(of: id, "wchan"))"
   }
 
-  /// Waits until no process of the place is left; ten seconds are too long.
+  /// Waits until no process of the fixture is left; ten seconds are too long.
   /// - Returns: those that are left then, killed.
-  static func waitForNone(in place: Workplace) -> [String] {
+  static func waitForNone(in fixture: RunFixture) -> [String] {
     let deadline = ContinuousClock.now + .seconds(10)
     while true {
-      let left = all(in: place)
+      let left = all(in: fixture)
       if left.isEmpty { return [] }
       if ContinuousClock.now > deadline {
         let descriptions = left.map(\.description)

@@ -6,30 +6,19 @@ import Foundation
 import Preparation
 import TestSupport
 
-final class Place {
-  let path: String
+struct PreparationFixture: TestDirectory {
+  private let directory: TemporaryDirectory
+  var path: String { directory.path }
 
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("shoal-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  init() throws { directory = try TemporaryDirectory() }
 
   /// Writes a file and returns its path.
-  func file(_ name: String, _ lines: [JSONValue]) throws -> String {
-    try file(name, text: lines.map { $0.serialized() + "\n" }.joined())
-  }
-
-  func file(_ name: String, text: String) throws -> String {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
-    return "\(path)/\(name)"
+  func write(_ name: String, _ lines: [JSONValue]) throws -> String {
+    try write(name, lines.map { $0.serialized() + "\n" }.joined())
   }
 
   func lines(_ name: String) throws -> [JSONValue] {
-    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8).split(separator: "\n").map {
-      try JSONValue.parse(String($0))
-    }
+    try text(name).split(separator: "\n").map { try JSONValue.parse(String($0)) }
   }
 
   /// Documents of `path`, where 3 to 8 tokens make a pair and 200 to 300 characters are held out.
@@ -38,7 +27,7 @@ final class Place {
     limits.tokens = 20...60
     limits.heldOutCharacters = 400...500
     return try SourceDocuments(
-      path: try file("documents.jsonl", records), tokenizer: Tokenizer(directory: TinyFixture.path("model")),
+      path: try write("documents.jsonl", records), tokenizer: Tokenizer(directory: TinyFixture.path("model")),
       limits: limits)
   }
 

@@ -5,15 +5,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A directory for one test, removed with the object.
-final class Workplace: Sendable {
-  let root: String
+/// A directory for one test, removed with the last copy.
+struct RunFixture: TestDirectory {
+  private let directory: TemporaryDirectory
+  var path: String { directory.path }
   /// Pairs of the data set: batches of 5 leave a smaller one at the end of an epoch.
   static let pairs = 13
 
-  init(pairs: Int = Workplace.pairs) throws {
-    root = FileManager.default.temporaryDirectory.path + "/shoal-e2e-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+  init(pairs: Int = Self.pairs) throws {
+    directory = try TemporaryDirectory()
     try write("pairs.jsonl", Self.lines(pairs))
     try write(
       "config.yaml",
@@ -38,44 +38,11 @@ final class Workplace: Sendable {
   }
 
   /// A copy of another one as it is now.
-  init(copyOf other: Workplace) throws {
-    root = FileManager.default.temporaryDirectory.path + "/shoal-e2e-\(UUID().uuidString)"
-    try FileManager.default.copyItem(atPath: other.root, toPath: root)
-  }
+  init(copyOf other: RunFixture) throws { directory = try TemporaryDirectory(copyOf: other.path) }
 
-  deinit { try? FileManager.default.removeItem(atPath: root) }
-
-  func path(_ name: String) -> String { "\(root)/\(name)" }
-
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
-
-  func write(_ name: String, _ text: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path(name))) }
-
-  func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path(name))) }
-
-  func text(_ name: String) throws -> String { String(decoding: try bytes(name), as: UTF8.self) }
-
-  /// Changes the bytes of a file.
-  func edit(_ name: String, _ change: (inout Data) throws -> Void) throws {
-    var data = try bytes(name)
-    try change(&data)
-    try data.write(to: URL(fileURLWithPath: path(name)))
-  }
-
-  /// Replaces a text that must be in the file.
-  func replace(_ old: String, by new: String, in name: String) throws {
-    try edit(name) { data in
-      let range = try #require(data.range(of: Data(old.utf8)), "\(name) has no \(old)")
-      data.replaceSubrange(range, with: Data(new.utf8))
-    }
-  }
-
-  /// Flips a bit in the middle of a file.
-  func damage(_ name: String) throws { try edit(name) { $0[$0.count / 2] ^= 0x10 } }
-
-  /// A copy of a fixture's directory; returns its path.
-  func copy(_ fixture: String, as name: String) throws -> String {
-    try FileManager.default.copyItem(atPath: TinyFixture.path(fixture), toPath: path(name))
+  /// A copy of a directory of the tiny fixture; returns its path.
+  func copy(_ source: String, as name: String) throws -> String {
+    try FileManager.default.copyItem(atPath: TinyFixture.path(source), toPath: path(name))
     return path(name)
   }
 
@@ -132,11 +99,6 @@ final class Workplace: Sendable {
   /// The step of the newest checkpoint.
   func lastCheckpoint(_ run: String = "run") -> Int? {
     (try? names(run))?.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.max()
-  }
-
-  /// Names in a directory.
-  func names(_ directory: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: path(directory)).sorted()
   }
 
   // MARK: Data

@@ -29,18 +29,18 @@ enum Start: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  func command(in place: Workplace) -> [String] {
-    let configuration = place.path("config.yaml")
+  func command(in fixture: RunFixture) -> [String] {
+    let configuration = fixture.path("config.yaml")
     return switch self {
     case .alone(let threads): [Job.program, "train", configuration, "--threads", "\(threads)"]
     case .ranks(let count): World(ranks: count).launcher + ["train", configuration, "--threads", "1"]
-    case .launcher(let count): [place.path("launch/local.sh"), "-n", "\(count)", "-t", "1", configuration]
+    case .launcher(let count): [fixture.path("launch/local.sh"), "-n", "\(count)", "-t", "1", configuration]
     }
   }
 }
 
 /// A run that is short enough to be made hundreds of times.
-struct Specimen: Sendable {
+struct Workload: Sendable {
   let name: String
   let model: String
   let settings: String
@@ -50,35 +50,32 @@ struct Specimen: Sendable {
   /// 0: saves follow steps alone, so that every run makes the same calls.
   let minutesPerSave: Double
 
-  static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-
   /// A second of steps, saves and evaluations.
-  static let long = Specimen(
+  static let long = Workload(
     name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
     steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8,
     minutesPerSave: 0.001)
   /// As few calls as show all there are.
-  static let brief = Specimen(
+  static let brief = Workload(
     name: "brief", model: TinyFixture.path("model"),
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: lora", steps: 4, stepsPerSave: 1,
     stepsPerEvaluation: 2, minutesPerSave: 0)
   /// With a base in 4 bits, which is kept in the cache.
-  static let quantized = Specimen(
-    name: "quantized", model: "\(repository)/demo/model",
+  static let quantized = Workload(
+    name: "quantized", model: "\(Repository.path)/demo/model",
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: qlora\nload_in_4bit: true", steps: 6,
     stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
 
   /// A directory with all that the run needs, its own model among it, and no absolute path in the configuration.
   /// - Parameter linksModel: whether the model is a link to a directory of old files, whose hashes are remembered.
-  func place(linksModel: Bool = false) throws -> Workplace {
-    let place = try Workplace(pairs: 27)
+  func fixture(linksModel: Bool = false) throws -> RunFixture {
+    let fixture = try RunFixture(pairs: 27)
     if linksModel {
-      try FileManager.default.createSymbolicLink(atPath: place.path("model"), withDestinationPath: model)
+      try FileManager.default.createSymbolicLink(atPath: fixture.path("model"), withDestinationPath: model)
     } else {
-      try FileManager.default.copyItem(atPath: model, toPath: place.path("model"))
+      try FileManager.default.copyItem(atPath: model, toPath: fixture.path("model"))
     }
-    try place.write(
+    try fixture.write(
       "config.yaml",
       """
       base_model: model
@@ -101,11 +98,11 @@ struct Specimen: Sendable {
       save_minutes: \(minutesPerSave)
 
       """)
-    try FileManager.default.copyItem(atPath: "\(Self.repository)/launch", toPath: place.path("launch"))
-    try FileManager.default.createDirectory(atPath: place.path(".build/release"), withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: "\(Repository.path)/launch", toPath: fixture.path("launch"))
+    try FileManager.default.createDirectory(atPath: fixture.path(".build/release"), withIntermediateDirectories: true)
     try FileManager.default.createSymbolicLink(
-      atPath: place.path(".build/release/shoal"), withDestinationPath: Job.program)
-    return place
+      atPath: fixture.path(".build/release/shoal"), withDestinationPath: Job.program)
+    return fixture
   }
 
   // MARK: Undisturbed
@@ -147,14 +144,14 @@ struct Specimen: Sendable {
 
   private func measured(_ start: Start) throws -> Record {
     if let record = Self.records.withLock({ $0[name] }), record.seconds[start] != nil { return record }
-    let place = try place()
+    let fixture = try fixture()
     let began = ContinuousClock.now
-    let ending = try Job(start.command(in: place) + ["output_dir=run"], in: place).wait()
+    let ending = try Job(start.command(in: fixture) + ["output_dir=run"], in: fixture).wait()
     let elapsed = ContinuousClock.now - began
     try #require(ending.code == 0, "\(start): \(ending.errors)")
     let whole = try Whole(
-      adapter: place.adapter(), configuration: place.text("run/adapter_config.json"),
-      lines: place.metrics().compactMap(Line.init))
+      adapter: fixture.adapter(), configuration: fixture.text("run/adapter_config.json"),
+      lines: fixture.metrics().compactMap(Line.init))
     return try Self.records.withLock { records in
       var record = records[name] ?? Record(whole: whole)
       try #require(record.whole.adapter == whole.adapter, "\(start) gives another adapter")
