@@ -4,7 +4,7 @@
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev pkg-config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
-SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh .ci/run
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/Parity/same_bits.sh .ci/run
 
 # Quiet and without network when everything is there.
 deps:
