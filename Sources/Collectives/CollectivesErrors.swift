@@ -30,7 +30,7 @@ package enum WorldError: UserError {
   /// Ranks that must be alike are not.
   case ranksDiffer([RankDifference])
   /// The environment's watchdog limit is not a number of seconds.
-  case watchdogSeconds(String)
+  case watchdogSeconds(variable: String, String)
 
   package var description: String {
     switch self {
@@ -41,8 +41,8 @@ package enum WorldError: UserError {
     case .ranksDiffer(let differences):
       "world: the ranks are not alike, so the result would depend on who computes what:\n"
         + differences.map { "  \($0)" }.joined(separator: "\n")
-    case .watchdogSeconds(let text):
-      "\(WatchdogLimit.variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watchdog"
+    case .watchdogSeconds(let variable, let text):
+      "\(variable) is \"\(text)\", expected seconds from 2 to 1000000, or 0 for no watchdog"
     }
   }
 }

@@ -15,14 +15,6 @@ enum WorkQueueTag: Int32 {
   case closed
 }
 
-/// An item of work on its way to a rank, and how much work it is compared with others of its phase.
-package struct WorkPiece: Sendable {
-  package var bytes: [UInt8]
-  package var cost: Double
-
-  package init(bytes: [UInt8], cost: Double = 1) { (self.bytes, self.cost) = (bytes, cost) }
-}
-
 /// Work items that rank 0 hands out, phase by phase.
 ///
 /// In every phase rank 0 calls `openPhase` once, and every rank (rank 0 too) calls `next` until it returns

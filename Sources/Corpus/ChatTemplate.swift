@@ -17,12 +17,6 @@ package struct ChatMessage: Sendable, Equatable {
 /// A chat template of the ChatML kind: each message is `<|im_start|>role`, a line feed, the content,
 /// `<|im_end|>` and a line feed.
 package struct ChatTemplate: Sendable {
-  /// What a chat is made of. Between two special tokens there is one text at most.
-  package enum Piece: Sendable {
-    case special(String)
-    case text(String)
-  }
-
   /// ChatML without a default system message.
   package static let chatML = ChatTemplate(defaultSystemMessage: nil)
   /// Qwen2 Instruct's.
@@ -108,8 +102,8 @@ package struct ChatTemplate: Sendable {
 
   /// The rendered chat.
   /// - Parameter generationPrompt: whether the header of an assistant's message comes last.
-  package func pieces(_ messages: [ChatMessage], generationPrompt: Bool) -> [Piece] {
-    var pieces: [Piece] = []
+  package func pieces(_ messages: [ChatMessage], generationPrompt: Bool) -> [ChatPiece] {
+    var pieces: [ChatPiece] = []
     func append(_ message: ChatMessage) {
       pieces += [
         .special(Self.start), .text(message.role + "\n" + message.content), .special(Self.end), .text("\n"),

@@ -16,13 +16,13 @@ struct ChatTokens {
   private(set) var ids: [Int32] = []
   /// Turns that have ended, in order; an assistant's header or prefill at the end is none.
   private(set) var turns: [Turn] = []
-  private var pieces: [(piece: ChatTemplate.Piece, ids: [Int32])] = []
+  private var pieces: [(piece: ChatPiece, ids: [Int32])] = []
 
   var contents: [Range<Int>] { turns.map(\.content) }
 
   /// - Parameter start: tokens of a chat that starts alike, whose ids need not be found again.
-  init(_ pieces: [ChatTemplate.Piece], _ tokenizer: Tokenizer, startingAs start: ChatTokens? = nil) {
-    for piece in ChatTemplate.Piece.joined(pieces) {
+  init(_ pieces: [ChatPiece], _ tokenizer: Tokenizer, startingAs start: ChatTokens? = nil) {
+    for piece in ChatPiece.joined(pieces) {
       let place = self.pieces.count
       let ids: [Int32]
       if let start, place < start.pieces.count, piece.isSame(as: start.pieces[place].piece) {
@@ -52,7 +52,7 @@ struct ChatTokens {
       else { continue }
       let header = tokenizer.encode(String(decoding: text.utf8[...lineFeed], as: UTF8.self))
       let role = tokenizer.encode(String(decoding: text.utf8[..<lineFeed], as: UTF8.self))
-      let common = ExampleEncoder.commonPrefix(header, pieceIDs)
+      let common = Self.commonPrefix(header, pieceIDs)
       let own = common == header.count ? common : min(common + 1, pieceIDs.count)
       let end = start + pieceIDs.count
       let isLast = place + 2 >= pieces.count
@@ -62,29 +62,8 @@ struct ChatTokens {
           role: start - 1..<start + role.count, content: start + own..<end, trainedContent: start + common..<end))
     }
   }
-}
 
-extension ChatTemplate.Piece {
-  /// Pieces of which no two texts are neighbours, and no text is empty.
-  static func joined(_ pieces: [Self]) -> [Self] {
-    var joined: [Self] = []
-    for piece in pieces {
-      if case .text("") = piece { continue }
-      if case .text(let second) = piece, case .text(let first)? = joined.last {
-        joined[joined.count - 1] = .text(first + second)
-      } else {
-        joined.append(piece)
-      }
-    }
-    return joined
-  }
-
-  /// Equal code point for code point.
-  fileprivate func isSame(as other: Self) -> Bool {
-    switch (self, other) {
-    case (.special(let first), .special(let second)), (.text(let first), .text(let second)):
-      first.utf8.elementsEqual(second.utf8)
-    default: false
-    }
+  static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int {
+    zip(first, second).prefix { $0 == $1 }.count
   }
 }

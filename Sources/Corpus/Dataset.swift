@@ -45,7 +45,7 @@ package struct Dataset: Sendable {
       for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
         let reader = try RecordReader(path: path)
         let outcomes = parallelMap(count: reader.count) { place in
-          Outcome(reader, place, of: source, kind, encoder, limit)
+          RecordOutcome(reader, place, of: source, kind, encoder, limit)
         }
         for (place, outcome) in outcomes.enumerated() {
           report.count(outcome, at: reader.location(place))
@@ -73,44 +73,33 @@ package struct Dataset: Sendable {
     self.examples = examples
     self.report = report
   }
+}
 
-  /// What became of one record.
-  enum Outcome: Sendable {
-    case read([Part])
-    case wrong(RecordMistake)
-
-    /// An example of the record: the trees it became, none when it was dropped.
-    struct Part {
-      var trees: [ExampleTree]
-      var traits: EncodedExample.Traits
-      var isTruncated = false
-    }
-
-    init(
-      _ reader: RecordReader, _ place: Int, of source: Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
-      _ limit: LengthLimit
-    ) {
+extension RecordOutcome {
+  init(
+    _ reader: RecordReader, _ place: Int, of source: Dataset.Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
+    _ limit: LengthLimit
+  ) {
+    do {
+      let value = try reader.record(place)
       do {
-        let value = try reader.record(place)
-        do {
-          let records = try ExampleRecord.read(value, type: source.type, kind: kind, fields: source.fields)
-          var parts: [Part] = []
-          for record in records {
-            let encoded = try encoder.encode(record, index: 0)
-            switch try limit.applied(to: encoded) {
-            case .fits: parts.append(Part(trees: [encoded.tree], traits: encoded.traits))
-            case .truncated(let tree): parts.append(Part(trees: [tree], traits: encoded.traits, isTruncated: true))
-            case .pieces(let trees): parts.append(Part(trees: trees, traits: encoded.traits))
-            case .dropped: parts.append(Part(trees: [], traits: encoded.traits))
-            }
+        let records = try ExampleRecord.read(value, type: source.type, kind: kind, fields: source.fields)
+        var parts: [Part] = []
+        for record in records {
+          let encoded = try encoder.encode(record, index: 0)
+          switch try limit.applied(to: encoded) {
+          case .fits: parts.append(Part(trees: [encoded.tree], traits: encoded.traits))
+          case .truncated(let tree): parts.append(Part(trees: [tree], traits: encoded.traits, isTruncated: true))
+          case .pieces(let trees): parts.append(Part(trees: trees, traits: encoded.traits))
+          case .dropped: parts.append(Part(trees: [], traits: encoded.traits))
           }
-          self = .read(parts)
-        } catch {
-          self = .wrong(RecordMistake(location: reader.location(place), problem: error))
         }
+        self = .read(parts)
       } catch {
-        self = .wrong(error)
+        self = .wrong(RecordMistake(location: reader.location(place), problem: error))
       }
+    } catch {
+      self = .wrong(error)
     }
   }
 }

@@ -32,14 +32,14 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
 
   init(limit: LengthLimit) { self.limit = limit }
 
-  mutating func count(_ outcome: Dataset.Outcome, at location: RecordLocation) {
+  mutating func count(_ outcome: RecordOutcome, at location: RecordLocation) {
     records += 1
     guard case .read(let parts) = outcome else { return }
     if parts.contains(where: { !$0.trees.isEmpty }) { kept += 1 }
     for part in parts { count(part, at: location) }
   }
 
-  private mutating func count(_ part: Dataset.Outcome.Part, at location: RecordLocation) {
+  private mutating func count(_ part: RecordOutcome.Part, at location: RecordLocation) {
     guard !part.trees.isEmpty else {
       dropped += 1
       if firstDropped.count < Self.namedRecords { firstDropped.append(location) }

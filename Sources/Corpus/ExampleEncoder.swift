@@ -71,7 +71,7 @@ package struct ExampleEncoder: Sendable {
   private func example(
     _ sequences: Sequences, of record: ExampleRecord, index: Int
   ) throws(RecordProblem) -> EncodedExample {
-    let length = sequences.whole.map { Self.commonPrefix(sequences.prompt, $0) }.min() ?? 0
+    let length = sequences.whole.map { ChatTokens.commonPrefix(sequences.prompt, $0) }.min() ?? 0
     guard length > 0 else {
       throw RecordProblem(
         "no token of the prompt is left before the completions, because they merge: end the prompt on the "
@@ -126,7 +126,7 @@ package struct ExampleEncoder: Sendable {
         "ChatML needs the special tokens \(ChatTemplate.start) and \(ChatTemplate.end), which the model's "
           + "tokenizer lacks")
     }
-    var pieces: [ChatTemplate.Piece]
+    var pieces: [ChatPiece]
     var fields = completions + [prefill]
     let turns: Int?
     switch prompt {
@@ -142,7 +142,7 @@ package struct ExampleEncoder: Sendable {
     }
     pieces.append(.text(prefill))
     let start = ChatTokens(pieces, tokenizer)
-    let end: [ChatTemplate.Piece] =
+    let end: [ChatPiece] =
       [.special(ChatTemplate.end)] + (ending == ChatTemplate.end ? [] : [.special(ending)])
     let whole = completions.map {
       ChatTokens(pieces + [.text($0)] + end, tokenizer, startingAs: start).ids
@@ -173,7 +173,7 @@ package struct ExampleEncoder: Sendable {
   private func contentRange(in ids: [Int32], before: String, after: String) -> Range<Int> {
     let head = tokenizer.encode(before)
     let tail = tokenizer.encode(after)
-    let start = Self.commonPrefix(head, ids)
+    let start = ChatTokens.commonPrefix(head, ids)
     let end = zip(tail.reversed(), ids.reversed()).prefix { $0 == $1 }.count
     let lower = start == head.count ? start : start + 1
     let upper = ids.count - (end == tail.count ? end : end + 1)
@@ -241,9 +241,5 @@ package struct ExampleEncoder: Sendable {
     let (bytes, ending) = (text.utf8, ending.utf8)
     guard bytes.count >= ending.count, bytes.suffix(ending.count).elementsEqual(ending) else { return text }
     return String(decoding: bytes.dropLast(ending.count), as: UTF8.self)
-  }
-
-  static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int {
-    zip(first, second).prefix { $0 == $1 }.count
   }
 }

@@ -161,18 +161,18 @@ package final class Tokenizer: Sendable {
   }
 
   /// The special tokens that `text` spells, and the texts between them.
-  func pieces(_ text: String) -> [ChatTemplate.Piece] {
+  func pieces(_ text: String) -> [ChatPiece] {
     [rawTokens, normalizedTokens].reduce([.text(text)]) { pieces, tokens in
       pieces.flatMap { Self.pieces(of: $0, at: tokens) }
     }
   }
 
   private static func pieces(
-    of piece: ChatTemplate.Piece, at tokens: AddedTokenMatcher
-  ) -> [ChatTemplate.Piece] {
+    of piece: ChatPiece, at tokens: AddedTokenMatcher
+  ) -> [ChatPiece] {
     guard case .text(var text) = piece else { return [piece] }
     return text.withUTF8 { text in
-      var pieces: [ChatTemplate.Piece] = []
+      var pieces: [ChatPiece] = []
       var start = 0
       while let (token, range) = tokens.firstSpecialMatch(in: text, from: start) {
         pieces.append(.text(String(decoding: text[start..<range.lowerBound], as: UTF8.self)))
@@ -193,14 +193,6 @@ package final class Tokenizer: Sendable {
           + "embedding rows (vocab_size in config.json); use the tokenizer files of this model")
     }
   }
-}
-
-/// The tokenizer's files cannot be used.
-package struct TokenizerError: UserError, Equatable {
-  package let path: String
-  package let reason: String
-
-  package var description: String { "\(path): \(reason)" }
 }
 
 /// Byte strings by number, end to end in one array.

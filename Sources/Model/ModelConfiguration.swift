@@ -1,7 +1,6 @@
 // The shape of a Qwen2 model, read from the config.json of a hub directory. What is not supported is refused
 // by name, because a model that runs with another arithmetic than it was trained with looks almost right.
 
-package import Checkpoints
 package import Tensors
 
 /// The numbers that fix a dense Qwen2 or Qwen2.5 model.
@@ -57,22 +56,4 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var queryWidth: Int { headCount * headWidth }
   /// K · E
   package var keyValueWidth: Int { keyValueHeadCount * headWidth }
-
-  /// Reads `config.json` of a hub directory.
-  /// - Throws: `FileError`; `ContentError` with every problem of the file.
-  package init(directory: String) throws {
-    let path = "\(directory)/config.json"
-    self = try ModelConfiguration(json: try JSONValue.read(file: path, limit: 1 << 20), path: path)
-  }
-
-  /// Reads the object that a config.json holds.
-  /// - Parameter path: the name that errors give to it.
-  /// - Throws: `ContentError` with every problem.
-  package init(json: JSONValue, path: String) throws(ContentError) {
-    var reader = ConfigurationReader(json)
-    reader.requireArchitecture()
-    reader.refuseUnsupported()
-    self = reader.configuration()
-    guard reader.problems.isEmpty else { throw ContentError(path, reader.problems) }
-  }
 }

@@ -87,7 +87,7 @@ package final class NF4File: Sendable {
   /// The matrix of a linear layer in NF4, in memory.
   /// - Throws: `ContentError` when an entry is not finite.
   static func quantized(_ weight: Weight, named name: String, in path: String, _ pool: ThreadPool) throws -> Weight {
-    guard let quantized = NF4.quantized(weight, pool) else { throw notFinite(name, path) }
+    guard let quantized = NF4Quantizer.quantized(weight, pool) else { throw notFinite(name, path) }
     return quantized
   }
 
@@ -151,10 +151,10 @@ package final class NF4File: Sendable {
       for module in LinearModule.allCases {
         let name = WeightName.linear(module, layer: layer)
         let scales = try directory.released(name) { weight in
-          guard let maxima = NF4.blockMaxima(of: weight, pool) else {
+          guard let maxima = NF4Quantizer.blockMaxima(of: weight, pool) else {
             throw notFinite(name.hubName, directory.path)
           }
-          return NF4.scales(of: maxima, offset: NF4.offset(of: maxima), pool)
+          return NF4Quantizer.scales(of: maxima, offset: NF4Quantizer.offset(of: maxima), pool)
         }
         tensors += Part.allCases.map { part in
           OutgoingTensor(
@@ -162,7 +162,7 @@ package final class NF4File: Sendable {
           ) { emit in
             switch part {
             case .codes:
-              let codes = directory.released(name) { NF4.codes(of: $0, pool) }
+              let codes = directory.released(name) { NF4Quantizer.codes(of: $0, pool) }
               try codes.withUnsafeBytes(emit)
               if module == LinearModule.allCases.last { progress(layer + 1, configuration.layerCount) }
             case .scaleCodes: try scales.codes.withUnsafeBytes(emit)

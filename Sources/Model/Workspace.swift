@@ -188,7 +188,7 @@ final class Workspace {
     storages = memory.storages
   }
 
-  func populate(_ pool: ThreadPool) throws { try Storage.populate(storages, pool) }
+  func populate(_ pool: ThreadPool) throws { try pool.populate(storages) }
 
   func hidden(layer: Int) -> Matrix { hidden[isKeeping ? layer : layer % 2] }
 

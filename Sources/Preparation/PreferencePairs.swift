@@ -10,27 +10,13 @@ package struct PreferencePairs: Sendable {
   /// The files that `write` makes. The report is the last: where it is, the others are whole.
   package static let fileNames = ["train.jsonl", "test.jsonl", "heldout.jsonl", "rejects.jsonl", "report.json"]
 
-  struct Pair: Sendable {
-    let document: Int
-    let judged: JudgedSummaries
-    let similarity: Double
-
-    var chosen: String { judged.texts[judged.best] }
-    var rejected: String { judged.texts[1 - judged.best] }
-  }
-
-  struct Reject: Sendable {
-    let answer: Int
-    let rejection: Rejection
-  }
-
   package let report: PreparationReport
   private let documents: SourceDocuments
   private let answers: [TeacherAnswer]
   private let prompt: PromptTemplate
-  private let train: [Pair]
-  private let test: [Pair]
-  private let rejects: [Reject]
+  private let train: [PreferencePair]
+  private let test: [PreferencePair]
+  private let rejects: [RejectedAnswer]
 
   /// - Parameters:
   ///   - prompt: asks for a summary; what the model is trained to answer.
@@ -58,19 +44,19 @@ package struct PreferencePairs: Sendable {
       }
       return filter.outcome(answer)
     }
-    var (pairs, rejects): ([Pair], [Reject]) = ([], [])
+    var (pairs, rejects): ([PreferencePair], [RejectedAnswer]) = ([], [])
     var known: Set<[String]> = []
     for (number, outcome) in outcomes.enumerated() {
       var rejection = outcome.rejection
       if rejection == nil, let judged = outcome.judged, let place = places[answers[number].id] {
-        let pair = Pair(document: place, judged: judged, similarity: outcome.similarity ?? 0)
+        let pair = PreferencePair(document: place, judged: judged, similarity: outcome.similarity ?? 0)
         if known.insert([answers[number].id, pair.chosen, pair.rejected]).inserted {
           pairs.append(pair)
         } else {
           rejection = Rejection(.duplicatePair)
         }
       }
-      if let rejection { rejects.append(Reject(answer: number, rejection: rejection)) }
+      if let rejection { rejects.append(RejectedAnswer(answer: number, rejection: rejection)) }
     }
     // Answers come in any order; the document's own makes the files the same. The sort is stable.
     pairs.sort { $0.document < $1.document }
@@ -124,7 +110,7 @@ package struct PreferencePairs: Sendable {
   }
 
   /// A row of type `chatml.intel`; what training does not read tells where the pair is from.
-  private func row(_ pair: Pair) throws(RecordMistake) -> JSONValue {
+  private func row(_ pair: PreferencePair) throws(RecordMistake) -> JSONValue {
     let document = documents.documents[pair.document]
     let scores = pair.judged.scores
     return [
@@ -136,7 +122,7 @@ package struct PreferencePairs: Sendable {
     ]
   }
 
-  private func row(_ reject: Reject) -> JSONValue {
+  private func row(_ reject: RejectedAnswer) -> JSONValue {
     let answer = answers[reject.answer]
     return [
       "id": .string(answer.id), "file": .string(answer.location.file), "line": .integer(Int64(answer.location.line)),

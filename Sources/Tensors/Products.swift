@@ -72,13 +72,9 @@ package struct Term: @unchecked Sendable {
 }
 
 package enum Products {
-  /// Columns of a tile: its packed block and its part of the result stay in a core's L2 cache.
-  static let columnTile = 128
-  /// Numbers of a packed block, which every thread has scratch for.
-  static let packedCount = Int(SHOAL_DEPTH_BLOCK) * columnTile
   /// Most rows of a tile: enough to pay for widening and packing the block again. Narrow results take
   /// fewer, so that there are tiles for every thread.
-  private static func rowTile(columns: Int) -> Int { columns > 2 * columnTile ? 768 : 192 }
+  private static func rowTile(columns: Int) -> Int { columns > 2 * PackedBlock.columns ? 768 : 192 }
 
   /// What a product is added to.
   package enum Start: Sendable {
@@ -117,17 +113,17 @@ package enum Products {
     let rowTiles = (c.rows + rowTile - 1) / rowTile
     // Even tiles, in whole register blocks.
     let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
-    let columnTiles = (c.columns + columnTile - 1) / columnTile
+    let columnTiles = (c.columns + PackedBlock.columns - 1) / PackedBlock.columns
     nonisolated(unsafe) let initialRows = initial
     pool.run(rowTiles * columnTiles) { tile, scratch in
       let row = tile / columnTiles * tileRows
-      let column = tile % columnTiles * columnTile
+      let column = tile % columnTiles * PackedBlock.columns
       guard row < c.rows else { return }
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: terms.count) { list in
         for (i, term) in terms.enumerated() { list[i] = term.left }
         shoal_products_tile(
           c.base, Int64(c.stride), Int64(row), Int64(min(tileRows, c.rows - row)), Int64(column),
-          Int64(min(columnTile, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
+          Int64(min(PackedBlock.columns, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
           Int64(terms.count), scratch)
       }
     }

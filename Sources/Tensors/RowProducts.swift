@@ -15,7 +15,7 @@ package struct RowProduct: Sendable {
       precondition(
         term.rows == 1 && term.columns == result.columns && term.left.a_depth == 1 && term.left.b_depth == 1,
         "a term [\(term.rows), \(term.columns)] cannot add to [1, \(result.columns)]")
-      precondition(term.left.depth <= Products.packedCount, "a depth of \(term.left.depth) exceeds the scratch")
+      precondition(term.left.depth <= PackedBlock.count, "a depth of \(term.left.depth) exceeds the scratch")
     }
     (self.result, self.start, self.terms) = (result, start, terms)
   }

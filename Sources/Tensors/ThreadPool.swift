@@ -17,7 +17,7 @@ package final class ThreadPool: Sendable {
   package init(threads: Int, scratchCount: Int = 0) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
-    scratch = (0..<threads).map { _ in Storage(count: max(Products.packedCount, scratchCount)) }
+    scratch = (0..<threads).map { _ in Storage(count: max(PackedBlock.count, scratchCount)) }
   }
 
   /// Bytes of all threads' scratch.

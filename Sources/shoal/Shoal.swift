@@ -4,14 +4,13 @@ import ArgumentParser
 import Collectives
 import Foundation
 import Tensors
+import Training
 
 @main
 struct Shoal: ParsableCommand {
-  static let version = "0.1.0"
-
   static let configuration = CommandConfiguration(
     commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.",
-    version: version,
+    version: BuildIdentity.version,
     subcommands: [
       TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
       TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, BenchCommand.self,
@@ -50,18 +49,8 @@ struct Shoal: ParsableCommand {
         Foundation.exit(0)
       }
     }
-    Console.print("shoal: \(error)")
-    Foundation.exit(ShoalExit.code(for: error))
+    ShoalExit.end(error)
   }
-}
-
-/// The documented exit codes.
-enum ShoalExit {
-  static let mistake: Int32 = 64
-  static let stopped: Int32 = 75
-  static let failure: Int32 = 1
-
-  static func code(for error: any Error) -> Int32 { error is any UserError ? mistake : failure }
 }
 
 /// What the argument parser found, with the usage.
@@ -69,18 +58,4 @@ struct UsageMistake: UserError {
   let message: String
 
   var description: String { String(message.trimmingPrefix("Error: ")) }
-}
-
-/// What people read goes to stderr.
-enum Console {
-  static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
-
-  /// Names from files may hold what a terminal takes for commands: control characters are spelled out.
-  private static func shown(_ text: String) -> String {
-    let isShown = { (scalar: Unicode.Scalar) in
-      scalar.properties.generalCategory != .control || scalar == "\n" || scalar == "\t"
-    }
-    guard !text.unicodeScalars.allSatisfy(isShown) else { return text }
-    return text.unicodeScalars.map { isShown($0) ? String($0) : $0.escaped(asASCII: true) }.joined()
-  }
 }

@@ -131,17 +131,3 @@ struct TrainCommand: ParsableCommand {
 private func underWay(_ partial: PartialWork) -> String {
   ", with \(partial.done) examples of \(partial.kind == .step ? "step \(partial.step)" : "the evaluation") done"
 }
-
-/// The debug mode was asked of several ranks.
-struct DebugInWorld: UserError {
-  let size: Int
-
-  var description: String { "--debug runs in one process, this world has \(size) ranks: start it without mpirun" }
-}
-
-extension BuildIdentity {
-  /// This very executable.
-  static func running() throws -> BuildIdentity {
-    BuildIdentity(version: Shoal.version, binary: try ContentHash().sha256(ofFile: "/proc/self/exe"))
-  }
-}

@@ -16,7 +16,7 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
       // MPI's handlers would wait for it too.
       _exit(ShoalExit.failure)
     }
-  } catch { Shoal.exit(withError: error) }
+  } catch { ShoalExit.end(error) }
   if world.size > 1 {
     MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure)
   }
@@ -41,4 +41,11 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
     try? world.finish()
     exit(code)
   }
+}
+
+/// The debug mode was asked of several ranks.
+struct DebugInWorld: UserError {
+  let size: Int
+
+  var description: String { "--debug runs in one process, this world has \(size) ranks: start it without mpirun" }
 }

@@ -23,7 +23,7 @@ import Testing
       try JSONValue.parse(TokenizerFiles.text(of: "tokenizer_config.json"))["chat_template"]?.string)
   }
 
-  private func text(_ pieces: [ChatTemplate.Piece]) -> String {
+  private func text(_ pieces: [ChatPiece]) -> String {
     pieces.map { piece in
       switch piece {
       case .special(let token): token

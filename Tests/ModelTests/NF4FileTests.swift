@@ -43,7 +43,8 @@ import Testing
     var linears = 0
     for (layer, pair) in zip(stored.layers, quantized.layers).enumerated() {
       for module in LinearModule.allCases {
-        let expected = try NF4.quantized(pair.0.weight(module), ThreadPool(threads: 1)).required("finite weights")
+        let expected = try NF4Quantizer.quantized(pair.0.weight(module), ThreadPool(threads: 1)).required(
+          "finite weights")
         #expect(bits(pair.1.weight(module).widened()) == bits(expected.widened()))
         #expect(bits(again.weight(module, layer: layer).widened()) == bits(expected.widened()))
         linears += expected.byteCount

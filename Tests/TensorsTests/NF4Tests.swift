@@ -38,13 +38,13 @@ import Testing
   func `quantised as by bitsandbytes`(name: String) throws {
     let sample = try Sample(name)
     let pool = ThreadPool(threads: 2)
-    #expect(NF4.codes(of: sample.weight, pool) == Array(try sample.bytes("codes")))
-    let maxima = try NF4.blockMaxima(of: sample.weight, pool).required("maxima")
+    #expect(NF4Quantizer.codes(of: sample.weight, pool) == Array(try sample.bytes("codes")))
+    let maxima = try NF4Quantizer.blockMaxima(of: sample.weight, pool).required("maxima")
     #expect(maxima.map(\.bitPattern) == (try sample.floats("maxima").map(\.bitPattern)))
     let offset = try sample.floats("offset")[0]
-    let ours = NF4.offset(of: maxima)
+    let ours = NF4Quantizer.offset(of: maxima)
     #expect(abs(Int(ours.bitPattern) - Int(offset.bitPattern)) <= 2, "\(ours), expected \(offset)")
-    let scales = NF4.scales(of: maxima, offset: offset, pool)
+    let scales = NF4Quantizer.scales(of: maxima, offset: offset, pool)
     #expect(scales.codes == Array(try sample.bytes("scale_codes")))
     #expect(scales.maxima.map(\.bitPattern) == (try sample.floats("scale_maxima").map(\.bitPattern)))
   }
@@ -86,21 +86,21 @@ import Testing
     }
     for threads in [1, 3] {
       let pool = ThreadPool(threads: threads)
-      #expect(NF4.blockMaxima(of: weight, pool) == maxima)
-      #expect(NF4.codes(of: weight, pool) == codes)
-      let offset = NF4.offset(of: maxima)
-      let whole = NF4.scales(of: maxima, offset: offset, pool)
+      #expect(NF4Quantizer.blockMaxima(of: weight, pool) == maxima)
+      #expect(NF4Quantizer.codes(of: weight, pool) == codes)
+      let offset = NF4Quantizer.offset(of: maxima)
+      let whole = NF4Quantizer.scales(of: maxima, offset: offset, pool)
       var pieces: (codes: [UInt8], maxima: [Float]) = ([], [])
       for start in stride(from: 0, to: maxima.count, by: NF4.scaleBlock) {
         let piece = Array(maxima[start..<min(maxima.count, start + NF4.scaleBlock)])
-        let scales = NF4.scales(of: piece, offset: offset, pool)
+        let scales = NF4Quantizer.scales(of: piece, offset: offset, pool)
         pieces.codes += scales.codes
         pieces.maxima += scales.maxima
       }
       #expect(whole.codes == pieces.codes && whole.maxima == pieces.maxima)
     }
     // Values a code apart from the weights at most, in each block.
-    let wide = try NF4.quantized(weight, ThreadPool(threads: 2)).required("finite weights").widened().elements
+    let wide = try NF4Quantizer.quantized(weight, ThreadPool(threads: 2)).required("finite weights").widened().elements
     for (i, (ours, entry)) in zip(wide, entries).enumerated() {
       #expect(abs(ours - entry) < 0.17 * maxima[i / NF4.block])
     }
@@ -110,16 +110,16 @@ import Testing
   func `refuses what no code stands for`(entry: Float) {
     let matrix = copy(randomMatrix(3, 128, seed: 6))
     let weight = Weight(base: matrix.base, type: .float32, rows: 3, columns: 128, owner: matrix.storage)
-    #expect(NF4.quantized(weight, ThreadPool(threads: 1)) != nil)
+    #expect(NF4Quantizer.quantized(weight, ThreadPool(threads: 1)) != nil)
     matrix[1, 72] = entry
-    #expect(NF4.quantized(weight, ThreadPool(threads: 1)) == nil)
-    #expect(NF4.blockMaxima(of: weight, ThreadPool(threads: 1)) == nil)
+    #expect(NF4Quantizer.quantized(weight, ThreadPool(threads: 1)) == nil)
+    #expect(NF4Quantizer.blockMaxima(of: weight, ThreadPool(threads: 1)) == nil)
   }
 
   /// A random matrix in NF4 whose scales span several groups, and the same numbers in fp32.
   private static func pair(_ rows: Int, _ columns: Int, seed: UInt64) throws -> (nf4: Weight, floats: Weight) {
     let weight = ProductTests.randomWeight(rows, columns, .bfloat16, seed: seed)
-    let quantized = try NF4.quantized(weight, ThreadPool(threads: 1)).required("finite weights")
+    let quantized = try NF4Quantizer.quantized(weight, ThreadPool(threads: 1)).required("finite weights")
     let wide = quantized.widened()
     return (
       quantized, Weight(base: wide.base, type: .float32, rows: rows, columns: columns, owner: wide.storage)
@@ -158,8 +158,8 @@ import Testing
     let (nf4, floats) = try Self.pair(out, width, seed: 11)
     let weight = ProductTests.randomWeight(out, width, .bfloat16, seed: 11)
     let pool = ThreadPool(threads: 1)
-    let maxima = try NF4.blockMaxima(of: weight, pool).required("finite weights")
-    let quantized = NF4.scales(of: maxima, offset: NF4.offset(of: maxima), pool)
+    let maxima = try NF4Quantizer.blockMaxima(of: weight, pool).required("finite weights")
+    let quantized = NF4Quantizer.scales(of: maxima, offset: NF4Quantizer.offset(of: maxima), pool)
     let (scaleCodes, scaleMaxima) = (
       UnsafeMutablePointer<UInt8>.allocate(capacity: quantized.codes.count),
       UnsafeMutablePointer<Float>.allocate(capacity: quantized.maxima.count)

@@ -41,7 +41,7 @@ import Testing
     let count = 4 << 20
     let storage = Storage(count: count)
     let (faults, resident) = (ProcessMemory.minorFaults, ProcessMemory.anonymousBytes)
-    try Storage.populate([storage], ThreadPool(threads: 2))
+    try ThreadPool(threads: 2).populate([storage])
     #expect(ProcessMemory.anonymousBytes - resident > 3 * count)
     #expect(ProcessMemory.minorFaults >= faults)
     #expect((0..<count).allSatisfy { storage.base[$0] == 0 })
@@ -56,7 +56,7 @@ import Testing
     let available = try #require(ProcessMemory.availableBytes)
     let storage = Storage(count: available / 2)
     let resident = ProcessMemory.anonymousBytes
-    #expect(throws: MemoryShortage.self) { try Storage.populate([storage], ThreadPool(threads: 1)) }
+    #expect(throws: MemoryShortage.self) { try ThreadPool(threads: 1).populate([storage]) }
     #expect(ProcessMemory.anonymousBytes - resident < 1 << 28)
   }
 }

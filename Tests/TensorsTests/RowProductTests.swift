@@ -34,7 +34,8 @@ import Testing
   @Test func `a row times NF4`() throws {
     for (columns, depth) in [(1, 64), (31, 128), (300, 960), (700, 4864)] {
       let pool = ThreadPool(threads: 2)
-      let weight = try NF4.quantized(ProductTests.randomWeight(columns, depth, .float32, seed: 4), pool).required("")
+      let weight = try NF4Quantizer.quantized(ProductTests.randomWeight(columns, depth, .float32, seed: 4), pool)
+        .required("")
       let wide = weight.widened()
       let x = randomMatrix(1, depth, seed: 5)
       // Rows in the middle of a matrix start with scales of their own.
@@ -53,7 +54,7 @@ import Testing
   @Test func `bits do not depend on threads`() throws {
     let x = randomMatrix(1, 896, seed: 1)
     let weight = ProductTests.randomWeight(3000, 896, .bfloat16, seed: 2)
-    let quantized = try NF4.quantized(weight, ThreadPool(threads: 1)).required("NF4")
+    let quantized = try NF4Quantizer.quantized(weight, ThreadPool(threads: 1)).required("NF4")
     let results = [1, 2, 3].map { threads in
       let (c, d) = (Matrix(rows: 1, columns: 3000), Matrix(rows: 1, columns: 3000))
       Products.computeRows(
@@ -97,12 +98,12 @@ import Testing
     let pool = ThreadPool(threads: 1)
     for depth in [64, 192, 960] {
       let (x, floats) = (randomMatrix(1, depth, seed: 5), ProductTests.randomWeight(19, depth, .float32, seed: 4))
-      let wide = try NF4.quantized(floats, pool).required("NF4").widened()
-      let maxima = try NF4.blockMaxima(of: floats, pool).required("maxima")
-      let scales = NF4.scales(of: maxima, offset: NF4.offset(of: maxima), pool)
+      let wide = try NF4Quantizer.quantized(floats, pool).required("NF4").widened()
+      let maxima = try NF4Quantizer.blockMaxima(of: floats, pool).required("maxima")
+      let scales = NF4Quantizer.scales(of: maxima, offset: NF4Quantizer.offset(of: maxima), pool)
       let sample = ProductTests.Sample(
         term: .forward(x, floats), a: { Double(x[$0, $1]) }, b: { Double(wide[$1, $0]) }, depth: depth)
-      NF4.codes(of: floats, pool).withUnsafeBytes { codes in
+      NF4Quantizer.codes(of: floats, pool).withUnsafeBytes { codes in
         scales.codes.withUnsafeBufferPointer { scaleCodes in
           scales.maxima.withUnsafeBufferPointer { maxima in
             let scales = shoal_nf4_scales(

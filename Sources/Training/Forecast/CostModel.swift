@@ -78,7 +78,7 @@ extension CostModel {
     let sums = UnsafeMutableBufferPointer<Int64>.allocate(capacity: count)
     defer { sums.deallocate() }
     sums.update(repeating: 0)
-    try Storage.populate(storages, pool)
+    try pool.populate(storages)
     let clock = pool.clock
     let start = clock.seconds
     if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, pool) }

@@ -1,7 +1,27 @@
 // From the keys of config.json to a configuration: one place for their names, kinds, bounds and refusals.
 
-import Checkpoints
+package import Checkpoints
 import Tensors
+
+extension ModelConfiguration {
+  /// Reads `config.json` of a hub directory.
+  /// - Throws: `FileError`; `ContentError` with every problem of the file.
+  package init(directory: String) throws {
+    let path = "\(directory)/config.json"
+    self = try ModelConfiguration(json: try JSONValue.read(file: path, limit: 1 << 20), path: path)
+  }
+
+  /// Reads the object that a config.json holds.
+  /// - Parameter path: the name that errors give to it.
+  /// - Throws: `ContentError` with every problem.
+  package init(json: JSONValue, path: String) throws(ContentError) {
+    var reader = ConfigurationReader(json)
+    reader.requireArchitecture()
+    reader.refuseUnsupported()
+    self = reader.configuration()
+    guard reader.problems.isEmpty else { throw ContentError(path, reader.problems) }
+  }
+}
 
 /// Reads keys one by one and collects what is wrong with them; a value that is wrong becomes a harmless one.
 struct ConfigurationReader {

@@ -1,0 +1,13 @@
+// What this program is.
+
+import Checkpoints
+import Training
+
+extension BuildIdentity {
+  static let version = "0.1.0"
+
+  /// This very executable.
+  static func running() throws -> BuildIdentity {
+    BuildIdentity(version: version, binary: try ContentHash().sha256(ofFile: "/proc/self/exe"))
+  }
+}

@@ -1,0 +1,50 @@
+// A document as what the model is asked.
+
+import Corpus
+import Preparation
+
+/// How documents become prompts.
+struct SummaryRequest {
+  let tokenizer: Tokenizer
+  let template: ChatTemplate
+  let prompt: PromptTemplate
+  let newTokens: Int
+  /// The model's.
+  let context: Int
+
+  /// A document as the prompts of its parts.
+  struct Document {
+    let path: String
+    /// Tokens of the whole document.
+    let tokens: Int
+    let parts: [[Int32]]
+  }
+
+  private func ids(_ text: String) -> [Int32] {
+    template.encode(prompt.messages(about: text), generationPrompt: true, with: tokenizer)
+  }
+
+  func document(_ path: String, text: String) throws -> Document {
+    let tokens = tokenizer.encode(text).count
+    let whole = ids(text)
+    guard whole.count + newTokens > context else { return Document(path: path, tokens: tokens, parts: [whole]) }
+    // Parts join a token or two more than they were counted with.
+    let room = context - newTokens - ids("").count - 16
+    guard room >= 64 else {
+      throw DocumentError(
+        path,
+        "the model's context of \(context) tokens leaves no room beside \(newTokens) for the summary: lower "
+          + "--max-new-tokens")
+    }
+    return Document(
+      path: path, tokens: tokens, parts: DocumentParts(tokenizer: tokenizer, limit: room).parts(of: text).map(ids))
+  }
+
+  func excess(_ document: Document) -> DocumentError {
+    DocumentError(
+      document.path,
+      "has \(document.tokens) tokens, which with the prompt and \(newTokens) for the summary exceed the "
+        + "model's context of \(context): shorten it, or let it be summarised in \(document.parts.count) parts with "
+        + "--long parts")
+  }
+}
