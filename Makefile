@@ -30,7 +30,7 @@ fuzz: deps
 	Tests/Fuzz/run.sh
 
 # Runs that are killed, stopped, starved of disk and damaged, as many of each as FAULTS says; the tally is appended to
-# docs/reliability.md. FAULTS=10 is a look at all of them; another SEED hits other moments and places.
+# docs/results/faults.md. FAULTS=10 is a look at all of them; another SEED hits other moments and places.
 FAULTS ?= 100
 SEED ?= 1
 faults: deps

@@ -85,6 +85,7 @@ let package = Package(
       name: "PreparationTests",
       dependencies: ["Preparation", "Checkpoints", "Corpus", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .target(name: "FailingCalls", path: "Tests/FailingCalls"),
     .testTarget(
       name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],

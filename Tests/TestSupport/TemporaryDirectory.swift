@@ -62,12 +62,3 @@ package final class TemporaryDirectory: TestDirectory {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 }
-
-/// The files that are committed.
-package enum Repository {
-  package static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
-
-  /// A path below Tests/Fixtures.
-  package static func fixture(_ name: String) -> String { "\(path)/Tests/Fixtures/\(name)" }
-}

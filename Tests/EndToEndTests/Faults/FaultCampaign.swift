@@ -1,4 +1,4 @@
-// Campaigns of the fault lab: how many of which kind, and their place in docs/reliability.md.
+// Campaigns of the fault lab: how many of which kind, and their place in docs/results/faults.md.
 
 import Foundation
 import Glibc
@@ -57,9 +57,9 @@ struct FaultCampaign {
     return (0..<count).map { range.lowerBound + $0 * range.count / count }
   }
 
-  /// Adds the tally to docs/reliability.md.
+  /// Adds the tally to docs/results/faults.md.
   func report(_ tally: FaultTally, seconds: Double) throws {
-    let url = URL(fileURLWithPath: "\(Repository.path)/docs/reliability.md")
+    let url = URL(fileURLWithPath: "\(Repository.path)/docs/results/faults.md")
     var text = try String(contentsOf: url, encoding: .utf8)
     while text.hasSuffix("\n") { text.removeLast() }
     text += "\n\n### \(Self.date), \(Self.machine), commit \(Self.commit)\n\n"

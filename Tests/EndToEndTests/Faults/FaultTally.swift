@@ -49,7 +49,7 @@ struct FaultTally {
 
   var injected: Int { rows.values.reduce(0) { $0 + $1.injected } }
 
-  /// A table for docs/reliability.md.
+  /// A table for docs/results/faults.md.
   var markdown: String {
     let head = """
       | fault | injected | recovered | refused | wrong | hung | orphans | steps lost, mean and most | seconds to resume |

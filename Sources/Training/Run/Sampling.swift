@@ -1,28 +1,9 @@
 // What the model writes about a few held-out documents at each evaluation, so that a person sees it change.
 
 import Collectives
-package import Corpus
+import Corpus
 package import Model
 import Tensors
-
-/// How many documents are answered, and at what length; the same on every rank.
-package struct SamplePlan: Sendable, Equatable, Codable {
-  package var count = 0
-  /// The most tokens of an answer: half as many again as the longest completion of those documents.
-  package var newTokens = 0
-  /// The most tokens of a prompt with its answer.
-  package var capacity = 0
-
-  package init() {}
-
-  /// - Parameter trees: the held-out examples; the first `count` are taken.
-  package init(_ trees: [ExampleTree], count: Int, context: Int) {
-    let trees = trees.prefix(count)
-    self.count = trees.count
-    newTokens = (trees.flatMap(\.completions).map(\.count).max() ?? 0) * 3 / 2
-    capacity = min(context, (trees.map(\.prompt.count).max() ?? 0) + newTokens)
-  }
-}
 
 /// One answer.
 package struct Sample: Sendable, Equatable {
