@@ -8,32 +8,27 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-// Arrows point down only: every target names all it imports (see README, "The house").
+// Arrows point down only: every target names all it imports (see docs/architecture.md).
 let package = Package(
   name: "shoal",
   // Preloaded by tests alone.
   products: [.library(name: "FailingCalls", type: .dynamic, targets: ["FailingCalls"])],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    // Exact, so that every clone builds the same code; neither depends on more packages.
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .systemLibrary(
       name: "CSystem", pkgConfig: "ompi-c openblas",
       providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
-    .target(
-      name: "Checkpoints",
-      dependencies: ["Tensors", .product(name: "Crypto", package: "swift-crypto")],
-      swiftSettings: strict),
+    .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
-    .target(
-      name: "Corpus",
-      dependencies: ["CZlib", "Tensors", "Checkpoints", .product(name: "Crypto", package: "swift-crypto")],
-      swiftSettings: strict),
+    .target(name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
     .target(

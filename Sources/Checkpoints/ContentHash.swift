@@ -1,6 +1,5 @@
 // SHA-256 of files, remembered between runs: a model of many GB is hashed once, not at every start.
 
-import Crypto
 import Glibc
 import Tensors
 
@@ -32,17 +31,17 @@ package struct ContentHash: Sendable {
   }
 
   /// The SHA-256 of bytes in memory, as 64 lowercase hexadecimal digits.
-  package static func sha256(of bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
+  package static func sha256(of bytes: [UInt8]) -> String { SHA256.text(of: bytes) }
 
   /// One hash of several files: of their names, without directories, and contents.
   /// - Throws: as `sha256(ofFile:)`.
   package func sha256(ofFiles paths: [String]) throws -> String {
-    var hash = SHA256()
+    let hash = SHA256()
     for path in paths {
       let name = path.split(separator: "/").last ?? ""
-      hash.update(data: Array("\(name) \(try sha256(ofFile: path))\n".utf8))
+      hash.append(Array("\(name) \(try sha256(ofFile: path))\n".utf8))
     }
-    return hash.finalize().hexadecimal
+    return hash.text
   }
 
   private func remembered(_ identity: FileIdentity) -> String? {
@@ -61,13 +60,13 @@ package struct ContentHash: Sendable {
   }
 
   private func entryPath(_ identity: FileIdentity, in directory: String) -> String {
-    "\(directory)/\(SHA256.hash(data: Array(identity.path.utf8)).hexadecimal).json"
+    "\(directory)/\(SHA256.text(of: Array(identity.path.utf8))).json"
   }
 
   /// The entry carries a hash of itself, so that damage is seen as damage.
   private static func entry(_ identity: FileIdentity, _ sha256: String) -> JSONValue {
     let members = identity.members + [.init("sha256", .string(sha256))]
-    let check = SHA256.hash(data: Array(JSONValue.object(members).serialized().utf8)).hexadecimal
+    let check = SHA256.text(of: Array(JSONValue.object(members).serialized().utf8))
     return .object(members + [.init("check", .string(check))])
   }
 }
@@ -148,34 +147,5 @@ private struct FileIdentity: Equatable {
 
   private static func nanoseconds(_ time: timespec) -> Int64 {
     Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-  }
-}
-
-/// Size and SHA-256 of a file, read in pieces: a file that shrinks meanwhile ends the reading, where a
-/// mapping would end the process.
-func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: String) {
-  // Without waiting: a named pipe in a file's place would never open.
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-  guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
-  defer { close(descriptor) }
-  var status = stat()
-  guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-    throw FileError(path: path, action: "read (it is no regular file)", code: EINVAL)
-  }
-  // No larger than the file, but for one that grows: most of those that are hashed are small.
-  let buffer = UnsafeMutableRawBufferPointer.allocate(
-    byteCount: min(max(Int(status.st_size), 1 << 12), 1 << 20), alignment: 64)
-  defer { buffer.deallocate() }
-  var hash = SHA256()
-  var byteCount = 0
-  while true {
-    let count = read(descriptor, buffer.baseAddress, buffer.count)
-    if count == 0 { return (byteCount, hash.finalize().hexadecimal) }
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw FileError(path: path, action: "read", code: errno)
-    }
-    hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    byteCount += count
   }
 }

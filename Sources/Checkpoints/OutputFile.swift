@@ -1,6 +1,5 @@
 // The one way bytes reach a disk: a new file, written front to back, every call checked.
 
-import Crypto
 import Glibc
 
 /// The machine could not write what it should: no space, no permission, a failing disk.
@@ -44,7 +43,7 @@ package final class OutputFile {
   package let path: String
   package private(set) var byteCount = 0
   private var descriptor: Int32
-  private var hash: SHA256?
+  private let hash: SHA256?
 
   /// Creates `path`; it must not be there yet.
   /// - Throws: `WriteError`.
@@ -58,7 +57,7 @@ package final class OutputFile {
   /// Appends `bytes`.
   /// - Throws: `WriteError`.
   package func append(_ bytes: UnsafeRawBufferPointer) throws(WriteError) {
-    hash?.update(bufferPointer: bytes)
+    hash?.append(bytes)
     var rest = bytes[...]
     while !rest.isEmpty {
       let chunk = UnsafeRawBufferPointer(rebasing: rest)
@@ -95,7 +94,7 @@ package final class OutputFile {
     let closing = descriptor
     descriptor = -1
     guard close(closing) == 0 else { throw WriteError(path: path, action: "close", code: errno) }
-    return hash?.finalize().hexadecimal
+    return hash?.text
   }
 
   deinit {
@@ -110,13 +109,5 @@ func syncDirectory(_ path: String) throws(WriteError) {
   defer { close(descriptor) }
   guard fsync(descriptor) == 0 else {
     throw WriteError(path: path, action: "make durable", code: errno)
-  }
-}
-
-extension Sequence<UInt8> {
-  /// Two lowercase hexadecimal digits a byte.
-  var hexadecimal: String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

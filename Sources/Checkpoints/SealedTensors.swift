@@ -1,6 +1,5 @@
 // Safetensors files of a cache: they carry a hash of themselves, so that damage is seen and what was lost made anew.
 
-import Crypto
 import Tensors
 
 /// Safetensors with the SHA-256 of all their names and bytes as a last tensor.
@@ -10,10 +9,10 @@ package enum SealedTensors {
   /// Writes `path` whole or not at all, under the given key.
   /// - Throws: `WriteError`, and what the tensors' closures throw.
   package static func write(_ tensors: [OutgoingTensor], key: String, to path: String) throws {
-    let seal = Seal()
+    let seal = SHA256()
     var sealed = tensors.map { tensor in
       OutgoingTensor(name: tensor.name, type: tensor.type, shape: tensor.shape) { emit in
-        seal.append(tensor.name)
+        seal.append(Array("\(tensor.name)\n".utf8))
         try tensor.produce {
           seal.append($0)
           try emit($0)
@@ -33,23 +32,12 @@ package enum SealedTensors {
     guard let file = try? SafetensorsFile(path: path), file.metadata["key"] == key,
       let stored = file.tensors[sealName], stored.type == .uint8
     else { return nil }
-    let seal = Seal()
+    let seal = SHA256()
     for name in file.names where name != sealName {
       guard let entry = file.tensors[name] else { return nil }
-      seal.append(name)
+      seal.append(Array("\(name)\n".utf8))
       seal.append(file.bytes(of: entry))
     }
     return seal.digest.elementsEqual(file.bytes(of: stored)) ? file : nil
-  }
-
-  /// The hash of what was written so far.
-  private final class Seal {
-    private var hash = SHA256()
-
-    var digest: [UInt8] { Array(hash.finalize()) }
-
-    func append(_ name: String) { hash.update(data: Array("\(name)\n".utf8)) }
-
-    func append(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
   }
 }
