@@ -17,10 +17,13 @@ package final class ThreadPool: Sendable {
   package init(threads: Int, scratchCount: Int = 0) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
-    scratch = (0..<threads).map { _ in Storage(count: max(Products.packedCount, scratchCount)) }
+    scratch = (0..<threads).map { _ in Storage(count: Self.countOfEach(scratchCount)) }
   }
 
-  /// Bytes of all threads' scratch.
+  private static func countOfEach(_ scratchCount: Int) -> Int { max(Products.packedCount, scratchCount) }
+
+  /// Bytes of all threads' scratch, of such threads and of these.
+  package static func byteCount(threads: Int, scratchCount: Int) -> Int { 4 * threads * countOfEach(scratchCount) }
   package var byteCount: Int { scratch.reduce(0) { $0 + 4 * $1.count } }
 
   /// Runs `body` once for each piece 0..<count, on whichever thread is free.
