@@ -3,9 +3,10 @@
 import Crypto
 import Glibc
 
-/// The machine could not write what it should: no space, no permission, a failing disk.
+/// The machine could not write what it should: no space, no permission, a failing disk. It may come at any time, and
+/// what was there before is untouched.
 ///
-/// Not a caller's mistake: it may come at any time, and what was there before is untouched.
+/// A type apart from `FileError` because it is no `UserError`: `shoal` ends with 1, and a launcher starts it again.
 package struct WriteError: Error, CustomStringConvertible {
   package let path: String
   package let action: String
