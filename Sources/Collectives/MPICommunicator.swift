@@ -158,7 +158,7 @@ package final class MPICommunicator: Communicator {
     countdown?.cancel()
   }
 
-  package func abort(code: Int32) -> Never { Self.abort(code: code) {} }
+  package func abort(code: Int32) { Self.abort(code: code) {} }
 
   /// Ends the job. Should MPI hang, or who reads what `tell` says, this process ends alone, and mpirun the others.
   private static func abort(code: Int32, _ tell: () -> Void) -> Never {
