@@ -30,7 +30,7 @@ package struct WriteError: Error, CustomStringConvertible {
 }
 
 /// Who may read what is written.
-package enum Visibility: Sendable {
+package enum FilePermissions: Sendable {
   /// The user alone: 0700 and 0600. For run directories and caches.
   case user
   /// As the process's umask says. For exported models.
@@ -49,10 +49,10 @@ package final class OutputFile {
 
   /// Creates `path`; it must not be there yet.
   /// - Throws: `WriteError`.
-  init(path: String, visibility: Visibility, hashes: Bool) throws(WriteError) {
+  init(path: String, permissions: FilePermissions, hashes: Bool) throws(WriteError) {
     self.path = path
     hash = hashes ? SHA256() : nil
-    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, visibility.fileMode)
+    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions.fileMode)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create", code: errno) }
   }
 

@@ -10,7 +10,7 @@ package final class ThreadPool: Sendable {
   package let clock = PhaseClock()
   private let scratch: [Storage]
   private let isRunning = Atomic(false)
-  /// Of the call of `awake` under way.
+  /// Of the call of `withSpinningThreads` under way.
   private let spinning = Mutex<SpinningThreads?>(nil)
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
@@ -47,10 +47,10 @@ package final class ThreadPool: Sendable {
   }
 
   /// Runs `body`, whose loops start at once: the threads wait for them awake. For many loops of some ten microseconds.
-  package func awake<Result>(_ body: () throws -> Result) rethrows -> Result {
+  package func withSpinningThreads<Result>(_ body: () throws -> Result) rethrows -> Result {
     let spinning = SpinningThreads(scratch: Array(scratch.dropFirst()))
     self.spinning.withLock {
-      precondition($0 == nil, "awake twice")
+      precondition($0 == nil, "spinning threads within spinning threads")
       $0 = spinning
     }
     defer {

@@ -52,7 +52,7 @@ struct ScoreCommand: ParsableCommand {
       let sums = try scoring.run()
       if world.rank == 0 {
         let lines = zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }
-        try AtomicFile.write(lines.joined(), to: out, visibility: .umask)
+        try AtomicFile.write(lines.joined(), to: out, permissions: .umask)
       }
       return 0
     }
