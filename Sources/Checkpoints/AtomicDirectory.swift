@@ -7,13 +7,13 @@ import Tensors
 package final class AtomicDirectory {
   /// Where the files lie until the rename.
   private let temporaryPath: String
-  private let visibility: Visibility
+  private let permissions: FilePermissions
   private let hasManifest: Bool
   private var manifest = Manifest()
 
-  private init(temporaryPath: String, visibility: Visibility, hasManifest: Bool) {
+  private init(temporaryPath: String, permissions: FilePermissions, hasManifest: Bool) {
     self.temporaryPath = temporaryPath
-    self.visibility = visibility
+    self.permissions = permissions
     self.hasManifest = hasManifest
   }
 
@@ -28,7 +28,7 @@ package final class AtomicDirectory {
   /// - Throws: `FileError` when something is at `path` already (an empty directory is taken over);
   ///   `WriteError`; what `body` throws.
   package static func write(
-    to path: String, neededBytes: Int, visibility: Visibility = .user, hasManifest: Bool = true,
+    to path: String, neededBytes: Int, permissions: FilePermissions = .user, hasManifest: Bool = true,
     _ body: (AtomicDirectory) throws -> Void
   ) throws {
     let path = withoutTrailingSlashes(path)
@@ -38,8 +38,8 @@ package final class AtomicDirectory {
     }
     try requireFreeSpace(neededBytes, at: parent, for: path)
     let directory = AtomicDirectory(
-      temporaryPath: try makeTemporary(for: path, visibility: visibility),
-      visibility: visibility, hasManifest: hasManifest)
+      temporaryPath: try makeTemporary(for: path, permissions: permissions),
+      permissions: permissions, hasManifest: hasManifest)
     do {
       try body(directory)
       try directory.writeManifest()
@@ -67,7 +67,7 @@ package final class AtomicDirectory {
 
   private func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
     let output = try OutputFile(
-      path: "\(temporaryPath)/\(name)", visibility: visibility, hashes: hasManifest)
+      path: "\(temporaryPath)/\(name)", permissions: permissions, hashes: hasManifest)
     try body(output)
     if let sha256 = try output.finish() {
       manifest.files[name] = .init(byteCount: output.byteCount, sha256: sha256)
@@ -81,10 +81,10 @@ package final class AtomicDirectory {
   }
 
   private static func makeTemporary(
-    for path: String, visibility: Visibility
+    for path: String, permissions: FilePermissions
   ) throws(WriteError) -> String {
     try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
-      guard mkdir(temporary, visibility.directoryMode) == 0 else {
+      guard mkdir(temporary, permissions.directoryMode) == 0 else {
         throw WriteError(path: temporary, action: "create the directory", code: errno)
       }
       return temporary
@@ -103,10 +103,10 @@ package enum AtomicFile {
   /// Writes `path` with what `body` appends; a failure leaves the file as it was.
   /// - Throws: `WriteError`, and what `body` throws.
   package static func write(
-    to path: String, visibility: Visibility = .user, _ body: (OutputFile) throws -> Void
+    to path: String, permissions: FilePermissions = .user, _ body: (OutputFile) throws -> Void
   ) throws {
     let output = try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
-      try OutputFile(path: temporary, visibility: visibility, hashes: false)
+      try OutputFile(path: temporary, permissions: permissions, hashes: false)
     }
     let temporary = output.path
     do {
@@ -123,15 +123,15 @@ package enum AtomicFile {
   }
 
   package static func write(
-    _ bytes: [UInt8], to path: String, visibility: Visibility = .user
+    _ bytes: [UInt8], to path: String, permissions: FilePermissions = .user
   ) throws {
-    try write(to: path, visibility: visibility) { try $0.append(bytes) }
+    try write(to: path, permissions: permissions) { try $0.append(bytes) }
   }
 
   package static func write(
-    _ text: String, to path: String, visibility: Visibility = .user
+    _ text: String, to path: String, permissions: FilePermissions = .user
   ) throws {
-    try write(Array(text.utf8), to: path, visibility: visibility)
+    try write(Array(text.utf8), to: path, permissions: permissions)
   }
 }
 

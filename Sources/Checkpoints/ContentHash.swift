@@ -83,14 +83,14 @@ package enum CacheDirectory {
   /// - Throws: `WriteError`.
   @discardableResult
   package static func create(_ path: String) throws(WriteError) -> [String] {
-    if mkdir(path, Visibility.user.directoryMode) == 0 { return [path] }
+    if mkdir(path, FilePermissions.user.directoryMode) == 0 { return [path] }
     if errno == EEXIST { return [] }
     let parent = parentDirectory(of: path)
     guard errno == ENOENT, parent != path else {
       throw WriteError(path: path, action: "create the directory", code: errno)
     }
     let made = try create(parent)
-    if mkdir(path, Visibility.user.directoryMode) == 0 { return made + [path] }
+    if mkdir(path, FilePermissions.user.directoryMode) == 0 { return made + [path] }
     guard errno == EEXIST else { throw WriteError(path: path, action: "create the directory", code: errno) }
     return made
   }

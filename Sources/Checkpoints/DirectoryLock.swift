@@ -94,7 +94,7 @@ package final class DirectoryLock {
     while true {
       // At each turn: a holder that made the directory takes it away again if it wrote nothing.
       made += try CacheDirectory.create(directory)
-      let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, Visibility.user.fileMode)
+      let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
       if descriptor < 0, errno == ENOENT, ContinuousClock.now < deadline { continue }
       guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {

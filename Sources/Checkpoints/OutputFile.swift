@@ -2,9 +2,10 @@
 
 import Glibc
 
-/// The machine could not write what it should: no space, no permission, a failing disk.
+/// The machine could not write what it should: no space, no permission, a failing disk. It may come at any time, and
+/// what was there before is untouched.
 ///
-/// Not a caller's mistake: it may come at any time, and what was there before is untouched.
+/// A type apart from `FileError` because it is no `UserError`: `shoal` ends with 1, and a launcher starts it again.
 package struct WriteError: Error, CustomStringConvertible {
   package let path: String
   package let action: String
@@ -28,7 +29,7 @@ package struct WriteError: Error, CustomStringConvertible {
 }
 
 /// Who may read what is written.
-package enum Visibility: Sendable {
+package enum FilePermissions: Sendable {
   /// The user alone: 0700 and 0600. For run directories and caches.
   case user
   /// As the process's umask says. For exported models.
@@ -47,10 +48,10 @@ package final class OutputFile {
 
   /// Creates `path`; it must not be there yet.
   /// - Throws: `WriteError`.
-  init(path: String, visibility: Visibility, hashes: Bool) throws(WriteError) {
+  init(path: String, permissions: FilePermissions, hashes: Bool) throws(WriteError) {
     self.path = path
     hash = hashes ? SHA256() : nil
-    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, visibility.fileMode)
+    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions.fileMode)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create", code: errno) }
   }
 

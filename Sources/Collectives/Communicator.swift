@@ -42,8 +42,9 @@ package protocol Communicator: AnyObject, Sendable {
 
   /// Leaves the world in good order, before the process exits. Nothing else may be called afterwards.
   func finish() throws
-  /// Ends every rank at once with exit code `code`. Prints nothing: say why before.
-  func abort(code: Int32) -> Never
+  /// Ends the ranks of a job at once with exit code `code`. Prints nothing: say why before, and exit after it, for a
+  /// world of one has no job to end.
+  func abort(code: Int32)
 }
 
 extension Communicator {

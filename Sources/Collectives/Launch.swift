@@ -43,7 +43,7 @@ package struct Launch: Equatable, Sendable {
   /// - Throws: `WorldError.sizeDiffers` when MPI does not see the ranks that the launcher started.
   package static func joinWorld(
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    end: (@Sendable (WorldDelay) -> Never)? = nil
+    end: (@Sendable (WorldTimeout) -> Never)? = nil
   ) throws -> any Communicator {
     let launch = Launch(environment: environment)
     guard launch.usesMPI else { return SoloCommunicator() }
@@ -52,11 +52,11 @@ package struct Launch: Equatable, Sendable {
     if launch.isChildOfMpirun { shoal_process_end_with_parent() }
     // MPI waits for every rank to start, and some may have been stopped. Large worlds take long.
     let limit = 5 * ((try? WatchdogLimit(environment[WatchdogLimit.variable] ?? ""))?.seconds ?? 0)
-    let countdown = try end.flatMap { end in
-      try limit > 0 ? Countdown(seconds: limit + 2 * Double(launch.rank)) { end(.start(seconds: limit)) } : nil
+    let timeout = try end.flatMap { end in
+      try limit > 0 ? Timeout(seconds: limit + 2 * Double(launch.rank)) { end(.start(seconds: limit)) } : nil
     }
     let world = try MPICommunicator()
-    countdown?.cancel()
+    timeout?.cancel()
     if let announced = launch.announced, announced.size != world.size {
       let error = WorldError.sizeDiffers(
         variable: announced.variable, announced: announced.size, found: world.size)

@@ -146,23 +146,23 @@ package final class MPICommunicator: Communicator {
     let watchdog = watchdog.withLock { $0 }
     try watchdog?.close()
     // Nobody watches the last moments: who is stopped in them would keep all others waiting.
-    let countdown = try watchdog.map { [rank] watchdog in
-      try Countdown(seconds: watchdog.limit.seconds + 2 * Double(rank)) {
-        Self.abort(code: 1) { watchdog.tell(WorldDelay.end(seconds: watchdog.limit.seconds)) }
+    let timeout = try watchdog.map { [rank] watchdog in
+      try Timeout(seconds: watchdog.limit.seconds + 2 * Double(rank)) {
+        Self.abort(code: 1) { watchdog.tell(WorldTimeout.end(seconds: watchdog.limit.seconds)) }
       }
     }
     try barrier()
     // Who is stopped after MPI has let go of the others keeps mpirun waiting, and nobody else is there to notice.
     if let watchdog { shoal_process_end_within(watchdog.limit.seconds + 5) }
     try MPIFailure.check(shoal_mpi_finish(), "finish")
-    countdown?.cancel()
+    timeout?.cancel()
   }
 
-  package func abort(code: Int32) -> Never { Self.abort(code: code) {} }
+  package func abort(code: Int32) { Self.abort(code: code) {} }
 
   /// Ends the job. Should MPI hang, or who reads what `tell` says, this process ends alone, and mpirun the others.
   private static func abort(code: Int32, _ tell: () -> Void) -> Never {
-    _ = try? Countdown(seconds: 5) { _exit(code) }
+    _ = try? Timeout(seconds: 5) { _exit(code) }
     tell()
     _ = shoal_mpi_abort(code)
     _exit(code)

@@ -27,7 +27,7 @@ package struct LostRank: Error, CustomStringConvertible {
 }
 
 /// A world that does not start or end.
-package enum WorldDelay: Error, CustomStringConvertible {
+package enum WorldTimeout: Error, CustomStringConvertible {
   case start(seconds: Double)
   case end(seconds: Double)
 

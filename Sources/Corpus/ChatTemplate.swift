@@ -66,12 +66,12 @@ package struct ChatTemplate: Sendable {
     let text = jinja.utf8.last == 0x0A ? String(jinja.dropLast()) : jinja
     // All line feeds of these two are inside string literals, where the escape means the same.
     let plain = text.replacing(#"\n"#, with: "\n")
-    if plain.utf8.elementsEqual(JinjaTexts.chatML.utf8) {
+    if plain.utf8.elementsEqual(KnownTemplates.chatML.utf8) {
       self = .chatML
-    } else if let message = JinjaTexts.defaultSystemMessage(of: plain, in: JinjaTexts.qwen2) {
+    } else if let message = KnownTemplates.defaultSystemMessage(of: plain, in: KnownTemplates.qwen2) {
       self = .qwen2
       defaultSystemMessage = message
-    } else if let message = JinjaTexts.defaultSystemMessage(of: text, in: JinjaTexts.qwen25) {
+    } else if let message = KnownTemplates.defaultSystemMessage(of: text, in: KnownTemplates.qwen25) {
       self = .qwen25
       defaultSystemMessage = message
     } else {

@@ -74,7 +74,7 @@ extension AdapterDirectory {
   /// - Throws: `FileError` when something is there, `WriteError`.
   package static func write(_ adapter: Adapter, _ configuration: AdapterConfiguration, to path: String) throws {
     let bytes = 4 * adapter.layout.count + (1 << 20)
-    try AtomicDirectory.write(to: path, neededBytes: bytes, visibility: .umask, hasManifest: false) { directory in
+    try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, hasManifest: false) { directory in
       try directory.file(weightsName) {
         try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
       }

@@ -64,7 +64,7 @@ package final class CachedPass {
   }
 
   /// Forgets all tokens.
-  package func forget() { cache.forget() }
+  package func reset() { cache.reset() }
 
   /// Runs tokens that follow those in the cache.
   ///

@@ -106,14 +106,16 @@ package final class Generator {
     let clock = ContinuousClock()
     let start = clock.now
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
-    pass.forget()
+    pass.reset()
     defer { pass.pool.clock.enter(.input) }
     let isRead = read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []
     var reason = Generation.FinishReason.interrupted
     if isRead {
-      reason = try pass.pool.awake { try decode(&ids, &sampler, prompt.count, options, isStopped, onToken) }
+      reason = try pass.pool.withSpinningThreads {
+        try decode(&ids, &sampler, prompt.count, options, isStopped, onToken)
+      }
     }
     return Generation(
       ids: ids, finishReason: reason, promptTokens: prompt.count, promptSeconds: (answering - start) / .seconds(1),

@@ -35,5 +35,5 @@ final class KeyValueCache {
   func append(_ rows: Int) { count += rows }
 
   /// Forgets all tokens.
-  func forget() { count = 0 }
+  func reset() { count = 0 }
 }

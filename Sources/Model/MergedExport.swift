@@ -39,7 +39,7 @@ package struct MergedExport {
   package func write(to path: String, shardBytes: Int) throws {
     let tensors = WeightName.all(directory.configuration).map(tensor)
     let bytes = tensors.reduce(0) { $0 + $1.byteCount }
-    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), visibility: .umask, hasManifest: false) {
+    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, hasManifest: false) {
       output in
       try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
       try HubFiles.copy(HubFiles.tokenizer + ["generation_config.json"], from: directory.path, to: output)

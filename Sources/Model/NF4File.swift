@@ -128,7 +128,7 @@ package final class NF4File: Sendable {
 
   /// The file at `path` if it is sound and holds what the configuration asks for.
   package static func opened(_ path: String, key: String, _ configuration: ModelConfiguration) -> SafetensorsFile? {
-    guard let file = SealedTensors.file(path, key: key) else { return nil }
+    guard let file = ChecksummedTensors.file(path, key: key) else { return nil }
     for layer in 0..<configuration.layerCount {
       for module in LinearModule.allCases {
         for part in Part.allCases {
@@ -173,7 +173,7 @@ package final class NF4File: Sendable {
         }
       }
     }
-    try SealedTensors.write(tensors, key: key, to: path)
+    try ChecksummedTensors.write(tensors, key: key, to: path)
   }
 }
 

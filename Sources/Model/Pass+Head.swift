@@ -22,10 +22,10 @@ extension Pass {
     let expected = expecting ? workspace.expected.prefix(hidden.rows) : nil
     let vocabulary = model.configuration.vocabularySize
     var chosen = [Float](repeating: 0, count: batch.targets.count)
-    workspace.softmax.reset()
+    softmax.reset()
     if let expected { Kernels.clear(expected, pool) }
-    for start in stride(from: 0, to: vocabulary, by: Workspace.headTile) {
-      let tile = start..<min(start + Workspace.headTile, vocabulary)
+    for start in stride(from: 0, to: vocabulary, by: headTile) {
+      let tile = start..<min(start + headTile, vocabulary)
       let logits = workspace.logits.reshaped(rows: hidden.rows, columns: tile.count)
       let weight = model.head.rows(tile)
       Products.compute(logits, [.forward(hidden, weight)], phase: .head, pool)
@@ -33,19 +33,19 @@ extension Pass {
       for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
         chosen[i] = logits[target.scored, Int(target.token) - start]
       }
-      workspace.softmax.add(logits, accumulated: expected, pool)
+      softmax.add(logits, accumulated: expected, pool)
       if let expected {
         Products.compute(expected, from: .matrix(expected), [.backward(logits, weight)], phase: .head, pool)
       }
     }
-    return zip(batch.targets, chosen).map { Double($1) - workspace.softmax.logSum(row: $0.scored) }
+    return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
   }
 
   /// From d loss / d sum to the gradient of the scored rows' residual stream [S, D].
   func headBackward(_ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix) throws {
     let targetRows = workspace.targetRows.prefix(batch.targets.count)
     Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, pool)
-    workspace.softmax.gradient(
+    softmax.gradient(
       dnormed, expected: workspace.expected, targetRows: targetRows,
       targets: batch.targets.map { ($0.scored, Float(coefficients[$0.sum])) }, pool)
     try observe("gradient of the final norm's output", layer: nil, dnormed)
@@ -57,7 +57,7 @@ extension Pass {
   }
 
   /// The whole backward pass, from the head down to the first layer's adapters.
-  func backward(_ coefficients: [Double], _ scratch: Workspace.Gradient, into gradient: Storage) throws {
+  func backward(_ coefficients: [Double], _ scratch: Workspace<Matrix>.Gradient, into gradient: Storage) throws {
     let scored = batch.scoredRows.count
     // The last layer's gradient lives in its own rows, since its input's takes the stream's.
     var stream = scratch.scored.prefix(scored)

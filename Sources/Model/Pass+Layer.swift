@@ -100,7 +100,7 @@ extension Pass {
   /// A layer's backward pass. `dy` [queries, D], the gradient of its output, is used up.
   ///
   /// - Returns: the gradient of the layer's input [N, D], or nothing below the first layer, where no one needs it.
-  func backwardLayer(_ layer: Int, _ dy: Matrix, _ scratch: Workspace.Gradient, into gradient: Storage) throws
+  func backwardLayer(_ layer: Int, _ dy: Matrix, _ scratch: Workspace<Matrix>.Gradient, into gradient: Storage) throws
     -> Matrix?
   {
     let weights = model.layers[layer]

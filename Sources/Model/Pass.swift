@@ -29,7 +29,8 @@ package struct DropoutDraw: Sendable, Equatable {
 package final class Pass {
   package let model: Qwen2
   package let pool: ThreadPool
-  let workspace: Workspace
+  let workspace: Workspace<Matrix>
+  let softmax: HeadSoftmax
   let ropeTable: Matrix
   package weak var observer: (any PassObserver)?
 
@@ -51,23 +52,33 @@ package final class Pass {
     self.model = model
     let c = model.configuration
     pool = ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
-    workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
+    workspace = Workspace(
+      c, layout, capacity: capacity, retention: retention, dropout: dropout, make: Matrix.init(rows:columns:))
+    softmax = HeadSoftmax(capacity: capacity.scoredRows)
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
-  /// Bytes of memory that such a pass takes. Nothing becomes resident by asking.
+  /// Bytes of memory that such a pass takes.
   package static func byteCount(
     _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
     dropout: Bool, threads: Int
   ) -> Int {
-    let workspace = Workspace(c, layout, capacity: capacity, retention: retention, dropout: dropout)
-    let pool = ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
-    return workspace.bytes + pool.byteCount + 4 * positions * c.headWidth
+    let workspace = Workspace(
+      c, layout, capacity: capacity, retention: retention, dropout: dropout, make: MatrixSize.init)
+    let scratch = ThreadPool.byteCount(
+      threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    let ropeTable = MatrixSize(rows: positions, columns: c.headWidth)
+    return (workspace.buffers + [ropeTable]).reduce(scratch) { $0 + $1.bytes }
+  }
+
+  /// Bytes of memory that this pass has taken.
+  package var byteCount: Int {
+    (workspace.buffers + [ropeTable]).reduce(pool.byteCount) { $0 + 4 * $1.storage.count }
   }
 
   /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
   /// - Throws: `MemoryShortage`.
-  package func populate() throws { try workspace.populate(pool) }
+  package func populate() throws { try Storage.populate(workspace.buffers.map(\.storage), pool) }
 
   /// Log-probability sums (nats) of the batch, in order of `batch.sumTokens`.
   /// - Parameter adapter: nil for the frozen model alone.

@@ -2,51 +2,44 @@
 
 import Tensors
 
-/// Takes matrices and counts their bytes.
-struct MatrixAllotment {
-  private(set) var bytes = 0
-  private(set) var storages: [Storage] = []
-
-  mutating func matrix(_ rows: Int, _ columns: Int) -> Matrix {
-    bytes += 4 * rows * columns
-    let matrix = Matrix(rows: rows, columns: columns)
-    storages.append(matrix.storage)
-    return matrix
-  }
+/// What a buffer is before memory is taken for it.
+struct MatrixSize {
+  let rows, columns: Int
+  var bytes: Int { rows * columns * MemoryLayout<Float>.stride }
 }
 
 /// What one layer keeps of its forward pass for its backward pass.
-struct LayerActivations {
+struct LayerActivations<Buffer> {
   /// After the rotation: q [N, H E], k and v [N, K E].
-  let q, k, v: Matrix
+  let q, k, v: Buffer
   /// Attention's result [N, H E] and log Σ exp of its scores [N, H].
-  let attention, logsum: Matrix
+  let attention, logsum: Buffer
   /// The residual stream between attention and feed-forward [N, D].
-  let middle: Matrix
+  let middle: Buffer
   /// 1 / root mean square at either norm [N, 1].
-  let inverse1, inverse2: Matrix
+  let inverse1, inverse2: Buffer
   /// [N, F].
-  let gate, up: Matrix
+  let gate, up: Buffer
   /// Scaled LoRA reductions s · x Aᵀ of each input [N, n R].
-  let reduced: [Matrix]
+  let reduced: [Buffer]
 
-  init(rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ memory: inout MatrixAllotment) {
-    q = memory.matrix(queryRows, c.queryWidth)
-    k = memory.matrix(rows, c.keyValueWidth)
-    v = memory.matrix(rows, c.keyValueWidth)
-    attention = memory.matrix(queryRows, c.queryWidth)
-    logsum = memory.matrix(queryRows, c.headCount)
-    middle = memory.matrix(queryRows, c.hiddenSize)
-    inverse1 = memory.matrix(rows, 1)
-    inverse2 = memory.matrix(queryRows, 1)
-    gate = memory.matrix(queryRows, c.feedForwardSize)
-    up = memory.matrix(queryRows, c.feedForwardSize)
-    var reduced: [Matrix] = []
-    for group in InputGroup.allCases {
+  init(
+    rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ take: (Int, Int) -> Buffer
+  ) {
+    q = take(queryRows, c.queryWidth)
+    k = take(rows, c.keyValueWidth)
+    v = take(rows, c.keyValueWidth)
+    attention = take(queryRows, c.queryWidth)
+    logsum = take(queryRows, c.headCount)
+    middle = take(queryRows, c.hiddenSize)
+    inverse1 = take(rows, 1)
+    inverse2 = take(queryRows, 1)
+    gate = take(queryRows, c.feedForwardSize)
+    up = take(queryRows, c.feedForwardSize)
+    reduced = InputGroup.allCases.map { group in
       // The attention input's reductions hold k's and v's rows as well as q's.
-      reduced.append(memory.matrix(group == .attention ? rows : queryRows, layout?.reducedWidth(of: group) ?? 0))
+      take(group == .attention ? rows : queryRows, layout?.reducedWidth(of: group) ?? 0)
     }
-    self.reduced = reduced
   }
 }
 
@@ -92,107 +85,98 @@ package enum Retention: Sendable, Equatable {
   }
 }
 
-/// All buffers of a pass.
-final class Workspace {
+/// All buffers of a pass, named once: as matrices (`Workspace<Matrix>`) it computes with them, as sizes
+/// (`Workspace<MatrixSize>`) it says what they would take.
+final class Workspace<Buffer> {
   let capacity: Capacity
   let layout: AdapterLayout?
   let retention: Retention
   /// Whether the pass under way will be gone back through. One that only scores goes through the shared buffers.
   var isKeeping = false
   /// The residual stream entering each layer [N, D] (two in turn when nothing is kept).
-  private let hidden: [Matrix]
-  private let activations: [LayerActivations]
+  private let hidden: [Buffer]
+  private let activations: [LayerActivations<Buffer>]
   private let layerCount: Int
   /// Residual rows that are scored, after the last layer [S, D], and their norms.
-  let final, finalNormed, finalInverse: Matrix
+  let final, finalNormed, finalInverse: Buffer
   /// Scratch rows [N, D].
-  let normed, gathered, gatheredResidual: Matrix
+  let normed, gathered, gatheredResidual: Buffer
   /// Scratch [N, F].
-  let wide: Matrix
+  let wide: Buffer
   /// Head: a tile of logits [S, tile], Σ exp · weight [S, D], target rows of the head's weight [targets, D].
-  let logits, expected, targetRows: Matrix
-  let softmax: HeadSoftmax
+  let logits, expected, targetRows: Buffer
   /// Backward only.
   let gradient: Gradient?
   /// Dropped inputs, when dropout is in use: [N, max(D, H E, F)].
-  let dropped: Matrix?
+  let dropped: Buffer?
 
   struct Gradient {
     /// Of the residual stream [N, D], of a normed input [N, D], of gathered rows [S, D].
-    let stream, normed, gathered: Matrix
+    let stream, normed, gathered: Buffer
     /// Of the scored rows' residual stream [S, D].
-    let scored: Matrix
-    let attention, q, k, v: Matrix
-    let attentionParts: Matrix
+    let scored: Buffer
+    let attention, q, k, v: Buffer
+    let attentionParts: Buffer
     /// Of LoRA reductions [N, n R].
-    let reduced: Matrix
+    let reduced: Buffer
     /// Scratch for dropped gradients [N, max(D, H E, F)].
-    let dropped: Matrix?
+    let dropped: Buffer?
   }
 
-  /// Bytes of all buffers.
-  let bytes: Int
-  private let storages: [Storage]
+  /// Every buffer.
+  let buffers: [Buffer]
 
-  /// Columns of the vocabulary that the head takes at a time.
-  static let headTile = 4096
-
-  init(_ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool) {
+  /// - Parameter make: makes a buffer of so many rows and columns.
+  init(
+    _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool,
+    make: (_ rows: Int, _ columns: Int) -> Buffer
+  ) {
     self.capacity = capacity
     self.layout = layout
     self.retention = retention
     layerCount = c.layerCount
-    var memory = MatrixAllotment()
+    var buffers: [Buffer] = []
+    func take(_ rows: Int, _ columns: Int) -> Buffer {
+      buffers.append(make(rows, columns))
+      return buffers[buffers.count - 1]
+    }
     let (n, s) = (capacity.rows, capacity.scoredRows)
     let widest = max(c.hiddenSize, c.queryWidth, c.feedForwardSize)
-    var hidden: [Matrix] = []
-    for _ in 0..<(retention == .none ? 2 : c.layerCount) { hidden.append(memory.matrix(n, c.hiddenSize)) }
-    self.hidden = hidden
-    var activations: [LayerActivations] = []
-    // Layers that keep theirs, last first, and one for all others.
-    if case .activations(let layers) = retention {
-      for place in 0..<min(layers, c.layerCount) {
-        // The last layer goes on with the scored rows alone.
-        activations.append(LayerActivations(rows: n, queryRows: place == 0 ? s : n, c, layout, &memory))
-      }
+    hidden = (0..<(retention == .none ? 2 : c.layerCount)).map { _ in take(n, c.hiddenSize) }
+    // Layers that keep theirs, last first, and one for all others. The last layer goes on with the scored rows alone.
+    let kept = if case .activations(let layers) = retention { min(layers, c.layerCount) } else { 0 }
+    activations = (0..<min(kept + 1, c.layerCount)).map { place in
+      LayerActivations(rows: n, queryRows: place == 0 && kept > 0 ? s : n, c, layout, take)
     }
-    if activations.count < c.layerCount {
-      activations.append(LayerActivations(rows: n, queryRows: n, c, layout, &memory))
-    }
-    self.activations = activations
-    final = memory.matrix(s, c.hiddenSize)
-    finalNormed = memory.matrix(s, c.hiddenSize)
-    finalInverse = memory.matrix(s, 1)
-    normed = memory.matrix(n, c.hiddenSize)
-    gathered = memory.matrix(s, c.hiddenSize)
-    gatheredResidual = memory.matrix(s, c.hiddenSize)
-    wide = memory.matrix(n, c.feedForwardSize)
-    logits = memory.matrix(s, min(Self.headTile, c.vocabularySize))
-    expected = memory.matrix(s, c.hiddenSize)
-    targetRows = memory.matrix(capacity.targets, c.hiddenSize)
-    softmax = HeadSoftmax(capacity: s)
-    dropped = dropout ? memory.matrix(n, widest) : nil
-    if retention == .none {
-      gradient = nil
-    } else {
-      let reducedWidth = InputGroup.allCases.map { layout?.reducedWidth(of: $0) ?? 0 }.max() ?? 0
-      gradient = Gradient(
-        stream: memory.matrix(n, c.hiddenSize), normed: memory.matrix(n, c.hiddenSize),
-        gathered: memory.matrix(s, c.hiddenSize), scored: memory.matrix(s, c.hiddenSize),
-        attention: memory.matrix(n, c.queryWidth), q: memory.matrix(n, c.queryWidth),
-        k: memory.matrix(n, c.keyValueWidth), v: memory.matrix(n, c.keyValueWidth),
-        attentionParts: memory.matrix(2 * n, c.queryWidth), reduced: memory.matrix(n, reducedWidth),
-        dropped: dropout ? memory.matrix(n, widest) : nil)
-    }
-    bytes = memory.bytes
-    storages = memory.storages
+    final = take(s, c.hiddenSize)
+    finalNormed = take(s, c.hiddenSize)
+    finalInverse = take(s, 1)
+    normed = take(n, c.hiddenSize)
+    gathered = take(s, c.hiddenSize)
+    gatheredResidual = take(s, c.hiddenSize)
+    wide = take(n, c.feedForwardSize)
+    logits = take(s, min(headTile, c.vocabularySize))
+    expected = take(s, c.hiddenSize)
+    targetRows = take(capacity.targets, c.hiddenSize)
+    dropped = dropout ? take(n, widest) : nil
+    let reducedWidth = InputGroup.allCases.map { layout?.reducedWidth(of: $0) ?? 0 }.max() ?? 0
+    gradient =
+      retention == .none
+      ? nil
+      : Gradient(
+        stream: take(n, c.hiddenSize), normed: take(n, c.hiddenSize), gathered: take(s, c.hiddenSize),
+        scored: take(s, c.hiddenSize), attention: take(n, c.queryWidth), q: take(n, c.queryWidth),
+        k: take(n, c.keyValueWidth), v: take(n, c.keyValueWidth), attentionParts: take(2 * n, c.queryWidth),
+        reduced: take(n, reducedWidth), dropped: dropout ? take(n, widest) : nil)
+    self.buffers = buffers
   }
 
-  func populate(_ pool: ThreadPool) throws { try pool.populate(storages) }
+  func hidden(layer: Int) -> Buffer { hidden[isKeeping ? layer : layer % 2] }
 
-  func hidden(layer: Int) -> Matrix { hidden[isKeeping ? layer : layer % 2] }
-
-  func activations(layer: Int) -> LayerActivations {
+  func activations(layer: Int) -> LayerActivations<Buffer> {
     activations[isKeeping ? min(layerCount - 1 - layer, activations.count - 1) : activations.count - 1]
   }
 }
+
+/// Columns of the vocabulary that the head takes at a time.
+let headTile = 4096

@@ -21,15 +21,15 @@ package struct PreferencePairs: Sendable {
   /// - Parameters:
   ///   - prompt: asks for a summary; what the model is trained to answer.
   ///   - testShare: of the documents whose pairs are kept for testing.
-  /// - Throws: `NothingToDo` when no answer is about one of the documents.
+  /// - Throws: `EmptyInput` when no answer is about one of the documents.
   package init(
     documents: SourceDocuments, answers: [TeacherAnswer], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
     testShare: Double = 0.02
-  ) throws(NothingToDo) {
+  ) throws(EmptyInput) {
     let places = Dictionary(uniqueKeysWithValues: documents.documents.enumerated().map { ($1.id, $0) })
     let duplicates = Set(documents.duplicates)
     guard answers.contains(where: { places[$0.id] != nil || duplicates.contains($0.id) }) else {
-      throw NothingToDo.noAnswer(answers: answers.count)
+      throw EmptyInput.noAnswer(answers: answers.count)
     }
     let outcomes = parallelMap(count: answers.count) { number in
       let answer = answers[number]
@@ -38,7 +38,7 @@ package struct PreferencePairs: Sendable {
         return PairFilter.Outcome(judged: nil, similarity: nil, rejection: Rejection(reason))
       }
       let document = documents.documents[place]
-      guard document.use == .pair else {
+      guard document.lengthClass == .pair else {
         let rejection = Rejection(.documentLength, "\(document.tokens) tokens")
         return PairFilter.Outcome(judged: nil, similarity: nil, rejection: rejection)
       }
@@ -78,7 +78,7 @@ package struct PreferencePairs: Sendable {
       try write(name, in: directory) { file in for pair in pairs { try file.append(line: try row(pair)) } }
     }
     try write("heldout.jsonl", in: directory) { file in
-      for document in documents.documents where document.use == .heldOut {
+      for document in documents.documents where document.lengthClass == .heldOut {
         try file.append(
           line: [
             "id": .string(document.id), "text": .string(try documents.text(of: document)),
@@ -106,7 +106,7 @@ package struct PreferencePairs: Sendable {
   }
 
   private func write(_ name: String, in directory: String, _ body: (OutputFile) throws -> Void) throws {
-    try AtomicFile.write(to: "\(directory)/\(name)", visibility: .umask, body)
+    try AtomicFile.write(to: "\(directory)/\(name)", permissions: .umask, body)
   }
 
   /// A row of type `chatml.intel`; what training does not read tells where the pair is from.

@@ -43,7 +43,7 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
       ("too_long", documents.count(.tooLong)),
     ]
     let answered = Set(answers)
-    unansweredCount = documents.documents.count { $0.use == .pair && !answered.contains($0.id) }
+    unansweredCount = documents.documents.count { $0.lengthClass == .pair && !answered.contains($0.id) }
     (answerCount, trainCount, testCount) = (answers.count, train.count, test.count)
     self.rejects = RejectReason.allCases.compactMap { reason in
       let count = rejects.count { $0.rejection.reason == reason }

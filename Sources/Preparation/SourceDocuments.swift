@@ -16,7 +16,7 @@ package struct DocumentLimits: Sendable, Equatable {
 
 /// The documents of one or more files, each text once.
 package struct SourceDocuments: Sendable {
-  package enum Use: Sendable, Equatable {
+  package enum LengthClass: Sendable, Equatable {
     /// Its length is right for a pair.
     case pair
     /// It is long enough to be held out.
@@ -32,7 +32,7 @@ package struct SourceDocuments: Sendable {
     package let tokens: Int
     /// In Unicode scalars.
     package let characters: Int
-    package let use: Use
+    package let lengthClass: LengthClass
     /// Depends on the text alone, uniform in 0..<1.
     let draw: Double
     fileprivate let place: Place
@@ -108,7 +108,7 @@ package struct SourceDocuments: Sendable {
   }
 
   /// How many documents are used in a way.
-  package func count(_ use: Use) -> Int { documents.count { $0.use == use } }
+  package func count(_ lengthClass: LengthClass) -> Int { documents.count { $0.lengthClass == lengthClass } }
 
   private static func record(
     _ reader: RecordReader, _ index: Int
@@ -142,7 +142,8 @@ package struct SourceDocuments: Sendable {
       let word = UInt64(hash.prefix(16), radix: 16) ?? 0
       document = Document(
         id: record.id ?? "doc-\(hash.prefix(16))", tokens: tokens, characters: characters,
-        use: Use(tokens: tokens, characters: characters, limits), draw: Double(word >> 11) * 0x1p-53, place: place)
+        lengthClass: LengthClass(tokens: tokens, characters: characters, limits), draw: Double(word >> 11) * 0x1p-53,
+        place: place)
     }
 
     /// The text with every run of white space as one space: line ends make no other document.
@@ -159,7 +160,7 @@ package struct SourceDocuments: Sendable {
   }
 }
 
-extension SourceDocuments.Use {
+extension SourceDocuments.LengthClass {
   package init(tokens: Int, characters: Int, _ limits: DocumentLimits) {
     self =
       if limits.tokens ~= tokens {

@@ -14,17 +14,17 @@ package struct TeacherRequests {
   private let teacher: String
 
   /// - Parameter teacher: the model's name for the interface.
-  /// - Throws: `NothingToDo` when no document has the right length.
-  package init(documents: SourceDocuments, prompt: PromptTemplate, teacher: String) throws(NothingToDo) {
-    guard documents.count(.pair) > 0 else { throw NothingToDo.documents(documents) }
+  /// - Throws: `EmptyInput` when no document has the right length.
+  package init(documents: SourceDocuments, prompt: PromptTemplate, teacher: String) throws(EmptyInput) {
+    guard documents.count(.pair) > 0 else { throw EmptyInput.documents(documents) }
     (self.documents, self.prompt, self.teacher) = (documents, prompt, teacher)
   }
 
   /// Writes the requests in the order of the documents.
   /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
   package func write(to path: String) throws {
-    try AtomicFile.write(to: path, visibility: .umask) { file in
-      for document in documents.documents where document.use == .pair {
+    try AtomicFile.write(to: path, permissions: .umask) { file in
+      for document in documents.documents where document.lengthClass == .pair {
         try file.append(line: request(document.id, try documents.text(of: document)))
       }
     }
@@ -45,11 +45,11 @@ package struct TeacherRequests {
 }
 
 /// There is nothing to prepare: the wrong file or the wrong limits.
-package enum NothingToDo: UserError, Equatable {
+package enum EmptyInput: UserError, Equatable {
   case noDocument(records: Int, tokens: ClosedRange<Int>)
   case noAnswer(answers: Int)
 
-  static func documents(_ documents: SourceDocuments) -> NothingToDo {
+  static func documents(_ documents: SourceDocuments) -> EmptyInput {
     .noDocument(records: documents.recordCount, tokens: documents.limits.tokens)
   }
 

@@ -51,20 +51,3 @@ package final class MappedFile: @unchecked Sendable {
     munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
   }
 }
-
-/// A file that the caller named cannot be used.
-package struct FileError: UserError {
-  package let path: String
-  package let action: String
-  package let code: Int32
-
-  package init(path: String, action: String, code: Int32) {
-    self.path = path
-    self.action = action
-    self.code = code
-  }
-
-  package var description: String {
-    "\(path): cannot \(action): \(String(cString: strerror(code)))"
-  }
-}

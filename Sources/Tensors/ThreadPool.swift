@@ -10,17 +10,20 @@ package final class ThreadPool: Sendable {
   package let clock = PhaseClock()
   private let scratch: [Storage]
   private let isRunning = Atomic(false)
-  /// Of the call of `awake` under way.
+  /// Of the call of `withSpinningThreads` under way.
   private let spinning = Mutex<SpinningThreads?>(nil)
 
   /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
   package init(threads: Int, scratchCount: Int = 0) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
-    scratch = (0..<threads).map { _ in Storage(count: max(PackedBlock.count, scratchCount)) }
+    scratch = (0..<threads).map { _ in Storage(count: Self.countOfEach(scratchCount)) }
   }
 
-  /// Bytes of all threads' scratch.
+  private static func countOfEach(_ scratchCount: Int) -> Int { max(PackedBlock.count, scratchCount) }
+
+  /// Bytes of all threads' scratch, of such threads and of these.
+  package static func byteCount(threads: Int, scratchCount: Int) -> Int { 4 * threads * countOfEach(scratchCount) }
   package var byteCount: Int { scratch.reduce(0) { $0 + 4 * $1.count } }
 
   /// Runs `body` once for each piece 0..<count, on whichever thread is free.
@@ -44,10 +47,10 @@ package final class ThreadPool: Sendable {
   }
 
   /// Runs `body`, whose loops start at once: the threads wait for them awake. For many loops of some ten microseconds.
-  package func awake<Result>(_ body: () throws -> Result) rethrows -> Result {
+  package func withSpinningThreads<Result>(_ body: () throws -> Result) rethrows -> Result {
     let spinning = SpinningThreads(scratch: Array(scratch.dropFirst()))
     self.spinning.withLock {
-      precondition($0 == nil, "awake twice")
+      precondition($0 == nil, "spinning threads within spinning threads")
       $0 = spinning
     }
     defer {

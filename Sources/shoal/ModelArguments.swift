@@ -1,4 +1,4 @@
-// The model that a command of one process works with, and what must fit together before it does.
+// The model that a command works with, and what must fit together before one of a single process does.
 
 import ArgumentParser
 import Corpus
@@ -12,10 +12,12 @@ struct ModelArguments: ParsableArguments {
   @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
   var adapter: String?
 
-  @Flag(name: .customLong("load-in-4bit"), help: "Hold the linear layers in NF4, as load_in_4bit in training.")
+  @Flag(
+    name: .customLong("load-in-4bit"),
+    help: "Hold the frozen linear layers in 4 bits (NF4), as load_in_4bit in training.")
   var loadIn4Bit = false
 
-  @Option(help: ArgumentHelp("Threads; by default the cores there are.", valueName: "t"))
+  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
 
   func validate() throws {

@@ -19,11 +19,7 @@ struct ScoreCommand: ParsableCommand {
       Example: shoal score --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --data pairs.jsonl --out scores.jsonl
       """)
 
-  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
-  var model: String
-
-  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
-  var adapter: String?
+  @OptionGroup var arguments: ModelArguments
 
   @Option(help: ArgumentHelp("Preference records, or records of one completion.", valueName: "file"))
   var data: String
@@ -35,16 +31,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var out: String
 
-  @Flag(
-    name: .customLong("load-in-4bit"),
-    help: "Hold the frozen base in 4 bits (NF4), as an adapter of QLoRA was trained on.")
-  var loadIn4bit = false
-
-  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
-  var threads: Int?
-
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads is \(threads), expected at least 1.") }
     do { _ = try dataType } catch { throw ValidationError("--type: \(error)") }
   }
 
@@ -59,13 +46,13 @@ struct ScoreCommand: ParsableCommand {
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       let scoring = try Scoring(
-        model: model, as: loadIn4bit ? .nf4 : .stored, adapter: adapter, data: source, world: world, threads: threads,
-        build: try .running())
+        model: arguments.model, as: arguments.loadIn4Bit ? .nf4 : .stored, adapter: arguments.adapter, data: source,
+        world: world, threads: arguments.threads, build: try .running())
       if let report = scoring.report { Console.print(report) }
       let sums = try scoring.run()
       if world.rank == 0 {
         let lines = zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }
-        try AtomicFile.write(lines.joined(), to: out, visibility: .umask)
+        try AtomicFile.write(lines.joined(), to: out, permissions: .umask)
       }
       return 0
     }

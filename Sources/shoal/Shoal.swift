@@ -1,4 +1,4 @@
-// The command line: the only place that prints or exits.
+// The command line: the only place that prints or exits while the process can go on.
 
 import ArgumentParser
 import Collectives

@@ -21,7 +21,7 @@ struct SummarizeCommand: ParsableCommand {
       """)
 
   /// What becomes of a document that exceeds the model's context.
-  enum Long: String, ExpressibleByArgument, CaseIterable { case parts, refuse }
+  enum LongDocumentPolicy: String, ExpressibleByArgument, CaseIterable { case parts, refuse }
 
   @OptionGroup var arguments: ModelArguments
 
@@ -29,7 +29,7 @@ struct SummarizeCommand: ParsableCommand {
   var compare = false
 
   @Option(help: "A document that exceeds the model's context: summarise its parts one by one, or refuse it.")
-  var long = Long.parts
+  var long = LongDocumentPolicy.parts
 
   @Option(
     help: ArgumentHelp(

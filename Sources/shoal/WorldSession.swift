@@ -37,8 +37,7 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
     if world.rank == reporter { Console.print(world.size > 1 ? "[rank \(world.rank)] \(error)" : "shoal: \(error)") }
     let isMistake = (error as? AgreedFailure)?.isUserError ?? (error is any UserError)
     let code = isMistake ? ShoalExit.mistake : ShoalExit.failure
-    guard isAgreed else { world.abort(code: code) }
-    try? world.finish()
+    if isAgreed { try? world.finish() } else { world.abort(code: code) }
     exit(code)
   }
 }

@@ -11,8 +11,8 @@ import Testing
     try #require(FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int)
   }
 
-  private func write(_ path: String, visibility: Visibility = .user) throws {
-    try AtomicDirectory.write(to: path, neededBytes: 100, visibility: visibility) {
+  private func write(_ path: String, permissions: FilePermissions = .user) throws {
+    try AtomicDirectory.write(to: path, neededBytes: 100, permissions: permissions) {
       try $0.file("b.bin") { file in
         for byte in UInt8(0)..<200 { try file.append([byte]) }
       }
@@ -42,7 +42,7 @@ import Testing
     let path = scratch.path("export")
     let mask = umask(0o022)
     umask(mask)
-    try AtomicDirectory.write(to: path, neededBytes: 0, visibility: .umask, hasManifest: false) {
+    try AtomicDirectory.write(to: path, neededBytes: 0, permissions: .umask, hasManifest: false) {
       try $0.file("config.json", text: "{}")
     }
     #expect(try scratch.names("export") == ["config.json"])

@@ -128,7 +128,7 @@ import Testing
     let tensors = (0..<7).map { tensor("\($0)", 100 + $0) }
     for (limit, count) in [(1000, 1), (250, 4), (50, 7)] {
       let path = scratch.path("out-\(limit)")
-      try AtomicDirectory.write(to: path, neededBytes: 0, visibility: .umask, hasManifest: false) {
+      try AtomicDirectory.write(to: path, neededBytes: 0, permissions: .umask, hasManifest: false) {
         try ShardedExport.write(tensors, shardBytes: limit, to: $0)
       }
       let weights = try HubWeights(directory: path)

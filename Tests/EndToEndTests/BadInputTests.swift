@@ -173,7 +173,7 @@ extension EndToEnd {
       }
       try fixture.damage("b/model/model.safetensors")
       let command = [Job.program, "train", fixture.path("config.yaml"), "base_model=model"]
-      func run() throws -> Ending {
+      func run() throws -> ProcessResult {
         try Job(
           ["mpirun", "--quiet", "--oversubscribe", "-n", "1", "--wdir", fixture.path("a")] + command
             + [":", "-n", "1", "--wdir", fixture.path("b")] + command, in: fixture

@@ -18,7 +18,7 @@ extension EndToEnd {
     }
 
     /// Runs where no file may exceed so many KiB.
-    private func train(limit: Int, _ settings: [String], _ run: String) throws -> Ending {
+    private func train(limit: Int, _ settings: [String], _ run: String) throws -> ProcessResult {
       try Job(["bash", "-c", "ulimit -f \(limit); exec \"$@\"", "-"] + command(settings, run), in: fixture).wait()
     }
 

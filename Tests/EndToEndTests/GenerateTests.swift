@@ -9,7 +9,7 @@ extension EndToEnd {
   @Suite struct GenerateTests {
     private func generate(_ fixture: RunFixture, _ arguments: [String], model: String = TinyFixture.path("model"))
       throws
-      -> Ending
+      -> ProcessResult
     {
       try Job([Job.program, "generate", "--model", model] + arguments, in: fixture).wait()
     }
@@ -65,7 +65,7 @@ extension EndToEnd {
         "export", "--model", TinyFixture.path("model"), "--adapter", TinyFixture.path("adapter"), "--format", "merged",
         "--dtype", "f32", "--out", fixture.path("merged"))
       #expect(merged.code == 0, "\(merged.errors)")
-      func ids(_ ending: Ending) throws -> JSONValue? { try JSONValue.parse(ending.output)["ids"] }
+      func ids(_ ending: ProcessResult) throws -> JSONValue? { try JSONValue.parse(ending.output)["ids"] }
       #expect(try ids(adapted) != ids(plain))
       #expect(try ids(generate(fixture, options, model: fixture.path("merged"))) == ids(adapted))
       // This model's rows are no whole blocks.

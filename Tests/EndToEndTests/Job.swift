@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// How a program ended.
-struct Ending {
+struct ProcessResult {
   /// The exit code, or the number of the signal that ended it.
   let code: Int32
   let output: String
@@ -107,7 +107,7 @@ final class Job {
 
   /// Waits for the end; two minutes are too long.
   /// - Parameter look: called again and again meanwhile.
-  func wait(seconds: Int = 120, _ look: () -> Void = {}) -> Ending {
+  func wait(seconds: Int = 120, _ look: () -> Void = {}) -> ProcessResult {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while process.isRunning, ContinuousClock.now < deadline {
       look()
@@ -116,7 +116,7 @@ final class Job {
     let isHung = process.isRunning
     if isHung { send(SIGKILL) }
     process.waitUntilExit()
-    return Ending(
+    return ProcessResult(
       code: process.terminationStatus, output: told(output), errors: told(errors),
       isSignalled: process.terminationReason == .uncaughtSignal, isHung: isHung)
   }

@@ -259,34 +259,6 @@ extension EndToEnd {
   }
 }
 
-extension RunFixture {
-  /// What all programs of the fixture printed for people until now.
-  fileprivate var told: String {
-    ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined()
-  }
-
-  /// Starts a copy of a launcher beside the built program, or beside a script in its place.
-  /// - Parameter edits: texts of supervise.sh to be replaced.
-  fileprivate func launch(
-    _ name: String, _ arguments: [String], standIn: String? = nil, edits: [String: String] = [:],
-    environment: [String: String] = [:]
-  ) throws -> Job {
-    let (files, release) = (FileManager.default, path("home/.build/release"))
-    if !exists("home") {
-      try files.createDirectory(atPath: release, withIntermediateDirectories: true)
-      try files.copyItem(atPath: "\(Repository.path)/launch", toPath: path("home/launch"))
-      if let standIn {
-        try write("home/.build/release/shoal", "#!/bin/bash\n\(standIn)\n")
-        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(release)/shoal")
-      } else {
-        try files.createSymbolicLink(atPath: "\(release)/shoal", withDestinationPath: Job.program)
-      }
-      for (old, new) in edits { try replace(old, by: new, in: "home/launch/supervise.sh") }
-    }
-    return try Job([path("home/launch/\(name)")] + arguments, in: self, environment: environment)
-  }
-}
-
 extension Job {
   /// Whether the process has a handler for a signal.
   fileprivate func catches(_ signal: Int32) -> Bool {

@@ -27,7 +27,7 @@ extension EndToEnd {
     @Test(arguments: [[], ["rl=kto"], ["dpo_loss_type=aot", "lora_dropout=0"]])
     func `a killed step goes on from its middle`(settings: [String]) throws {
       let fixture = try Self.fixture()
-      func train(_ world: World, _ more: String...) throws -> Ending {
+      func train(_ world: World, _ more: String...) throws -> ProcessResult {
         try fixture.start(world, settings + more).wait()
       }
       let whole = try train(World(threads: 2), "output_dir=whole", "save_minutes=0")

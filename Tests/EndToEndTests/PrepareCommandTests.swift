@@ -25,7 +25,7 @@ extension EndToEnd {
         + "**Summary 2:**\nFish swim.\n**Total score:** \(scores.1)/18\n**Best summary:** \(best)"
     }
 
-    private func prepare(_ fixture: RunFixture, _ arguments: String...) throws -> Ending {
+    private func prepare(_ fixture: RunFixture, _ arguments: String...) throws -> ProcessResult {
       try Job(
         [Job.program, "prepare"] + arguments + ["--documents", fixture.path("documents.jsonl")]
           + ["--model", Self.model] + Self.limits, in: fixture
@@ -95,7 +95,7 @@ extension EndToEnd {
       try fixture.write("documents.jsonl", Self.documents)
       try fixture.write("bad.jsonl", #"{"id": "d0", "text": "x"}"# + "\n" + #"{"id": "d1"}"# + "\n")
       try fixture.write("others.jsonl", #"{"id": "nobody", "text": "x"}"#)
-      func pairs(_ answers: String, _ arguments: String...) throws -> Ending {
+      func pairs(_ answers: String, _ arguments: String...) throws -> ProcessResult {
         try Job(
           [Job.program, "prepare", "pairs", "--documents", fixture.path("documents.jsonl"), "--model", Self.model]
             + ["--out-dir", fixture.path("data"), "--answers", fixture.path(answers)] + Self.limits + arguments,

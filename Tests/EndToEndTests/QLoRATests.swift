@@ -15,7 +15,7 @@ extension EndToEnd {
     @Test func `ranks and interruptions change nothing, and the base is quantised once`() throws {
       let fixture = try RunFixture()
       func train(_ world: World, _ name: String, _ settings: [String] = Self.settings, cache: String = "cache") throws
-        -> Ending
+        -> ProcessResult
       {
         let ending = try fixture.start(
           world, settings + ["output_dir=\(name)"], environment: ["SHOAL_CACHE": fixture.path(cache)]

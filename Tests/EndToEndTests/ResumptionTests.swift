@@ -192,7 +192,7 @@ extension EndToEnd {
       #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
       let newest = try #require(fixture.lastCheckpoint())
       let resumed = try fixture.train(
-        environment: FaultLab.failingRead(1, under: fixture.path("run/checkpoint-\(newest)")))
+        environment: FaultInjector.failingRead(1, under: fixture.path("run/checkpoint-\(newest)")))
       #expect(resumed.code == 0, "\(resumed.errors)")
       #expect(
         resumed.errors.contains("run/checkpoint-\(newest) is passed over and stays as it is"), "\(resumed.errors)")

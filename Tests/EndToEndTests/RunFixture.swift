@@ -57,7 +57,9 @@ struct RunFixture: TestDirectory {
   // MARK: Programs
 
   /// Runs `shoal train` on the configuration to its end.
-  func train(_ world: World = .alone, _ arguments: String..., environment: [String: String] = [:]) throws -> Ending {
+  func train(_ world: World = .alone, _ arguments: String..., environment: [String: String] = [:]) throws
+    -> ProcessResult
+  {
     try start(world, arguments, environment: environment).wait()
   }
 
@@ -69,7 +71,7 @@ struct RunFixture: TestDirectory {
   }
 
   /// Starts a run, asks it to stop when it has done a few steps, and returns how it ended.
-  func trainAndStop(_ world: World, _ arguments: String...) throws -> Ending {
+  func trainAndStop(_ world: World, _ arguments: String...) throws -> ProcessResult {
     let job = try start(world, arguments)
     // An earlier start may have left steps; before this one has begun, a signal ends it.
     try job.wait { job.toldSoFar.contains("plan: ") && steps().count >= 5 }
@@ -78,7 +80,7 @@ struct RunFixture: TestDirectory {
   }
 
   /// Runs any `shoal` command.
-  func shoal(_ arguments: String..., input: String = "") throws -> Ending {
+  func shoal(_ arguments: String..., input: String = "") throws -> ProcessResult {
     try Job([Job.program] + arguments, in: self, input: input).wait()
   }
 

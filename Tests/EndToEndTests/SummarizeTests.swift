@@ -13,7 +13,7 @@ extension EndToEnd {
 
     private func summarize(
       _ fixture: RunFixture, _ arguments: String..., input: String = "", path: String? = nil
-    ) throws -> Ending {
+    ) throws -> ProcessResult {
       try Job(
         [Job.program, "summarize", "--model", Self.base, "--prompt", "\(Repository.path)/demo/summarize.txt"]
           + arguments,

@@ -37,7 +37,7 @@ extension EndToEnd {
       try Self.check(job.wait(), "\(model)/model.safetensors", world)
     }
 
-    private static func check(_ ending: Ending, _ path: String, _ world: World = .alone) throws {
+    private static func check(_ ending: ProcessResult, _ path: String, _ world: World = .alone) throws {
       #expect(ending.code == 1, "\(ending.errors)")
       let line = try #require(
         ending.errors.split(separator: "\n").first { $0.contains("was cut short while it was in use") },

@@ -198,21 +198,21 @@ final class FileParsers: Sendable {
     bytes.replaceSubrange(place..<place + text.utf8.count, with: text.utf8)
   }
 
-  /// Raw, or with the seal that the content should have.
+  /// Raw, or with the checksum that the content should have.
   func quantizedBase(_ bytes: UnsafeRawBufferPointer) throws {
     guard let (choice, raw) = split(bytes, among: 2) else { return }
     var content = raw
     let name = "base.safetensors"
     try write(content, name)
-    if choice == 1, let file = try? SafetensorsFile(path: path(name)), let seal = file.tensors["sha256"],
-      seal.range.count == 32
+    if choice == 1, let file = try? SafetensorsFile(path: path(name)), let checksum = file.tensors["sha256"],
+      checksum.range.count == 32
     {
       let sealed = file.names.filter { $0 != "sha256" }.flatMap { name in
         Array("\(name)\n".utf8) + (file.tensors[name].map { Array(file.bytes(of: $0)) } ?? [])
       }
       let digits = Array(ContentHash.sha256(of: sealed))
       for place in 0..<32 {
-        content[seal.range.lowerBound + place] = UInt8(String(digits[2 * place...2 * place + 1]), radix: 16) ?? 0
+        content[checksum.range.lowerBound + place] = UInt8(String(digits[2 * place...2 * place + 1]), radix: 16) ?? 0
       }
       try write(content, name)
     }

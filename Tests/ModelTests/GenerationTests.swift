@@ -49,7 +49,7 @@ private final class CachedPassProbe {
 
   /// - Parameter start: how many tokens came before; 0 starts anew.
   func logits(after tokens: [Int32], from start: Int) -> [Float] {
-    if start == 0 { pass.forget() }
+    if start == 0 { pass.reset() }
     #expect(pass.run(tokens[...], wantsLogits: true, isStopped: { false }))
     return pass.logits.elements
   }

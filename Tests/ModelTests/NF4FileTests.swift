@@ -52,7 +52,7 @@ import Testing
     }
     #expect(bits(quantized.embedding.widened()) == bits(stored.embedding.widened()))
     #expect(quantized.sharedByteCount == stored.embedding.byteCount + linears)
-    // Nothing but the matrices, their header and the seal.
+    // Nothing but the matrices, their header and the checksum.
     #expect(bytes > linears && bytes < linears + 16_000)
   }
 

@@ -142,7 +142,7 @@ import Testing
     let fixture = try PreparationFixture()
     let answers = try fixture.write("answers.jsonl", [line("x", "…"), line("y", "…")])
     let error = try #require(
-      #expect(throws: NothingToDo.self) {
+      #expect(throws: EmptyInput.self) {
         try PreferencePairs(documents: documents(fixture), answers: TeacherAnswer.read([answers]), prompt: .summarize())
       })
     #expect(error.description.contains("none of the 2 answers is about one of the documents"))

@@ -18,7 +18,7 @@ import Testing
       PreparationFixture.document("between", String(long.prefix(390))), PreparationFixture.document("long", long),
     ])
     #expect(documents.documents.map(\.id) == ["a", "7", "held", "between", "long"])
-    #expect(documents.documents.map(\.use) == [.pair, .tooShort, .heldOut, .between, .tooLong])
+    #expect(documents.documents.map(\.lengthClass) == [.pair, .tooShort, .heldOut, .between, .tooLong])
     #expect(documents.documents[2].characters == 450)
     let tokenizer = try Tokenizer(directory: TinyFixture.path("model"))
     #expect(documents.documents[0].tokens == tokenizer.encode(Self.text).count)
@@ -27,15 +27,15 @@ import Testing
 
   /// The bounds belong to the range.
   @Test func `bounds are inside`() {
-    func use(_ tokens: Int, _ characters: Int) -> SourceDocuments.Use {
-      SourceDocuments.Use(tokens: tokens, characters: characters, DocumentLimits())
+    func lengthClass(_ tokens: Int, _ characters: Int) -> SourceDocuments.LengthClass {
+      SourceDocuments.LengthClass(tokens: tokens, characters: characters, DocumentLimits())
     }
-    #expect(use(900, 4000) == .pair && use(1800, 8000) == .pair)
-    #expect(use(899, 4000) == .tooShort && use(1801, 8000) == .between)
-    #expect(use(4000, 15_999) == .between && use(4000, 16_000) == .heldOut)
-    #expect(use(20_000, 100_000) == .heldOut && use(20_000, 100_001) == .tooLong)
+    #expect(lengthClass(900, 4000) == .pair && lengthClass(1800, 8000) == .pair)
+    #expect(lengthClass(899, 4000) == .tooShort && lengthClass(1801, 8000) == .between)
+    #expect(lengthClass(4000, 15_999) == .between && lengthClass(4000, 16_000) == .heldOut)
+    #expect(lengthClass(20_000, 100_000) == .heldOut && lengthClass(20_000, 100_001) == .tooLong)
     // Long in characters alone: tokens decide.
-    #expect(use(1000, 20_000) == .pair)
+    #expect(lengthClass(1000, 20_000) == .pair)
   }
 
   @Test func `a text counts once`() throws {
@@ -86,7 +86,7 @@ import Testing
 
   @Test func `nothing to ask is an error`() throws {
     let documents = try PreparationFixture().documents([PreparationFixture.document("b", "Short.")])
-    let error = #expect(throws: NothingToDo.self) {
+    let error = #expect(throws: EmptyInput.self) {
       try TeacherRequests(documents: documents, prompt: .teacher(), teacher: "judge")
     }
     #expect(error?.description.contains("none of the 1 documents has 20 to 60 tokens") == true)

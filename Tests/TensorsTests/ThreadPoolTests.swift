@@ -11,7 +11,7 @@ import Testing
   func `every piece of every loop runs once`(threads: Int) {
     let pool = ThreadPool(threads: threads)
     for _ in 0..<20 {
-      pool.awake {
+      pool.withSpinningThreads {
         for loop in 0..<300 {
           let count = loop % 37
           let done = Storage(count: 40)
@@ -37,19 +37,19 @@ import Testing
       pool.run(100) { piece, _ in sum.add(piece, ordering: .relaxed) }
       return sum.load(ordering: .relaxed)
     }
-    pool.awake {
+    pool.withSpinningThreads {
       for pause in [0, 50, 1000, 20_000] {
         usleep(UInt32(pause))
         #expect(sum() == 4950)
       }
     }
     #expect(throws: Stop.self) {
-      try pool.awake {
+      try pool.withSpinningThreads {
         #expect(sum() == 4950)
         throw Stop()
       }
     }
     #expect(sum() == 4950)
-    #expect(pool.awake { sum() } == 4950)
+    #expect(pool.withSpinningThreads { sum() } == 4950)
   }
 }

@@ -1,5 +1,6 @@
 import Corpus
 import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -174,7 +175,7 @@ import Training
     }
     #expect(problems(minimalYAML, overrides: ["lora_r=5000"]).first?.contains("at most 4096") == true)
     #expect(try minimal(with: "seed=9223372036854775807").seed == .max)
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     try Data(count: 300_000).write(to: URL(fileURLWithPath: scratch.path("large.yaml")))
     let error = #expect(throws: ConfigurationError.self) { try RunConfiguration(path: scratch.path("large.yaml")) }
     #expect(error?.description.contains("is larger than 262144 bytes") == true)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -30,7 +31,7 @@ import Training
   }
 
   @Test func `a listing reads back equal and names every value's source`() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try TemporaryDirectory()
     let path = scratch.path("run.yaml")
     try (minimalYAML + "micro_batch_size: 2\ngradient_accumulation_steps: 3\n").write(
       toFile: path, atomically: true, encoding: .utf8)

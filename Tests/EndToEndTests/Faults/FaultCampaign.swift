@@ -1,4 +1,4 @@
-// Campaigns of the fault lab: how many of which kind, and their place in docs/results/faults.md.
+// Campaigns of the fault injector: how many of which kind, and their place in docs/results/faults.md.
 
 import Foundation
 import Glibc
@@ -22,32 +22,32 @@ struct FaultCampaign {
     (SIGTERM, .mpirun), (SIGTERM, .mpirun),
   ]
 
-  func run(in lab: FaultLab) throws {
-    for turn in 0..<size { try lab.kill([Victim.allCases[turn % Victim.allCases.count]]) }
-    for _ in 0..<size / 10 { try lab.kill((0..<3).map { _ in lab.draw(Victim.allCases) }) }
+  func run(in injector: FaultInjector) throws {
+    for turn in 0..<size { try injector.kill([Victim.allCases[turn % Victim.allCases.count]]) }
+    for _ in 0..<size / 10 { try injector.kill((0..<3).map { _ in injector.draw(Victim.allCases) }) }
     for turn in 0..<size / 4 {
       let (signal, victim) = Self.stops[turn % Self.stops.count]
-      try lab.stop(signal, to: victim)
+      try injector.stop(signal, to: victim)
     }
-    for turn in 0..<size / 10 { try lab.pause(Victim.allCases[turn % Victim.allCases.count]) }
-    for turn in 0..<max(1, size / 20) { try lab.stall([.rank0, .otherRank, .launchedRank][turn % 3]) }
-    for kibibytes in points(40..<2400, size / 3) { try lab.fillDisk(kibibytes: kibibytes) }
-    for kibibytes in points(4..<200, size / 6) { try lab.limitFiles(kibibytes: kibibytes) }
+    for turn in 0..<size / 10 { try injector.pause(Victim.allCases[turn % Victim.allCases.count]) }
+    for turn in 0..<max(1, size / 20) { try injector.stall([.rank0, .otherRank, .launchedRank][turn % 3]) }
+    for kibibytes in points(40..<2400, size / 3) { try injector.fillDisk(kibibytes: kibibytes) }
+    for kibibytes in points(4..<200, size / 6) { try injector.limitFiles(kibibytes: kibibytes) }
     for kind in FileKind.allCases {
-      for _ in 0..<max(1, size / 20) { try lab.damage(kind, .bit) }
+      for _ in 0..<max(1, size / 20) { try injector.damage(kind, .bit) }
       for turn in 0..<max(1, size / 20) {
         let others = Damage.allCases.filter { $0 != .bit }
-        try lab.damage(kind, others[turn % others.count])
+        try injector.damage(kind, others[turn % others.count])
       }
     }
-    let writes = try lab.countCalls(.writes, of: .brief)
+    let writes = try injector.countCalls(.writes, of: .brief)
     for fault in CallFault.ofWrites {
-      for number in points(1..<writes + 1, size) { try lab.spoil(number, fault) }
+      for number in points(1..<writes + 1, size) { try injector.spoil(number, fault) }
     }
-    for number in points(1..<writes + 1, size / 4) { try lab.spoil(number, .kills, from: .ranks(2)) }
-    let reads = try lab.countCalls(.reads, of: .long)
+    for number in points(1..<writes + 1, size / 4) { try injector.spoil(number, .kills, from: .ranks(2)) }
+    let reads = try injector.countCalls(.reads, of: .long)
     for fault in CallFault.ofReads {
-      for number in points(1..<reads + 1, size / 2) { try lab.spoil(number, fault, .reads) }
+      for number in points(1..<reads + 1, size / 2) { try injector.spoil(number, fault, .reads) }
     }
   }
 

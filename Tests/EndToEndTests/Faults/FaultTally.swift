@@ -25,7 +25,7 @@ struct FaultTally {
   private(set) var omissions: [String] = []
 
   /// - Parameter fault: what was done, in detail.
-  mutating func add(_ kind: String, _ run: DisturbedRun, fault: String, phase: String? = nil) {
+  mutating func add(_ kind: String, _ run: FaultyRun, fault: String, phase: String? = nil) {
     if rows[kind] == nil { kinds.append(kind) }
     var row = rows[kind] ?? Row()
     row.injected += 1

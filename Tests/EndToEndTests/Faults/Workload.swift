@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// How a run is started.
-enum Start: Sendable, Hashable, CustomStringConvertible {
+enum LaunchMode: Sendable, Hashable, CustomStringConvertible {
   case alone(threads: Int)
   case ranks(Int)
   /// Through launch/local.sh.
@@ -22,7 +22,7 @@ enum Start: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// One that takes about as long.
-  var typical: Start {
+  var typical: LaunchMode {
     switch self {
     case .alone: .alone(threads: 1)
     case .ranks, .launcher: .ranks(2)
@@ -108,7 +108,7 @@ struct Workload: Sendable {
   // MARK: Undisturbed
 
   /// What a run gives that nothing disturbs.
-  struct Whole: Sendable {
+  struct GoldenRun: Sendable {
     let adapter: Data
     /// adapter_config.json.
     let configuration: String
@@ -129,33 +129,33 @@ struct Workload: Sendable {
   }
 
   private struct Record: Sendable {
-    var whole: Whole
-    var seconds: [Start: Double] = [:]
+    var golden: GoldenRun
+    var seconds: [LaunchMode: Double] = [:]
   }
 
   private static let records = Mutex<[String: Record]>([:])
 
   /// - Throws: when a run that nothing disturbs fails, or another world gives another result.
-  func whole() throws -> Whole { try measured(.alone(threads: 1)).whole }
+  func goldenRun() throws -> GoldenRun { try measured(.alone(threads: 1)).golden }
 
   /// How long an undisturbed run takes.
-  /// - Throws: as `whole()`.
-  func seconds(_ start: Start) throws -> Double { try measured(start).seconds[start] ?? 0 }
+  /// - Throws: as `goldenRun()`.
+  func seconds(_ start: LaunchMode) throws -> Double { try measured(start).seconds[start] ?? 0 }
 
-  private func measured(_ start: Start) throws -> Record {
+  private func measured(_ start: LaunchMode) throws -> Record {
     if let record = Self.records.withLock({ $0[name] }), record.seconds[start] != nil { return record }
     let fixture = try fixture()
     let began = ContinuousClock.now
     let ending = try Job(start.command(in: fixture) + ["output_dir=run"], in: fixture).wait()
     let elapsed = ContinuousClock.now - began
     try #require(ending.code == 0, "\(start): \(ending.errors)")
-    let whole = try Whole(
+    let golden = try GoldenRun(
       adapter: fixture.adapter(), configuration: fixture.text("run/adapter_config.json"),
       lines: fixture.metrics().compactMap(Line.init))
     return try Self.records.withLock { records in
-      var record = records[name] ?? Record(whole: whole)
-      try #require(record.whole.adapter == whole.adapter, "\(start) gives another adapter")
-      try #require(record.whole.lines == whole.lines, "\(start) gives other metrics")
+      var record = records[name] ?? Record(golden: golden)
+      try #require(record.golden.adapter == golden.adapter, "\(start) gives another adapter")
+      try #require(record.golden.lines == golden.lines, "\(start) gives other metrics")
       record.seconds[start] = elapsed / .seconds(1)
       records[name] = record
       return record

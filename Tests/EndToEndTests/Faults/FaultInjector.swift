@@ -1,9 +1,9 @@
-// Where faults are made, one run after the other, by the seed.
+// Where faults are injected, one run after the other, by the seed.
 
 import Foundation
 
 /// Disturbs runs and keeps the tally. Its kinds of faults are in extensions.
-final class FaultLab {
+final class FaultInjector {
   private(set) var tally = FaultTally()
   /// Faults that no run waited for.
   private(set) var escaped = 0
@@ -35,14 +35,14 @@ final class FaultLab {
   func draw<Value>(_ values: [Value]) -> Value { values[draw(0..<values.count)] }
 
   /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads. Outside of campaigns one that is quick.
-  func drawStart() -> Start {
+  func drawStart() -> LaunchMode {
     isCampaign
       ? draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
       : drawSmallStart()
   }
 
   /// One that is quick.
-  func drawSmallStart() -> Start { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
+  func drawSmallStart() -> LaunchMode { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
 
   /// A fixture that is made once and then copied.
   func template(_ name: String, _ make: () throws -> RunFixture) throws -> RunFixture {
@@ -58,8 +58,8 @@ final class FaultLab {
   /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
   ///   nil if the run escaped, and then is called for another run.
   func disturb(
-    _ kind: String, attempts: Int = 10, _ run: @autoclosure () throws -> DisturbedRun,
-    _ body: (DisturbedRun) throws -> (fault: String, phase: String?)?
+    _ kind: String, attempts: Int = 10, _ run: @autoclosure () throws -> FaultyRun,
+    _ body: (FaultyRun) throws -> (fault: String, phase: String?)?
   ) throws {
     for _ in 0..<attempts {
       let began = ContinuousClock.now
@@ -80,7 +80,7 @@ final class FaultLab {
     if isCampaign { Self.tell("\(kind): every run was over before") }
   }
 
-  private func tell(_ kind: String, _ run: DisturbedRun, _ fault: String, _ phase: String?, _ seconds: Double) {
+  private func tell(_ kind: String, _ run: FaultyRun, _ fault: String, _ phase: String?, _ seconds: Double) {
     let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
     let details = [fault, phase ?? "", String(format: "%.1f s", seconds)].filter { !$0.isEmpty }.joined(separator: "; ")
     Self.tell("\(tally.injected) \(kind) (\(details)): \(outcome)")

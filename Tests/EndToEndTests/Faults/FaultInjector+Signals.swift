@@ -33,8 +33,8 @@ enum Victim: String, CaseIterable {
   }
 }
 
-extension FaultLab {
-  private func start(for victim: Victim) -> Start {
+extension FaultInjector {
+  private func start(for victim: Victim) -> LaunchMode {
     switch victim {
     case .program: .alone(threads: draw(1..<3))
     case .launcher, .launchedRank, .launchedMpirun: .launcher(draw(1..<4))
@@ -47,7 +47,7 @@ extension FaultLab {
   /// number of ranks.
   func kill(_ victims: [Victim]) throws {
     let kind = victims.count == 1 ? "kill -9 of \(victims[0].rawValue)" : "kill -9, \(victims.count) times in a row"
-    try disturb(kind, DisturbedRun(.long)) { run in
+    try disturb(kind, FaultyRun(.long)) { run in
       run.keepsSaves = true
       var (faults, phase): ([String], String?) = ([], nil)
       for victim in victims where !run.isFinished {
@@ -69,7 +69,7 @@ extension FaultLab {
   func stop(_ signal: Int32, to victim: Victim) throws {
     let isTold = victim != .mpirun || signal == SIGUSR1
     let kind = isTold ? "a stop request to \(victim.rawValue)" : "SIGTERM to mpirun, which grants one second"
-    try disturb(kind, DisturbedRun(.long)) { run in
+    try disturb(kind, FaultyRun(.long)) { run in
       run.keepsSaves = true
       let start = start(for: victim)
       let job = try run.start(start)
@@ -89,7 +89,7 @@ extension FaultLab {
 
   /// Stops a process for a while; the run must not notice.
   func pause(_ victim: Victim) throws {
-    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", DisturbedRun(.long)) { run in
+    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", FaultyRun(.long)) { run in
       let start = start(for: victim)
       let job = try run.start(start)
       guard let moment = try send(SIGSTOP, to: victim, of: job, run, start) else {
@@ -111,11 +111,11 @@ extension FaultLab {
   /// Stops a rank for good: the others notice and end the job, and the run goes on.
   func stall(_ victim: Victim) throws {
     let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
-    try disturb("SIGSTOP for good to \(victim.rawValue)", DisturbedRun(.long, environment: environment)) {
+    try disturb("SIGSTOP for good to \(victim.rawValue)", FaultyRun(.long, environment: environment)) {
       run in
       run.keepsSaves = true
       // A rank alone has nobody to notice.
-      let start: Start = victim == .launchedRank ? .launcher(draw(2..<4)) : .ranks(draw(2..<4))
+      let start: LaunchMode = victim == .launchedRank ? .launcher(draw(2..<4)) : .ranks(draw(2..<4))
       let job = try run.start(start)
       let moment = try send(SIGSTOP, to: victim, of: job, run, start)
       let ending = run.end(job)
@@ -127,7 +127,7 @@ extension FaultLab {
 
   /// Sends a signal at a random moment of the victim's life; nil if the run was over before that.
   private func send(
-    _ signal: Int32, to victim: Victim, of job: Job, _ run: DisturbedRun, _ start: Start
+    _ signal: Int32, to victim: Victim, of job: Job, _ run: FaultyRun, _ start: LaunchMode
   ) throws -> (process: Int32, moment: String, phase: String)? {
     var found: [Int32] = []
     while job.isRunning, found.isEmpty {

@@ -59,7 +59,7 @@ enum CallGroup: String {
   case reads
 }
 
-extension FaultLab {
+extension FaultInjector {
   private static let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
     .appendingPathComponent("libFailingCalls.so").path
 
@@ -94,17 +94,17 @@ extension FaultLab {
     return Self.calls(log).count
   }
 
-  private func callRun(_ group: CallGroup, _ workload: Workload) throws -> DisturbedRun {
+  private func callRun(_ group: CallGroup, _ workload: Workload) throws -> FaultyRun {
     switch group {
-    case .writes: try DisturbedRun(workload, in: workload.fixture(linksModel: true))
-    case .reads: try DisturbedRun(.long, in: RunFixture(copyOf: try interrupted(.long)))
+    case .writes: try FaultyRun(workload, in: workload.fixture(linksModel: true))
+    case .reads: try FaultyRun(.long, in: RunFixture(copyOf: try interrupted(.long)))
     }
   }
 
   /// Spoils the nth call of a run, and lets the run go on if that ended it.
   func spoil(
     _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of workload: Workload = .brief,
-    from start: Start = .alone(threads: 1)
+    from start: LaunchMode = .alone(threads: 1)
   ) throws {
     let kind = "\(group.rawValue): one \(fault.name)"
     var number = number

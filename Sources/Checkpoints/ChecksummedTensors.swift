@@ -3,41 +3,41 @@
 import Tensors
 
 /// Safetensors with the SHA-256 of all their names and bytes as a last tensor.
-package enum SealedTensors {
-  private static let sealName = "sha256"
+package enum ChecksummedTensors {
+  private static let checksumName = "sha256"
 
   /// Writes `path` whole or not at all, under the given key.
   /// - Throws: `WriteError`, and what the tensors' closures throw.
   package static func write(_ tensors: [OutgoingTensor], key: String, to path: String) throws {
-    let seal = SHA256()
-    var sealed = tensors.map { tensor in
+    let checksum = SHA256()
+    var checksummed = tensors.map { tensor in
       OutgoingTensor(name: tensor.name, type: tensor.type, shape: tensor.shape) { emit in
-        seal.append(Array("\(tensor.name)\n".utf8))
+        checksum.append(Array("\(tensor.name)\n".utf8))
         try tensor.produce {
-          seal.append($0)
+          checksum.append($0)
           try emit($0)
         }
       }
     }
-    // Bytes come after all wider types, and the last of them last: what it seals has been written by then.
-    sealed.append(
-      OutgoingTensor(name: sealName, type: .uint8, shape: [SHA256.byteCount]) { emit in
-        try seal.digest.withUnsafeBytes(emit)
+    // Bytes come after all wider types, and the last of them last: what it sums up has been written by then.
+    checksummed.append(
+      OutgoingTensor(name: checksumName, type: .uint8, shape: [SHA256.byteCount]) { emit in
+        try checksum.digest.withUnsafeBytes(emit)
       })
-    try AtomicFile.write(to: path) { try SafetensorsWriter.write(sealed, metadata: ["key": key], to: $0) }
+    try AtomicFile.write(to: path) { try SafetensorsWriter.write(checksummed, metadata: ["key": key], to: $0) }
   }
 
   /// The file at `path`, every byte of its tensors checked; nil when it is missing, damaged or has another key.
   package static func file(_ path: String, key: String) -> SafetensorsFile? {
     guard let file = try? SafetensorsFile(path: path), file.metadata["key"] == key,
-      let stored = file.tensors[sealName], stored.type == .uint8
+      let stored = file.tensors[checksumName], stored.type == .uint8
     else { return nil }
-    let seal = SHA256()
-    for name in file.names where name != sealName {
+    let checksum = SHA256()
+    for name in file.names where name != checksumName {
       guard let entry = file.tensors[name] else { return nil }
-      seal.append(Array("\(name)\n".utf8))
-      seal.append(file.bytes(of: entry))
+      checksum.append(Array("\(name)\n".utf8))
+      checksum.append(file.bytes(of: entry))
     }
-    return seal.digest.elementsEqual(file.bytes(of: stored)) ? file : nil
+    return checksum.digest.elementsEqual(file.bytes(of: stored)) ? file : nil
   }
 }

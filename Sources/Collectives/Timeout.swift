@@ -5,7 +5,7 @@ import Dispatch
 /// Does something unless it is cancelled in time.
 ///
 /// Only time in which this process runs counts: a job that was stopped as a whole and goes on has lost none of it.
-final class Countdown: Sendable {
+final class Timeout: Sendable {
   private let cancellation = DispatchSemaphore(value: 0)
 
   /// - Parameter action: called from a thread of its own.

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A run from its first start to its end, through all that is done to it.
-final class DisturbedRun {
+final class FaultyRun {
   let workload: Workload
   let fixture: RunFixture
   /// Where the run writes, below the fixture.
@@ -45,7 +45,7 @@ final class DisturbedRun {
   // MARK: Programs
 
   /// - Parameter wrapper: a command that runs the one that follows it.
-  func start(_ start: Start, wrapper: [String] = [], environment: [String: String] = [:]) throws -> Job {
+  func start(_ start: LaunchMode, wrapper: [String] = [], environment: [String: String] = [:]) throws -> Job {
     if starts > 0 { beginRecovery() }
     starts += 1
     return try Job(
@@ -102,7 +102,7 @@ final class DisturbedRun {
   }
 
   /// Waits for the end of a job and of all its processes, and finds out what the restart before it cost.
-  func end(_ job: Job) -> Ending {
+  func end(_ job: Job) -> ProcessResult {
     let ending = job.wait(seconds: Self.mostSeconds) { recovery?.look() }
     if ending.isHung {
       hangs += 1
@@ -120,7 +120,7 @@ final class DisturbedRun {
 
   private static let mostSeconds = 60
 
-  private func count(_ recovery: Recovery, _ ending: Ending) {
+  private func count(_ recovery: Recovery, _ ending: ProcessResult) {
     // The last one: a launcher may have started it several times.
     let steps = ending.errors.matches(of: /going on after step ([0-9]+)/).compactMap { Int($0.1) }
     if let step = steps.last {
@@ -143,7 +143,7 @@ final class DisturbedRun {
   }
 
   /// Runs it to its end, undisturbed, and looks at what came out.
-  func finish(_ start: Start) throws {
+  func finish(_ start: LaunchMode) throws {
     requireWholeCheckpoints()
     let ending = end(try self.start(start))
     guard ending.code == 0 else { return complain("\(start) ended with \(ending.code): \(ending.errors)") }
@@ -153,7 +153,7 @@ final class DisturbedRun {
   }
 
   /// A trap, a bad access or the like, told as a signal or by mpirun as a code.
-  private static func isCrash(_ ending: Ending) -> Bool {
+  private static func isCrash(_ ending: ProcessResult) -> Bool {
     let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV]
     return crashes.contains(ending.isSignalled ? ending.code : ending.code - 128)
       || ending.errors.contains("Fatal error")
@@ -184,7 +184,7 @@ final class DisturbedRun {
   }
 
   /// A program that gave up says why, once.
-  func requireClear(_ ending: Ending) {
+  func requireClear(_ ending: ProcessResult) {
     if ending.isSignalled || ![1, 64].contains(ending.code) {
       complain("ended with \(ending.isSignalled ? "signal" : "code") \(ending.code): \(ending.errors)")
     }
@@ -197,9 +197,9 @@ final class DisturbedRun {
   /// Another run with the same cache gives what it should.
   func requireSoundCache() throws {
     let job = try Job(
-      Start.alone(threads: 1).command(in: fixture) + ["output_dir=again"], in: fixture, environment: environment)
+      LaunchMode.alone(threads: 1).command(in: fixture) + ["output_dir=again"], in: fixture, environment: environment)
     let ending = end(job)
-    if try ending.code != 0 || fixture.adapter("again") != workload.whole().adapter {
+    if try ending.code != 0 || fixture.adapter("again") != workload.goldenRun().adapter {
       complain("with the cache that it left, another run ends with \(ending.code): \(ending.errors)")
     }
   }
@@ -215,21 +215,21 @@ final class DisturbedRun {
   /// The end of the run is that of one that nothing disturbed.
   /// - Parameter linesChanged: whether the lines that were there before may be any.
   func requireWhole(linesChanged: Bool = false) throws {
-    let whole = try workload.whole()
-    if (try? fixture.adapter(directory)) != whole.adapter { complain("the adapter is not the undisturbed run's") }
-    if (try? fixture.text("\(directory)/adapter_config.json")) != whole.configuration {
+    let golden = try workload.goldenRun()
+    if (try? fixture.adapter(directory)) != golden.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? fixture.text("\(directory)/adapter_config.json")) != golden.configuration {
       complain("adapter_config.json is not the undisturbed run's")
     }
     if !isFinished { complain("run.json does not say that the run is finished") }
     if linesChanged { return }
     let lines = fixture.metrics(directory).compactMap(Workload.Line.init)
     if mayLoseLines {
-      var rest = whole.lines[...]
+      var rest = golden.lines[...]
       for line in lines {
         guard let index = rest.firstIndex(of: line) else { return complain("metrics.jsonl has a line of its own") }
         rest = rest[(index + 1)...]
       }
-    } else if lines != whole.lines {
+    } else if lines != golden.lines {
       complain("metrics.jsonl differs: steps \(lines.map(\.step))")
     }
   }

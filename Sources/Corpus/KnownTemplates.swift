@@ -1,7 +1,7 @@
 // The texts of the chat templates that Shoal knows. They are compared with, never run.
 
 /// Each template in parts: between two of them stands the default system message.
-enum JinjaTexts {
+enum KnownTemplates {
   /// ChatML without a default system message.
   static let chatML =
     #"""

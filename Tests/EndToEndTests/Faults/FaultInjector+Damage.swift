@@ -66,13 +66,13 @@ enum FileKind: String, CaseIterable {
   var workload: Workload { self == .quantized ? .quantized : .long }
 }
 
-extension FaultLab {
+extension FaultInjector {
   /// A run that was killed within a step, to be copied.
   func interrupted(_ workload: Workload) throws -> RunFixture {
     try template("interrupted \(workload.name)") {
       for _ in 0..<20 {
         let fixture = try workload.fixture()
-        let job = try Job(Start.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture)
+        let job = try Job(LaunchMode.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture)
         func isWithinStep() -> Bool {
           fixture.steps().last ?? 0 >= workload.steps / 2
             && (try? fixture.names("run"))?.contains { $0.wholeMatch(of: /partial-[0-9]+-step-[0-9]+/) != nil } == true
@@ -88,7 +88,7 @@ extension FaultLab {
   private func finished(_ workload: Workload) throws -> RunFixture {
     try template("finished \(workload.name)") {
       let fixture = try workload.fixture()
-      let ending = try Job(Start.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture).wait()
+      let ending = try Job(LaunchMode.alone(threads: 1).command(in: fixture) + ["output_dir=run"], in: fixture).wait()
       try #require(ending.code == 0, "\(ending.errors)")
       return fixture
     }
@@ -108,7 +108,7 @@ extension FaultLab {
   private func damage(
     _ file: String, _ kind: FileKind, _ damage: Damage, of template: RunFixture, as name: String
   ) throws {
-    try disturb(name, attempts: 1, DisturbedRun(kind.workload, in: RunFixture(copyOf: template))) { run in
+    try disturb(name, attempts: 1, FaultyRun(kind.workload, in: RunFixture(copyOf: template))) { run in
       run.mayLoseLines = kind == .lines
       let bytes = try run.fixture.bytes(file)
       let what = try apply(damage, to: file, in: run.fixture)

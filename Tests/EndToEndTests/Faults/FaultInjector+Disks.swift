@@ -3,7 +3,7 @@
 import Foundation
 import TestSupport
 
-extension FaultLab {
+extension FaultInjector {
   /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
   func fillDisk(kibibytes: Int) throws {
     let kind = "a full disk"
@@ -17,7 +17,7 @@ extension FaultLab {
     defer { _ = succeeds("umount", "--lazy", disk) }
     let cache = ["SHOAL_CACHE": fixture.path("disk/cache")]
     try disturb(
-      kind, attempts: 1, DisturbedRun(.long, in: fixture, directory: "disk/run", environment: cache)
+      kind, attempts: 1, FaultyRun(.long, in: fixture, directory: "disk/run", environment: cache)
     ) { run in
       let start = drawSmallStart()
       run.mayLoseLines = true
@@ -32,8 +32,8 @@ extension FaultLab {
   func limitFiles(kibibytes: Int) throws {
     let kind = "a limit on the size of files"
     // Alone: mpirun's own files are large.
-    let start = Start.alone(threads: draw(1..<3))
-    try disturb(kind, attempts: 1, DisturbedRun(.long)) { run in
+    let start = LaunchMode.alone(threads: draw(1..<3))
+    try disturb(kind, attempts: 1, FaultyRun(.long)) { run in
       run.mayLoseLines = true
       let wrapper = ["bash", "-c", "ulimit -f \(kibibytes); exec \"$@\"", "-"]
       try requireRecovery(run, run.end(try run.start(start, wrapper: wrapper))) {}
@@ -41,7 +41,7 @@ extension FaultLab {
     }
   }
 
-  private func requireRecovery(_ run: DisturbedRun, _ ending: Ending, _ mend: () throws -> Void) throws {
+  private func requireRecovery(_ run: FaultyRun, _ ending: ProcessResult, _ mend: () throws -> Void) throws {
     run.requireWholeCheckpoints()
     guard ending.code != 0 else { return try run.requireWhole() }
     run.requireClear(ending)

@@ -1,0 +1,22 @@
+// Paths that lead to nothing that can be used.
+
+import Glibc
+
+/// A file or a directory that the caller named cannot be used: exit code 64.
+///
+/// A type apart from `WriteError` because the exit code follows from the type: a write that fails is the machine's doing.
+package struct FileError: UserError {
+  package let path: String
+  package let action: String
+  package let code: Int32
+
+  package init(path: String, action: String, code: Int32) {
+    self.path = path
+    self.action = action
+    self.code = code
+  }
+
+  package var description: String {
+    "\(path): cannot \(action): \(String(cString: strerror(code)))"
+  }
+}

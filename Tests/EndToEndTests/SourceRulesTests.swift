@@ -1,0 +1,63 @@
+// Rules of CONTRIBUTING.md that can be read off the sources, and that no compiler checks.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct SourceRulesTests {
+  private struct SourceFile {
+    let path: String
+    let lines: [Substring]
+    /// The lines without their comments.
+    var code: [Substring] { lines.map { $0.prefix(upTo: $0.firstRange(of: "//")?.lowerBound ?? $0.endIndex) } }
+
+    func contains(_ pattern: some RegexComponent) -> Bool { code.contains { $0.contains(pattern) } }
+  }
+
+  /// All Swift and C below a directory of the repository.
+  private static func files(_ directory: String) throws -> [SourceFile] {
+    try FileManager.default.subpathsOfDirectory(atPath: "\(Repository.path)/\(directory)").sorted()
+      .filter { ["swift", "c", "h", "inc"].contains(($0 as NSString).pathExtension) }
+      .map { name in
+        let text = try String(contentsOfFile: "\(Repository.path)/\(directory)/\(name)", encoding: .utf8)
+        return SourceFile(
+          path: "\(directory)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+      }
+  }
+
+  /// What cannot be left to the command: a signal handler can only write and end, a lost world is ended by the thread
+  /// that noticed, and the system ends a process whose parent is gone or that does not end by itself.
+  @Test func `only the command line prints and exits`() throws {
+    let calls =
+      #/
+      (?: ^ | [^\w.] ) (?: print | debugPrint | dump | puts | fputs | d?printf | fprintf | perror | _?exit | quick_exit
+        | abort | raise | kill | prctl | MPI_Abort ) \(
+      | FileHandle\.standard(?: Output | Error ) | \bwrite\([12], | STD(?: OUT | ERR )_FILENO | \bSIGKILL\b
+      /#
+    let declaration = /\bfunc \w+/
+    let found = try Self.files("Sources").filter { file in
+      !file.path.hasPrefix("Sources/shoal/")
+        && file.code.contains { $0.replacing(declaration, with: "func").contains(calls) }
+    }
+    #expect(
+      found.map(\.path) == [
+        "Sources/CShoal/crash.c", "Sources/CShoal/mappings.c", "Sources/CShoal/mpi.c", "Sources/CShoal/process.c",
+        "Sources/Collectives/MPICommunicator.swift",
+      ])
+  }
+
+  @Test func `MPI and BLAS are behind CShoal`() throws {
+    let found = try Self.files("Sources").filter { $0.contains(/#\s*include\s*[<"](mpi|cblas)\.h/) }
+    #expect(found.map(\.path) == ["Sources/CShoal/blas.c", "Sources/CShoal/mpi.c"])
+  }
+
+  @Test func `nothing is forced`() throws {
+    let found = try Self.files("Sources").filter { $0.contains(/\b(try!|as!|fatalError\b)/) }
+    #expect(found.map(\.path) == [])
+  }
+
+  @Test func `files but tables are short`() throws {
+    let found = try (Self.files("Sources") + Self.files("Tests")).filter { $0.lines.count > 301 }
+    #expect(found.map(\.path) == ["Sources/Corpus/UnicodeTables.swift"])
+  }
+}
