@@ -145,7 +145,7 @@ private final class WatchdogService: Sendable {
       outgoing = try outgoing.filter { try !$0.value.isGone() }
       let isClosing = isClosing.load(ordering: .relaxed)
       let isDue = isClosing || now() >= nextHeartbeat
-      // One message at a time per rank, so that messages do not pile up for a rank that takes none.
+      // One message at a time per rank, so that messages do not pile up for a rank that receives nothing.
       for other in untold where isDue && outgoing[other] == nil {
         outgoing[other] = try OutgoingMessage(
           isClosing ? .goodbye : .heartbeat, isClosing ? [] : counter.heartbeat.bytes, to: Int32(other), on: channel)

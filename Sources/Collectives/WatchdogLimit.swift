@@ -6,8 +6,8 @@ struct WatchdogLimit: Equatable {
   /// 0 means no watchdog.
   let seconds: Double
 
-  /// The minimum is two seconds: mpirun lets a stopped rank continue for a second before it kills it, and the rank must
-  /// not report others in that time.
+  /// At least two seconds: mpirun lets a stopped rank run for a second before it kills it, and it must not report
+  /// others.
   /// - Parameter text: the variable's value; empty if it is not set.
   /// - Throws: `WorldError.watchdogSeconds`.
   init(_ text: String) throws {

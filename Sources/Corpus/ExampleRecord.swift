@@ -44,7 +44,7 @@ package struct ExampleRecord: Sendable, Equatable {
     /// TRL's `assistant_only_loss`: everything after the role's name, up to the next turn.
     case afterRole
     /// axolotl's `chat_template`: the content and the token that ends the turn; nothing of an empty turn. (axolotl
-    /// leaves out the end unless it is the tokenizer's end of sequence: such a model never stops.)
+    /// leaves out the end unless it is the tokenizer's end of sequence, so some models never stop.)
     case contentAndEnd
   }
 
