@@ -63,8 +63,7 @@ package final class AtomicDirectory {
   }
 
   private func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
-    let output = try OutputFile(
-      path: "\(temporaryPath)/\(name)", permissions: permissions, hashes: hasManifest)
+    let output = try OutputFile(path: "\(temporaryPath)/\(name)", permissions: permissions, hashes: hasManifest)
     try body(output)
     if let sha256 = try output.finish() {
       manifest.files[name] = .init(byteCount: output.byteCount, sha256: sha256)
@@ -77,9 +76,7 @@ package final class AtomicDirectory {
     try write(manifestName) { try $0.append(text) }
   }
 
-  private static func makeTemporary(
-    for path: String, permissions: FilePermissions
-  ) throws(WriteError) -> String {
+  private static func makeTemporary(for path: String, permissions: FilePermissions) throws(WriteError) -> String {
     try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
       guard mkdir(temporary, permissions.directoryMode) == 0 else {
         throw WriteError(path: temporary, action: "create the directory", code: errno)
@@ -119,15 +116,11 @@ package enum AtomicFile {
     try syncDirectory(parentDirectory(of: path))
   }
 
-  package static func write(
-    _ bytes: [UInt8], to path: String, permissions: FilePermissions = .user
-  ) throws {
+  package static func write(_ bytes: [UInt8], to path: String, permissions: FilePermissions = .user) throws {
     try write(to: path, permissions: permissions) { try $0.append(bytes) }
   }
 
-  package static func write(
-    _ text: String, to path: String, permissions: FilePermissions = .user
-  ) throws {
+  package static func write(_ text: String, to path: String, permissions: FilePermissions = .user) throws {
     try write(Array(text.utf8), to: path, permissions: permissions)
   }
 }
@@ -156,7 +149,6 @@ private func requireFreeSpace(_ bytes: Int, at parent: String, for path: String)
   }
   let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
   guard free.overflow || free.partialValue >= bytes else {
-    throw WriteError(
-      path: path, action: "write \(bytes) bytes where \(free.partialValue) are free", code: ENOSPC)
+    throw WriteError(path: path, action: "write \(bytes) bytes where \(free.partialValue) are free", code: ENOSPC)
   }
 }

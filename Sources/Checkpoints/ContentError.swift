@@ -19,9 +19,7 @@ package struct ContentError: UserError, Equatable {
   package let path: String
   package let problems: [Problem]
 
-  package init(_ path: String, _ problems: [Problem]) {
-    (self.path, self.problems) = (path, problems)
-  }
+  package init(_ path: String, _ problems: [Problem]) { (self.path, self.problems) = (path, problems) }
 
   package init(_ path: String, _ found: String, expected: String? = nil) {
     self.init(path, [Problem(nil, found, expected: expected)])

@@ -112,9 +112,7 @@ private struct FileIdentity: Equatable {
   let device: UInt64
 
   init(path: String) throws(FileError) {
-    guard let resolved = realpath(path, nil) else {
-      throw FileError(path: path, action: "open", code: errno)
-    }
+    guard let resolved = realpath(path, nil) else { throw FileError(path: path, action: "open", code: errno) }
     defer { free(resolved) }
     var status = stat()
     guard stat(resolved, &status) == 0 else {
@@ -130,12 +128,9 @@ private struct FileIdentity: Equatable {
 
   var members: [JSONValue.Member] {
     [
-      .init("path", .string(path)),
-      .init("bytes", .integer(Int64(byteCount))),
-      .init("mtime_ns", .integer(modified)),
-      .init("ctime_ns", .integer(changed)),
-      .init("inode", .string(String(inode))),
-      .init("device", .string(String(device))),
+      .init("path", .string(path)), .init("bytes", .integer(Int64(byteCount))),
+      .init("mtime_ns", .integer(modified)), .init("ctime_ns", .integer(changed)),
+      .init("inode", .string(String(inode))), .init("device", .string(String(device))),
     ]
   }
 

@@ -33,9 +33,7 @@ package struct EventRecord: Sendable, Equatable {
     return record
   }
 
-  package static func scalars(
-    _ scalars: [(tag: String, value: Double)], step: Int, wallTime: Double
-  ) -> EventRecord {
+  package static func scalars(_ scalars: [(tag: String, value: Double)], step: Int, wallTime: Double) -> EventRecord {
     var summary = ProtocolBuffer()
     for scalar in scalars {
       var value = ProtocolBuffer()
@@ -82,13 +80,9 @@ package struct ProtocolBuffer: Sendable, Equatable {
     bytes += value.bitPattern.littleEndianBytes
   }
 
-  mutating func append(field: Int, _ text: String) {
-    append(field: field, Array(text.utf8))
-  }
+  mutating func append(field: Int, _ text: String) { append(field: field, Array(text.utf8)) }
 
-  mutating func append(field: Int, _ message: ProtocolBuffer) {
-    append(field: field, message.bytes)
-  }
+  mutating func append(field: Int, _ message: ProtocolBuffer) { append(field: field, message.bytes) }
 
   private mutating func append(field: Int, _ content: [UInt8]) {
     append(key: field, .lengthDelimited)

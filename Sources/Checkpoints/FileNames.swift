@@ -20,9 +20,7 @@ func withoutTrailingSlashes(_ path: String) -> String {
 /// The names in a directory, sorted, without `.` and `..`.
 /// - Throws: `FileError`.
 package func directoryEntries(_ path: String) throws(FileError) -> [String] {
-  guard let directory = opendir(path) else {
-    throw FileError(path: path, action: "list", code: errno)
-  }
+  guard let directory = opendir(path) else { throw FileError(path: path, action: "list", code: errno) }
   defer { closedir(directory) }
   var names: [String] = []
   errno = 0

@@ -17,8 +17,7 @@ package enum HubFiles {
   /// Copies those of `names` that exist in the directory `source`; follows links.
   /// - Throws: `FileError`, `WriteError`.
   package static func copy(
-    _ names: [String] = configuration + tokenizer, from source: String,
-    to directory: AtomicDirectory
+    _ names: [String] = configuration + tokenizer, from source: String, to directory: AtomicDirectory
   ) throws {
     for name in names where fileExists("\(source)/\(name)") {
       let file = try MappedFile(path: "\(source)/\(name)")

@@ -41,8 +41,7 @@ package final class HubWeights: Sendable {
       owner = try shards.owners(in: files)
     } else {
       throw ContentError(
-        directory, "holds no weights",
-        expected: "\(Self.singleName), or \(Self.indexName) with its shards")
+        directory, "holds no weights", expected: "\(Self.singleName), or \(Self.indexName) with its shards")
     }
   }
 
@@ -98,8 +97,7 @@ private struct ShardIndex {
       let expected = member.value.string ?? ""
       let found = owner[member.name].map { files[$0] }
       if found != expected {
-        problems.append(
-          .init(member.name, found.map { "is in \($0)" } ?? "is in no shard", expected: expected))
+        problems.append(.init(member.name, found.map { "is in \($0)" } ?? "is in no shard", expected: expected))
       }
     }
     let indexed = Set(map.map(\.name))

@@ -23,9 +23,7 @@ extension JSONValue {
     }.get()
   }
 
-  package static func parse(
-    _ text: String, maximumDepth: Int = 64
-  ) throws(JSONSyntaxError) -> JSONValue {
+  package static func parse(_ text: String, maximumDepth: Int = 64) throws(JSONSyntaxError) -> JSONValue {
     try parse(Array(text.utf8), maximumDepth: maximumDepth)
   }
 }

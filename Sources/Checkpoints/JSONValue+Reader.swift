@@ -41,9 +41,7 @@ struct JSONReader {
       repeat {
         skipSpace()
         let start = position
-        guard current == Byte.quote else {
-          throw failure("a member's name in double quotes was expected")
-        }
+        guard current == Byte.quote else { throw failure("a member's name in double quotes was expected") }
         let name = try string()
         guard names.insert(name, after: members) else {
           throw failure("the name \"\(name.prefix(80))\" occurs twice in one object", at: start)
@@ -71,15 +69,11 @@ struct JSONReader {
   }
 
   private mutating func enter(_ depth: Int) throws(JSONSyntaxError) {
-    guard depth <= maximumDepth else {
-      throw failure("nested deeper than \(maximumDepth) levels")
-    }
+    guard depth <= maximumDepth else { throw failure("nested deeper than \(maximumDepth) levels") }
     position += 1
   }
 
-  private mutating func word(
-    _ word: StaticString, _ value: JSONValue
-  ) throws(JSONSyntaxError) -> JSONValue {
+  private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue {
     let end = position + word.utf8CodeUnitCount
     let expected = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
     guard end <= bytes.count, bytes[position..<end].elementsEqual(expected) else {

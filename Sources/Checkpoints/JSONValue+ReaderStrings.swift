@@ -18,9 +18,7 @@ extension JSONReader {
     throw failure("the string has no end", at: start - 1)
   }
 
-  private mutating func stringWithEscapes(
-    start: Int, escape: Int
-  ) throws(JSONSyntaxError) -> String {
+  private mutating func stringWithEscapes(start: Int, escape: Int) throws(JSONSyntaxError) -> String {
     unescaped.removeAll(keepingCapacity: true)
     unescaped.append(contentsOf: bytes[start..<escape])
     position = escape
@@ -70,8 +68,7 @@ extension JSONReader {
     else { throw failure("half of a surrogate pair", at: start) }
     position += 2
     let second = try hexadecimal()
-    guard 0xDC00..<0xE000 ~= second,
-      let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+    guard 0xDC00..<0xE000 ~= second, let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
     else { throw failure("half of a surrogate pair", at: start) }
     return scalar
   }
@@ -90,9 +87,7 @@ extension JSONReader {
     return value
   }
 
-  private func decoded(
-    _ slice: Slice<UnsafeRawBufferPointer>, at start: Int
-  ) throws(JSONSyntaxError) -> String {
+  private func decoded(_ slice: Slice<UnsafeRawBufferPointer>, at start: Int) throws(JSONSyntaxError) -> String {
     let text = UnsafeRawBufferPointer(rebasing: slice).withMemoryRebound(to: UInt8.self) {
       String(validating: $0, as: UTF8.self)
     }

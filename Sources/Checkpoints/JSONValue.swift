@@ -20,9 +20,7 @@ package enum JSONValue: Sendable {
     package var name: String
     package var value: JSONValue
 
-    package init(_ name: String, _ value: JSONValue) {
-      (self.name, self.value) = (name, value)
-    }
+    package init(_ name: String, _ value: JSONValue) { (self.name, self.value) = (name, value) }
   }
 
   /// The value of an object's member `name`; nil for other values.
@@ -31,13 +29,9 @@ package enum JSONValue: Sendable {
     return members.first { $0.name.hasSameBytes(as: name) }?.value
   }
 
-  package var string: String? {
-    if case .string(let value) = self { value } else { nil }
-  }
+  package var string: String? { if case .string(let value) = self { value } else { nil } }
 
-  package var int: Int? {
-    if case .integer(let value) = self { Int(exactly: value) } else { nil }
-  }
+  package var int: Int? { if case .integer(let value) = self { Int(exactly: value) } else { nil } }
 
   /// The value of a number, in either form.
   package var double: Double? {
@@ -48,21 +42,13 @@ package enum JSONValue: Sendable {
     }
   }
 
-  package var bool: Bool? {
-    if case .bool(let value) = self { value } else { nil }
-  }
+  package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 
-  package var array: [JSONValue]? {
-    if case .array(let value) = self { value } else { nil }
-  }
+  package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
 
-  package var members: [Member]? {
-    if case .object(let value) = self { value } else { nil }
-  }
+  package var members: [Member]? { if case .object(let value) = self { value } else { nil } }
 
-  package var isNull: Bool {
-    if case .null = self { true } else { false }
-  }
+  package var isNull: Bool { if case .null = self { true } else { false } }
 }
 
 extension JSONValue: Equatable {
@@ -111,7 +97,5 @@ package struct JSONSyntaxError: UserError, Equatable {
   package let line: Int
   package let reason: String
 
-  package var description: String {
-    "not valid JSON at line \(line), byte \(byteOffset): \(reason)"
-  }
+  package var description: String { "not valid JSON at line \(line), byte \(byteOffset): \(reason)" }
 }

@@ -87,18 +87,14 @@ package final class OutputFile {
   ///
   /// A failed fsync is final: the kernel may have dropped the pages, so a second fsync proves nothing.
   func finish() throws(WriteError) -> String? {
-    guard fsync(descriptor) == 0 else {
-      throw WriteError(path: path, action: "make durable", code: errno)
-    }
+    guard fsync(descriptor) == 0 else { throw WriteError(path: path, action: "make durable", code: errno) }
     let closing = descriptor
     descriptor = -1
     guard close(closing) == 0 else { throw WriteError(path: path, action: "close", code: errno) }
     return hash?.text
   }
 
-  deinit {
-    if descriptor >= 0 { close(descriptor) }
-  }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 }
 
 /// Makes the names in the directory `path` durable.
@@ -106,7 +102,5 @@ func syncDirectory(_ path: String) throws(WriteError) {
   let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else {
-    throw WriteError(path: path, action: "make durable", code: errno)
-  }
+  guard fsync(descriptor) == 0 else { throw WriteError(path: path, action: "make durable", code: errno) }
 }

@@ -13,8 +13,7 @@ package final class SHA256 {
   private let context = EVP_MD_CTX_new()
 
   package init() {
-    precondition(
-      context != nil && EVP_DigestInit_ex(context, Self.algorithm, nil) == 1, "libcrypto has no SHA-256")
+    precondition(context != nil && EVP_DigestInit_ex(context, Self.algorithm, nil) == 1, "libcrypto has no SHA-256")
   }
 
   deinit { EVP_MD_CTX_free(context) }

@@ -60,13 +60,11 @@ private struct SafetensorsHeader {
     }
     let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
     guard length <= Limit.headerBytes else {
-      throw ContentError(
-        path, "states a header of \(length) bytes", expected: "at most \(Limit.headerBytes)")
+      throw ContentError(path, "states a header of \(length) bytes", expected: "at most \(Limit.headerBytes)")
     }
     dataStart = 8 + Int(length)
     guard dataStart <= bytes.count else {
-      throw ContentError(
-        path, "is truncated: it has \(bytes.count) bytes and states a header of \(length)")
+      throw ContentError(path, "is truncated: it has \(bytes.count) bytes and states a header of \(length)")
     }
     for member in try Self.members(of: bytes[8..<dataStart], path: path) {
       if member.name == "__metadata__" {
@@ -83,8 +81,7 @@ private struct SafetensorsHeader {
     of slice: Slice<UnsafeRawBufferPointer>, path: String
   ) throws(ContentError) -> [JSONValue.Member] {
     let text = UnsafeRawBufferPointer(rebasing: slice)
-    guard text.first == UInt8(ascii: "{"),
-      text.last(where: { $0 != UInt8(ascii: " ") }) == UInt8(ascii: "}")
+    guard text.first == UInt8(ascii: "{"), text.last(where: { $0 != UInt8(ascii: " ") }) == UInt8(ascii: "}")
     else { throw ContentError(path, "has a header that is not a JSON object padded with spaces") }
     do throws(JSONSyntaxError) {
       return try JSONValue.parse(text, maximumDepth: 4).members ?? []
@@ -94,9 +91,7 @@ private struct SafetensorsHeader {
   }
 
   private mutating func readMetadata(_ value: JSONValue) throws(ContentError) {
-    guard let members = value.members else {
-      throw ContentError(path, "__metadata__", "is not an object")
-    }
+    guard let members = value.members else { throw ContentError(path, "__metadata__", "is not an object") }
     for member in members {
       guard let text = member.value.string else {
         throw ContentError(path, "__metadata__", "has a value that is not a string: \(member.name)")
@@ -111,8 +106,7 @@ private struct SafetensorsHeader {
       let shape = Self.naturals(member.value["shape"]),
       let offsets = Self.naturals(member.value["data_offsets"]), offsets.count == 2
     else {
-      throw ContentError(
-        path, name, "has a malformed entry", expected: "dtype, shape and two data_offsets")
+      throw ContentError(path, name, "has a malformed entry", expected: "dtype, shape and two data_offsets")
     }
     guard let type = ElementType(rawValue: typeName) else {
       throw ContentError(

@@ -27,8 +27,7 @@ package enum SafetensorsWriter {
   /// - Precondition: names differ; every closure produces `byteCount` bytes.
   /// - Throws: `WriteError`, and errors of the closures.
   package static func write(
-    _ tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"],
-    to output: OutputFile
+    _ tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"], to output: OutputFile
   ) throws {
     let ordered = inFileOrder(tensors)
     try output.append(header(ordered, metadata: metadata))
@@ -43,9 +42,7 @@ package enum SafetensorsWriter {
   }
 
   /// The size of the file that `write` creates.
-  package static func fileBytes(
-    of tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"]
-  ) -> Int {
+  package static func fileBytes(of tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"]) -> Int {
     tensors.reduce(header(inFileOrder(tensors), metadata: metadata).count) {
       $0 + $1.byteCount
     }

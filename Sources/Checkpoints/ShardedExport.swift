@@ -50,8 +50,7 @@ package enum ShardedExport {
     let index: JSONValue = [
       "metadata": ["total_size": .integer(Int64(totalBytes))], "weight_map": .object(map),
     ]
-    try directory.file(
-      HubWeights.indexName, text: index.serialized(indent: 2, sortedKeys: true) + "\n")
+    try directory.file(HubWeights.indexName, text: index.serialized(indent: 2, sortedKeys: true) + "\n")
   }
 
   private static func fiveDigits(_ number: Int) -> String {

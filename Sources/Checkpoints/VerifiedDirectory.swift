@@ -18,8 +18,7 @@ struct Manifest {
 
   var text: String {
     let members = files.sorted { $0.key < $1.key }.map { name, file in
-      JSONValue.Member(
-        name, ["bytes": .integer(Int64(file.byteCount)), "sha256": .string(file.sha256)])
+      JSONValue.Member(name, ["bytes": .integer(Int64(file.byteCount)), "sha256": .string(file.sha256)])
     }
     let json: JSONValue = ["version": 1, "files": .object(members)]
     return json.serialized(indent: 2) + "\n"
@@ -71,8 +70,7 @@ package struct VerifiedDirectory: Sendable {
       }
       let found = try hashedFile("\(path)/\(name)")
       if found.byteCount != file.byteCount {
-        problems.append(
-          .init(name, "has \(found.byteCount) bytes", expected: "\(file.byteCount) (manifest)"))
+        problems.append(.init(name, "has \(found.byteCount) bytes", expected: "\(file.byteCount) (manifest)"))
       } else if found.sha256 != file.sha256 {
         problems.append(
           .init(name, "was changed: its SHA-256 is \(found.sha256)", expected: "\(file.sha256) (manifest)"))

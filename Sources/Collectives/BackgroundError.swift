@@ -6,11 +6,7 @@ import Synchronization
 final class BackgroundError: Sendable {
   private let error = Mutex<(any Error)?>(nil)
 
-  func record(_ cause: any Error) {
-    error.withLock { $0 = $0 ?? cause }
-  }
+  func record(_ cause: any Error) { error.withLock { $0 = $0 ?? cause } }
 
-  func check() throws {
-    if let cause = error.withLock({ $0 }) { throw cause }
-  }
+  func check() throws { if let cause = error.withLock({ $0 }) { throw cause } }
 }

@@ -17,8 +17,7 @@ package struct MPIFailure: Error, CustomStringConvertible {
     text.withUnsafeMutableBufferPointer {
       shoal_mpi_error_text(status, $0.baseAddress, Int64($0.count))
     }
-    let reason = String(
-      decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     throw MPIFailure(operation: operation, reason: reason)
   }
 }

@@ -71,9 +71,7 @@ final class WorkQueueService: Sendable {
     (self.channel, self.workers) = (channel, workers)
   }
 
-  func run() {
-    do { try serve() } catch { channel.backgroundError.record(error) }
-  }
+  func run() { do { try serve() } catch { channel.backgroundError.record(error) } }
 
   private struct Request {
     let worker: Int32
@@ -137,7 +135,5 @@ final class WorkQueueService: Sendable {
   }
 
   /// Sleeps until the time is over or `wakeUp` is signalled.
-  private func sleep(_ microseconds: Int) {
-    _ = wakeUp.wait(timeout: .now() + .microseconds(microseconds))
-  }
+  private func sleep(_ microseconds: Int) { _ = wakeUp.wait(timeout: .now() + .microseconds(microseconds)) }
 }

@@ -24,8 +24,7 @@ extension Communicator {
     for (rank, report) in try gather(mine).enumerated() {
       guard let kind = report.first else { continue }
       throw AgreedFailure(
-        rank: rank, message: String(decoding: report.dropFirst(), as: UTF8.self),
-        isUserError: kind == 1)
+        rank: rank, message: String(decoding: report.dropFirst(), as: UTF8.self), isUserError: kind == 1)
     }
   }
 }

@@ -58,8 +58,7 @@ package struct Launch: Equatable, Sendable {
     let world = try MPICommunicator()
     timeout?.cancel()
     if let announced = launch.announced, announced.size != world.size {
-      let error = WorldError.sizeDiffers(
-        variable: announced.variable, announced: announced.size, found: world.size)
+      let error = WorldError.sizeDiffers(variable: announced.variable, announced: announced.size, found: world.size)
       try world.finish()
       throw error
     }

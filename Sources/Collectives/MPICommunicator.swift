@@ -37,9 +37,7 @@ package final class MPICommunicator: Communicator {
     return comm
   }
 
-  package func barrier() throws {
-    try complete("barrier") { shoal_mpi_barrier_begin(comm, &$0) }
-  }
+  package func barrier() throws { try complete("barrier") { shoal_mpi_barrier_begin(comm, &$0) } }
 
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
     // Large broadcasts need many polls, so sleep until all ranks are here.
@@ -131,8 +129,7 @@ package final class MPICommunicator: Communicator {
     try barrier()
     let watchdog = try Watchdog(
       comm: try Self.duplicateWorld(), rank: rank, places: places, limit: limit, counter: counter,
-      backgroundError: backgroundError,
-      tell: tell
+      backgroundError: backgroundError, tell: tell
     ) { lost in Self.abort(code: 1) { tell(lost) } }
     self.watchdog.withLock { $0 = watchdog }
   }
@@ -180,8 +177,7 @@ package final class MPICommunicator: Communicator {
 
   /// Begins an operation and sleeps until it is done.
   private func complete(
-    _ operation: String, waiting: Waiting = .forOthers,
-    _ begin: (inout shoal_mpi_request) -> Int32
+    _ operation: String, waiting: Waiting = .forOthers, _ begin: (inout shoal_mpi_request) -> Int32
   ) throws {
     try counter.during(waiting) {
       var request = shoal_mpi_request()

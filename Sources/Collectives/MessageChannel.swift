@@ -22,8 +22,7 @@ final class OutgoingMessage {
     bytes = .allocate(byteCount: payload.count + 1, alignment: 8)
     bytes.copyBytes(from: payload)
     try MPIFailure.check(
-      shoal_mpi_send_begin(bytes.baseAddress, count, rank, tag.rawValue, channel.comm, &request),
-      "send")
+      shoal_mpi_send_begin(bytes.baseAddress, count, rank, tag.rawValue, channel.comm, &request), "send")
   }
 
   deinit { bytes.deallocate() }
@@ -46,14 +45,12 @@ struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
     var source: Int32 = 0
     var tag: Int32 = 0
     var count: Int32 = 0
-    try MPIFailure.check(
-      shoal_mpi_probe(rank, comm, &found, &source, &tag, &count), "look for a message")
+    try MPIFailure.check(shoal_mpi_probe(rank, comm, &found, &source, &tag, &count), "look for a message")
     guard found != 0 else { return nil }
     var bytes = [UInt8](repeating: 0, count: Int(count))
     try bytes.withUnsafeMutableBytes { bytes in
       var request = shoal_mpi_request()
-      try MPIFailure.check(
-        shoal_mpi_receive_begin(bytes.baseAddress, count, source, tag, comm, &request), "receive")
+      try MPIFailure.check(shoal_mpi_receive_begin(bytes.baseAddress, count, source, tag, comm, &request), "receive")
       try wait(for: &request, "receive", .everyoneIsHere, backgroundError)
     }
     guard let kind = Tag(rawValue: tag) else {

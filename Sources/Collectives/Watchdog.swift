@@ -69,8 +69,7 @@ final class Watchdog: Sendable {
     (self.limit, self.tell) = (limit, tell)
     let service = WatchdogService(
       channel: MessageChannel(comm: comm, backgroundError: backgroundError), rank: rank, places: places, limit: limit,
-      counter: counter,
-      end: end)
+      counter: counter, end: end)
     self.service = service
     thread = try ServiceThread(for: "watchdog") {
       do { try service.run() } catch { backgroundError.record(error) }
@@ -78,9 +77,7 @@ final class Watchdog: Sendable {
   }
 
   /// Raises the limit to five times the duration of a work item, if that is longer.
-  func expect(itemSeconds: Double) {
-    service.limit.withLock { $0 = max(limit.seconds, 5 * itemSeconds) }
-  }
+  func expect(itemSeconds: Double) { service.limit.withLock { $0 = max(limit.seconds, 5 * itemSeconds) } }
 
   /// Says goodbye and waits for all others to do so; it still watches them. Collective.
   func close() throws {

@@ -10,9 +10,7 @@ final class WorkerQueue: WorkQueue {
 
   init(channel: MessageChannel<WorkQueueTag>) { self.channel = channel }
 
-  func openPhase(_ pieces: [WorkPiece]) {
-    preconditionFailure("only rank 0 opens a phase")
-  }
+  func openPhase(_ pieces: [WorkPiece]) { preconditionFailure("only rank 0 opens a phase") }
 
   func next(cutting: Bool) throws -> [UInt8]? {
     let phase = phase.withLock { $0 }

@@ -2,9 +2,7 @@
 
 package enum WorldCheck {
   /// The facts that differ between ranks, by key; the same answer on every rank. Collective.
-  package static func differences(
-    of facts: [String: String], in world: any Communicator
-  ) throws -> [RankDifference] {
+  package static func differences(of facts: [String: String], in world: any Communicator) throws -> [RankDifference] {
     let all = try world.gather(encode(facts)).enumerated().map { rank, bytes in
       guard let facts = decode(bytes) else {
         throw MPIFailure(operation: "world check", reason: "what rank \(rank) sent is damaged")
@@ -51,8 +49,7 @@ package enum WorldCheck {
         }
       }
       guard groups.count > 1 else { return nil }
-      return RankDifference(
-        key: key, groups: groups.map { RankDifference.Group(value: $0.value, ranks: $0.ranks) })
+      return RankDifference(key: key, groups: groups.map { RankDifference.Group(value: $0.value, ranks: $0.ranks) })
     }
   }
 

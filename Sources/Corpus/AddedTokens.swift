@@ -23,9 +23,7 @@ struct AddedTokenMatcher: Sendable {
   }
 
   /// The first token in `text` at or after `start`, and its place.
-  func firstMatch(
-    in text: UnsafeBufferPointer<UInt8>, from start: Int
-  ) -> (token: AddedToken, range: Range<Int>)? {
+  func firstMatch(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> (token: AddedToken, range: Range<Int>)? {
     guard !isEmpty else { return nil }
     for position in start..<text.count {
       for token in tokens[Int(text[position])] {

@@ -15,8 +15,7 @@ enum ByteAlphabet {
     }
   }()
 
-  private static let bytes = Dictionary(
-    uniqueKeysWithValues: characters.enumerated().map { ($1, UInt8($0)) })
+  private static let bytes = Dictionary(uniqueKeysWithValues: characters.enumerated().map { ($1, UInt8($0)) })
 
   /// The bytes that a token represents; a name with any other character represents its own UTF-8.
   static func bytes(of name: String) -> [UInt8] {

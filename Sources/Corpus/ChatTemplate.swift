@@ -8,9 +8,7 @@ package struct ChatMessage: Sendable, Equatable {
   package var role: String
   package var content: String
 
-  package init(role: String, content: String) {
-    (self.role, self.content) = (role, content)
-  }
+  package init(role: String, content: String) { (self.role, self.content) = (role, content) }
 }
 
 /// A ChatML template: each message is `<|im_start|>role`, a line feed, the content, `<|im_end|>` and a line feed.
@@ -115,9 +113,7 @@ package struct ChatTemplate: Sendable {
   }
 
   /// The ids of the rendered chat. Text inside a message never becomes a special token.
-  package func encode(
-    _ messages: [ChatMessage], generationPrompt: Bool, with tokenizer: Tokenizer
-  ) -> [Int32] {
+  package func encode(_ messages: [ChatMessage], generationPrompt: Bool, with tokenizer: Tokenizer) -> [Int32] {
     pieces(messages, generationPrompt: generationPrompt).flatMap { piece in
       switch piece {
       case .special(let token): tokenizer.encode(token, allowSpecial: true)

@@ -11,9 +11,7 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
   /// Offset in the file, counted from 0.
   package let byte: Int
 
-  package init(file: String, line: Int, byte: Int) {
-    (self.file, self.line, self.byte) = (file, line, byte)
-  }
+  package init(file: String, line: Int, byte: Int) { (self.file, self.line, self.byte) = (file, line, byte) }
 
   package var description: String { "\(file):\(line)" }
 }
@@ -23,9 +21,7 @@ package struct RecordProblem: Error, Equatable {
   package let field: String?
   package let reason: String
 
-  package init(field: String? = nil, _ reason: String) {
-    (self.field, self.reason) = (field, reason)
-  }
+  package init(field: String? = nil, _ reason: String) { (self.field, self.reason) = (field, reason) }
 }
 
 /// A record that cannot be used, and its place.

@@ -36,9 +36,7 @@ final class DataFile: @unchecked Sendable {
     (bytes, mapping) = (try Self.unpacked(file, maximumUnpackedBytes), nil)
   }
 
-  deinit {
-    if mapping == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
-  }
+  deinit { if mapping == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) } }
 
   /// Unpacks all members of a gzip file: parallel packers and `cat` write several in one file.
   private static func unpacked(_ file: MappedFile, _ maximumBytes: Int) throws -> UnsafeRawBufferPointer {

@@ -16,8 +16,7 @@ package struct DataOrder: Sendable, Equatable {
   /// The examples' positions in the order of `epoch`, counted from 0; each exactly once.
   package func positions(epoch: Int) -> [Int] {
     guard shuffles else { return Array(0..<count) }
-    return CounterRandom(key: seed).permutation(
-      count: count, stream: RandomStream.order | UInt64(epoch))
+    return CounterRandom(key: seed).permutation(count: count, stream: RandomStream.order | UInt64(epoch))
   }
 }
 

@@ -31,9 +31,7 @@ package struct Dataset: Sendable {
   /// - Parameter kind: the wanted kind; nil accepts any.
   /// - Throws: `FileError` or `CorpusError` if a file cannot be read, any record is wrong (the error lists the first
   ///   20), or no example is left.
-  package init(
-    sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit
-  ) throws {
+  package init(sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit) throws {
     var examples: [ExampleTree] = []
     var report = DatasetReport(limit: limit)
     var mistakes: [RecordMistake] = []
@@ -61,8 +59,7 @@ package struct Dataset: Sendable {
       }
     }
     guard mistakes.isEmpty else {
-      throw CorpusError.badRecords(
-        Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
+      throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
     }
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)

@@ -74,8 +74,7 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     }
     if equalPairs > 0 { lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing") }
     if movedSeams > 0 {
-      lines.append(
-        "\(movedSeams) whose prompt ends in other tokens before a completion: the completion starts there")
+      lines.append("\(movedSeams) whose prompt ends in other tokens before a completion: the completion starts there")
     }
     if specialTexts > 0 {
       lines.append(

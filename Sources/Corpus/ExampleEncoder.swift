@@ -99,9 +99,7 @@ package struct ExampleEncoder: Sendable {
       holdsSpecialText: ([prompt] + bare).contains(where: tokenizer.holdsSpecialText))
   }
 
-  private func messages(
-    _ prompt: [ChatMessage], _ completions: [[ChatMessage]]
-  ) throws(RecordProblem) -> Sequences {
+  private func messages(_ prompt: [ChatMessage], _ completions: [[ChatMessage]]) throws(RecordProblem) -> Sequences {
     let template = try requiredTemplate()
     let start = ChatTokens(template.pieces(prompt, generationPrompt: true), tokenizer)
     let whole = completions.map {
@@ -151,9 +149,7 @@ package struct ExampleEncoder: Sendable {
   }
 
   /// axolotl tokenises the prompt and the response separately, so tokens never merge across them.
-  private func alpaca(
-    _ instruction: String, _ input: String, _ output: String
-  ) throws(RecordProblem) -> Sequences {
+  private func alpaca(_ instruction: String, _ input: String, _ output: String) throws(RecordProblem) -> Sequences {
     let (ending, id) = try endOfText()
     let parts = AlpacaPrompt.parts(instruction: instruction, input: input)
     let prompt = tokenizer.encode(parts.map(\.text).joined())

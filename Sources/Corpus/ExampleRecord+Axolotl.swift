@@ -52,9 +52,7 @@ extension ExampleRecord {
   }
 
   /// The assistant's message of a conversation with one question and one answer.
-  private static func answer(
-    _ values: RecordValues, _ field: RecordFields.Field
-  ) throws(RecordProblem) -> String {
+  private static func answer(_ values: RecordValues, _ field: RecordFields.Field) throws(RecordProblem) -> String {
     let messages = try values.messages(field)
     guard messages.count == 2 else {
       throw RecordProblem(
@@ -70,9 +68,7 @@ extension ExampleRecord {
 
   // MARK: chat_template
 
-  static func chatTemplate(
-    _ values: RecordValues, _ kind: ExampleKind?
-  ) throws(RecordProblem) -> [ExampleRecord] {
+  static func chatTemplate(_ values: RecordValues, _ kind: ExampleKind?) throws(RecordProblem) -> [ExampleRecord] {
     let isPair = kind == .pair || kind == nil && values[.chosen] != nil
     guard !isPair else {
       let question = values[.messages]?.string
@@ -96,9 +92,7 @@ extension ExampleRecord {
   }
 
   /// The assistant's text: a text, a message, or a conversation's last message.
-  private static func lastTurn(
-    _ values: RecordValues, _ field: RecordFields.Field
-  ) throws(RecordProblem) -> String {
+  private static func lastTurn(_ values: RecordValues, _ field: RecordFields.Field) throws(RecordProblem) -> String {
     let name = values.fields[field]
     let value = try values.required(field)
     let message: ChatMessage?

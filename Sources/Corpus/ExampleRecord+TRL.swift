@@ -89,9 +89,7 @@ extension ExampleRecord {
     return ExampleRecord(form)
   }
 
-  private static func check(
-    _ form: Form, _ fields: RecordFields, isImplicit: Bool
-  ) throws(RecordProblem) {
+  private static func check(_ form: Form, _ fields: RecordFields, isImplicit: Bool) throws(RecordProblem) {
     let isPromptEmpty: Bool
     let contents: [RecordContent]
     switch form {
@@ -125,8 +123,7 @@ extension ExampleRecord {
       end = first.index(before: end)
       secondEnd = second.index(before: secondEnd)
     }
-    return .texts(
-      prompt: String(first[..<end]), completions: [String(first[end...]), String(second[secondEnd...])])
+    return .texts(prompt: String(first[..<end]), completions: [String(first[end...]), String(second[secondEnd...])])
   }
 
   /// Splits off the common messages; the last message of the shorter conversation is never part of the prompt.

@@ -11,9 +11,7 @@ package struct ExampleRecord: Sendable, Equatable {
   /// Whether a system field was ignored, because the prompt is already rendered.
   package var ignoresSystem = false
 
-  package init(_ form: Form, label: Bool? = nil) {
-    (self.form, self.label) = (form, label)
-  }
+  package init(_ form: Form, label: Bool? = nil) { (self.form, self.label) = (form, label) }
 
   package enum Form: Sendable, Equatable {
     /// TRL's standard form: a prompt text and one or two completion texts.
@@ -83,8 +81,7 @@ package struct ExampleRecord: Sendable, Equatable {
 
   private static func requireCompletion(_ kind: ExampleKind?, _ type: String) throws(RecordProblem) {
     guard kind == nil || kind == .completion else {
-      throw RecordProblem(
-        "type \(type) has nothing that is preferred: remove `rl`, or give the data's own `type`")
+      throw RecordProblem("type \(type) has nothing that is preferred: remove `rl`, or give the data's own `type`")
     }
   }
 

@@ -110,8 +110,7 @@ enum KnownTemplates {
       messages.append(message)
       rest = following
     }
-    guard rest.isEmpty, let message = messages.first,
-      messages.allSatisfy({ $0.elementsEqual(message) })
+    guard rest.isEmpty, let message = messages.first, messages.allSatisfy({ $0.elementsEqual(message) })
     else { return nil }
     return String(Substring(message))
   }

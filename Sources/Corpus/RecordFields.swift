@@ -101,8 +101,7 @@ struct RecordValues {
     let member = try required(field)
     if let text = member.string { return .text(text) }
     guard member.array != nil else {
-      throw RecordProblem(
-        field: fields[field], "expected a text or a list of messages, found \(member.kind)")
+      throw RecordProblem(field: fields[field], "expected a text or a list of messages, found \(member.kind)")
     }
     return .messages(try messages(field))
   }
@@ -135,15 +134,12 @@ struct RecordValues {
     let source = try text(fields.role, of: value, field: field)
     let role = fields.roles?.first { $0.value.contains(source) }?.key ?? source
     guard ["system", "user", "assistant"].contains(role) else {
-      throw RecordProblem(
-        field: "\(field).\(fields.role)", "expected system, user or assistant, found another role")
+      throw RecordProblem(field: "\(field).\(fields.role)", "expected system, user or assistant, found another role")
     }
     return ChatMessage(role: role, content: try text(fields.content, of: value, field: field))
   }
 
-  private func text(
-    _ name: String, of message: JSONValue, field: String
-  ) throws(RecordProblem) -> String {
+  private func text(_ name: String, of message: JSONValue, field: String) throws(RecordProblem) -> String {
     guard let value = message[name] else {
       throw RecordProblem(field: "\(field).\(name)", "the field is missing")
     }
@@ -159,9 +155,7 @@ enum RecordContent: Equatable {
   case text(String)
   case messages([ChatMessage])
 
-  var isText: Bool {
-    if case .text = self { true } else { false }
-  }
+  var isText: Bool { if case .text = self { true } else { false } }
 
   /// Whether it is empty as a completion.
   var isSilent: Bool {

@@ -26,8 +26,7 @@ package struct RecordReader: Sendable {
   /// - Throws: `FileError` if the file cannot be read; `CorpusError` if it is not a JSON file, if its array is
   ///   malformed between elements, or if it has no records.
   package init(path: String, maximumUnpackedBytes: Int? = nil) throws {
-    let file = try DataFile(
-      path: path, maximumUnpackedBytes: maximumUnpackedBytes ?? DataFile.maximumUnpackedBytes)
+    let file = try DataFile(path: path, maximumUnpackedBytes: maximumUnpackedBytes ?? DataFile.maximumUnpackedBytes)
     var scanner = Scanner(bytes: file.bytes, path: path)
     spans = try scanner.spans()
     guard !spans.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }
@@ -104,8 +103,7 @@ package struct RecordReader: Sendable {
         problem: RecordProblem(error.reason))
     }
     guard value.members != nil else {
-      throw RecordMistake(
-        location: location(index), problem: RecordProblem("expected an object, {\"field\": …}"))
+      throw RecordMistake(location: location(index), problem: RecordProblem("expected an object, {\"field\": …}"))
     }
     return value
   }

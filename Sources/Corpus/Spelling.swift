@@ -20,8 +20,7 @@ package enum Spelling {
     for (row, letter) in first.enumerated() {
       var current = [row + 1]
       for (column, other) in second.enumerated() {
-        var best = min(
-          current[column] + 1, above[column + 1] + 1, above[column] + (letter == other ? 0 : 1))
+        var best = min(current[column] + 1, above[column + 1] + 1, above[column] + (letter == other ? 0 : 1))
         if row > 0, column > 0, letter == second[column - 1], first[row - 1] == other {
           best = min(best, before[column - 1] + 1)
         }

@@ -60,12 +60,9 @@ extension Tokenizer {
     return vocabulary
   }
 
-  private static func add(
-    _ name: String, _ id: Int, to vocabulary: inout Vocabulary, _ file: TokenizerFile
-  ) throws {
+  private static func add(_ name: String, _ id: Int, to vocabulary: inout Vocabulary, _ file: TokenizerFile) throws {
     guard 1...maximumTokenBytes ~= name.utf8.count else {
-      throw file.failure(
-        "the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
+      throw file.failure("the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
     }
     guard vocabulary.insert(name, id) else {
       throw file.failure("the id \(id) is given to two tokens, \"\(name.prefix(80))\" is one of them")

@@ -87,9 +87,7 @@ package final class Tokenizer: Sendable {
     return workspace.ids
   }
 
-  private func encode(
-    normalized text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, _ workspace: Workspace
-  ) {
+  private func encode(normalized text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, _ workspace: Workspace) {
     cut(text, at: normalizedTokens, allowSpecial: allowSpecial, workspace) { segment in
       UnicodeProperties.shared.flags.withUnsafeBufferPointer { flags in
         encode(pieces: PretokenSplitter(text: segment, flags: flags), workspace)
@@ -167,9 +165,7 @@ package final class Tokenizer: Sendable {
     }
   }
 
-  private static func pieces(
-    of piece: ChatPiece, at tokens: AddedTokenMatcher
-  ) -> [ChatPiece] {
+  private static func pieces(of piece: ChatPiece, at tokens: AddedTokenMatcher) -> [ChatPiece] {
     guard case .text(var text) = piece else { return [piece] }
     return text.withUTF8 { text in
       var pieces: [ChatPiece] = []
@@ -202,9 +198,7 @@ struct ByteStrings: Sendable {
 
   var count: Int { ends.count }
 
-  subscript(index: Int) -> ArraySlice<UInt8> {
-    bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]]
-  }
+  subscript(index: Int) -> ArraySlice<UInt8> { bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }
 
   mutating func append(_ string: some Sequence<UInt8>) {
     bytes.append(contentsOf: string)

@@ -68,16 +68,14 @@ struct TokenizerFile {
         "behavior": ["Isolated"], "invert": [false],
       ])
     try check(
-      steps[1], at: "\(place)[1]",
-      must: ["type": ["ByteLevel"], "add_prefix_space": [false], "use_regex": [false]],
+      steps[1], at: "\(place)[1]", must: ["type": ["ByteLevel"], "add_prefix_space": [false], "use_regex": [false]],
       free: ["trim_offsets"])
   }
 
   /// Its other members only change offsets, after the tokens are found.
   private func checkByteLevel(_ value: JSONValue, at place: String) throws {
     try check(
-      value, at: place, must: ["type": ["ByteLevel"]],
-      free: ["add_prefix_space", "trim_offsets", "use_regex"])
+      value, at: place, must: ["type": ["ByteLevel"]], free: ["add_prefix_space", "trim_offsets", "use_regex"])
   }
 
   /// Checks an object's members: each member of `must` is present with one of the values, each member of `may` has one
@@ -109,8 +107,7 @@ extension MappedFile {
   convenience init(path: String, atMost maximumBytes: Int) throws {
     try self.init(path: path)
     guard bytes.count <= maximumBytes else {
-      throw TokenizerError(
-        path: path, reason: "the file has \(bytes.count) bytes, at most \(maximumBytes) are read")
+      throw TokenizerError(path: path, reason: "the file has \(bytes.count) bytes, at most \(maximumBytes) are read")
     }
   }
 }

@@ -25,9 +25,7 @@ extension AdapterLayout {
   package func tensors(of arena: Storage, prefix: String = "") -> [OutgoingTensor] {
     AdapterMatrix.all(configuration, modules: LinearModule.allCases.filter(modules.contains)).map { name in
       let matrix = matrix(name, in: arena)
-      return OutgoingTensor(
-        name: prefix + name.name, type: .float32, shape: [matrix.rows, matrix.columns]
-      ) { emit in
+      return OutgoingTensor(name: prefix + name.name, type: .float32, shape: [matrix.rows, matrix.columns]) { emit in
         try emit(UnsafeRawBufferPointer(UnsafeBufferPointer(start: matrix.base, count: matrix.rows * matrix.columns)))
       }
     }

@@ -33,9 +33,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
 
   /// Reads the object that an adapter_config.json holds.
   /// - Throws: `ContentError` with every problem.
-  package init(
-    json: JSONValue, path: String, model: ModelConfiguration
-  ) throws(ContentError) {
+  package init(json: JSONValue, path: String, model: ModelConfiguration) throws(ContentError) {
     var problems = Self.unsupported(json)
     let rank = json["r"]?.int ?? 0
     if !(1...4096 ~= rank) {
@@ -47,8 +45,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     }
     let dropout = json["lora_dropout"].map { $0.double ?? -1 } ?? 0
     if !(0..<1 ~= dropout) {
-      problems.append(
-        .init("lora_dropout", Self.found(json["lora_dropout"]), expected: "a number from 0 to below 1"))
+      problems.append(.init("lora_dropout", Self.found(json["lora_dropout"]), expected: "a number from 0 to below 1"))
     }
     let stabilized = json["use_rslora"].map { $0 == true }
     if stabilized == false, json["use_rslora"] != false {
@@ -70,8 +67,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   private static let harmless: Set<String> = [
     "r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "base_model_name_or_path",
     "revision", "inference_mode", "peft_version", "auto_mapping", "megatron_core", "layers_pattern",
-    "loftq_config", "eva_config", "corda_config", "lora_ga_config", "ensure_weight_tying",
-    "qalora_group_size",
+    "loftq_config", "eva_config", "corda_config", "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
   ]
 
   /// These start from changed base weights, which the base directory does not hold.
@@ -101,8 +97,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       case (_, .null), (_, false), (_, []), (_, [:]): continue
       default: expected = "null: it changes what the adapter computes and is not supported"
       }
-      problems.append(
-        .init(member.name, "is \(member.value.serialized().prefix(120))", expected: expected))
+      problems.append(.init(member.name, "is \(member.value.serialized().prefix(120))", expected: expected))
     }
     return problems
   }
@@ -119,25 +114,13 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   package var text: String {
     let alpha = usesRankStabilizedScaling ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [
-      "alpha_pattern": [:],
-      "auto_mapping": .null,
-      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null,
-      "bias": "none",
-      "fan_in_fan_out": false,
-      "inference_mode": true,
-      "init_lora_weights": true,
-      "layer_replication": .null,
-      "layers_pattern": .null,
-      "layers_to_transform": .null,
-      "loftq_config": [:],
+      "alpha_pattern": [:], "auto_mapping": .null,
+      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": "none", "fan_in_fan_out": false,
+      "inference_mode": true, "init_lora_weights": true, "layer_replication": .null, "layers_pattern": .null,
+      "layers_to_transform": .null, "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
-      "lora_dropout": .number(dropout),
-      "megatron_config": .null,
-      "megatron_core": "megatron.core",
-      "modules_to_save": .null,
-      "peft_type": "LORA",
-      "r": .integer(Int64(rank)),
-      "rank_pattern": [:],
+      "lora_dropout": .number(dropout), "megatron_config": .null, "megatron_core": "megatron.core",
+      "modules_to_save": .null, "peft_type": "LORA", "r": .integer(Int64(rank)), "rank_pattern": [:],
       "revision": .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",

@@ -19,8 +19,7 @@ package final class AdapterDirectory: Sendable {
     self.path = path
     let configurationPath = "\(path)/\(Self.configurationName)"
     configuration = try AdapterConfiguration(
-      json: try JSONValue.read(file: configurationPath, limit: 1 << 20), path: configurationPath,
-      model: model)
+      json: try JSONValue.read(file: configurationPath, limit: 1 << 20), path: configurationPath, model: model)
     file = try SafetensorsFile(path: "\(path)/\(Self.weightsName)")
     try Self.check(file, configuration, model)
   }
@@ -66,14 +65,12 @@ package final class AdapterDirectory: Sendable {
       switch entry.type {
       case .float32, .float16, .bfloat16: break
       default:
-        problems.append(
-          .init(matrix.name, "has dtype \(entry.type.rawValue)", expected: "F32, F16 or BF16"))
+        problems.append(.init(matrix.name, "has dtype \(entry.type.rawValue)", expected: "F32, F16 or BF16"))
       }
     }
     let known = Set(expected.map(\.name))
     for name in file.names where !known.contains(name) {
-      problems.append(
-        .init(name, "is no tensor of this adapter", expected: "target_modules and layers of the base"))
+      problems.append(.init(name, "is no tensor of this adapter", expected: "target_modules and layers of the base"))
     }
     guard problems.isEmpty else { throw ContentError(file.path, problems) }
   }

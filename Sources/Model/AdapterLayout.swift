@@ -81,8 +81,7 @@ package struct AdapterLayout: Sendable, Equatable {
   /// B [out, R] of a linear.
   package func b(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
     guard let offset = bOffsets[module] else { return nil }
-    return Matrix(
-      arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
+    return Matrix(arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
   }
 
   /// The parts of the arena that hold all A or all B, ascending; adjacent matrices are one range.

@@ -123,9 +123,7 @@ package final class CachedPass {
     // Feed-forward.
     let middleNormed = normed.prefix(n - first)
     norm(middleNormed, residual, weights.postAttentionNorm)
-    let (gate, up, h) = (
-      buffers.gate.prefix(n - first), buffers.up.prefix(n - first), buffers.wide.prefix(n - first)
-    )
+    let (gate, up, h) = (buffers.gate.prefix(n - first), buffers.up.prefix(n - first), buffers.wide.prefix(n - first))
     linear(layer, .feedForward, [(.gate, gate), (.up, up)], middleNormed)
     Kernels.swiGLUForward(h, gate: gate, up: up, pool)
     linear(layer, .down, [(.down, residual)], h, adding: true)

@@ -43,8 +43,7 @@ struct ConfigurationReader {
     }
     let type = json["model_type"]?.string
     if type != "qwen2" {
-      problems.append(
-        .init("model_type", "is \(type ?? "missing")", expected: "qwen2 (Qwen2 and Qwen2.5, dense)"))
+      problems.append(.init("model_type", "is \(type ?? "missing")", expected: "qwen2 (Qwen2 and Qwen2.5, dense)"))
     }
   }
 
@@ -60,8 +59,7 @@ struct ConfigurationReader {
       if let other = names.first(where: { $0 != "full_attention" }) {
         problems.append(.init("layer_types", "has \(other)", expected: "full_attention everywhere"))
       } else if let layers, names.count != layers {
-        problems.append(
-          .init("layer_types", "has \(names.count) layers", expected: "\(layers) (num_hidden_layers)"))
+        problems.append(.init("layer_types", "has \(names.count) layers", expected: "\(layers) (num_hidden_layers)"))
       }
     }
     if let rope = value("rope_parameters") {
@@ -96,19 +94,15 @@ struct ConfigurationReader {
           expected: "a divisor of num_attention_heads (\(headCount))"))
     }
     return ModelConfiguration(
-      hiddenSize: hiddenSize,
-      feedForwardSize: integer("intermediate_size", in: 1...1_048_576),
+      hiddenSize: hiddenSize, feedForwardSize: integer("intermediate_size", in: 1...1_048_576),
       layerCount: integer("num_hidden_layers", in: 1...512),
       headCount: headCount, keyValueHeadCount: keyValueHeadCount,
-      headWidth: headWidth(hiddenSize: hiddenSize, headCount: headCount),
-      vocabularySize: vocabularySize,
-      normEpsilon: Float(number("rms_norm_eps", above: 0, below: 1, otherwise: 1e-6)),
-      ropeTheta: ropeTheta(),
+      headWidth: headWidth(hiddenSize: hiddenSize, headCount: headCount), vocabularySize: vocabularySize,
+      normEpsilon: Float(number("rms_norm_eps", above: 0, below: 1, otherwise: 1e-6)), ropeTheta: ropeTheta(),
       tiesEmbeddings: boolean("tie_word_embeddings", otherwise: false),
       maximumPositions: integer("max_position_embeddings", in: 1...(1 << 30), otherwise: 32_768),
       beginOfSequence: tokenIDs("bos_token_id", below: vocabularySize).first,
-      endOfSequence: tokenIDs("eos_token_id", below: vocabularySize),
-      storedType: storedType())
+      endOfSequence: tokenIDs("eos_token_id", below: vocabularySize), storedType: storedType())
   }
 
   // MARK: - Numbers that depend on others
@@ -146,8 +140,7 @@ struct ConfigurationReader {
     }
     guard let given = nested ?? plain else { return 10_000 }
     guard let theta = given.double, theta > 1, theta <= 1e12 else {
-      problems.append(
-        .init("rope_theta", "is \(given.serialized())", expected: "a number above 1, at most 1e12"))
+      problems.append(.init("rope_theta", "is \(given.serialized())", expected: "a number above 1, at most 1e12"))
       return 10_000
     }
     return theta
@@ -162,8 +155,7 @@ struct ConfigurationReader {
     case let other:
       if let value = value(key) {
         problems.append(
-          .init(
-            key, "is \(other ?? value.serialized())", expected: "bfloat16, float16 or float32"))
+          .init(key, "is \(other ?? value.serialized())", expected: "bfloat16, float16 or float32"))
       }
       return nil
     }
@@ -175,8 +167,7 @@ struct ConfigurationReader {
     let elements = given.array ?? [given]
     let ids = elements.compactMap(\.int).filter { 0..<bound ~= $0 }
     if ids.count != elements.count {
-      problems.append(
-        .init(key, "is \(given.serialized())", expected: "ids below vocab_size (\(bound))"))
+      problems.append(.init(key, "is \(given.serialized())", expected: "ids below vocab_size (\(bound))"))
     }
     return ids
   }
@@ -184,9 +175,7 @@ struct ConfigurationReader {
   // MARK: - Kinds of values
 
   /// The value of a key; null counts as absent.
-  private func value(_ key: String) -> JSONValue? {
-    json[key].flatMap { $0.isNull ? nil : $0 }
-  }
+  private func value(_ key: String) -> JSONValue? { json[key].flatMap { $0.isNull ? nil : $0 } }
 
   private mutating func refuse(
     _ key: String, unless isSupported: (JSONValue) -> Bool = { _ in false }, expected: String
@@ -195,14 +184,11 @@ struct ConfigurationReader {
     problems.append(.init(key, "is \(value.serialized().prefix(120))", expected: expected))
   }
 
-  private mutating func integer(
-    _ key: String, in range: ClosedRange<Int>, otherwise fallback: Int? = nil
-  ) -> Int {
+  private mutating func integer(_ key: String, in range: ClosedRange<Int>, otherwise fallback: Int? = nil) -> Int {
     if let fallback, value(key) == nil { return fallback }
     guard let number = json[key]?.int, range ~= number else {
       let found = json[key].map { "is \($0.serialized().prefix(120))" } ?? "is missing"
-      problems.append(
-        .init(key, found, expected: "an integer from \(range.lowerBound) to \(range.upperBound)"))
+      problems.append(.init(key, found, expected: "an integer from \(range.lowerBound) to \(range.upperBound)"))
       return range.lowerBound
     }
     return number
@@ -213,8 +199,7 @@ struct ConfigurationReader {
   ) -> Double {
     guard let value = value(key) else { return fallback }
     guard let number = value.double, number > low, number < high else {
-      problems.append(
-        .init(key, "is \(value.serialized())", expected: "a number between \(low) and \(high)"))
+      problems.append(.init(key, "is \(value.serialized())", expected: "a number between \(low) and \(high)"))
       return fallback
     }
     return number

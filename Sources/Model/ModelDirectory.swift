@@ -40,9 +40,7 @@ package final class ModelDirectory: Sendable {
 
   /// A hash of those files in `directory` that fix how text becomes token ids.
   /// - Throws: `FileError`; `ContentError` when there is none.
-  package static func tokenizerHash(
-    directory: String, _ hashes: ContentHash = ContentHash()
-  ) throws -> String {
+  package static func tokenizerHash(directory: String, _ hashes: ContentHash = ContentHash()) throws -> String {
     let present = HubFiles.tokenizer.map { "\(directory)/\($0)" }.filter(HubFiles.exists)
     guard !present.isEmpty else {
       throw ContentError(directory, "holds no tokenizer", expected: "tokenizer.json")
@@ -65,18 +63,15 @@ extension HubWeights {
       if weight.shape != shape {
         problems.append(
           .init(
-            name.hubName, "has shape \(weight.shape)",
-            expected: "\(shape) (\(name.shapeKeys) in config.json)"))
+            name.hubName, "has shape \(weight.shape)", expected: "\(shape) (\(name.shapeKeys) in config.json)"))
       }
       switch weight.type {
       case .bfloat16, .float16, .float32: break
       default:
-        problems.append(
-          .init(name.hubName, "has dtype \(weight.type.rawValue)", expected: "BF16, F16 or F32"))
+        problems.append(.init(name.hubName, "has dtype \(weight.type.rawValue)", expected: "BF16, F16 or F32"))
       }
       if !weight.entry.range.lowerBound.isMultiple(of: weight.type.bytes) {
-        problems.append(
-          .init(name.hubName, "is not aligned", expected: "a file that safetensors 0.3 or later wrote"))
+        problems.append(.init(name.hubName, "is not aligned", expected: "a file that safetensors 0.3 or later wrote"))
       }
     }
     let known = Set(expected.map(\.hubName))

@@ -46,8 +46,7 @@ package final class Pass {
   ///   - dropout: whether any pass will drop.
   package init(
     model: Qwen2, layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
-    dropout: Bool = false,
-    threads: Int
+    dropout: Bool = false, threads: Int
   ) {
     self.model = model
     let c = model.configuration
@@ -65,8 +64,7 @@ package final class Pass {
   ) -> Int {
     let workspace = Workspace(
       c, layout, capacity: capacity, retention: retention, dropout: dropout, make: MatrixSize.init)
-    let scratch = ThreadPool.byteCount(
-      threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
+    let scratch = ThreadPool.byteCount(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
     let ropeTable = MatrixSize(rows: positions, columns: c.headWidth)
     return (workspace.buffers + [ropeTable]).reduce(scratch) { $0 + $1.bytes }
   }

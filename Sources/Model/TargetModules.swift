@@ -40,8 +40,7 @@ package struct TargetModules: Sendable {
     for other in [WeightName.embedding, .head] {
       let path = String(other.hubName.dropLast(".weight".count))
       if isMeant(path) {
-        throw Refusal(
-          found: "names \(path)", expected: "linear layers of the blocks only (\(Self.known))")
+        throw Refusal(found: "names \(path)", expected: "linear layers of the blocks only (\(Self.known))")
       }
     }
     var modules: [LinearModule] = []

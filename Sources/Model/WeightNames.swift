@@ -139,9 +139,7 @@ package struct AdapterMatrix: Sendable, Hashable {
   }
 
   /// The name in adapter_model.safetensors.
-  package var name: String {
-    "base_model.model.\(module.path(layer: layer)).\(side.rawValue).weight"
-  }
+  package var name: String { "base_model.model.\(module.path(layer: layer)).\(side.rawValue).weight" }
 
   package func shape(_ configuration: ModelConfiguration, rank: Int) -> [Int] {
     switch side {
@@ -151,9 +149,7 @@ package struct AdapterMatrix: Sendable, Hashable {
   }
 
   /// The matrices of all layers: layer by layer, module by module, A before B.
-  package static func all(
-    _ configuration: ModelConfiguration, modules: [LinearModule]
-  ) -> [AdapterMatrix] {
+  package static func all(_ configuration: ModelConfiguration, modules: [LinearModule]) -> [AdapterMatrix] {
     (0..<configuration.layerCount).flatMap { layer in
       modules.flatMap { module in
         Side.allCases.map { AdapterMatrix(module, layer: layer, side: $0) }

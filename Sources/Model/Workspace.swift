@@ -23,9 +23,7 @@ struct LayerActivations<Buffer> {
   /// Scaled LoRA reductions s · x Aᵀ of each input [N, n R].
   let reduced: [Buffer]
 
-  init(
-    rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ take: (Int, Int) -> Buffer
-  ) {
+  init(rows: Int, queryRows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ take: (Int, Int) -> Buffer) {
     q = take(queryRows, c.queryWidth)
     k = take(rows, c.keyValueWidth)
     v = take(rows, c.keyValueWidth)

@@ -126,8 +126,7 @@ enum AnswerWords {
 
   /// The number of a summary, after its name.
   static let numbers = WordTable<Int>([
-    (1, ["1", "one", "eins", "один", "一", "①"]),
-    (2, ["2", "two", "zwei", "два", "二", "②"]),
+    (1, ["1", "one", "eins", "один", "一", "①"]), (2, ["2", "two", "zwei", "два", "二", "②"]),
   ])
 
   /// The number of a summary, before its name.
@@ -159,8 +158,7 @@ enum AnswerWords {
       (),
       [
         "for", "of", "the", "is", "score", "scores", "für", "von", "der", "pour", "du", "de", "para", "del", "la",
-        "для",
-        "的",
+        "для", "的",
       ]
     )
   ])

@@ -45,9 +45,7 @@ struct LineCursor {
 
   // MARK: Marks
 
-  mutating func skipSpace() {
-    while current == " " || current == "\t" { position += 1 }
-  }
+  mutating func skipSpace() { while current == " " || current == "\t" { position += 1 } }
 
   /// Spaces and the marks of bold, italic and code.
   mutating func skipEmphasis() {

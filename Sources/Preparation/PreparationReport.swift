@@ -32,8 +32,7 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
 
   init(
     documents: SourceDocuments, filter: PairFilter, testShare: Double, answers: [String],
-    outcomes: [PairFilter.Outcome], rejects: [RejectedAnswer], train: [PreferencePair],
-    test: [PreferencePair]
+    outcomes: [PairFilter.Outcome], rejects: [RejectedAnswer], train: [PreferencePair], test: [PreferencePair]
   ) {
     (limits, self.filter, self.testShare) = (documents.limits, filter, testShare)
     (recordCount, duplicateCount) = (documents.recordCount, documents.duplicates.count)

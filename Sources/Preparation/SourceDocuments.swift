@@ -133,9 +133,7 @@ package struct SourceDocuments: Sendable {
     let document: Document
     let hash: String
 
-    init(
-      _ record: (id: String?, text: String), _ tokenizer: Tokenizer, _ limits: DocumentLimits, _ place: Place
-    ) {
+    init(_ record: (id: String?, text: String), _ tokenizer: Tokenizer, _ limits: DocumentLimits, _ place: Place) {
       hash = ContentHash.sha256(of: Self.folded(record.text))
       let tokens = tokenizer.encode(record.text).count
       let characters = record.text.unicodeScalars.count

@@ -70,6 +70,4 @@ extension WrittenScore: CustomStringConvertible {
 }
 
 /// A number without a fraction it does not have.
-func plain(_ number: Double) -> String {
-  Int(exactly: number).map { "\($0)" } ?? "\(number)"
-}
+func plain(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }

@@ -20,10 +20,8 @@ package struct CounterRandom: Sendable {
       let product0 = UInt64(counter.x) * 0xD251_1F53
       let product1 = UInt64(counter.z) * 0xCD9E_8D57
       counter = SIMD4(
-        UInt32(truncatingIfNeeded: product1 >> 32) ^ counter.y ^ key0,
-        UInt32(truncatingIfNeeded: product1),
-        UInt32(truncatingIfNeeded: product0 >> 32) ^ counter.w ^ key1,
-        UInt32(truncatingIfNeeded: product0))
+        UInt32(truncatingIfNeeded: product1 >> 32) ^ counter.y ^ key0, UInt32(truncatingIfNeeded: product1),
+        UInt32(truncatingIfNeeded: product0 >> 32) ^ counter.w ^ key1, UInt32(truncatingIfNeeded: product0))
       key0 &+= 0x9E37_79B9
       key1 &+= 0xBB67_AE85
     }

@@ -14,7 +14,5 @@ package struct FileError: UserError {
     (self.path, self.action, self.code) = (path, action, code)
   }
 
-  package var description: String {
-    "\(path): cannot \(action): \(String(cString: strerror(code)))"
-  }
+  package var description: String { "\(path): cannot \(action): \(String(cString: strerror(code)))" }
 }

@@ -184,9 +184,7 @@ package enum Kernels {
   }
 
   /// y = x ∘ mask / (1 − p), or y += that.
-  package static func dropout(
-    _ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ pool: ThreadPool
-  ) {
+  package static func dropout(_ y: Matrix, _ x: Matrix, _ dropout: DropoutRows, adding: Bool, _ pool: ThreadPool) {
     precondition(
       y.rows == x.rows && y.columns == x.columns && dropout.counters.count == 2 * x.rows, "dropout shapes differ")
     precondition(dropout.probability >= 0 && dropout.probability < 1, "dropout of \(dropout.probability)")

@@ -22,7 +22,6 @@ package enum Machine {
   /// OpenBLAS's sgemm, the reference for the machine's speed: c = a · bᵀ with a [m, k], b [n, k].
   package static func sgemm(_ c: Matrix, _ a: Matrix, _ b: Matrix, threads: Int) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows, "sgemm shapes differ")
-    shoal_blas_sgemm(
-      c.base, a.base, b.base, Int64(a.rows), Int64(b.rows), Int64(a.columns), Int32(threads))
+    shoal_blas_sgemm(c.base, a.base, b.base, Int64(a.rows), Int64(b.rows), Int64(a.columns), Int32(threads))
   }
 }

@@ -65,7 +65,5 @@ package struct Matrix: @unchecked Sendable {
   }
 
   /// The entries in row order.
-  package var elements: [Float] {
-    (0..<rows).flatMap { row in (0..<columns).map { self[row, $0] } }
-  }
+  package var elements: [Float] { (0..<rows).flatMap { row in (0..<columns).map { self[row, $0] } } }
 }

@@ -27,9 +27,7 @@ package struct LionStep: Sendable {
   let step: shoal_lion_step
 
   /// - Parameter gradientScale: a factor for every gradient, applied first (the clip coefficient).
-  package init(
-    learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, gradientScale: Float
-  ) {
+  package init(learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, gradientScale: Float) {
     step = shoal_lion_step(
       gradient_scale: gradientScale, keep: Float(1 - learningRate * weightDecay), rate: Float(learningRate),
       beta1: Float(beta1), gain1: Float(1 - beta1), beta2: Float(beta2), gain2: Float(1 - beta2))

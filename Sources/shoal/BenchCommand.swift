@@ -10,8 +10,7 @@ import Training
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench",
-    abstract: "Measures training steps beside the machine's own sgemm.",
+    commandName: "bench", abstract: "Measures training steps beside the machine's own sgemm.",
     discussion: """
       Utilisation is the least number of operations that a step needs, divided by its seconds and by what OpenBLAS's \
       sgemm does on the layers' shapes in the same minute. Under mpirun all ranks work and are measured together.

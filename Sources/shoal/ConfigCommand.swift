@@ -5,8 +5,7 @@ import Training
 
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "config",
-    abstract: "Prints a configuration with every default, and where each value comes from.",
+    commandName: "config", abstract: "Prints a configuration with every default, and where each value comes from.",
     discussion: """
       The output is a configuration file itself.
 

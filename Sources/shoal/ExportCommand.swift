@@ -8,8 +8,7 @@ import Tensors
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "export",
-    abstract: "Writes merged weights or an adapter in the ecosystem's formats.",
+    commandName: "export", abstract: "Writes merged weights or an adapter in the ecosystem's formats.",
     discussion: """
       merged: a hub directory (weights, config.json, generation_config.json, tokenizer files) that transformers \
       loads; W + scale B A is added in fp32 and rounded once. adapter: a PEFT directory.

@@ -10,8 +10,7 @@ import Training
 
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate",
-    abstract: "Answers a prompt with a model.",
+    commandName: "generate", abstract: "Answers a prompt with a model.",
     discussion: """
       Text goes to stdout as it is made, special tokens left out. What is not given comes from the model's \
       generation_config.json, with the meanings it has in transformers: do_sample, temperature, top_k, top_p, \

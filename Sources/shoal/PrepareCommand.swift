@@ -8,8 +8,7 @@ import Tensors
 
 struct PrepareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prepare",
-    abstract: "Makes preference pairs of documents and a teacher's answers.",
+    commandName: "prepare", abstract: "Makes preference pairs of documents and a teacher's answers.",
     discussion: """
       requests asks a larger model for two summaries of each document, their scores and the better one; send its \
       lines to any batch interface. pairs reads the answers. docs/prepare.md has the recipe and the files' formats.
@@ -81,8 +80,7 @@ struct DocumentOptions: ParsableArguments {
 
 struct PrepareRequestsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "requests",
-    abstract: "Writes a request to a teacher for every document of the right length.",
+    commandName: "requests", abstract: "Writes a request to a teacher for every document of the right length.",
     discussion: """
       The lines are those of OpenAI's batch interface, which vLLM's run-batch reads too.
 
@@ -113,8 +111,7 @@ struct PrepareRequestsCommand: ParsableCommand {
 
 struct PreparePairsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pairs",
-    abstract: "Makes preference pairs of a teacher's answers.",
+    commandName: "pairs", abstract: "Makes preference pairs of a teacher's answers.",
     discussion: """
       Writes train.jsonl and test.jsonl (type: chatml.intel), heldout.jsonl (long documents, for summaries to look \
       at), rejects.jsonl (every answer that became no pair, with the reason) and report.json.

@@ -64,9 +64,7 @@ final class ProgressPrinter {
     return "time: \(phases.joined(separator: ", ")); idle by rank: \(idle.joined(separator: ", "))"
   }
 
-  static func number(_ value: Double, _ digits: Int) -> String {
-    String(format: "%.\(digits)f", value)
-  }
+  static func number(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
   static func duration(_ seconds: Double) -> String {
     let whole = Int(seconds.rounded(.up))

@@ -11,8 +11,7 @@ import Training
 
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "score",
-    abstract: "Log-probability sums of completions under a model.",
+    commandName: "score", abstract: "Log-probability sums of completions under a model.",
     discussion: """
       Writes one JSON object per example, in order: sums over completion tokens in nats, and the tokens counted.
 
@@ -31,13 +30,9 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var out: String
 
-  func validate() throws {
-    do { _ = try dataType } catch { throw ValidationError("--type: \(error)") }
-  }
+  func validate() throws { do { _ = try dataType } catch { throw ValidationError("--type: \(error)") } }
 
-  private var dataType: DatasetType? {
-    get throws { try type.map { try DatasetType(named: $0) } }
-  }
+  private var dataType: DatasetType? { get throws { try type.map { try DatasetType(named: $0) } } }
 
   func run() {
     runInWorld { world in

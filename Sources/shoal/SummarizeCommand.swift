@@ -11,8 +11,7 @@ import Training
 
 struct SummarizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "summarize",
-    abstract: "Summarises documents.",
+    commandName: "summarize", abstract: "Summarises documents.",
     discussion: """
       Takes .txt, .md and .pdf (through pdftotext, of poppler-utils) and, as -, standard input. Always takes the most \
       probable token, with the repetition penalty of the model's generation_config.json.

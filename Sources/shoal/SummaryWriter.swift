@@ -14,9 +14,7 @@ final class SummaryWriter {
   private var part = 0
   private var hasBegun = false
 
-  init(
-    _ document: SummaryRequest.Document, isCompared: Bool, isJSON: Bool, isOneOfMany: Bool, tokenizer: Tokenizer
-  ) {
+  init(_ document: SummaryRequest.Document, isCompared: Bool, isJSON: Bool, isOneOfMany: Bool, tokenizer: Tokenizer) {
     self.document = document
     (self.isCompared, self.isJSON, self.isOneOfMany) = (isCompared, isJSON, isOneOfMany)
     self.tokenizer = tokenizer

@@ -7,8 +7,7 @@ import Tensors
 
 struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tokenize",
-    abstract: "Turns text into token ids, or back.",
+    commandName: "tokenize", abstract: "Turns text into token ids, or back.",
     discussion: """
       Reads one JSON value per line and writes one JSON value per line. Only the tokenizer's files of the \
       model directory are needed.

@@ -10,8 +10,7 @@ import Training
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train",
-    abstract: "Trains an adapter as a configuration file says.",
+    commandName: "train", abstract: "Trains an adapter as a configuration file says.",
     discussion: """
       Alone it is a world of one rank, under mpirun -n R a world of R: the result is the same to the last bit. \
       Overrides use dotted paths and YAML values.

@@ -85,8 +85,7 @@ import Testing
     _ = try VerifiedDirectory(scratch.path("y"))
     #expect(try JSONValue.read(file: scratch.path("x/manifest.json")) == before)
     // An empty directory is replaced, a file is not.
-    try FileManager.default.createDirectory(
-      atPath: scratch.path("z"), withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(atPath: scratch.path("z"), withIntermediateDirectories: false)
     try write(scratch.path("z"))
     try AtomicFile.write("", to: scratch.path("file"))
     #expect(throws: FileError.self) { try write(scratch.path("file")) }
@@ -95,8 +94,7 @@ import Testing
   @Test func `leftovers of others stay`() throws {
     let scratch = try TemporaryDirectory()
     let leftover = "x.tmp-\(getpid())"
-    try FileManager.default.createDirectory(
-      atPath: scratch.path(leftover), withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(atPath: scratch.path(leftover), withIntermediateDirectories: false)
     try write(scratch.path("x"))
     #expect(try scratch.names() == ["x", leftover])
   }

@@ -38,8 +38,7 @@ import Testing
       // Damage that cannot be detected (in white space) leaves the entry unchanged.
     }
     try AtomicFile.write(whole, to: entry)
-    let modified = try #require(
-      FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date)
+    let modified = try #require(FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date)
     try Data("abd".utf8).write(to: URL(fileURLWithPath: path))
     try FileManager.default.setAttributes([.modificationDate: modified], ofItemAtPath: path)
     #expect(try hashes.sha256(ofFile: path) != abc, "the same size and time of modification")

@@ -15,10 +15,8 @@ import Testing
   @Test func `records are those of TensorBoard`() throws {
     let long = String(repeating: "x", count: 200)
     let records: [EventRecord] = [
-      .version(wallTime: 1_700_000_000.25),
-      .start(step: 0, wallTime: 1_700_000_000.25),
-      .scalars(
-        [("eval_loss", 0.6931471805599453), ("eval_rewards/margins", 0)], step: 0, wallTime: 1_700_000_001.5),
+      .version(wallTime: 1_700_000_000.25), .start(step: 0, wallTime: 1_700_000_000.25),
+      .scalars([("eval_loss", 0.6931471805599453), ("eval_rewards/margins", 0)], step: 0, wallTime: 1_700_000_001.5),
       .scalars(
         [("loss", 0.5), ("rewards/margins", -1e-3), ("num_tokens", 123_456_789)], step: 1, wallTime: 1_700_000_002),
       .scalars([("größe 🐟", 1e-300), (long, 3.4028234e38)], step: 300, wallTime: 1_700_000_003),

@@ -115,8 +115,7 @@ import Testing
   @Test func `damaged files are refused or read, never a crash`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")
-    let header = Array(
-      "{\(Self.good),\"b\":{\"dtype\":\"F16\",\"shape\":[2,1],\"data_offsets\":[4,8]}}".utf8)
+    let header = Array("{\(Self.good),\"b\":{\"dtype\":\"F16\",\"shape\":[2,1],\"data_offsets\":[4,8]}}".utf8)
     let whole = withUnsafeBytes(of: UInt64(header.count), Array.init) + header + Array(repeating: 0, count: 8)
     try AtomicFile.write(whole, to: path)
     #expect(try SafetensorsFile(path: path).names == ["a", "b"])

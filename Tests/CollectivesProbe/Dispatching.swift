@@ -4,9 +4,7 @@ import Collectives
 import Glibc
 import Tensors
 
-private func bytes(_ number: Int) -> [UInt8] {
-  withUnsafeBytes(of: Int64(number)) { Array($0) }
-}
+private func bytes(_ number: Int) -> [UInt8] { withUnsafeBytes(of: Int64(number)) { Array($0) } }
 
 private func numbers(_ bytes: [UInt8]) -> [Int] {
   bytes.withUnsafeBytes { raw in

@@ -41,8 +41,7 @@ import Testing
 
   func run(_ arguments: [String]) throws -> (code: Int32, lines: [Substring]) {
     let (process, output) = try start(arguments)
-    let text = String(
-      decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
     process.waitUntilExit()
     return (process.terminationStatus, text.split(separator: "\n"))
   }

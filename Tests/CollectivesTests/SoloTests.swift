@@ -84,8 +84,7 @@ import Testing
     ])
     #expect(
       found.map { "\($0)" } == [
-        #"binary: "1" on ranks 0, 1, nothing on rank 2"#,
-        #"blas: "SkylakeX" on ranks 0, 2, "Haswell" on rank 1"#,
+        #"binary: "1" on ranks 0, 1, nothing on rank 2"#, #"blas: "SkylakeX" on ranks 0, 2, "Haswell" on rank 1"#,
       ])
     #expect(WorldCheck.compare([["a": "1"], ["a": "1"]]).isEmpty)
   }

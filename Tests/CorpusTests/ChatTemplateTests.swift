@@ -19,8 +19,7 @@ import Testing
   }
 
   private func qwen2Text() throws -> String {
-    try #require(
-      try JSONValue.parse(TokenizerFiles.text(of: "tokenizer_config.json"))["chat_template"]?.string)
+    try #require(try JSONValue.parse(TokenizerFiles.text(of: "tokenizer_config.json"))["chat_template"]?.string)
   }
 
   private func text(_ pieces: [ChatPiece]) -> String {
@@ -39,8 +38,7 @@ import Testing
     ]
     for entry in try TokenizerFiles.cases("chats") {
       let messages = try #require(entry["messages"]?.array).map { message in
-        ChatMessage(
-          role: try #require(message["role"]?.string), content: try #require(message["content"]?.string))
+        ChatMessage(role: try #require(message["role"]?.string), content: try #require(message["content"]?.string))
       }
       for (name, template) in templates {
         let expected = try #require(entry[name]?.array)

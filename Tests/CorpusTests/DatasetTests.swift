@@ -38,8 +38,7 @@ struct DatasetTests {
     let error = #expect(throws: CorpusError.self) { try load([path]) }
     let lines = try #require(error).description.split(separator: "\n")
     #expect(lines.map { $0.dropFirst(path.utf8.count).prefix(2) } == [":2", ":3", ":5", ":6"])
-    #expect(
-      lines[0] == "\(path):2 (byte \(line("fine").utf8.count)): field \"chosen\": the completion is empty")
+    #expect(lines[0] == "\(path):2 (byte \(line("fine").utf8.count)): field \"chosen\": the completion is empty")
     #expect(lines[3].contains("field \"chosen\": the field is missing"))
     #expect(!lines.joined().contains("secret"))
   }

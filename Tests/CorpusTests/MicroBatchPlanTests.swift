@@ -56,7 +56,6 @@ struct MicroBatchPlanTests {
     others[2].completions = [[4, 5], [3]]
     #expect(Set(([tree] + others).map(\.contentDigest)).count == 4)
     #expect(tree.contentDigest.count == 32)
-    #expect(
-      ExampleTree(index: 9, prompt: [1, 2], completions: [[3], [4, 5]]).contentDigest == tree.contentDigest)
+    #expect(ExampleTree(index: 9, prompt: [1, 2], completions: [[3], [4, 5]]).contentDigest == tree.contentDigest)
   }
 }

@@ -48,8 +48,7 @@ struct RecordReaderTests {
       Array("[\"secret\"]".utf8), Array("{\"secret\":\"".utf8) + [0xC3, 0x28] + Array("\"}".utf8),
       Array("{\"secret\":\"".utf8) + [0] + Array("\"}".utf8),
       Array("{\"secret\":1} {\"secret\":1}".utf8),
-      Array(
-        ("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
+      Array(("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
     ]
     for bytes in cases {
       let mistake = try #require(try mistake("a.jsonl", Array(good.utf8) + bytes + [0x0A], record: 1))
@@ -113,8 +112,7 @@ struct RecordReaderTests {
 
   /// Two gzip members in a row, as parallel packers and `cat` write them.
   private static let packed = Array(
-    Data(
-      base64Encoded: "H4sIAAAAAAACA6tWSlSyMqzlAgBGo+h0CAAAAB+LCAAAAAAAAgOrVkpUsjKq5QIAHx2udggAAAA=") ?? Data())
+    Data(base64Encoded: "H4sIAAAAAAACA6tWSlSyMqzlAgBGo+h0CAAAAB+LCAAAAAAAAgOrVkpUsjKq5QIAHx2udggAAAA=") ?? Data())
 
   @Test func `compressed files are read`() throws {
     for name in ["a.jsonl.gz", "a.json.gz"] {

@@ -100,8 +100,7 @@ extension EndToEnd {
       #expect(narrow.code == 64 && narrow.errors.contains("expected a multiple of 64"), "\(narrow.errors)")
       let adapterOnly = try fixture.shoal(
         "export", "--model", self.model, "--adapter", adapter, "--format", "adapter", "--merge-into", "original",
-        "--out",
-        fixture.path("x"))
+        "--out", fixture.path("x"))
       #expect(adapterOnly.code == 64 && adapterOnly.errors.contains("--merge-into is for"), "\(adapterOnly.errors)")
     }
 

@@ -126,8 +126,7 @@ extension EndToEnd {
         (prompt + ["--greedy", "--temperature", "0.5"], TinyFixture.path("model"), "--greedy draws nothing"),
         (prompt + ["--allow-special"], TinyFixture.path("model"), "--allow-special needs --raw"),
         (prompt + ["--threads", "0"], TinyFixture.path("model"), "--threads is 0"),
-        (prompt, bare, "tokenizer.json"),
-        (prompt, broken, "broken/generation_config.json: 2 problems"),
+        (prompt, bare, "tokenizer.json"), (prompt, broken, "broken/generation_config.json: 2 problems"),
         (
           prompt + ["--adapter", TinyFixture.path("adapter-untied")], TinyFixture.path("model"), "another rank or model"
         ),

@@ -66,9 +66,7 @@ final class Job {
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
   /// Sends a signal to one of the processes that it started.
-  func sendToChild(_ signal: Int32) throws {
-    kill(try #require(try children.last), signal)
-  }
+  func sendToChild(_ signal: Int32) throws { kill(try #require(try children.last), signal) }
 
   /// The process that was started, and those that it started itself.
   var identifier: Int32 { process.processIdentifier }

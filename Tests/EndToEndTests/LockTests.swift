@@ -68,8 +68,7 @@ extension EndToEnd {
       #expect(last.code == 0, "\(last.errors)")
       #expect(try fixture.adapter() == fixture.adapter("whole"))
       #expect(fixture.steps() == Array(1...40))
-      #expect(
-        try fixture.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-39", "checkpoint-40"])
+      #expect(try fixture.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-39", "checkpoint-40"])
     }
   }
 }

@@ -11,10 +11,8 @@ extension EndToEnd {
     static let cases: [(settings: [String], names: Set<String>)] = [
       (["rl=", "datasets.0.field_completion=chosen"], []),
       (["dpo_loss_type=[ipo, sft]", "dpo_loss_weights=[1, 0.1]"], pairs.union(["nll_loss"])),
-      (["dpo_loss_type=aot", "lora_dropout=0"], pairs),
-      (["dpo_loss_type=[sigmoid, aot_unpaired]"], pairs),
-      (["rl=cpo"], pairs.union(["nll_loss"])),
-      (["rl=simpo", "rl_beta=2.5"], pairs),
+      (["dpo_loss_type=aot", "lora_dropout=0"], pairs), (["dpo_loss_type=[sigmoid, aot_unpaired]"], pairs),
+      (["rl=cpo"], pairs.union(["nll_loss"])), (["rl=simpo", "rl_beta=2.5"], pairs),
       (["rl=orpo", "optimizer=lion"], pairs.union(["nll_loss", "log_odds_ratio", "log_odds_chosen"])),
       (["rl=kto", "loraplus_lr_ratio=8"], unpaired),
       (["rl=kto", "precompute_ref_log_probs=false", "peft_init_lora_weights=init_b"], unpaired),

@@ -12,8 +12,7 @@ extension EndToEnd {
       let fixture = try RunFixture(pairs: 90)
       try fixture.replace("micro_batch_size: 5", by: "micro_batch_size: 70", in: "config.yaml")
       try fixture.write(
-        "config.yaml",
-        try fixture.text("config.yaml") + "\nmax_steps: 12\nval_set_size: 20\neval_steps: 4\n")
+        "config.yaml", try fixture.text("config.yaml") + "\nmax_steps: 12\nval_set_size: 20\neval_steps: 4\n")
       return fixture
     }
 

@@ -64,8 +64,7 @@ extension EndToEnd {
       for target in ["original", "dequantized"] {
         let export = try fixture.shoal(
           "export", "--model", Self.base, "--adapter", fixture.path("run"), "--format", "merged", "--merge-into",
-          target,
-          "--dtype", "f32", "--out", fixture.path(target))
+          target, "--dtype", "f32", "--out", fixture.path(target))
         #expect(export.code == 0, "\(export.errors)")
       }
       #expect(trained.count == 26)

@@ -182,8 +182,7 @@ extension EndToEnd {
       #expect(try fixture.bytes("run/checkpoint-\(last).damaged/optimizer.safetensors") == bytes)
       try Self.requireWhole(fixture)
       let names = try fixture.names("run").filter { $0.hasPrefix("checkpoint-") }
-      #expect(
-        Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
+      #expect(Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
     }
 
     /// A disk that fails once says nothing about what lies on it.

@@ -27,8 +27,7 @@ extension EndToEnd {
       }
       try same(World(threads: 2), "gradient_checkpointing=true", name: "recomputed")
       try same(World(ranks: 3, threads: 1), "gradient_checkpointing=true", name: "recomputed-3")
-      try same(
-        World(ranks: 2, threads: 1), "gradient_checkpointing=auto", "memory_limit=400MB", name: "limited")
+      try same(World(ranks: 2, threads: 1), "gradient_checkpointing=auto", "memory_limit=400MB", name: "limited")
       try same(World(threads: 1), "precompute_ref_log_probs=false", name: "unknown")
       try same(World(ranks: 2, threads: 2), "precompute_ref_log_probs=false", name: "unknown-2")
     }

@@ -9,8 +9,7 @@ import Testing
 
   static func adapter(_ start: Start, seed: UInt64, rank: Int = 32, modules: Set<LinearModule>) throws -> Adapter {
     let configuration = try TinyFixture("all").model.configuration
-    let adapter = Adapter(
-      layout: AdapterLayout(configuration: configuration, rank: rank, scale: 1, modules: modules))
+    let adapter = Adapter(layout: AdapterLayout(configuration: configuration, rank: rank, scale: 1, modules: modules))
     switch start {
     case .uniform: adapter.initializeUniform(seed: seed)
     case .gaussian: adapter.initializeGaussian(seed: seed)

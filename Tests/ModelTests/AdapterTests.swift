@@ -18,8 +18,7 @@ import Testing
       members.removeAll { $0.name == name }
       members.append(.init(name, value))
     }
-    return try AdapterConfiguration(
-      json: .object(members), path: "adapter_config.json", model: try model())
+    return try AdapterConfiguration(json: .object(members), path: "adapter_config.json", model: try model())
   }
 
   @Test func `reads what PEFT wrote`() throws {
@@ -128,15 +127,10 @@ import Testing
 
   @Test(
     arguments: [
-      (["q_proj", "down_proj"], [.query, .down]),
-      (["v_proj", "self_attn.q_proj", "c_attn"], [.query, .value]),
-      ("all-linear", LinearModule.allCases),
-      (".*\\.(q_proj|v_proj)", [.query, .value]),
-      (".*(?:up_proj|gate_proj)$", [.gate, .up]),
-      (".*o_proj", [.output]),
-      (
-        ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], [.query]
-      ),
+      (["q_proj", "down_proj"], [.query, .down]), (["v_proj", "self_attn.q_proj", "c_attn"], [.query, .value]),
+      ("all-linear", LinearModule.allCases), (".*\\.(q_proj|v_proj)", [.query, .value]),
+      (".*(?:up_proj|gate_proj)$", [.gate, .up]), (".*o_proj", [.output]),
+      (["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], [.query]),
     ] as [(JSONValue, [LinearModule])])
   func `target modules are read as PEFT reads them`(value: JSONValue, modules: [LinearModule]) throws {
     #expect(try configuration([("target_modules", value)]).modules == modules)
@@ -154,8 +148,7 @@ import Testing
   /// PEFT writes "all-linear" as the full path of every layer's module.
   @Test func `all-linear is read as PEFT writes it`() throws {
     let path = Repository.fixture("checkpoints/all-linear/adapter_config.json")
-    let configuration = try AdapterConfiguration(
-      json: try JSONValue.read(file: path), path: path, model: try model())
+    let configuration = try AdapterConfiguration(json: try JSONValue.read(file: path), path: path, model: try model())
     #expect(configuration.modules == LinearModule.allCases)
   }
 
@@ -174,8 +167,7 @@ import Testing
       atPath: Repository.fixture("checkpoints/adapter/adapter_model.safetensors"),
       toPath: scratch.path("adapter_model.safetensors"))
     let write = { (rank: Int, modules: [LinearModule]) in
-      let configuration = AdapterConfiguration(
-        rank: rank, alpha: 8, dropout: 0, modules: modules, baseModel: nil)
+      let configuration = AdapterConfiguration(rank: rank, alpha: 8, dropout: 0, modules: modules, baseModel: nil)
       try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
     }
     let message = { (model: ModelConfiguration) -> String in
@@ -200,8 +192,7 @@ import Testing
   @Test func `refuses entries that are not finite`() throws {
     let scratch = try TemporaryDirectory()
     let model = try model()
-    let configuration = AdapterConfiguration(
-      rank: 1, alpha: 1, dropout: 0, modules: [.query], baseModel: nil)
+    let configuration = AdapterConfiguration(rank: 1, alpha: 1, dropout: 0, modules: [.query], baseModel: nil)
     try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
     let broken = Adapter(layout: AdapterLayout(configuration, model: model))
     broken.weights.base[3] = .nan

@@ -72,14 +72,11 @@ import Testing
       ("rope_parameters", ["rope_type": "default", "rope_theta": 1e4, "factor": 2]),
       ("rope_theta", "1e6"), ("rope_theta", 0), ("quantization_config", ["bits": 4]), ("hidden_act", "gelu"),
       ("attention_dropout", 0.1), ("layer_types", ["full_attention", "sliding_attention"]),
-      ("layer_types", ["full_attention"]), ("hidden_size", 1536.0), ("hidden_size", "1536"),
-      ("hidden_size", .null),
+      ("layer_types", ["full_attention"]), ("hidden_size", 1536.0), ("hidden_size", "1536"), ("hidden_size", .null),
       ("hidden_size", 0), ("hidden_size", -1536), ("hidden_size", 9_000_000_000), ("hidden_size", 1537),
       ("num_key_value_heads", 5), ("num_key_value_heads", 0), ("num_attention_heads", 0),
-      ("num_hidden_layers", 100_000), ("vocab_size", 1_099_511_627_776), ("head_dim", 63),
-      ("rms_norm_eps", 0.0),
-      ("rms_norm_eps", "x"), ("tie_word_embeddings", 1), ("eos_token_id", 151_936),
-      ("eos_token_id", [1, "x"]),
+      ("num_hidden_layers", 100_000), ("vocab_size", 1_099_511_627_776), ("head_dim", 63), ("rms_norm_eps", 0.0),
+      ("rms_norm_eps", "x"), ("tie_word_embeddings", 1), ("eos_token_id", 151_936), ("eos_token_id", [1, "x"]),
       ("torch_dtype", "int8"), ("max_position_embeddings", 0), ("intermediate_size", true),
     ] as [(String, JSONValue)])
   func `what is refused is named`(key: String, value: JSONValue) {

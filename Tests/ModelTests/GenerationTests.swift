@@ -23,8 +23,7 @@ enum GenerationFixture {
     }
     let model = try Qwen2(ModelDirectory(TinyFixture.path(name)))
     let adapter = try value["adapter"]?.string.map {
-      try Adapter(
-        AdapterDirectory(TinyFixture.path($0), model: model.configuration), model: model.configuration)
+      try Adapter(AdapterDirectory(TinyFixture.path($0), model: model.configuration), model: model.configuration)
     }
     return (model, adapter)
   }

@@ -76,8 +76,7 @@ import Testing
         $0.removeAll { $0.name == "model.norm.weight" }
         $0.append(zeros("model.norm.weight", .bfloat16, [31]))
       })
-    #expect(
-      text.contains("\"model.norm.weight\" has shape [31], expected [32] (hidden_size in config.json)"))
+    #expect(text.contains("\"model.norm.weight\" has shape [31], expected [32] (hidden_size in config.json)"))
     let other = try TemporaryDirectory()
     #expect(
       message(try directory(in: other, configuration: [("intermediate_size", 64)]))

@@ -11,8 +11,7 @@ import Testing
   static func pass(_ fixture: TinyFixture, _ batch: TreeBatch, retention: Retention = .all, threads: Int = 2) -> Pass {
     Pass(
       model: fixture.model, layout: fixture.adapter?.layout, capacity: Capacity(batch), positions: 256,
-      retention: retention,
-      threads: threads)
+      retention: retention, threads: threads)
   }
 
   @Test(arguments: ["all", "qv", "half", "untied"], [true, false])

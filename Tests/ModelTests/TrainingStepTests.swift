@@ -28,12 +28,9 @@ import Testing
     let adapter = try fixture.adapter.required("adapter")
     let count = adapter.layout.count
     let start = Array(UnsafeBufferPointer(start: adapter.weights.base, count: count))
-    let document = try JSONValue.parse(
-      String(contentsOfFile: TinyFixture.directory + "/cases.json", encoding: .utf8))
+    let document = try JSONValue.parse(String(contentsOfFile: TinyFixture.directory + "/cases.json", encoding: .utf8))
     func setting(_ name: String) throws -> Double { try document[name]?.double.required(name) ?? 0 }
-    let (beta, limit, decay) = (
-      try setting("beta"), try setting("max_grad_norm"), try setting("weight_decay")
-    )
+    let (beta, limit, decay) = (try setting("beta"), try setting("max_grad_norm"), try setting("weight_decay"))
     let betas = try document["adam_betas"].required("adam_betas").numbers
     let schedule = try fixture.values["runs"]?[run].required(run)
     let batchSize = try schedule?["batch"]?.int.required("batch") ?? 0
@@ -58,16 +55,13 @@ import Testing
         weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base,
         count: count,
         AdamWStep(
-          number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1],
-          epsilon: try setting("adam_epsilon"),
+          number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1], epsilon: try setting("adam_epsilon"),
           weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.pool)
       let numbers = try [
-        expected["loss"]?.double.required("loss") ?? 0,
-        expected["grad_norm"]?.double.required("grad_norm") ?? 0,
+        expected["loss"]?.double.required("loss") ?? 0, expected["grad_norm"]?.double.required("grad_norm") ?? 0,
       ]
       #expect(
-        excess([loss, norm], numbers, .trainingStep) < 1,
-        "step \(i + 1): \(loss), \(norm), expected \(numbers)")
+        excess([loss, norm], numbers, .trainingStep) < 1, "step \(i + 1): \(loss), \(norm), expected \(numbers)")
     }
 
     var (ours, theirs) = ([Float](), [Float]())

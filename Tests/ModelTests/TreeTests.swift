@@ -9,8 +9,7 @@ import Testing
 @Suite struct TreeTests {
   /// Trees of the fixture's vocabulary with every awkward length: one token here and there, tiles crossed.
   static let trees: [ExampleTree] = [
-    tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]),
-    tree(4, 130, [3, 65]),
+    tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]), tree(4, 130, [3, 65]),
     tree(5, 12, [5, 8, 3]), partly(tree(6, 9, [70]), [[3..<4, 9..<66]]),
     withPrompt(tree(7, 67, [6, 4])), withPrompt(tree(8, 2, [3])),
   ]
@@ -36,8 +35,7 @@ import Testing
   }
 
   static func pass(
-    _ fixture: TinyFixture, _ trees: [ExampleTree] = trees, retention: Retention = .all,
-    dropout: Bool = false,
+    _ fixture: TinyFixture, _ trees: [ExampleTree] = trees, retention: Retention = .all, dropout: Bool = false,
     threads: Int = 2
   ) -> Pass {
     Pass(
@@ -154,8 +152,7 @@ import Testing
         ])
         let alone = try pass.tokenLogProbabilities(single, adapter: fixture.adapter)
         // The same operations in the same order: not only close.
-        #expect(
-          alone == Array(tokens[start..<start + tree.scoredCount(c)]), "tree \(tree.index), completion \(c)")
+        #expect(alone == Array(tokens[start..<start + tree.scoredCount(c)]), "tree \(tree.index), completion \(c)")
         start += tree.scoredCount(c)
         let gradient = Storage(count: sum.count)
         _ = try pass.gradient(single, adapter: adapter, dropout: nil, into: gradient) { _ in [coefficients[c]] }
@@ -188,8 +185,7 @@ import Testing
     let pass = Self.pass(fixture)
     let tree = Self.tree(0, 30, [12])
     let moved = ExampleTree(
-      index: 0, prompt: Array(tree.prompt[..<9]),
-      completions: [Array(tree.prompt[9...]) + tree.completions[0]])
+      index: 0, prompt: Array(tree.prompt[..<9]), completions: [Array(tree.prompt[9...]) + tree.completions[0]])
     let (a, b) = (
       try pass.tokenLogProbabilities(TreeBatch([tree]), adapter: fixture.adapter),
       try pass.tokenLogProbabilities(TreeBatch([moved]), adapter: fixture.adapter)

@@ -15,8 +15,7 @@ import Testing
     init(prompt: Int, completions: [Int], heads: Int, keyHeads: Int, width: Int, seed: UInt64 = 1) {
       (self.heads, self.keyHeads, self.width) = (heads, keyHeads, width)
       var segments = [
-        AttentionSegment(
-          queryRow: 0, queryCount: prompt, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: 0)
+        AttentionSegment(queryRow: 0, queryCount: prompt, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: 0)
       ]
       var row = prompt
       for count in completions {
@@ -109,8 +108,7 @@ import Testing
 
   @Test(arguments: [
     (1, [1]), (1, [2, 1]), (127, [3]), (128, [191, 5]), (129, [192]), (191, [193]), (192, [127, 128, 129]),
-    (193, []),
-    (400, [2, 400]), (3, [256, 130]),
+    (193, []), (400, [2, 400]), (3, [256, 130]),
   ])
   func `forward and backward of trees`(prompt: Int, completions: [Int]) {
     let sample = Sample(prompt: prompt, completions: completions, heads: 2, keyHeads: 1, width: 10)
@@ -120,8 +118,7 @@ import Testing
   @Test(arguments: [(1, 1, 2), (4, 4, 6), (6, 2, 8), (4, 1, 33), (2, 2, 64), (1, 1, 130)])
   func `heads, groups and widths`(heads: Int, keyHeads: Int, width: Int) {
     let sample = Sample(prompt: 21, completions: [14, 9], heads: heads, keyHeads: keyHeads, width: width)
-    Self.check(
-      sample, sample.segments, q: sample.q, dout: sample.dout, "\(heads)/\(keyHeads) heads of \(width)")
+    Self.check(sample, sample.segments, q: sample.q, dout: sample.dout, "\(heads)/\(keyHeads) heads of \(width)")
   }
 
   /// Only some rows are queries: the prompt's last, and completions without their last, as in the model's last layer.
@@ -130,8 +127,7 @@ import Testing
   ) {
     var rows = [prompt - 1]
     var segments = [
-      AttentionSegment(
-        queryRow: 0, queryCount: 1, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: prompt - 1)
+      AttentionSegment(queryRow: 0, queryCount: 1, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: prompt - 1)
     ]
     var row = prompt
     for count in completions {
@@ -171,8 +167,7 @@ import Testing
     let sample = Sample(prompt: 331, completions: [], heads: 2, keyHeads: 2, width: 10)
     let first = 331 - count
     let segments = [
-      AttentionSegment(
-        queryRow: 0, queryCount: count, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: first)
+      AttentionSegment(queryRow: 0, queryCount: count, prefixRow: 0, prefixCount: 0, ownRow: 0, ownOffset: first)
     ]
     let (q, dout) = (sample.q.rows(first..<331), sample.dout.rows(first..<331))
     Self.check(sample, segments, q: q, dout: dout, "offset \(first)")
@@ -214,7 +209,6 @@ import Testing
     let found = sample.run(sample.segments, q: sample.q, dout: sample.dout)
     let expected = sample.naive(sample.segments, q: sample.q, dout: sample.dout)
     // Scores reach 480, where the fp32 spacing is 3e-5, so the probabilities have the same error.
-    #expect(
-      excess(found.out.elements.map(Double.init), expected[0], Tolerance(relative: 0, absolute: 2e-4)) < 1)
+    #expect(excess(found.out.elements.map(Double.init), expected[0], Tolerance(relative: 0, absolute: 2e-4)) < 1)
   }
 }

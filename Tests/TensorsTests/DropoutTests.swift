@@ -20,8 +20,7 @@ import Testing
   @Test func `Philox's published numbers`() {
     // Random123's known answers (kat_vectors, philox 4x32 10).
     #expect(CounterRandom(key: 0).block(0, 0) == SIMD4(0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
-    #expect(
-      CounterRandom(key: .max).block(.max, .max) == SIMD4(0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd))
+    #expect(CounterRandom(key: .max).block(.max, .max) == SIMD4(0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd))
     #expect(
       CounterRandom(key: 0x299f_31d0_a409_3822).block(0x0370_7344_1319_8a2e, 0x85a3_08d3_243f_6a88)
         == SIMD4(0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1))
@@ -43,8 +42,7 @@ import Testing
           rows.counters[2 * row], rows.counters[2 * row + 1] << 16 + UInt64(64 * batch + place % 64))
         let kept = block[place / 64] >= threshold
         #expect(
-          y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0),
-          "row \(row), column \(column)")
+          y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0), "row \(row), column \(column)")
       }
     }
   }

@@ -121,9 +121,7 @@ import Testing
     let weight = ProductTests.randomWeight(rows, columns, .bfloat16, seed: seed)
     let quantized = try NF4Quantizer.quantized(weight, ThreadPool(threads: 1)).required("finite weights")
     let wide = quantized.widened()
-    return (
-      quantized, Weight(base: wide.base, type: .float32, rows: rows, columns: columns, owner: wide.storage)
-    )
+    return (quantized, Weight(base: wide.base, type: .float32, rows: rows, columns: columns, owner: wide.storage))
   }
 
   @Test func `rows of a matrix`() throws {

@@ -28,8 +28,7 @@ import Testing
   @Test func `exp beyond its range`() {
     #expect(shoal_exp(0) == 1 && shoal_exp(-0.0) == 1)
     #expect(shoal_exp(-.infinity) == 0 && shoal_exp(-1e30) == 0 && shoal_exp(-87.34) == 0)
-    #expect(
-      shoal_exp(.infinity) == .infinity && shoal_exp(1e30) == .infinity && shoal_exp(88.73) == .infinity)
+    #expect(shoal_exp(.infinity) == .infinity && shoal_exp(1e30) == .infinity && shoal_exp(88.73) == .infinity)
     #expect(shoal_exp(.nan).isNaN && shoal_exp(-.nan).isNaN)
     #expect(shoal_exp(88.72).isFinite && shoal_exp(-87.33) > 0)
   }
@@ -87,9 +86,7 @@ import Testing
 
   /// The value of an fp16 pattern, computed from the definition.
   static func value(_ half: UInt16) -> Double {
-    let (sign, exponent, fraction) = (
-      half >> 15 == 0 ? 1.0 : -1.0, Int(half >> 10 & 31), Double(half & 0x3ff)
-    )
+    let (sign, exponent, fraction) = (half >> 15 == 0 ? 1.0 : -1.0, Int(half >> 10 & 31), Double(half & 0x3ff))
     switch exponent {
     case 0: return sign * fraction * 0x1p-24
     case 31: return fraction == 0 ? sign * .infinity : .nan
@@ -143,8 +140,7 @@ import Testing
 
   @Test func `fp32 stays as it is`() {
     let x = copy(randomMatrix(3, 5, seed: 1))
-    #expect(
-      x.narrowed(to: .float32) == x.elements.flatMap { value in withUnsafeBytes(of: value) { Array($0) } })
+    #expect(x.narrowed(to: .float32) == x.elements.flatMap { value in withUnsafeBytes(of: value) { Array($0) } })
     #expect(Matrix(rows: 0, columns: 4).narrowed(to: .bfloat16).isEmpty)
   }
 

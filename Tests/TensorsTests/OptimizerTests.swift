@@ -41,8 +41,7 @@ private struct LionFixture: Decodable {
       Optimizer.adamW(
         weights: &weights, first: &first, second: &second, gradient: gradient, count: count,
         AdamWStep(
-          number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon,
-          weightDecay: decay,
+          number: number, learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay,
           gradientScale: Float(scale)), pool)
       (power1, power2) = (power1 * beta1, power2 * beta2)
       for i in 0..<count {
@@ -63,8 +62,7 @@ private struct LionFixture: Decodable {
     Optimizer.adamW(
       weights: &weights, first: &first, second: &second, gradient: [0], count: 1,
       AdamWStep(
-        number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5,
-        gradientScale: 1),
+        number: 1, learningRate: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5, gradientScale: 1),
       ThreadPool(threads: 1))
     #expect(weights == [1.5] && first == [0] && second == [0])
   }
@@ -119,7 +117,6 @@ private struct LionFixture: Decodable {
     #expect(abs(norm - exact) < 1e-12 * exact)
     for threads in [2, 3] { #expect(Optimizer.norm(x, count: count, ThreadPool(threads: threads)) == norm) }
     #expect(Optimizer.norm(x, count: 0, ThreadPool(threads: 2)) == 0)
-    #expect(
-      Optimizer.norm([1e30, 1e30], count: 2, ThreadPool(threads: 1)) > 1.4e30, "squares beyond fp32's range")
+    #expect(Optimizer.norm([1e30, 1e30], count: 2, ThreadPool(threads: 1)) > 1.4e30, "squares beyond fp32's range")
   }
 }

@@ -28,8 +28,7 @@ import Testing
       switch kind {
       case .forward, .backward:
         let isForward = kind == .forward
-        let weight = randomWeight(
-          isForward ? columns : depth, isForward ? depth : columns, type, seed: seed + 1)
+        let weight = randomWeight(isForward ? columns : depth, isForward ? depth : columns, type, seed: seed + 1)
         let wide = weight.widened()
         term = isForward ? .forward(left, weight) : .backward(left, weight)
         b = { Double(isForward ? wide[$1, $0] : wide[$0, $1]) }
@@ -89,9 +88,7 @@ import Testing
         let c = randomMatrix(rows, columns, seed: 1)
         let margin = c.base - 1
         Products.compute(c, [sample.term], pool)
-        #expect(
-          Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)"
-        )
+        #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "[\(rows), \(columns)] over \(depth) of \(type)")
         #expect(
           margin.pointee.isNaN && (c.pointer(row: rows - 1) + columns).pointee.isNaN,
           "wrote beside \(rows) x \(columns)")
@@ -190,9 +187,7 @@ import Testing
     let pool = ThreadPool(threads: 2)
     let a = randomMatrix(rows, depth, seed: 61)
     let b = randomMatrix(depth, columns, seed: 62)
-    let (bTransposed, aTransposed) = (
-      Matrix(rows: columns, columns: depth), Matrix(rows: depth, columns: rows)
-    )
+    let (bTransposed, aTransposed) = (Matrix(rows: columns, columns: depth), Matrix(rows: depth, columns: rows))
     for k in 0..<depth {
       for n in 0..<columns { bTransposed[n, k] = b[k, n] }
       for m in 0..<rows { aTransposed[k, m] = a[m, k] }
@@ -223,8 +218,7 @@ import Testing
           shoal_products_tile_at(
             level, c.base, Int64(c.stride), 0, Int64(rows), 0, Int64(columns), nil, 0, $0, 1, scratch.base)
         }
-        let sample = Sample(
-          term: .times(a, b), a: { Double(a[$0, $1]) }, b: { Double(b[$0, $1]) }, depth: depth)
+        let sample = Sample(term: .times(a, b), a: { Double(a[$0, $1]) }, b: { Double(b[$0, $1]) }, depth: depth)
         #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "level \(level)")
         results[level] = c
       }

@@ -72,8 +72,7 @@ import Testing
       withUnsafePointer(to: term) {
         shoal_products_row_at(level, c.base, 0, Int64(columns), nil, $0, 1, scratch.base)
       }
-      #expect(
-        ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= share, "level \(level), depth \(sample.depth)")
+      #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= share, "level \(level), depth \(sample.depth)")
     }
   }
 

@@ -14,9 +14,7 @@ package struct EventFileEntry: Equatable {
     package let tag: String
     package let value: Float
 
-    package init(tag: String, value: Float) {
-      (self.tag, self.value) = (tag, value)
-    }
+    package init(tag: String, value: Float) { (self.tag, self.value) = (tag, value) }
   }
 
   package let wallTime: Double

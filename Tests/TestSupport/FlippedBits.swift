@@ -15,9 +15,7 @@ package final class FlippedBits {
   /// - Parameters:
   ///   - isSampled: flips one bit of every byte, a different bit in each, instead of all bits.
   ///   - isSeen: whether the damage of the current file is detected.
-  package func forEach(
-    of path: String, isSampled: Bool = false, isSeen: () throws -> Bool
-  ) throws {
+  package func forEach(of path: String, isSampled: Bool = false, isSeen: () throws -> Bool) throws {
     let whole = try Data(contentsOf: URL(fileURLWithPath: path))
     let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
     defer { try? file.close() }

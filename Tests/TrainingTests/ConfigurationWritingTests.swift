@@ -65,8 +65,7 @@ import Training
       "auto_resume_from_checkpoints=false", "ref_log_probs_cache=y", "lora_r=4", "wandb_project=z")
     #expect(
       now.differences(from: before) == [
-        "lora_r: 8 in the checkpoint, 4 now",
-        "max_steps: nothing in the checkpoint, 10 now",
+        "lora_r: 8 in the checkpoint, 4 now", "max_steps: nothing in the checkpoint, 10 now",
         "learning_rate: 5.0e-05 in the checkpoint, 0.0001 now",
       ])
   }

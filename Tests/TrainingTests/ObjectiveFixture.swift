@@ -56,8 +56,7 @@ struct ObjectiveFixture: Decodable {
           DPOFamily.Weighted(try DPOLoss(rawValue: $0).required($0), weight: $1)
         }
         return .dpo(
-          DPOFamily(
-            losses, beta: try number(beta, "beta"), labelSmoothing: try number(smoothing, "smoothing")))
+          DPOFamily(losses, beta: try number(beta, "beta"), labelSmoothing: try number(smoothing, "smoothing")))
       }
     }
   }

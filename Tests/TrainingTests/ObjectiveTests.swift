@@ -85,8 +85,7 @@ import Training
 
   @Test func `those that couple a step, and only those`() {
     let coupling = Self.objectives.filter(\.needsWholeStep)
-    #expect(
-      coupling.map(\.name) == ["aot", "aot_unpaired", "sigmoid+aot+sft", "kto"])
+    #expect(coupling.map(\.name) == ["aot", "aot_unpaired", "sigmoid+aot+sft", "kto"])
   }
 
   @Test(arguments: objectives) func `the step's order moves nothing but places`(_ objective: Objective) throws {

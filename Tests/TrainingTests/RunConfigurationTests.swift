@@ -78,9 +78,7 @@ let fullYAML = """
 
   """
 
-func configuration(
-  _ yaml: String, overrides: [String] = []
-) throws(ConfigurationError) -> RunConfiguration {
+func configuration(_ yaml: String, overrides: [String] = []) throws(ConfigurationError) -> RunConfiguration {
   try RunConfiguration(yaml: yaml, name: "run.yaml", overrides: overrides)
 }
 
@@ -175,12 +173,10 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.2, labelSmoothing: 0.1)))
     #expect(!run.precomputesReferenceLogProbs && run.referenceLogProbsCache == "cache/ref")
     #expect(run.chatTemplate == .qwen25)
-    #expect(
-      run.defaultSystemMessage == "Be \"brief\": yes,\n# not long\t— ✓ \u{2028} \u{85}")
+    #expect(run.defaultSystemMessage == "Be \"brief\": yes,\n# not long\t— ✓ \u{2028} \u{85}")
     #expect(
       run.datasets == [
-        .init(
-          paths: ["a, b.jsonl"], fields: fields([.prompt: "question", .chosen: "yes", .rejected: "7"])),
+        .init(paths: ["a, b.jsonl"], fields: fields([.prompt: "question", .chosen: "yes", .rejected: "7"])),
         .init(paths: ["one.jsonl", "two: 2.jsonl"], split: "half"),
       ])
     #expect(run.testDatasets == [.init(paths: ["held.jsonl"])])
@@ -219,8 +215,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(
       try minimal(with: "lora_target_modules=[v_proj, q_proj, v_proj]").loraTargetModules
         == ["q_proj", "v_proj"])
-    #expect(
-      try minimal(with: "lora_target_linear=false").loraTargetModules == ["q_proj", "v_proj"])
+    #expect(try minimal(with: "lora_target_linear=false").loraTargetModules == ["q_proj", "v_proj"])
   }
 
   @Test func `the batch is the product or given`() throws {
@@ -289,8 +284,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
 
 @Suite struct ObjectiveConfigurationTests {
   static let cases: [(settings: [String], objective: Objective)] = [
-    (["rl="], .supervised),
-    (["rl=ipo"], .dpo(DPOFamily([.init(.ipo)], beta: 0.1))),
+    (["rl="], .supervised), (["rl=ipo"], .dpo(DPOFamily([.init(.ipo)], beta: 0.1))),
     (["rl=ipo", "dpo_loss_type=ipo", "rl_beta=0.5"], .dpo(DPOFamily([.init(.ipo)], beta: 0.5))),
     (["dpo_loss_type=aot_pair"], .dpo(DPOFamily([.init(.aotUnpaired)], beta: 0.1))),
     (
@@ -310,8 +304,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     (["rl=simpo", "cpo_alpha=0.5"], .simpo(beta: 0.1, gamma: 0.5, labelSmoothing: 0, likelihoodWeight: 0.5)),
     (["rl=orpo", "rl_beta=0.2"], .orpo(beta: 0.2)), (["rl=orpo", "orpo_alpha=0.3"], .orpo(beta: 0.3)),
     (
-      ["rl=kto", "batch_size=2", "kto_undesirable_weight=1.33"],
-      .kto(KTO(beta: 0.1, undesirableWeight: 1.33))
+      ["rl=kto", "batch_size=2", "kto_undesirable_weight=1.33"], .kto(KTO(beta: 0.1, undesirableWeight: 1.33))
     ),
   ]
 

@@ -9,8 +9,7 @@ import Training
 /// Files of a run: metrics cut back to a checkpoint, checkpoints whole or refused.
 @Suite struct RunFilesTests {
   static func lines(_ scratch: TemporaryDirectory) throws -> [String] {
-    try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(
-      String.init)
+    try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(String.init)
   }
 
   @Test func `metrics are cut after a step`() throws {

@@ -106,8 +106,7 @@ import Training
     for seed in UInt64(0)..<20 {
       let trees = Self.trees(29, seed: seed, longest: 900)
       let plan = StepPlan(
-        order: DataOrder(count: trees.count, seed: seed, shuffles: true), batchSize: 1 + Int(seed % 9),
-        epochs: 2.5,
+        order: DataOrder(count: trees.count, seed: seed, shuffles: true), batchSize: 1 + Int(seed % 9), epochs: 2.5,
         maximumSteps: nil)
       var demand = PassDemand()
       func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {

@@ -33,8 +33,7 @@ extension ConfigurationKeys {
 
   /// Padding is never used, so a `pad_token` changes nothing; any other token would.
   private static let specialTokens = ConfigurationTable<[String: String]>(
-    initial: [:], keys: [],
-    inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
+    initial: [:], keys: [], inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
     refused: [
       RefusedKeys(
         "bos_token eos_token unk_token additional_special_tokens",
@@ -98,8 +97,7 @@ extension ConfigurationKeys {
       DatasetKey("data_files", files, "Files and directories, alone or inside the directory `path`.") {
         $0.paths.count == 1 ? .null : files.write($0.paths)
       },
-      DatasetKey(
-        "ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
+      DatasetKey("ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
       DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
       DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
     ]

@@ -25,8 +25,7 @@ extension ConfigurationKeys {
       "chat_template_jinja", because: "a template has a name or comes from the model's directory",
       remedy: "use `chat_template`"),
     RefusedKeys(
-      "pretraining_dataset", because: "all data is in `datasets`",
-      remedy: "list it there with `type: completion`"),
+      "pretraining_dataset", because: "all data is in `datasets`", remedy: "list it there with `type: completion`"),
     RefusedKeys(
       "dataset_exact_deduplication dataset_shard_idx dataset_shard_num max_prompt_len min_sample_len",
       because: "every record is trained on, up to `sequence_len`", remedy: "filter the files, or leave it out"),

@@ -6,9 +6,9 @@ struct ConfigurationSection {
   let prefix: String
   let members: [ConfigurationTree.Member]
   private let place: ConfigurationProblem.Place
-  private(set) var problems: [ConfigurationProblem] = []
+  var problems: [ConfigurationProblem] = []
   /// Keys that were accepted and have no effect.
-  private(set) var ignoredKeys: [String] = []
+  var ignoredKeys: [String] = []
 
   /// - Parameter tree: A mapping; null is an empty one, and anything else is no section.
   init?(_ tree: ConfigurationTree, prefix: String = "") {
@@ -22,34 +22,8 @@ struct ConfigurationSection {
   }
 
   /// The value of `key`, or nil when the key is absent or empty.
-  subscript(key: String) -> ConfigurationTree? {
-    members.first { $0.name == key && !$0.tree.isNull }?.tree
-  }
+  subscript(key: String) -> ConfigurationTree? { members.first { $0.name == key && !$0.tree.isNull }?.tree }
 
-  /// The value of `key`; one that does not fit is a problem.
-  mutating func read<Value>(_ key: String, as kind: ValueKind<Value>) -> Value? {
-    guard let tree = self[key] else { return nil }
-    return kind.read(&self, key, tree)
-  }
-
-  /// The value of `key` for a rule: nil when it does not fit, which has been told already.
-  func value<Value>(_ key: String, as kind: ValueKind<Value>) -> Value? {
-    var copy = self
-    return copy.read(key, as: kind)
-  }
-
-  /// What a mapping inside this one means. Its notes are kept; nil when it is no mapping.
-  mutating func section<Part>(_ key: String, _ tree: ConfigurationTree, _ table: ConfigurationTable<Part>) -> Part? {
-    guard var section = ConfigurationSection(tree, prefix: "\(prefix)\(key).") else {
-      report("`\(prefix)\(key)`: expected a mapping of keys, found \(tree.found)", at: tree.place)
-      return nil
-    }
-    var part = table.initial
-    table.read(&section, into: &part)
-    problems += section.problems
-    ignoredKeys += section.ignoredKeys
-    return part
-  }
 }
 
 // MARK: What is wrong

@@ -100,3 +100,55 @@ struct RefusedKeys: Sendable {
     self.names = names.split(whereSeparator: \.isWhitespace).map(String.init)
   }
 }
+
+extension ConfigurationSection {
+  /// What a mapping inside this one means. Its notes are kept; nil when it is no mapping.
+  mutating func section<Part>(_ key: String, _ tree: ConfigurationTree, _ table: ConfigurationTable<Part>) -> Part? {
+    guard var section = ConfigurationSection(tree, prefix: "\(prefix)\(key).") else {
+      report("`\(prefix)\(key)`: expected a mapping of keys, found \(tree.found)", at: tree.place)
+      return nil
+    }
+    var part = table.initial
+    table.read(&section, into: &part)
+    problems += section.problems
+    ignoredKeys += section.ignoredKeys
+    return part
+  }
+}
+
+// MARK: Mappings
+
+extension ValueKind where Value: Sendable {
+  /// A mapping with keys of its own.
+  static func mapping(_ table: ConfigurationTable<Value>) -> Self {
+    let names = table.keys.map(\.name)
+    return Self(names.isEmpty ? "a mapping" : "a mapping of \(names.joined(separator: ", "))") { section, key, tree in
+      section.section(key, tree, table)
+    } write: {
+      table.mapping($0)
+    }
+  }
+
+  /// A mapping whose keys all have values of one kind.
+  static func mapping<Part: Sendable>(of names: [String], _ kind: ValueKind<Part>) -> Self
+  where Value == [String: Part] {
+    .mapping(ConfigurationTable(initial: [:], keys: names.map { ConfigurationKey($0, \.[$0], kind, "") }))
+  }
+
+  /// A list of at least one mapping; an empty list is not written.
+  static func list<Part: Sendable>(_ text: String, of table: ConfigurationTable<Part>) -> Self where Value == [Part] {
+    Self(text) { section, key, tree in
+      guard case .list(let items) = tree.content, !items.isEmpty else {
+        section.refuse(key, expected: text)
+        return nil
+      }
+      var parts: [Part] = []
+      for (index, item) in items.enumerated() {
+        if let part = section.section("\(key).\(index)", item, table) { parts.append(part) }
+      }
+      return parts
+    } write: {
+      $0.isEmpty ? .null : .list($0.map(table.mapping))
+    }
+  }
+}

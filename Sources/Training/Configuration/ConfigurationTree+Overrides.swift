@@ -14,15 +14,13 @@ extension ConfigurationTree {
     guard path.count <= Self.maximumDepth else {
       throw Unreadable("expected at most \(Self.maximumDepth) parts before the =", at: place)
     }
-    let value = try ConfigurationTree(
-      yaml: String(argument[argument.index(after: separator)...]), override: argument)
+    let value = try ConfigurationTree(yaml: String(argument[argument.index(after: separator)...]), override: argument)
     if isNull { content = .mapping([]) }
     try set(value, at: path.map(String.init)[...], walked: "", place: place)
   }
 
   private mutating func set(
-    _ value: ConfigurationTree, at path: ArraySlice<String>, walked: String,
-    place: ConfigurationProblem.Place
+    _ value: ConfigurationTree, at path: ArraySlice<String>, walked: String, place: ConfigurationProblem.Place
   ) throws(Unreadable) {
     guard let name = path.first else {
       self = value

@@ -69,9 +69,7 @@ struct ConfigurationTree: Sendable {
       return .line(mark.line)
     }
     budget -= 1
-    guard budget > 0, depth < Self.maximumDepth else {
-      throw Self.excess(at: place)
-    }
+    guard budget > 0, depth < Self.maximumDepth else { throw Self.excess(at: place) }
     self.place = place
     switch node {
     case .scalar(let scalar):
@@ -80,8 +78,7 @@ struct ConfigurationTree: Sendable {
       var items: [ConfigurationTree] = []
       for item in sequence {
         items.append(
-          try ConfigurationTree(
-            item, place: lined(item), isFromFile: isFromFile, depth + 1, &budget))
+          try ConfigurationTree(item, place: lined(item), isFromFile: isFromFile, depth + 1, &budget))
       }
       content = .list(items)
     case .mapping(let mapping):
@@ -91,8 +88,7 @@ struct ConfigurationTree: Sendable {
           throw Unreadable("expected a key, found a list or a mapping in its place", at: lined(key))
         }
         // A value's place is its key's line: that is where the reader looks.
-        let tree = try ConfigurationTree(
-          value, place: lined(key), isFromFile: isFromFile, depth + 1, &budget)
+        let tree = try ConfigurationTree(value, place: lined(key), isFromFile: isFromFile, depth + 1, &budget)
         members.append(Member(name: name, tree: tree))
       }
       content = .mapping(members)
@@ -223,9 +219,7 @@ extension ConfigurationTree {
     }
   }
 
-  var isNull: Bool {
-    if case .null = content { true } else { false }
-  }
+  var isNull: Bool { if case .null = content { true } else { false } }
 
   /// Empty, false, or a list or mapping of nothing else: a switch that is off.
   var isOff: Bool {

@@ -79,9 +79,7 @@ extension ValueKind where Value == Double {
 }
 
 extension ValueKind where Value == String {
-  static var text: Self {
-    Self("text", hint: " (quotes make text of a number)", find: \.text) { .text($0) }
-  }
+  static var text: Self { Self("text", hint: " (quotes make text of a number)", find: \.text) { .text($0) } }
 
   /// A file or directory; a leading `~` is the caller's home.
   static var path: Self {
@@ -157,47 +155,22 @@ extension ValueKind where Value == [String] {
   }
 }
 
-// MARK: Mappings
-
-extension ValueKind where Value: Sendable {
-  /// A mapping with keys of its own.
-  static func mapping(_ table: ConfigurationTable<Value>) -> Self {
-    let names = table.keys.map(\.name)
-    return Self(names.isEmpty ? "a mapping" : "a mapping of \(names.joined(separator: ", "))") { section, key, tree in
-      section.section(key, tree, table)
-    } write: {
-      table.mapping($0)
-    }
+extension ConfigurationSection {
+  /// The value of `key`; one that does not fit is a problem.
+  mutating func read<Value>(_ key: String, as kind: ValueKind<Value>) -> Value? {
+    guard let tree = self[key] else { return nil }
+    return kind.read(&self, key, tree)
   }
 
-  /// A mapping whose keys all have values of one kind.
-  static func mapping<Part: Sendable>(of names: [String], _ kind: ValueKind<Part>) -> Self
-  where Value == [String: Part] {
-    .mapping(ConfigurationTable(initial: [:], keys: names.map { ConfigurationKey($0, \.[$0], kind, "") }))
-  }
-
-  /// A list of at least one mapping; an empty list is not written.
-  static func list<Part: Sendable>(_ text: String, of table: ConfigurationTable<Part>) -> Self where Value == [Part] {
-    Self(text) { section, key, tree in
-      guard case .list(let items) = tree.content, !items.isEmpty else {
-        section.refuse(key, expected: text)
-        return nil
-      }
-      var parts: [Part] = []
-      for (index, item) in items.enumerated() {
-        if let part = section.section("\(key).\(index)", item, table) { parts.append(part) }
-      }
-      return parts
-    } write: {
-      $0.isEmpty ? .null : .list($0.map(table.mapping))
-    }
+  /// The value of `key` for a rule: nil when it does not fit, which has been told already.
+  func value<Value>(_ key: String, as kind: ValueKind<Value>) -> Value? {
+    var copy = self
+    return copy.read(key, as: kind)
   }
 }
 
 extension ConfigurationTree {
-  fileprivate var text: String? {
-    if case .text(let value) = content { value } else { nil }
-  }
+  fileprivate var text: String? { if case .text(let value) = content { value } else { nil } }
 
   /// One text, or a list of at least one.
   fileprivate var texts: [String]? {

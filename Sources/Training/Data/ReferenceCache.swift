@@ -51,8 +51,7 @@ package struct ReferenceCache {
       },
     ]
     try AtomicFile.write(to: path) {
-      try SafetensorsWriter.write(
-        tensors, metadata: ["key": key, "sha256": Self.check(digests, numbers)], to: $0)
+      try SafetensorsWriter.write(tensors, metadata: ["key": key, "sha256": Self.check(digests, numbers)], to: $0)
     }
   }
 

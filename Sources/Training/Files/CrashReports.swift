@@ -36,8 +36,7 @@ package struct CrashReports: Sendable, Equatable {
     let suspects = data.present(once).subtracting(quarantine)
     var notices: [String] = []
     if !quarantine.isEmpty {
-      notices.append(
-        "warning: \(quarantine.text) crashed the program twice and is left out from now on (\(reports))")
+      notices.append("warning: \(quarantine.text) crashed the program twice and is left out from now on (\(reports))")
     }
     if !suspects.isEmpty {
       notices.append("an earlier start crashed while it computed \(suspects.text) (\(reports))")

@@ -132,8 +132,7 @@ struct Resumption {
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
-      skipped: state.skipped,
-      quarantine: start.quarantine.union(state.quarantine))
+      skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
     // From another directory's checkpoint a run of its own begins.
     if files.contains(path) { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")

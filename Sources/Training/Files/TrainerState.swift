@@ -61,7 +61,6 @@ package struct TrainerState: Sendable, Equatable {
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     self.quarantine = quarantine
     for member in members { inputs[member.name] = member.value.string }
-    earlyStopping = EarlyStopping(
-      lowestLoss: json["best_metric"]?.double, failures: failures)
+    earlyStopping = EarlyStopping(lowestLoss: json["best_metric"]?.double, failures: failures)
   }
 }

@@ -100,14 +100,12 @@ package final class Benchmark {
     try world.agree { try pass.populate() }
     trainer = Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: adapter,
-      totalSteps: request.rounds + 1,
-      mostMicroBatches: batches.count)
+      totalSteps: request.rounds + 1, mostMicroBatches: batches.count)
     baseline = try SgemmBaseline(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
     report = BenchmarkReport(
       request: request, ranks: world.size, rows: baseline.rows, microBatches: batches.count,
       step: trees.reduce(.zero) { $0 + .training($1, layout) }, reference: trees.reduce(.zero) { $0 + .scoring($1, c) },
-      predictedStepSeconds: Forecast.stepSeconds(
-        trees, costModels, layout, recomputedLayers: 0))
+      predictedStepSeconds: Forecast.stepSeconds(trees, costModels, layout, recomputedLayers: 0))
   }
 
   /// Measures; the same report on every rank.

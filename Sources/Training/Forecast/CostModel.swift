@@ -107,8 +107,7 @@ extension ExampleTree {
     func part(_ ids: [Int32]) -> [Int32] {
       (0..<max(1, Int(share * Double(ids.count)))).map { Int32($0 * 7 % vocabulary) }
     }
-    return ExampleTree(
-      index: 0, prompt: part(prompt), completions: completions.map(part), scoresPrompt: scoresPrompt)
+    return ExampleTree(index: 0, prompt: part(prompt), completions: completions.map(part), scoresPrompt: scoresPrompt)
   }
 }
 

@@ -27,8 +27,7 @@ func aotLosses(_ examples: [ExampleSums], beta: Double, labelSmoothing: Double) 
 func aotUnpairedLosses(_ pairs: [Pair], beta: Double, labelSmoothing: Double) -> [PairTerm] {
   var terms = pairs.map { _ in PairTerm(value: 0, gradient: 0) }
   for (w, l) in zip(ascending(pairs.map(\.chosen)), ascending(pairs.map(\.rejected))) {
-    let (value, gradient) = logisticLoss(
-      beta * (pairs[w].chosen - pairs[l].rejected), smoothing: labelSmoothing)
+    let (value, gradient) = logisticLoss(beta * (pairs[w].chosen - pairs[l].rejected), smoothing: labelSmoothing)
     terms[w].value = value
     terms[w].chosenGradient = beta * gradient
     terms[l].rejectedGradient = -beta * gradient

@@ -50,8 +50,7 @@ extension Objective {
 extension ExampleSums {
   /// - Parameter reference: empty where the objective has none.
   package init(_ tree: ExampleTree, policy: [Double], reference: [Double]) {
-    self.init(
-      policy: policy, reference: reference, tokens: tree.sumTokens, isDesirable: tree.label ?? true)
+    self.init(policy: policy, reference: reference, tokens: tree.sumTokens, isDesirable: tree.label ?? true)
   }
 }
 

@@ -22,8 +22,7 @@ extension Objective {
   package func metrics(_ examples: [ExampleSums]) -> ObjectiveMetrics {
     let terms = terms(examples)
     let likelihoodSums = examples.flatMap { example in likelihoodSpans.map { example.policy[$0] } }
-    let negativeLogLikelihood = -mean(
-      likelihoodSums, count: StepTotals(examples, self).likelihoodTokens)
+    let negativeLogLikelihood = -mean(likelihoodSums, count: StepTotals(examples, self).likelihoodTokens)
     var metrics = ObjectiveMetrics()
     metrics.add("loss", mean(terms.map(\.value)) + likelihoodWeight * negativeLogLikelihood)
     switch self {

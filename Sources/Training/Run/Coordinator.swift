@@ -51,8 +51,7 @@ package final class Coordinator {
     data.exclude(start.quarantine)
     self.data = data
     let referenceHash = configuration.refersToStartingAdapter ? hashes["lora_model_dir"].map { " \($0)" } : nil
-    references = References(
-      configuration, data, schedule.plan, modelHash: inputs.modelHash + (referenceHash ?? ""))
+    references = References(configuration, data, schedule.plan, modelHash: inputs.modelHash + (referenceHash ?? ""))
     var demand = PassDemand()
     demand.includeSteps(schedule.plan, configuration.objective) { [data] in data.stepTrees($0) }
     demand.includeScoring(references.trees + data.heldOut)

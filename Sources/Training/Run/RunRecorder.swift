@@ -133,8 +133,7 @@ final class RunRecorder {
   ) throws -> String? {
     let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
-      try Checkpoint.write(
-        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
+      try Checkpoint.write(state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
     }
   }
 

@@ -21,9 +21,7 @@ package struct Scoring {
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldError`.
   package init(
     model: String, as storage: WeightStorage = .stored, adapter path: String?, data: Dataset.Source,
-    world: any Communicator,
-    threads: Int?,
-    build: BuildIdentity
+    world: any Communicator, threads: Int?, build: BuildIdentity
   ) throws {
     self.world = world
     let threads = Threads.count(asked: threads, in: world)
@@ -42,8 +40,7 @@ package struct Scoring {
       let encoder = ExampleEncoder(
         tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
       dataset = try Dataset(
-        sources: [data], encoder: encoder,
-        limit: LengthLimit(sequenceLength: shape.maximumPositions))
+        sources: [data], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
     }
     guard let opened else { throw DamagedMessage() }
     try build.requireAlike(in: world, modelHash: opened.hash)
@@ -55,8 +52,7 @@ package struct Scoring {
     demand = try world.share(demand)
     adapter = opened.adapter
     pass = Pass(
-      model: opened.model, layout: opened.adapter?.layout, capacity: demand.capacity,
-      positions: demand.positions,
+      model: opened.model, layout: opened.adapter?.layout, capacity: demand.capacity, positions: demand.positions,
       retention: .none, threads: threads)
   }
 

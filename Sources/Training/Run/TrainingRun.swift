@@ -146,8 +146,7 @@ package final class TrainingRun {
 
   /// A step whose examples are all quarantined.
   private func skip(_ step: Int) -> Trainer.StepOutcome {
-    let outcome = trainer.skip(
-      number: step, SkippedStep(examples: [], reason: "all of its records are quarantined"))
+    let outcome = trainer.skip(number: step, SkippedStep(examples: [], reason: "all of its records are quarantined"))
     report(step, outcome, [], seconds: 0)
     return outcome
   }
@@ -180,8 +179,7 @@ package final class TrainingRun {
     let ends = try world.share(coordinator?.recorder.endsEarly)
     if ends, coordinator != nil {
       progress(
-        .notice(
-          "step \(step): the held-out loss has not fallen for \(patience) evaluations; the run ends here"))
+        .notice("step \(step): the held-out loss has not fallen for \(patience) evaluations; the run ends here"))
     }
     return ends
   }

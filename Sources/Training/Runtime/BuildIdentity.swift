@@ -9,9 +9,7 @@ package struct BuildIdentity: Sendable {
   /// SHA-256 of the executable.
   package var binary: String
 
-  package init(version: String, binary: String) {
-    (self.version, self.binary) = (version, binary)
-  }
+  package init(version: String, binary: String) { (self.version, self.binary) = (version, binary) }
 
   /// Refuses a world of unlike ranks. Collective.
   /// - Parameters:

@@ -18,8 +18,7 @@ struct CrashReporter {
 
   func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result {
     let numbers = Set(item.trees.map(\.index))
-    let records = Quarantine(
-      training: source == .heldOut ? [] : numbers, heldOut: source == .training ? [] : numbers)
+    let records = Quarantine(training: source == .heldOut ? [] : numbers, heldOut: source == .training ? [] : numbers)
     let report: JSONValue = .object([
       .init("rank", .integer(Int64(rank))), .init("data", .string(data)), .init("records", records.json),
     ])

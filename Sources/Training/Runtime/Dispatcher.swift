@@ -93,9 +93,7 @@ package final class Dispatcher {
   }
 
   /// All sums of `trees`, in a world that nobody asks to stop. Collective.
-  package func scoreAll(
-    _ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass
-  ) throws -> [[Double]] {
+  package func scoreAll(_ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass) throws -> [[Double]] {
     var scores = Scores(count: count)
     _ = try score(trees, of: .either, into: &scores, adapter: adapter, on: pass)
     guard let all = scores.all else { throw DamagedMessage() }

@@ -23,9 +23,7 @@ package struct ParameterGroup: Sendable, Equatable {
   /// LoRA+ (Hayou et al. 2024a): B learns `ratio` times as fast as A. The groups are those of PEFT's
   /// `create_loraplus_optimizer` for linear layers: a decay of their own for both and, as AdamW and Lion multiply it
   /// by the learning rate, `ratio` times as much of it for B.
-  package static func loraPlus(
-    _ layout: AdapterLayout, ratio: Double, weightDecay: Double = 0
-  ) -> [ParameterGroup] {
+  package static func loraPlus(_ layout: AdapterLayout, ratio: Double, weightDecay: Double = 0) -> [ParameterGroup] {
     [
       ParameterGroup(ranges: layout.ranges(of: .a), learningRateRatio: 1, weightDecay: weightDecay),
       ParameterGroup(ranges: layout.ranges(of: .b), learningRateRatio: ratio, weightDecay: weightDecay),

@@ -52,9 +52,7 @@ final class StepSums {
   }
 
   /// What has been added up stays on rank 0 alone, so that it counts once when more is added.
-  func leaveToRankZero(in world: any Communicator) {
-    if world.rank != 0 { storage.update(repeating: 0) }
-  }
+  func leaveToRankZero(in world: any Communicator) { if world.rank != 0 { storage.update(repeating: 0) } }
 
   // MARK: Micro-batches
 
@@ -68,9 +66,7 @@ final class StepSums {
   }
 
   /// A micro-batch is through one pass more.
-  func advance(_ item: WorkItem) {
-    for slot in item.slots { words[width * (slot + 1) - 2] += 1 }
-  }
+  func advance(_ item: WorkItem) { for slot in item.slots { words[width * (slot + 1) - 2] += 1 } }
 
   /// Rounds a micro-batch's gradient once and adds it.
   func add(_ gradient: Storage, of item: WorkItem, rank: Int, _ pool: ThreadPool) {

@@ -61,14 +61,10 @@ extension Trainer {
   }
 
   /// Whether weights and moments are numbers. Their squares cannot overflow in fp64.
-  var isFinite: Bool {
-    arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.pool).isFinite }
-  }
+  var isFinite: Bool { arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.pool).isFinite } }
 
   /// A checksum of weights and moments.
-  var checksum: UInt64 {
-    arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) }
-  }
+  var checksum: UInt64 { arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) } }
 
   private var arenas: [Storage] { [adapter.weights] + moments.all }
 }

@@ -85,7 +85,8 @@ package final class Trainer {
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
-      sums.leaveToRankZero(in: dispatcher.world)
+      // Ranks agree on how far they are before all but rank 0 forget it.
+      defer { sums.leaveToRankZero(in: dispatcher.world) }
       return .cut(examplesDone: sums.passes, isStopping: sums.isStopping)
     }
     sums.end()

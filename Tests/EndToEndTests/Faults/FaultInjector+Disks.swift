@@ -16,9 +16,7 @@ extension FaultInjector {
     }
     defer { _ = succeeds("umount", "--lazy", disk) }
     let cache = ["SHOAL_CACHE": fixture.path("disk/cache")]
-    try disturb(
-      kind, attempts: 1, FaultyRun(.long, in: fixture, directory: "disk/run", environment: cache)
-    ) { run in
+    try disturb(kind, attempts: 1, FaultyRun(.long, in: fixture, directory: "disk/run", environment: cache)) { run in
       let start = drawSmallStart()
       run.mayLoseLines = true
       try requireRecovery(run, run.end(try run.start(start))) {

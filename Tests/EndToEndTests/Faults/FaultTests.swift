@@ -7,8 +7,7 @@ import Testing
 
 extension EndToEnd {
   @Suite struct FaultTests {
-    private static let short = ConditionTrait.disabled(
-      if: FaultCampaign.requested != nil, "a campaign has them all")
+    private static let short = ConditionTrait.disabled(if: FaultCampaign.requested != nil, "a campaign has them all")
     private let injector = FaultInjector(seed: FaultCampaign.requestedSeed)
 
     private func check(_ injector: FaultInjector) {

@@ -53,8 +53,7 @@ struct Workload: Sendable {
   /// A second of steps, saves and evaluations.
   static let long = Workload(
     name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
-    steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8,
-    minutesPerSave: 0.001)
+    steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8, minutesPerSave: 0.001)
   /// As few calls as show all there are.
   static let brief = Workload(
     name: "brief", model: TinyFixture.path("model"),

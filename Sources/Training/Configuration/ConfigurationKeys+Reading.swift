@@ -62,8 +62,7 @@ extension RunConfiguration {
     }
     guard let section = ConfigurationSection(tree) else {
       problems.append(
-        ConfigurationProblem(
-          place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
+        ConfigurationProblem(place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
       throw ConfigurationError(path: name, problems: problems)
     }
     return (section, problems)

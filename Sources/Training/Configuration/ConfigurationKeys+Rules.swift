@@ -62,9 +62,7 @@ extension RunConfiguration {
   }
 
   /// A fresh adapter changes nothing yet, so the base is the same reference.
-  private mutating func settleReference() {
-    if startingAdapter == nil { refersToStartingAdapter = false }
-  }
+  private mutating func settleReference() { if startingAdapter == nil { refersToStartingAdapter = false } }
 
   /// The groups of PEFT's LoRA+ have a decay of their own.
   private mutating func settleDecay(_ section: inout ConfigurationSection) {
