@@ -78,7 +78,7 @@ package final class Pass {
 
   /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
   /// - Throws: `MemoryShortage`.
-  package func populate() throws { try Storage.populate(workspace.buffers.map(\.storage), pool) }
+  package func populate() throws { try pool.populate(workspace.buffers.map(\.storage)) }
 
   /// Log-probability sums (nats) of the batch, in order of `batch.sumTokens`.
   /// - Parameter adapter: nil for the frozen model alone.
