@@ -12,9 +12,7 @@ package final class AtomicDirectory {
   private var manifest = Manifest()
 
   private init(temporaryPath: String, permissions: FilePermissions, hasManifest: Bool) {
-    self.temporaryPath = temporaryPath
-    self.permissions = permissions
-    self.hasManifest = hasManifest
+    (self.temporaryPath, self.permissions, self.hasManifest) = (temporaryPath, permissions, hasManifest)
   }
 
   /// Writes the directory `path` with what `body` puts into it.

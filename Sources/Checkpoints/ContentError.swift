@@ -12,9 +12,7 @@ package struct ContentError: UserError, Equatable {
     package var expected: String?
 
     package init(_ item: String?, _ found: String, expected: String? = nil) {
-      self.item = item
-      self.found = found
-      self.expected = expected
+      (self.item, self.found, self.expected) = (item, found, expected)
     }
   }
 
@@ -22,8 +20,7 @@ package struct ContentError: UserError, Equatable {
   package let problems: [Problem]
 
   package init(_ path: String, _ problems: [Problem]) {
-    self.path = path
-    self.problems = problems
+    (self.path, self.problems) = (path, problems)
   }
 
   package init(_ path: String, _ found: String, expected: String? = nil) {

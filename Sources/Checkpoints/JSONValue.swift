@@ -20,8 +20,7 @@ package enum JSONValue: Sendable {
     package var value: JSONValue
 
     package init(_ name: String, _ value: JSONValue) {
-      self.name = name
-      self.value = value
+      (self.name, self.value) = (name, value)
     }
   }
 

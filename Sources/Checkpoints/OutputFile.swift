@@ -12,9 +12,7 @@ package struct WriteError: Error, CustomStringConvertible {
   package let code: Int32
 
   package init(path: String, action: String, code: Int32) {
-    self.path = path
-    self.action = action
-    self.code = code
+    (self.path, self.action, self.code) = (path, action, code)
   }
 
   /// Whether the machine fell short, now and perhaps not later; anything else is for the caller to mend.

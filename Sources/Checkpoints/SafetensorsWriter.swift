@@ -14,10 +14,7 @@ package struct OutgoingTensor {
     name: String, type: ElementType, shape: [Int],
     produce: @escaping ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) {
-    self.name = name
-    self.type = type
-    self.shape = shape
-    self.produce = produce
+    (self.name, self.type, self.shape, self.produce) = (name, type, shape, produce)
   }
 
   /// Bytes of the whole tensor.

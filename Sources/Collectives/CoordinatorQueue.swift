@@ -68,8 +68,7 @@ final class WorkQueueService: Sendable {
   private let workers: Int
 
   init(channel: MessageChannel<WorkQueueTag>, workers: Int) {
-    self.channel = channel
-    self.workers = workers
+    (self.channel, self.workers) = (channel, workers)
   }
 
   func run() {

@@ -9,8 +9,7 @@ package struct ChatMessage: Sendable, Equatable {
   package var content: String
 
   package init(role: String, content: String) {
-    self.role = role
-    self.content = content
+    (self.role, self.content) = (role, content)
   }
 }
 
@@ -35,8 +34,7 @@ package struct ChatTemplate: Sendable {
   static let end = "<|im_end|>"
 
   private init(defaultSystemMessage: String?, roles: [String]? = nil) {
-    self.defaultSystemMessage = defaultSystemMessage
-    self.roles = roles
+    (self.defaultSystemMessage, self.roles) = (defaultSystemMessage, roles)
   }
 
   /// The template of a hub directory: chat_template.jinja, or `chat_template` of tokenizer_config.json.

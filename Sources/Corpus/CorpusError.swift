@@ -12,9 +12,7 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
   package let byte: Int
 
   package init(file: String, line: Int, byte: Int) {
-    self.file = file
-    self.line = line
-    self.byte = byte
+    (self.file, self.line, self.byte) = (file, line, byte)
   }
 
   package var description: String { "\(file):\(line)" }
@@ -26,8 +24,7 @@ package struct RecordProblem: Error, Equatable {
   package let reason: String
 
   package init(field: String? = nil, _ reason: String) {
-    self.field = field
-    self.reason = reason
+    (self.field, self.reason) = (field, reason)
   }
 }
 
@@ -37,8 +34,7 @@ package struct RecordMistake: Error, Equatable, CustomStringConvertible {
   package let problem: RecordProblem
 
   package init(location: RecordLocation, problem: RecordProblem) {
-    self.location = location
-    self.problem = problem
+    (self.location, self.problem) = (location, problem)
   }
 
   package var description: String {

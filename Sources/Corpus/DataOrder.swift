@@ -10,9 +10,7 @@ package struct DataOrder: Sendable, Equatable {
   package let shuffles: Bool
 
   package init(count: Int, seed: UInt64, shuffles: Bool) {
-    self.count = count
-    self.seed = seed
-    self.shuffles = shuffles
+    (self.count, self.seed, self.shuffles) = (count, seed, shuffles)
   }
 
   /// The examples' positions in the order of `epoch`, counted from 0; each exactly once.
@@ -43,8 +41,7 @@ package struct StepPlan: Sendable, Equatable {
   package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?) {
     precondition(order.count > 0 && batchSize > 0, "a step needs examples")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
-    self.order = order
-    self.batchSize = batchSize
+    (self.order, self.batchSize) = (order, batchSize)
     let perEpoch = (order.count + batchSize - 1) / batchSize
     // Beyond 2^53 a number of steps is a slip that must not trap here.
     let steps = min((epochs * Double(perEpoch)).rounded(.up), 0x1p53)

@@ -23,10 +23,7 @@ package struct Dataset: Sendable {
     package init(
       paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train"
     ) {
-      self.paths = paths
-      self.type = type
-      self.fields = fields
-      self.split = split
+      (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split)
     }
   }
 
@@ -70,8 +67,7 @@ package struct Dataset: Sendable {
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
     }
-    self.examples = examples
-    self.report = report
+    (self.examples, self.report) = (examples, report)
   }
 }
 

@@ -33,9 +33,7 @@ package struct ExampleEncoder: Sendable {
 
   /// - Parameter template: only conversations need one.
   package init(tokenizer: Tokenizer, template: ChatTemplate?, trainsOnInputs: Bool = false) {
-    self.tokenizer = tokenizer
-    self.template = template
-    self.trainsOnInputs = trainsOnInputs
+    (self.tokenizer, self.template, self.trainsOnInputs) = (tokenizer, template, trainsOnInputs)
   }
 
   /// Encodes a record as the tree with index `index`: chosen first.

@@ -12,8 +12,7 @@ package struct ExampleRecord: Sendable, Equatable {
   package var ignoresSystem = false
 
   package init(_ form: Form, label: Bool? = nil) {
-    self.form = form
-    self.label = label
+    (self.form, self.label) = (form, label)
   }
 
   package enum Form: Sendable, Equatable {

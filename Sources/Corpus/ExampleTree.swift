@@ -19,12 +19,8 @@ package struct ExampleTree: Sendable, Equatable {
     index: Int, prompt: [Int32], completions: [[Int32]], unscored: [[Range<Int>]] = [], label: Bool? = nil,
     scoresPrompt: Bool = false
   ) {
-    self.index = index
-    self.prompt = prompt
-    self.completions = completions
-    self.unscored = unscored
-    self.label = label
-    self.scoresPrompt = scoresPrompt
+    (self.index, self.prompt, self.completions, self.unscored) = (index, prompt, completions, unscored)
+    (self.label, self.scoresPrompt) = (label, scoresPrompt)
   }
 
   /// Rows the tree takes when it is laid out once: prompt | completion 1 | completion 2 …

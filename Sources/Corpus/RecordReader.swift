@@ -31,8 +31,7 @@ package struct RecordReader: Sendable {
     var scanner = Scanner(bytes: file.bytes, path: path)
     spans = try scanner.spans()
     guard !spans.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }
-    self.path = path
-    self.file = file
+    (self.path, self.file) = (path, file)
   }
 
   /// The data files that a path stands for: itself, or the data files of a directory that belong to `split`, by
@@ -120,8 +119,7 @@ package struct RecordReader: Sendable {
     var line = 1
 
     init(bytes: UnsafeRawBufferPointer, path: String) {
-      self.bytes = bytes
-      self.path = path
+      (self.bytes, self.path) = (bytes, path)
       if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { offset = 3 }
     }
 

@@ -15,8 +15,7 @@ package struct LengthLimit: Sendable, Equatable {
   package let strategy: ExcessLengthStrategy
 
   package init(sequenceLength: Int, strategy: ExcessLengthStrategy = .truncateMiddle) {
-    self.sequenceLength = sequenceLength
-    self.strategy = strategy
+    (self.sequenceLength, self.strategy) = (sequenceLength, strategy)
   }
 
   /// What the limit makes of one example.

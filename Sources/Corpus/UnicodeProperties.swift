@@ -54,9 +54,7 @@ struct UnicodeProperties: Sendable {
     }
     for code in joining { flags[Int(code)] |= Self.unstable }
 
-    self.flags = flags
-    self.combiningClasses = combiningClasses
-    self.decompositions = decompositions
+    (self.flags, self.combiningClasses, self.decompositions) = (flags, combiningClasses, decompositions)
     self.compositions = compositions
   }
 

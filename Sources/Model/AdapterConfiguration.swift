@@ -20,9 +20,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     rank: Int, alpha: Double, dropout: Double, usesRankStabilizedScaling: Bool = false,
     modules: [LinearModule], baseModel: String?
   ) {
-    self.rank = rank
-    self.alpha = alpha
-    self.dropout = dropout
+    (self.rank, self.alpha, self.dropout) = (rank, alpha, dropout)
     self.usesRankStabilizedScaling = usesRankStabilizedScaling
     self.modules = LinearModule.allCases.filter(modules.contains)
     self.baseModel = baseModel

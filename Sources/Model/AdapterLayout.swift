@@ -34,9 +34,7 @@ package struct AdapterLayout: Sendable, Equatable {
   private let bOffsets: [LinearModule: Int]
 
   package init(configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>) {
-    self.configuration = configuration
-    self.rank = rank
-    self.scale = scale
+    (self.configuration, self.rank, self.scale) = (configuration, rank, scale)
     self.modules = InputGroup.allCases.flatMap { $0.modules.filter(modules.contains) }
     var aOffsets: [LinearModule: Int] = [:]
     var bOffsets: [LinearModule: Int] = [:]
@@ -53,8 +51,7 @@ package struct AdapterLayout: Sendable, Equatable {
     }
     layerCount = offset
     count = offset * configuration.layerCount
-    self.aOffsets = aOffsets
-    self.bOffsets = bOffsets
+    (self.aOffsets, self.bOffsets) = (aOffsets, bOffsets)
   }
 
   /// The adapted linears of a group.

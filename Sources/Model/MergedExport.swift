@@ -27,10 +27,7 @@ package struct MergedExport {
     _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
   ) throws {
     if target == .dequantized { try NF4File.requireWholeBlocks(directory) }
-    self.directory = directory
-    self.adapter = adapter
-    self.target = target
-    self.type = type
+    (self.directory, self.adapter, self.target, self.type) = (directory, adapter, target, type)
     pool = ThreadPool(threads: threads)
   }
 

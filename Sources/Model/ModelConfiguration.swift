@@ -36,20 +36,11 @@ package struct ModelConfiguration: Sendable, Equatable {
     tiesEmbeddings: Bool, maximumPositions: Int, beginOfSequence: Int?, endOfSequence: [Int],
     storedType: ElementType?
   ) {
-    self.hiddenSize = hiddenSize
-    self.feedForwardSize = feedForwardSize
-    self.layerCount = layerCount
-    self.headCount = headCount
-    self.keyValueHeadCount = keyValueHeadCount
-    self.headWidth = headWidth
-    self.vocabularySize = vocabularySize
-    self.normEpsilon = normEpsilon
-    self.ropeTheta = ropeTheta
-    self.tiesEmbeddings = tiesEmbeddings
-    self.maximumPositions = maximumPositions
-    self.beginOfSequence = beginOfSequence
-    self.endOfSequence = endOfSequence
-    self.storedType = storedType
+    (self.hiddenSize, self.feedForwardSize, self.layerCount) = (hiddenSize, feedForwardSize, layerCount)
+    (self.headCount, self.keyValueHeadCount, self.headWidth) = (headCount, keyValueHeadCount, headWidth)
+    (self.vocabularySize, self.normEpsilon, self.ropeTheta) = (vocabularySize, normEpsilon, ropeTheta)
+    (self.tiesEmbeddings, self.maximumPositions) = (tiesEmbeddings, maximumPositions)
+    (self.beginOfSequence, self.endOfSequence, self.storedType) = (beginOfSequence, endOfSequence, storedType)
   }
 
   /// H · E

@@ -125,8 +125,7 @@ package final class Pass {
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(adapter == nil || adapter?.layout == workspace.layout, "an adapter of another layout")
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
-    self.batch = batch
-    self.adapter = adapter
+    (self.batch, self.adapter) = (batch, adapter)
     workspace.isKeeping = keeping
     dropoutRows = dropout.flatMap { draw in
       draw.probability > 0 ? rows(of: batch, draw) : nil

@@ -28,10 +28,7 @@ package final class Qwen2: Sendable {
   package init(
     configuration: ModelConfiguration, embedding: Weight, layers: [DecoderLayer], finalNorm: Matrix, head: Weight
   ) {
-    self.configuration = configuration
-    self.embedding = embedding
-    self.layers = layers
-    self.finalNorm = finalNorm
+    (self.configuration, self.embedding, self.layers, self.finalNorm) = (configuration, embedding, layers, finalNorm)
     self.head = head
   }
 

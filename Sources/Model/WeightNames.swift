@@ -135,9 +135,7 @@ package struct AdapterMatrix: Sendable, Hashable {
   package var side: Side
 
   package init(_ module: LinearModule, layer: Int, side: Side) {
-    self.module = module
-    self.layer = layer
-    self.side = side
+    (self.module, self.layer, self.side) = (module, layer, side)
   }
 
   /// The name in adapter_model.safetensors.

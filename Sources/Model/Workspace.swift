@@ -131,7 +131,8 @@ final class Workspace<Buffer> {
     _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool,
     make: (_ rows: Int, _ columns: Int) -> Buffer
   ) {
-    (self.capacity, self.layout, self.retention, layerCount) = (capacity, layout, retention, c.layerCount)
+    (self.capacity, self.layout, self.retention) = (capacity, layout, retention)
+    layerCount = c.layerCount
     var buffers: [Buffer] = []
     func take(_ rows: Int, _ columns: Int) -> Buffer {
       buffers.append(make(rows, columns))

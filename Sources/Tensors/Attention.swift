@@ -72,8 +72,7 @@ package enum Attention {
     package var segments: [AttentionSegment]
 
     package init(rows: Range<Int>, segments: [AttentionSegment]) {
-      self.rows = rows
-      self.segments = segments
+      (self.rows, self.segments) = (rows, segments)
     }
   }
 

@@ -11,9 +11,7 @@ package struct FileError: UserError {
   package let code: Int32
 
   package init(path: String, action: String, code: Int32) {
-    self.path = path
-    self.action = action
-    self.code = code
+    (self.path, self.action, self.code) = (path, action, code)
   }
 
   package var description: String {

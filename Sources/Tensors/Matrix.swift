@@ -30,8 +30,7 @@ package struct Matrix: @unchecked Sendable {
   }
 
   private init(_ storage: Storage, _ base: UnsafeMutablePointer<Float>, _ rows: Int, _ columns: Int, _ stride: Int) {
-    self.storage = storage
-    self.base = base
+    (self.storage, self.base) = (storage, base)
     (self.rows, self.columns, self.stride) = (rows, columns, stride)
   }
 

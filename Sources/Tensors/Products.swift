@@ -10,10 +10,7 @@ package struct Term: @unchecked Sendable {
   private let owners: (AnyObject, AnyObject)
 
   private init(_ left: shoal_term, rows: Int, columns: Int, owners: (AnyObject, AnyObject)) {
-    self.left = left
-    self.rows = rows
-    self.columns = columns
-    self.owners = owners
+    (self.left, self.rows, self.columns, self.owners) = (left, rows, columns, owners)
   }
 
   private static func make(

@@ -33,8 +33,7 @@ final class SpinningThreads: @unchecked Sendable {
   /// Runs `body` for each piece, with the helpers that are awake.
   func run(_ count: Int, scratch: Storage, _ body: (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
     withoutActuallyEscaping(body) { body in
-      self.count = count
-      self.body = body
+      (self.count, self.body) = (count, body)
       next.store(0, ordering: .relaxed)
       loop.add(1, ordering: .sequentiallyConsistent)
       work(body, scratch)

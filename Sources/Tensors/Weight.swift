@@ -18,11 +18,7 @@ package struct Weight: @unchecked Sendable {
   let owner: AnyObject
 
   private init(_ base: UnsafeRawPointer, _ form: Form, rows: Int, columns: Int, owner: AnyObject) {
-    self.base = base
-    self.form = form
-    self.rows = rows
-    self.columns = columns
-    self.owner = owner
+    (self.base, self.form, self.rows, self.columns, self.owner) = (base, form, rows, columns, owner)
   }
 
   /// - Precondition: `type` is a floating-point type and `base` holds rows * columns of it.

@@ -14,9 +14,7 @@ import Testing
     var testDescription: String { reason }
 
     init(_ old: String, _ new: String, _ reason: String) {
-      self.old = old
-      self.new = new
-      self.reason = reason
+      (self.old, self.new, self.reason) = (old, new, reason)
     }
   }
 

@@ -15,8 +15,7 @@ package struct EventFileEntry: Equatable {
     package let value: Float
 
     package init(tag: String, value: Float) {
-      self.tag = tag
-      self.value = value
+      (self.tag, self.value) = (tag, value)
     }
   }
 

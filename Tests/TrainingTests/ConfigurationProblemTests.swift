@@ -50,7 +50,7 @@ import Training
     #expect(
       problems("seed: 1") == [
         "missing key `base_model`: expected a directory with config.json and safetensors files",
-        "missing key `adapter`: full fine-tuning is not built yet in this version; built: lora",
+        "missing key `adapter`: expected lora or qlora (full fine-tuning is not built yet)",
         "missing key `datasets`: expected a list of data sets, each with a path",
         "missing key `learning_rate`: expected a number greater than 0",
         "missing key `output_dir`: expected a directory for the run's files",
@@ -59,17 +59,26 @@ import Training
     #expect(problems("") == problems("seed: 1"))
   }
 
+  @Test func `what is not built yet says so`() {
+    #expect(
+      problems(minimalYAML, overrides: ["peft_init_lora_weights=pissa"]) == [
+        "override peft_init_lora_weights=pissa: `peft_init_lora_weights: pissa` is not built yet in this version; "
+          + "built: true, gaussian, init_b"
+      ])
+  }
+
   @Test(
     arguments: [
-      "load_in_8bit=true", "peft_init_lora_weights=pissa",
-      "datasets.0.chat_template=chatml", "special_tokens.eos_token=x",
+      "load_in_8bit=true", "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "datasets.0.chat_template=chatml",
+      "special_tokens.eos_token=x",
     ])
-  func `what is not built yet says so`(override: String) throws {
+  func `what is refused says why, and what to do`(override: String) throws {
     let found = problems(minimalYAML, overrides: [override])
     #expect(found.count == 1)
     let text = try #require(found.first)
-    #expect(text.hasPrefix("override \(override): `"))
-    #expect(text.contains("is not built yet in this version; built: "))
+    let key = try #require(override.split(separator: "=").first)
+    #expect(text.hasPrefix("override \(override): `\(key)`: expected nothing or false, found "))
+    #expect(text.wholeMatch(of: /.+, found [^:]+: [^;]+; .+/) != nil, "\(text)")
   }
 
   @Test(

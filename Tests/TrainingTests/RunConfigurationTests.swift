@@ -330,8 +330,8 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     ]
     #expect(
       try configuration(minimalYAML, overrides: settings).ignoredKeys == [
-        "dpo_loss_type", "dpo_label_smoothing", "simpo_gamma", "kto_desirable_weight", "train_on_inputs",
-        "precompute_ref_log_probs",
+        "dpo_loss_type", "dpo_label_smoothing", "simpo_gamma", "kto_desirable_weight", "precompute_ref_log_probs",
+        "train_on_inputs",
       ])
     #expect(
       try minimal(with: "dpo_loss_type=hinge", "dpo_label_smoothing=0.1").ignoredKeys == ["dpo_label_smoothing"])

@@ -11,8 +11,8 @@ package struct ConfigurationListing: Sendable {
     let yaml = try RunConfiguration.text(of: path)
     configuration = try RunConfiguration(yaml: yaml, name: path, overrides: overrides)
     let (section, _) = try RunConfiguration.section(yaml: yaml, name: path, overrides: overrides)
-    let lines = configuration.resolved.map { key, value in
-      (value.isNull ? "\(key):" : "\(key): \(value.source)", Self.source(of: key, in: section))
+    let lines = ConfigurationKeys.run.entries(configuration).map { key, value in
+      (value.line(of: key.name), Self.source(of: key, in: section))
     }
     // Comments stand in a column, except after the few long values.
     let width = 48
@@ -21,17 +21,12 @@ package struct ConfigurationListing: Sendable {
     }.joined()
   }
 
-  /// Keys that a value may come from under another name.
-  private static let otherNames = [
-    "batch_size": ["micro_batch_size", "gradient_accumulation_steps"], "rl_beta": ["dpo_beta", "orpo_alpha"],
-    "lora_target_modules": ["lora_target_linear"], "dpo_loss_type": ["rpo_alpha"], "dpo_loss_weights": ["rpo_alpha"],
-  ]
-
-  private static func source(of key: String, in section: ConfigurationSection) -> String {
-    let sources = ([key] + (otherNames[key] ?? [])).compactMap { name -> String? in
+  private static func source(of key: ConfigurationKeys.Key, in section: ConfigurationSection) -> String {
+    let parts = ConfigurationKeys.run.keys.filter { $0.wholes.contains(key.name) }
+    let sources = (key.spellings + parts.map(\.name)).compactMap { name -> String? in
       guard let tree = section[name] else { return nil }
       let places = [tree.place] + tree.overrides.filter { $0 != tree.place }
-      return places.map(text).joined(separator: ", ") + (name == key ? "" : " (\(name))")
+      return places.map(text).joined(separator: ", ") + (name == key.name ? "" : " (\(name))")
     }
     return sources.isEmpty ? "default" : sources.joined(separator: ", ")
   }

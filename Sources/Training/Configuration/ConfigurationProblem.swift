@@ -38,6 +38,11 @@ package struct ConfigurationError: UserError, Equatable {
   package let path: String
   package let problems: [ConfigurationProblem]
 
+  /// A file that is wrong as a whole.
+  init(path: String, _ text: String) {
+    self.init(path: path, problems: [ConfigurationProblem(place: .file, text: text)])
+  }
+
   init(path: String, problems: [ConfigurationProblem]) {
     self.path = path
     // Sorting is by place and, for problems of one place, by the order in which they were found.

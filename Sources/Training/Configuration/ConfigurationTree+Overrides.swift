@@ -8,13 +8,11 @@ extension ConfigurationTree {
   mutating func apply(override argument: String) throws(Unreadable) {
     let place = ConfigurationProblem.Place.override(argument)
     guard let separator = argument.firstIndex(of: "="), separator != argument.startIndex else {
-      throw Unreadable(
-        problem: ConfigurationProblem(place: place, text: "expected key=value, for example seed=7"))
+      throw Unreadable("expected key=value, for example seed=7", at: place)
     }
     let path = argument[..<separator].split(separator: ".", omittingEmptySubsequences: false)
     guard path.count <= Self.maximumDepth else {
-      throw Unreadable(
-        problem: ConfigurationProblem(place: place, text: "expected at most \(Self.maximumDepth) parts before the ="))
+      throw Unreadable("expected at most \(Self.maximumDepth) parts before the =", at: place)
     }
     let value = try ConfigurationTree(
       yaml: String(argument[argument.index(after: separator)...]), override: argument)
@@ -44,18 +42,14 @@ extension ConfigurationTree {
     case .list(var items):
       guard let index = Int(name), (0...items.count).contains(index) else {
         throw Unreadable(
-          problem: ConfigurationProblem(
-            place: place,
-            text: "`\(walked)` is a list of \(items.count): expected an index from 0 to "
-              + "\(items.count), found \"\(name)\""))
+          "`\(walked)` is a list of \(items.count): expected an index from 0 to \(items.count), found \"\(name)\"",
+          at: place)
       }
       if index == items.count { items.append(ConfigurationTree(.null, place: place)) }
       try items[index].set(value, at: rest, walked: next, place: place)
       content = .list(items)
     default:
-      throw Unreadable(
-        problem: ConfigurationProblem(
-          place: place, text: "`\(walked)` is \(found) and has no part \"\(name)\""))
+      throw Unreadable("`\(walked)` is \(found) and has no part \"\(name)\"", at: place)
     }
   }
 }

@@ -16,6 +16,9 @@ extension ConfigurationTree {
     }
   }
 
+  /// The line of a mapping that gives the value to `key`.
+  func line(of key: String) -> String { isNull ? "\(key):" : "\(key): \(source)" }
+
   /// The shortest digits that read back to the same bits.
   private static func source(of value: Double) -> String {
     let text = "\(value)"
@@ -46,4 +49,14 @@ extension ConfigurationTree {
     let digits = String(scalar.value, radix: 16, uppercase: true)
     return "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
   }
+}
+
+/// Values without a place; nil is null.
+extension ConfigurationTree {
+  static var null: Self { Self(.null) }
+  static func bool(_ value: Bool) -> Self { Self(.bool(value)) }
+  static func list(_ items: [Self]) -> Self { Self(.list(items)) }
+  static func integer(_ value: Int) -> Self { Self(.integer(value)) }
+  static func number(_ value: Double) -> Self { Self(.number(value)) }
+  static func text(_ value: String?) -> Self { Self(value.map { .text($0) } ?? .null) }
 }

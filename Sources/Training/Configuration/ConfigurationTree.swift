@@ -57,8 +57,7 @@ struct ConfigurationTree: Sendable {
     } catch let error as Unreadable {
       throw error
     } catch {
-      throw Unreadable(
-        problem: ConfigurationProblem(place: argument ?? .file, text: "not YAML: \(error)"))
+      throw Unreadable("not YAML: \(error)", at: argument ?? .file)
     }
   }
 
@@ -89,9 +88,7 @@ struct ConfigurationTree: Sendable {
       var members: [Member] = []
       for (key, value) in mapping {
         guard let name = key.scalar?.string else {
-          throw Unreadable(
-            problem: ConfigurationProblem(
-              place: lined(key), text: "expected a key, found a list or a mapping in its place"))
+          throw Unreadable("expected a key, found a list or a mapping in its place", at: lined(key))
         }
         // A value's place is its key's line: that is where the reader looks.
         let tree = try ConfigurationTree(
@@ -100,15 +97,13 @@ struct ConfigurationTree: Sendable {
       }
       content = .mapping(members)
     case .alias:
-      throw Unreadable(problem: ConfigurationProblem(place: place, text: "unresolved alias"))
+      throw Unreadable("unresolved alias", at: place)
     }
   }
 
   private static func excess(at place: ConfigurationProblem.Place) -> Unreadable {
     Unreadable(
-      problem: ConfigurationProblem(
-        place: place,
-        text: "expected at most \(maximumNodes) values in \(maximumDepth) levels, \(maximumAliases) of them aliases"))
+      "expected at most \(maximumNodes) values in \(maximumDepth) levels, \(maximumAliases) of them aliases", at: place)
   }
 
   /// How often a text has `*name` of a name that it also has as `&name`: no fewer than there are aliases.
@@ -194,24 +189,23 @@ extension ConfigurationTree {
   struct Unreadable: Error {
     var problem: ConfigurationProblem
 
-    init(problem: ConfigurationProblem) { self.problem = problem }
+    init(_ text: String, at place: ConfigurationProblem.Place) {
+      problem = ConfigurationProblem(place: place, text: text)
+    }
 
     /// - Parameter place: Where the text came from when it is not the file.
     fileprivate init(_ error: YamlError, place: ConfigurationProblem.Place?) {
       switch error {
-      case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _),
-        .composer(_, let text, let mark, _):
-        problem = ConfigurationProblem(place: place ?? .line(mark.line), text: "not YAML: \(text)")
+      case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _), .composer(_, let text, let mark, _):
+        self.init("not YAML: \(text)", at: place ?? .line(mark.line))
       case .reader(let text, let offset, _, let yaml):
         let line = offset.map { yaml.prefix($0).count { $0.isNewline } + 1 }
-        problem = ConfigurationProblem(
-          place: place ?? line.map { .line($0) } ?? .file, text: "not YAML: \(text)")
+        self.init("not YAML: \(text)", at: place ?? line.map { .line($0) } ?? .file)
       case .duplicatedKeysInMapping(let names, let context):
         let list = names.map { "`\($0)`" }.joined(separator: ", ")
-        problem = ConfigurationProblem(
-          place: place ?? .line(context.mark.line), text: "expected every key once, found \(list) twice")
+        self.init("expected every key once, found \(list) twice", at: place ?? .line(context.mark.line))
       default:
-        problem = ConfigurationProblem(place: place ?? .file, text: "not YAML: \(error)")
+        self.init("not YAML: \(error)", at: place ?? .file)
       }
     }
   }
@@ -242,6 +236,7 @@ extension ConfigurationTree {
     default: false
     }
   }
+
   var wholeNumber: Int? {
     switch content {
     case .integer(let value): value

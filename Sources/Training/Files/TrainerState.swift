@@ -22,14 +22,8 @@ package struct TrainerState: Sendable, Equatable {
     earlyStopping: EarlyStopping = EarlyStopping(),
     skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
   ) {
-    self.run = run
-    self.quarantine = quarantine
-    self.skipped = skipped
-    self.step = step
-    self.epoch = epoch
-    self.tokens = tokens
-    self.inputs = inputs
-    self.earlyStopping = earlyStopping
+    (self.run, self.quarantine, self.skipped, self.step, self.epoch) = (run, quarantine, skipped, step, epoch)
+    (self.tokens, self.inputs, self.earlyStopping) = (tokens, inputs, earlyStopping)
   }
 
   var json: JSONValue {

@@ -60,9 +60,7 @@ package struct DPOFamily: Sendable, Equatable {
     rpoAlpha: Double? = nil
   ) {
     self.losses = losses + (rpoAlpha.map { [Weighted(.sft, weight: $0)] } ?? [])
-    self.beta = beta
-    self.labelSmoothing = labelSmoothing
-    self.discopopTemperature = discopopTemperature
+    (self.beta, self.labelSmoothing, self.discopopTemperature) = (beta, labelSmoothing, discopopTemperature)
   }
 
   /// The weight of `sft`, which is no loss of single pairs.

@@ -13,9 +13,7 @@ package struct KTO: Sendable, Equatable {
   package var undesirableWeight: Double
 
   package init(beta: Double, desirableWeight: Double = 1, undesirableWeight: Double = 1) {
-    self.beta = beta
-    self.desirableWeight = desirableWeight
-    self.undesirableWeight = undesirableWeight
+    (self.beta, self.desirableWeight, self.undesirableWeight) = (beta, desirableWeight, undesirableWeight)
   }
 
   /// z, an estimate of how far the policy is from the reference (nats).

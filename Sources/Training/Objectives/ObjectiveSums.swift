@@ -12,10 +12,7 @@ package struct ExampleSums: Sendable, Equatable {
   package var isDesirable: Bool
 
   package init(policy: [Double], reference: [Double] = [], tokens: [Int], isDesirable: Bool = true) {
-    self.policy = policy
-    self.reference = reference
-    self.tokens = tokens
-    self.isDesirable = isDesirable
+    (self.policy, self.reference, self.tokens, self.isDesirable) = (policy, reference, tokens, isDesirable)
   }
 
   var isFinite: Bool { (policy + reference).allSatisfy(\.isFinite) }
@@ -41,8 +38,7 @@ package struct StepTotals: Sendable, Equatable {
   package var likelihoodTokens: Int
 
   package init(examples: Int, likelihoodTokens: Int) {
-    self.examples = examples
-    self.likelihoodTokens = likelihoodTokens
+    (self.examples, self.likelihoodTokens) = (examples, likelihoodTokens)
   }
 }
 
@@ -76,9 +72,7 @@ struct PairTerm {
   var chosenGradient, rejectedGradient: Double
 
   init(value: Double, chosenGradient: Double, rejectedGradient: Double) {
-    self.value = value
-    self.chosenGradient = chosenGradient
-    self.rejectedGradient = rejectedGradient
+    (self.value, self.chosenGradient, self.rejectedGradient) = (value, chosenGradient, rejectedGradient)
   }
 
   /// A loss of the difference of the sums, times a constant that is in `gradient` already.

@@ -32,10 +32,7 @@ package struct GradientCheck {
   package init(
     pass: Pass, adapter: Adapter, referenceAdapter: Adapter?, objective: Objective, example: ExampleTree
   ) throws {
-    self.pass = pass
-    self.adapter = adapter
-    self.objective = objective
-    self.example = example
+    (self.pass, self.adapter, self.objective, self.example) = (pass, adapter, objective, example)
     reference =
       objective.usesReference ? try pass.logProbabilities(TreeBatch([example]), adapter: referenceAdapter) : []
   }

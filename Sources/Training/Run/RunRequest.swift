@@ -16,12 +16,7 @@ package struct RunRequest: Sendable {
     configurationPath: String, overrides: [String] = [], threads: Int? = nil, resume: ResumeMode = .automatic,
     overwrites: Bool = false, allowsMixed: Bool = false, writes: Bool = true
   ) {
-    self.writes = writes
-    self.allowsMixed = allowsMixed
-    self.configurationPath = configurationPath
-    self.overrides = overrides
-    self.threads = threads
-    self.resume = resume
-    self.overwrites = overwrites
+    (self.writes, self.allowsMixed, self.configurationPath) = (writes, allowsMixed, configurationPath)
+    (self.overrides, self.threads, self.resume, self.overwrites) = (overrides, threads, resume, overwrites)
   }
 }

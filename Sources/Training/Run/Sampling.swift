@@ -22,8 +22,7 @@ final class Sampling {
 
   /// - Throws: `GenerationError` when there is not enough memory; `ContentError` for a damaged generation_config.json.
   init(_ plan: SamplePlan, _ trainer: Trainer, directory: ModelDirectory) throws {
-    self.plan = plan
-    self.trainer = trainer
+    (self.plan, self.trainer) = (plan, trainer)
     defaults = try GenerationDefaults(directory: directory.path, directory.configuration)
     generator = try Generator(
       model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, pool: trainer.pass.pool)

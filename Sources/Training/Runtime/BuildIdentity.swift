@@ -10,8 +10,7 @@ package struct BuildIdentity: Sendable {
   package var binary: String
 
   package init(version: String, binary: String) {
-    self.version = version
-    self.binary = binary
+    (self.version, self.binary) = (version, binary)
   }
 
   /// Refuses a world of unlike ranks. Collective.

@@ -16,8 +16,7 @@ package final class Dispatcher {
   var crashReporter: CrashReporter?
 
   package init(world: any Communicator, stop: StopRequest) throws {
-    self.world = world
-    self.stop = stop
+    (self.world, self.stop) = (world, stop)
     queue = try world.workQueue()
   }
 

@@ -14,10 +14,7 @@ package struct WorkItem: Sendable, Equatable {
   package var likelihoodTokens: Int
 
   package init(trees: [ExampleTree], slots: [Int], references: [[Double]] = [], likelihoodTokens: Int = 0) {
-    self.trees = trees
-    self.slots = slots
-    self.references = references
-    self.likelihoodTokens = likelihoodTokens
+    (self.trees, self.slots, self.references, self.likelihoodTokens) = (trees, slots, references, likelihoodTokens)
   }
 
   /// The work it is, in tokens.

@@ -54,9 +54,7 @@ package struct LearningRateSchedule: Sendable, Equatable {
   ) {
     self.shape = shape
     self.warmupSteps = warmup.steps(of: totalSteps)
-    self.totalSteps = totalSteps
-    self.cooldownSteps = cooldownSteps
-    self.minimumRatio = minimumRatio
+    (self.totalSteps, self.cooldownSteps, self.minimumRatio) = (totalSteps, cooldownSteps, minimumRatio)
   }
 
   /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`,

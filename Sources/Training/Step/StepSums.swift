@@ -22,9 +22,7 @@ final class StepSums {
   private(set) var exampleCount = 0
 
   init(_ objective: Objective, parameterCount: Int, mostExamples: Int, mostMicroBatches: Int) {
-    self.objective = objective
-    self.parameterCount = parameterCount
-    self.mostMicroBatches = mostMicroBatches
+    (self.objective, self.parameterCount, self.mostMicroBatches) = (objective, parameterCount, mostMicroBatches)
     let width = 3 * objective.spans.count + 3
     storage = .allocate(capacity: parameterCount + width * mostExamples + 2)
   }

@@ -26,12 +26,8 @@ package final class Trainer {
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
     referenceAdapter: Adapter? = nil, totalSteps: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
-    self.skipped = skipped
-    self.configuration = configuration
-    self.dispatcher = dispatcher
-    self.pass = pass
-    self.adapter = adapter
-    self.referenceAdapter = referenceAdapter
+    (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
+    (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
     objective = configuration.objective
     groups = ParameterGroup.all(adapter.layout, configuration)

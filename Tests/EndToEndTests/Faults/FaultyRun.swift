@@ -35,8 +35,7 @@ final class FaultyRun {
   ) throws {
     self.workload = workload
     self.fixture = try fixture ?? workload.fixture()
-    self.directory = directory
-    self.environment = environment
+    (self.directory, self.environment) = (directory, environment)
     starts = self.fixture.exists(directory) ? 1 : 0
   }
 

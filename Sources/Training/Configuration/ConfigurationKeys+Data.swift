@@ -1,0 +1,165 @@
+// The keys of the data: what is read, how it is rendered and how it is cut.
+
+import Corpus
+
+extension ConfigurationKeys {
+  static let data = [
+    Key(
+      "chat_template", \.chatTemplate, .choice(),
+      "How conversations become text: as the model's own directory has it, or a family's template."),
+    Key(
+      "default_system_message", \.defaultSystemMessage, .text, "The system message of conversations that have none."),
+    Key(
+      "special_tokens", .mapping(specialTokens),
+      "The tokens are the tokenizer's own. Only `pad_token` is accepted, and nothing is padded."),
+    Key("datasets", \.datasets, .datasets, "What is trained on; the keys of each are below.")
+      .required().elsewhere("dataset_name"),
+    Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
+    Key("val_set_size", \.heldOut, .validationSize, "How much of `datasets` is held out for evaluations; 0 is nothing.")
+      .elsewhere("val_size"),
+    Key("sequence_len", \.sequenceLength, .integer(from: 2), "The most tokens of a prompt and its longest completion.")
+      .elsewhere("max_length", "max_seq_len", "max_seq_length", "cutoff_len"),
+    Key(
+      "excess_length_strategy", \.excessLengthStrategy, .choice(or: [("raise", .error)]),
+      "What becomes of a longer example: its prompt is cut in the middle, it is left out, or the run is refused."
+    ).elsewhere("truncation_mode"),
+    Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
+      .effective { $0.objective == .supervised },
+    Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
+    Key(
+      "curriculum_sampling", \.usesCurriculumSampling, .bool,
+      "Every epoch takes the examples in the same order, that of the merged data."),
+  ]
+
+  /// Padding is never used, so a `pad_token` changes nothing; any other token would.
+  private static let specialTokens = ConfigurationTable<[String: String]>(
+    initial: [:], keys: [],
+    inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
+    refused: [
+      RefusedKeys(
+        "bos_token eos_token unk_token additional_special_tokens",
+        because: "the tokens are those of the model's directory", remedy: "change its tokenizer files, or leave it out")
+    ])
+}
+
+extension ValueKind where Value == ValidationSize? {
+  static var validationSize: Self {
+    Self("a share from 0 to less than 1, or a whole number of examples") { tree in
+      guard let size = tree.finiteNumber else { return nil }
+      if 0..<1 ~= size { return .some(size > 0 ? .share(size) : nil) }
+      return Int(exactly: size).flatMap { $0 > 0 ? .some(.count($0)) : nil }
+    } write: { size in
+      switch size {
+      case nil: .integer(0)
+      case .share(let share): .number(share)
+      case .count(let count): .integer(count)
+      }
+    }
+  }
+}
+
+// MARK: One data set
+
+extension ValueKind where Value == [Dataset.Source] {
+  static var datasets: Self { .list("a list of data sets, each with a path", of: ConfigurationKeys.dataset) }
+}
+
+extension ConfigurationKeys {
+  static let dataset = ConfigurationTable(
+    initial: Dataset.Source(paths: []), keys: datasetKeys,
+    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")],
+    refused: [
+      RefusedKeys(
+        "chat_template", because: "one template serves all data sets of a run",
+        remedy: "give `chat_template` at the top"),
+      RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
+      RefusedKeys(
+        "drop_system_message", because: "conversations are taken as they are",
+        remedy: "take system messages out of the data"),
+    ],
+    rules: { source, section in
+      source.findFiles(&section)
+      let fields = RecordFields.Field.read(by: source.type)
+      for field in RecordFields.Field.allCases where section[field.key] != nil && !fields.contains(field) {
+        section.ignore(field.key)
+      }
+    })
+
+  private typealias DatasetKey = ConfigurationKey<Dataset.Source>
+
+  private static let files = ValueKind.texts("a file, a directory or a list of them")
+
+  private static let datasetKeys =
+    [
+      DatasetKey(
+        "path", .path,
+        "A file of records, or a directory of such files; `json` is neither, and leaves it to `data_files`."
+      ) { $0.paths.count == 1 ? .text($0.paths.first) : .null }.standing(at: "required, or `data_files`"),
+      DatasetKey("data_files", files, "Files and directories, alone or inside the directory `path`.") {
+        $0.paths.count == 1 ? .null : files.write($0.paths)
+      },
+      DatasetKey(
+        "ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
+      DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
+      DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
+    ]
+    + RecordFields.Field.allCases.map { field in
+      DatasetKey(field.key, \.fields[field], .text, "What the data calls the field `\(field.rawValue)`.")
+    } + [
+      DatasetKey(
+        "message_property_mappings", \.fields.message, .mapping(of: ["role", "content"], .text),
+        "What the data calls the parts of a message."),
+      DatasetKey(
+        "roles", \.fields.roles,
+        .mapping(of: ["assistant", "system", "user"], .texts("the names of a role in the data")),
+        "What the data calls each role, a name or a list of them."),
+      DatasetKey("roles_to_train", .only("assistant", "and no other role"), "Whose turns are trained."),
+      DatasetKey("train_on_eos", .only("turn", "the end of every trained turn"), "Which ends of turns are trained."),
+    ]
+}
+
+extension RecordFields {
+  /// Other names of `role` and `content`.
+  fileprivate var message: [String: String] {
+    get { ["role": role, "content": content].filter { $0.key != $0.value } }
+    set { (role, content) = (newValue["role"] ?? "role", newValue["content"] ?? "content") }
+  }
+}
+
+extension ValueKind where Value == DatasetType {
+  static var datasetType: Self {
+    let names = DatasetType.allCases.map(\.rawValue)
+    return Self(names.joined(separator: " or ")) { section, key, tree in
+      guard let name = ValueKind<String>.text.read(&section, key, tree) else { return nil }
+      do { return try DatasetType(named: name) } catch {
+        section.report("`\(section.prefix)\(key)`: \(error)", at: tree.place)
+        return nil
+      }
+    } write: {
+      .text($0.rawValue)
+    }
+  }
+}
+
+extension Dataset.Source {
+  /// As in the hub's library, `data_files` are names in the directory `path`, or alone.
+  fileprivate mutating func findFiles(_ section: inout ConfigurationSection) {
+    let files = section.value("data_files", as: .texts(""))
+    let path = section.value("path", as: .path)
+    switch (path, files) {
+    // The hub library's name of its reader for local files, not a path.
+    case ("json", let files?), (nil, let files?): paths = files
+    case (let path?, nil): paths = [path]
+    case (let path?, let files?):
+      if [".json", ".jsonl", ".gz"].contains(where: path.hasSuffix) {
+        section.report(
+          "`\(section.prefix)path` is a file: `data_files` goes with a directory, or alone", about: "data_files")
+      }
+      paths = files.map { $0.hasPrefix("/") ? $0 : "\(path)/\($0)" }
+    case (nil, nil):
+      if section["path"] == nil, section["data_files"] == nil {
+        section.refuse("path", expected: "a file, a directory or a list of them")
+      }
+    }
+  }
+}

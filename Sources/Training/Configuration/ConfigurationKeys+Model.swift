@@ -1,0 +1,76 @@
+// The keys of the model and its adapter.
+
+import Model
+
+extension ConfigurationKeys {
+  static let model = [
+    Key(
+      "base_model", \.baseModel, .path,
+      "The model: a directory with configuration, weights and tokenizer, as the hub has it."
+    ).required("a directory with config.json and safetensors files").elsewhere("model_name_or_path", "model"),
+    Key(
+      "adapter", \.weightStorage, .choice([("lora", .stored), ("qlora", .nf4)]),
+      "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4)."
+    ).required("lora or qlora (full fine-tuning is not built yet)"),
+    Key("load_in_4bit", \.isBaseInFourBits, .bool, "Holds the base in 4 bits: `adapter: lora` becomes `qlora`."),
+    Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank"),
+    Key("lora_alpha", \.loraAlpha, .integer(from: 1), "The adapter's output is scaled by `lora_alpha / lora_r`."),
+    Key("lora_dropout", \.loraDropout, .belowOne, "The share of an adapter's inputs that training drops."),
+    Key("lora_target_modules", \.loraTargetModules, .targetModules, "The linear layers that have an adapter.")
+      .elsewhere("lora_target"),
+    Key("lora_target_linear", \.targetsAllLinear, .bool, "`true` is `lora_target_modules: all-linear`.")
+      .part(of: "lora_target_modules"),
+    Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`."),
+    Key(
+      "peft_init_lora_weights", \.initialisation, .initialisation,
+      "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
+    ).effective { $0.startingAdapter == nil },
+    Key("lora_model_dir", \.startingAdapter, .path, "A PEFT adapter to start from, instead of a fresh one."),
+  ]
+}
+
+extension ValueKind where Value == [String] {
+  static var targetModules: Self {
+    let all = RunConfiguration.projections
+    let names = Self.several(of: (["all-linear"] + all).map { ($0, $0) })
+    return Self(names.text) { section, key, tree in
+      names.read(&section, key, tree).map { $0.contains("all-linear") ? all : all.filter($0.contains) }
+    } write: {
+      names.write($0)
+    }
+  }
+}
+
+extension ValueKind where Value == AdapterInitialisation {
+  static var initialisation: Self {
+    Self("true, gaussian or init_b") { section, key, tree in
+      switch tree.content {
+      case .bool(true): return .uniform
+      case .text("pissa"), .text("olora"):
+        section.refuseNotBuilt(key, built: "true, gaussian, init_b")
+        return nil
+      case .text(let name):
+        if let found = AdapterInitialisation(rawValue: name) { return found }
+      default: break
+      }
+      section.refuse(key, expected: "true, gaussian or init_b")
+      return nil
+    } write: {
+      $0 == .uniform ? .bool(true) : .text($0.rawValue)
+    }
+  }
+}
+
+extension RunConfiguration {
+  static let projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+  fileprivate var isBaseInFourBits: Bool {
+    get { weightStorage == .nf4 }
+    set { weightStorage = newValue ? .nf4 : weightStorage }
+  }
+
+  fileprivate var targetsAllLinear: Bool {
+    get { loraTargetModules == Self.projections }
+    set { loraTargetModules = newValue ? Self.projections : loraTargetModules }
+  }
+}

@@ -1,0 +1,102 @@
+// The keys of one kind of mapping, and how such a mapping is read and written by them.
+
+import Corpus
+
+/// All keys that a mapping which configures an `Owner` may have.
+struct ConfigurationTable<Owner: Sendable>: Sendable {
+  /// What an empty mapping means.
+  let initial: Owner
+  /// In the order in which they are read and written.
+  let keys: [ConfigurationKey<Owner>]
+  var inert: [InertKeys] = []
+  var refused: [RefusedKeys] = []
+  /// What ties several keys together, after all have been read.
+  var rules: @Sendable (inout Owner, inout ConfigurationSection) -> Void = { _, _ in }
+
+  func read(_ section: inout ConfigurationSection, into owner: inout Owner) {
+    sort(&section)
+    for key in keys { key.take(&section, into: &owner) }
+    for key in keys where !key.isEffective(owner) {
+      key.copy(&owner, initial)
+      let written = key.write?(owner) ?? .null
+      for name in key.spellings {
+        if let tree = section[name], !tree.isOff, tree.source != written.source { section.ignore(name) }
+      }
+    }
+    rules(&owner, &section)
+  }
+
+  /// Every written key with its value, in the order of the table.
+  func entries(_ owner: Owner) -> [(key: ConfigurationKey<Owner>, value: ConfigurationTree)] {
+    keys.compactMap { key in key.write.map { (key, $0(owner)) } }
+  }
+
+  /// A mapping of what differs from an empty one.
+  func mapping(_ owner: Owner) -> ConfigurationTree {
+    let members = zip(entries(owner), entries(initial)).filter { entry, usual in
+      !entry.value.isNull && entry.value.source != usual.value.source
+    }
+    return ConfigurationTree(.mapping(members.map { ConfigurationTree.Member(name: $0.0.key.name, tree: $0.0.value) }))
+  }
+
+  /// Notes the inert keys, and reports those that are refused or unknown.
+  private func sort(_ section: inout ConfigurationSection) {
+    let known = Set(keys.flatMap(\.spellings))
+    for member in section.members where !known.contains(member.name) {
+      let name = member.name
+      if let row = refused.first(where: { $0.names.contains(name) }) {
+        guard !member.tree.isOff else { continue }
+        section.report(
+          "`\(section.prefix)\(name)`: expected nothing or false, found \(member.tree.found): \(row.reason); "
+            + row.remedy, at: member.tree.place)
+      } else if inert.contains(where: { $0.contains(name) }) {
+        section.ignore(name)
+      } else {
+        let hint = nearest(to: name).map { "; did you mean `\($0)`?" } ?? ""
+        section.report("unknown key `\(section.prefix)\(name)`\(hint)", at: member.tree.place)
+      }
+    }
+  }
+
+  /// The key that `name` probably meant: another trainer's name for it, one with a longer name that ends so
+  /// (`target_modules`), or one a few letters away.
+  private func nearest(to name: String) -> String? {
+    if let key = keys.first(where: { $0.namesElsewhere.contains(name) }) { return key.name }
+    let known = keys.flatMap(\.spellings)
+    let longer = known.filter { $0.hasSuffix("_" + name) }
+    return longer.count == 1 ? longer.first : Spelling.nearest(to: name, among: known)
+  }
+}
+
+/// Keys that are accepted and change nothing here.
+struct InertKeys: Sendable {
+  let title: String
+  /// Why no result depends on them.
+  let reason: String
+  /// `name_*` are all keys that begin so.
+  let names: [String]
+
+  /// - Parameter names: with blanks between them.
+  init(_ title: String, _ reason: String, _ names: String) {
+    (self.title, self.reason) = (title, reason)
+    self.names = names.split(whereSeparator: \.isWhitespace).map(String.init)
+  }
+
+  func contains(_ name: String) -> Bool {
+    names.contains { $0.hasSuffix("*") ? name.hasPrefix($0.dropLast()) : name == $0 }
+  }
+}
+
+/// Keys that would change the result and that Shoal does not have: only empty and false are accepted.
+struct RefusedKeys: Sendable {
+  let names: [String]
+  let reason: String
+  /// What to do instead.
+  let remedy: String
+
+  /// - Parameter names: with blanks between them.
+  init(_ names: String, because reason: String, remedy: String = "leave it out") {
+    (self.reason, self.remedy) = (reason, remedy)
+    self.names = names.split(whereSeparator: \.isWhitespace).map(String.init)
+  }
+}

@@ -1,0 +1,132 @@
+// What ties several keys together: pairs that exclude or need each other, numbers that must agree.
+
+import Model
+
+extension RunConfiguration {
+  /// Applies every rule. The values have been read; the section says which of them were given, and where.
+  mutating func applyRules(_ section: inout ConfigurationSection) {
+    checkFourBits(&section)
+    checkORPOAlpha(&section)
+    checkIPO(&section)
+    checkLossWeights(&section)
+    checkLabelSmoothing(&section)
+    settleReference()
+    settleDecay(&section)
+    multiplyBatch(&section)
+    checkMemory(&section)
+    checkSchedule(&section)
+    checkEvaluations(&section)
+  }
+
+  /// axolotl wants both keys for QLoRA; either is enough here.
+  private func checkFourBits(_ section: inout ConfigurationSection) {
+    if weightStorage == .nf4, section.value("load_in_4bit", as: .bool) == false {
+      section.report(
+        "`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", about: "load_in_4bit")
+    }
+  }
+
+  private func checkORPOAlpha(_ section: inout ConfigurationSection) {
+    guard case .orpo(let beta) = objective, let name = ["rl_beta", "dpo_beta"].first(where: { section[$0] != nil })
+    else { return }
+    if let other = section.value(name, as: .positive), other != beta {
+      section.refuse("orpo_alpha", asAnotherNameOf: name)
+    }
+  }
+
+  private func checkIPO(_ section: inout ConfigurationSection) {
+    let name: ObjectiveKeys.Name? = section.value("rl", as: .choice())
+    if name == .ipo, let tree = section["dpo_loss_type"], let losses = section.value("dpo_loss_type", as: .losses),
+      losses != [.ipo]
+    {
+      section.report("`rl: ipo` is `dpo_loss_type: ipo`, found \(tree.source): give one", about: "dpo_loss_type")
+    }
+  }
+
+  private func checkLossWeights(_ section: inout ConfigurationSection) {
+    let losses = section["dpo_loss_type"] == nil ? [.sigmoid] : section.value("dpo_loss_type", as: .losses)
+    if let losses, let weights = section.value("dpo_loss_weights", as: .lossWeights), weights.count != losses.count {
+      section.refuse(
+        "dpo_loss_weights", expected: "\(losses.count) numbers, one for each of `dpo_loss_type`",
+        found: "\(weights.count)")
+    }
+  }
+
+  private func checkLabelSmoothing(_ section: inout ConfigurationSection) {
+    guard case .dpo(let family) = objective else { return }
+    for loss in family.losses.map(\.loss) where !loss.accepts(labelSmoothing: family.labelSmoothing) {
+      section.report(
+        "`dpo_loss_type: \(loss.rawValue)` needs `dpo_label_smoothing` greater than 0 (0.001 is usual), found "
+          + "\(family.labelSmoothing)", about: "dpo_loss_type")
+    }
+  }
+
+  /// A fresh adapter changes nothing yet, so the base is the same reference.
+  private mutating func settleReference() {
+    if startingAdapter == nil { refersToStartingAdapter = false }
+  }
+
+  /// The groups of PEFT's LoRA+ have a decay of their own.
+  private mutating func settleDecay(_ section: inout ConfigurationSection) {
+    guard loraPlus != nil, weightDecay > 0 else { return }
+    section.ignore("weight_decay (loraplus_weight_decay takes its place)")
+    weightDecay = 0
+  }
+
+  private mutating func multiplyBatch(_ section: inout ConfigurationSection) {
+    let micro = section.value("micro_batch_size", as: .batchFactor)
+    let accumulation = section.value("gradient_accumulation_steps", as: .batchFactor)
+    let total = section.value("batch_size", as: .batchFactor)
+    // No factor is large enough for the product to overflow.
+    let product = (micro ?? 1) * (accumulation ?? 1)
+    batchSize = total ?? product
+    // With one factor missing it is the quotient, so the other one has to divide.
+    let isWhole = micro == nil || accumulation == nil ? batchSize % product == 0 : batchSize == product
+    if !isWhole {
+      section.report(
+        "`batch_size` (\(batchSize)) is not `micro_batch_size` (\(micro ?? 1)) x "
+          + "`gradient_accumulation_steps` (\(accumulation ?? 1))", about: "batch_size")
+    }
+    if case .kto = objective, batchSize < 2 {
+      let key = ["batch_size", "micro_batch_size"].first { section[$0] != nil } ?? "rl"
+      section.report(
+        "`rl: kto` needs at least 2 examples per step, since each is compared with another's completion, found "
+          + "\(batchSize): raise `micro_batch_size` or `gradient_accumulation_steps`", about: key)
+    }
+  }
+
+  private func checkMemory(_ section: inout ConfigurationSection) {
+    if memoryLimit != nil, gradientCheckpointing != .automatic {
+      section.report("`memory_limit` needs `gradient_checkpointing: auto`", about: "memory_limit")
+    }
+  }
+
+  private func checkSchedule(_ section: inout ConfigurationSection) {
+    let steps = section.value("warmup_steps", as: .integer(from: 0)) ?? 0
+    let share = section.value("warmup_ratio", as: .share) ?? 0
+    if steps > 0, share > 0 { section.exclude("warmup_ratio", "warmup_steps") }
+    if schedule != .cosine, section["cosine_min_lr_ratio"] != nil {
+      section.report(
+        "`cosine_min_lr_ratio` needs `lr_scheduler: cosine`, found \(schedule.rawValue)", about: "cosine_min_lr_ratio")
+    }
+    if schedule.hasCooldown, section["cooldown_steps"] == nil {
+      section.refuse("cooldown_steps", expected: "how many steps `lr_scheduler: \(schedule.rawValue)` ends with")
+    }
+  }
+
+  private func checkEvaluations(_ section: inout ConfigurationSection) {
+    for (perEpoch, steps) in [("evals_per_epoch", "eval_steps"), ("saves_per_epoch", "save_steps")]
+    where section[perEpoch] != nil && section[steps] != nil {
+      section.exclude(perEpoch, steps)
+    }
+    if heldOut != nil, !testDatasets.isEmpty { section.exclude("val_set_size", "test_datasets") }
+    let holdsNothingOut = heldOut == nil && testDatasets.isEmpty
+    if sampleDocuments > 0, holdsNothingOut {
+      section.report("`sample_documents` needs `val_set_size` or `test_datasets`", about: "sample_documents")
+    }
+    guard earlyStoppingPatience != nil else { return }
+    let key = "early_stopping_patience"
+    if evaluations == .never { section.report("`\(key)` needs `eval_steps` or `evals_per_epoch`", about: key) }
+    if holdsNothingOut { section.report("`\(key)` needs `val_set_size` or `test_datasets`", about: key) }
+  }
+}
