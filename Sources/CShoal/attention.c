@@ -1,7 +1,8 @@
-// Attention in tiles with a running softmax (Dao et al. 2022): no rows x rows matrix, masked tiles skipped.
+// Tiled attention with a running softmax (Dao et al. 2022): no rows x rows matrix is stored, and masked tiles are
+// skipped.
 //
-// Key tiles are anchored at the start of the prefix and at the start of the queries' own rows, so a
-// query's bits depend neither on its neighbours in the query tile nor on other trees.
+// Key tiles start at the start of the prefix and at the start of the queries' own rows. A query's bits therefore depend
+// neither on its neighbours in the query tile nor on other trees.
 #include <math.h>
 #include <string.h>
 
@@ -15,12 +16,12 @@ enum { QT = SHOAL_QUERY_TILE, KT = SHOAL_KEY_TILE };
 static int64_t panels(int64_t columns) { return (columns + SHOAL_PANEL - 1) / SHOAL_PANEL * SHOAL_PANEL; }
 
 int64_t shoal_attention_scratch(int64_t width) {
-  // Packed panels, scores, their gradients, the accumulated rows, and three numbers per query.
+  // Packed panels, scores, their gradients, the accumulated rows, and up to four numbers per query.
   const int64_t wide = panels(width) > KT ? panels(width) : KT;
   return SHOAL_DEPTH_BLOCK * wide + 2 * QT * KT + QT * panels(width) + 4 * QT;
 }
 
-// A product of tiles: C [rows, columns] (+)= A · B with B's columns or rows contiguous.
+// Multiplies tiles: C [rows, columns] (+)= A · B, where B's columns or rows are contiguous.
 static void tile_product(float *c, int64_t c_row, int add, const float *a, int64_t a_row, int64_t a_depth,
                          const float *b, int64_t b_depth, int64_t b_column, int64_t rows, int64_t columns,
                          int64_t depth, float *packed) {
@@ -29,11 +30,11 @@ static void tile_product(float *c, int64_t c_row, int add, const float *a, int64
 }
 
 typedef struct {
-  int64_t row, count;  // keys of the tile
-  int64_t reach;       // query i of the tile sees the first min(count, reach + i) of them; may be <= 0
+  int64_t row, count;  // the tile's keys
+  int64_t reach;       // query i of the tile sees the first min(count, reach + i) keys; may be <= 0
 } key_tile;
 
-// The key tiles that queries query0 .. query0 + queries of a segment see; returns 0 after the last.
+// Steps through the key tiles that queries query0 ..< query0 + queries of a segment see; returns 0 after the last tile.
 static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, int64_t query0, int64_t queries) {
   if (*cursor < s->prefix_count) {
     const int64_t left = s->prefix_count - *cursor;
@@ -55,14 +56,14 @@ static inline int64_t seen_keys(const key_tile *tile, int64_t i) {
   return n < 0 ? 0 : (n > tile->count ? tile->count : n);
 }
 
-// Rows of a tile that are multiplied at once. Where the diagonal crosses the tile they are few, so that little
-// is computed that no query sees; what is left out are products with exact zeros.
+// Rows of a tile that are multiplied at once. Where the diagonal crosses the tile there are few, so that few masked
+// products are computed; the products left out are with exact zeros.
 static int64_t rows_at_once(const key_tile *tile, int64_t queries) {
   enum { DIAGONAL_ROWS = 48 };
   return tile->reach >= tile->count || queries < DIAGONAL_ROWS ? queries : DIAGONAL_ROWS;
 }
 
-// scores[i][key] = a_i · b_key for the keys that query i sees, and some more.
+// scores[i][key] = a_i · b_key for the keys that query i sees, and for some masked keys.
 static void score_tile(float *scores, const key_tile *tile, const float *a, int64_t a_row, const float *b,
                        int64_t b_row, int64_t queries, int64_t width, float *packed) {
   const int64_t step = rows_at_once(tile, queries);
@@ -98,7 +99,7 @@ static void scatter_tile(float *c, int64_t c_row, const float *weights, const ke
   }
 }
 
-// Scores [QT, KT] to exp(score * scale - maximum), the running numbers brought up to date.
+// Turns scores [QT, KT] into exp(score * scale - maximum) and updates the running maximum, sum and rows.
 SHOAL_CLONES
 static void softmax_rows(float *scores, const key_tile *tile, int64_t queries, float scale, float *maximum,
                          float *sum, float *rows, int64_t rows_row, int64_t width) {
@@ -106,7 +107,7 @@ static void softmax_rows(float *scores, const key_tile *tile, int64_t queries, f
   for (int64_t i = 0; i < queries; i++) {
     float *restrict x = scores + i * KT;
     const int64_t n = seen_keys(tile, i);
-    // All KT lanes run, whatever the mask: the order of the sum then depends on the key's place alone.
+    // All KT lanes run, whatever the mask is, so that the order of the sum depends on the key's place alone.
     float lanes[LANES];
     for (int64_t l = 0; l < LANES; l++) lanes[l] = maximum[i];
     for (int64_t j = 0; j < KT; j += LANES)
@@ -172,18 +173,18 @@ void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t
 void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
                           const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
                           float *scratch) {
-  // Whole blocks of rows are multiplied faster than single ones: the heads are filled up with rows of zeros.
+  // Blocks of ROWS rows are multiplied faster than single rows, so the heads are padded with rows of zeros.
   enum { ROWS = 4, HEADS = 64 };
   const int64_t wide = panels(width);
   float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
   float *packed = sum + QT;
   const key_tile tile = {0, keys, keys};
-  // The values come while the keys are at work: rows that lie apart are not foreseen by the processor.
+  // Prefetches the values while the keys are in use: the processor does not predict rows that lie far apart.
   for (int64_t j = 0; j < keys; j++)
     for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(v + j * v_row + d);
   for (int64_t head = 0; head < group; head += HEADS) {
     const int64_t heads = group - head < HEADS ? group - head : HEADS, padded = (heads + ROWS - 1) / ROWS * ROWS;
-    // The first query rows of `rows` are the heads, until the scores are there.
+    // `rows` holds the heads' queries until the scores are computed.
     memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
     for (int64_t i = 0; i < heads; i++)
       memcpy(rows + i * wide, q + (head + i) * width, (size_t)width * sizeof(float));
@@ -219,7 +220,7 @@ void shoal_attention_join(float *out, const float *parts, int64_t part_row, int6
   for (int64_t d = 0; d < width; d++) out[d] *= inverse;
 }
 
-// delta[i] = dout_i · out_i, which every key's softmax gradient subtracts.
+// delta[i] = dout_i · out_i, which the softmax gradient of every key subtracts.
 SHOAL_CLONES
 static void row_dots(float *delta, const float *dout, int64_t dout_row, const float *out, int64_t out_row,
                      int64_t queries, int64_t width) {
@@ -233,7 +234,7 @@ static void row_dots(float *delta, const float *dout, int64_t dout_row, const fl
   }
 }
 
-// Scores to probabilities, and gradients of probabilities to gradients of (unscaled) scores.
+// Turns scores into probabilities, and gradients of probabilities into gradients of the unscaled scores.
 SHOAL_CLONES
 static void softmax_backward(float *scores, float *gradients, const key_tile *tile, int64_t queries,
                              float scale, const float *logsum, int64_t logsum_row, const float *delta) {

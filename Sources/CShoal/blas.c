@@ -1,4 +1,4 @@
-// The only file that sees cblas.h: its types and macros do not reach Swift.
+// The only file that includes cblas.h: its types and macros stay out of Swift.
 #include "shoal_blas.h"
 
 #include <cblas.h>

@@ -1,4 +1,4 @@
-// See shoal_crash.h. Globals, because a signal handler has nothing else; atomic, because any thread may crash.
+// Implements shoal_crash.h. State is global for the signal handler, and atomic because any thread may crash.
 #define _GNU_SOURCE
 #include "shoal_crash.h"
 
@@ -23,10 +23,10 @@ static void write_note(int number) {
   int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return;
   char end[] = {(char)('0' + number / 10), (char)('0' + number % 10), '}', '\n'};
-  // A signal's number has one digit or two, and JSON knows no leading zero.
+  // A signal number has one or two digits, and JSON allows no leading zero.
   const char *tail = number < 10 ? end + 1 : end;
   if (write(file, text, atomic_load(&note_length)) < 0 || write(file, tail, (size_t)(end + sizeof end - tail)) < 0) {
-    // What there is will not read as a note.
+    // A note that is not complete does not parse; nothing else can be done here.
   }
   fsync(file);
   close(file);
@@ -36,13 +36,13 @@ static void write_note(int number) {
 
 static void handle(int number, siginfo_t *info, void *context) {
   (void)context;
-  // Another thread is writing already, and ends the process.
+  // Another thread is already writing and will end the process.
   if (atomic_flag_test_and_set(&is_crashing))
     for (;;) pause();
   write_note(number);
   for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &previous[i], NULL);
-  if (info->si_code > 0) return;  // A fault: it occurs again, and is told as before.
-  // What was sent would not come again.
+  if (info->si_code > 0) return;  // A fault: the instruction runs again and gets the previous handler.
+  // A signal that a process sent does not occur again by itself.
   signal(number, SIG_DFL);
   raise(number);
 }

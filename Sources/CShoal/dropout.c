@@ -4,7 +4,7 @@
 
 enum { BATCH = 64 };
 
-// Four words for each of the counters (row0, row1 | column block), as CounterRandom.block has them.
+// Four words for each counter (row0, row1 | column block), as in CounterRandom.block.
 static inline __attribute__((always_inline)) void philox(uint32_t *restrict out, uint64_t high, uint64_t low,
                                                          uint64_t key) {
   for (int i = 0; i < BATCH; i++) {

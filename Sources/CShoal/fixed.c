@@ -10,8 +10,8 @@ int32_t shoal_fixed_add(int64_t *restrict sum, const float *restrict gradient, i
     const int32_t bad = (shoal_to_bits(g) & 0x7f800000) == 0x7f800000;
     const int32_t large = !bad && (g >= limit || g <= -limit);
     status |= bad | large << 1;
-    // A product by a power of two is exact in fp64; adding and taking away 1.5 * 2^52 is not needed:
-    // the conversion truncates, so half is added first, away from zero.
+    // Multiplying by a power of two is exact in fp64. The conversion truncates, so adding half away from zero first
+    // rounds to nearest; the usual addition and subtraction of 1.5 * 2^52 is not needed.
     const double scaled = bad | large ? 0.0 : (double)g * 0x1p50;
     sum[j] += (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
   }

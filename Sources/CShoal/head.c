@@ -1,4 +1,4 @@
-// The running softmax of the head: logits come tile by tile and never exist whole.
+// Running softmax of the head: logits are computed tile by tile and never stored as a whole.
 #include "shoal_kernels.h"
 #include "shoal_math.h"
 

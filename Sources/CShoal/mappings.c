@@ -1,6 +1,7 @@
-// A page of a mapped file that is no longer in the file, or that the disk does not give, raises SIGBUS on whichever
-// thread touches it. Nothing can be thrown from there: all that is left is to say which file it was and to end.
-// Globals, because a signal handler has nothing else; atomic, because mappings come and go on any thread.
+// Ends the process with a clear message when a mapped file was shortened or its disk fails: the page access raises
+// SIGBUS.
+// A signal handler cannot throw. It can only name the file and end the process. The table is global because a handler
+// has no other state, and atomic because any thread maps and unmaps files.
 #define _GNU_SOURCE
 #include "shoal_mappings.h"
 
@@ -13,7 +14,7 @@
 enum { SLOTS = 512, PATH_BYTES = 1024 };
 
 static struct {
-  // 0: free; 1: being filled; else the address.
+  // 0: free; 1: being filled; otherwise the mapping's address.
   _Atomic uintptr_t start;
   _Atomic int64_t bytes;
   char path[PATH_BYTES];
@@ -26,7 +27,7 @@ void shoal_mapping_add(const void *start, int64_t bytes, const char *path) {
   for (int i = 0; i < SLOTS; i++) {
     uintptr_t expected = 0;
     if (!atomic_compare_exchange_strong(&mappings[i].start, &expected, 1)) continue;
-    // Of a path that is too long the end says more.
+    // Keeps the end of a path that is too long.
     size_t length = strlen(path), skipped = length < PATH_BYTES ? 0 : length - (PATH_BYTES - 1);
     memcpy(mappings[i].path, path + skipped, length - skipped + 1);
     atomic_store(&mappings[i].bytes, bytes);
@@ -42,7 +43,7 @@ void shoal_mapping_remove(const void *start) {
   }
 }
 
-// One line, put together without any call that a signal handler must not make.
+// One line of text, built only with calls that a signal handler may make.
 struct line {
   char text[PATH_BYTES + 256];
   size_t length;
@@ -84,11 +85,11 @@ static void handle(int signal_number, siginfo_t *info, void *context) {
       append(&line, " is gone; restore the file and start again");
     }
     append(&line, "\n");
-    // Nothing can be done about a failure to write.
+    // A failed write changes nothing: the process ends either way.
     if (write(STDERR_FILENO, line.text, line.length) < 0) _exit(exit_code);
     _exit(exit_code);
   }
-  // Not a mapped file: the instruction runs again, and the signal does what it does by default.
+  // Not a mapped file: the instruction runs again and gets the signal's default action.
   signal(signal_number, SIG_DFL);
 }
 

@@ -1,4 +1,4 @@
-// See shoal_mpi.h. Open MPI's handles are pointers and MPICH's are ints; both travel in 64 bits.
+// Implements shoal_mpi.h. Open MPI's handles are pointers and MPICH's are ints; both are passed in 64 bits.
 
 #include "shoal_mpi.h"
 
@@ -20,7 +20,7 @@ static void keep_comm(MPI_Comm handle, shoal_mpi_comm *comm) {
   memcpy(&comm->handle, &handle, sizeof handle);
 }
 
-// Stores the handle that a begin call made and passes its status on.
+// Stores the handle that a begin call made and returns the call's status.
 static int keep_request(int status, MPI_Request handle, shoal_mpi_request *request) {
   request->handle = 0;
   memcpy(&request->handle, &handle, sizeof handle);
@@ -31,7 +31,7 @@ int shoal_mpi_start(void) {
   int provided = MPI_THREAD_SINGLE;
   int status = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
   if (status != MPI_SUCCESS) return status;
-  // Duplicated communicators inherit the handler.
+  // Duplicated communicators inherit this error handler.
   status = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   if (status != MPI_SUCCESS) return status;
   status = MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);

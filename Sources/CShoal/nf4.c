@@ -1,4 +1,4 @@
-// NF4: quantisation and its way back, in bitsandbytes' own order of roundings.
+// NF4 quantisation and dequantisation, with bitsandbytes' order of roundings.
 #include "shoal_nf4.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ const float shoal_nf4_values[16] = {
     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
 };
 
-// A constant table, not a formula: bitsandbytes computes it with torch.linspace, whose last bits follow
+// A constant table instead of a formula: bitsandbytes computes it with torch.linspace, whose last bits depend on
 // torch's vector code.
 const float shoal_nf4_scale_values[256] = {
     -0.99296874f, -0.9789063f, -0.96484375f, -0.9507812f, -0.93671876f, -0.92265624f, -0.9085938f,
@@ -61,7 +61,8 @@ static const void *at(const void *w, int32_t type, int64_t entry) {
   return (const char *)w + entry * (type == SHOAL_F32 ? 4 : 2);
 }
 
-// The largest |w| as bits: a NaN's are above infinity's, so that it is not lost as in a maximum of floats.
+// The largest |w|, compared as bits: a NaN's bits are above infinity's, so it is kept. A maximum of floats could lose
+// it.
 static inline uint32_t largest(const float *w) {
   uint32_t top = 0;
   for (int j = 0; j < SHOAL_NF4_BLOCK; j++) {
@@ -94,7 +95,7 @@ void shoal_nf4_quantize(uint8_t *codes, const void *w, int32_t type, int64_t blo
       const float inverse = 1 / (top > 1e-38f ? top : 1e-38f);
       uint32_t code[SHOAL_NF4_BLOCK];
       for (int j = 0; j < SHOAL_NF4_BLOCK; j++) {
-        // Above 1 or below -1 by a rounding: the same code as 1 or -1.
+        // Rounding can put `scaled` slightly above 1 or below -1. The code is then that of 1 or -1.
         const float scaled = block[j] * inverse;
         uint32_t passed = 0;
 #pragma clang loop unroll(full)
@@ -106,14 +107,14 @@ void shoal_nf4_quantize(uint8_t *codes, const void *w, int32_t type, int64_t blo
   }
 }
 
-// The code of a centred scale over its block's maximum. bitsandbytes looks it up for the nearest of 65536
-// even steps from -1 to 1, not for the value itself; so do we.
+// The code of a centred scale divided by its block's maximum. As in bitsandbytes, the value is first rounded to the
+// nearest of 65536 even steps from -1 to 1.
 static uint8_t scale_code(float scaled) {
-  // A NaN, which only maxima next to nothing can give, becomes -1.
+  // A NaN becomes -1. It arises only if all maxima are so close to 0 that 1 / top is infinite.
   scaled = scaled > -1 ? (scaled < 1 ? scaled : 1) : -1;
   const int32_t step = (int32_t)((scaled + 1) * 0.5f * 65535 + 0.5f);
   const float value = -1 + 2.0f * (float)step / 65535;
-  // How many midpoints between neighbouring codes' values lie below it.
+  // Counts, by binary search, the midpoints between neighbouring codes' values that lie below `value`.
   int low = 0, high = 255;
   while (low < high) {
     const int middle = (low + high) / 2;

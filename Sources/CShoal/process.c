@@ -1,4 +1,4 @@
-// What ends the process when nothing in it can.
+// Ends the process from outside its own threads, through the kernel.
 #include "shoal_process.h"
 
 #include <signal.h>

@@ -1,4 +1,4 @@
-// The process's set of processors.
+// The set of processors that the process is bound to.
 #define _GNU_SOURCE
 #include "shoal_processors.h"
 

@@ -12,12 +12,12 @@
 
 #pragma clang fp contract(fast)
 
-// Pieces of 16 entries, whatever the vector level: a row of a transposition, half a panel.
+// Vectors of 16 entries at every vector level: a row of a transposition, or half a panel.
 typedef float float16x __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t half16x __attribute__((vector_size(32), aligned(2)));
 typedef uint32_t word16x __attribute__((vector_size(64), aligned(1)));
 
-// 16 x 16 transposition through vector shuffles: rows of `in` are 16 contiguous floats.
+// Transposes 16 x 16 floats with vector shuffles; each x[i] is a row of 16 contiguous floats.
 static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
   float16x y[16];
 #pragma clang loop unroll(full)
@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) void transpose16(float16x x[16]) {
   }
 }
 
-// The sum of 16 numbers: halves added up, four times over.
+// Adds 16 numbers: adds one half to the other, four times.
 static inline __attribute__((always_inline)) float sum_of_16(const float16x *x) {
   typedef float float4x __attribute__((vector_size(16), aligned(4)));
   const float4x *four = (const float4x *)x;
@@ -53,14 +53,14 @@ static inline __attribute__((always_inline)) float sum_of_16(const float16x *x) 
   return two[0] + two[1];
 }
 
-// The even places of 32 numbers, then the odd ones.
+// Splits 32 numbers into those at even places and those at odd places.
 static inline __attribute__((always_inline)) void split_pairs(float16x *even, float16x *odd, const float16x *x) {
   *even = __builtin_shufflevector(x[0], x[1], 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   *odd = __builtin_shufflevector(x[0], x[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-// 128 numbers in the order of their NF4 codes' bits: vector s has those whose codes are bits 4 s to 4 s + 3 of 16
-// words. A byte's high half comes first in the matrix.
+// Reorders 128 numbers to match the bits of their NF4 codes: y[s] holds the numbers whose codes are bits 4 s to 4 s + 3
+// of 16 words. A byte's high half comes first in the matrix.
 static inline __attribute__((always_inline)) void order_by_bits(float16x y[8], const float16x x[8]) {
   float16x a[8], b[8], c[8];
 #pragma clang loop unroll(full)
@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) void order_by_bits(float16x y[8], c
   for (int i = 0; i < 4; i++) split_pairs(&b[i / 2 * 4 + i % 2], &b[i / 2 * 4 + 2 + i % 2], a + 2 * i);
 #pragma clang loop unroll(full)
   for (int i = 0; i < 4; i++) split_pairs(&c[2 * i], &c[2 * i + 1], b + 2 * i);
-  // Places 8 j + k are now in the vector whose number is k with its three bits reversed.
+  // The numbers at places 8 j + k are now in the vector whose index is k with its three bits reversed.
 #pragma clang loop unroll(full)
   for (int s = 0; s < 8; s++) {
     const int k = s ^ 1;
@@ -77,7 +77,7 @@ static inline __attribute__((always_inline)) void order_by_bits(float16x y[8], c
   }
 }
 
-// Asks for memory further ahead than a processor looks by itself. Beyond the end of what there is nothing happens.
+// Prefetches further ahead than the processor does by itself. A prefetch beyond the end of the data has no effect.
 static inline __attribute__((always_inline)) void ahead(const char *p, int64_t bytes) {
   enum { DISTANCE = 4096, LINE = 64 };
   for (int64_t i = 0; i < bytes; i += LINE) __builtin_prefetch(p + DISTANCE + i);
@@ -92,7 +92,7 @@ static inline float entry(const shoal_term *term, int64_t e) {
   return shoal_nf4_values[e & 1 ? both & 15 : both >> 4] * shoal_nf4_scale(&term->scales, e / SHOAL_NF4_BLOCK);
 }
 
-// Columns of an NF4 weight that a row is multiplied with at a time, and entries of each.
+// Columns of an NF4 weight that one row is multiplied with at a time, and entries of a column per step.
 enum { NF4_COLUMNS = 2, NF4_STEP = 2 * SHOAL_NF4_BLOCK };
 
 #if defined(__x86_64__)
@@ -111,7 +111,7 @@ static inline __attribute__((always_inline)) void values_avx512(float16x *y, con
 static inline __attribute__((always_inline)) void values_avx2(float16x *y, const word16x *codes) {
   for (int half = 0; half < 16; half += 8) {
     const __m256i code = _mm256_loadu_si256((const __m256i *)((const uint32_t *)codes + half));
-    // A permutation takes three bits of a code; the fourth, moved to the sign, chooses between two.
+    // A permutation uses three bits of a code. The fourth bit, moved to the sign, selects one of two permutations.
     const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(shoal_nf4_values), code);
     const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(shoal_nf4_values + 8), code);
     const __m256 choice = _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));
@@ -170,7 +170,7 @@ void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int
                          terms, term_count, scratch);
 }
 
-// What is left of a product whose terms all have depth 0.
+// Writes the start value of the sum: the result of a product whose terms all have depth 0.
 static void start_only(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column, int64_t columns,
                        const float *initial, int64_t initial_row) {
   const size_t bytes = (size_t)columns * sizeof(float);
@@ -187,7 +187,7 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
                             int64_t columns, const float *initial, int64_t initial_row,
                             const shoal_term *terms, int64_t term_count, float *scratch) {
   static const float zeros[SHOAL_PANEL];
-  // Rows taken through all panels before the next ones: their part of A stays in L1.
+  // Rows that go through all panels before the next rows: their part of A stays in the L1 cache.
   enum { ROW_GROUP = 12 };
   const product_kernels kernels = kernels_of_level(level);
   int first = 1;

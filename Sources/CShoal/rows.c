@@ -1,4 +1,4 @@
-// Rows moved, widened, combined and checked.
+// Copies, widens, narrows, combines and checks rows.
 #include "shoal_kernels.h"
 #include "shoal_floats.h"
 
@@ -21,7 +21,7 @@ void shoal_widen(float *restrict y, const void *x, int32_t type, int64_t count) 
 
 static inline uint16_t to_bf16(float x) {
   const uint32_t bits = shoal_to_bits(x);
-  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);  // keeps a NaN one
+  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);  // keeps NaN
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
@@ -30,7 +30,7 @@ static inline uint16_t to_f16(float x) {
   uint32_t magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
   if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00);
-  // Below 2^-14 the result is subnormal: adding 1/2 leaves its bits at the sum's end, rounded.
+  // Below 2^-14 the result is subnormal: adding 1/2 leaves its rounded bits at the end of the sum.
   if (magnitude < 0x38800000)
     return (uint16_t)(sign | (shoal_to_bits(shoal_from_bits(magnitude) + 0.5f) - 0x3f000000));
   magnitude += 0xc8000fff + (magnitude >> 13 & 1);
@@ -72,7 +72,7 @@ void shoal_scatter_add_rows(float *y, int64_t y_row, const float *x, int64_t x_r
 SHOAL_CLONES
 void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float a, float b, int64_t rows,
                    int64_t width) {
-  // With a = 0 what y held does not matter, were it NaN.
+  // With a = 0 the old y is not read, so that its NaNs do not stay.
   for (int64_t i = 0; i < rows; i++)
     if (a == 0)
       for (int64_t j = 0; j < width; j++) y[i * y_row + j] = b * x[i * x_row + j];

@@ -1,11 +1,11 @@
-// A directory that is there whole or not at all: written under a temporary name, made durable, renamed.
+// Writes a directory atomically: under a temporary name, made durable (fsync), then renamed.
 
 import Glibc
 import Tensors
 
-/// A directory being written. Its files appear under its name together, after the last is durable.
+/// A directory that is being written. Its files appear under its name together, after the last file is durable.
 package final class AtomicDirectory {
-  /// Where the files lie until the rename.
+  /// Where the files are until the rename.
   private let temporaryPath: String
   private let permissions: FilePermissions
   private let hasManifest: Bool
@@ -15,16 +15,15 @@ package final class AtomicDirectory {
     (self.temporaryPath, self.permissions, self.hasManifest) = (temporaryPath, permissions, hasManifest)
   }
 
-  /// Writes the directory `path` with what `body` puts into it.
+  /// Writes the directory `path` with the files that `body` adds.
   ///
-  /// Any failure removes the temporary directory and leaves `path` as it was. An own temporary directory
-  /// that a crash left behind, and those of others, are never touched.
+  /// Any failure removes the temporary directory and leaves `path` unchanged. Temporary directories of other processes,
+  /// or of a crashed one, are never touched.
   /// - Parameters:
-  ///   - neededBytes: an estimate of the files' size; too little free space is found before the work.
-  ///   - hasManifest: whether `manifest.json` with the hash of every file is written last, for
-  ///     `VerifiedDirectory`. Exported models have none.
-  /// - Throws: `FileError` when something is at `path` already (an empty directory is taken over);
-  ///   `WriteError`; what `body` throws.
+  ///   - neededBytes: an estimate of the files' size; a lack of free space is detected before the work.
+  ///   - hasManifest: whether to write, as the last file, `manifest.json` with the hash of every file, for
+  ///     `VerifiedDirectory`. Exported models have no manifest.
+  /// - Throws: `FileError` if `path` exists (but an empty directory is replaced); `WriteError`; errors of `body`.
   package static func write(
     to path: String, neededBytes: Int, permissions: FilePermissions = .user, hasManifest: Bool = true,
     _ body: (AtomicDirectory) throws -> Void
@@ -52,8 +51,8 @@ package final class AtomicDirectory {
     try syncDirectory(parent)
   }
 
-  /// Adds the file `name` with what `body` appends to it.
-  /// - Precondition: `name` is a plain file name, not used before.
+  /// Adds the file `name` with the bytes that `body` appends.
+  /// - Precondition: `name` is a plain file name that was not used before.
   package func file(_ name: String, _ body: (OutputFile) throws -> Void) throws {
     precondition(!name.isEmpty && !name.contains("/") && name != manifestName, "file name \(name)")
     try write(name, body)
@@ -89,17 +88,17 @@ package final class AtomicDirectory {
     }
   }
 
-  /// Removes what this object made; the directory is flat.
+  /// Removes the temporary directory and its files; it has no subdirectories.
   private func removeTemporary() {
     for name in (try? directoryEntries(temporaryPath)) ?? [] { unlink("\(temporaryPath)/\(name)") }
     rmdir(temporaryPath)
   }
 }
 
-/// A file replaced whole or not at all.
+/// Replaces a file atomically.
 package enum AtomicFile {
-  /// Writes `path` with what `body` appends; a failure leaves the file as it was.
-  /// - Throws: `WriteError`, and what `body` throws.
+  /// Writes `path` with the bytes that `body` appends; a failure leaves the file unchanged.
+  /// - Throws: `WriteError`, and errors of `body`.
   package static func write(
     to path: String, permissions: FilePermissions = .user, _ body: (OutputFile) throws -> Void
   ) throws {
@@ -133,8 +132,8 @@ package enum AtomicFile {
   }
 }
 
-/// What `create` makes under `PATH.tmp-PID`, or under the next free name: a crashed process of the same
-/// number, perhaps on another host, may have left that one, and what others made is never removed.
+/// Calls `create` with `PATH.tmp-PID`, or with the next free name: a crashed process with the same number, perhaps on
+/// another host, may have left that name. The leftovers of other processes are never removed.
 private func withFreeTemporaryName<Made>(
   for path: String, create: (String) throws(WriteError) -> Made
 ) throws(WriteError) -> Made {
@@ -149,7 +148,7 @@ private func withFreeTemporaryName<Made>(
   }
 }
 
-/// - Throws: `WriteError` (ENOSPC) when the file system has fewer than `bytes` free for this user.
+/// - Throws: `WriteError` (ENOSPC) if the file system has fewer than `bytes` free for this user.
 private func requireFreeSpace(_ bytes: Int, at parent: String, for path: String) throws(WriteError) {
   var status = statvfs()
   guard statvfs(parent, &status) == 0 else {

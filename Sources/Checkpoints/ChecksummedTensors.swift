@@ -1,13 +1,13 @@
-// Safetensors files of a cache: they carry a hash of themselves, so that damage is seen and what was lost made anew.
+// Safetensors files of a cache, with a checksum of themselves: a damaged file is detected and then made again.
 
 import Tensors
 
-/// Safetensors with the SHA-256 of all their names and bytes as a last tensor.
+/// Safetensors whose last tensor is the SHA-256 of all other names and bytes.
 package enum ChecksummedTensors {
   private static let checksumName = "sha256"
 
-  /// Writes `path` whole or not at all, under the given key.
-  /// - Throws: `WriteError`, and what the tensors' closures throw.
+  /// Writes `path` atomically, with the given key.
+  /// - Throws: `WriteError`, and errors of the tensors' closures.
   package static func write(_ tensors: [OutgoingTensor], key: String, to path: String) throws {
     let checksum = SHA256()
     var checksummed = tensors.map { tensor in
@@ -19,7 +19,7 @@ package enum ChecksummedTensors {
         }
       }
     }
-    // Bytes come after all wider types, and the last of them last: what it sums up has been written by then.
+    // Byte tensors follow all wider types, and the checksum is the last of them: its input has been written by then.
     checksummed.append(
       OutgoingTensor(name: checksumName, type: .uint8, shape: [SHA256.byteCount]) { emit in
         try checksum.digest.withUnsafeBytes(emit)
@@ -27,7 +27,7 @@ package enum ChecksummedTensors {
     try AtomicFile.write(to: path) { try SafetensorsWriter.write(checksummed, metadata: ["key": key], to: $0) }
   }
 
-  /// The file at `path`, every byte of its tensors checked; nil when it is missing, damaged or has another key.
+  /// The file at `path`, with every tensor byte checked; nil if it is missing, damaged or has another key.
   package static func file(_ path: String, key: String) -> SafetensorsFile? {
     guard let file = try? SafetensorsFile(path: path), file.metadata["key"] == key,
       let stored = file.tensors[checksumName], stored.type == .uint8

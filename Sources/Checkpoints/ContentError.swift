@@ -1,13 +1,13 @@
-// What is wrong with a file or directory that the caller named: which part, what it holds, what was expected.
+// Describes a wrong file or directory that the user named: the part, the found content, the expected content.
 
 import Tensors
 
-/// A file or directory does not hold what it should. Carries all problems that were found.
+/// A file or directory does not have the expected content. Carries all problems that were found.
 package struct ContentError: UserError, Equatable {
   package struct Problem: Sendable, Equatable {
-    /// The tensor, key or file inside; nil when the whole is meant.
+    /// The tensor, key or file inside; nil for the whole file or directory.
     package var item: String?
-    /// A verb and what is there: `has shape [896]`.
+    /// A verb and the found content: `has shape [896]`.
     package var found: String
     package var expected: String?
 
@@ -31,8 +31,8 @@ package struct ContentError: UserError, Equatable {
     self.init(path, [Problem(item, found, expected: expected)])
   }
 
-  /// `model.safetensors: "model.norm.weight" has shape [896], expected [1536]`; several problems take a
-  /// line each, the first few of them.
+  /// `model.safetensors: "model.norm.weight" has shape [896], expected [1536]`; with several problems, one line for
+  /// each of the first few.
   package var description: String {
     if problems.count == 1 { return "\(path): \(text(problems[0]))" }
     let shown = problems.prefix(20).map { "\n  \(text($0))" }.joined()

@@ -1,22 +1,22 @@
-// SHA-256 of files, remembered between runs: a model of many GB is hashed once, not at every start.
+// SHA-256 of files, cached between runs: a model of many GB is hashed once, not at every start.
 
 import Glibc
 import Tensors
 
-/// Hashes of file contents with a memory in the cache directory.
+/// Hashes file contents, and keeps the hashes in the cache directory.
 ///
-/// A memory is used only while path, size, times, inode and device are those it was made for.
+/// A cached hash is used only while path, size, times, inode and device are unchanged.
 package struct ContentHash: Sendable {
-  /// Where hashes are remembered; nil: nowhere.
+  /// The directory of the cached hashes; nil: no cache.
   private let directory: String?
 
-  /// - Parameter cacheDirectory: Shoal's cache, `CacheDirectory.path` in all but tests.
+  /// - Parameter cacheDirectory: Shoal's cache; only tests pass a value other than `CacheDirectory.path`.
   package init(cacheDirectory: String? = CacheDirectory.path) {
     directory = cacheDirectory.map { "\($0)/hashes" }
   }
 
   /// The SHA-256 of the file's content, as 64 lowercase hexadecimal digits.
-  /// - Throws: `FileError` when the file cannot be read, `ContentError` when it changes meanwhile.
+  /// - Throws: `FileError` if the file cannot be read, `ContentError` if it changes while it is read.
   package func sha256(ofFile path: String) throws -> String {
     let before = try FileIdentity(path: path)
     if let known = remembered(before) { return known }
@@ -25,7 +25,7 @@ package struct ContentHash: Sendable {
     guard before == after, found.byteCount == after.byteCount else {
       throw ContentError(path, "changed while it was read")
     }
-    // A file written just now may be written again within the clock's grain and look the same.
+    // A file changed just now may change again within the clock's resolution and look the same.
     if before.secondsSinceChange > 2 { remember(found.sha256, for: before) }
     return found.sha256
   }
@@ -33,7 +33,7 @@ package struct ContentHash: Sendable {
   /// The SHA-256 of bytes in memory, as 64 lowercase hexadecimal digits.
   package static func sha256(of bytes: [UInt8]) -> String { SHA256.text(of: bytes) }
 
-  /// One hash of several files: of their names, without directories, and contents.
+  /// One hash of several files: of their contents and their names without directories.
   /// - Throws: as `sha256(ofFile:)`.
   package func sha256(ofFiles paths: [String]) throws -> String {
     let hash = SHA256()
@@ -52,7 +52,7 @@ package struct ContentHash: Sendable {
     return sha256
   }
 
-  /// A cache that cannot be written costs time, nothing else.
+  /// Without a writable cache the only cost is time.
   private func remember(_ sha256: String, for identity: FileIdentity) {
     guard let directory, (try? CacheDirectory.create(directory)) != nil else { return }
     let text = Self.entry(identity, sha256).serialized(indent: 2) + "\n"
@@ -63,7 +63,7 @@ package struct ContentHash: Sendable {
     "\(directory)/\(SHA256.text(of: Array(identity.path.utf8))).json"
   }
 
-  /// The entry carries a hash of itself, so that damage is seen as damage.
+  /// The entry contains a hash of itself, so that damage is detected.
   private static func entry(_ identity: FileIdentity, _ sha256: String) -> JSONValue {
     let members = identity.members + [.init("sha256", .string(sha256))]
     let check = SHA256.text(of: Array(JSONValue.object(members).serialized().utf8))
@@ -71,15 +71,15 @@ package struct ContentHash: Sendable {
   }
 }
 
-/// `$SHOAL_CACHE`, by default `~/.cache/shoal`: what runs share.
+/// `$SHOAL_CACHE`, by default `~/.cache/shoal`: the data that runs share.
 package enum CacheDirectory {
-  /// Nil when neither `SHOAL_CACHE` nor `HOME` is set.
+  /// Nil if neither `SHOAL_CACHE` nor `HOME` is set.
   package static var path: String? {
     if let path = variable("SHOAL_CACHE") { return path }
     return variable("HOME").map { "\($0)/.cache/shoal" }
   }
 
-  /// Creates `path` and its parents, private to the user; returns those that were not there, outermost first.
+  /// Creates `path` and its parents, private to the user; returns the directories that it created, outermost first.
   /// - Throws: `WriteError`.
   @discardableResult
   package static func create(_ path: String) throws(WriteError) -> [String] {
@@ -101,12 +101,12 @@ package enum CacheDirectory {
   }
 }
 
-/// What tells one state of a file from another without reading it.
+/// Identifies a state of a file without reading the file.
 private struct FileIdentity: Equatable {
   let path: String
   let byteCount: Int
   let modified: Int64
-  /// The time of the last change of status: unlike `modified` it cannot be set back.
+  /// The time of the last status change: unlike `modified` it cannot be set back.
   let changed: Int64
   let inode: UInt64
   let device: UInt64

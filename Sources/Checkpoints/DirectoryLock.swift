@@ -1,12 +1,12 @@
-// One process at a time works in a directory: a lock for as long as the work takes.
+// Allows one process at a time to work in a directory, with a lock that is held during the work.
 
 import Glibc
 import Tensors
 
-/// A directory that another process works in.
+/// Another process works in the directory.
 package struct DirectoryInUse: UserError, Equatable {
   package let path: String
-  /// Nil where the lock's file does not say.
+  /// Nil if the lock's file does not name the holder.
   package let holder: DirectoryLock.Holder?
 
   package var description: String {
@@ -15,14 +15,14 @@ package struct DirectoryInUse: UserError, Equatable {
   }
 }
 
-/// The lock of a directory, held until the object goes.
+/// The lock of a directory, held until the object is released.
 ///
-/// The kernel gives it back when its process ends, however it ends, so that a dead one never stands in the way. On NFS
-/// it holds between hosts where the server's lock service runs; with `nolock` or `local_lock` it holds on one host only.
+/// The kernel releases it when its process ends, in any way, so a dead process never blocks the directory. On NFS it
+/// works between hosts if the server's lock service runs; with `nolock` or `local_lock` it works on one host only.
 package final class DirectoryLock {
   package static let name = "run.lock"
 
-  /// Who holds a lock, as its file says.
+  /// The holder of a lock, as written in the lock's file.
   package struct Holder: Sendable, Equatable, CustomStringConvertible {
     package var process: Int
     package var host: String
@@ -43,20 +43,20 @@ package final class DirectoryLock {
     fileprivate var json: JSONValue { ["pid": .integer(Int64(process)), "host": .string(host)] }
   }
 
-  /// Whether others are kept out: false on a file system that knows no locks.
+  /// Whether other processes are excluded: false on a file system without locks.
   package let isExclusive: Bool
   private let path: String
   private let descriptor: Int32
-  /// Those that were made for the lock, outermost first.
+  /// The directories that were created for the lock, outermost first.
   private let madeDirectories: [String]
 
-  /// Makes the directory if need be, private to the user, and locks it.
+  /// Creates the directory if needed, private to the user, and locks it.
   ///
-  /// A process that was killed may take seconds to be gone, so a lock that is held is waited for; waiting sleeps.
+  /// A killed process may need seconds to end, so it waits for a lock that is held; waiting sleeps.
   /// - Parameters:
-  ///   - seconds: how long.
-  ///   - onWait: told who holds it, before the waiting.
-  /// - Throws: `DirectoryInUse`; `WriteError` when nothing can be written there.
+  ///   - seconds: the longest wait.
+  ///   - onWait: called with the holder before the wait.
+  /// - Throws: `DirectoryInUse`; `WriteError` if the directory is not writable.
   package init(_ directory: String, waiting seconds: Double, onWait: (Holder?) -> Void) throws {
     let directory = withoutTrailingSlashes(directory)
     path = "\(directory)/\(Self.name)"
@@ -78,7 +78,7 @@ package final class DirectoryLock {
 
   deinit { release() }
 
-  /// Leaves no file, and no directory that is still as empty as it was made.
+  /// Removes the lock's file, and the directories that it created and that are still empty.
   private func release() {
     if Self.isCurrent(descriptor, path) { unlink(path) }
     close(descriptor)
@@ -92,13 +92,13 @@ package final class DirectoryLock {
     let deadline = ContinuousClock.now + .seconds(seconds)
     var isWaiting = false
     while true {
-      // At each turn: a holder that made the directory takes it away again if it wrote nothing.
+      // Repeated in each turn: a holder that created the directory removes it again if it wrote nothing.
       made += try CacheDirectory.create(directory)
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
       if descriptor < 0, errno == ENOENT, ContinuousClock.now < deadline { continue }
       guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
-        // The holder before may have removed the file between the two calls; then others lock another one.
+        // The previous holder may have removed the file between the two calls; other processes then lock another file.
         if isCurrent(descriptor, path) { return (descriptor, true) }
         close(descriptor)
         continue

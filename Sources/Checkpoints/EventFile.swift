@@ -1,17 +1,17 @@
-// TensorBoard's event files, written: scalars only, a record at a time.
+// Writes TensorBoard's event files: scalars only, one record at a time.
 
 import Glibc
 import Tensors
 
-/// An event file being written. What is appended is with the kernel when the call returns.
+/// An event file that is being written. When a call returns, the kernel has the appended bytes.
 package final class EventFile {
   private let output: OutputFile
 
-  /// Starts a new file in `directory`, which is made if need be.
+  /// Starts a new file in `directory`, which is created if needed.
   ///
-  /// TensorBoard joins the files of a directory in the order of their names and, at the mark of a start,
-  /// forgets what earlier ones say of `firstStep` and later steps: a resumed run repeats those.
-  /// - Parameter firstStep: no earlier step follows in this file.
+  /// TensorBoard joins the files of a directory in the order of their names. At a start record it discards what earlier
+  /// files have for `firstStep` and later steps: a resumed run repeats those steps.
+  /// - Parameter firstStep: the lowest step of this file.
   /// - Throws: `WriteError`.
   package init(directory: String, firstStep: Int) throws(WriteError) {
     try CacheDirectory.create(directory)
@@ -21,11 +21,11 @@ package final class EventFile {
       EventRecord.version(wallTime: now).framed + EventRecord.start(step: firstStep, wallTime: now).framed)
   }
 
-  /// Every file's name starts so; TensorBoard looks for the middle part.
+  /// The start of every file's name; TensorBoard searches for its middle part.
   package static let namePrefix = "events.out.tfevents."
 
-  /// The file of these seconds, or of the first later ones whose name comes after all that are there: starts in
-  /// one second, a clock that was set back and another host must not change the order.
+  /// Creates the file for `seconds`, or for the first later second whose name sorts after all existing names. Several
+  /// starts in one second, a clock that was set back, and another host then cannot change the order.
   private static func create(in directory: String, seconds: Int) throws(WriteError) -> OutputFile {
     let names = (try? directoryEntries(directory)) ?? []
     let there = names.compactMap { name in
@@ -39,15 +39,15 @@ package final class EventFile {
 
   package var path: String { output.path }
 
-  /// Appends what was measured at `step`; the numbers are rounded to fp32.
+  /// Appends the values measured at `step`; they are rounded to fp32.
   /// - Throws: `WriteError`.
   package func append(step: Int, _ scalars: [(tag: String, value: Double)]) throws(WriteError) {
     let before = output.byteCount
     do {
-      // One write: a reader meanwhile sees the whole record or a beginning that it waits on.
+      // One write: a concurrent reader sees the whole record, or a beginning that it waits on.
       try output.append(EventRecord.scalars(scalars, step: step, wallTime: wallTime()).framed)
     } catch {
-      // Nobody can read past a record that ends early.
+      // Readers cannot continue after a record that ends early.
       output.takeBack(to: before)
       throw error
     }

@@ -1,6 +1,6 @@
-// One record of an event file: a protocol buffer, `tensorflow.Event`, in the frame of a TFRecord.
+// One record of an event file: a protocol buffer, `tensorflow.Event`, framed as a TFRecord.
 //
-// Written by hand, since three kinds of record with a handful of fields are all there is:
+// Encoded by hand, since only three kinds of record with a few fields are needed:
 //   Event { double wall_time = 1; int64 step = 2; oneof { string file_version = 3; Summary summary = 5;
 //           SessionLog session_log = 7 } }
 //   Summary { repeated Value value = 1 }   Value { string tag = 1; float simple_value = 2 }
@@ -12,7 +12,7 @@ package struct EventRecord: Sendable, Equatable {
 
   private init(wallTime: Double, step: Int = 0) {
     message.append(field: 1, wallTime)
-    // A field at its default is left out, as by every encoder of these messages.
+    // Fields with the default value are left out, as all encoders of these messages do.
     if step != 0 { message.append(field: 2, Int64(step)) }
   }
 
@@ -24,7 +24,7 @@ package struct EventRecord: Sendable, Equatable {
     return record
   }
 
-  /// The mark of a start: what earlier files say of `step` and later ones is void.
+  /// A start record: it makes the records of earlier files for `step` and later steps invalid.
   package static func start(step: Int, wallTime: Double) -> EventRecord {
     var log = ProtocolBuffer()
     log.append(field: 1, Int64(1))
@@ -56,7 +56,7 @@ package struct EventRecord: Sendable, Equatable {
   }
 }
 
-/// A protocol buffer in the making, field by field.
+/// Builds a protocol buffer, field by field.
 package struct ProtocolBuffer: Sendable, Equatable {
   package private(set) var bytes: [UInt8] = []
 
@@ -100,7 +100,7 @@ package struct ProtocolBuffer: Sendable, Equatable {
     append(varint: UInt64(field) << 3 | type.rawValue)
   }
 
-  /// Seven bits a byte, lowest first; the top bit says that more follow.
+  /// Seven bits per byte, lowest first; the top bit means that more bytes follow.
   private mutating func append(varint value: UInt64) {
     var rest = value
     while rest >= 0x80 {
@@ -123,7 +123,7 @@ enum CRC32C {
     }
   }
 
-  /// Rotated and shifted, so that a checksum over checksummed bytes is not degenerate.
+  /// Rotates and adds a constant, so that a checksum of bytes that include a checksum stays useful.
   static func masked(_ bytes: [UInt8]) -> UInt32 {
     let value = value(bytes)
     return (value >> 15 | value << 17) &+ 0xA282_EAD8

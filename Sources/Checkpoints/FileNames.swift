@@ -1,11 +1,11 @@
-// Small questions about paths and directories, answered by the system calls themselves.
+// Small helpers for paths and directories, on top of the system calls.
 
 import Glibc
 package import Tensors
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-/// The directory that holds `path`, as a path that can be opened.
+/// The directory that contains `path`, as a path that can be opened.
 func parentDirectory(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -43,7 +43,7 @@ func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
   return status.st_mode & S_IFMT == S_IFDIR && (try? directoryEntries(path).isEmpty) == true
 }
 
-/// This host's name, fit for a file's.
+/// This host's name, usable in a file name.
 func hostName() -> String {
   var characters = [CChar](repeating: 0, count: 256)
   let status = gethostname(&characters, characters.count - 1)

@@ -4,7 +4,7 @@ package import Tensors
 
 /// All tensors of a model directory, each in exactly one mapped file.
 package final class HubWeights: Sendable {
-  /// One tensor and the file that keeps its bytes mapped.
+  /// One tensor, and the file that keeps its bytes mapped.
   package struct Weight: Sendable {
     package let file: SafetensorsFile
     package let entry: SafetensorsFile.Entry
@@ -18,7 +18,7 @@ package final class HubWeights: Sendable {
   package static let singleName = "model.safetensors"
   package static let indexName = "model.safetensors.index.json"
 
-  /// The files in the order of their names.
+  /// The files, sorted by name.
   package let files: [SafetensorsFile]
   private let owner: [String: Int]
 
@@ -27,7 +27,7 @@ package final class HubWeights: Sendable {
 
   /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
   ///
-  /// Symbolic links are followed: the hub's cache is made of them. Names with a path in them are refused.
+  /// Follows symbolic links, because the hub's cache consists of them. Rejects names that contain a path.
   /// - Throws: `FileError`, `ContentError`.
   package init(directory: String) throws {
     let single = "\(directory)/\(Self.singleName)"
@@ -52,7 +52,7 @@ package final class HubWeights: Sendable {
   }
 }
 
-/// `model.safetensors.index.json`: which shard holds which tensor.
+/// `model.safetensors.index.json`: maps each tensor to its shard.
 private struct ShardIndex {
   let path: String
   /// The shards' file names, sorted.
@@ -83,7 +83,7 @@ private struct ShardIndex {
     self.files = files.sorted()
   }
 
-  /// The shard of every tensor, checked against what the shards hold.
+  /// The shard of every tensor, checked against the shards' contents.
   func owners(in shards: [SafetensorsFile]) throws(ContentError) -> [String: Int] {
     var owner: [String: Int] = [:]
     var problems: [ContentError.Problem] = []
@@ -110,7 +110,7 @@ private struct ShardIndex {
     return owner
   }
 
-  /// `[A-Za-z0-9._-]+.safetensors`, not hidden: nothing that leads out of the directory.
+  /// Accepts `[A-Za-z0-9._-]+.safetensors`, not hidden: a name that cannot lead out of the directory.
   private static func isPlainShardName(_ name: String) -> Bool {
     name.utf8.count <= 255 && name.hasSuffix(".safetensors") && !name.hasPrefix(".")
       && name.utf8.allSatisfy {

@@ -1,11 +1,11 @@
-// What callers ask of the strict reader.
+// The entry points of the strict parser.
 
 extension JSONValue {
-  /// Reads one JSON value that fills `bytes`.
+  /// Parses one JSON value that fills `bytes`.
   ///
-  /// Duplicate names, NUL, bad UTF-8, lone surrogates, numbers beyond fp64, trailing text and nesting
-  /// deeper than `maximumDepth` are errors. With `allowsNUL` strings may hold `\u0000`, as the standard has it.
-  /// - Throws: `JSONSyntaxError` naming the byte.
+  /// Errors are: duplicate names, NUL, invalid UTF-8, lone surrogates, numbers beyond fp64, trailing text, and nesting
+  /// deeper than `maximumDepth`. With `allowsNUL` strings may contain `\u0000`, as the standard allows.
+  /// - Throws: `JSONSyntaxError` with the byte's place.
   package static func parse(
     _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64, allowsNUL: Bool = false
   ) throws(JSONSyntaxError) -> JSONValue {

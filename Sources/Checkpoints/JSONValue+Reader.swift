@@ -1,11 +1,11 @@
-// The strict reader (RFC 8259): one pass over the bytes, no copies of strings without escapes.
+// The strict JSON parser (RFC 8259): one pass over the bytes; strings without escapes are not copied.
 
 struct JSONReader {
   let bytes: UnsafeRawBufferPointer
   let maximumDepth: Int
   let allowsNUL: Bool
   var position = 0
-  /// Bytes of the string being unescaped; kept to save allocations.
+  /// Bytes of the current string without escapes; the buffer is kept to save allocations.
   var unescaped: [UInt8] = []
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
@@ -131,7 +131,7 @@ struct JSONReader {
     }
   }
 
-  /// Passes `byte`, with space before it, if it is next.
+  /// Skips white space, then consumes `byte` if it is next.
   private mutating func take(_ byte: UInt8) -> Bool {
     skipSpace()
     guard current == byte else { return false }
@@ -166,7 +166,7 @@ struct JSONReader {
   }
 }
 
-/// The names of one object, compared by bytes: a plain scan while few, a hash table when many.
+/// The names of one object, compared by bytes: a linear scan for few names, a hash table for many.
 private struct NameSet {
   private var slots: [Int32] = []
 
@@ -185,7 +185,7 @@ private struct NameSet {
     return true
   }
 
-  /// The slot that holds `name`, or the empty one where it belongs.
+  /// The slot that holds `name`, or the empty slot where it belongs.
   private func slot(of name: String, in members: [JSONValue.Member]) -> Int {
     var slot = hash(name) & (slots.count - 1)
     while slots[slot] >= 0, !members[Int(slots[slot])].name.hasSameBytes(as: name) {
@@ -194,7 +194,7 @@ private struct NameSet {
     return slot
   }
 
-  /// Hasher is seeded per process, so no file can be made to collide.
+  /// Hasher is seeded per process, so an attacker cannot prepare a file of colliding names.
   private func hash(_ name: String) -> Int {
     var name = name
     var hasher = Hasher()

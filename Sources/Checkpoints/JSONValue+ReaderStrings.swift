@@ -1,4 +1,4 @@
-// Strings with all their escapes, checked.
+// Parses strings and checks all their escapes.
 
 extension JSONReader {
   mutating func string() throws(JSONSyntaxError) -> String {

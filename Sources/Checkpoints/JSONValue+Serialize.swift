@@ -1,13 +1,13 @@
-// The writer: UTF-8 as it is, numbers in the shortest form that reads back to the same bits.
+// The JSON writer: UTF-8 without escapes, numbers in the shortest form that parses to the same bits.
 
 extension JSONValue {
   /// The value as JSON text, without a final newline.
   ///
-  /// A number that is not finite has no JSON form and is written as `null`.
+  /// NaN and infinity have no JSON form and are written as `null`.
   /// - Parameters:
-  ///   - indent: spaces per level, one member a line, as Python's `json.dumps(indent=…)`; nil: one line
-  ///     without spaces.
-  ///   - sortedKeys: members in the order of their names' code points instead of their own.
+  ///   - indent: spaces per level, one member per line, as in Python's `json.dumps(indent=…)`; nil: one line without
+  ///     spaces.
+  ///   - sortedKeys: sorts members by the code points of their names; otherwise they keep their order.
   package func serialized(indent: Int? = nil, sortedKeys: Bool = false) -> String {
     var text: [UInt8] = []
     write(into: &text, indent: indent, level: 0, sortedKeys: sortedKeys)

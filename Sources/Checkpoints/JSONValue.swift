@@ -1,5 +1,6 @@
-// JSON as a value: order of members kept, names compared byte by byte. Own, because Foundation's parser
-// takes duplicate keys and compares names by Unicode equivalence, and a vocabulary holds both of a pair.
+// JSON as a value: it keeps the order of members and compares names byte by byte. Foundation's parser is not used: it
+// accepts duplicate keys and compares names by Unicode equivalence, but a vocabulary has names that differ only in
+// that.
 
 import Tensors
 
@@ -7,7 +8,7 @@ import Tensors
 package enum JSONValue: Sendable {
   case null
   case bool(Bool)
-  /// A number written without fraction and exponent that fits 64 bits.
+  /// A number without fraction and exponent that fits 64 bits.
   case integer(Int64)
   case number(Double)
   case string(String)
@@ -24,7 +25,7 @@ package enum JSONValue: Sendable {
     }
   }
 
-  /// The value of the member `name` of an object; nil for anything else.
+  /// The value of an object's member `name`; nil for other values.
   package subscript(name: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.name.hasSameBytes(as: name) }?.value
@@ -38,7 +39,7 @@ package enum JSONValue: Sendable {
     if case .integer(let value) = self { Int(exactly: value) } else { nil }
   }
 
-  /// The value of a number, whichever way it is written.
+  /// The value of a number, in either form.
   package var double: Double? {
     switch self {
     case .integer(let value): Double(value)
@@ -65,7 +66,7 @@ package enum JSONValue: Sendable {
 }
 
 extension JSONValue: Equatable {
-  /// Equal in every byte of every string and in the order of members. `1` and `1.0` differ.
+  /// Equal if all bytes of all strings and the order of members are equal. `1` and `1.0` differ.
   package static func == (left: JSONValue, right: JSONValue) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -96,15 +97,15 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
 }
 
 extension String {
-  /// Swift's `==` takes composed and decomposed letters for equal; in files they are different names.
+  /// Swift's `==` treats composed and decomposed letters as equal; in files they are different names.
   func hasSameBytes(as other: String) -> Bool {
     utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }
 }
 
-/// Why a text is not JSON, and where.
+/// The reason why a text is not JSON, and its place.
 package struct JSONSyntaxError: UserError, Equatable {
-  /// Zero-based offset of the byte at fault.
+  /// Zero-based offset of the wrong byte.
   package let byteOffset: Int
   /// One-based line of that byte.
   package let line: Int

@@ -1,11 +1,11 @@
-// The one way bytes reach a disk: a new file, written front to back, every call checked.
+// The only way to write bytes to disk: a new file, written front to back, with every call checked.
 
 import Glibc
 
-/// The machine could not write what it should: no space, no permission, a failing disk. It may come at any time, and
-/// what was there before is untouched.
+/// The machine could not write a file: no space, no permission, a failing disk. It can happen at any time, and it
+/// leaves the earlier files unchanged.
 ///
-/// A type apart from `FileError` because it is no `UserError`: `shoal` ends with 1, and a launcher starts it again.
+/// A type apart from `FileError`, because it is not a `UserError`: `shoal` ends with 1, and a launcher starts it again.
 package struct WriteError: Error, CustomStringConvertible {
   package let path: String
   package let action: String
@@ -15,7 +15,7 @@ package struct WriteError: Error, CustomStringConvertible {
     (self.path, self.action, self.code) = (path, action, code)
   }
 
-  /// Whether the machine fell short, now and perhaps not later; anything else is for the caller to mend.
+  /// Whether the cause is a shortage or fault of the machine, which may pass; the user must fix other causes.
   package var isShortage: Bool { [ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE].contains(code) }
 
   package var reason: String { String(cString: strerror(code)) }
@@ -26,25 +26,25 @@ package struct WriteError: Error, CustomStringConvertible {
   }
 }
 
-/// Who may read what is written.
+/// The permissions of written files.
 package enum FilePermissions: Sendable {
-  /// The user alone: 0700 and 0600. For run directories and caches.
+  /// Only the user may read: 0700 and 0600. For run directories and caches.
   case user
-  /// As the process's umask says. For exported models.
+  /// Set by the process's umask. For exported models.
   case umask
 
   var directoryMode: mode_t { self == .user ? 0o700 : 0o777 }
   var fileMode: mode_t { self == .user ? 0o600 : 0o666 }
 }
 
-/// A new file, written once from front to back and hashed on the way.
+/// A new file, written once from front to back and hashed while it is written.
 package final class OutputFile {
   package let path: String
   package private(set) var byteCount = 0
   private var descriptor: Int32
   private let hash: SHA256?
 
-  /// Creates `path`; it must not be there yet.
+  /// Creates `path`, which must not exist yet.
   /// - Throws: `WriteError`.
   init(path: String, permissions: FilePermissions, hashes: Bool) throws(WriteError) {
     self.path = path
@@ -76,16 +76,16 @@ package final class OutputFile {
     }.get()
   }
 
-  /// Undoes what was appended after the first `count` bytes, as far as the disk lets it. Not for files that are hashed.
+  /// Removes the bytes after the first `count`, as far as the disk allows. Not for files that are hashed.
   func takeBack(to count: Int) {
     ftruncate(descriptor, off_t(count))
     lseek(descriptor, off_t(count), SEEK_SET)
     byteCount = count
   }
 
-  /// Makes the bytes durable and closes the file; gives the SHA-256 if it was asked for.
+  /// Makes the bytes durable (fsync) and closes the file; returns the SHA-256 if it was requested.
   ///
-  /// A failed fsync is final: the kernel may have dropped the pages, so a second one proves nothing.
+  /// A failed fsync is final: the kernel may have dropped the pages, so a second fsync proves nothing.
   func finish() throws(WriteError) -> String? {
     guard fsync(descriptor) == 0 else {
       throw WriteError(path: path, action: "make durable", code: errno)

@@ -1,13 +1,13 @@
-// SHA-256 by the system's libcrypto, which uses the processor's own instructions.
+// SHA-256 from the system's libcrypto, which uses the processor's SHA instructions.
 
 internal import CCrypto
 import Glibc
 import Tensors
 
-/// A hash of what is appended.
+/// Hashes the bytes that are appended.
 package final class SHA256 {
   package static let byteCount = 32
-  /// Looked up once; a context for each hash is cheap.
+  /// Fetched once; a context per hash is cheap.
   nonisolated(unsafe) private static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
 
   private let context = EVP_MD_CTX_new()
@@ -23,7 +23,7 @@ package final class SHA256 {
 
   package func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
 
-  /// Of all that was appended so far; more may follow.
+  /// The digest of all bytes appended so far; more may follow.
   package var digest: [UInt8] {
     let copy = EVP_MD_CTX_new()
     defer { EVP_MD_CTX_free(copy) }
@@ -41,7 +41,7 @@ package final class SHA256 {
     return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
-  /// That of bytes in memory.
+  /// The SHA-256 of bytes in memory, in the same form.
   package static func text(of bytes: [UInt8]) -> String {
     let hash = SHA256()
     hash.append(bytes)
@@ -49,10 +49,10 @@ package final class SHA256 {
   }
 }
 
-/// Size and SHA-256 of a file, read in pieces: a file that shrinks meanwhile ends the reading, where a
+/// Size and SHA-256 of a file, which is read in pieces: if the file is shortened meanwhile, reading ends early, where a
 /// mapping would end the process.
 func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: String) {
-  // Without waiting: a named pipe in a file's place would never open.
+  // O_NONBLOCK: opening a named pipe would otherwise wait forever.
   let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
   defer { close(descriptor) }
@@ -60,7 +60,7 @@ func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sha256: St
   guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
     throw FileError(path: path, action: "read (it is no regular file)", code: EINVAL)
   }
-  // No larger than the file, but for one that grows: most of those that are hashed are small.
+  // At most the file's size: most hashed files are small. A file that grows is still read to its end.
   let buffer = UnsafeMutableRawBufferPointer.allocate(
     byteCount: min(max(Int(status.st_size), 1 << 12), 1 << 20), alignment: 64)
   defer { buffer.deallocate() }

@@ -1,11 +1,11 @@
-// Safetensors in: a mapped file whose header was checked in full before any tensor is handed out.
+// Reads safetensors: maps the file and checks its whole header before it gives access to a tensor.
 
 package import Tensors
 
-/// A safetensors file, mapped read-only. Every rule of the reference parser holds for it, and a few more:
-/// no name twice, a bounded header, at most 4096 tensors of at most 4 axes, element types that Shoal knows.
+/// A safetensors file, mapped read-only. It satisfies every rule of the reference parser and a few more: no duplicate
+/// name, a bounded header, at most 4096 tensors of at most 4 axes, element types that Shoal supports.
 package final class SafetensorsFile: Sendable {
-  /// Where one tensor lies and what it is.
+  /// The place, type and shape of one tensor.
   package struct Entry: Sendable, Equatable {
     package let type: ElementType
     package let shape: [Int]
@@ -22,7 +22,7 @@ package final class SafetensorsFile: Sendable {
   package var path: String { file.path }
 
   /// Maps `path` and checks its header against its size.
-  /// - Throws: `FileError` when it cannot be mapped; `ContentError` naming tensor, expected and found.
+  /// - Throws: `FileError` if it cannot be mapped; `ContentError` with tensor, expected and found.
   package init(path: String) throws {
     file = try MappedFile(path: path)
     let header = try SafetensorsHeader(file: file)
@@ -37,7 +37,7 @@ package final class SafetensorsFile: Sendable {
   }
 }
 
-/// Limits beyond the reference parser's, all far above what a dense model needs.
+/// Limits beyond those of the reference parser, all far above the needs of a dense model.
 private enum Limit {
   static let headerBytes = 16 << 20
   static let tensors = 4096
@@ -49,7 +49,7 @@ private struct SafetensorsHeader {
   private(set) var names: [String] = []
   private(set) var metadata: [String: String] = [:]
   private let path: String
-  /// The file's offset of the first tensor byte.
+  /// The file offset of the first tensor byte.
   private let dataStart: Int
 
   init(file: MappedFile) throws(ContentError) {
@@ -133,7 +133,7 @@ private struct SafetensorsHeader {
         expected: "\(Self.byteCount(type, shape).map(String.init) ?? "fewer than 2^63") for "
           + "\(typeName) of shape \(shape)")
     }
-    // Names that Swift takes for equal (composed and decomposed letters) are refused as duplicates too.
+    // Names that Swift treats as equal (composed and decomposed letters) are rejected as duplicates too.
     let entry = SafetensorsFile.Entry(type: type, shape: shape, range: begin..<end.partialValue)
     guard tensors.updateValue(entry, forKey: name) == nil else {
       throw ContentError(path, name, "occurs twice")

@@ -1,13 +1,13 @@
-// Safetensors out: the header from a list, the bytes from closures, so that no file is ever whole in memory.
+// Writes safetensors files: the header from a list, the bytes from closures, so that memory never holds a whole file.
 
 package import Tensors
 
-/// A tensor to be written: what it is, and a closure that yields its bytes in pieces.
+/// A tensor to write: its name, type and shape, and a closure that produces its bytes in pieces.
 package struct OutgoingTensor {
   package let name: String
   package let type: ElementType
   package let shape: [Int]
-  /// Hands the bytes, in order and in pieces of any size, to its argument.
+  /// Passes the bytes, in order and in pieces of any size, to its argument.
   package let produce: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
 
   package init(
@@ -21,11 +21,11 @@ package struct OutgoingTensor {
   package var byteCount: Int { shape.reduce(type.bytes, *) }
 }
 
-/// Writes safetensors files that every reader of the format takes.
+/// Writes safetensors files that every reader of the format accepts.
 package enum SafetensorsWriter {
-  /// Writes `tensors` in the given order, those of wide elements first, so that each is aligned.
-  /// - Precondition: names differ; every closure yields `byteCount` bytes.
-  /// - Throws: `WriteError`, and what the closures throw.
+  /// Writes `tensors` in the given order, but those with wide elements first, so that each tensor is aligned.
+  /// - Precondition: names differ; every closure produces `byteCount` bytes.
+  /// - Throws: `WriteError`, and errors of the closures.
   package static func write(
     _ tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"],
     to output: OutputFile
@@ -42,7 +42,7 @@ package enum SafetensorsWriter {
     }
   }
 
-  /// The size of the file that `write` makes.
+  /// The size of the file that `write` creates.
   package static func fileBytes(
     of tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"]
   ) -> Int {

@@ -1,4 +1,4 @@
-// Weights out in the hub's layout: one file, or shards of a limited size with their index.
+// Writes weights in the hub's layout: one file, or shards of a limited size with an index.
 
 import Tensors
 
@@ -7,8 +7,8 @@ package enum ShardedExport {
   /// The hub's default: 5 GB.
   package static let defaultShardBytes = 5_000_000_000
 
-  /// Indices of the tensors of each shard: in order, a new shard when the next would pass the limit; a
-  /// tensor larger than the limit has a shard of its own.
+  /// Indices of the tensors of each shard. A new shard starts when the next tensor would exceed the limit; a tensor
+  /// larger than the limit gets its own shard.
   package static func shards(ofBytes sizes: [Int], limit: Int) -> [[Int]] {
     var shards: [[Int]] = []
     var current: [Int] = []
@@ -29,9 +29,8 @@ package enum ShardedExport {
     return shards
   }
 
-  /// Writes `model.safetensors`, or `model-00001-of-0000N.safetensors` … and
-  /// `model.safetensors.index.json`.
-  /// - Throws: `WriteError`, and what the tensors' closures throw.
+  /// Writes `model.safetensors`, or `model-00001-of-0000N.safetensors` … and `model.safetensors.index.json`.
+  /// - Throws: `WriteError`, and errors of the tensors' closures.
   package static func write(
     _ tensors: [OutgoingTensor], shardBytes: Int = defaultShardBytes, to directory: AtomicDirectory
   ) throws {

@@ -4,8 +4,8 @@ import Tensors
 
 package let manifestName = "manifest.json"
 
-/// What a directory holds: every file but the manifest itself. One manifest has one text, so that a change
-/// of any byte of it shows.
+/// The list of a directory's files, without the manifest itself. A manifest has exactly one valid text, so that a
+/// change of any byte is detected.
 struct Manifest {
   struct File: Equatable, Sendable {
     var byteCount: Int
@@ -27,7 +27,7 @@ struct Manifest {
 
   init() {}
 
-  /// Nil when `path` is not, byte for byte, the text of a manifest.
+  /// Nil if `path` is not, byte for byte, the text of a manifest.
   init?(file path: String) throws {
     let file = try MappedFile(path: path)
     defer { withExtendedLifetime(file) {} }
@@ -43,15 +43,15 @@ struct Manifest {
   }
 }
 
-/// A directory written by `AtomicDirectory` whose every byte was checked against its manifest.
+/// A directory that `AtomicDirectory` wrote, with every byte checked against its manifest.
 package struct VerifiedDirectory: Sendable {
   package let path: String
   /// The files' names, sorted, without the manifest.
   package let names: [String]
 
   /// Reads every file of `path` and compares its hash.
-  /// - Throws: `FileError`; `ContentError` that names all files which are missing, additional, of
-  ///   another size or changed.
+  /// - Throws: `FileError`; `ContentError` that names all files that are missing, additional, of another size or
+  ///   changed.
   package init(_ path: String) throws {
     let entries = try directoryEntries(path)
     guard entries.contains(manifestName) else {

@@ -1,8 +1,8 @@
-// An error of a service thread has no caller to be thrown at; this carries it to one.
+// Carries an error of a service thread, which has no caller, to the main thread.
 
 import Synchronization
 
-/// The first error that happened behind the main thread's back. Every wait of the world looks at it.
+/// The first error of a service thread. Every wait of the world checks it.
 final class BackgroundError: Sendable {
   private let error = Mutex<(any Error)?>(nil)
 

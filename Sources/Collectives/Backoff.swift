@@ -1,8 +1,8 @@
-// How a rank waits: MPI's own waiting spins and would eat a core that another rank computes on.
+// How a rank waits: MPI's own waiting spins and would take a core from another rank.
 
 import Glibc
 
-/// Ever longer sleeps between polls, from 50 microseconds to 1 millisecond.
+/// Sleeps between polls, with sleeps that grow from 50 microseconds to 1 millisecond.
 struct Backoff {
   private static let shortest: UInt32 = 50
   private static let longest: UInt32 = 1000

@@ -1,9 +1,9 @@
-// What can go wrong between ranks: MPI itself fails, or the caller built a world that cannot work.
+// Errors between ranks: MPI itself fails, or the user started a world that cannot work.
 
 import CShoal
 import Tensors
 
-/// MPI reported an error, or returned what cannot be right.
+/// MPI reported an error or returned an invalid value.
 package struct MPIFailure: Error, CustomStringConvertible {
   package let operation: String
   package let reason: String
@@ -23,11 +23,11 @@ package struct MPIFailure: Error, CustomStringConvertible {
   }
 }
 
-/// A world that the caller can mend.
+/// An error in the world's set-up that the user can fix.
 package enum WorldError: UserError {
   /// The launcher announced another number of ranks than MPI sees.
   case sizeDiffers(variable: String, announced: Int, found: Int)
-  /// Ranks that must be alike are not.
+  /// Facts that must be equal on all ranks differ.
   case ranksDiffer([RankDifference])
   /// The environment's watchdog limit is not a number of seconds.
   case watchdogSeconds(variable: String, String)

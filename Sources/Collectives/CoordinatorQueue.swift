@@ -1,10 +1,10 @@
-// Rank 0's side of dispatching: it takes items itself and, while it computes, a thread that mostly sleeps
-// answers the workers.
+// Rank 0's side of the work queue: it takes items itself, and a service thread answers the workers' requests. The
+// service thread mostly sleeps.
 
 import Dispatch
 import Synchronization
 
-/// The queue as rank 0 sees it.
+/// The work queue on rank 0.
 final class CoordinatorQueue: WorkQueue {
   private let service: WorkQueueService
   private let thread: ServiceThread
@@ -25,7 +25,7 @@ final class CoordinatorQueue: WorkQueue {
         return true
       }
       if isOpen { break }
-      // Rank 0 took no part in the end of the phase before.
+      // The previous phase still has items, which faster ranks will take.
       backoff.sleep()
     }
     service.wakeUp.signal()
@@ -48,7 +48,7 @@ final class CoordinatorQueue: WorkQueue {
   }
 }
 
-/// What the main thread and the service thread share.
+/// The state that the main thread and the service thread share.
 struct WorkQueueState {
   var scheduler = WorkScheduler()
   var isClosing = false
@@ -59,11 +59,11 @@ struct WorkQueueState {
   }
 }
 
-/// Answers the workers' requests until dispatching is closed and every worker has said goodbye.
+/// Answers the workers' requests until the queue is closed and every worker has said goodbye.
 final class WorkQueueService: Sendable {
   let channel: MessageChannel<WorkQueueTag>
   let state = Mutex(WorkQueueState())
-  /// Cuts a sleep short when the main thread has news.
+  /// Ends a sleep early when the main thread has changed the state.
   let wakeUp = DispatchSemaphore(value: 0)
   private let workers: Int
 
@@ -85,7 +85,7 @@ final class WorkQueueService: Sendable {
     var waiting: [Request] = []
     var outgoing: [OutgoingMessage] = []
     var present = workers
-    // Workers that have not yet heard the end of the open phase.
+    // Workers that have not yet been told that the open phase has ended.
     var busy = workers
     var busyPhase: Int64 = 0
     while present > 0 || !outgoing.isEmpty {
@@ -114,10 +114,10 @@ final class WorkQueueService: Sendable {
     }
   }
 
-  /// What to tell a worker; nil while its phase is not open yet.
+  /// The answer to a worker; nil while its phase is not open yet.
   private func answer(to request: Request) -> (WorkQueueTag, [UInt8])? {
     state.withLock { state in
-      // An earlier phase was empty before this one could open.
+      // The request's phase has ended: a phase opens only when the previous phase is empty.
       if request.phase < state.scheduler.phase { return (.endOfPhase, []) }
       let isAbandoned = request.phase > state.scheduler.phase || !state.scheduler.isEmpty
       if state.isClosing && isAbandoned { return (.closed, []) }
@@ -136,7 +136,7 @@ final class WorkQueueService: Sendable {
     return Request(worker: message.source, phase: Int64(littleEndian: phase), isCutting: message.bytes[8] != 0)
   }
 
-  /// Sleeps, but not through news.
+  /// Sleeps until the time is over or `wakeUp` is signalled.
   private func sleep(_ microseconds: Int) {
     _ = wakeUp.wait(timeout: .now() + .microseconds(microseconds))
   }

@@ -1,22 +1,22 @@
-// Mistakes that one rank finds end the job in good order: all ranks learn of it, one of them says it.
+// Ends the job cleanly after an error on one rank: all ranks learn of it, and one rank reports it.
 
 import Tensors
 
 /// The failure that all ranks agreed on, the same on every rank.
 package struct AgreedFailure: Error, CustomStringConvertible {
-  /// The lowest rank that failed; the one that reports.
+  /// The lowest rank that failed; it reports the error.
   package let rank: Int
-  /// What its error says.
+  /// The error's description.
   package let message: String
-  /// Whether its error is one that the caller can mend.
+  /// Whether the user can fix the error.
   package let isUserError: Bool
 
   package var description: String { message }
 }
 
 extension Communicator {
-  /// Ends the job everywhere when any rank failed. Collective; every rank passes its error or nil.
-  /// - Throws: `AgreedFailure`, on all ranks alike, if any rank passed an error.
+  /// Ends the job on all ranks if any rank failed. Collective; every rank passes its error or nil.
+  /// - Throws: `AgreedFailure`, the same on all ranks, if any rank passed an error.
   package func agreeOnFailure(local error: (any Error)?) throws {
     guard try agree(on: error == nil ? 0 : 1) != 0 else { return }
     let mine: [UInt8] =

@@ -1,64 +1,64 @@
-// Who is lost: judged from when heartbeats arrive, by this machine's own clock alone.
+// Detects failed ranks from the arrival times of heartbeats, using only this machine's clock.
 
 package import Tensors
 
-/// The ranks that one rank watches, and when it last heard of them.
+/// The ranks that one rank watches, and the times of their last heartbeats.
 package struct FailureDetector: Sendable {
   package enum Loss: Equatable, Sendable {
-    /// Nothing arrives: the rank is stopped, or its machine is gone.
+    /// No heartbeat arrives: the rank is stopped, or its machine is gone.
     case silent(rank: Int)
-    /// It answers, and does not move on.
+    /// Heartbeats arrive, but the rank makes no progress.
     case stuck(rank: Int, phase: Phase)
   }
 
-  /// Seconds without a heartbeat, or between kernels, after which a rank is lost.
+  /// Seconds without a heartbeat or without progress after which a rank has failed.
   package var limit: Double
   /// Seconds between two heartbeats of a rank.
   package let interval: Double
   private var watched: [Int: Watched]
-  /// Seconds in which this rank could have heard something. Of a time in which it was itself stopped, asleep or
-  /// starved, next to nothing counts: it knows nothing of the others then.
+  /// Seconds during which this rank could receive heartbeats. A time in which this rank was itself stopped, asleep or
+  /// starved counts at most `interval`, because it says nothing about the other ranks.
   private var attention = 0.0
   private var last: Double
 
   private struct Watched {
-    /// When the last heartbeat arrived, in seconds of attention.
+    /// Arrival of the last heartbeat, in seconds of `attention`.
     var heard: Double
     var heartbeat: Heartbeat?
-    /// Seconds in which it answered and did not move.
+    /// Seconds in which the rank sent heartbeats but made no progress.
     var unmoved = 0.0
   }
 
-  /// - Parameter now: seconds of a clock that never goes back, as in `advance`.
+  /// - Parameter now: seconds of a monotonic clock, as in `advance`.
   package init(over ranks: some Sequence<Int>, limit: Double, interval: Double, at now: Double) {
     (self.limit, self.interval, last) = (limit, interval, now)
     watched = Dictionary(uniqueKeysWithValues: ranks.map { ($0, Watched(heard: 0)) })
   }
 
-  /// Lets the time up to `now` pass; called several times per interval. What has arrived is heard after it.
+  /// Advances the time to `now`, several times per interval. Then pass the heartbeats that have arrived to `hear`.
   package mutating func advance(to now: Double) {
     attention += min(now - last, interval)
     last = now
   }
 
-  /// Takes a heartbeat that has arrived.
+  /// Records a heartbeat that has arrived.
   package mutating func hear(_ heartbeat: Heartbeat, from rank: Int) {
     guard var known = watched[rank] else { return }
     let isMoving = !heartbeat.isWorking || heartbeat != known.heartbeat
-    // Nor does the time count in which the rank itself was stopped, and silent.
+    // Time in which the rank itself was stopped and silent does not count.
     known.unmoved = isMoving ? 0 : known.unmoved + min(attention - known.heard, 2 * interval)
     (known.heard, known.heartbeat) = (attention, heartbeat)
     watched[rank] = known
   }
 
-  /// Forgets a rank that has said goodbye.
+  /// Removes a rank that has said goodbye.
   package mutating func release(_ rank: Int) { watched[rank] = nil }
 
-  /// The rank that is lost, if any is.
-  /// - Parameter grace: seconds beyond the limit: where several ranks see the same, one is to speak.
+  /// The failed rank, if any.
+  /// - Parameter grace: seconds added to the limit, so that only one of several ranks that detect a failure reports it.
   package func loss(grace: Double = 0) -> Loss? {
     let ranks = watched.sorted { ($0.value.heard, $0.key) < ($1.value.heard, $1.key) }
-    // Others may wait in the middle of a sum for a rank that is silent: its silence comes first.
+    // Silence is checked first: other ranks may wait in a sum for the silent rank.
     guard let quietest = ranks.first, attention - quietest.value.heard <= 3 * interval else {
       return ranks.first.flatMap {
         attention - $0.value.heard > limit + grace ? .silent(rank: $0.key) : nil

@@ -1,17 +1,17 @@
-// What a rank says of itself while it works, and where its main thread notes it down.
+// The heartbeat of a working rank, and the counter with which its main thread records progress.
 
 import Synchronization
 package import Tensors
 
-/// How far a rank is and what it is at, in one word.
+/// A rank's progress and current phase, in one word.
 package struct Heartbeat: Equatable, Sendable {
-  /// Rises with every kernel and every operation of the world.
+  /// Grows with every kernel and every operation of the world.
   package var moves: UInt64
   package var phase: Phase
 
   package init(moves: UInt64, phase: Phase) { (self.moves, self.phase) = (moves, phase) }
 
-  /// As a message has it; nil for other bytes.
+  /// Decodes a message; nil for other bytes.
   init?(bytes: [UInt8]) {
     guard bytes.count == 8 else { return nil }
     let word = UInt64(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
@@ -21,13 +21,13 @@ package struct Heartbeat: Equatable, Sendable {
 
   var bytes: [UInt8] { withUnsafeBytes(of: (moves << 8 | UInt64(phase.rawValue)).littleEndian) { Array($0) } }
 
-  /// Whether the rank may be expected to move on. Who waits moves when others do. Files and what people read are not
-  /// judged either: a file server that hangs or a paused terminal may take minutes and then go on, and a job that was
-  /// started again would find them as they are.
+  /// Whether the rank must make progress. A waiting rank makes progress only when others do. Reading and saving are
+  /// left out too: a file server that hangs or a paused terminal may resume after minutes, and a restarted job would
+  /// find them unchanged.
   package var isWorking: Bool { phase != .idle && phase != .input && phase != .saving }
 }
 
-/// Written by the main thread, read by the one that watches.
+/// Written by the main thread, read by the watchdog's thread.
 final class ProgressCounter: Sendable {
   private let operations = Atomic<UInt64>(0)
   private let isWaiting = Atomic(false)
@@ -36,7 +36,7 @@ final class ProgressCounter: Sendable {
   /// Takes the phases of a rank's work from `clock` from now on.
   func follow(_ clock: PhaseClock) { self.clock.withLock { $0 = clock } }
 
-  /// Notes an operation of the world; `waiting` until it is over.
+  /// Records an operation of the world, and for its duration whether the rank waits for others.
   func during<Result>(_ waiting: Waiting, _ operation: () throws -> Result) rethrows -> Result {
     isWaiting.store(waiting == .forOthers, ordering: .relaxed)
     defer {

@@ -1,4 +1,4 @@
-// The world that mpirun or srun started.
+// The world of ranks that mpirun or srun started.
 
 import CShoal
 import Glibc
@@ -42,10 +42,10 @@ package final class MPICommunicator: Communicator {
   }
 
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
-    // Sleep until all ranks are here when the bytes take many polls.
+    // Large broadcasts need many polls, so sleep until all ranks are here.
     let isLarge = bytes.count > 1 << 16
     if isLarge { try barrier() }
-    // In chunks: MPI counts in 32 bits.
+    // Sent in chunks: MPI counts in 32 bits.
     for start in stride(from: 0, to: bytes.count, by: Self.chunkBytes) {
       let chunk = bytes[start..<min(start + Self.chunkBytes, bytes.count)]
       let part = UnsafeMutableRawBufferPointer(rebasing: chunk)
@@ -92,7 +92,7 @@ package final class MPICommunicator: Communicator {
   }
 
   package func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
-    // Ranks arrive seconds apart: sleep until all are here, so that the sum itself need not.
+    // Ranks arrive seconds apart: sleep until all are here, so that the sum itself does not have to sleep.
     try barrier()
     let chunkCount = Self.chunkBytes / 8
     for start in stride(from: 0, to: values.count, by: chunkCount) {
@@ -114,7 +114,7 @@ package final class MPICommunicator: Communicator {
 
   package func workQueue() throws -> any WorkQueue {
     if size == 1 { return SoloWorkQueue() }
-    // Duplicating waits inside MPI, where waiting spins.
+    // MPI_Comm_dup waits inside MPI, where waiting spins; the barrier sleeps.
     try barrier()
     let channel = MessageChannel<WorkQueueTag>(comm: try Self.duplicateWorld(), backgroundError: backgroundError)
     return rank == 0
@@ -145,14 +145,14 @@ package final class MPICommunicator: Communicator {
   package func finish() throws {
     let watchdog = watchdog.withLock { $0 }
     try watchdog?.close()
-    // Nobody watches the last moments: who is stopped in them would keep all others waiting.
+    // The watchdog has ended, so a timeout detects a rank that is stopped from here on.
     let timeout = try watchdog.map { [rank] watchdog in
       try Timeout(seconds: watchdog.limit.seconds + 2 * Double(rank)) {
         Self.abort(code: 1) { watchdog.tell(WorldTimeout.end(seconds: watchdog.limit.seconds)) }
       }
     }
     try barrier()
-    // Who is stopped after MPI has let go of the others keeps mpirun waiting, and nobody else is there to notice.
+    // A rank that is stopped after the others have left MPI would keep mpirun waiting, unnoticed.
     if let watchdog { shoal_process_end_within(watchdog.limit.seconds + 5) }
     try MPIFailure.check(shoal_mpi_finish(), "finish")
     timeout?.cancel()
@@ -160,7 +160,8 @@ package final class MPICommunicator: Communicator {
 
   package func abort(code: Int32) { Self.abort(code: code) {} }
 
-  /// Ends the job. Should MPI hang, or who reads what `tell` says, this process ends alone, and mpirun the others.
+  /// Ends the job. If MPI or the reader of `tell`'s message hangs, this process exits alone, and mpirun ends the
+  /// others.
   private static func abort(code: Int32, _ tell: () -> Void) -> Never {
     _ = try? Timeout(seconds: 5) { _exit(code) }
     tell()

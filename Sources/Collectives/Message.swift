@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Bytes between ranks that do not read as what was expected.
+/// A message between ranks that cannot be decoded.
 package struct DamagedMessage: Error, CustomStringConvertible {
   package init() {}
 
@@ -10,15 +10,15 @@ package struct DamagedMessage: Error, CustomStringConvertible {
 }
 
 extension Communicator {
-  /// Rank 0's message on all ranks; what the other ranks pass does not matter. Collective.
-  /// - Throws: `DamagedMessage` where it does not read.
+  /// Rank 0's message on all ranks; the argument of the other ranks is ignored. Collective.
+  /// - Throws: `DamagedMessage` if it cannot be decoded.
   package func share<Message: Codable & Sendable>(_ message: Message?) throws -> Message {
     let bytes = try broadcast(message.map { Array(try JSONEncoder().encode($0)) } ?? [], from: 0)
     return try Self.decode(bytes)
   }
 
   /// Every rank's message on all ranks, by rank. Collective.
-  /// - Throws: `DamagedMessage` where one does not read.
+  /// - Throws: `DamagedMessage` if a message cannot be decoded.
   package func gather<Message: Codable & Sendable>(message: Message) throws -> [Message] {
     try gather(Array(try JSONEncoder().encode(message))).map(Self.decode)
   }

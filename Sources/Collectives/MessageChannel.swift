@@ -1,4 +1,4 @@
-// Messages between two ranks, on a communicator of their own.
+// Messages between two ranks, on their own communicator.
 
 import CShoal
 
@@ -9,7 +9,7 @@ struct Message<Tag> {
   let bytes: [UInt8]
 }
 
-/// A message on its way. Its bytes stay in place until it is gone.
+/// A message that is being sent. Its bytes stay in place until it is gone.
 final class OutgoingMessage {
   private let bytes: UnsafeMutableRawBufferPointer
   var request = shoal_mpi_request()
@@ -18,7 +18,7 @@ final class OutgoingMessage {
     guard let count = Int32(exactly: payload.count) else {
       throw MPIFailure(operation: "send", reason: "a message of \(payload.count) bytes is too large")
     }
-    // At least one byte, so that there is an address.
+    // At least one byte, so that the buffer has an address.
     bytes = .allocate(byteCount: payload.count + 1, alignment: 8)
     bytes.copyBytes(from: payload)
     try MPIFailure.check(
@@ -35,12 +35,12 @@ final class OutgoingMessage {
   }
 }
 
-/// A communicator for one kind of messages alone.
+/// A communicator for one kind of messages.
 struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
   let comm: shoal_mpi_comm
   let backgroundError: BackgroundError
 
-  /// Takes a message from `rank` (any by default) if one is there.
+  /// Receives a message from `rank` (any rank by default), if one has arrived.
   func receive(from rank: Int32 = Int32(SHOAL_MPI_ANY_RANK)) throws -> Message<Tag>? {
     var found: Int32 = 0
     var source: Int32 = 0
@@ -62,7 +62,7 @@ struct MessageChannel<Tag: RawRepresentable<Int32> & Sendable>: Sendable {
     return Message(tag: kind, source: source, bytes: bytes)
   }
 
-  /// Gives the communicator back. Collective.
+  /// Frees the communicator. Collective.
   func free() throws {
     var comm = comm
     try MPIFailure.check(shoal_mpi_comm_free(&comm), "free a communicator")

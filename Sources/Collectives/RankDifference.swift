@@ -1,15 +1,15 @@
-// In what ranks differ.
+// Differences between ranks.
 
-/// A fact that ranks must share and do not.
+/// A fact that must be equal on all ranks but differs.
 package struct RankDifference: Equatable, Sendable, CustomStringConvertible {
-  /// Ranks that gave the same value; nil: they did not name the fact at all.
+  /// Ranks with the same value; nil means that they did not report the fact.
   package struct Group: Equatable, Sendable {
     package let value: String?
     package let ranks: [Int]
   }
 
   package let key: String
-  /// In order of their lowest ranks; at least two.
+  /// In the order of their lowest ranks; at least two groups.
   package let groups: [Group]
 
   package var description: String {

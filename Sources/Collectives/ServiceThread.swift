@@ -1,4 +1,4 @@
-// A thread beside the one that computes.
+// A thread beside the computing thread.
 
 import Glibc
 
@@ -11,8 +11,8 @@ struct ServiceThread: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
-  /// - Parameter purpose: what fails without it.
-  /// - Throws: `MPIFailure` when the system has no thread left.
+  /// - Parameter purpose: the operation that fails without the thread.
+  /// - Throws: `MPIFailure` if the system cannot start another thread.
   init(for purpose: String, _ body: @escaping @Sendable () -> Void) throws(MPIFailure) {
     let start = Unmanaged.passRetained(Start(body))
     var thread = pthread_t()
@@ -30,9 +30,9 @@ struct ServiceThread: Sendable {
     self.thread = thread
   }
 
-  /// Waits for its end. This or `detach` is called once.
+  /// Waits for the thread to end. Call either this or `detach`, once.
   func join() { pthread_join(thread, nil) }
 
-  /// Nobody waits for its end.
+  /// Lets the thread end on its own, without `join`.
   func detach() { pthread_detach(thread) }
 }

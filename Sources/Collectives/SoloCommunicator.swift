@@ -1,4 +1,4 @@
-// A process that no launcher started is a world of one and never touches MPI.
+// A process that no launcher started is a world of one rank and does not use MPI.
 
 package import Tensors
 

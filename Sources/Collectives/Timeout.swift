@@ -1,14 +1,14 @@
-// A limit for calls that may never return: MPI's own start and end wait for every rank, and know no time.
+// A limit for calls that may never return: MPI's own start and end wait for every rank without a timeout.
 
 import Dispatch
 
-/// Does something unless it is cancelled in time.
+/// Runs an action unless it is cancelled in time.
 ///
-/// Only time in which this process runs counts: a job that was stopped as a whole and goes on has lost none of it.
+/// Only the time in which this process runs counts: the time in which the whole job was stopped does not.
 final class Timeout: Sendable {
   private let cancellation = DispatchSemaphore(value: 0)
 
-  /// - Parameter action: called from a thread of its own.
+  /// - Parameter action: called from its own thread.
   init(seconds: Double, _ action: @escaping @Sendable () -> Void) throws(MPIFailure) {
     let turns = 20
     let thread = try ServiceThread(for: "count down") { [cancellation] in

@@ -1,13 +1,13 @@
-// Waiting for an MPI request: polled, so that it can sleep and hear of failures.
+// Waits for an MPI request by polling, so that it can sleep and see failures.
 
 import CShoal
 import Glibc
 
-/// What a wait is for decides how long it may sleep.
+/// The reason for a wait, which decides how long it may sleep.
 enum Waiting {
-  /// Others compute; they may need the core, and a millisecond more does not matter.
+  /// Other ranks compute and may need the core; a millisecond more does not matter.
   case forOthers
-  /// All ranks are in the same operation, which only moves while somebody polls.
+  /// All ranks are in the same operation, which only makes progress while a rank polls.
   case everyoneIsHere
 }
 

@@ -1,4 +1,4 @@
-// Ranks that stop or hang: MPI does not notice them, and all others would wait for ever.
+// Detects ranks that stop or hang: MPI does not notice them, and all others would wait for ever.
 
 import CShoal
 import Dispatch
@@ -6,13 +6,13 @@ import Glibc
 import Synchronization
 import Tensors
 
-/// A rank that was lost, told by the one that noticed.
+/// A failed rank, as reported by the rank that detected it.
 package struct LostRank: Error, CustomStringConvertible {
   package let observer: Int
   package let loss: FailureDetector.Loss
-  /// Seconds without a sign of life.
+  /// Seconds without a heartbeat or without progress.
   package let seconds: Double
-  /// Host and process of the rank.
+  /// The rank's host and process.
   package let place: String
 
   package var description: String {
@@ -26,7 +26,7 @@ package struct LostRank: Error, CustomStringConvertible {
   }
 }
 
-/// A world that does not start or end.
+/// A world that does not start or end in time.
 package enum WorldTimeout: Error, CustomStringConvertible {
   case start(seconds: Double)
   case end(seconds: Double)
@@ -45,22 +45,22 @@ private func span(_ seconds: Double) -> String {
   "for \(seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)") s"
 }
 
-/// A rank's part in the watch: rank 0 watches all others, the others watch rank 0.
+/// One rank's part of the watchdog: rank 0 watches all other ranks, and they watch rank 0.
 ///
-/// A thread that mostly sleeps sends a heartbeat now and then, takes those of the others and judges. Who is watched has
-/// such a thread too, so a long computation is no silence.
+/// A thread that mostly sleeps sends heartbeats, receives those of the others and checks them. Every rank has this
+/// thread, so a rank that computes for long still sends heartbeats.
 final class Watchdog: Sendable {
   let limit: WatchdogLimit
-  /// For what the watch itself does not see.
+  /// Reports failures that the watchdog itself does not detect.
   let tell: @Sendable (any Error) -> Void
   private let service: WatchdogService
   private let thread: ServiceThread
 
-  /// Begins to watch. Collective.
+  /// Starts watching. Collective.
   /// - Parameters:
-  ///   - comm: of the watch alone.
+  ///   - comm: used by the watchdog alone.
   ///   - places: each rank's host and process, by rank.
-  ///   - end: told of a lost rank, ends the job.
+  ///   - end: gets the failed rank and ends the job.
   init(
     comm: shoal_mpi_comm, rank: Int, places: [String], limit: WatchdogLimit, counter: ProgressCounter,
     backgroundError: BackgroundError,
@@ -77,12 +77,12 @@ final class Watchdog: Sendable {
     }
   }
 
-  /// Waits at least five times as long as a micro-batch takes.
+  /// Raises the limit to five times the duration of a work item, if that is longer.
   func expect(itemSeconds: Double) {
     service.limit.withLock { $0 = max(limit.seconds, 5 * itemSeconds) }
   }
 
-  /// Says goodbye and waits until all others have, still watching them. Collective.
+  /// Says goodbye and waits for all others to do so; it still watches them. Collective.
   func close() throws {
     service.isClosing.store(true, ordering: .relaxed)
     service.wakeUp.signal()
@@ -96,12 +96,12 @@ enum WatchdogTag: Int32 {
   case goodbye
 }
 
-/// What the watching thread does.
+/// The work of the watchdog's thread.
 private final class WatchdogService: Sendable {
   let channel: MessageChannel<WatchdogTag>
   let limit: Mutex<Double>
   let isClosing = Atomic(false)
-  /// Cuts a sleep short.
+  /// Ends a sleep early.
   let wakeUp = DispatchSemaphore(value: 0)
   private let rank: Int
   private let places: [String]
@@ -123,7 +123,7 @@ private final class WatchdogService: Sendable {
     let start = ContinuousClock.now
     func now() -> Double { (ContinuousClock.now - start) / .seconds(1) }
     var detector = FailureDetector(over: others, limit: limit.withLock { $0 }, interval: interval, at: now())
-    // Ranks that have not said goodbye, and those that have not been told it.
+    // Ranks that have not said goodbye, and ranks to which this rank has not said it.
     var (present, untold) = (Set(others), Set(others))
     var outgoing: [Int: OutgoingMessage] = [:]
     var nextHeartbeat = now()
@@ -145,7 +145,7 @@ private final class WatchdogService: Sendable {
       outgoing = try outgoing.filter { try !$0.value.isGone() }
       let isClosing = isClosing.load(ordering: .relaxed)
       let isDue = isClosing || now() >= nextHeartbeat
-      // One message at a time for each: a rank that takes none does not pile them up.
+      // One message at a time per rank, so that messages do not pile up for a rank that receives nothing.
       for other in untold where isDue && outgoing[other] == nil {
         outgoing[other] = try OutgoingMessage(
           isClosing ? .goodbye : .heartbeat, isClosing ? [] : counter.heartbeat.bytes, to: Int32(other), on: channel)
@@ -154,7 +154,7 @@ private final class WatchdogService: Sendable {
       if isDue { nextHeartbeat = now() + interval }
       if present.isEmpty && untold.isEmpty && outgoing.isEmpty { return }
       detector.limit = limit.withLock { $0 }
-      // All others see it when rank 0 is lost: the lowest of them speaks first.
+      // If rank 0 fails, all others detect it: the lowest of them reports first.
       if let loss = detector.loss(grace: 2 * Double(max(0, rank - 1))) { tell(loss, detector.limit) }
       _ = wakeUp.wait(timeout: .now() + (isClosing ? 0.002 : interval / 5))
     }

@@ -1,13 +1,14 @@
-// The setting of the watchdog.
+// The watchdog's time limit.
 
-/// How long a rank may be silent.
+/// The time for which a rank may be silent.
 struct WatchdogLimit: Equatable {
   static let variable = "SHOAL_WATCHDOG_SECONDS"
-  /// 0: nobody watches.
+  /// 0 means no watchdog.
   let seconds: Double
 
-  /// At least two: mpirun lets a stopped rank go on for a second before it kills it, and it must not accuse others.
-  /// - Parameter text: of the environment; empty where it says nothing.
+  /// At least two seconds: mpirun lets a stopped rank run for a second before it kills it, and it must not report
+  /// others.
+  /// - Parameter text: the variable's value; empty if it is not set.
   /// - Throws: `WorldError.watchdogSeconds`.
   init(_ text: String) throws {
     if text.isEmpty {
@@ -20,6 +21,6 @@ struct WatchdogLimit: Equatable {
     }
   }
 
-  /// Between two heartbeats.
+  /// Seconds between two heartbeats.
   var interval: Double { min(5, seconds / 8) }
 }

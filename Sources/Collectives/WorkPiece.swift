@@ -1,6 +1,6 @@
-// What a work queue hands out.
+// The items that a work queue hands out.
 
-/// An item of work on its way to a rank, and how much work it is compared with others of its phase.
+/// An item of work for a rank, with its cost relative to other items of its phase.
 package struct WorkPiece: Sendable {
   package var bytes: [UInt8]
   package var cost: Double

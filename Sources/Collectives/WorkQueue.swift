@@ -1,10 +1,10 @@
-// Dispatching: rank 0 has work items, whoever is free takes the next one. The sums are exact, so who computes
-// what cannot change the result.
+// The work queue: rank 0 has work items, and a free rank takes the next one. The sums are exact, so the assignment of
+// items to ranks cannot change the result.
 
 import Synchronization
 
-/// What ranks say to each other. Requests carry the phase they belong to and whether it is to be cut; an answer needs
-/// neither, since a worker has one request under way at a time.
+/// Messages between workers and rank 0. Requests carry their phase and whether to cut it. An answer needs neither,
+/// since a worker has only one request at a time.
 enum WorkQueueTag: Int32 {
   // From a worker to rank 0.
   case request = 1
@@ -17,27 +17,26 @@ enum WorkQueueTag: Int32 {
 
 /// Work items that rank 0 hands out, phase by phase.
 ///
-/// In every phase rank 0 calls `openPhase` once, and every rank (rank 0 too) calls `next` until it returns
-/// nil. A worker that runs ahead waits until rank 0 opens its phase. One thread at a time per rank.
+/// In every phase rank 0 calls `openPhase` once, and every rank (also rank 0) calls `next` until it returns nil. A
+/// worker that is ahead waits until rank 0 opens its phase. One thread at a time per rank.
 ///
 ///     if world.rank == 0 { try queue.openPhase(pieces) }
 ///     while let item = try queue.next(cutting: false) { compute(item) }
 ///     try world.sum(gradients)
 package protocol WorkQueue: AnyObject, Sendable {
-  /// Offers `pieces`, in order, once all of the phase before are taken. Rank 0 only.
+  /// Offers `pieces`, in order, once all pieces of the previous phase are taken. Rank 0 only.
   func openPhase(_ pieces: [WorkPiece]) throws
-  /// The next item of the phase, or nil when none is left that this rank should take: they are all taken, or
-  /// faster ranks will be done with the rest sooner, or a rank cut the phase. The call after that belongs to the next
-  /// phase. On rank 0 it does not wait.
-  /// - Parameter cutting: whether the phase is to end here: what has not been taken yet is dropped, and this call
-  ///   returns nil.
-  /// - Throws: `MPIFailure`, also one that rank 0's service thread met.
+  /// The next item of the phase, or nil if this rank should take no more: all items are taken, faster ranks will finish
+  /// the rest sooner, or a rank cut the phase. The call after nil belongs to the next phase. On rank 0 it does not
+  /// wait.
+  /// - Parameter cutting: whether to end the phase here: the remaining items are dropped, and this call returns nil.
+  /// - Throws: `MPIFailure`, including an error of rank 0's service thread.
   func next(cutting: Bool) throws -> [UInt8]?
-  /// Ends dispatching. Collective; a worker that waits for a phase is told and throws.
+  /// Closes the queue. Collective; a worker that waits for a phase gets an error.
   func close() throws
 }
 
-/// The queue of a world of one.
+/// The work queue of a world of one rank.
 final class SoloWorkQueue: WorkQueue {
   private let scheduler = Mutex(WorkScheduler())
 

@@ -1,11 +1,11 @@
-// A worker's side of dispatching: ask, sleep, receive.
+// A worker's side of the work queue: it sends a request, sleeps, and receives the answer.
 
 import Synchronization
 
-/// The queue as every rank but 0 sees it.
+/// The work queue on every rank but rank 0.
 final class WorkerQueue: WorkQueue {
   private let channel: MessageChannel<WorkQueueTag>
-  /// The phase that the next call of `next` belongs to.
+  /// The phase of the next call of `next`.
   private let phase = Mutex<Int64>(1)
 
   init(channel: MessageChannel<WorkQueueTag>) { self.channel = channel }

@@ -1,7 +1,7 @@
-// Before the work starts: are the ranks alike, and does the world add correctly?
+// Checks before the work starts that the ranks are alike and that the world adds correctly.
 
 package enum WorldCheck {
-  /// The facts in which ranks differ, by key; the same answer on every rank. Collective.
+  /// The facts that differ between ranks, by key; the same answer on every rank. Collective.
   package static func differences(
     of facts: [String: String], in world: any Communicator
   ) throws -> [RankDifference] {
@@ -14,20 +14,20 @@ package enum WorldCheck {
     return compare(all)
   }
 
-  /// Refuses a world whose ranks differ in any of `facts`. Collective.
-  /// - Throws: `WorldError.ranksDiffer`, on every rank alike.
+  /// Rejects a world whose ranks differ in any of `facts`. Collective.
+  /// - Throws: `WorldError.ranksDiffer`, the same on every rank.
   package static func requireAlike(_ facts: [String: String], in world: any Communicator) throws {
     let differences = try differences(of: facts, in: world)
     guard differences.isEmpty else { throw WorldError.ranksDiffer(differences) }
   }
 
-  /// Sums known numbers over the ranks and compares with the closed form. Collective.
+  /// Sums known numbers over ranks and compares the result with the closed form. Collective.
   ///
-  /// The numbers need more than 53 bits, so a sum that passes through floating point fails too.
+  /// The numbers need more than 53 bits, so a sum that uses floating point fails too.
   /// - Throws: `MPIFailure`.
   package static func requireCorrectSums(in world: any Communicator) throws {
     func entry(_ index: Int) -> Int64 { (Int64(1) << 54 + Int64(index)) * (index % 2 == 0 ? 1 : -1) }
-    // Rank k gives k + 1 times the entry. Both sides wrap around alike in very large worlds.
+    // Rank k contributes k + 1 times the entry. In very large worlds both sides wrap around in the same way.
     let size = Int64(world.size)
     let shares = size * (size + 1) / 2
     var values = (0..<4099).map { entry($0) &* Int64(world.rank + 1) }
@@ -56,7 +56,7 @@ package enum WorldCheck {
     }
   }
 
-  /// Every string as its length (4 bytes, little-endian) and its UTF-8.
+  /// Encodes every string as its length (4 bytes, little-endian) and its UTF-8.
   package static func encode(_ facts: [String: String]) -> [UInt8] {
     facts.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }.flatMap { text in
       withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8)

@@ -1,17 +1,17 @@
-// Tokens that stand beside the vocabulary: found in the text before anything else is done to it.
+// Tokens beside the vocabulary; the tokenizer finds them in the text before any other step.
 
 /// A token of `added_tokens`.
 struct AddedToken: Sendable {
   let id: Int32
-  /// UTF-8; as NFC has it if it is looked for in normalized text.
+  /// UTF-8; in NFC form if it is searched in normalized text.
   let bytes: [UInt8]
-  /// A special token is text to everyone who does not ask for it.
+  /// A special token is read as plain text unless the caller allows special tokens.
   let isSpecial: Bool
 }
 
-/// Finds added tokens in a text: the leftmost one, of several the longest.
+/// Finds added tokens in a text: the leftmost token, and the longest of several.
 struct AddedTokenMatcher: Sendable {
-  /// By first byte, the longest first.
+  /// By first byte, longest first.
   private let tokens: [[AddedToken]]
   let isEmpty: Bool
 
@@ -50,7 +50,7 @@ struct AddedTokenMatcher: Sendable {
     return nil
   }
 
-  /// The token that is spelled exactly `text`.
+  /// The token whose spelling is exactly `text`.
   func token(spelled text: String) -> AddedToken? {
     guard let first = text.utf8.first else { return nil }
     return tokens[Int(first)].first { $0.bytes.elementsEqual(text.utf8) }

@@ -4,7 +4,7 @@ enum AlpacaPrompt {
   private static let task = "Below is an instruction that describes a task"
   private static let request = "Write a response that appropriately completes the request."
 
-  /// The prompt in parts; of each, whether it is the record's own text.
+  /// The prompt in parts, each with a flag that says whether it is the record's own text.
   static func parts(instruction: String, input: String) -> [(text: String, isContent: Bool)] {
     let context = input.isEmpty ? "" : ", paired with an input that provides further context"
     let head = "\(task)\(context). \(request)\n\n### Instruction:\n"

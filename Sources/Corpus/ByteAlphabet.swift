@@ -1,8 +1,8 @@
-// How tokenizer.json spells bytes: GPT-2's alphabet of 256 printable characters.
+// Spells bytes as tokenizer.json does: with GPT-2's alphabet of 256 printable characters.
 
-/// The characters that stand for bytes in the names of tokens.
+/// The characters that represent bytes in the names of tokens.
 enum ByteAlphabet {
-  /// By byte. Printable Latin-1 stands for itself; the others count up from U+0100.
+  /// By byte. Printable Latin-1 represents itself; the other bytes count up from U+0100.
   static let characters: [Unicode.Scalar] = {
     var next: UInt32 = 0x100
     return (0..<256).map { (byte: UInt32) in
@@ -18,7 +18,7 @@ enum ByteAlphabet {
   private static let bytes = Dictionary(
     uniqueKeysWithValues: characters.enumerated().map { ($1, UInt8($0)) })
 
-  /// The bytes a token stands for; a name with any other character stands for its own UTF-8.
+  /// The bytes that a token represents; a name with any other character represents its own UTF-8.
   static func bytes(of name: String) -> [UInt8] {
     var result: [UInt8] = []
     for character in name.unicodeScalars {

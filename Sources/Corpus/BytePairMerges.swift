@@ -1,22 +1,22 @@
 // The merge loop of byte pair encoding (Sennrich et al., 2016, arXiv 1508.07909), on ids.
 
-/// Which pairs of tokens merge, into what, and in which order.
+/// The pairs of tokens that merge, their results, and their order.
 struct BytePairMerges: Sendable {
   private struct Slot {
-    /// `left << 32 | right`; all ones when the slot is empty, which no pair of ids is.
+    /// `left << 32 | right`; all ones if the slot is empty, which is not a valid pair of ids.
     var pair = UInt64.max
     var rank = UInt32.max
     var result: Int32 = 0
   }
 
-  /// One token of a piece in work. `rank` and `result` are those of its pair with the next one.
+  /// One token of the current piece. `rank` and `result` belong to its pair with the next token.
   private struct Symbol {
     var id: Int32
     var rank = UInt32.max
     var result: Int32 = 0
   }
 
-  /// Pieces of at most this many bytes are merged by scanning; longer ones, rare, by a heap.
+  /// Pieces of at most this many bytes are merged by scanning; longer pieces are rare and use a heap.
   private static let longestScanned = 96
 
   /// The token of each byte.
@@ -24,7 +24,8 @@ struct BytePairMerges: Sendable {
   /// An open-addressing table; its size is a power of two, at least twice the number of merges.
   private var slots: [Slot]
   private let shift: UInt64
-  /// Random, so that no file can be made to collide; the order of the table shows nowhere.
+  /// Random, so that an attacker cannot prepare a file of colliding pairs; the table's order does not affect any
+  /// result.
   private let multiplier = UInt64.random(in: .min ... .max) | 1
 
   init(byteTokens: [Int32], capacity: Int) {
@@ -36,7 +37,7 @@ struct BytePairMerges: Sendable {
     slots = [Slot](repeating: Slot(), count: 1 << Int(bits))
   }
 
-  /// Adds a merge; a lower rank goes first. False if the pair has one already.
+  /// Adds a merge; lower ranks merge first. False if the pair already has a merge.
   mutating func insert(_ left: Int32, _ right: Int32, rank: UInt32, result: Int32) -> Bool {
     let pair = Self.pair(left, right)
     let slot = slot(of: pair)
@@ -50,7 +51,7 @@ struct BytePairMerges: Sendable {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
-  /// The slot that holds `pair`, or the empty one where it belongs.
+  /// The slot that holds `pair`, or the empty slot where it belongs.
   @inline(__always)
   private func slot(of pair: UInt64) -> Int {
     var place = Int(truncatingIfNeeded: (pair &* multiplier) &>> shift)
@@ -90,10 +91,10 @@ struct BytePairMerges: Sendable {
     symbol.result = merge.result
   }
 
-  /// The same in time n log n: a run of letters may be as long as the text.
+  /// Does the same in time n log n: a run of letters may be as long as the text.
   private func encodeByHeap(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
     var symbols = piece.map { Symbol(id: byteTokens[Int($0)]) }
-    // The neighbours of each symbol that still stands; `count` and -1 are the ends.
+    // The neighbours of each remaining symbol; `count` and -1 mark the ends.
     var next = (1...symbols.count).map(Int32.init)
     var previous = (0..<symbols.count).map { Int32($0) - 1 }
     var heap = RankHeap()
@@ -102,7 +103,7 @@ struct BytePairMerges: Sendable {
       heap.push(rank: symbols[index].rank, place: index)
     }
     while let (rank, place) = heap.pop() {
-      // An entry is out of date if its symbol has changed or is gone, and then so has its rank.
+      // A heap entry is stale if its symbol has changed or is gone; the symbol's rank then differs.
       guard symbols[place].rank == rank else { continue }
       let absorbed = Int(next[place])
       symbols[place].id = symbols[place].result
@@ -126,11 +127,11 @@ struct BytePairMerges: Sendable {
   }
 }
 
-/// A binary heap of pairs: the lowest rank first, of equal ranks the leftmost.
+/// A binary heap of pairs: lowest rank first, leftmost first among equal ranks.
 private struct RankHeap {
   private var entries: [UInt64] = []
 
-  /// Ranks of pairs that do not merge (all ones) are left out.
+  /// Skips the rank of pairs that do not merge (all ones).
   mutating func push(rank: UInt32, place: Int) {
     guard rank != .max else { return }
     var hole = entries.count

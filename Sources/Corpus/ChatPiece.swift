@@ -1,13 +1,13 @@
 // The parts of a rendered chat.
 
-/// What a chat is made of. Between two special tokens there is one text at most.
+/// A part of a chat. Between two special tokens there is at most one text.
 package enum ChatPiece: Sendable {
   case special(String)
   case text(String)
 }
 
 extension ChatPiece {
-  /// Pieces of which no two texts are neighbours, and no text is empty.
+  /// Joins neighbouring texts and removes empty texts.
   static func joined(_ pieces: [Self]) -> [Self] {
     var joined: [Self] = []
     for piece in pieces {
@@ -21,7 +21,7 @@ extension ChatPiece {
     return joined
   }
 
-  /// Equal code point for code point.
+  /// Equal code point by code point.
   func isSame(as other: Self) -> Bool {
     switch (self, other) {
     case (.special(let first), .special(let second)), (.text(let first), .text(let second)):

@@ -1,5 +1,5 @@
-// Chats as the models' own templates render them. A template is a program, so none is run: the known ones
-// are recognised by their text and rendered here.
+// Renders chats as the models' own templates do. A template is a program, and Shoal runs none: it recognises the known
+// templates by their text and renders them itself.
 
 import Tensors
 
@@ -13,21 +13,20 @@ package struct ChatMessage: Sendable, Equatable {
   }
 }
 
-/// A chat template of the ChatML kind: each message is `<|im_start|>role`, a line feed, the content,
-/// `<|im_end|>` and a line feed.
+/// A ChatML template: each message is `<|im_start|>role`, a line feed, the content, `<|im_end|>` and a line feed.
 package struct ChatTemplate: Sendable {
   /// ChatML without a default system message.
   package static let chatML = ChatTemplate(defaultSystemMessage: nil)
-  /// Qwen2 Instruct's.
+  /// The template of Qwen2 Instruct.
   package static let qwen2 = ChatTemplate(defaultSystemMessage: "You are a helpful assistant.")
-  /// Qwen2.5 Instruct's; without tools it renders as Qwen2's but for the default.
+  /// The template of Qwen2.5 Instruct; without tools it differs from Qwen2's only in the default message.
   package static let qwen25 = ChatTemplate(
     defaultSystemMessage: "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
     roles: ["system", "user", "assistant"])
 
-  /// Rendered first in a chat that does not begin with a system message.
+  /// Rendered first if a chat does not begin with a system message.
   package var defaultSystemMessage: String?
-  /// The roles the template renders; nil: any.
+  /// The roles that the template renders; nil: any role.
   private let roles: [String]?
 
   static let start = "<|im_start|>"
@@ -38,8 +37,8 @@ package struct ChatTemplate: Sendable {
   }
 
   /// The template of a hub directory: chat_template.jinja, or `chat_template` of tokenizer_config.json.
-  /// - Throws: `FileError`; `TokenizerError` when there is no template, it is none that Shoal knows, or the
-  ///   tokenizer lacks its special tokens.
+  /// - Throws: `FileError`; `TokenizerError` if there is no template, Shoal does not know it, or the tokenizer lacks
+  ///   its special tokens.
   package init(directory: String, tokenizer: Tokenizer) throws {
     let configuration = try TokenizerConfiguration(directory: directory)
     guard let (text, path) = configuration.chatTemplate else {
@@ -58,11 +57,11 @@ package struct ChatTemplate: Sendable {
     try validate(with: tokenizer)
   }
 
-  /// Recognises a template by its text; the default system message may be any.
+  /// Recognises a template by its text; any default system message is accepted.
   init?(jinja: String) {
     // Jinja drops one final line feed.
     let text = jinja.utf8.last == 0x0A ? String(jinja.dropLast()) : jinja
-    // All line feeds of these two are inside string literals, where the escape means the same.
+    // In these two templates all line feeds are inside string literals, where the escape has the same meaning.
     let plain = text.replacing(#"\n"#, with: "\n")
     if plain.utf8.elementsEqual(KnownTemplates.chatML.utf8) {
       self = .chatML
@@ -77,8 +76,8 @@ package struct ChatTemplate: Sendable {
     }
   }
 
-  /// Checks that the tokenizer has the special tokens of the template.
-  /// - Throws: `TokenizerError` when one is missing.
+  /// Checks that the tokenizer has the template's special tokens.
+  /// - Throws: `TokenizerError` if a token is missing.
   package func validate(with tokenizer: Tokenizer) throws {
     for token in [Self.start, Self.end] where tokenizer.id(ofToken: token) == nil {
       throw TokenizerError(
@@ -87,7 +86,7 @@ package struct ChatTemplate: Sendable {
   }
 
   /// Checks that the template renders these messages.
-  /// - Throws: `ChatError` when there are none, or one has a role that the template does not know.
+  /// - Throws: `ChatError` if there are no messages, or if a message has a role that the template does not know.
   package func validate(_ messages: [ChatMessage]) throws(ChatError) {
     guard !messages.isEmpty else { throw ChatError(reason: "the chat has no messages") }
     guard let roles else { return }
@@ -99,7 +98,7 @@ package struct ChatTemplate: Sendable {
   }
 
   /// The rendered chat.
-  /// - Parameter generationPrompt: whether the header of an assistant's message comes last.
+  /// - Parameter generationPrompt: whether to end with the header of an assistant's message.
   package func pieces(_ messages: [ChatMessage], generationPrompt: Bool) -> [ChatPiece] {
     var pieces: [ChatPiece] = []
     func append(_ message: ChatMessage) {

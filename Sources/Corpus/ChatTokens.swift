@@ -1,4 +1,4 @@
-// A rendered chat as token ids, and where its turns stand among them.
+// A rendered chat as token ids, with the token ranges of its turns.
 
 /// The ids of a chat's pieces.
 struct ChatTokens {
@@ -7,20 +7,20 @@ struct ChatTokens {
     var whole: Range<Int>
     /// `<|im_start|>role`.
     var role: Range<Int>
-    /// The content; a token that holds bytes of the header too counts as header.
+    /// The content; a token that also holds bytes of the header counts as header.
     var content: Range<Int>
-    /// The content, with such a token.
+    /// The content, including such a token.
     var trainedContent: Range<Int>
   }
 
   private(set) var ids: [Int32] = []
-  /// Turns that have ended, in order; an assistant's header or prefill at the end is none.
+  /// Complete turns, in order; an assistant's header or prefill at the end is not a turn.
   private(set) var turns: [Turn] = []
   private var pieces: [(piece: ChatPiece, ids: [Int32])] = []
 
   var contents: [Range<Int>] { turns.map(\.content) }
 
-  /// - Parameter start: tokens of a chat that starts alike, whose ids need not be found again.
+  /// - Parameter start: tokens of a chat with the same start, whose ids are reused.
   init(_ pieces: [ChatPiece], _ tokenizer: Tokenizer, startingAs start: ChatTokens? = nil) {
     for piece in ChatPiece.joined(pieces) {
       let place = self.pieces.count

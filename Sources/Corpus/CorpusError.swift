@@ -1,9 +1,9 @@
-// What can be wrong with data: which file, which line, which field, why. Content is never echoed, since data
-// may be private and logs are not.
+// Errors in data: the file, the line, the field and the reason. Content is never printed, since data may be private and
+// logs are not.
 
 import Tensors
 
-/// Where a record stands in the data.
+/// The place of a record in the data.
 package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
   package let file: String
   /// Counted from 1.
@@ -18,7 +18,7 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
   package var description: String { "\(file):\(line)" }
 }
 
-/// Why a record cannot be used: the field, if one is to blame, and the reason.
+/// The reason why a record cannot be used, and the field if one field is the cause.
 package struct RecordProblem: Error, Equatable {
   package let field: String?
   package let reason: String
@@ -28,7 +28,7 @@ package struct RecordProblem: Error, Equatable {
   }
 }
 
-/// A record that cannot be used, and where it stands.
+/// A record that cannot be used, and its place.
 package struct RecordMistake: Error, Equatable, CustomStringConvertible {
   package let location: RecordLocation
   package let problem: RecordProblem
@@ -47,14 +47,14 @@ package struct RecordMistake: Error, Equatable, CustomStringConvertible {
 package enum CorpusError: UserError, Equatable {
   /// A path holds no data that can be read.
   case unusable(path: String, reason: String)
-  /// Records are wrong: the first few of `count`.
+  /// Invalid records: the first few of `count`.
   case badRecords([RecordMistake], count: Int)
-  /// Every record was longer than the limit and dropped.
+  /// Every record was longer than the limit and was dropped.
   case nothingFits(records: Int, limit: Int)
-  /// The share or count held out leaves no examples on one side.
+  /// The held-out share or count leaves one side without examples.
   case badValidationSize(String)
 
-  /// How many bad records an error names.
+  /// The number of invalid records that an error lists.
   package static let namedRecords = 20
 
   package var description: String {

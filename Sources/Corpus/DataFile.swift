@@ -1,5 +1,5 @@
-// The bytes of a data file: mapped, or unpacked when it is compressed with gzip. zlib unpacks: Foundation has
-// nothing for it on Linux.
+// The bytes of a data file: mapped, or unpacked if it is a gzip file. zlib unpacks it, since Foundation cannot on
+// Linux.
 
 import CZlib
 import Glibc
@@ -7,11 +7,11 @@ import Tensors
 
 /// A .jsonl or .json file, or either as .gz. The bytes live as long as the object.
 final class DataFile: @unchecked Sendable {
-  // Sendable because nothing changes the bytes.
+  // Sendable because the bytes never change.
   let bytes: UnsafeRawBufferPointer
   private let mapping: MappedFile?
 
-  /// Half of the memory that is free: a few kilobytes can unpack to more than any machine has.
+  /// Half of the free memory: a few kilobytes can unpack to more than any machine has.
   static var maximumUnpackedBytes: Int { (ProcessMemory.availableBytes ?? 32 << 30) / 2 }
 
   static func isData(_ path: String) -> Bool {
@@ -21,8 +21,8 @@ final class DataFile: @unchecked Sendable {
 
   private static func isCompressed(_ path: String) -> Bool { path.hasSuffix(".gz") }
 
-  /// - Throws: `FileError` when the file cannot be read; `CorpusError` when it is no data file by its name, or
-  ///   not what gzip writes.
+  /// - Throws: `FileError` if the file cannot be read; `CorpusError` if its name is not that of a data file, or if its
+  ///   gzip data is invalid.
   init(path: String, maximumUnpackedBytes: Int) throws {
     guard Self.isData(path) else {
       throw CorpusError.unusable(
@@ -40,10 +40,10 @@ final class DataFile: @unchecked Sendable {
     if mapping == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
   }
 
-  /// Unpacks all members of a gzip file: parallel packers and `cat` put several end to end.
+  /// Unpacks all members of a gzip file: parallel packers and `cat` write several in one file.
   private static func unpacked(_ file: MappedFile, _ maximumBytes: Int) throws -> UnsafeRawBufferPointer {
     var stream = z_stream()
-    // 15 bits of window; 16 more ask for gzip's header and checksum.
+    // 15 bits of window; 16 more mean gzip's header and checksum.
     guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
       throw FileError(path: file.path, action: "unpack", code: ENOMEM)
     }

@@ -1,9 +1,9 @@
-// Which examples a step sees: a pure function of the seed and the step's number, so a resumed run needs no
-// saved state and every world size sees the same steps.
+// The data order: the examples of a step are a pure function of the seed and the step's number. A resumed run needs no
+// saved state, and every world size sees the same steps.
 
 import Tensors
 
-/// The order in which each epoch visits the examples.
+/// The order of the examples in each epoch.
 package struct DataOrder: Sendable, Equatable {
   package let count: Int
   package let seed: UInt64
@@ -21,7 +21,7 @@ package struct DataOrder: Sendable, Equatable {
   }
 }
 
-/// Streams of the run's seed that the data draws from; the low half numbers the draws of one purpose.
+/// The data's streams of the run's seed; the low half numbers the draws of a stream.
 enum RandomStream {
   static let order: UInt64 = 0x4F52_4445 << 32
   static let validation: UInt64 = 0x5641_4C49 << 32
@@ -30,20 +30,20 @@ enum RandomStream {
 /// The optimizer steps of a run and the examples of each.
 package struct StepPlan: Sendable, Equatable {
   package let order: DataOrder
-  /// Examples of one step, over the whole world.
+  /// Examples of one step, over all ranks.
   package let batchSize: Int
   package let totalSteps: Int
 
   /// - Parameters:
   ///   - epochs: may be a fraction; the number of steps is rounded up.
-  ///   - maximumSteps: overrides `epochs`; the data goes round again when it is used up.
+  ///   - maximumSteps: overrides `epochs`; the data repeats when all examples are used.
   /// - Precondition: at least one example and one example per step, `epochs` positive, `maximumSteps` at least 1.
   package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?) {
     precondition(order.count > 0 && batchSize > 0, "a step needs examples")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
     (self.order, self.batchSize) = (order, batchSize)
     let perEpoch = (order.count + batchSize - 1) / batchSize
-    // Beyond 2^53 a number of steps is a slip that must not trap here.
+    // A number of steps beyond 2^53 is a typing error, which must not trap here.
     let steps = min((epochs * Double(perEpoch)).rounded(.up), 0x1p53)
     totalSteps = maximumSteps ?? max(1, Int(steps))
   }
@@ -51,7 +51,7 @@ package struct StepPlan: Sendable, Equatable {
   /// The last step of an epoch may have fewer examples than the others.
   package var stepsPerEpoch: Int { (order.count + batchSize - 1) / batchSize }
 
-  /// The positions of the examples of a step; steps count from 0.
+  /// The positions of a step's examples; steps count from 0.
   package func positions(step: Int) -> [Int] {
     let (epoch, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     let first = place * batchSize
@@ -68,6 +68,6 @@ package struct StepPlan: Sendable, Equatable {
     }
   }
 
-  /// Epochs done when `steps` steps are done.
+  /// The epochs that `steps` steps complete.
   package func epoch(afterSteps steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
 }

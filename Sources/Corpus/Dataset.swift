@@ -1,12 +1,12 @@
-// From files to example trees: every record is read, checked, encoded and cut to length, in parallel and in
-// order; all that is wrong is reported at once.
+// Turns files into example trees: reads, checks, encodes and truncates every record, in parallel and in order. All
+// errors are reported together.
 
 import Tensors
 
-/// Examples ready to be trained on, and what became of the records they came from.
+/// Examples for training, and a report about their records.
 package struct Dataset: Sendable {
-  /// In the order of the records. An example's `index` is its record's number over all files, from 0, where
-  /// every record before made one example at most; of several from one record each has a number of its own.
+  /// In the order of the records. An example's `index` is its record's number over all files, from 0, if each earlier
+  /// record made at most one example. Several examples of one record get consecutive numbers.
   package let examples: [ExampleTree]
   package let report: DatasetReport
 
@@ -14,10 +14,10 @@ package struct Dataset: Sendable {
   package struct Source: Sendable, Equatable {
     /// Files or directories.
     package var paths: [String]
-    /// nil: TRL's formats, found from the fields.
+    /// nil: TRL's formats, identified by the fields.
     package var type: DatasetType?
     package var fields: RecordFields
-    /// Which part of a data set that is split into files.
+    /// The split to read, if a data set is divided into splits by file.
     package var split: String
 
     package init(
@@ -28,9 +28,9 @@ package struct Dataset: Sendable {
   }
 
   /// Reads the records of all sources, one after the other.
-  /// - Parameter kind: what is wanted of them; nil takes what is there.
-  /// - Throws: `FileError` or `CorpusError` when a file cannot be read, any record is wrong (the error names
-  ///   the first 20), or none is left.
+  /// - Parameter kind: the wanted kind; nil accepts any.
+  /// - Throws: `FileError` or `CorpusError` if a file cannot be read, any record is wrong (the error lists the first
+  ///   20), or no example is left.
   package init(
     sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit
   ) throws {
@@ -102,7 +102,7 @@ extension RecordOutcome {
 
 // MARK: Held-out examples
 
-/// `val_set_size`: how much of the data is held out.
+/// `val_set_size`: the amount of data that is held out.
 package enum ValidationSize: Sendable, Equatable {
   /// A share between 0 and 1, rounded up to whole examples.
   case share(Double)
@@ -110,8 +110,8 @@ package enum ValidationSize: Sendable, Equatable {
 }
 
 extension Dataset {
-  /// Holds out examples chosen by the seed; both parts keep the order of the data.
-  /// - Throws: `CorpusError` when one part would be empty.
+  /// Holds out examples that the seed selects; both parts keep the order of the data.
+  /// - Throws: `CorpusError` if one part would be empty.
   package func split(
     holdingOut size: ValidationSize, seed: UInt64
   ) throws -> (training: [ExampleTree], validation: [ExampleTree]) {

@@ -1,15 +1,15 @@
-// What became of the records, in numbers for the plan and in a few lines for people.
+// Counts the results of reading records, and describes them in a few lines for the user.
 
 /// Counts over the records of a data set.
 package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
-  /// How many records a list of locations names.
+  /// The number of records that a list of locations names.
   package static let namedRecords = 5
 
   package let limit: LengthLimit
   package private(set) var records = 0
-  /// Records of which something was kept.
+  /// Records of which at least one example was kept.
   package private(set) var kept = 0
-  /// What they became: KTO makes two of a pair, a running text is cut into pieces.
+  /// Examples of the kept records: KTO makes two of a pair, and a running text is divided into pieces.
   package private(set) var examples = 0
   package private(set) var truncated = 0
   package private(set) var dropped = 0
@@ -17,17 +17,17 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var firstTruncated: [RecordLocation] = []
   /// The first few.
   package private(set) var firstDropped: [RecordLocation] = []
-  /// Rows of all kept examples, each prompt once.
+  /// Rows of all kept examples, with each prompt counted once.
   package private(set) var tokens = 0
   /// Prompt and longest completion of the longest kept example, in tokens.
   package private(set) var longest = 0
-  /// Pairs whose completions are the same: kept, though they prefer nothing.
+  /// Pairs with equal completions: kept, although they have no preference.
   package private(set) var equalPairs = 0
-  /// Examples whose prompt lost its last tokens, because they read otherwise before a completion.
+  /// Examples whose prompt lost its last tokens, because they are different when a completion follows.
   package private(set) var movedSeams = 0
-  /// Examples with the text of a special token in a field, which stays text here.
+  /// Examples with the text of a special token in a field; it stays text here.
   package private(set) var specialTexts = 0
-  /// Examples whose system field was passed over, because the prompt came rendered.
+  /// Examples whose system field was ignored, because the prompt is already rendered.
   package private(set) var ignoredSystems = 0
 
   init(limit: LengthLimit) { self.limit = limit }

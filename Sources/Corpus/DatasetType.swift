@@ -1,4 +1,4 @@
-// The named formats of data, axolotl's. TRL's formats have no name: they are found from a record's fields.
+// The named data formats, which are axolotl's. TRL's formats have no name: a record's fields identify them.
 
 import Tensors
 
@@ -18,7 +18,7 @@ package enum DatasetType: String, Sendable, CaseIterable {
 
   /// - Throws: `UnknownDatasetType`.
   package init(named name: String) throws {
-    // axolotl's names of today for its most lenient ChatML format, and the long form of another.
+    // axolotl's current names for its most lenient ChatML format, and the long form of another name.
     let others = [
       "chatml": Self.argilla, "chatml.default": .argilla, "chat_template.default": .chatTemplate,
     ]
@@ -27,7 +27,7 @@ package enum DatasetType: String, Sendable, CaseIterable {
   }
 }
 
-/// A `type` that is no format's name.
+/// A `type` that does not name a format.
 package struct UnknownDatasetType: UserError, Equatable {
   package let name: String
 
@@ -39,7 +39,7 @@ package struct UnknownDatasetType: UserError, Equatable {
   }
 }
 
-/// What an objective learns from.
+/// The kind of example that an objective learns from.
 package enum ExampleKind: Sendable, Equatable {
   /// A chosen and a rejected completion.
   case pair

@@ -1,24 +1,24 @@
-// A record as token ids. TRL's formats are tokenised as TRL 1.16's DPOTrainer, SFTTrainer and KTOTrainer do it,
-// axolotl's as axolotl does it, except that text inside a field never becomes a special token.
+// Encodes a record as token ids. TRL's formats are tokenised as in TRL 1.16's DPOTrainer, SFTTrainer and KTOTrainer,
+// and axolotl's as in axolotl, except that text inside a field never becomes a special token.
 
-/// A record's tree, and what only the encoder can know about it.
+/// A record's tree, with the facts that only the encoder knows.
 package struct EncodedExample: Sendable, Equatable {
   package var tree: ExampleTree
-  /// The prompt's own texts as ranges of its tokens: what truncation may cut. The rest is template.
+  /// The ranges of the prompt's tokens that are its own texts, which truncation may cut. The rest is template.
   package let texts: [Range<Int>]
-  /// Whether it is one running text, which may be cut into pieces.
+  /// Whether it is one running text, which may be divided into pieces.
   package let isRunningText: Bool
   package let traits: Traits
 
-  /// What is worth a notice.
+  /// Facts that are reported to the user.
   package struct Traits: Sendable, Equatable {
-    /// Tokens at the prompt's end that were left out, because they read otherwise before a completion.
+    /// Tokens left out at the prompt's end, because they are different when a completion follows.
     package var seamTokens = 0
-    /// Whether a field holds the text of a special token, which TRL and axolotl would take for the token.
+    /// Whether a field contains the text of a special token, which TRL and axolotl would read as the token.
     package var holdsSpecialText = false
-    /// Whether both completions are the same.
+    /// Whether both completions are equal.
     package var isEqualPair = false
-    /// Whether a system field was passed over, because the prompt came rendered.
+    /// Whether a system field was ignored, because the prompt is already rendered.
     package var ignoresSystem = false
   }
 }
@@ -27,18 +27,18 @@ package struct EncodedExample: Sendable, Equatable {
 package struct ExampleEncoder: Sendable {
   let tokenizer: Tokenizer
   let template: ChatTemplate?
-  /// `train_on_inputs`: a single completion's prompt is in the loss too, and so is never cut. Preferences never
-  /// learn their prompt.
+  /// `train_on_inputs`: the prompt of a single completion is in the loss too, so it is never cut. For preferences the
+  /// prompt is never in the loss.
   private let trainsOnInputs: Bool
 
-  /// - Parameter template: only conversations need one.
+  /// - Parameter template: needed for conversations only.
   package init(tokenizer: Tokenizer, template: ChatTemplate?, trainsOnInputs: Bool = false) {
     (self.tokenizer, self.template, self.trainsOnInputs) = (tokenizer, template, trainsOnInputs)
   }
 
-  /// Encodes a record as the tree with index `index`: chosen first.
-  /// - Throws: `RecordProblem` when nothing is left of the prompt or to learn from, or the model lacks what the
-  ///   record needs: a chat template, or a token that ends a text.
+  /// Encodes a record as the tree with index `index`; the chosen completion comes first.
+  /// - Throws: `RecordProblem` if the prompt or the trained part is empty, or if the model has no chat template or
+  ///   end-of-text token that the record needs.
   package func encode(_ record: ExampleRecord, index: Int) throws(RecordProblem) -> EncodedExample {
     let sequences: Sequences
     switch record.form {
@@ -64,8 +64,8 @@ package struct ExampleEncoder: Sendable {
     var holdsSpecialText: Bool
   }
 
-  /// The prompt ends where its own ids and those of prompt + completion diverge, for the completion where that
-  /// is earlier; all completions start there.
+  /// The prompt ends at the first token where its ids differ from those of prompt + completion, at the earliest such
+  /// place of all completions. All completions start there.
   private func example(
     _ sequences: Sequences, of record: ExampleRecord, index: Int
   ) throws(RecordProblem) -> EncodedExample {
@@ -89,7 +89,7 @@ package struct ExampleEncoder: Sendable {
         isEqualPair: record.isEqualPair, ignoresSystem: record.ignoresSystem))
   }
 
-  /// Every completion ends in the end-of-sequence token, also when its text already brings it.
+  /// Appends the end-of-sequence token to every completion; if the text already ends with it, it occurs once.
   private func texts(_ prompt: String, _ completions: [String]) throws(RecordProblem) -> Sequences {
     let (ending, id) = try endOfText()
     let bare = completions.map { Self.text($0, without: ending) }
@@ -113,8 +113,8 @@ package struct ExampleEncoder: Sendable {
       holdsSpecialText: contents.contains(where: tokenizer.holdsSpecialText))
   }
 
-  /// axolotl makes strings, which TRL tokenises: the completion follows the prefill, ends in `<|im_end|>`
-  /// without a line feed and, where that is not the end-of-sequence token, in that one too.
+  /// axolotl builds strings, which TRL tokenises. The completion follows the prefill and ends in `<|im_end|>` without a
+  /// line feed. If that is not the end-of-sequence token, the end-of-sequence token follows.
   private func chat(
     _ prompt: ExampleRecord.ChatPrompt, prefill: String, _ completions: [String]
   ) throws(RecordProblem) -> Sequences {
@@ -150,7 +150,7 @@ package struct ExampleEncoder: Sendable {
       holdsSpecialText: fields.contains(where: tokenizer.holdsSpecialText))
   }
 
-  /// axolotl tokenises the prompt and the response apart: nothing merges.
+  /// axolotl tokenises the prompt and the response separately, so tokens never merge across them.
   private func alpaca(
     _ instruction: String, _ input: String, _ output: String
   ) throws(RecordProblem) -> Sequences {
@@ -167,7 +167,7 @@ package struct ExampleEncoder: Sendable {
       holdsSpecialText: [instruction, input, bare].contains(where: tokenizer.holdsSpecialText))
   }
 
-  /// The tokens between two texts that surround a content; a token that holds bytes of both counts with them.
+  /// The tokens between two texts around a content; a token that holds bytes of both counts as part of those texts.
   private func contentRange(in ids: [Int32], before: String, after: String) -> Range<Int> {
     let head = tokenizer.encode(before)
     let tail = tokenizer.encode(after)
@@ -235,7 +235,7 @@ package struct ExampleEncoder: Sendable {
   }
 
   private static func text(_ text: String, without ending: String) -> String {
-    // By bytes: hasSuffix compares whole grapheme clusters, and one may begin before the ending does.
+    // Compared by bytes: hasSuffix compares grapheme clusters, and a cluster may begin before the ending.
     let (bytes, ending) = (text.utf8, ending.utf8)
     guard bytes.count >= ending.count, bytes.suffix(ending.count).elementsEqual(ending) else { return text }
     return String(decoding: bytes.dropLast(ending.count), as: UTF8.self)

@@ -42,7 +42,7 @@ extension ExampleRecord {
       ? zip(both, [true, false]).map { record([$0], label: $1) } : [record(both)]
   }
 
-  /// Whether one completion is wanted, rather than chosen and rejected.
+  /// Whether one completion is wanted, instead of chosen and rejected.
   private static func wantsOne(_ values: RecordValues, _ kind: ExampleKind?) -> Bool {
     switch kind {
     case .pair: false
@@ -51,7 +51,7 @@ extension ExampleRecord {
     }
   }
 
-  /// The assistant's message of a conversation that is one question and its answer.
+  /// The assistant's message of a conversation with one question and one answer.
   private static func answer(
     _ values: RecordValues, _ field: RecordFields.Field
   ) throws(RecordProblem) -> String {
@@ -95,7 +95,7 @@ extension ExampleRecord {
     return [ExampleRecord(.conversation(messages, .contentAndEnd))]
   }
 
-  /// What the assistant says: a text, a message, or a conversation's last message.
+  /// The assistant's text: a text, a message, or a conversation's last message.
   private static func lastTurn(
     _ values: RecordValues, _ field: RecordFields.Field
   ) throws(RecordProblem) -> String {

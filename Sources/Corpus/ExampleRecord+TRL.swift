@@ -1,5 +1,5 @@
-// TRL's formats, found from a record's fields: preference, unpaired preference, prompt-completion, conversations
-// and texts.
+// TRL's formats, identified by a record's fields: preference, unpaired preference, prompt-completion, conversations and
+// texts.
 
 extension ExampleRecord {
   static func trl(_ values: RecordValues, _ kind: ExampleKind?) throws(RecordProblem) -> [ExampleRecord] {
@@ -49,7 +49,7 @@ extension ExampleRecord {
 
   // MARK: Pairs
 
-  /// A pair as TRL's KTOTrainer takes it: a desirable completion and one that is not.
+  /// Splits a pair as TRL's KTOTrainer does: into a desirable and an undesirable completion.
   private static func unpaired(_ values: RecordValues) throws(RecordProblem) -> [ExampleRecord] {
     let forms: [Form] =
       switch try pair(values).form {
@@ -60,8 +60,8 @@ extension ExampleRecord {
     return zip(forms, [true, false]).map { ExampleRecord($0, label: $1) }
   }
 
-  /// Without a prompt field, or with a text for a prompt beside conversations, the prompt is the common start
-  /// of chosen and rejected (TRL's `extract_prompt`).
+  /// If there is no prompt field, or if the prompt is a text beside conversations, the prompt is the common start of
+  /// chosen and rejected (TRL's `extract_prompt`).
   private static func pair(_ values: RecordValues) throws(RecordProblem) -> ExampleRecord {
     let fields = values.fields
     let prompt = values[.prompt] == nil ? nil : try values.content(.prompt)
@@ -111,8 +111,8 @@ extension ExampleRecord {
     throw RecordProblem(field: fields[.prompt], "the prompt is empty")
   }
 
-  /// Splits off the common start; a space before the difference goes to the completions. When one text starts
-  /// the other, its last code point is kept for the completions.
+  /// Splits off the common start; a space before the difference goes to the completions. If one text is the start of
+  /// the other, its last code point goes to the completions.
   private static func splitTexts(_ chosen: String, _ rejected: String) -> Form {
     let (first, second) = (chosen.unicodeScalars, rejected.unicodeScalars)
     var (end, secondEnd) = (first.startIndex, second.startIndex)

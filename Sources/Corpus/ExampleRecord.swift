@@ -1,14 +1,14 @@
-// A record of any format, checked, as the few forms that examples are encoded from. Texts are compared as code
-// points, as Python does; Swift's == would take é and e + ´ for the same.
+// A checked record of any format, in the few forms that examples are encoded from. Texts are compared by code points,
+// as in Python; Swift's == would treat é and e + ´ as equal.
 
 package import Checkpoints
 
-/// What a record says, before it becomes tokens.
+/// The content of a record, before it becomes tokens.
 package struct ExampleRecord: Sendable, Equatable {
   package var form: Form
-  /// Whether its completion is desirable, where the data says so.
+  /// Whether its completion is desirable, if the data has labels.
   package var label: Bool?
-  /// Whether a system field was passed over, because the prompt came rendered.
+  /// Whether a system field was ignored, because the prompt is already rendered.
   package var ignoresSystem = false
 
   package init(_ form: Form, label: Bool? = nil) {
@@ -16,44 +16,44 @@ package struct ExampleRecord: Sendable, Equatable {
   }
 
   package enum Form: Sendable, Equatable {
-    /// TRL's standard form: texts that follow one another, one or two completions.
+    /// TRL's standard form: a prompt text and one or two completion texts.
     case texts(prompt: String, completions: [String])
     /// TRL's conversational form.
     case messages(prompt: [ChatMessage], completions: [[ChatMessage]])
-    /// axolotl's preference formats: a chat whose last turn the assistant has begun.
+    /// axolotl's preference formats: a chat whose last turn is the beginning of the assistant's answer.
     case chat(ChatPrompt, prefill: String, completions: [String])
-    /// One conversation, of which the assistant's turns are trained.
+    /// One conversation; the assistant's turns are trained.
     case conversation([ChatMessage], TrainedTurns)
     case alpaca(instruction: String, input: String, output: String)
-    /// All of which is trained.
+    /// A text that is trained as a whole.
     case text(String)
   }
 
   package enum ChatPrompt: Sendable, Equatable {
     /// ChatML without a default system message.
     case chatML([ChatMessage])
-    /// By the model's template.
+    /// Rendered with the model's template.
     case template([ChatMessage])
-    /// ChatML already, as far as the assistant's header.
+    /// Already rendered as ChatML, up to the assistant's header.
     case rendered(String)
   }
 
-  /// Which tokens of a turn are trained.
+  /// The tokens of a turn that are trained.
   package enum TrainedTurns: Sendable, Equatable {
-    /// TRL's `assistant_only_loss`: all that follows the role's name, up to the next turn.
+    /// TRL's `assistant_only_loss`: everything after the role's name, up to the next turn.
     case afterRole
-    /// axolotl's `chat_template`: the content and the token that ends the turn; of an empty turn nothing.
-    /// (axolotl leaves the end out where it is not the tokenizer's end of sequence: such a model never stops.)
+    /// axolotl's `chat_template`: the content and the token that ends the turn; nothing of an empty turn. (axolotl
+    /// leaves out the end unless it is the tokenizer's end of sequence, so some models never stop.)
     case contentAndEnd
   }
 
-  /// Reads and checks a record: two, when a pair becomes what KTO learns from. Fields a format does not know
-  /// are ignored.
+  /// Reads and checks a record. It gives two records if KTO splits a pair. Fields that the format does not define are
+  /// ignored.
   /// - Parameters:
   ///   - type: nil for TRL's formats.
-  ///   - kind: what is wanted; nil takes what is there.
-  /// - Throws: `RecordProblem` when a field is missing, has the wrong type, or nothing would be left of the
-  ///   prompt or a completion.
+  ///   - kind: the wanted kind; nil accepts any.
+  /// - Throws: `RecordProblem` if a field is missing or has the wrong type, or if the prompt or a completion would be
+  ///   empty.
   package static func read(
     _ value: JSONValue, type: DatasetType? = nil, kind: ExampleKind? = nil, fields: RecordFields = RecordFields()
   ) throws(RecordProblem) -> [ExampleRecord] {
@@ -88,7 +88,7 @@ package struct ExampleRecord: Sendable, Equatable {
     }
   }
 
-  /// Whether both completions are the same, so that the pair prefers nothing.
+  /// Whether both completions are equal, so that the pair has no preference.
   package var isEqualPair: Bool {
     switch form {
     case .texts(_, let both), .chat(_, _, let both):
@@ -101,7 +101,7 @@ package struct ExampleRecord: Sendable, Equatable {
 }
 
 extension ChatMessage {
-  /// Equal code point for code point.
+  /// Equal code point by code point.
   func isSame(as other: ChatMessage) -> Bool {
     role.utf8.elementsEqual(other.role.utf8) && content.utf8.elementsEqual(other.content.utf8)
   }

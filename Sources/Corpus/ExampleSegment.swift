@@ -1,6 +1,6 @@
-// An encoded example as stretches of text, for people to see which of it is trained.
+// An encoded example as segments of text, which show the user what is trained.
 
-/// A stretch of an example's tokens that are treated alike.
+/// Consecutive tokens of an example with the same role.
 package struct ExampleSegment: Sendable, Equatable {
   package enum Role: Sendable, Equatable {
     case prompt
@@ -10,15 +10,15 @@ package struct ExampleSegment: Sendable, Equatable {
   }
 
   package var role: Role
-  /// Which completion it belongs to; nil for the prompt.
+  /// The index of its completion; nil for the prompt.
   package var completion: Int?
   package var tokens: [Int32]
-  /// A character whose bytes another stretch shares shows as U+FFFD.
+  /// A character whose bytes are split between segments is shown as U+FFFD.
   package var text: String
 }
 
 extension ExampleTree {
-  /// The prompt, then each completion's stretches in order.
+  /// The prompt, then the segments of each completion in order.
   package func segments(with tokenizer: Tokenizer) -> [ExampleSegment] {
     func segment(_ role: ExampleSegment.Role, _ completion: Int?, _ tokens: some Sequence<Int32>) -> ExampleSegment {
       let tokens = Array(tokens)

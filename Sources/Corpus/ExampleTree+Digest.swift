@@ -1,10 +1,10 @@
-// What an example is, in 32 bytes: the key under which numbers that depend on it are kept.
+// A 32-byte digest of an example: the cache key for numbers that depend on the example.
 
 import Checkpoints
 
 extension ExampleTree {
-  /// SHA-256 of the tokens, of where the prompt and each completion end, and of what says more than "all tokens
-  /// are in the loss"; `index` does not enter.
+  /// SHA-256 of the tokens, of the lengths of the prompt and each completion, and of the loss settings if not all
+  /// tokens are simply in the loss. `index` is not included.
   package var contentDigest: [UInt8] {
     let hash = SHA256()
     func update(_ numbers: [Int]) {
@@ -15,7 +15,7 @@ extension ExampleTree {
     for part in parts {
       part.map(\.littleEndian).withUnsafeBytes { hash.append($0) }
     }
-    // The tokens end where the counts say, so what follows cannot be taken for tokens.
+    // The counts fix the end of the tokens, so the following bytes cannot be read as tokens.
     if !unscored.isEmpty || label != nil || scoresPrompt {
       update([(label.map { $0 ? 2 : 1 } ?? 0) + (scoresPrompt ? 4 : 0)])
       for gaps in unscored { update([gaps.count] + gaps.flatMap { [$0.lowerBound, $0.upperBound] }) }

@@ -1,18 +1,18 @@
-// What the data becomes: a prompt with its completions, as token ids.
+// An example as token ids: a prompt with its completions.
 
 /// One prompt and one or more completions: two for a preference pair (chosen first), one for SFT and KTO.
 package struct ExampleTree: Sendable, Equatable {
-  /// Names the example in random draws, caches and messages: its record's place in the data, where every
-  /// record makes one example.
+  /// Identifies the example in random draws, caches and messages. It is the record's place in the data if every record
+  /// makes one example.
   package var index: Int
   package var prompt: [Int32]
   package var completions: [[Int32]]
-  /// For each completion the tokens that are context and not in the loss, as other speakers' turns are:
-  /// ascending ranges that do not touch, never at either end. Empty when all tokens are in the loss.
+  /// For each completion, the tokens that are context and not in the loss, such as other speakers' turns: ascending
+  /// ranges that do not touch, never at either end. Empty if all tokens are in the loss.
   package var unscored: [[Range<Int>]]
-  /// Whether the completion is a desirable one, where the data says so (KTO).
+  /// Whether the completion is desirable, if the data has labels (KTO).
   package var label: Bool?
-  /// Whether the prompt's own log-probability is asked for too (ORPO).
+  /// Whether the prompt's own log-prob is also needed (ORPO).
   package var scoresPrompt: Bool
 
   package init(
@@ -23,10 +23,10 @@ package struct ExampleTree: Sendable, Equatable {
     (self.label, self.scoresPrompt) = (label, scoresPrompt)
   }
 
-  /// Rows the tree takes when it is laid out once: prompt | completion 1 | completion 2 …
+  /// Rows of the tree in its layout: prompt | completion 1 | completion 2 …
   package var tokenCount: Int { prompt.count + completions.reduce(0) { $0 + $1.count } }
 
-  /// Tokens of the prompt and the longest completion: the positions the example takes.
+  /// Tokens of the prompt and the longest completion: the number of positions that the example uses.
   package var sequenceLength: Int { prompt.count + (completions.map(\.count).max() ?? 0) }
 
   /// The tokens of a completion that are in the loss, as ascending ranges.
@@ -37,16 +37,16 @@ package struct ExampleTree: Sendable, Equatable {
     return zip(starts, ends).map { $0..<$1 }
   }
 
-  /// How many tokens of a completion are in the loss.
+  /// The number of tokens of a completion that are in the loss.
   package func scoredCount(_ completion: Int) -> Int { scored(completion).reduce(0) { $0 + $1.count } }
 
-  /// How many tokens each log-probability sum of the tree is over: the completions', then the prompt's where it is
-  /// scored, of which nothing predicts the first token.
+  /// The number of tokens of each log-prob sum of the tree: the completions, then the prompt if it is scored. The
+  /// prompt's first token is not counted, since no token predicts it.
   package var sumTokens: [Int] {
     completions.indices.map(scoredCount) + (scoresPrompt ? [prompt.count - 1] : [])
   }
 
-  /// Whether nothing is empty and `unscored` is as it says it is.
+  /// Whether prompt and completions are not empty and `unscored` satisfies its rules.
   package var isWellFormed: Bool {
     guard !prompt.isEmpty, completions.allSatisfy({ !$0.isEmpty }) else { return false }
     guard !unscored.isEmpty else { return true }
@@ -59,10 +59,10 @@ package struct ExampleTree: Sendable, Equatable {
 }
 
 extension ExampleTree {
-  /// One sequence of which some tokens are in the loss: what comes before the first of them is the prompt,
-  /// what comes after the last is left out. The first token of all is never in the loss: nothing predicts it.
+  /// Makes a tree of one sequence with some tokens in the loss. The tokens before the first of them are the prompt; the
+  /// tokens after the last are left out. The sequence's first token is never in the loss: no token predicts it.
   /// - Parameter scored: ascending ranges.
-  /// - Returns: nil when no token is in the loss.
+  /// - Returns: nil if no token is in the loss.
   init?(index: Int, sequence: [Int32], scored: [Range<Int>]) {
     let scored = scored.map { $0.clamped(to: 1..<max(sequence.count, 1)) }.filter { !$0.isEmpty }
     guard let first = scored.first, let last = scored.last else { return nil }

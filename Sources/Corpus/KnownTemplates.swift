@@ -1,6 +1,6 @@
-// The texts of the chat templates that Shoal knows. They are compared with, never run.
+// The texts of the chat templates that Shoal knows. They are compared, never run.
 
-/// Each template in parts: between two of them stands the default system message.
+/// Each template in parts; the default system message is between two parts.
 enum KnownTemplates {
   /// ChatML without a default system message.
   static let chatML =
@@ -11,7 +11,7 @@ enum KnownTemplates {
     ' }}{% endif %}
     """#
 
-  /// Qwen2's, and Qwen1.5's.
+  /// The template of Qwen2 and Qwen1.5.
   static let qwen2: [String] = [
     #"""
     {% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ \#
@@ -27,7 +27,7 @@ enum KnownTemplates {
     """#,
   ]
 
-  /// Qwen2.5's, which has the message twice.
+  /// The template of Qwen2.5, which contains the message twice.
   static let qwen25: [String] = [
     #"""
     {%- if tools %}
@@ -98,9 +98,9 @@ enum KnownTemplates {
     """#,
   ]
 
-  /// The default system message of a text made of these parts; nil if the text is not.
+  /// The default system message of a text that consists of these parts; nil for other texts.
   ///
-  /// A message with quotes, backslashes or line breaks is not read, since Jinja would read it its own way.
+  /// A message with quotes, backslashes or line breaks is not accepted, since Jinja would interpret it.
   static func defaultSystemMessage(of text: String, in parts: [String]) -> String? {
     guard var rest = text.utf8.dropPrefix(parts[0].utf8) else { return nil }
     var messages: [Substring.UTF8View] = []

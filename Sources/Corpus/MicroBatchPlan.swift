@@ -1,20 +1,20 @@
-// How examples are grouped into micro-batches. The groups depend on token counts alone, never on ranks or
-// threads: they are the unit that a rank is given, so the result cannot depend on who computes what.
+// Groups examples into micro-batches. The groups depend on token counts alone, never on ranks or threads. A micro-batch
+// is the unit of work for a rank, so the result cannot depend on the assignment to ranks.
 
 /// The micro-batches of one step.
 package struct MicroBatchPlan: Sendable, Equatable {
-  /// Rows that make one visit of a weight worth its cost.
+  /// The number of rows that makes one read of a weight worth its cost.
   package static let rows = 1024
 
-  /// Positions within the step, ascending inside a micro-batch; the micro-batch with most tokens first.
+  /// Positions within the step, ascending in each micro-batch; the micro-batch with the most tokens comes first.
   package let microBatches: [[Int]]
 
   /// Plans one step.
   ///
-  /// There are max(⌈total / 1024⌉, min(8, total / 256)) micro-batches, at least one and at most one per
-  /// example: about 1024 rows each, but in a small step enough pieces that several ranks have work.
-  /// The longest example goes first, each to the micro-batch with fewest tokens so far (Graham's longest
-  /// processing time rule, at most 4/3 of the best possible longest micro-batch).
+  /// There are max(⌈total / 1024⌉, min(8, total / 256)) micro-batches, at least one and at most one per example: about
+  /// 1024 rows each, but in a small step enough micro-batches for several ranks. Examples are placed longest first,
+  /// each in the micro-batch with the fewest tokens so far (Graham's longest processing time rule: the longest
+  /// micro-batch is at most 4/3 of the optimum).
   /// - Parameter tokenCounts: tokens of each example of the step, in its order.
   package init(tokenCounts: [Int]) {
     let total = tokenCounts.reduce(0, +)
@@ -22,7 +22,7 @@ package struct MicroBatchPlan: Sendable, Equatable {
     let count = min(max(wanted, 1), tokenCounts.count)
     var bins = Array(repeating: (tokens: 0, positions: [Int]()), count: count)
     for position in Self.longestFirst(tokenCounts) {
-      // min(by:) takes the first of equals, as do both sorts: their keys end in a position.
+      // min(by:) takes the first of equal values; both sorts do the same, because their keys end in a position.
       guard let bin = bins.indices.min(by: { bins[$0].tokens < bins[$1].tokens }) else { break }
       bins[bin].tokens += tokenCounts[position]
       bins[bin].positions.append(position)
@@ -30,14 +30,14 @@ package struct MicroBatchPlan: Sendable, Equatable {
     microBatches = Self.longestFirst(bins.map(\.tokens)).map { bins[$0].positions.sorted() }
   }
 
-  /// Cuts a whole data set, in its order, into micro-batches as near to 1024 tokens as whole examples allow.
+  /// Divides a whole data set, in its order, into micro-batches as close to 1024 tokens as whole examples allow.
   /// - Returns: the range of positions of each micro-batch.
   package static func runs(tokenCounts: [Int]) -> [Range<Int>] {
     var runs: [Range<Int>] = []
     var first = 0
     var tokens = 0
     for (position, count) in tokenCounts.enumerated() {
-      // Taking the next example must not end further from the aim than stopping here.
+      // Stop if the next example would end further from 1024 tokens than stopping here.
       if position > first && 2 * tokens + count > 2 * rows {
         runs.append(first..<position)
         first = position

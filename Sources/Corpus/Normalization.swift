@@ -1,14 +1,14 @@
-// NFC as the `tokenizers` library does it. Most text needs none: runs of stable code points are copied.
+// NFC as in the `tokenizers` library. Most text is already NFC: runs of stable code points are copied.
 
-/// The NFC normalizer. A code point is stable if NFC leaves it alone and joins it to nothing before it, so
-/// each run of unstable ones, with the stable one before it, is normalized on its own.
+/// The NFC normalizer. A code point is stable if NFC does not change it or join it to the code points before it. Each
+/// run of unstable code points is therefore normalized alone, with the stable code point before it.
 struct Normalization {
   private let properties = UnicodeProperties.shared
-  /// The run in work: its code points, decomposed.
+  /// The current run: its code points, decomposed.
   private var run: [UInt32] = []
   private var reordered: [UInt64] = []
 
-  /// Whether NFC leaves `text` (UTF-8) as it is, by a test that may answer false without need.
+  /// Whether NFC leaves `text` (UTF-8) unchanged. The test may answer false for text that is in fact unchanged.
   func isStable(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     // Code points below U+0300 are stable: their bytes are all below 0xCC.
     guard text.contains(where: { $0 >= 0xCC }) else { return true }
@@ -67,7 +67,7 @@ struct Normalization {
     }
   }
 
-  /// Sorts marks between two starters by combining class, those of one class in their order.
+  /// Sorts marks between two starters by combining class; marks of one class keep their order.
   private mutating func reorder() {
     var start = 0
     while start < run.count {
@@ -75,7 +75,7 @@ struct Normalization {
       while start + reordered.count < run.count,
         let combiningClass = properties.combiningClasses[run[start + reordered.count]]
       {
-        // Class, place and code point in one number: the sort is stable at any length.
+        // Class, place and code point in one number, so that the sort is stable at any length.
         let place = UInt64(reordered.count)
         reordered.append(UInt64(combiningClass) << 53 | place << 21 | UInt64(run[start + reordered.count]))
       }
@@ -89,7 +89,7 @@ struct Normalization {
     }
   }
 
-  /// Joins each starter with the marks after it that nothing of their class or a higher one blocks.
+  /// Composes each starter with the marks after it, unless a mark of the same or a higher class in between blocks it.
   private mutating func compose(into result: inout [UInt8]) {
     var kept = 0
     var starter: Int?
@@ -112,7 +112,7 @@ struct Normalization {
       kept += 1
     }
     for code in run[..<kept] {
-      // Always a scalar: decomposed from one, or from the tables.
+      // Always a scalar: it comes from decomposing a scalar, or from the tables.
       if let scalar = Unicode.Scalar(code) { result.append(contentsOf: UTF8.encode(scalar) ?? .init()) }
     }
   }

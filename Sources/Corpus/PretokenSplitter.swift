@@ -1,11 +1,11 @@
-// Qwen2's split rule, written out by hand: a pattern from a file is never run.
+// Qwen2's pre-tokenizer rule, implemented by hand: a pattern from a file is never run.
 
-/// Cuts normalized UTF-8 text into the pieces that byte pairs are merged within.
+/// Splits normalized UTF-8 text into pieces; BPE merges stay inside a piece.
 ///
-/// The rule is the pattern below with the first alternative that matches taken at each position, each
-/// alternative as long as it gets; together they match every text without gaps.
+/// The rule is the pattern below: at each position the first alternative that matches is taken, with its longest match.
+/// Together the alternatives match every text without gaps.
 struct PretokenSplitter {
-  /// The pattern as tokenizer.json of Qwen2 and Qwen2.5 spells it.
+  /// The pattern, as written in tokenizer.json of Qwen2 and Qwen2.5.
   static let pattern =
     #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"#
     + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
@@ -18,7 +18,7 @@ struct PretokenSplitter {
   /// `UnicodeProperties.flags`.
   let flags: UnsafeBufferPointer<UInt8>
 
-  /// Where the piece that begins at `start` ends.
+  /// The end of the piece that begins at `start`.
   @inline(__always)
   func end(ofPieceAt start: Int) -> Int {
     let (kind, length) = look(at: start)
@@ -71,8 +71,8 @@ struct PretokenSplitter {
     return position
   }
 
-  /// The last three alternatives: through the last line break of the run; else all of it at the end of the
-  /// text; else all but its last character, which the next piece may want, unless it is the only one.
+  /// The last three alternatives. The piece ends after the last line break of the run; without a line break, at the end
+  /// of the text if the run reaches it; otherwise before the run's last character, unless that is the only one.
   private func end(ofSpacesAt start: Int) -> Int {
     var position = start
     var afterBreak: Int?
@@ -88,7 +88,7 @@ struct PretokenSplitter {
     return position == text.count || last == start ? position : last
   }
 
-  /// `(?i:s|t|re|ve|m|ll|d)` after an apostrophe. Without regard to case, U+017F is an s as well.
+  /// `(?i:s|t|re|ve|m|ll|d)` after an apostrophe. Case-insensitive matching also treats U+017F as an s.
   private func end(ofContractionAt start: Int) -> Int? {
     guard start < text.count else { return nil }
     let second = start + 1 < text.count ? text[start + 1] : 0

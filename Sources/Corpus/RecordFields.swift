@@ -1,20 +1,20 @@
-// What the fields of a record are called, and how their values are read.
+// The names of a record's fields, and the reading of their values.
 
 import Checkpoints
 
-/// The names of a record's fields where they are not the format's own: `field_prompt`, `field_messages`, …
+/// The names of a record's fields that differ from the format's own: `field_prompt`, `field_messages`, …
 package struct RecordFields: Sendable, Equatable {
-  /// A field by the name that formats give it.
+  /// A field, by its name in the formats.
   package enum Field: String, Sendable, CaseIterable {
     case prompt, chosen, rejected, completion, label, messages, text
     case system, question, prefill, instruction, input, output
     case chosenResponse = "chosen_response"
     case rejectedResponse = "rejected_response"
 
-    /// The configuration's key for another name.
+    /// The configuration's key that renames the field.
     package var key: String { self == .text ? "field" : "field_\(rawValue)" }
 
-    /// The fields that a format reads: another name for any other has no effect.
+    /// The fields that a format reads; renaming another field has no effect.
     package static func read(by type: DatasetType?) -> [Field] {
       let preference: [Field] = [.system, .chosen, .rejected, .completion, .label]
       return switch type {
@@ -32,10 +32,10 @@ package struct RecordFields: Sendable, Equatable {
     }
   }
 
-  /// `message_property_mappings`: what role and content of a message are called.
+  /// `message_property_mappings`: the names of a message's role and content.
   package var role = "role"
   package var content = "content"
-  /// `roles`: for each role of the template what it is called in the data; nil: as the format has it.
+  /// `roles`: the data's names for each role of the template; nil: the format's names.
   package var roles: [String: [String]]?
   private var names: [Field: String] = [:]
 
@@ -47,18 +47,18 @@ package struct RecordFields: Sendable, Equatable {
   }
 }
 
-/// A record's values under the names of its fields.
+/// A record's values, by field.
 struct RecordValues {
   let value: JSONValue
   var fields: RecordFields
 
-  /// The value of a field; none when the field is missing or null.
+  /// The value of a field; nil if the field is missing or null.
   subscript(field: RecordFields.Field) -> JSONValue? {
     guard let member = value[fields[field]], !member.isNull else { return nil }
     return member
   }
 
-  /// The first of some fields that is there, or the last.
+  /// The first of the candidates that is present, or the last candidate.
   func first(of candidates: RecordFields.Field...) -> RecordFields.Field {
     candidates.first { self[$0] != nil } ?? candidates[candidates.count - 1]
   }
@@ -82,7 +82,7 @@ struct RecordValues {
     self[field] == nil ? nil : try text(field)
   }
 
-  /// A text that says something.
+  /// A text that is not empty.
   func completion(_ field: RecordFields.Field) throws(RecordProblem) -> String {
     let text = try text(field)
     guard !text.isEmpty else { throw RecordProblem(field: fields[field], "the completion is empty") }
@@ -154,7 +154,7 @@ struct RecordValues {
   }
 }
 
-/// The value of a field that may be a text or a conversation.
+/// The value of a field that is a text or a conversation.
 enum RecordContent: Equatable {
   case text(String)
   case messages([ChatMessage])
@@ -163,7 +163,7 @@ enum RecordContent: Equatable {
     if case .text = self { true } else { false }
   }
 
-  /// Whether it says nothing, as a completion.
+  /// Whether it is empty as a completion.
   var isSilent: Bool {
     switch self {
     case .text(let text): text.isEmpty
@@ -173,7 +173,7 @@ enum RecordContent: Equatable {
 }
 
 extension JSONValue {
-  /// What kind of value this is, for messages that must not show the value.
+  /// The kind of this value, for messages that must not show the value.
   var kind: String {
     switch self {
     case .null: "null"

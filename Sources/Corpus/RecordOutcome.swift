@@ -1,11 +1,11 @@
-// What became of a record.
+// The result of reading a record.
 
-/// What became of one record.
+/// The result of reading one record.
 enum RecordOutcome: Sendable {
   case read([Part])
   case wrong(RecordMistake)
 
-  /// An example of the record: the trees it became, none when it was dropped.
+  /// An example of the record: its trees, or no tree if it was dropped.
   struct Part {
     var trees: [ExampleTree]
     var traits: EncodedExample.Traits

@@ -1,5 +1,5 @@
-// Data files as a sequence of JSON records: one per line, or the elements of one array. Records are found
-// first and parsed when asked for, so that the expensive half can run in parallel and nothing is held twice.
+// Data files as a sequence of JSON records: one per line, or the elements of one array. Records are found first and
+// parsed on request, so that parsing can run in parallel and no record is stored twice.
 
 package import Checkpoints
 import Foundation
@@ -7,7 +7,7 @@ import Tensors
 
 /// The records of one JSON or JSON Lines file.
 package struct RecordReader: Sendable {
-  /// The longest record that is read, in bytes.
+  /// The size limit of a record, in bytes.
   package static let maximumBytes = 16 << 20
 
   package let path: String
@@ -20,11 +20,11 @@ package struct RecordReader: Sendable {
     let line: Int
   }
 
-  /// Finds the records of a file: those of an array when it starts with `[`, else one on every line that is
-  /// not blank.
-  /// - Parameter maximumUnpackedBytes: how much a compressed file may become; nil: half of the free memory.
-  /// - Throws: `FileError` when the file cannot be read; `CorpusError` when it is no JSON file, its array is
-  ///   broken between elements, or it has no records.
+  /// Finds the records of a file: the elements of an array if it starts with `[`, otherwise every line that is not
+  /// blank.
+  /// - Parameter maximumUnpackedBytes: the size limit of an unpacked file; nil: half of the free memory.
+  /// - Throws: `FileError` if the file cannot be read; `CorpusError` if it is not a JSON file, if its array is
+  ///   malformed between elements, or if it has no records.
   package init(path: String, maximumUnpackedBytes: Int? = nil) throws {
     let file = try DataFile(
       path: path, maximumUnpackedBytes: maximumUnpackedBytes ?? DataFile.maximumUnpackedBytes)
@@ -34,19 +34,18 @@ package struct RecordReader: Sendable {
     (self.path, self.file) = (path, file)
   }
 
-  /// The data files that a path stands for: itself, or the data files of a directory that belong to `split`, by
-  /// name.
+  /// The data files of a path: the file itself, or the data files of a directory that belong to `split`, by name.
   ///
-  /// As in the hub's libraries a file belongs to the split that a word of its name names (`test-00000.jsonl`),
-  /// and to `train` when none does.
-  /// - Throws: `CorpusError` when the path does not exist, or holds no data file or none of the split.
+  /// As in the hub's libraries, a word of its name assigns a file to a split (`test-00000.jsonl`); without such a word
+  /// it belongs to `train`.
+  /// - Throws: `CorpusError` if the path does not exist, or has no data file or no file of the split.
   package static func files(at path: String, split: String = "train") throws -> [String] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw CorpusError.unusable(path: path, reason: "no such file or directory")
     }
     guard isDirectory.boolValue else {
-      // One file is the whole data set, whatever its name says.
+      // A single file is the whole data set, whatever its name is.
       guard split == "train" || Self.split(ofFile: path) == split else {
         throw CorpusError.unusable(path: path, reason: "a single file has no split \"\(split)\", only train")
       }
@@ -81,13 +80,13 @@ package struct RecordReader: Sendable {
 
   package var count: Int { spans.count }
 
-  /// Where record `index` starts.
+  /// The start of record `index`.
   package func location(_ index: Int) -> RecordLocation {
     RecordLocation(file: path, line: spans[index].line, byte: spans[index].bytes.lowerBound)
   }
 
   /// Parses record `index`.
-  /// - Throws: `RecordMistake` when it is too long, no strict JSON, or no object.
+  /// - Throws: `RecordMistake` if it is too long, not strict JSON, or not an object.
   package func record(_ index: Int) throws(RecordMistake) -> JSONValue {
     let span = spans[index]
     guard span.bytes.count <= Self.maximumBytes else {
@@ -111,7 +110,7 @@ package struct RecordReader: Sendable {
     return value
   }
 
-  /// Finds where records start and end; whether they are JSON is for the parser to say.
+  /// Finds the start and end of each record; the parser checks later that it is JSON.
   private struct Scanner {
     let bytes: UnsafeRawBufferPointer
     let path: String

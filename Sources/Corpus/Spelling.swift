@@ -1,10 +1,10 @@
-// Which name was probably meant.
+// Suggests the name that the user probably meant.
 
 package enum Spelling {
-  /// The name a few letters away from `word`; none when all are further than a third of its letters.
+  /// The name closest to `word`; nil if its distance from `word` is more than a third of the letters (at least 2).
   package static func nearest(to word: String, among names: [String]) -> String? {
     let limit = max(2, word.count / 3)
-    // A word that is longer by more than that is further away; it may be as long as its file.
+    // A length difference above the limit implies a larger distance; `word` may be as long as its file.
     let distances = names.filter { abs($0.utf8.count - word.utf8.count) <= limit }
       .map { (name: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
     guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else {

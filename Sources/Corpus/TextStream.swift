@@ -1,15 +1,15 @@
-// Token ids to text as they come: a token may end inside a character, text never does.
+// Converts token ids to text as they arrive: a token may end inside a character, but the returned text never does.
 
-/// Decodes an answer token by token, without special tokens. All that it returns, end to end, is what the whole answer
-/// decodes to.
+/// Decodes an answer token by token, without special tokens. The returned parts together equal the decoded whole
+/// answer.
 package struct TextStream: Sendable {
   private let tokenizer: Tokenizer
-  /// The start of a character whose end has not come yet.
+  /// The first bytes of a character whose last bytes have not arrived.
   private var pending: [UInt8] = []
 
   package init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
 
-  /// The characters that are complete with this token.
+  /// The characters that this token completes.
   package mutating func append(_ id: Int32) -> String {
     guard !tokenizer.isSpecial(id) else { return "" }
     pending += tokenizer.bytes(of: id)
@@ -18,7 +18,7 @@ package struct TextStream: Sendable {
     return String(decoding: pending[..<end], as: UTF8.self)
   }
 
-  /// What is left at the end: nothing, or U+FFFD for a character that never ended.
+  /// The rest at the end: empty, or U+FFFD for an incomplete character.
   package mutating func finish() -> String {
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)
@@ -30,7 +30,7 @@ package struct TextStream: Sendable {
     return ids.map { stream.append($0) }.joined() + stream.finish()
   }
 
-  /// How many bytes at the end are a character's first ones, with more to come.
+  /// The number of bytes at the end that begin an incomplete character.
   private static func openCount(_ bytes: [UInt8]) -> Int {
     for count in 1...4 where count <= bytes.count {
       switch bytes[bytes.count - count] {

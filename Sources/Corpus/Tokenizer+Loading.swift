@@ -1,4 +1,4 @@
-// From tokenizer.json to a tokenizer. Whatever would change ids and is not Qwen2's way is refused by name.
+// Loads a tokenizer from tokenizer.json. Settings that change ids and differ from Qwen2's are rejected by name.
 
 import Checkpoints
 import Tensors
@@ -7,12 +7,12 @@ extension Tokenizer {
   private static let maximumTokens = 1 << 20
   private static let maximumMerges = 2 << 20
   private static let maximumTokenBytes = 4 << 10
-  /// They are looked for at every byte of a text.
+  /// Limited because they are searched at every byte of a text.
   private static let maximumAddedTokens = 1 << 14
 
-  /// Reads tokenizer.json and, if it is there, tokenizer_config.json of a hub directory.
-  /// - Throws: `FileError`, or `TokenizerError` for a file that is malformed, beyond the limits, or asks for
-  ///   anything but byte-level BPE with Qwen2's split rule.
+  /// Reads tokenizer.json and, if it exists, tokenizer_config.json of a hub directory.
+  /// - Throws: `FileError`, or `TokenizerError` if a file is malformed, is beyond the limits, or needs more than
+  ///   byte-level BPE with Qwen2's split rule.
   package convenience init(directory: String) throws {
     let path = directory + "/tokenizer.json"
     let file = try TokenizerFile(path: path)
@@ -131,8 +131,8 @@ extension Tokenizer {
       throw file.failure("added_tokens has \(list.count) entries, at most \(maximumAddedTokens) are read")
     }
     var normalization = Normalization()
-    // The library numbers new tokens itself, after the vocabulary and in the order of the list, whatever ids
-    // the file has; a file that says otherwise means different ids to different readers.
+    // The library numbers new tokens itself, after the vocabulary and in the order of the list, and ignores the file's
+    // ids. A file with other ids would therefore mean different ids to different readers.
     var nextID = model["vocab"]?.members?.count ?? 0
     var result: [(token: AddedToken, isNormalized: Bool)] = []
     for (index, entry) in list.enumerated() {
@@ -167,11 +167,11 @@ extension Tokenizer {
   }
 }
 
-/// The tokens by id and the ids by token, while a tokenizer is loaded.
+/// The tokens by id and the ids by token, used while a tokenizer is loaded.
 private struct Vocabulary {
-  /// By id; empty where an id has no token.
+  /// By id; empty if an id has no token.
   private(set) var names: [String] = []
-  /// A hash table of ids by the bytes of names: Swift's own compares strings by Unicode equivalence.
+  /// A hash table of ids by the bytes of names: Swift's own tables compare strings by Unicode equivalence.
   private var slots: [Int32]
   private var count = 0
 
@@ -180,7 +180,7 @@ private struct Vocabulary {
     reserve(capacity)
   }
 
-  /// False if the id has a token already; the name must be new.
+  /// False if the id already has a token; the name must be new.
   mutating func insert(_ name: String, _ id: Int) -> Bool {
     if id >= names.count { names.append(contentsOf: repeatElement("", count: id + 1 - names.count)) }
     guard names[id].isEmpty else { return false }
@@ -193,7 +193,7 @@ private struct Vocabulary {
 
   func id(of name: some Collection<UInt8>) -> Int32? { id(of: name, EmptyCollection<UInt8>()) }
 
-  /// The id of the token that is spelled as the two names in a row.
+  /// The id of the token whose name is the two names joined.
   func id(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int32? {
     let id = slots[slot(of: first, second)]
     return id < 0 ? nil : id
@@ -210,7 +210,7 @@ private struct Vocabulary {
   }
 
   private func slot(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int {
-    // Hasher is seeded per process, so no file can be made to collide.
+    // Hasher is seeded per process, so an attacker cannot prepare a file of colliding names.
     var hasher = Hasher()
     for byte in first { hasher.combine(byte) }
     for byte in second { hasher.combine(byte) }

@@ -1,9 +1,9 @@
-// Text to token ids and back: byte-level BPE with Qwen2's split rule. Loading is in Tokenizer+Loading.
+// Converts text to token ids and back: byte-level BPE with Qwen2's split rule. Tokenizer+Loading loads it.
 
 import Synchronization
 import Tensors
 
-/// The tokenizer of a model directory; ids are those of the `tokenizers` library on any text.
+/// The tokenizer of a model directory; its ids equal those of the `tokenizers` library for any text.
 package final class Tokenizer: Sendable {
   /// The largest id plus one: embeddings need at least this many rows.
   package let vocabularyBound: Int
@@ -11,18 +11,18 @@ package final class Tokenizer: Sendable {
   package let endOfSequenceToken: String?
   package let endOfSequence: Int32?
 
-  /// Where the tokenizer came from, for messages.
+  /// The tokenizer's file, for error messages.
   let path: String
   private let merges: BytePairMerges
   private let normalizesText: Bool
-  /// Looked for in the text as it is.
+  /// Searched in the original text.
   private let rawTokens: AddedTokenMatcher
-  /// Looked for in what lies between those, after NFC.
+  /// Searched in the text between the raw tokens, after NFC.
   private let normalizedTokens: AddedTokenMatcher
-  /// What each id decodes to; nothing for an id that has no token.
+  /// The bytes of each id; empty for an id without a token.
   private let tokenBytes: ByteStrings
   private let specialIDs: Set<Int32>
-  /// Idle workspaces: as many as calls have ever run at once.
+  /// Idle workspaces: their number is the largest number of concurrent calls so far.
   private let workspaces = Mutex<[Workspace]>([])
 
   init(_ parts: Parts) {
@@ -38,7 +38,7 @@ package final class Tokenizer: Sendable {
     endOfSequence = parts.endOfSequence
   }
 
-  /// What loading makes.
+  /// The parts that loading creates.
   struct Parts {
     var path: String
     var merges: BytePairMerges
@@ -50,9 +50,9 @@ package final class Tokenizer: Sendable {
     var endOfSequence: Int32?
   }
 
-  /// What one call of `encode` works with, kept for the next one.
+  /// The buffers of one call of `encode`, kept for the next call.
   private final class Workspace: @unchecked Sendable {
-    // Sendable because a call takes it out of the list and alone has it until it puts it back.
+    // Sendable because a call removes it from the list, and only that call uses it until it is put back.
     var cache = WordCache()
     var normalization = Normalization()
     var normalized: [UInt8] = []
@@ -62,8 +62,8 @@ package final class Tokenizer: Sendable {
   // MARK: - Encoding
 
   /// The ids of `text`.
-  /// - Parameter allowSpecial: whether text that spells a special token becomes that token. Added tokens that
-  ///   are not special are found either way.
+  /// - Parameter allowSpecial: whether text that spells a special token becomes that token. Added tokens that are not
+  ///   special are always found.
   package func encode(_ text: String, allowSpecial: Bool = false) -> [Int32] {
     var text = text
     return text.withUTF8 { encode($0, allowSpecial: allowSpecial) }
@@ -97,7 +97,7 @@ package final class Tokenizer: Sendable {
     }
   }
 
-  /// Appends the ids of added tokens; hands what lies between them to `body`.
+  /// Appends the ids of added tokens, and passes the text between them to `body`.
   private func cut(
     _ text: UnsafeBufferPointer<UInt8>, at tokens: AddedTokenMatcher, allowSpecial: Bool,
     _ workspace: Workspace, _ body: (UnsafeBufferPointer<UInt8>) -> Void
@@ -131,28 +131,28 @@ package final class Tokenizer: Sendable {
 
   // MARK: - Decoding
 
-  /// The text of `ids`, special tokens included. Bytes that are not UTF-8 become U+FFFD; ids without a token
-  /// are passed over.
+  /// The text of `ids`, including special tokens. Bytes that are not UTF-8 become U+FFFD; ids without a token are
+  /// skipped.
   package func decode(_ ids: [Int32]) -> String {
     var bytes: [UInt8] = []
     for id in ids { bytes += self.bytes(of: id) }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// What a token decodes to, which may be parts of characters; nothing for an id without a token.
+  /// The bytes of a token, which may be parts of characters; empty for an id without a token.
   package func bytes(of id: Int32) -> ArraySlice<UInt8> { 0..<vocabularyBound ~= Int(id) ? tokenBytes[Int(id)] : [] }
 
-  /// Whether an id is a special token's.
+  /// Whether an id belongs to a special token.
   package func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }
 
   // MARK: - Tokens
 
-  /// The id of the added token that is spelled exactly `token`.
+  /// The id of the added token whose spelling is exactly `token`.
   package func id(ofToken token: String) -> Int32? {
     (rawTokens.token(spelled: token) ?? normalizedTokens.token(spelled: token))?.id
   }
 
-  /// Whether some part of `text` spells a special token.
+  /// Whether a part of `text` spells a special token.
   package func holdsSpecialText(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { text in
@@ -160,7 +160,7 @@ package final class Tokenizer: Sendable {
     }
   }
 
-  /// The special tokens that `text` spells, and the texts between them.
+  /// Splits `text` into the special tokens that it spells and the texts between them.
   func pieces(_ text: String) -> [ChatPiece] {
     [rawTokens, normalizedTokens].reduce([.text(text)]) { pieces, tokens in
       pieces.flatMap { Self.pieces(of: $0, at: tokens) }
@@ -184,7 +184,7 @@ package final class Tokenizer: Sendable {
   }
 
   /// Checks that every id has a row in an embedding of `vocabularySize` rows.
-  /// - Throws: `TokenizerError` when an id lies beyond it.
+  /// - Throws: `TokenizerError` if an id is out of range.
   package func validate(vocabularySize: Int) throws {
     guard vocabularyBound <= vocabularySize else {
       throw TokenizerError(
@@ -195,7 +195,7 @@ package final class Tokenizer: Sendable {
   }
 }
 
-/// Byte strings by number, end to end in one array.
+/// Byte strings by number, stored one after the other in one array.
 struct ByteStrings: Sendable {
   private var bytes: [UInt8] = []
   private var ends: [Int] = []

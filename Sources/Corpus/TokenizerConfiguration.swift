@@ -1,20 +1,20 @@
-// tokenizer_config.json and chat_template.jinja: what stands beside the tokenizer proper.
+// Reads the files beside tokenizer.json: tokenizer_config.json and chat_template.jinja.
 
 import Checkpoints
 import Glibc
 import Tensors
 
-/// What a hub directory says about the end of a sequence and about chats. Both files may be absent.
+/// The end-of-sequence token and the chat template of a hub directory. Both files may be absent.
 struct TokenizerConfiguration {
   private static let maximumBytes = 1 << 20
 
   /// tokenizer_config.json.
   let path: String
   private(set) var endOfSequenceToken: String?
-  /// The template as Jinja, and the file it is in.
+  /// The Jinja text of the template, and its file.
   private(set) var chatTemplate: (text: String, path: String)?
 
-  /// - Throws: `FileError`, or `TokenizerError` for a file that is malformed.
+  /// - Throws: `FileError`, or `TokenizerError` if a file is malformed.
   init(directory: String) throws {
     path = directory + "/tokenizer_config.json"
     if access(path, F_OK) == 0 { try readConfiguration() }
@@ -34,13 +34,13 @@ struct TokenizerConfiguration {
       throw TokenizerError(path: path, reason: error.description)
     }
     let token = root["eos_token"] ?? .null
-    // A string, or an added token written out.
+    // A string, or an added token as an object.
     endOfSequenceToken = token.string ?? token["content"]?.string
     guard token.isNull || endOfSequenceToken != nil else {
       throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
     }
     let template = root["chat_template"] ?? .null
-    // A string, or a list of templates by name.
+    // A string, or a list of named templates.
     let text = template.string ?? template.array?.first { $0["name"] == "default" }?["template"]?.string
     chatTemplate = text.map { ($0, path) }
   }

@@ -1,4 +1,4 @@
-// Tokenizer files that cannot be used.
+// The error for tokenizer files.
 
 import Tensors
 

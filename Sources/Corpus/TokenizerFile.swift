@@ -1,9 +1,9 @@
-// tokenizer.json and tokenizer_config.json as files: what they may ask for, and what is refused.
+// Reads tokenizer.json, and checks which settings it may contain.
 
 import Checkpoints
 import Tensors
 
-/// A tokenizer.json whose members are checked against what Shoal's tokenizer does.
+/// A tokenizer.json whose members are checked against the features of Shoal's tokenizer.
 struct TokenizerFile {
   private static let maximumBytes = 64 << 20
 
@@ -27,9 +27,10 @@ struct TokenizerFile {
     return value
   }
 
-  /// Checks everything but vocabulary, merges and added tokens.
+  /// Checks everything except vocabulary, merges and added tokens.
   ///
-  /// `truncation` and `padding` are settings of a call, which every caller of the library makes anew.
+  /// `truncation` and `padding` are ignored: they are settings of a call, and every caller of the library sets them
+  /// again.
   func checkShape() throws {
     try check(
       root, at: "the file", may: ["version": ["1.0"]],
@@ -72,15 +73,15 @@ struct TokenizerFile {
       free: ["trim_offsets"])
   }
 
-  /// After the tokens are found, its other members move offsets only.
+  /// Its other members only change offsets, after the tokens are found.
   private func checkByteLevel(_ value: JSONValue, at place: String) throws {
     try check(
       value, at: place, must: ["type": ["ByteLevel"]],
       free: ["add_prefix_space", "trim_offsets", "use_regex"])
   }
 
-  /// Checks that an object has each member of `must` with one of the values, has those of `may` with one of
-  /// the values if at all, and has no others but those of `free`.
+  /// Checks an object's members: each member of `must` is present with one of the values, each member of `may` has one
+  /// of the values if present, and all other members are in `free`.
   func check(
     _ object: JSONValue, at place: String, must: [String: [JSONValue]] = [:],
     may: [String: [JSONValue]] = [:], free: Set<String> = []
@@ -104,7 +105,7 @@ struct TokenizerFile {
 }
 
 extension MappedFile {
-  /// Maps a file of a tokenizer, which must not be larger than some bytes.
+  /// Maps a file of a tokenizer, and checks that it has at most `maximumBytes` bytes.
   convenience init(path: String, atMost maximumBytes: Int) throws {
     try self.init(path: path)
     guard bytes.count <= maximumBytes else {

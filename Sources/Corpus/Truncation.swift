@@ -1,5 +1,5 @@
-// What becomes of an example that is longer than the limit. Completions are what the loss is made of and the
-// template is what the model knows its place by: only the text of the prompt is ever cut.
+// Handles examples that are longer than the limit. Only the prompt's text is ever cut: the loss needs the completions,
+// and the model needs the template.
 
 /// What to do with an example whose prompt and longest completion exceed `sequence_len`.
 package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
@@ -8,7 +8,7 @@ package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
   case error
 }
 
-/// The limit on an example's length, under its names in the configuration.
+/// The limit on an example's length, with the configuration's names.
 package struct LengthLimit: Sendable, Equatable {
   /// Tokens of the prompt and the longest completion together.
   package let sequenceLength: Int
@@ -18,24 +18,24 @@ package struct LengthLimit: Sendable, Equatable {
     (self.sequenceLength, self.strategy) = (sequenceLength, strategy)
   }
 
-  /// What the limit makes of one example.
+  /// The result of the limit for one example.
   package enum Outcome: Sendable, Equatable {
     case fits
     case truncated(ExampleTree)
-    /// A running text that was cut.
+    /// A running text that was divided.
     case pieces([ExampleTree])
     case dropped
   }
 
   /// Applies the limit.
   ///
-  /// `truncateMiddle` cuts the excess out of the middle of the prompt's longest text; its first and last
-  /// halves stay. An example that would not fit without that text is dropped. One token of the prompt always
-  /// stays: the first token of a completion is predicted from it.
+  /// `truncateMiddle` removes the excess from the middle of the prompt's longest text; its first and last halves stay.
+  /// An example that would not fit without that text is dropped. At least one token of the prompt always stays: the
+  /// first token of a completion is predicted from it.
   ///
-  /// A running text is cut into pieces of `sequence_len` tokens whatever the strategy, as axolotl does it; a
-  /// single token at the end is left out, since nothing predicts it.
-  /// - Throws: `RecordProblem` when the example is too long and that is an error.
+  /// A running text is divided into pieces of `sequence_len` tokens with every strategy, as in axolotl. A single last
+  /// token is left out, since no token predicts it.
+  /// - Throws: `RecordProblem` if the example is too long and the strategy is `error`.
   package func applied(to example: EncodedExample) throws(RecordProblem) -> Outcome {
     let length = example.tree.sequenceLength
     guard length > sequenceLength else { return .fits }

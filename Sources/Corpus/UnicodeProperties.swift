@@ -1,23 +1,23 @@
-// What the split rule and NFC ask about a code point, unpacked once from UnicodeTables.
+// The properties of a code point that the split rule and NFC need, unpacked once from UnicodeTables.
 
-/// Properties of every code point, as the `tokenizers` library holds them.
+/// Properties of every code point, as in the `tokenizers` library.
 struct UnicodeProperties: Sendable {
   /// Bits of `flags`.
   static let letter: UInt8 = 1
   static let number: UInt8 = 2
   static let space: UInt8 = 4
-  /// NFC may change the code point or join it to what stands before.
+  /// NFC may change the code point or join it to the code points before it.
   static let unstable: UInt8 = 8
 
   static let shared = UnicodeProperties()
 
-  /// By code point; flat, since every character of every text is looked up here.
+  /// By code point; a flat array, since every character of every text is looked up here.
   let flags: [UInt8]
   /// Canonical combining classes other than 0.
   let combiningClasses: [UInt32: UInt8]
-  /// Full canonical decompositions but Hangul's.
+  /// Full canonical decompositions, except Hangul's.
   let decompositions: [UInt32: [UInt32]]
-  /// Primary composites but Hangul's, by `first << 32 | second`.
+  /// Primary composites, except Hangul's, by `first << 32 | second`.
   let compositions: [UInt64: UInt32]
 
   private init() {
@@ -58,7 +58,7 @@ struct UnicodeProperties: Sendable {
     self.compositions = compositions
   }
 
-  /// Hands over the numbers of each word: hexadecimal, joined by any of `-`, `.`, `=`.
+  /// Passes the numbers of each word to `body`: hexadecimal, joined by any of `-`, `.`, `=`.
   private static func readWords(of table: StaticString, _ body: ([UInt32]) -> Void) {
     var numbers: [UInt32] = []
     var number: UInt32?

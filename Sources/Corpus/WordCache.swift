@@ -1,13 +1,13 @@
-// Words repeat: most pieces of a text are looked up here instead of being merged anew.
+// Caches the tokens of words: words repeat, so most pieces of a text need no BPE merges.
 
-/// Tokens of short pieces, as many as fit a fixed table; a newer piece takes the place of an older one.
+/// The tokens of short pieces in a table of fixed size; a new piece replaces an older piece in the same place.
 struct WordCache {
-  /// A piece of at most 15 bytes: its bytes, and its length in the last one.
+  /// A piece of at most 15 bytes: its bytes, and its length in the last byte.
   struct Key: Equatable {
     var low: UInt64
     var high: UInt64
 
-    /// Nil for pieces that are too long.
+    /// Nil for longer pieces.
     @inline(__always)
     init?(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) {
       let count = range.count
@@ -34,7 +34,7 @@ struct WordCache {
 
   private struct Entry {
     var key = Key()
-    /// The rest is -1.
+    /// Unused entries are -1.
     var ids: SIMD4<Int32> = SIMD4(repeating: -1)
   }
 
@@ -47,7 +47,7 @@ struct WordCache {
     return Int(truncatingIfNeeded: mixed &>> (64 - bits))
   }
 
-  /// Appends the tokens of a known piece; false if it is not known.
+  /// Appends the tokens of a cached piece; false if it is not cached.
   @inline(__always)
   func append(_ key: Key, to ids: inout [Int32]) -> Bool {
     let entry = entries[Self.place(of: key)]
@@ -59,7 +59,7 @@ struct WordCache {
     return true
   }
 
-  /// Remembers the tokens of a piece, if they are few.
+  /// Caches the tokens of a piece if there are at most four.
   mutating func insert(_ key: Key, _ ids: ArraySlice<Int32>) {
     guard ids.count <= 4 else { return }
     var entry = Entry(key: key)

@@ -1,9 +1,9 @@
-// Attention of one query, as decoding asks for it: the keys and values of all tokens so far are read once.
+// Attention of one query, for decoding: it reads the keys and values of all tokens so far once.
 
 internal import CShoal
 
 extension Attention {
-  /// Memory for the parts of single queries over up to `keys` keys.
+  /// Allocates the parts of single queries over up to `keys` keys.
   package static func queryParts(keys: Int, heads: Int, headWidth: Int) -> Matrix {
     Matrix(rows: partCount(keys: keys) * heads, columns: headWidth + 2)
   }
@@ -12,7 +12,7 @@ extension Attention {
 
   /// out = softmax(q kᵀ / √E) v for every head of one query that sees all keys.
   ///
-  /// q, out [1, H * E]; k, v [N, K * E]; `parts` as `queryParts` makes it.
+  /// q, out [1, H * E]; k, v [N, K * E]; `parts` comes from `queryParts`.
   package static func forward(
     query q: Matrix, _ out: Matrix, k: Matrix, v: Matrix, headWidth: Int, parts: Matrix, _ pool: ThreadPool
   ) {
@@ -28,7 +28,7 @@ extension Attention {
     pool.run(count * shared) { piece, scratch in
       let (part, head) = (piece / shared, piece % shared)
       let first = part * tile
-      // Parts of a head lie one after the other.
+      // The parts of a head are adjacent rows.
       shoal_attention_part(
         parts.pointer(row: head * group * count + part), Int64(count * parts.stride), q.base + head * group * headWidth,
         k.pointer(row: first) + head * headWidth, Int64(k.stride), v.pointer(row: first) + head * headWidth,

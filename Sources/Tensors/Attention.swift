@@ -1,9 +1,9 @@
-// Attention over segments of queries: work is cut by head (and segment), never by thread.
+// Attention over segments of queries: the work is divided by head and segment, never by thread.
 
 internal import CShoal
 
-/// Queries in a row of which number i attends the keys of rows prefixRow ..< prefixRow + prefixCount and of
-/// rows ownRow ... ownRow + ownOffset + i.
+/// Consecutive queries. Query i attends to the keys of rows prefixRow ..< prefixRow + prefixCount and of rows ownRow
+/// ... ownRow + ownOffset + i.
 package struct AttentionSegment: Sendable, Equatable {
   package var queryRow, queryCount: Int
   package var prefixRow, prefixCount: Int
@@ -33,7 +33,7 @@ package enum Attention {
 
   /// out = softmax(q kᵀ / √E, masked) v for every head.
   ///
-  /// q, out [queries, H * E]; k, v [N, K * E]; logsum [queries, H] keeps max + log Σ exp of the scaled scores.
+  /// q, out [queries, H * E]; k, v [N, K * E]; logsum [queries, H] gets max + log Σ exp of the scaled scores.
   package static func forward(
     _ out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix, segments: [AttentionSegment], headWidth: Int,
     _ pool: ThreadPool
@@ -57,7 +57,7 @@ package enum Attention {
     }
   }
 
-  /// H, and how many query heads share a key head.
+  /// H, and the number of query heads that share a key head.
   static func headCounts(_ q: Matrix, _ k: Matrix, _ v: Matrix, _ headWidth: Int) -> (heads: Int, group: Int) {
     precondition(
       q.columns % headWidth == 0 && k.columns > 0 && q.columns % k.columns == 0 && k.columns % headWidth == 0
@@ -66,7 +66,7 @@ package enum Attention {
     return (q.columns / headWidth, q.columns / k.columns)
   }
 
-  /// The segments of one tree, whose keys no other tree's queries see.
+  /// The segments of one tree; queries of other trees do not see its keys.
   package struct Tree: Sendable {
     package var rows: Range<Int>
     package var segments: [AttentionSegment]
@@ -76,7 +76,7 @@ package enum Attention {
     }
   }
 
-  /// dq, dk, dv from dout. `partial` [2 N, H * E] holds each query head's share of dk and dv before they are added up.
+  /// Computes dq, dk, dv from dout. `partial` [2 N, H * E] holds each query head's dk and dv before they are summed.
   package static func backward(
     dq: Matrix, dk: Matrix, dv: Matrix, dout: Matrix, out: Matrix, logsum: Matrix, q: Matrix, k: Matrix, v: Matrix,
     trees: [Tree], headWidth: Int, partial: Matrix, _ pool: ThreadPool

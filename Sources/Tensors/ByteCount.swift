@@ -1,4 +1,4 @@
-// Sizes as people write them, in powers of 1000 as the hub counts.
+// Formats and parses sizes in powers of 1000, as the hub does.
 
 package enum ByteCount {
   private static let units = ["KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12]
@@ -12,12 +12,12 @@ package enum ByteCount {
     return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) \(name)"
   }
 
-  /// Bytes of a number with `KB`, `MB`, `GB` or `TB`. Nil for anything else, and for less than one byte.
+  /// Bytes of a number with `KB`, `MB`, `GB` or `TB`; nil for other text and for less than one byte.
   package static func bytes(_ size: String) -> Int? {
     guard size.count > 2, let unit = units[size.suffix(2).uppercased()] else { return nil }
     var digits = size.dropLast(2)
     while digits.last == " " { digits.removeLast() }
-    // Double takes signs, exponents and words like "inf" too.
+    // Double also accepts signs, exponents and words like "inf".
     guard digits.allSatisfy({ ("0"..."9").contains($0) || $0 == "." }),
       let number = Double(digits), number * unit >= 1, number * unit < 1e18
     else { return nil }

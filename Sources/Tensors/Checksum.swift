@@ -1,10 +1,10 @@
-// A sum that tells two arenas of numbers apart.
+// A checksum that detects differences between two arenas of numbers.
 
 package enum Checksum {
   private static let block = 1 << 16
 
-  /// Σ bits(x_i) (2 i + 1) mod 2^64: exact, so that blocks may be added in any order; any one changed entry shows, since
-  /// the odd factor has an inverse.
+  /// Σ bits(x_i) (2 i + 1) mod 2^64. It is exact, so blocks may be added in any order. It detects any single changed
+  /// entry, since the odd factor has an inverse.
   package static func of(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> UInt64 {
     let blocks = (count + block - 1) / block
     let sums = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: blocks)

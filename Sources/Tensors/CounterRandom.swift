@@ -1,9 +1,9 @@
-// Random numbers as a pure function of (key, counter): no state to save, the same on every rank.
+// Random numbers as a pure function of (key, counter): no state to save, and the same on every rank.
 
 /// Philox 4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 ///
-/// Every draw is a function of a 64-bit key and a 128-bit counter, so a resumed or redistributed run
-/// draws the same numbers without any saved state.
+/// Every draw is a function of a 64-bit key and a 128-bit counter, so a resumed or redistributed run draws the same
+/// numbers without saved state.
 package struct CounterRandom: Sendable {
   package let key: UInt64
 

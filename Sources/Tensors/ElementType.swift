@@ -1,6 +1,6 @@
-// The element types a weight may have in a file, under safetensors' names.
+// The element types of weights in a file, with safetensors' names.
 
-/// The type of one stored element, named as safetensors names it.
+/// The type of one stored element.
 package enum ElementType: String, Sendable, CaseIterable {
   case float32 = "F32"
   case float16 = "F16"

@@ -1,10 +1,10 @@
-// Paths that lead to nothing that can be used.
+// Errors about paths that cannot be used.
 
 import Glibc
 
-/// A file or a directory that the caller named cannot be used: exit code 64.
+/// A file or a directory that the user named cannot be used: exit code 64.
 ///
-/// A type apart from `WriteError` because the exit code follows from the type: a write that fails is the machine's doing.
+/// A type apart from `WriteError`, because the exit code follows from the type: the machine causes a failed write.
 package struct FileError: UserError {
   package let path: String
   package let action: String

@@ -1,11 +1,11 @@
-// Exact sums: gradients as 64-bit integers with a unit of 2^-50, which add up alike in any order.
+// Exact sums: gradients as 64-bit integers in units of 2^-50, whose sum is the same in any order.
 
 internal import CShoal
 import Synchronization
 
-/// Sums of fp32 numbers as integers. Range ±2^13 for the sum of a step.
+/// Sums fp32 numbers as integers. The sum of a step has the range ±2^13.
 package enum FixedPoint {
-  /// What was wrong with a number; the sum is then worthless.
+  /// The fault of a number; the sum is then invalid.
   package struct Fault: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -16,7 +16,7 @@ package enum FixedPoint {
   private static let block = 1 << 16
 
   /// sum += round(gradient · 2^50).
-  /// - Parameter terms: how many such sums a step adds up; bounds each so that their sum cannot overflow.
+  /// - Parameter terms: the number of sums that a step adds up; it limits each sum so that the total cannot overflow.
   package static func add(
     _ gradient: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Int64>, count: Int, terms: Int, _ pool: ThreadPool
   ) -> Fault {

@@ -8,7 +8,7 @@ package final class HeadSoftmax: @unchecked Sendable {
   private let maximum: UnsafeMutableBufferPointer<Float>
   private let sum: UnsafeMutableBufferPointer<Double>
 
-  /// - Parameter capacity: the most rows of one use.
+  /// - Parameter capacity: the largest number of rows per use.
   package init(capacity: Int) {
     maximum = .allocate(capacity: max(capacity, 1))
     sum = .allocate(capacity: max(capacity, 1))
@@ -19,14 +19,14 @@ package final class HeadSoftmax: @unchecked Sendable {
     sum.deallocate()
   }
 
-  /// Forgets all rows.
+  /// Resets all rows.
   package func reset() {
     maximum.update(repeating: -1e30)
     sum.update(repeating: 0)
   }
 
-  /// Turns a tile of logits [rows, columns] into exp(logit − running maximum) and brings sum, maximum and, if
-  /// given, `accumulated` [rows, D] (Σ exp · weight so far) up to date.
+  /// Turns a tile of logits [rows, columns] into exp(logit − running maximum). Updates the sum, the maximum and, if
+  /// given, `accumulated` [rows, D] (Σ exp · weight so far).
   package func add(_ logits: Matrix, accumulated: Matrix?, _ pool: ThreadPool) {
     precondition(
       logits.rows <= maximum.count && accumulated?.rows ?? logits.rows >= logits.rows,
@@ -45,7 +45,7 @@ package final class HeadSoftmax: @unchecked Sendable {
   /// log Σ exp of a row's logits.
   package func logSum(row: Int) -> Double { Double(maximum[row]) + log(sum[row]) }
 
-  /// The gradient of Σ coefficient · log-probability by the rows that logits come from:
+  /// The gradient of Σ coefficient · log-prob with respect to the rows that the logits come from:
   /// dx[row] = Σ coefficient · targetRows − (Σ coefficient) · expected[row] / sum[row] over the row's targets.
   ///
   /// - Parameters:

@@ -1,9 +1,9 @@
-// The vector kernels over matrices: each splits its rows over the pool.
+// The vector kernels over matrices; each divides its rows over the pool.
 
 internal import CShoal
 
 package enum Kernels {
-  /// Rows that one piece of an elementwise loop takes.
+  /// Rows per piece of an elementwise loop.
   private static let rowBlock = 32
 
   private static func rows(
@@ -15,7 +15,7 @@ package enum Kernels {
 
   // MARK: Norms
 
-  /// y = x / √(mean(x²) + ε) ∘ weight, row by row; `inverse` [N, 1] keeps 1 / √(…).
+  /// y = x / √(mean(x²) + ε) ∘ weight, row by row; `inverse` [N, 1] gets 1 / √(…).
   package static func rmsNormForward(
     _ y: Matrix, inverse: Matrix?, _ x: Matrix, weight: Matrix, epsilon: Float, _ pool: ThreadPool
   ) {
@@ -28,7 +28,7 @@ package enum Kernels {
     }
   }
 
-  /// dx += the gradient of x, from dy.
+  /// dx += the gradient of x, computed from dy.
   package static func rmsNormBackward(
     _ dx: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, weight: Matrix, _ pool: ThreadPool
   ) {
@@ -82,7 +82,7 @@ package enum Kernels {
     }
   }
 
-  /// In place: gate and up become their gradients, dh becomes h.
+  /// Replaces gate and up by their gradients, and dh by h, in place.
   package static func swiGLUBackward(gate: Matrix, up: Matrix, dh: Matrix, _ pool: ThreadPool) {
     precondition(
       dh.rows == gate.rows && up.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns,
@@ -97,7 +97,7 @@ package enum Kernels {
   // MARK: Rows
 
   /// y[i] = the widened row ids[i] of `table`.
-  /// - Precondition: every id is a row of the table, which is not in NF4.
+  /// - Precondition: every id is a row of the table, and the table is not in NF4.
   package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ pool: ThreadPool) {
     precondition(y.rows == ids.count && y.columns == table.columns, "embedding shapes differ")
     precondition(ids.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id is not below \(table.rows)")
@@ -123,7 +123,7 @@ package enum Kernels {
     }
   }
 
-  /// y[index[i]] += x[i]; an index occurs once.
+  /// y[index[i]] += x[i]; each index occurs once.
   package static func scatterAdd(_ y: Matrix, _ x: Matrix, index: [Int32], _ pool: ThreadPool) {
     precondition(x.rows == index.count && y.columns == x.columns, "scatter shapes differ")
     precondition(index.allSatisfy { $0 >= 0 && Int($0) < y.rows }, "an index is not below \(y.rows)")
@@ -155,7 +155,7 @@ package enum Kernels {
     }
   }
 
-  /// The place of the first entry that is not finite.
+  /// The place of the first NaN or infinity.
   package static func firstNonFinite(_ x: Matrix) -> (row: Int, column: Int)? {
     for row in 0..<x.rows {
       let column = shoal_first_non_finite(x.pointer(row: row), Int64(x.columns))
@@ -171,7 +171,7 @@ package enum Kernels {
 
   // MARK: Dropout
 
-  /// Names each row for dropout's random numbers: (stream, place in the stream).
+  /// Identifies each row for dropout's random numbers: (stream, place in the stream).
   package struct DropoutRows: Sendable {
     package var probability: Float
     package var key: UInt64

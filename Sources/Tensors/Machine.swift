@@ -1,4 +1,4 @@
-// What a run's bits depend on besides its inputs: the vector level and the libraries.
+// The parts of the machine that a run's bits depend on: the vector level and the libraries.
 
 internal import CShoal
 
@@ -19,7 +19,7 @@ package enum Machine {
   /// OpenBLAS's version and build.
   package static var blasVersion: String { String(cString: shoal_blas_version()) }
 
-  /// OpenBLAS's sgemm, the baseline of the machine: c = a · bᵀ with a [m, k], b [n, k].
+  /// OpenBLAS's sgemm, the reference for the machine's speed: c = a · bᵀ with a [m, k], b [n, k].
   package static func sgemm(_ c: Matrix, _ a: Matrix, _ b: Matrix, threads: Int) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows, "sgemm shapes differ")
     shoal_blas_sgemm(

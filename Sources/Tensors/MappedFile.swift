@@ -1,4 +1,4 @@
-// Read-only file mappings: the frozen weights of all ranks of a node are one copy in the page cache.
+// Read-only file mappings: all ranks of a node share one copy of the frozen weights in the page cache.
 
 internal import CShoal
 import Glibc
@@ -8,10 +8,10 @@ package final class MappedFile: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
 
-  /// Maps the whole of `path`.
-  /// - Throws: `FileError` when the file cannot be opened, is not a regular file, is empty or cannot be mapped.
+  /// Maps all of `path`.
+  /// - Throws: `FileError` if the file cannot be opened, is not a regular file, is empty or cannot be mapped.
   package init(path: String) throws {
-    // Without waiting: a named pipe in a file's place would never open.
+    // O_NONBLOCK: opening a named pipe would otherwise wait forever.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
@@ -33,7 +33,7 @@ package final class MappedFile: @unchecked Sendable {
     shoal_mapping_add(base, Int64(count), path)
   }
 
-  /// Gives the whole pages of `part` back; they are read again when they are next used.
+  /// Releases the whole pages of `part`; the next access reads them again.
   package func release(_ part: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress, let start = part.baseAddress else { return }
     let page = Int(getpagesize())
@@ -42,8 +42,8 @@ package final class MappedFile: @unchecked Sendable {
     if first < end { madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED) }
   }
 
-  /// Ends the process with a message in place of a bare SIGBUS when a mapped file is cut short while it is used.
-  /// - Parameter prefix: the message's first word.
+  /// Ends the process with a message instead of a bare SIGBUS if a mapped file is shortened while in use.
+  /// - Parameter prefix: the start of the message.
   package static func watchForTruncation(prefix: String, exitCode: Int32) { shoal_mapping_watch(prefix, exitCode) }
 
   deinit {

@@ -49,7 +49,7 @@ package struct Matrix: @unchecked Sendable {
     return Matrix(storage, base + range.lowerBound, rows, range.count, stride)
   }
 
-  /// The same numbers in memory as a dense matrix of another shape with no more entries.
+  /// The same numbers as a dense matrix of another shape, with at most as many entries.
   package func reshaped(rows: Int, columns: Int) -> Matrix {
     precondition(
       stride == self.columns && rows * columns <= self.rows * self.columns,

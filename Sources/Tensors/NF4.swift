@@ -9,7 +9,7 @@ package enum NF4 {
   /// Scales that share a maximum.
   package static let scaleBlock = Int(SHOAL_NF4_SCALE_BLOCK)
 
-  /// The scales of a matrix, quantised: scale i is value(codes[i]) · maxima[i / 256] + offset.
+  /// The quantised scales of a matrix: scale i is value(codes[i]) · maxima[i / 256] + offset.
   package struct Scales: Sendable, Equatable {
     package var codes: [UInt8]
     package var maxima: [Float]

@@ -1,11 +1,11 @@
-// Quantisation to NF4, to the bit what bitsandbytes makes of the same weights on a CPU.
+// Quantises to NF4 with the same bits as bitsandbytes on a CPU.
 
 internal import CShoal
 
-/// Weights to NF4 codes and scales.
+/// Turns weights into NF4 codes and scales.
 package enum NF4Quantizer {
-  /// The largest magnitude of each block; nil when an entry is not finite, which no code stands for.
-  /// - Precondition: the matrix is of floats, its rows whole blocks.
+  /// The largest magnitude of each block; nil if an entry is not finite, since NF4 has no code for it.
+  /// - Precondition: the matrix holds floats, and its rows are whole blocks.
   package static func blockMaxima(of weight: Weight, _ pool: ThreadPool) -> [Float]? {
     let (base, type) = weight.floats
     let blocks = blockCount(weight)
@@ -23,7 +23,7 @@ package enum NF4Quantizer {
     return maxima.allSatisfy(\.isFinite) ? maxima : nil
   }
 
-  /// The offset that doubly quantised scales have: their mean.
+  /// The offset of doubly quantised scales: their mean.
   package static func offset(of maxima: [Float]) -> Float {
     Float(maxima.reduce(0.0) { $0 + Double($1) } / Double(max(1, maxima.count)))
   }
@@ -52,8 +52,8 @@ package enum NF4Quantizer {
     return scales
   }
 
-  /// The codes of a matrix, two a byte, the first in the high half. They depend on the entries alone, not on how
-  /// the scales are rounded.
+  /// The codes of a matrix, two per byte, the first in the high half. They depend on the entries alone, not on the
+  /// rounding of the scales.
   /// - Precondition: as for `blockMaxima`, whose result is not nil.
   package static func codes(of weight: Weight, _ pool: ThreadPool) -> [UInt8] {
     let (base, type) = weight.floats
@@ -72,7 +72,7 @@ package enum NF4Quantizer {
     }
   }
 
-  /// The matrix in NF4, in memory of its own; nil when an entry is not finite.
+  /// The matrix in NF4, in its own memory; nil if an entry is not finite.
   /// - Precondition: as for `blockMaxima`.
   package static func quantized(_ weight: Weight, _ pool: ThreadPool) -> Weight? {
     guard let maxima = blockMaxima(of: weight, pool) else { return nil }
@@ -92,7 +92,7 @@ package enum NF4Quantizer {
     return weight.rows * weight.columns / NF4.block
   }
 
-  /// Quantised parts where pointers into them stay valid.
+  /// Keeps the quantised parts in memory, so that pointers into them stay valid.
   private final class Parts {
     private let bytes: Storage
     let maxima: Storage

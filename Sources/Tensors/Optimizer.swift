@@ -1,14 +1,14 @@
-// The optimizers' passes over the arena, and the norm that clips it.
+// The optimizer steps over the arena, and the gradient norm for clipping.
 
 internal import CShoal
 
-/// AdamW's constants for one step, worked out in fp64 as torch does.
+/// AdamW's constants for one step, computed in fp64 as in torch.
 package struct AdamWStep: Sendable {
   let step: shoal_adamw_step
 
   /// - Parameters:
   ///   - number: the step's number, from 1.
-  ///   - gradientScale: what every gradient is multiplied by first (the clip coefficient).
+  ///   - gradientScale: a factor for every gradient, applied first (the clip coefficient).
   package init(
     number: Int, learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double,
     gradientScale: Float
@@ -20,13 +20,13 @@ package struct AdamWStep: Sendable {
   }
 }
 
-/// Lion's constants for one step, worked out in fp64 as torch does.
+/// Lion's constants for one step, computed in fp64 as in torch.
 ///
 /// The weight decay is decoupled and scaled by the learning rate, as in AdamW: w ← (1 − rate · decay) w.
 package struct LionStep: Sendable {
   let step: shoal_lion_step
 
-  /// - Parameter gradientScale: what every gradient is multiplied by first (the clip coefficient).
+  /// - Parameter gradientScale: a factor for every gradient, applied first (the clip coefficient).
   package init(
     learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, gradientScale: Float
   ) {
@@ -36,7 +36,7 @@ package struct LionStep: Sendable {
   }
 }
 
-/// x^n by repeated squaring: no library's pow, so the same bits everywhere.
+/// x^n by repeated squaring. It uses no library pow, so the bits are the same everywhere.
 private func power(_ x: Double, _ n: Int) -> Double {
   var (result, base, left) = (1.0, x, n)
   while left > 0 {
@@ -80,7 +80,7 @@ package enum Optimizer {
     }
   }
 
-  /// √Σ x² in fp64, summed by fixed blocks.
+  /// √Σ x² in fp64, summed in fixed blocks.
   package static func norm(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> Double {
     let blocks = (count + block - 1) / block
     let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: blocks)

@@ -1,10 +1,10 @@
-// The block of a weight that a product packs at a time.
+// The size of the weight block that a product packs at a time.
 
 internal import CShoal
 
-/// A packed block and its part of the result stay in a core's L2 cache.
+/// A packed block and its part of the result fit in a core's L2 cache.
 enum PackedBlock {
   static let columns = 128
-  /// Numbers of a block, which every thread has scratch for.
+  /// Numbers of a block; every thread has scratch for them.
   static let count = Int(SHOAL_DEPTH_BLOCK) * columns
 }

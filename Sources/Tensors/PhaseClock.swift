@@ -1,45 +1,45 @@
-// Where a rank's time goes: each kernel says which part of the step it belongs to.
+// Measures how a rank spends its time: each kernel says which phase of the step it belongs to.
 
 import Glibc
 import Synchronization
 
-/// The parts of a step that take time.
+/// The phases of a step.
 package enum Phase: Int, CaseIterable, Sendable {
-  /// Products with frozen weights, widening and each linear's second LoRA product included.
+  /// Products with frozen weights, including widening and each linear's second LoRA product.
   case linears
   case attention
   /// Logits, their softmax and the gradient of the hidden rows.
   case head
-  /// Norms, rotations, SwiGLU, dropout and moved rows.
+  /// Norms, rotary positions, SwiGLU, dropout and copied rows.
   case elementwise
   /// The remaining products with A and B.
   case lora
-  /// Gradients to integers, their sum over the world, and back; comparisons of the ranks' adapters.
+  /// Gradients to integers, their sum over ranks, and back; comparisons of the ranks' adapters.
   case reduction
   case optimizer
-  /// Waiting: for work, or for ranks that still compute.
+  /// Waiting for work, or for other ranks.
   case idle
-  /// Checkpoints, read again once they are written.
+  /// Writing checkpoints and reading them back.
   case saving
-  /// All else: reading and laying out examples, reports.
+  /// Everything else: reading and laying out examples, reports.
   case input
 
   package var name: String { "\(self)" }
 }
 
-/// Seconds by phase. It belongs to the one thread that starts a rank's kernels; any may ask for its progress.
+/// Seconds by phase. Only the thread that starts a rank's kernels uses it; any thread may read `progress`.
 package final class PhaseClock: @unchecked Sendable {
   private var nanoseconds = [UInt64](repeating: 0, count: Phase.allCases.count)
   private var phase = Phase.input
   private var since = now()
-  /// How often a phase was entered, in the upper 56 bits, and the phase.
+  /// The number of phase entries, in the upper 56 bits, and the current phase.
   private let entries = Atomic(UInt64(Phase.input.rawValue))
 
   package init() {}
 
-  /// Time counts towards `phase` from here on, until another is entered.
+  /// Counts the time towards `phase` until another phase is entered.
   package func enter(_ phase: Phase) {
-    // No other thread writes it.
+    // Only this thread writes `entries`.
     let count = entries.load(ordering: .relaxed) >> 8
     entries.store((count &+ 1) << 8 | UInt64(phase.rawValue), ordering: .relaxed)
     guard phase != self.phase else { return }
@@ -47,8 +47,7 @@ package final class PhaseClock: @unchecked Sendable {
     self.phase = phase
   }
 
-  /// How often phases were entered, with every kernel at least once, and the phase that this rank is in. From any
-  /// thread.
+  /// The number of phase entries (at least one per kernel), and this rank's current phase. Any thread may read it.
   package var progress: (entries: UInt64, phase: Phase) {
     let word = entries.load(ordering: .relaxed)
     return (word >> 8, Phase(rawValue: Int(word & 0xFF)) ?? .input)
@@ -75,7 +74,7 @@ package final class PhaseClock: @unchecked Sendable {
 
 /// Seconds of each phase.
 package struct PhaseSeconds: Sendable, Equatable, Codable {
-  /// In order of `Phase.allCases`.
+  /// In the order of `Phase.allCases`.
   package private(set) var values: [Double]
 
   package init(values: [Double] = Array(repeating: 0, count: Phase.allCases.count)) {

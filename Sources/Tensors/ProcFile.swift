@@ -1,9 +1,9 @@
-// Files of /proc and /sys, which have no size and cannot be mapped.
+// Reads files of /proc and /sys, which have no size and cannot be mapped.
 
 import Glibc
 
 enum ProcFile {
-  /// The whole text; nil where the system has no such file.
+  /// The whole text; nil if the system has no such file.
   static func text(_ path: String) -> String? {
     guard let file = fopen(path, "re") else { return nil }
     defer { fclose(file) }
@@ -16,7 +16,7 @@ enum ProcFile {
     }
   }
 
-  /// The value behind `name:` in a file of such lines.
+  /// The value after `name:` in a file of lines of this form.
   static func value(_ name: String, in path: String) -> String? {
     for line in (text(path) ?? "").split(separator: "\n") where line.hasPrefix(name) {
       guard let colon = line.firstIndex(of: ":") else { continue }

@@ -1,17 +1,17 @@
-// What memory this process holds and what the node has left, as the system tells.
+// The memory that this process holds and that the node has left, as the system reports it.
 
 import Glibc
 
 package enum ProcessMemory {
-  /// Anonymous bytes that are resident: what no other process shares. 0 where the system does not tell.
+  /// Resident anonymous bytes, which no other process shares; 0 if the system does not report them.
   package static var anonymousBytes: Int { bytes("RssAnon", in: "/proc/self/status") ?? 0 }
 
-  /// Bytes that new work on this node, or in this container, may take. Nil where the system does not tell.
+  /// Bytes that new work may take on this node or in this container; nil if the system does not report them.
   package static var availableBytes: Int? {
     [bytes("MemAvailable", in: "/proc/meminfo"), availableToContainer].compactMap(\.self).min()
   }
 
-  /// What the container's limit leaves; pages of files count as free, since the system takes them back.
+  /// The bytes left below the container's limit. File pages count as free, since the system can reclaim them.
   private static var availableToContainer: Int? {
     let group = "/sys/fs/cgroup/memory"
     guard let limit = number(in: "\(group).max"), let current = number(in: "\(group).current") else { return nil }
@@ -19,10 +19,10 @@ package enum ProcessMemory {
     return max(0, limit - current + (files.flatMap { Int($0.dropFirst("file ".count)) } ?? 0))
   }
 
-  /// Page faults so far that needed no disk: fresh pages, and pages of mapped files seen for the first time.
+  /// Page faults so far without disk access: fresh pages, and first accesses to pages of mapped files.
   package static var minorFaults: Int {
     var usage = rusage()
-    // RUSAGE_SELF, which one C library has as an enumeration and another as a number.
+    // RUSAGE_SELF, which is an enumeration in one C library and a number in another.
     getrusage(0, &usage)
     return usage.ru_minflt
   }

@@ -1,4 +1,4 @@
-// The one matrix product: a sum of terms, each with its own right-hand side, in fixed tiles.
+// The matrix product: a sum of terms, each with its own right-hand side, computed in fixed tiles.
 
 internal import CShoal
 
@@ -69,11 +69,11 @@ package struct Term: @unchecked Sendable {
 }
 
 package enum Products {
-  /// Most rows of a tile: enough to pay for widening and packing the block again. Narrow results take
-  /// fewer, so that there are tiles for every thread.
+  /// The maximum rows of a tile: enough to repay the repeated widening and packing of the block. Narrow results take
+  /// fewer rows, so that every thread gets tiles.
   private static func rowTile(columns: Int) -> Int { columns > 2 * PackedBlock.columns ? 768 : 192 }
 
-  /// What a product is added to.
+  /// The value that a product is added to.
   package enum Start: Sendable {
     case zero
     case matrix(Matrix)
@@ -83,8 +83,8 @@ package enum Products {
 
   /// c = start + Σ terms. `start` may be `c` itself.
   ///
-  /// Each entry's bits depend on its own row, its own column and the terms: not on tiles or threads.
-  /// - Parameter phase: what the time counts towards.
+  /// Each entry's bits depend on its own row, its own column and the terms, not on tiles or threads.
+  /// - Parameter phase: the phase that the time counts towards.
   package static func compute(
     _ c: Matrix, from start: Start = .zero, _ terms: [Term], phase: Phase = .linears, _ pool: ThreadPool
   ) {
@@ -108,7 +108,7 @@ package enum Products {
     }
     let rowTile = rowTile(columns: c.columns)
     let rowTiles = (c.rows + rowTile - 1) / rowTile
-    // Even tiles, in whole register blocks.
+    // Tiles of equal size, in whole register blocks.
     let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
     let columnTiles = (c.columns + PackedBlock.columns - 1) / PackedBlock.columns
     nonisolated(unsafe) let initialRows = initial
@@ -124,7 +124,7 @@ package enum Products {
           Int64(terms.count), scratch)
       }
     }
-    // Pointers alone went into C.
+    // C has only pointers, which do not keep the matrices alive.
     withExtendedLifetime((terms, start)) {}
   }
 }

@@ -1,14 +1,14 @@
-// Products with a single row, which decoding is made of: nothing to reuse, so memory sets the pace.
+// Products with a single row, for decoding: no data is reused, so memory limits the speed.
 
 internal import CShoal
 
-/// One product c [1, columns] = start + Σ terms, whose right-hand sides are read once, from where they lie.
+/// One product c [1, columns] = start + Σ terms, which reads each right-hand side once, without packing.
 package struct RowProduct: Sendable {
   let result: Matrix
   let start: Products.Start
   let terms: [Term]
 
-  /// - Parameter terms: of the kinds `forward` and `timesTransposed`.
+  /// - Parameter terms: made by `forward` or `timesTransposed`.
   package init(_ result: Matrix, from start: Products.Start = .zero, _ terms: [Term]) {
     precondition(result.rows == 1, "\(result.rows) rows in a product of one")
     for term in terms {
@@ -20,7 +20,7 @@ package struct RowProduct: Sendable {
     (self.result, self.start, self.terms) = (result, start, terms)
   }
 
-  /// What `start` points to.
+  /// The numbers that `start` holds.
   fileprivate var initial: UnsafePointer<Float>? {
     switch start {
     case .zero: return nil
@@ -32,11 +32,11 @@ package struct RowProduct: Sendable {
 }
 
 extension Products {
-  /// The fewest numbers of a right-hand side that a thread takes at a time.
+  /// The minimum numbers of a right-hand side that a thread takes at a time.
   private static let leastPiece = 1 << 16
 
-  /// Columns that a thread takes at a time: many at first, since a stream from memory takes its time to run, few in the
-  /// end, so that threads end together.
+  /// Columns that a thread takes at a time: many at first, because a memory stream needs time to reach full speed, and
+  /// few at the end, so that threads finish together.
   private static func pieces(_ products: [RowProduct], threads: Int) -> [(product: Int, columns: Range<Int>)] {
     let depths = products.map { $0.terms.reduce(1) { $0 + Int($1.left.depth) } }
     var left = zip(products, depths).reduce(0) { $0 + $1.0.result.columns * $1.1 }
@@ -53,10 +53,10 @@ extension Products {
     return pieces
   }
 
-  /// Several products that do not depend on each other, in one loop.
+  /// Computes several independent products in one loop.
   ///
-  /// Each entry's bits depend on its column and the terms alone. They are not those of `compute`: sums go in another
-  /// order.
+  /// Each entry's bits depend on its column and the terms alone. They differ from those of `compute`, which sums in
+  /// another order.
   package static func computeRows(_ products: [RowProduct], phase: Phase = .linears, _ pool: ThreadPool) {
     pool.clock.enter(phase)
     let pieces = pieces(products, threads: pool.threads)
@@ -71,7 +71,7 @@ extension Products {
           Int64(product.terms.count), scratch)
       }
     }
-    // Pointers alone went into C.
+    // C has only pointers, which do not keep the matrices alive.
     withExtendedLifetime(products) {}
   }
 }

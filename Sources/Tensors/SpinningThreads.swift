@@ -1,33 +1,33 @@
-// Threads that stay awake between loops. Waking one takes as long as reading a megabyte of weights: too long for the
-// hundred short loops of a token.
+// Threads that spin between loops. Waking a thread takes as long as reading a megabyte of weights, which is too long
+// for the hundred short loops of a token.
 
 internal import CShoal
 internal import Dispatch
 import Glibc
 import Synchronization
 
-/// Helpers of one thread, for many short loops. Between loops they spin for some ten microseconds, then leave their
-/// processors to others, then sleep in short turns.
+/// Helper threads of one calling thread, for many short loops. Between loops a helper spins for about ten microseconds,
+/// then yields its processor, then sleeps for short times.
 final class SpinningThreads: @unchecked Sendable {
   private typealias Body = (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
 
-  /// Odd while there is a loop, which `body` and `count` are of.
+  /// Odd while a loop runs; `body` and `count` belong to that loop.
   private let loop = Atomic(0)
-  /// Helpers that are at the loop. The loop's own thread changes what belongs to it only when there are none.
+  /// The number of helpers in the loop. The calling thread changes `body` and `count` only when it is zero.
   private let helping = Atomic(0)
   private let isDismissed = Atomic(false)
   private let next = Atomic(0)
   private var count = 0
   private var body: Body?
 
-  /// - Parameter scratch: of each helper.
+  /// - Parameter scratch: one storage per helper.
   init(scratch: [Storage]) {
     for storage in scratch {
       DispatchQueue.global().async { [self] in help(storage) }
     }
   }
 
-  /// Lets the helpers go. No loop may follow.
+  /// Stops the helpers. No loop may follow.
   func dismiss() { isDismissed.store(true, ordering: .releasing) }
 
   /// Runs `body` for each piece, with the helpers that are awake.
@@ -38,7 +38,7 @@ final class SpinningThreads: @unchecked Sendable {
       loop.add(1, ordering: .sequentiallyConsistent)
       work(body, scratch)
       loop.add(1, ordering: .sequentiallyConsistent)
-      // Who is not at the loop by now finds it closed.
+      // A helper that has not joined by now sees that the loop has ended.
       var turns = 0
       while helping.load(ordering: .sequentiallyConsistent) > 0 { Self.wait(&turns) }
       self.body = nil
@@ -68,7 +68,7 @@ final class SpinningThreads: @unchecked Sendable {
     }
   }
 
-  /// One turn of waiting, the longer the more there were.
+  /// Waits one turn; later turns take longer.
   private static func wait(_ turns: inout Int) {
     turns += 1
     switch turns {

@@ -1,11 +1,11 @@
-// Taking memory before it is needed.
+// Allocates memory pages before they are needed.
 
 import Glibc
 import Synchronization
 
 extension ThreadPool {
-  /// Takes the pages of fresh storages now, all threads at it: a large step would spend a tenth of its time on them.
-  /// - Throws: `MemoryShortage` when the system has too few, before it runs out of them.
+  /// Allocates the pages of fresh storages now, on all threads: a large step would spend a tenth of its time on it.
+  /// - Throws: `MemoryShortage` if the system has too little memory, before it runs out.
   package func populate(_ storages: [Storage]) throws {
     let needed = storages.reduce(0) { $0 + $1.bytes }
     if let available = ProcessMemory.availableBytes, needed > available {
@@ -23,7 +23,7 @@ extension ThreadPool {
       if errno == ENOMEM || errno == EFAULT {
         shortage.store(true, ordering: .relaxed)
       } else {
-        // Kernels before 5.14 have no such advice.
+        // Kernels before 5.14 do not support this advice.
         memset(address, 0, count)
       }
     }
@@ -32,7 +32,7 @@ extension ThreadPool {
     }
   }
 
-  /// MADV_POPULATE_WRITE, which older headers lack.
+  /// MADV_POPULATE_WRITE, which older headers do not define.
   private static let populateWrite: Int32 = 23
 }
 

@@ -1,19 +1,19 @@
-// The parallel loop: a fixed number of threads share the pieces of a problem, whose cut never depends on them.
+// The parallel loop: a fixed number of threads share the pieces of a problem. The pieces never depend on the threads.
 
 internal import Dispatch
 import Synchronization
 
-/// Threads that share loops, each with scratch memory of its own.
+/// Threads that share loops, each with its own scratch memory.
 package final class ThreadPool: Sendable {
   package let threads: Int
   /// Counts the time of the thread that calls `run`.
   package let clock = PhaseClock()
   private let scratch: [Storage]
   private let isRunning = Atomic(false)
-  /// Of the call of `withSpinningThreads` under way.
+  /// Set during a call of `withSpinningThreads`.
   private let spinning = Mutex<SpinningThreads?>(nil)
 
-  /// - Parameter scratchCount: numbers of scratch that each thread needs beyond what products take.
+  /// - Parameter scratchCount: numbers of scratch per thread, if that is more than products need.
   package init(threads: Int, scratchCount: Int = 0) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
@@ -22,12 +22,12 @@ package final class ThreadPool: Sendable {
 
   private static func countOfEach(_ scratchCount: Int) -> Int { max(PackedBlock.count, scratchCount) }
 
-  /// Bytes of all threads' scratch, of such threads and of these.
+  /// Bytes of all threads' scratch, for planned threads and for this pool.
   package static func byteCount(threads: Int, scratchCount: Int) -> Int { 4 * threads * countOfEach(scratchCount) }
   package var byteCount: Int { scratch.reduce(0) { $0 + 4 * $1.count } }
 
-  /// Runs `body` once for each piece 0..<count, on whichever thread is free.
-  /// - Precondition: one call at a time: the scratch is the loop's own.
+  /// Runs `body` once for each piece 0..<count, on any free thread.
+  /// - Precondition: one call at a time, since the scratch belongs to the current loop.
   package func run(_ count: Int, _ body: @Sendable (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
     precondition(!isRunning.exchange(true, ordering: .acquiring), "two loops at once on the same pool")
     defer { isRunning.store(false, ordering: .releasing) }
@@ -46,7 +46,7 @@ package final class ThreadPool: Sendable {
     }
   }
 
-  /// Runs `body`, whose loops start at once: the threads wait for them awake. For many loops of some ten microseconds.
+  /// Runs `body`; its loops start at once, because the threads spin between them. For loops of about ten microseconds.
   package func withSpinningThreads<Result>(_ body: () throws -> Result) rethrows -> Result {
     let spinning = SpinningThreads(scratch: Array(scratch.dropFirst()))
     self.spinning.withLock {

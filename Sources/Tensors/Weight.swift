@@ -1,10 +1,10 @@
-// A frozen weight where it lies: in the mapped file, in the file's own element type or in NF4.
+// A frozen weight that stays in the mapped file, in the file's own element type or in NF4.
 
 internal import CShoal
 
-/// A frozen matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4's codes.
+/// A frozen matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4 codes.
 package struct Weight: @unchecked Sendable {
-  /// How the entries are written.
+  /// The encoding of the entries.
   enum Form {
     case floats(ElementType)
     case nf4(shoal_nf4_scales)
@@ -14,7 +14,7 @@ package struct Weight: @unchecked Sendable {
   let form: Form
   package let rows: Int
   package let columns: Int
-  /// What keeps the bytes alive.
+  /// Keeps the bytes alive.
   let owner: AnyObject
 
   private init(_ base: UnsafeRawPointer, _ form: Form, rows: Int, columns: Int, owner: AnyObject) {
@@ -29,9 +29,9 @@ package struct Weight: @unchecked Sendable {
 
   /// A matrix in NF4.
   /// - Parameters:
-  ///   - codes: rows * columns of them, two a byte, the first in the high half.
+  ///   - codes: rows * columns codes, two per byte, the first in the high half.
   ///   - scaleCodes: one for each block of 64 entries.
-  ///   - scaleMaxima: one for each 256 of those.
+  ///   - scaleMaxima: one for every 256 blocks.
   /// - Precondition: rows are whole blocks.
   package init(
     nf4 codes: UnsafeRawPointer, scaleCodes: UnsafePointer<UInt8>, scaleMaxima: UnsafePointer<Float>, offset: Float,
@@ -42,7 +42,7 @@ package struct Weight: @unchecked Sendable {
     self.init(codes, .nf4(scales), rows: rows, columns: columns, owner: owner)
   }
 
-  /// Bytes that the matrix takes where it lies.
+  /// Bytes that the stored matrix takes.
   package var byteCount: Int {
     switch form {
     case .floats(let type): rows * columns * type.bytes
@@ -50,7 +50,7 @@ package struct Weight: @unchecked Sendable {
     }
   }
 
-  /// The same matrix in fp32: for vectors, small tables and pieces of what is written.
+  /// The same matrix in fp32: for vectors, small tables and parts of the output.
   package func widened() -> Matrix {
     let wide = Matrix(rows: rows, columns: columns)
     switch form {
@@ -75,7 +75,7 @@ package struct Weight: @unchecked Sendable {
     }
   }
 
-  /// What C kernels that know floats alone are given.
+  /// The pointer and type code for C kernels that take floats only.
   /// - Precondition: the matrix is not in NF4.
   var floats: (base: UnsafeRawPointer, code: Int32) {
     guard case .floats(let type) = form else { preconditionFailure("a matrix in NF4, where floats are needed") }
@@ -96,7 +96,7 @@ extension Matrix {
 }
 
 extension ElementType {
-  /// The code that C kernels know the type by.
+  /// The type's code in the C kernels.
   var shoalCode: Int32 {
     switch self {
     case .bfloat16: Int32(SHOAL_BF16)

@@ -73,7 +73,7 @@ import Testing
       try AtomicDirectory.write(to: scratch.path("x"), neededBytes: 0) { _ in started = true }
     }
     #expect(!started, "found before the work")
-    // Something that appears meanwhile is kept as well.
+    // A file that appears meanwhile is kept as well.
     let error = #expect(throws: WriteError.self) {
       try AtomicDirectory.write(to: scratch.path("y"), neededBytes: 0) {
         try $0.file("a", text: "a")
@@ -84,7 +84,7 @@ import Testing
     #expect(try scratch.names() == ["x", "y"])
     _ = try VerifiedDirectory(scratch.path("y"))
     #expect(try JSONValue.read(file: scratch.path("x/manifest.json")) == before)
-    // An empty directory is taken over, a file is not.
+    // An empty directory is replaced, a file is not.
     try FileManager.default.createDirectory(
       atPath: scratch.path("z"), withIntermediateDirectories: false)
     try write(scratch.path("z"))
@@ -111,8 +111,8 @@ import Testing
     #expect(throws: WriteError.self) { try write(scratch.path("no/such/parent")) }
   }
 
-  /// The limit on a file's size stands in for a full disk: the write that crosses it is cut short, the
-  /// next fails. High enough that tests running beside this one do not meet it.
+  /// The limit on a file's size simulates a full disk: the write that crosses it is shortened, and the next write
+  /// fails. The limit is high enough for tests that run in parallel.
   @Test func `a disk that fills leaves the previous file`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("state")
@@ -141,7 +141,7 @@ import Testing
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "before")
   }
 
-  /// Every bit that the manifest answers for.
+  /// Every bit that the manifest protects.
   @Test func `every damage is found`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")

@@ -16,7 +16,7 @@ import Testing
     #expect(throws: FileError.self) { try ContentHash().sha256(ofFile: scratch.path("missing")) }
   }
 
-  /// The memory is used (seen from a forged one being believed), and dropped when file or memory changed.
+  /// A cached hash is used (a forged hash is accepted), and discarded if the file or the cache entry changed.
   @Test func `a hash is remembered until something changes`() async throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("file")
@@ -35,7 +35,7 @@ import Testing
       damaged[index] ^= 1
       try AtomicFile.write(damaged, to: entry)
       #expect(try hashes.sha256(ofFile: path) == abc, "byte \(index)")
-      // Damage that is not seen as such (in white space) leaves the entry alone.
+      // Damage that cannot be detected (in white space) leaves the entry unchanged.
     }
     try AtomicFile.write(whole, to: entry)
     let modified = try #require(

@@ -63,7 +63,7 @@ import Testing
       #expect(error?.isShortage == false)
     }
     #expect(WriteError(path: "", action: "", code: ENOSPC).isShortage)
-    // No file is followed out of the directory.
+    // A symbolic link out of the directory is not followed.
     try FileManager.default.createSymbolicLink(
       atPath: scratch.path(DirectoryLock.name), withDestinationPath: scratch.path("elsewhere"))
     #expect(throws: WriteError.self) { try lock(scratch.path("")) }
@@ -71,7 +71,7 @@ import Testing
   }
 }
 
-/// A value that a thread takes away.
+/// A box whose value a thread removes.
 private final class Mutable: @unchecked Sendable {
   var value: DirectoryLock?
   init(_ value: DirectoryLock) { self.value = value }

@@ -1,4 +1,4 @@
-// Event files against the bytes of TensorBoard's own writer, and read back strictly.
+// Compares event files with the bytes of TensorBoard's own writer, and reads them back strictly.
 
 import Checkpoints
 import Foundation
@@ -65,7 +65,7 @@ import Testing
 
   @Test func `later files have later names`() throws {
     let scratch = try TemporaryDirectory()
-    // A clock that was ahead, by a host whose name sorts last; and files that are none of ours.
+    // A clock that was ahead, on a host whose name sorts last; and files of other programs.
     let ahead = EventFile.namePrefix + "4000000000.zzz"
     let others = [EventFile.namePrefix + "99999999999999999999.x", EventFile.namePrefix + "soon", "zebra"]
     for name in [ahead] + others { try Data().write(to: URL(fileURLWithPath: scratch.path(name))) }

@@ -12,7 +12,7 @@ import Testing
     }
   }
 
-  /// A directory of the given files with the given tensors, and an index.
+  /// Creates a directory of the given files with the given tensors, and an index.
   private func directory(
     _ shards: [String: [String]], index: [String: String], in scratch: TemporaryDirectory
   ) throws -> String {

@@ -51,7 +51,7 @@ import Testing
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(nested(1_000_000)) }
   }
 
-  /// Composed and decomposed letters are equal to Swift's `==` and different tokens to a model.
+  /// Composed and decomposed letters are equal for Swift's `==`, but are different tokens for a model.
   @Test func `names are bytes not letters`() throws {
     let value = try JSONValue.parse("{\"\u{e9}\": 1, \"e\u{301}\": 2}")
     #expect(value["\u{e9}"] == 1)
@@ -94,7 +94,7 @@ import Testing
     }
   }
 
-  /// A vocabulary of the size of Qwen2's. The bound is loose: it catches quadratic work, not noise.
+  /// A vocabulary of Qwen2's size. The bound is loose: it detects quadratic time, not noise.
   @Test func `reads large files quickly`() throws {
     let vocabulary = (0..<150_000).map { "\"Ġtoken\($0)\":\($0)" }.joined(separator: ",")
     let merges = (0..<150_000).map { "\"Ġto ken\($0)\"" }.joined(separator: ",")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
-  /// A file of a stated header length (by default the true one), header text and that many data bytes.
+  /// Writes a file with a given header length (by default the true length), header text and number of data bytes.
   private func write(_ header: String, data: Int, length: UInt64? = nil, to path: String) throws {
     var bytes = withUnsafeBytes(of: length ?? UInt64(header.utf8.count), Array.init)
     bytes += Array(header.utf8)
@@ -111,7 +111,7 @@ import Testing
     #expect(throws: ContentError.self) { try SafetensorsFile(path: path) }
   }
 
-  /// Every cut and every changed byte of a header gives a file that is refused or whole; never a crash.
+  /// Every truncation and every changed byte of a header gives a file that is rejected or read; never a crash.
   @Test func `damaged files are refused or read, never a crash`() throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("x")

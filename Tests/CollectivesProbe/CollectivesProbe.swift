@@ -2,13 +2,13 @@
 //
 //     mpirun -n 3 collectives-probe SCENARIO
 //
-// Exit code 0: the scenario held on every rank. 64 and 75: as `shoal` exits. 1: something is wrong.
+// Exit codes: 0 if the scenario passed on every rank, 64 and 75 as in `shoal`, 1 if something is wrong.
 
 import Collectives
 import Glibc
 import Tensors
 
-/// What a scenario found wrong.
+/// A failed check of a scenario.
 struct Finding: Error, CustomStringConvertible {
   let description: String
 }
@@ -17,7 +17,7 @@ func expect(_ holds: Bool, _ what: @autoclosure () -> String) throws {
   guard holds else { throw Finding(description: what()) }
 }
 
-/// A mistake of the kind that ends in exit code 64.
+/// An error that ends in exit code 64.
 struct PretendedMistake: UserError {
   let description: String
 }
@@ -56,7 +56,7 @@ struct CollectivesProbe {
     }
   }
 
-  /// Leaves in good order: every rank gets here.
+  /// Leaves the world cleanly: every rank calls it.
   static func end(_ world: (any Communicator)?, _ message: String?, _ code: Int32) -> Never {
     if let message { say(message) }
     do { try world?.finish() } catch { say("\(error)") }
@@ -68,7 +68,7 @@ struct CollectivesProbe {
     _ = write(STDERR_FILENO, text, text.utf8.count)
   }
 
-  /// Processor seconds this process has used.
+  /// Processor seconds that this process has used.
   static func processorSeconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

@@ -16,12 +16,12 @@ private func numbers(_ bytes: [UInt8]) -> [Int] {
   }
 }
 
-/// Every item is taken exactly once, by whoever is free; items of all sizes arrive whole.
+/// Every item is taken exactly once, by a free rank; items of all sizes arrive whole.
 func dispatching(_ world: any Communicator) throws {
   let random = CounterRandom(key: UInt64(world.rank))
   let queue = try world.workQueue()
   let count = 150
-  // A few are larger than MPI's eager messages.
+  // Some items are larger than MPI's eager messages.
   func item(_ index: Int) -> [UInt8] {
     bytes(index) + [UInt8](repeating: UInt8(index), count: index % 10 == 0 ? 300_000 : index)
   }
@@ -43,8 +43,8 @@ func dispatching(_ world: any Communicator) throws {
   try queue.close()
 }
 
-/// A thousand short phases, some empty, without anything between them: nobody gets another phase's item,
-/// nothing is lost.
+/// A thousand short phases, some of them empty, in direct succession: no rank gets an item of another phase, and no
+/// item is lost.
 func phases(_ world: any Communicator) throws {
   let plan = CounterRandom(key: 3)
   let random = CounterRandom(key: 100 + UInt64(world.rank))
@@ -69,7 +69,7 @@ func phases(_ world: any Communicator) throws {
   try queue.close()
 }
 
-/// Ranks that wait for rank 0, in a barrier and for a phase, leave their cores alone; so does the service.
+/// Ranks that wait for rank 0, in a barrier and for a phase, leave their cores free; so does the service thread.
 func idle(_ world: any Communicator) throws {
   let queue = try world.workQueue()
   try world.barrier()
@@ -88,7 +88,7 @@ func idle(_ world: any Communicator) throws {
   try queue.close()
 }
 
-/// Rank 0 gives up while the others wait for a phase that never opens: they are told.
+/// Rank 0 gives up while the others wait for a phase that never opens: they get an error.
 func closeEarly(_ world: any Communicator) throws {
   let queue = try world.workQueue()
   if world.rank == 0 {

@@ -4,7 +4,7 @@ import Collectives
 import Glibc
 import Tensors
 
-/// Every operation, with sizes around the limits of one chunk.
+/// Tests every operation, with sizes around the size of one chunk.
 func exchange(_ world: any Communicator) throws {
   let size = Int64(world.size)
   try expect(
@@ -24,13 +24,13 @@ func exchange(_ world: any Communicator) throws {
   }
 
   for (root, count) in zip(0..<world.size, [(2 << 23) + 5, 0, 1, (1 << 23) + 1]) {
-    // 251 is prime: no chunk looks like another.
+    // 251 is prime, so no two chunks are equal.
     let bytes = (0..<count).map { UInt8(($0 + root) % 251) }
     let got = try world.broadcast(world.rank == root ? bytes : [], from: root)
     try expect(got == bytes, "\(count) bytes from rank \(root) arrive changed")
   }
 
-  // Rank 0 has nothing to tell.
+  // Rank 0 contributes no bytes.
   func part(_ rank: Int) -> [UInt8] { Array(repeating: UInt8(rank), count: rank * 100_000) }
   let parts = try world.gather(part(world.rank))
   try expect(parts == (0..<world.size).map(part), "gather")
@@ -56,7 +56,7 @@ func unlike(_ world: any Communicator) throws {
   throw Finding(description: "unlike ranks were accepted")
 }
 
-/// Every rank but the first makes a mistake; the lowest of them reports.
+/// Every rank except rank 0 reports an error; the lowest of these ranks is named.
 func mistake(_ world: any Communicator) throws {
   let own =
     world.rank == 0 && world.size > 1 ? nil : PretendedMistake(description: "mistake of \(world.rank)")

@@ -4,7 +4,7 @@ import Collectives
 import Glibc
 import Tensors
 
-/// The last rank is in a kernel that never ends, the others wait for it.
+/// The last rank is in a kernel that never ends; the others wait for it.
 func stuckLastRank(_ world: any Communicator) throws {
   try watch(world)
   let clock = PhaseClock()
@@ -14,12 +14,12 @@ func stuckLastRank(_ world: any Communicator) throws {
   try world.barrier()
 }
 
-/// Nobody is lost, though all of them seem to rest for longer than the limit.
+/// No rank is reported, although all of them pause for longer than the limit.
 func patientWatch(_ world: any Communicator) throws {
   try watch(world)
   let clock = PhaseClock()
   world.follow(clock, itemSeconds: 0)
-  // A wait is none of the rank's fault, whatever it was at before.
+  // Waiting does not count against a rank, whatever its last phase was.
   clock.enter(.optimizer)
   if world.rank == 0 {
     for _ in 0..<300 {
@@ -28,17 +28,17 @@ func patientWatch(_ world: any Communicator) throws {
     }
   }
   try world.barrier()
-  // Nor are files.
+  // Nor does reading files.
   clock.enter(.input)
   if world.rank == world.size - 1 { sleep(3) }
   try world.barrier()
-  // A long item is expected to be long.
+  // A long item raises the limit.
   world.follow(clock, itemSeconds: 1)
   clock.enter(.attention)
   sleep(3)
 }
 
-/// The last rank is stopped when MPI has ended and the others are gone.
+/// The last rank is stopped after MPI has ended and the others have left.
 func stoppedOnItsWayOut(_ world: any Communicator) throws {
   try watch(world)
   if world.rank == world.size - 1 { atexit { raise(SIGSTOP) } }

@@ -5,7 +5,7 @@ import Testing
 @Suite struct FailureDetectorTests {
   private static let limit = 60.0
   private static let interval = 5.0
-  /// Moments of a second each; ranks send heartbeats every five.
+  /// Advances the time in steps of one second; ranks send heartbeats every five seconds.
   private struct Scene {
     var detector: FailureDetector
     var now = 1000.0
@@ -15,7 +15,7 @@ import Testing
       detector = FailureDetector(over: ranks, limit: limit, interval: interval, at: 1000)
     }
 
-    /// Lets seconds pass in which `ranks` send heartbeats.
+    /// Advances the time by seconds in which `ranks` send heartbeats.
     mutating func pass(_ seconds: Int, hearing ranks: [Int] = [], in phase: Phase = .linears, moving: Bool = true) {
       for second in 1...seconds {
         now += 1
@@ -26,7 +26,7 @@ import Testing
       }
     }
 
-    /// Lets this rank be stopped.
+    /// Advances the time by seconds in which this rank is stopped.
     mutating func sleep(_ seconds: Double) {
       now += seconds
       detector.advance(to: now)
@@ -60,7 +60,7 @@ import Testing
       scene.sleep(36_000)
       #expect(scene.detector.loss() == nil)
     }
-    // What had arrived meanwhile counts, and the rest goes on from there.
+    // Heartbeats that arrived meanwhile count, and the watch continues from there.
     scene.detector.hear(Heartbeat(moves: 1, phase: .idle), from: 1)
     scene.pass(1)
     #expect(scene.detector.loss() == .silent(rank: 2))

@@ -1,12 +1,11 @@
-// launch/local.sh around a stand-in for shoal: what reaches the ranks, and what comes back.
+// Tests launch/local.sh with a script in place of shoal: the arguments of the ranks, and the exit code.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite(.serialized) struct LocalLauncherTests {
-  /// A copy of the launcher with a script in shoal's place: rank 0 prints its arguments; CONFIG says how it
-  /// ends.
+  /// A copy of the launcher with a script in place of shoal: rank 0 prints its arguments, and CONFIG sets how it ends.
   let home: TemporaryDirectory
 
   init() throws {
@@ -28,7 +27,7 @@ import Testing
 
   func start(_ arguments: [String]) throws -> (process: Process, output: Pipe) {
     let process = Process()
-    // A child inherits the signals that a thread of this process blocks; env gives it the usual ones.
+    // A child inherits this thread's blocked signals; env restores the default signals.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments =
       ["--default-signal=TERM,INT,USR1,HUP", home.path("launch/local.sh")]

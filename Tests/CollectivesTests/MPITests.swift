@@ -1,4 +1,4 @@
-// Real worlds: mpirun starts collectives-probe, which judges what it sees; here its end is judged.
+// Real worlds: mpirun starts collectives-probe, which checks its results; these tests check its exit code and output.
 
 import Foundation
 import Testing
@@ -29,7 +29,7 @@ import Testing
   static let probe = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     .deletingLastPathComponent().appendingPathComponent("collectives-probe").path
 
-  /// --quiet: mpirun adds eleven lines of its own to every exit code but 0.
+  /// --quiet: mpirun adds eleven lines to every exit code except 0.
   static func world(_ ranks: Int, _ scenario: String, _ extra: [String: String] = [:]) throws -> Outcome {
     try run(
       [

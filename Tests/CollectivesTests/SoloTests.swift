@@ -1,4 +1,4 @@
-// The world of one, and what the environment says about worlds.
+// Tests the world of one rank, and the environment's information about worlds.
 
 import Collectives
 import Testing
@@ -50,7 +50,7 @@ import Testing
 @Suite struct LaunchTests {
   @Test func `without a launcher there is no MPI`() {
     #expect(!Launch(environment: ["PATH": "/bin"]).usesMPI)
-    // A batch script in an allocation is no rank; a step of one task needs no MPI.
+    // A batch script in an allocation is not a rank; a step of one task needs no MPI.
     #expect(!Launch(environment: ["SLURM_JOB_ID": "1", "SLURM_NTASKS": "8"]).usesMPI)
     #expect(!Launch(environment: ["SLURM_STEP_NUM_TASKS": "1"]).usesMPI)
   }

@@ -2,7 +2,7 @@ import Collectives
 import Testing
 
 @Suite struct WorkSchedulerTests {
-  /// Deals `costs` to ranks of the given seconds per unit; returns when each rank is done and what it took.
+  /// Hands out `costs` to ranks of the given seconds per unit; returns each rank's end time and items.
   private func dispatch(_ costs: [Double], to speeds: [Double]) -> (ends: [Double], taken: [[UInt8]]) {
     var scheduler = WorkScheduler()
     scheduler.open(costs.enumerated().map { WorkPiece(bytes: [UInt8($0.offset)], cost: $0.element) })
@@ -30,7 +30,7 @@ import Testing
     #expect(dispatch([7], to: [1, 1, 1]).taken.map(\.count) == [1, 0, 0])
   }
 
-  /// Nobody waits for a slow rank longer than a fast one takes for an item.
+  /// The wait for a slow rank is never longer than a fast rank needs for an item.
   @Test(arguments: 4...24)
   func `a rank at a third of the speed costs less than one item of idle time`(count: Int) {
     for ranks in 2...4 {
@@ -50,10 +50,10 @@ import Testing
       for (rank, time) in [(0, 0.0), (1, 0.0), (0, 1.0)] { #expect(scheduler.take(for: rank, at: time) != nil) }
       return scheduler
     }
-    // Rank 0 takes 1 s, rank 1 takes 3 s. At 3 s rank 0 should be done and free; it has been stopped since 1 s.
+    // Rank 0 needs 1 s per item, rank 1 needs 3 s. Rank 0 should be free at 3 s, but it has been stopped since 1 s.
     var stopped = scheduler()
     #expect(stopped.take(for: 1, at: 3) != nil)
-    // At 6 s it is 4 s overdue: rank 1 takes the last item.
+    // At 6 s rank 0 is 4 s overdue: rank 1 takes the last item.
     #expect(stopped.take(for: 1, at: 6) != nil && stopped.isEmpty)
   }
 
@@ -71,7 +71,7 @@ import Testing
     var scheduler = WorkScheduler()
     scheduler.open([1, 1, 1].map { WorkPiece(bytes: [0], cost: $0) })
     #expect(scheduler.take(for: 0, at: 0) != nil && scheduler.take(for: 1, at: 0) != nil)
-    // Rank 0 took a second; rank 1, slower, is done at 9: the fast one will be free at 10 and done at 11.
+    // Rank 0 took a second; rank 1 is slower and done at 9: rank 0 will be free at 10 and done at 11.
     #expect(scheduler.take(for: 0, at: 1) != nil)
     #expect(scheduler.take(for: 1, at: 9) == nil || scheduler.isEmpty)
     #expect(scheduler.isEmpty)

@@ -1,4 +1,4 @@
-// Chats equal to transformers' apply_chat_template, and which templates are taken for which.
+// Compares chats with transformers' apply_chat_template, and checks which templates are recognised.
 
 import Checkpoints
 import Corpus
@@ -11,7 +11,7 @@ import Testing
 
   init() throws { tokenizer = try Tokenizer(directory: TokenizerFiles.committed) }
 
-  /// A template of a directory with this chat_template.jinja.
+  /// The template of a directory with this chat_template.jinja.
   private func template(jinja: String) throws -> ChatTemplate {
     let files = try TokenizerFiles()
     try files.write("chat_template.jinja", jinja)
@@ -87,7 +87,7 @@ import Testing
     #expect(try template(jinja: qwen2).defaultSystemMessage == "You are a helpful assistant.")
     #expect(try template(jinja: qwen25).defaultSystemMessage == own)
     #expect(ChatTemplate.qwen25.defaultSystemMessage == own)
-    // A line feed as an escape, and other default messages, as the base models have.
+    // A line feed as an escape, and other default messages, as in the base models.
     #expect(
       try template(jinja: qwen2.replacing("\n", with: #"\n"#)).defaultSystemMessage
         == "You are a helpful assistant.")

@@ -124,7 +124,7 @@ struct DatasetTests {
         limit: LengthLimit(sequenceLength: length, strategy: .error))
       let pieces = data.examples.dropLast()
       let sequence = pieces.flatMap { $0.prompt + $0.completions[0] }
-      // A last piece of one token has nothing to learn.
+      // A last piece of one token has no predicted token.
       #expect(sequence == Array(whole[..<(whole.count % length == 1 ? whole.count - 1 : whole.count)]))
       #expect(pieces.dropLast().allSatisfy { $0.sequenceLength == length && $0.prompt.count == 1 })
       #expect(data.examples.map(\.index) == Array(data.examples.indices))

@@ -61,14 +61,14 @@ struct ExampleEncoderTests {
       let texts = encoded.texts.map { tokenizer.decode(Array(encoded.tree.prompt[$0])) }
       #expect(texts == Array(contents[first...]))
     }
-    // A line break at the start merges with the one after the role: that token is template.
+    // A line break at the start merges with the line break after the role: that token is template.
     let merged = try encoder.encode(
       ExampleRecord(.messages(prompt: [ChatMessage(role: "user", content: "\nSky?")], completions: [chosen, chosen])),
       index: 0)
     #expect(merged.texts.map { tokenizer.decode(Array(merged.tree.prompt[$0])) } == ["Sky?"])
   }
 
-  /// What may be cut of axolotl's prompts: never a header, a default or a prefill.
+  /// The parts of axolotl's prompts that may be cut: never a header, a default message or a prefill.
   @Test func `the texts of other prompts are their contents`() throws {
     let tokenizer = try Fixtures.tokenizer()
     let encoder = try Fixtures.encoder()
@@ -77,7 +77,7 @@ struct ExampleEncoderTests {
       return encoded.texts.map { tokenizer.decode(Array(encoded.tree.prompt[$0])) }
     }
     let messages = [ChatMessage(role: "system", content: "Be brief."), ChatMessage(role: "user", content: "Sky?")]
-    // The full stop is one token with the line feeds after it.
+    // The full stop forms one token with the line feeds after it.
     #expect(try texts(.alpaca(instruction: "Name it.", input: "", output: "x")) == ["Name it"])
     #expect(try texts(.alpaca(instruction: "Name it.", input: "Sky", output: "x")) == ["Name it", "Sky"])
     #expect(try texts(.chat(.chatML(messages), prefill: "It", completions: ["x", "y"])) == ["Be brief.", "Sky?"])

@@ -136,7 +136,7 @@ struct ExampleRecordTests {
     #expect(problem?.reason.contains(reason) == true, "\(problem?.reason ?? "")")
   }
 
-  /// Without a kind the fields decide: this is how data to be scored is read.
+  /// Without a kind the fields decide; data that is only scored is read this way.
   @Test func `fields that are there are taken`() throws {
     func forms(_ text: String, _ type: DatasetType? = nil) throws -> [ExampleRecord] {
       try ExampleRecord.read(try JSONValue.parse(text), type: type)
@@ -165,7 +165,7 @@ struct ExampleRecordTests {
     #expect(far?.description.contains("did you mean") == false)
   }
 
-  /// The fields that a format says it reads are enough for it, under other names too.
+  /// The fields that a format reads are enough for it, also under other names.
   @Test(arguments: [nil] + DatasetType.allCases.map(Optional.some))
   func `formats read their fields`(type: DatasetType?) throws {
     let talk = #"[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]"#

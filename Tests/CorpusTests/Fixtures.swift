@@ -1,4 +1,4 @@
-// The committed tokenizer and what is made with it.
+// The committed tokenizer and the objects made with it.
 
 import Corpus
 import TestSupport

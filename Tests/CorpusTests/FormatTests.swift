@@ -3,7 +3,7 @@ import Corpus
 import TestSupport
 import Testing
 
-/// Every format gives the tokens, and the loss over them, that its own system gives.
+/// Every format gives the same tokens, and the same tokens in the loss, as its own system.
 struct FormatTests {
   private static let reader = Result { try RecordReader(path: Repository.fixture("formats.jsonl")) }
   static let places = Array(0..<((try? reader.get().count) ?? 0))
@@ -43,7 +43,7 @@ struct FormatTests {
         continue
       }
       let scored = try #require(expected["scored"]?.ids).map(Int.init)
-      // What comes after the last token in the loss changes nothing and is left out.
+      // Tokens after the last token in the loss have no effect and are left out.
       let end = try #require(scored.last) + 1
       #expect(tree.completions.count == 1)
       #expect(tree.prompt + tree.completions[0] == (try #require(expected["ids"]?.ids)).prefix(end).map { $0 })

@@ -2,7 +2,7 @@ import Corpus
 import Testing
 
 struct MicroBatchPlanTests {
-  /// Deterministic lengths that look like data.
+  /// Deterministic lengths that look like real data.
   private func lengths(_ count: Int, upTo limit: Int) -> [Int] {
     (0..<count).map { 1 + ($0 * 7919 + 13) % limit }
   }
@@ -28,7 +28,7 @@ struct MicroBatchPlanTests {
   }
 
   @Test func `the longest goes first and ties by position`() {
-    // 2400 tokens in 8 micro-batches at most: 9 examples, so the shortest shares with the least loaded.
+    // 2400 tokens in at most 8 micro-batches: the last of 9 examples joins the micro-batch with the fewest tokens.
     let counts = [100, 300, 300, 200, 500, 200, 300, 200, 300]
     let plan = MicroBatchPlan(tokenCounts: counts)
     #expect(plan.microBatches == [[4], [1], [2], [6], [8], [0, 3], [5], [7]])

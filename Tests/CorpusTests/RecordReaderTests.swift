@@ -111,7 +111,7 @@ struct RecordReaderTests {
     #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path + "/none.jsonl") }
   }
 
-  /// Two members end to end, as parallel packers and `cat` make them.
+  /// Two gzip members in a row, as parallel packers and `cat` write them.
   private static let packed = Array(
     Data(
       base64Encoded: "H4sIAAAAAAACA6tWSlSyMqzlAgBGo+h0CAAAAB+LCAAAAAAAAgOrVkpUsjKq5QIAHx2udggAAAA=") ?? Data())
@@ -127,7 +127,7 @@ struct RecordReaderTests {
     #expect(files == ["a.json.gz", "a.jsonl.gz"].map { directory.path + "/" + $0 })
   }
 
-  /// More than one buffer, the first of which is filled to its last byte.
+  /// More than one buffer; the first buffer is filled to its last byte.
   @Test(arguments: [65_536, 65_537]) func `a long compressed file is read`(pairs: Int) throws {
     let bytes = Array(repeatElement(Self.packed, count: pairs).joined())
     let reader = try RecordReader(path: try directory.write("a.jsonl.gz", bytes))
@@ -153,7 +153,7 @@ struct RecordReaderTests {
   }
 
   @Test func `a damaged compressed file is refused`() throws {
-    // Cut anywhere but between the two members, or with a bit of the data or its checksum turned.
+    // Truncated anywhere except between the two members, or with one bit of the data or its checksum flipped.
     for count in Self.packed.indices where count != 28 {
       let path = try directory.write("cut.jsonl.gz", Array(Self.packed[..<count]))
       #expect(throws: (any Error).self, "\(count) bytes") { _ = try RecordReader(path: path) }

@@ -2,12 +2,12 @@ import Corpus
 import Foundation
 import Testing
 
-/// Text that comes token by token.
+/// Tests text that arrives token by token.
 @Suite struct TextStreamTests {
-  /// Ids of single bytes, which the committed tokenizer has for all of them.
+  /// Ids of single bytes; the committed tokenizer has one for each byte.
   private func ids(of bytes: [UInt8], _ tokenizer: Tokenizer) throws -> [Int32] {
     let all = (0..<Int32(tokenizer.vocabularyBound)).filter { !tokenizer.isSpecial($0) }
-    // What a byte decodes to beside letters tells it: three bytes that are no character leave three marks.
+    // Compared as bytes: decoded text cannot distinguish single bytes that are not characters.
     return try bytes.map { byte in
       try #require(all.first { tokenizer.bytes(of: $0).elementsEqual([byte]) }, "no token for \(byte)")
     }

@@ -1,4 +1,4 @@
-// The committed tokenizer, its expected ids, and copies of it with something changed.
+// The committed tokenizer, its expected ids, and modified copies of it.
 
 import Checkpoints
 import Corpus
@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A directory of tokenizer files of one test.
+/// A directory of tokenizer files for one test.
 struct TokenizerFiles: TestDirectory {
   static let committed = Repository.fixture("tokenizer")
 
@@ -25,7 +25,7 @@ struct TokenizerFiles: TestDirectory {
   private let directory: TemporaryDirectory
   var path: String { directory.path }
 
-  /// The committed files but for a change to the text of tokenizer.json.
+  /// The committed files with a change to the text of tokenizer.json.
   init(tokenizer change: (String) -> String = { $0 }) throws {
     directory = try TemporaryDirectory()
     for name in ["tokenizer.json", "tokenizer_config.json"] {

@@ -1,4 +1,4 @@
-// Files that the tokenizer must refuse, each with the reason in the message.
+// Files that the tokenizer must reject, each with its reason in the message.
 
 import Checkpoints
 import Corpus

@@ -1,4 +1,4 @@
-// Ids equal to the `tokenizers` library's, on committed cases; Tests/Parity does the same on 70 MB.
+// Compares ids with those of the `tokenizers` library on committed cases; Tests/Parity does the same on 70 MB.
 
 import Checkpoints
 import Corpus
@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  /// The second time, short pieces come from the cache.
+  /// In the second pass, short pieces come from the cache.
   @Test func `cached ids are the same`() throws {
     for _ in 0..<2 {
       for entry in try TokenizerFiles.cases("texts") {
@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  /// Quadratic work on a long run would not end in this test's time.
+  /// Quadratic time on a long run would exceed this test's time limit.
   @Test(.timeLimit(.minutes(1)), arguments: ["a", " ", "\u{301}\u{323}", "你好", "!", "\n"])
   func `long runs take linear time`(unit: String) {
     let text = String(repeating: unit, count: 400_000)

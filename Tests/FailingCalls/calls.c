@@ -1,4 +1,4 @@
-// See FailingCalls.h. Calls go to the kernel directly, so that nothing here meets itself again.
+// Implements FailingCalls.h. It calls the kernel directly, so that it never intercepts its own calls.
 
 #define _GNU_SOURCE
 #include "FailingCalls.h"
@@ -21,7 +21,7 @@
 
 enum mode { ONCE, ONWARDS, LATE, SHORT, TORN, KILL };
 enum fate { PASS, FAIL, DO_AND_FAIL, HALVE };
-// What a call does: a full disk spoils those that need room only.
+// The group of a call: on a full disk only calls that need room fail.
 enum group { READ, WRITE_WITH_ROOM, WRITE };
 
 static struct {
@@ -86,7 +86,7 @@ static void note(long number, const char *name, const char *path, int is_spoilt)
   syscall(SYS_close, log);
 }
 
-// Counts a call and says what becomes of it.
+// Counts a call and decides its fate.
 static enum fate decide(const char *name, enum group group, const char *path) {
   if ((group == READ) != plan.reads) return PASS;
   long number = atomic_fetch_add(&counted, 1) + 1;
@@ -111,7 +111,7 @@ static enum fate decide_descriptor(const char *name, enum group group, int descr
   return decide(name, group, path);
 }
 
-// For calls that cannot do half: what is to be halved passes.
+// For calls that cannot be done by half: HALVE lets them pass.
 #define SPOIL(fate, done)              \
   switch (fate) {                      \
     case PASS:                         \
@@ -218,7 +218,7 @@ int flock(int descriptor, int operation) {
   SPOIL(fate, (int)syscall(SYS_flock, descriptor, operation));
 }
 
-// The kernel closes the descriptor whatever it says.
+// The kernel closes the descriptor even if it reports an error.
 int close(int descriptor) {
   enum fate fate = PASS;
   if (is_watched(descriptor)) {

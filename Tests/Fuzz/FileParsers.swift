@@ -1,4 +1,4 @@
-// Parsers that take paths: each input becomes a file in a directory in memory, among the sound files it belongs to.
+// Parsers that take paths: each input becomes a file in a directory in memory, beside the valid files it belongs to.
 
 import Checkpoints
 import Corpus
@@ -9,9 +9,9 @@ import Tensors
 import TestSupport
 import Training
 
-/// Files for the parsers that map what they read.
+/// Files for the parsers that map their input.
 ///
-/// Where several files belong together the first byte of an input says which of them it is.
+/// If several files belong together, the first byte of an input selects which file it is.
 final class FileParsers: Sendable {
   static let shared: FileParsers = {
     do { return try FileParsers() } catch { preconditionFailure("\(error)") }
@@ -22,7 +22,7 @@ final class FileParsers: Sendable {
   private let encoder: ExampleEncoder
   private let adapter: Adapter
   private let moments: OptimizerMoments
-  /// The sound checkpoint's files, and those of a step that was left after it.
+  /// The valid checkpoint's files, and those of a partial step after it.
   private let checkpointFiles: [String: [UInt8]]
   private let partialFiles: [String: [UInt8]]
   private let cacheName: String
@@ -74,7 +74,7 @@ final class FileParsers: Sendable {
 
   private func path(_ name: String) -> String { "\(root)/\(name)" }
 
-  /// Makes `bytes` all there is in a file.
+  /// Replaces the whole content of a file by `bytes`.
   private func write(_ bytes: some ContiguousBytes, _ name: String) throws {
     try bytes.withUnsafeBytes { bytes in
       let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -85,7 +85,7 @@ final class FileParsers: Sendable {
     }
   }
 
-  /// An input's first byte, modulo the number of files it may be, and the rest.
+  /// An input's first byte, modulo the number of files, and the rest.
   private func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
     bytes.first.map { (Int($0) % count, Array(bytes.dropFirst())) }
   }
@@ -96,7 +96,7 @@ final class FileParsers: Sendable {
     try write(bytes, "file.safetensors")
     let file = try SafetensorsFile(path: path("file.safetensors"))
     for name in file.names {
-      // Every byte that is handed out is in the file.
+      // Every tensor byte must be inside the file.
       _ = file.tensors[name].map { file.bytes(of: $0).reduce(0, &+) }
     }
   }
@@ -126,7 +126,7 @@ final class FileParsers: Sendable {
       if let before { try? write(before, "tokenizer/\(name)") } else { unlink(path("tokenizer/\(name)")) }
     }
     let tokenizer = try Tokenizer(directory: path("tokenizer"))
-    // A first text costs a cache of megabytes: only where the tokenizer is another one.
+    // The first text of a tokenizer costs a cache of megabytes, so encode only if tokenizer.json changed.
     guard choice == 0 else {
       _ = try ChatTemplate(directory: path("tokenizer"), tokenizer: tokenizer)
       return
@@ -145,7 +145,7 @@ final class FileParsers: Sendable {
 
   // MARK: Data
 
-  /// JSON lines under every type and for every objective, as far as tokens.
+  /// JSON lines with every type and for every objective, up to tokens.
   func records(_ bytes: UnsafeRawBufferPointer) throws {
     try write(bytes, "records.jsonl")
     let reader = try RecordReader(path: path("records.jsonl"))
@@ -176,7 +176,7 @@ final class FileParsers: Sendable {
 
   // MARK: Runs and caches
 
-  /// Raw, or with the key and the checksum that the content should have: a checksum keeps a fuzzer out.
+  /// Raw, or with the correct key and checksum of the content: otherwise the checksum would stop the fuzzer.
   func referenceCache(_ bytes: UnsafeRawBufferPointer) throws {
     guard let (choice, raw) = split(bytes, among: 2) else { return }
     var content = raw
@@ -198,7 +198,7 @@ final class FileParsers: Sendable {
     bytes.replaceSubrange(place..<place + text.utf8.count, with: text.utf8)
   }
 
-  /// Raw, or with the checksum that the content should have.
+  /// Raw, or with the correct checksum of the content.
   func quantizedBase(_ bytes: UnsafeRawBufferPointer) throws {
     guard let (choice, raw) = split(bytes, among: 2) else { return }
     var content = raw
@@ -244,7 +244,7 @@ final class FileParsers: Sendable {
     }
   }
 
-  /// Changes the manifest, or another file under a manifest that is right about it: hashes keep a fuzzer out.
+  /// Changes the manifest, or another file together with a correct manifest, since wrong hashes would stop the fuzzer.
   private func withChanged(
     _ bytes: UnsafeRawBufferPointer, in directory: String, _ sound: [String: [UInt8]], read: (String) throws -> Void
   ) throws {

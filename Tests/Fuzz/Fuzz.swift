@@ -1,5 +1,5 @@
 // The fuzzer's program: `Fuzz PARSER [libFuzzer's options] [corpus directories]`. `make fuzz` runs it on every parser.
-// It is built with libFuzzer and the address sanitizer, and only when SHOAL_FUZZ is set (see Package.swift).
+// It is built with libFuzzer and the address sanitizer, and only if SHOAL_FUZZ is set (see Package.swift).
 
 import CFuzzer
 import Foundation
@@ -28,6 +28,6 @@ struct Fuzz {
     exit(code)
   }
 
-  /// Written once, before libFuzzer starts; its callback cannot carry anything.
+  /// Written once, before libFuzzer starts; libFuzzer's callback has no context argument.
   nonisolated(unsafe) private static var chosen = Parser.json
 }

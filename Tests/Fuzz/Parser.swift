@@ -1,4 +1,4 @@
-// Every reader of what comes from outside, by name. An input is refused with an error or read; anything else is a find.
+// Every parser of external input, by name. An input is rejected with an error or read; anything else is a bug.
 
 import Checkpoints
 import Corpus
@@ -8,7 +8,7 @@ import Preparation
 import TestSupport
 import Training
 
-/// A parser as libFuzzer drives it.
+/// A parser that libFuzzer runs.
 enum Parser: String, CaseIterable {
   case json, safetensors, shards, config
   case generationConfig = "generation-config"
@@ -22,7 +22,7 @@ enum Parser: String, CaseIterable {
   case answers
   case prompts
 
-  /// Parses one input. Errors are told, as a command would tell them: their texts hold parts of the input.
+  /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
     do {
       switch self {
@@ -51,14 +51,14 @@ enum Parser: String, CaseIterable {
   }
 }
 
-/// What was written must be read as what it was.
+/// A serialized value must parse to the same value.
 private func parseJSON(_ bytes: UnsafeRawBufferPointer) throws {
   let value = try JSONValue.parse(bytes, allowsNUL: true)
   let again = try JSONValue.parse(Array(value.serialized().utf8), allowsNUL: true)
   precondition(again == value, "the serialized value reads otherwise")
 }
 
-/// A configuration that is taken must plan a run, and be written as one that means the same.
+/// An accepted configuration must plan a run, and its written form must mean the same.
 private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
   guard let text = String(validating: bytes, as: UTF8.self) else { return }
   let configuration = try RunConfiguration(yaml: text, name: "config.yaml")
@@ -77,7 +77,7 @@ private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
 
 private func parseWorkItem(_ bytes: UnsafeRawBufferPointer) throws {
   let item = try WorkItem(bytes: Array(bytes))
-  // NaNs are not equal to themselves; their bytes are.
+  // NaNs are not equal to themselves, so bytes are compared.
   precondition(item.bytes.elementsEqual(bytes) || !item.references.isEmpty, "the item is written otherwise")
   for tree in item.trees { _ = tree.completions.indices.map(tree.scoredCount) }
 }
@@ -96,7 +96,7 @@ private func parseAnswer(_ bytes: UnsafeRawBufferPointer) throws {
 /// The committed tiny model.
 enum TinyModel {
   static let directory = TinyFixture.path("model")
-  /// Read once: a program without its fixtures fuzzes nothing.
+  /// Read once: without its fixtures the program cannot fuzz.
   static let configuration: ModelConfiguration = {
     do { return try ModelConfiguration(directory: directory) } catch { preconditionFailure("\(error)") }
   }()

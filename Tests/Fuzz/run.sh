@@ -1,16 +1,16 @@
 #!/bin/bash
-# Fuzzes every parser, or those that are named, and prints a table: executions, time, finds.
-# FUZZ_RUNS: executions of each (default 1000000). Inputs that crash, hang or eat memory are left in .build-fuzz/finds.
+# Fuzzes every parser, or the named parsers, and prints a table of executions, time and finds.
+# FUZZ_RUNS: executions of each (default 1000000). Inputs that crash, hang or fill memory go to .build-fuzz/finds.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 runs=${FUZZ_RUNS:-1000000}
 build=.build-fuzz
 program=$build/release/Fuzz
 export SHOAL_FUZZ=1 SWIFT_BACKTRACE=enable=no OMP_NUM_THREADS=1
-# lld: GNU gold, the default, gives up on libFuzzer's main function beside the program's own.
+# lld: GNU gold, the default, fails because libFuzzer and the program both have a main function.
 swift build -c release --product Fuzz --scratch-path $build \
   -Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld || exit 1
-# Leaks are not looked for: that takes rights which a container does not give.
+# Leaks are not checked: a container lacks the rights for that.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 [ $# -gt 0 ] || mapfile -t parsers < <($program --list)
 [ $# -eq 0 ] || parsers=("$@")
@@ -23,7 +23,7 @@ for parser in "${parsers[@]}"; do
   mkdir -p "$corpus"
   rm -f $build/finds/"$parser"-*
   start=$SECONDS
-  # Ten seconds for 16 kB are a hang.
+  # More than ten seconds for 16 kB count as a hang.
   nice -n 15 $program "$parser" -runs="$runs" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
     -print_final_stats=1 -artifact_prefix="$build/finds/$parser-" \
     "$corpus" "Tests/Fuzz/Corpus/$parser" >"$log" 2>&1

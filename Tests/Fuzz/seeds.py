@@ -46,7 +46,7 @@ def sealed(tensors, key):
     return safetensors(tensors + [("sha256", "U8", [32], digest.digest())], {"key": key})
 
 
-# JSON and what is made of it
+# JSON, and files in JSON
 seed("json", "all", r'{"a":[1,-2.5e3,true,false,null,"é\u00e9\ud83d\ude00\n"],"b":{"c":{}},"":[]}')
 seed("json", "nested", "[" * 20 + "]" * 20)
 seed("config", "qwen2", (FIXTURES / "tiny/model/config.json").read_text())

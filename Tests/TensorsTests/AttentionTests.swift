@@ -3,9 +3,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Tiled attention against the whole matrix of probabilities in fp64.
+/// Compares tiled attention with the full matrix of probabilities in fp64.
 @Suite struct AttentionTests {
-  /// One tree as the model lays it out: prompt, then completions that see the prompt and themselves.
+  /// One tree in the model's layout: the prompt, then completions that see the prompt and themselves.
   struct Sample {
     let heads, keyHeads, width: Int
     let rows: Int
@@ -36,7 +36,7 @@ import Testing
       ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: width))
     }
 
-    /// Results of forward and backward, by segments over the given queries.
+    /// Results of forward and backward for segments over the given queries.
     func run(
       _ segments: [AttentionSegment], q: Matrix, dout: Matrix, threads: Int = 2
     ) -> (out: Matrix, dq: Matrix, dk: Matrix, dv: Matrix) {
@@ -124,7 +124,7 @@ import Testing
       sample, sample.segments, q: sample.q, dout: sample.dout, "\(heads)/\(keyHeads) heads of \(width)")
   }
 
-  /// Only some rows are queries: the prompt's last and completions without their last, as in the model's last layer.
+  /// Only some rows are queries: the prompt's last, and completions without their last, as in the model's last layer.
   static func scored(_ sample: Sample, prompt: Int, completions: [Int]) -> (
     rows: [Int], segments: [AttentionSegment]
   ) {
@@ -165,7 +165,7 @@ import Testing
     }
   }
 
-  /// Offsets: the last queries of a sequence alone, as when keys were computed before.
+  /// Offsets: only the last queries of a sequence, as with keys that were computed before.
   @Test(arguments: [1, 7, 130, 191])
   func `queries after an offset`(count: Int) {
     let sample = Sample(prompt: 331, completions: [], heads: 2, keyHeads: 2, width: 10)
@@ -207,13 +207,13 @@ import Testing
     }
   }
 
-  /// Scores far apart: the running maximum must carry the sum through tiles.
+  /// Scores that differ widely: the running maximum must rescale the sum from tile to tile.
   @Test func `large scores`() {
     let sample = Sample(prompt: 300, completions: [40], heads: 1, keyHeads: 1, width: 4)
     Kernels.scale(sample.q, by: 60, sample.pool())
     let found = sample.run(sample.segments, q: sample.q, dout: sample.dout)
     let expected = sample.naive(sample.segments, q: sample.q, dout: sample.dout)
-    // Scores reach 480, where fp32 is 3e-5 apart: so are then the probabilities.
+    // Scores reach 480, where the fp32 spacing is 3e-5, so the probabilities have the same error.
     #expect(
       excess(found.out.elements.map(Double.init), expected[0], Tolerance(relative: 0, absolute: 2e-4)) < 1)
   }

@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Dropout's mask is a function of the key, the row's name and the column.
+/// Dropout's mask is a function of the key, the row's counters and the column.
 @Suite struct DropoutTests {
   static func rows(_ count: Int, probability: Float, key: UInt64 = 7) -> Kernels.DropoutRows {
     Kernels.DropoutRows(
@@ -27,7 +27,7 @@ import Testing
         == SIMD4(0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1))
   }
 
-  /// Column j of a row takes word (j / 64) % 4 of the block that j's place in its 256 and the row's name give.
+  /// Column j of a row uses word (j / 64) % 4 of the block for j's place in its 256 columns and the row's counters.
   @Test(arguments: [1, 63, 64, 65, 256, 257, 1000])
   func `the mask is CounterRandom's`(columns: Int) {
     let x = randomMatrix(5, columns, seed: 2)
@@ -59,7 +59,7 @@ import Testing
     let expected = Double(probability) * 1e5
     #expect(abs(Double(dropped) - expected) < 5 * (expected * (1 - Double(probability))).squareRoot())
     #expect(y.elements.allSatisfy { $0 == 0 || $0 == 1 / (1 - probability) })
-    // Neighbouring rows agree as often as independent ones would.
+    // Neighbouring rows agree as often as independent rows would.
     let agreeing = (0..<1000).count { (y[0, $0] == 0) == (y[1, $0] == 0) }
     let chance = Double(probability * probability + (1 - probability) * (1 - probability))
     #expect(abs(Double(agreeing) - 1000 * chance) < 5 * (1000 * chance * (1 - chance)).squareRoot())
@@ -80,7 +80,7 @@ import Testing
     let sum = copy(x)
     Kernels.dropout(sum, x, rows, adding: true, ThreadPool(threads: 3))
     #expect(zip(sum.elements, y.elements).allSatisfy { $0 == 1 + $1 })
-    // Some rows in another order.
+    // A few rows in another order.
     let picked = [88, 0, 41]
     var other = rows
     other.counters = picked.flatMap { Array(rows.counters[2 * $0..<2 * $0 + 2]) }

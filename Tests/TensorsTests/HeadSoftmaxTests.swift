@@ -3,9 +3,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The softmax that sees its logits tile by tile.
+/// The running softmax, which gets its logits tile by tile.
 @Suite struct HeadSoftmaxTests {
-  /// New at every use: tests run beside each other, and pool take one loop at a time.
+  /// New for every use: tests run in parallel, and a pool takes one loop at a time.
   static var pool: ThreadPool { ThreadPool(threads: 2) }
 
   struct Found {
@@ -13,7 +13,7 @@ import Testing
     let dx: Matrix
   }
 
-  /// logits = x Wᵀ in tiles of `tile` columns; log Σ exp of each row and the gradient of Σ coefficient · log-probability.
+  /// logits = x Wᵀ in tiles of `tile` columns; log Σ exp of each row, and the gradient of Σ coefficient · log-prob.
   static func run(
     _ x: Matrix, _ weight: Weight, targets: [(row: Int, token: Int32, coefficient: Float)], tile: Int
   ) -> Found {
@@ -41,7 +41,7 @@ import Testing
     let x = randomMatrix(rows, width, seed: 1, bound: 3)
     let weight = ProductTests.randomWeight(vocabulary, width, .bfloat16, seed: 2)
     let wide = weight.widened()
-    // Row 5 predicts two tokens, row 6 the same token twice, row 7 none.
+    // Row 5 predicts two tokens, row 6 predicts one token twice, row 7 predicts no token.
     var targets: [(row: Int, token: Int32, coefficient: Float)] = [(5, 130, 0.5), (6, 36, -0.25)]
     for row in 0..<rows where row != 7 {
       targets.append((row, Int32(row * 6), Float(row) / 8 - 1))

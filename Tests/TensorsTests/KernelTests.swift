@@ -3,13 +3,13 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Norms, rotations, SwiGLU and moves of rows against naive twins in fp64.
+/// Compares norms, rotary positions, SwiGLU and row copies with naive loops in fp64.
 @Suite struct KernelTests {
-  /// New at every use: tests run beside each other, and pool take one loop at a time.
+  /// New for every use: tests run in parallel, and a pool takes one loop at a time.
   static var pool: ThreadPool { ThreadPool(threads: 2) }
   static let shapes = [(1, 1), (2, 15), (33, 16), (5, 17), (65, 48), (3, 130), (7, 407)]
 
-  /// fp64 twin over [rows, columns].
+  /// The naive loop in fp64 over [rows, columns].
   static func naive(_ rows: Int, _ columns: Int, _ entry: (Int, Int) -> Double) -> [Double] {
     (0..<rows).flatMap { row in (0..<columns).map { entry(row, $0) } }
   }
@@ -176,7 +176,7 @@ import Testing
     }
   }
 
-  /// A kernel's rows are each on their own: any part of them has the same bits, with any number of threads.
+  /// Rows of a kernel are independent: any part of them has the same bits, with any number of threads.
   @Test func `bits do not depend on rows or threads`() {
     let x = randomMatrix(101, 131, seed: 19)
     let weight = copy(randomMatrix(1, 131, seed: 20))

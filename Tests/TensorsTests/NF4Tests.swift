@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// NF4 against bitsandbytes (Tests/Fixtures/nf4.py) and against plain loops; products on it against products on the
+/// Compares NF4 with bitsandbytes (Tests/Fixtures/nf4.py) and with plain loops, and products on it with products on the
 /// same numbers in fp32.
 @Suite struct NF4Tests {
   private static let names = ["many", "columns", "even", "ties", "tiny", "huge"]
@@ -53,7 +53,7 @@ import Testing
   func `dequantised as by bitsandbytes`(name: String) throws {
     let sample = try Sample(name)
     let scaleCodes = try sample.bytes("scale_codes").bindMemory(to: UInt8.self)
-    // In the file they need not be aligned.
+    // The file does not align them.
     let scaleMaxima = try sample.floats("scale_maxima")
     try scaleMaxima.withUnsafeBufferPointer { maxima in
       let weight = Weight(
@@ -69,7 +69,7 @@ import Testing
     Array($0.bindMemory(to: Float.self))
   }
 
-  /// Pieces for several threads, groups of scales that no piece splits, and every type of a checkpoint.
+  /// Covers pieces for several threads, groups of scales that no piece splits, and every type of a checkpoint.
   @Test(arguments: [ElementType.float32, .bfloat16, .float16])
   func `quantised as by plain loops`(type: ElementType) throws {
     let (rows, columns) = (600, 576)
@@ -99,7 +99,7 @@ import Testing
       }
       #expect(whole.codes == pieces.codes && whole.maxima == pieces.maxima)
     }
-    // Values a code apart from the weights at most, in each block.
+    // In each block, a value differs from its weight by at most one code.
     let wide = try NF4Quantizer.quantized(weight, ThreadPool(threads: 2)).required("finite weights").widened().elements
     for (i, (ours, entry)) in zip(wide, entries).enumerated() {
       #expect(abs(ours - entry) < 0.17 * maxima[i / NF4.block])
@@ -116,7 +116,7 @@ import Testing
     #expect(NF4Quantizer.blockMaxima(of: weight, ThreadPool(threads: 1)) == nil)
   }
 
-  /// A random matrix in NF4 whose scales span several groups, and the same numbers in fp32.
+  /// A random NF4 matrix whose scales span several groups, and the same numbers in fp32.
   private static func pair(_ rows: Int, _ columns: Int, seed: UInt64) throws -> (nf4: Weight, floats: Weight) {
     let weight = ProductTests.randomWeight(rows, columns, .bfloat16, seed: seed)
     let quantized = try NF4Quantizer.quantized(weight, ThreadPool(threads: 1)).required("finite weights")
@@ -152,7 +152,7 @@ import Testing
     }
   }
 
-  /// Every vector level's own packing, in tiles that begin anywhere.
+  /// The packing of every vector level, in tiles that begin at any place.
   @Test func `vector levels and tiles agree`() throws {
     let (rows, out, width) = (7, 150, 448)
     let (nf4, floats) = try Self.pair(out, width, seed: 11)

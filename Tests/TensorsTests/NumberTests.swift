@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// exp, 16-bit floats and fixed-point sums, each over its whole range.
+/// Tests exp, 16-bit floats and fixed-point sums over their whole ranges.
 @Suite struct NumberTests {
   // MARK: exp
 
@@ -15,7 +15,7 @@ import Testing
 
   @Test func `exp over its whole range`() {
     var worst = 0.0
-    // Every 301st fp32 number from either end of the range to 0.
+    // Every 301st fp32 number from each end of the range to 0.
     for end in [Float(88.72), -87.33] {
       for bits in stride(from: Float(0).bitPattern, through: abs(end).bitPattern, by: 301) {
         let x = end < 0 ? -Float(bitPattern: bits) : Float(bitPattern: bits)
@@ -34,7 +34,7 @@ import Testing
     #expect(shoal_exp(88.72).isFinite && shoal_exp(-87.33) > 0)
   }
 
-  /// The same in a vector kernel: the softmax takes exp of logits below a maximum of 0.
+  /// The same in a vector kernel: the softmax computes exp of logits below a maximum of 0.
   @Test func `exp in vectors`() {
     let values: [Float] =
       [0, -.infinity, .nan, -1e30, -87.34, -87.33, -0.0] + (0..<4000).map { -Float($0) * 0.0218 }
@@ -78,14 +78,14 @@ import Testing
       Issue.record("\(half)")
     }
     for (half, back) in zip(Self.patterns, Self.narrowed(wide, .bfloat16)) where back != half {
-      // A signalling NaN comes back quiet, its payload kept.
+      // A signalling NaN becomes quiet and keeps its payload.
       if !(half & 0x7f80 == 0x7f80 && half & 0x7f != 0 && back == half | 0x40) {
         Issue.record("\(half) came back as \(back)")
       }
     }
   }
 
-  /// The value of an fp16 pattern from its definition.
+  /// The value of an fp16 pattern, computed from the definition.
   static func value(_ half: UInt16) -> Double {
     let (sign, exponent, fraction) = (
       half >> 15 == 0 ? 1.0 : -1.0, Int(half >> 10 & 31), Double(half & 0x3ff)
@@ -114,12 +114,12 @@ import Testing
     }
   }
 
-  /// Between any two neighbours: the middle goes to the even one, either side of it to the nearer.
+  /// Between two neighbours: the midpoint rounds to even, and numbers on either side of it to the nearer neighbour.
   @Test(arguments: [(ElementType.bfloat16, UInt16(0x7f80)), (.float16, 0x7c00)])
   func `rounding to 16 bits`(type: ElementType, infinity: UInt16) {
     let halves = (0..<infinity).map { $0 }
     let wide = Self.widened(halves, type)
-    // Beyond the largest number infinity counts as the next power of two.
+    // Above the largest number, infinity counts as the next power of two.
     let middles = (0..<halves.count).map { i in
       let step =
         i + 1 < wide.count ? Double(wide[i + 1]) - Double(wide[i]) : Double(wide[i]) - Double(wide[i - 1])
@@ -168,7 +168,7 @@ import Testing
     #expect(fault.isEmpty)
     #expect(Self.sum([4, 1, 3, 0, 2].map { terms[$0] }, ThreadPool(threads: 3)).sums == sums)
     for i in stride(from: 0, to: count, by: 13) {
-      // Random numbers have at most 24 + 24 bits below their largest: few are rounded, each by half a unit at most.
+      // Random numbers have at most 24 + 24 bits below the largest: few are rounded, each by at most half a unit.
       let exact = terms.reduce(0.0) { $0 + Double($1[i]) }
       #expect(abs(Double(sums[i]) * 0x1p-50 - exact) <= 5 * 0x1p-51 + 0x1p-43)
     }
@@ -205,7 +205,7 @@ import Testing
     fine[69999] = Float(4096).nextDown
     #expect(Self.sum([fine], pool).fault == [])
     #expect(Self.sum([fine, fine], pool).fault == .outOfRange, "two such terms might overflow")
-    // As many of the largest as are allowed: no overflow.
+    // The maximum number of the largest terms: no overflow.
     for terms in [1, 2, 3, 7, 1000] {
       let largest = (Float(4096) / Float(terms)).nextDown
       let (sums, fault) = Self.sum(Array(repeating: [largest, -largest], count: terms), pool)

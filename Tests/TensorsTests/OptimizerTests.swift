@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The part of `Tests/Fixtures/optimizers.json`, written by `optimizers.py`, that is bitsandbytes' Lion.
+/// The Lion part of `Tests/Fixtures/optimizers.json`: bitsandbytes' results, written by `optimizers.py`.
 private struct LionFixture: Decodable {
   struct Case: Decodable {
     var beta1, beta2, weightDecay: Double
@@ -24,8 +24,8 @@ private struct LionFixture: Decodable {
   }
 }
 
-/// AdamW and the norm against the same formulas in fp64, Lion also against bitsandbytes; torch's own AdamW is in
-/// ModelTests' five steps.
+/// Compares AdamW and the norm with the same formulas in fp64, and Lion also with bitsandbytes. ModelTests compares
+/// five steps with torch's own AdamW.
 @Suite struct OptimizerTests {
   @Test(arguments: [1, 31, 70001])
   func `steps of AdamW`(count: Int) {
@@ -75,13 +75,13 @@ private struct LionFixture: Decodable {
     var (weights, momentum) = (fixture.start, [Float](repeating: 0, count: fixture.start.count))
     #expect(fixture.steps.count == 6)
     for (i, step) in fixture.steps.enumerated() {
-      // Half the gradient, to be scaled by 2: exact, as the clip's place must be before the blend.
+      // Half the gradient, scaled by 2 in the step: exact, because clipping must come before the blend.
       Optimizer.lion(
         weights: &weights, momentum: &momentum, gradient: step.gradient.map { $0 / 2 }, count: weights.count,
         LionStep(
           learningRate: step.learningRate, beta1: fixture.beta1, beta2: fixture.beta2,
           weightDecay: fixture.weightDecay, gradientScale: 2), pool)
-      // A fused multiply-add rounds once where torch rounds twice. A wrong sign would be off by twice the rate.
+      // A fused multiply-add rounds once, torch rounds twice. A wrong sign would differ by twice the rate.
       let tolerance = Tolerance(relative: 1e-6, absolute: 1e-7)
       #expect(excess(weights, step.weights, tolerance) < 1, "step \(i + 1)")
       #expect(excess(momentum, step.momentum, tolerance) < 1, "step \(i + 1)")

@@ -47,12 +47,12 @@ import Testing
     #expect((0..<count).allSatisfy { storage.base[$0] == 0 })
     let populated = ProcessMemory.minorFaults
     storage.base.update(repeating: 1, count: count)
-    // Other tests run beside this one; 16 MB of fresh small pages would be 4096 faults.
+    // Other tests run in parallel; 16 MB of fresh small pages would cause 4096 faults.
     #expect(ProcessMemory.minorFaults - populated < 2048)
   }
 
   @Test func `more memory than the machine has is refused before it is taken`() throws {
-    // Twice what is free, mapped, which takes nothing yet.
+    // Maps twice the free memory; mapping alone does not allocate it.
     let available = try #require(ProcessMemory.availableBytes)
     let storage = Storage(count: available / 2)
     let resident = ProcessMemory.anonymousBytes

@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The matrix product against naive sums in fp64, and the promise that an entry's bits are its own.
+/// Compares the matrix product with naive sums in fp64, and checks that an entry's bits depend on that entry alone.
 @Suite struct ProductTests {
   enum Kind: CaseIterable {
     case forward, backward, times, timesTransposed, transposedTimes
@@ -52,7 +52,7 @@ import Testing
     return Weight(base: storage.base, type: type, rows: rows, columns: columns, owner: storage)
   }
 
-  /// The largest error as a share of what rounding allows.
+  /// The largest error, relative to the bound that rounding allows.
   static func error(_ c: Matrix, start: (Int, Int) -> Double, _ samples: [Sample]) -> Double {
     let terms = samples.reduce(0) { $0 + $1.depth }
     var worst = 0.0
@@ -184,7 +184,7 @@ import Testing
     }
   }
 
-  /// A reused kernel, another kind of term, same sums in the same order: the same bits.
+  /// Another kind of term with the same sums in the same order gives the same bits.
   @Test func `bits do not depend on the layout of the right-hand side`() {
     let (rows, columns, depth) = (29, 75, 410)
     let pool = ThreadPool(threads: 2)
@@ -228,7 +228,7 @@ import Testing
         #expect(Self.error(c, start: { _, _ in 0 }, [sample]) <= 1, "level \(level)")
         results[level] = c
       }
-      // Both fuse every multiply-add, in the same order.
+      // Both levels fuse every multiply-add, in the same order.
       if let wide = results[4], let narrow = results[3] { #expect(bits(wide) == bits(narrow)) }
     }
   }

@@ -2,7 +2,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Attention of one query over a cache against attention of all queries, whose last one it is.
+/// Compares attention of one query over a cache with attention of all queries, of which it is the last.
 @Suite struct QueryAttentionTests {
   private func run(_ sample: AttentionTests.Sample, query: Int, threads: Int = 2) -> Matrix {
     let out = randomMatrix(1, sample.q.columns, seed: 40)

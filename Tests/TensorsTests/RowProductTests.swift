@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Products with a single row against naive sums in fp64 and among themselves.
+/// Compares products with a single row with naive sums in fp64, and with each other.
 @Suite struct RowProductTests {
   private static let shapes = [(1, 1), (5, 7), (33, 15), (128, 64), (130, 65), (40, 200), (700, 896), (3, 5000)]
 
@@ -18,7 +18,7 @@ import Testing
       let (c, other) = (randomMatrix(1, columns, seed: 9), randomMatrix(1, columns, seed: 10))
       let before = copy(other)
       let margin = c.base - 1
-      // Two products in one loop; the second adds to what is there.
+      // Two products in one loop; the second product adds to the present values.
       let products = [
         RowProduct(c, from: .bias(bias), samples.map(\.term)),
         RowProduct(other, from: .matrix(other), [samples[0].term]),
@@ -38,14 +38,14 @@ import Testing
         .required("")
       let wide = weight.widened()
       let x = randomMatrix(1, depth, seed: 5)
-      // Rows in the middle of a matrix start with scales of their own.
+      // Rows in the middle of a matrix start with their own scales.
       for rows in [0..<columns, columns / 3..<columns] {
         let sample = ProductTests.Sample(
           term: .forward(x, weight.rows(rows)), a: { Double(x[$0, $1]) },
           b: { Double(wide[rows.lowerBound + $1, $0]) }, depth: depth)
         let c = randomMatrix(1, rows.count, seed: 6)
         Products.computeRows([RowProduct(c, [sample.term])], pool)
-        // A scale is multiplied in after the sum of its block.
+        // The scale is multiplied in after the sum of its block.
         #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= 2, "\(rows) over \(depth)")
       }
     }
@@ -64,7 +64,7 @@ import Testing
     #expect(results[0] == results[1] && results[0] == results[2])
   }
 
-  /// Every vector level that this processor has.
+  /// Tests every vector level that this processor supports.
   private func checkLevels(_ term: shoal_term, _ sample: ProductTests.Sample, columns: Int, share: Double) {
     let scratch = Storage(count: sample.depth)
     for level in [Int32(0), 3, 4] where level <= shoal_vector_level() {
@@ -115,7 +115,7 @@ import Testing
     }
   }
 
-  /// Values that widening treats apart: subnormal, infinite and not a number.
+  /// Values that widening handles separately: subnormal, infinite and NaN.
   @Test func `odd fp16 numbers are widened as ever`() {
     let patterns: [UInt16] = [0, 0x8000, 1, 0x8001, 0x3FF, 0x400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E01, 0xFE55]
     for pattern in patterns {

@@ -3,7 +3,7 @@ import Synchronization
 import Tensors
 import Testing
 
-/// Loops of threads that stay awake.
+/// Tests loops of spinning threads.
 @Suite struct ThreadPoolTests {
   private struct Stop: Error {}
 
@@ -17,7 +17,7 @@ import Testing
           let done = Storage(count: 40)
           let inner = Atomic(0)
           pool.run(count) { piece, scratch in
-            // The scratch is the thread's own: nobody else writes it meanwhile.
+            // Each thread has its own scratch, so no other thread writes it meanwhile.
             scratch[0] = Float(piece)
             done.base[piece] += 1
             inner.add(1, ordering: .relaxed)

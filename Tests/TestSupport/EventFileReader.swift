@@ -1,4 +1,4 @@
-// A strict reader of the event files that Shoal writes: whatever is not exactly so is an error.
+// A strict reader of the event files that Shoal writes: any deviation from the format is an error.
 
 import Foundation
 
@@ -23,7 +23,7 @@ package struct EventFileEntry: Equatable {
   package let step: Int
   package let content: Content
 
-  /// The records of a file, checksums checked.
+  /// Reads the records of a file and checks their checksums.
   package static func entries(of path: String) throws -> [EventFileEntry] {
     try entries(Array(Data(contentsOf: URL(fileURLWithPath: path))))
   }
@@ -129,7 +129,7 @@ private struct ByteReader {
     }
   }
 
-  /// Compares the next four bytes with the masked CRC-32C of `bytes`, a bit at a time.
+  /// Compares the next four bytes with the masked CRC-32C of `bytes`, computed bit by bit.
   mutating func checksum(of bytes: ArraySlice<UInt8>) throws {
     var value = ~UInt32(0)
     for byte in bytes {

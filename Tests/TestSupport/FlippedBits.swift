@@ -1,20 +1,20 @@
-// Damage, bit by bit: what promises to see all of it is put to the test.
+// Flips bits to test that every damage is detected.
 
 import Foundation
 
-/// Flips bits of files, one at a time, and keeps those that nobody saw.
+/// Flips bits of files, one at a time, and records the flips that were not detected.
 package final class FlippedBits {
-  /// How many were flipped.
+  /// The number of flipped bits.
   package private(set) var count = 0
-  /// File name, byte and bit.
+  /// File name, byte and bit of each flip that was not detected.
   package private(set) var missed: [String] = []
 
   package init() {}
 
-  /// Flips bits of a file one after the other, each back again after it was looked at.
+  /// Flips the bits of a file one after the other, and restores each bit after the check.
   /// - Parameters:
-  ///   - isSampled: one bit of every byte, another in each, in place of all.
-  ///   - isSeen: whether the file as it is then is known to be damaged.
+  ///   - isSampled: flips one bit of every byte, a different bit in each, instead of all bits.
+  ///   - isSeen: whether the damage of the current file is detected.
   package func forEach(
     of path: String, isSampled: Bool = false, isSeen: () throws -> Bool
   ) throws {

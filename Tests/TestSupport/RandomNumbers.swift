@@ -1,8 +1,8 @@
-// Inputs of tests: seeded, and laid out so that a stride which is mistaken for a width shows.
+// Seeded test inputs, laid out so that confusing a stride with a width is detected.
 
 package import Tensors
 
-/// A matrix of numbers uniform in ±`bound`, as columns of a wider one that holds NaN elsewhere.
+/// A matrix of numbers uniform in ±`bound`, as columns of a wider matrix that has NaN elsewhere.
 package func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64, bound: Double = 1, margin: Int = 3)
   -> Matrix
 {
@@ -19,10 +19,10 @@ package func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64, bound: Doub
   return matrix
 }
 
-/// The entries' bits, for results that must be the same to the last one.
+/// The entries' bits, for results that must be equal in every bit.
 package func bits(_ matrix: Matrix) -> [UInt32] { matrix.elements.map(\.bitPattern) }
 
-/// A copy with memory of its own.
+/// A copy in its own memory.
 package func copy(_ matrix: Matrix) -> Matrix {
   let copy = Matrix(rows: matrix.rows, columns: matrix.columns)
   for row in 0..<matrix.rows {

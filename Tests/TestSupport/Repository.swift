@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The files that are committed.
+/// The committed files.
 package enum Repository {
   package static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path
@@ -16,7 +16,7 @@ package enum Repository {
 
   package static func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
 
-  /// What lies below a folder, as paths from the root.
+  /// The files below a folder, as paths from the root.
   package static func files(in folder: String) throws -> [String] {
     try FileManager.default.subpathsOfDirectory(atPath: "\(path)/\(folder)").sorted().map { "\(folder)/\($0)" }
   }

@@ -1,8 +1,8 @@
-// Directories that tests read and write in, and the committed files that they start from.
+// Directories for tests, and edits of the files in them.
 
 package import Foundation
 
-/// A directory and the files in it, named by their paths below it.
+/// A directory and its files, named by their paths below it.
 package protocol TestDirectory: Sendable {
   var path: String { get }
 }
@@ -36,20 +36,20 @@ extension TestDirectory {
     try write(name, data)
   }
 
-  /// Replaces a text that must be in the file.
+  /// Replaces a text; it is an error if the file does not contain it.
   package func replace(_ old: String, by new: String, in name: String) throws {
     try edit(name) { data in
       data.replaceSubrange(try data.range(of: Data(old.utf8)).required("\(old) in \(name)"), with: Data(new.utf8))
     }
   }
 
-  /// Flips a bit of a file: in its middle, or of the byte that `place` gives for a number of bytes.
+  /// Flips a bit of a file: in its middle, or in the byte that `place` returns for the number of bytes.
   package func damage(_ name: String, at place: (Int) -> Int = { $0 / 2 }) throws {
     try edit(name) { $0[place($0.count)] ^= 0x10 }
   }
 }
 
-/// A directory for one test, removed with the object.
+/// A directory for one test, removed with this object.
 package final class TemporaryDirectory: TestDirectory {
   package let path = FileManager.default.temporaryDirectory.path + "/shoal-test-\(UUID().uuidString)"
 
@@ -57,7 +57,7 @@ package final class TemporaryDirectory: TestDirectory {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
   }
 
-  /// A copy of another directory as it is now.
+  /// A copy of the current state of another directory.
   package init(copyOf other: String) throws { try FileManager.default.copyItem(atPath: other, toPath: path) }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }

@@ -1,5 +1,5 @@
-// The committed tiny checkpoints and what transformers and PEFT make of them (Tests/Fixtures/tiny_model.py), and what
-// bitsandbytes makes of one (Tests/Fixtures/nf4.py).
+// The committed tiny checkpoints, with reference results of transformers and PEFT (Tests/Fixtures/tiny_model.py), and
+// of bitsandbytes for one of them (Tests/Fixtures/nf4.py).
 
 package import Checkpoints
 package import Corpus
@@ -13,7 +13,7 @@ package struct TinyFixture {
   package let model: Qwen2
   package let adapter: Adapter?
   package let trees: [ExampleTree]
-  /// The case's entry in cases.json, and each tree's.
+  /// The case's entry in cases.json, which contains each tree's entry.
   package let values: JSONValue
   private let reference: SafetensorsFile
 
@@ -56,7 +56,7 @@ package struct TinyFixture {
 struct MissingValue: Error { let name: String }
 
 extension Optional {
-  /// The value, or an error that names what is missing.
+  /// The value, or an error that names the missing value.
   package func required(_ name: String) throws -> Wrapped {
     guard let self else { throw MissingValue(name: name) }
     return self

@@ -35,7 +35,7 @@ private struct Fixture: Decodable {
     #expect(fixture.schedules.count == 51)
     for expected in fixture.schedules {
       let schedule = LearningRateSchedule(
-        shape: try #require(LearningRateSchedule.Shape(rawValue: expected.shape)),
+        shape: try #require(LearningRateShape(rawValue: expected.shape)),
         warmup: .steps(expected.warmup), totalSteps: expected.total,
         cooldownSteps: expected.cooldown ?? 0, minimumRatio: expected.minimum ?? 0)
       for (step, factor) in expected.factors.enumerated() {
@@ -50,13 +50,13 @@ private struct Fixture: Decodable {
 
   @Test func `a warm-up share is rounded up as in transformers`() throws {
     for expected in try Fixture.load().warmups {
-      #expect(LearningRateSchedule.Warmup.ratio(expected.ratio).steps(of: expected.total) == expected.steps)
+      #expect(LearningRateWarmup.ratio(expected.ratio).steps(of: expected.total) == expected.steps)
     }
   }
 
   @Test func `a configuration gives its schedule`() throws {
     let run = try minimal(with: "warmup_ratio=0.1", "cosine_min_lr_ratio=0.2")
-    let schedule = run.learningRateSchedule(totalSteps: 95)
+    let schedule = LearningRateSchedule(run, totalSteps: 95)
     #expect(schedule.warmupSteps == 10)
     #expect(schedule.multiplier(after: 0) == 0)
     #expect(schedule.multiplier(after: 10) == 1)

@@ -1,4 +1,4 @@
-// OpenBLAS: the baseline of the machine's limit, and what identifies it.
+// OpenBLAS: the reference speed of the machine, and its core and version names.
 #ifndef SHOAL_BLAS_H
 #define SHOAL_BLAS_H
 #include <stdint.h>

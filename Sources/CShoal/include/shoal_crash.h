@@ -1,14 +1,13 @@
-// What a rank was computing when it crashed: written by the signal's handler, since nothing else runs any more.
+// Writes a note about the current computation when a rank crashes. The signal handler does it: no other code runs then.
 #pragma once
 
 #include <stddef.h>
 
-/// From now on SIGSEGV, SIGILL, SIGFPE, SIGABRT and SIGTRAP write the note that is set, if one is, then the signal's
-/// number and "}\n" to the new file `path`, before they do what they did before; sent by a process they
-/// end this one. Once.
-/// SIGBUS is not among them: here it means a mapped file that was cut short.
-/// Returns 0, or -1 for a path that is too long.
+/// Makes SIGSEGV, SIGILL, SIGFPE, SIGABRT and SIGTRAP write the current note, then the signal's number and "}\n", to
+/// the new file `path`. Without a note nothing is written. A fault then gets its previous handler; a signal that a
+/// process sent ends this process. Call it once. SIGBUS is left out: here it means a mapped file that was shortened.
+/// Returns 0, or -1 if the path is too long.
 int shoal_crash_watch(const char *path);
 
-/// Sets the note, or takes it back with NULL. Its bytes stay the caller's, and in place until the next call.
+/// Sets the note; NULL removes it. The caller owns its bytes and keeps them in place until the next call.
 void shoal_crash_note(const char *note, size_t length);

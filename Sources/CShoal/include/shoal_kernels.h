@@ -1,35 +1,34 @@
 // Vector kernels of the model and the optimizer. Matrices are row-major with a row stride in elements;
 // N rows, D hidden width, E head width, F feed-forward width, V vocabulary, R rank.
-// No kernel allocates, prints, keeps state or knows of threads: callers split rows or ranges.
+// Kernels do not allocate, print, keep state or use threads: callers split rows or ranges.
 #ifndef SHOAL_KERNELS_H
 #define SHOAL_KERNELS_H
 #include <stdint.h>
 
 #include "shoal_products.h"
 
-// -- Norms. y = x / sqrt(mean(x^2) + epsilon) * weight; inverse[row] keeps 1 / sqrt(..) (if not NULL).
+// -- Norms. y = x / sqrt(mean(x^2) + epsilon) * weight; inverse[row], if not NULL, gets 1 / sqrt(..).
 void shoal_rmsnorm_forward(float *y, int64_t y_row, float *inverse, const float *x, int64_t x_row,
                            const float *weight, int64_t rows, int64_t width, float epsilon);
-// dx += gradient of x from dy.
+// dx += gradient of x, computed from dy.
 void shoal_rmsnorm_backward(float *dx, int64_t dx_row, const float *dy, int64_t dy_row, const float *x,
                             int64_t x_row, const float *inverse, const float *weight, int64_t rows,
                             int64_t width);
 
-// -- Rotary positions, in place, halves convention. table [positions, E]: E/2 cosines, then E/2 sines.
-// direction is 1 for forward and -1 for backward.
+// -- Rotary positions, in place, halves convention. table [positions, E]: E/2 cosines, then E/2 sines. direction is 1
+// for forward and -1 for backward.
 void shoal_rope(float *x, int64_t x_row, const int32_t *positions, const float *table, int64_t rows,
                 int64_t heads, int64_t width, float direction);
 
 // -- SwiGLU. h = silu(gate) * up.
 void shoal_swiglu_forward(float *h, int64_t h_row, const float *gate, int64_t gate_row, const float *up,
                           int64_t up_row, int64_t rows, int64_t width);
-// Turns gate into its gradient and up into its gradient, in place, and dh into h.
+// Replaces gate and up by their gradients, and dh by h.
 void shoal_swiglu_backward(float *gate, int64_t gate_row, float *up, int64_t up_row, float *dh,
                            int64_t dh_row, int64_t rows, int64_t width);
 
-// -- Attention over one segment of queries of one head.
-// Query i (row query_row + i) attends the keys of rows prefix_row .. +prefix_count and of rows
-// own_row ..= own_row + own_offset + i.
+// -- Attention over one segment of queries of one head. Query i (row query_row + i) attends to the keys of rows
+// prefix_row .. +prefix_count and of rows own_row ..= own_row + own_offset + i.
 typedef struct {
   int64_t query_row, query_count;
   int64_t prefix_row, prefix_count;
@@ -40,30 +39,30 @@ enum { SHOAL_QUERY_TILE = 192, SHOAL_KEY_TILE = 128 };
 // Floats of scratch that either direction needs for heads of width E.
 int64_t shoal_attention_scratch(int64_t width);
 
-// q, k, v, out point at the head's first column. logsum[query * logsum_row] keeps
-// max + log(sum exp) of the scaled scores.
+// q, k, v, out point at the head's first column. logsum[query * logsum_row] gets max + log(sum exp) of the scaled
+// scores.
 void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t logsum_row,
                              const float *q, int64_t q_row, const float *k, int64_t k_row,
                              const float *v, int64_t v_row, shoal_segment segment, int64_t width,
                              float scale, float *scratch);
-// dq is written; dk and dv (of this query head alone) are added to.
+// Overwrites dq; adds to dk and dv (of this query head alone).
 void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, int64_t dkv_row,
                               const float *dout, int64_t dout_row, const float *out, int64_t out_row,
                               const float *logsum, int64_t logsum_row, const float *q, int64_t q_row,
                               const float *k, int64_t k_row, const float *v, int64_t v_row,
                               shoal_segment segment, int64_t width, float scale, float *scratch);
 
-// -- Attention of a single query, for the `group` query heads (rows of q [group, E]) that share a key head,
-// over 1 to SHOAL_KEY_TILE keys: their cache is read once for all of them. parts[head * part_row] gets
-// sum exp * v [E], the maximum of the scaled scores and sum exp.
+// -- Attention of a single query over 1 to SHOAL_KEY_TILE keys, for the `group` query heads (rows of q [group, E]) that
+// share a key head, so that their cache is read once. parts[head * part_row] gets sum exp * v [E], the maximum of the
+// scaled scores and sum exp.
 void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
                           const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
                           float *scratch);
-// One head's result [E] from its parts, in their order.
+// Combines the parts of one head, in order, into its result [E].
 void shoal_attention_join(float *out, const float *parts, int64_t part_row, int64_t count, int64_t width);
 
-// -- Head. One tile of logits [rows, columns] becomes exp(logit - maximum) under the running maximum;
-// sum and maximum are kept up to date and accumulated [rows, D], if given, is rescaled.
+// -- Head. Turns one tile of logits [rows, columns] into exp(logit - maximum) with the running maximum; updates sum and
+// maximum, and rescales accumulated [rows, D] if given.
 void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum,
                         float *accumulated, int64_t accumulated_row, int64_t rows, int64_t columns,
                         int64_t width);
@@ -73,7 +72,7 @@ void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, doubl
 void shoal_embed(float *y, int64_t y_row, const int32_t *ids, const void *table, int32_t type,
                  int64_t rows, int64_t width);
 void shoal_widen(float *y, const void *x, int32_t type, int64_t count);
-// The other way, rounded once to nearest, ties to even.
+// Narrows; rounds once to nearest, ties to even.
 void shoal_narrow(void *y, const float *x, int32_t type, int64_t count);
 void shoal_gather_rows(float *y, int64_t y_row, const float *x, int64_t x_row, const int32_t *index,
                        int64_t rows, int64_t width);
@@ -83,19 +82,19 @@ void shoal_scatter_add_rows(float *y, int64_t y_row, const float *x, int64_t x_r
 void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float a, float b, int64_t rows,
                    int64_t width);
 double shoal_sum_of_squares(const float *x, int64_t count);
-// Index of the first entry that is not finite, or -1.
+// Index of the first NaN or infinity, or -1.
 int64_t shoal_first_non_finite(const float *x, int64_t count);
 
-// -- Dropout. y = x * keep / (1 - probability), or y += that; keep is Philox(key; row counters, column).
-// counters[2 * row], [2 * row + 1] name the row: its stream and its place in it.
+// -- Dropout. y = x * keep / (1 - probability), or y += that; keep is Philox(key; row counters, column). counters[2 *
+// row] and [2 * row + 1] identify the row: its stream and its place in the stream.
 void shoal_dropout(float *y, int64_t y_row, const float *x, int64_t x_row, const uint64_t *counters,
                    uint64_t key, float probability, int64_t rows, int64_t width, int32_t add);
 
-// -- Exact reduction. sum += round(gradient * 2^50). Status: 0, or 1 non-finite, 2 out of range, as bits.
+// -- Exact reduction. sum += round(gradient * 2^50). Status bits: 0 good, 1 not finite, 2 out of range.
 int32_t shoal_fixed_add(int64_t *sum, const float *gradient, int64_t count, float limit);
 void shoal_fixed_to_float(float *gradient, const int64_t *sum, int64_t count);
 
-// -- AdamW as torch has it. The caller works the step's constants out in fp64:
+// -- AdamW as in torch. The caller computes the step's constants in fp64:
 // keep = 1 - rate * decay, gain = 1 - beta, pace = rate / (1 - beta1^t), root = sqrt(1 - beta2^t).
 typedef struct {
   float gradient_scale, keep, gain1, beta2, gain2, pace, root, epsilon;
@@ -103,8 +102,8 @@ typedef struct {
 void shoal_adamw(float *weight, float *first, float *second, const float *gradient,
                  const shoal_adamw_step *step, int64_t count);
 
-// -- Lion: keep = 1 - rate * decay, gain = 1 - beta. Where the blend of momentum and gradient is 0, the
-// weight only decays.
+// -- Lion: keep = 1 - rate * decay, gain = 1 - beta. If the blend of momentum and gradient is 0, the weight only
+// decays.
 typedef struct {
   float gradient_scale, keep, rate, beta1, gain1, beta2, gain2;
 } shoal_lion_step;

@@ -1,14 +1,14 @@
-// The mapped files, and a last word about the one that was cut short under the process.
+// Table of the mapped files, and the final message if one of them is shortened while it is in use.
 #ifndef SHOAL_MAPPINGS_H
 #define SHOAL_MAPPINGS_H
 #include <stdint.h>
 
-// Notes that `bytes` bytes from `start` are the file `path`. Beyond 512 mappings at once nothing is noted.
+// Records that the `bytes` bytes from `start` are the file `path`. Holds 512 mappings; further calls have no effect.
 void shoal_mapping_add(const void *start, int64_t bytes, const char *path);
-// Forgets the mapping that begins at `start`.
+// Removes the mapping that begins at `start`.
 void shoal_mapping_remove(const void *start);
 
-// From now on SIGBUS in a noted mapping writes one line that names the file and ends the process with `code`.
-// Any other SIGBUS does what it does without this. `prefix` begins the line; at most 31 bytes of it are used.
+// Makes SIGBUS in a recorded mapping write one line that names the file and end the process with `code`. Other SIGBUS
+// keep their default action. `prefix` begins the line; at most 31 bytes of it are used.
 void shoal_mapping_watch(const char *prefix, int32_t code);
 #endif

@@ -1,10 +1,10 @@
-// What ends the process when nothing in it can; Swift does not see prctl, whose arguments vary.
+// Ends the process from the kernel's side. In C because Swift cannot import prctl, which is variadic.
 #ifndef SHOAL_PROCESS_H
 #define SHOAL_PROCESS_H
 
-// From now on the death of the parent, however it dies, kills this process too.
+// Makes the kernel kill this process when its parent dies, however the parent dies.
 void shoal_process_end_with_parent(void);
 
-// The kernel kills the process after so many seconds, also if it is stopped and none of its threads runs.
+// Makes the kernel kill the process after `seconds`, even if it is stopped and its threads do not run.
 void shoal_process_end_within(double seconds);
 #endif

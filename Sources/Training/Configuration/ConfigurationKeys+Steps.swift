@@ -95,7 +95,7 @@ extension RunConfiguration {
   }
 }
 
-extension LearningRateSchedule.Warmup {
+extension LearningRateWarmup {
   fileprivate var stepCount: Int? {
     get { if case .ratio = self { nil } else { steps(of: 0) } }
     set {

@@ -61,8 +61,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var adamEpsilon = 1e-8
   package var weightDecay = 0.0
   package var maximumGradientNorm = 1.0
-  package var schedule = LearningRateSchedule.Shape.cosine
-  package var warmup = LearningRateSchedule.Warmup.none
+  package var schedule = LearningRateShape.cosine
+  package var warmup = LearningRateWarmup.none
   package var cosineMinimumRatio: Double?
   package var cooldownSteps = 0
 
@@ -113,13 +113,6 @@ extension RunConfiguration {
     package var weightDecay: Double
 
     package init(ratio: Double, weightDecay: Double) { (self.ratio, self.weightDecay) = (ratio, weightDecay) }
-  }
-
-  /// The schedule of a run of `totalSteps` optimizer steps.
-  package func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
-    LearningRateSchedule(
-      shape: schedule, warmup: warmup, totalSteps: totalSteps, cooldownSteps: cooldownSteps,
-      minimumRatio: cosineMinimumRatio ?? 0)
   }
 
   /// Forward passes of a step that come before those it learns from: a reference that is not known, and the sums of

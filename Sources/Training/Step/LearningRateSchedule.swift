@@ -8,40 +8,7 @@ import Foundation
 /// cosine with a floor is axolotl's for `cosine_min_lr_ratio`, equal to transformers' `cosine_with_min_lr`.
 /// `inverse_sqrt_cooldown` is llm-foundry's `InverseSquareRootWithWarmupScheduler`.
 package struct LearningRateSchedule: Sendable, Equatable {
-  package enum Shape: String, Sendable, CaseIterable {
-    case cosine
-    case linear
-    /// The full learning rate from the first step; as in transformers, without a warm-up.
-    case constant
-    case constantWithWarmup = "constant_with_warmup"
-    /// The full learning rate, then half a cosine to 0 over the cooldown.
-    case warmupStableDecay = "warmup_stable_decay"
-    /// f + (1 − f) / √(time / scale) with the minimum ratio as f, then straight down to 0 over the cooldown. The
-    /// scale is the warm-up's length, as in Biderman et al. 2024 (whose f = 1 keeps the full rate), or 10 000 steps
-    /// without one, as in transformers' `inverse_sqrt`.
-    case inverseSqrtCooldown = "inverse_sqrt_cooldown"
-
-    var hasCooldown: Bool { self == .warmupStableDecay || self == .inverseSqrtCooldown }
-  }
-
-  /// A linear rise from 0 before the shape begins.
-  package enum Warmup: Sendable, Equatable {
-    case none
-    case steps(Int)
-    /// A share of all steps.
-    case ratio(Double)
-
-    /// The warm-up of a run of `total` steps; a share is rounded up.
-    package func steps(of total: Int) -> Int {
-      switch self {
-      case .none: 0
-      case .steps(let steps): steps
-      case .ratio(let ratio): Int((Double(total) * ratio).rounded(.up))
-      }
-    }
-  }
-
-  package let shape: Shape
+  package let shape: LearningRateShape
   package let warmupSteps: Int
   package let totalSteps: Int
   /// The last steps of the shapes that have a cooldown.
@@ -50,11 +17,19 @@ package struct LearningRateSchedule: Sendable, Equatable {
   package let minimumRatio: Double
 
   package init(
-    shape: Shape, warmup: Warmup, totalSteps: Int, cooldownSteps: Int = 0, minimumRatio: Double = 0
+    shape: LearningRateShape, warmup: LearningRateWarmup, totalSteps: Int, cooldownSteps: Int = 0,
+    minimumRatio: Double = 0
   ) {
     self.shape = shape
     self.warmupSteps = warmup.steps(of: totalSteps)
     (self.totalSteps, self.cooldownSteps, self.minimumRatio) = (totalSteps, cooldownSteps, minimumRatio)
+  }
+
+  /// The schedule that a configuration gives a run of `totalSteps` optimizer steps.
+  package init(_ configuration: RunConfiguration, totalSteps: Int) {
+    self.init(
+      shape: configuration.schedule, warmup: configuration.warmup, totalSteps: totalSteps,
+      cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0)
   }
 
   /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`,

@@ -28,7 +28,7 @@ package final class Trainer {
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
     (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
-    schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
+    schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
     objective = configuration.objective
     groups = ParameterGroup.all(adapter.layout, configuration)
     let count = adapter.layout.count

@@ -1,8 +1,8 @@
-// What of libFuzzer the program calls; compiler-rt installs no header of it for Swift to import.
+// The part of libFuzzer that the program calls; compiler-rt installs no header that Swift can import.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/// Runs `body` on one input after another, as the arguments say; ends the process when one of them crashes.
+/// Runs `body` on input after input, as the arguments say; ends the process if an input crashes it.
 int LLVMFuzzerRunDriver(int *argumentCount, char ***arguments, int (*body)(const uint8_t *bytes, size_t count));
