@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct SourceRulesTests {
-  private struct SourceFile {
+  private struct SourceText {
     let path: String
     let lines: [Substring]
     /// The lines without their comments.
@@ -14,15 +14,11 @@ import Testing
     func contains(_ pattern: some RegexComponent) -> Bool { code.contains { $0.contains(pattern) } }
   }
 
-  /// All Swift and C below a directory of the repository.
-  private static func files(_ directory: String) throws -> [SourceFile] {
-    try FileManager.default.subpathsOfDirectory(atPath: "\(Repository.path)/\(directory)").sorted()
-      .filter { ["swift", "c", "h", "inc"].contains(($0 as NSString).pathExtension) }
-      .map { name in
-        let text = try String(contentsOfFile: "\(Repository.path)/\(directory)/\(name)", encoding: .utf8)
-        return SourceFile(
-          path: "\(directory)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false))
-      }
+  /// All Swift and C below a folder.
+  private static func files(_ folder: String) throws -> [SourceText] {
+    try Repository.files(in: folder).filter { [".swift", ".c", ".h", ".inc"].contains(where: $0.hasSuffix) }.map {
+      SourceText(path: $0, lines: try Repository.text($0).split(separator: "\n", omittingEmptySubsequences: false))
+    }
   }
 
   /// What cannot be left to the command: a signal handler can only write and end, a lost world is ended by the thread
