@@ -58,16 +58,12 @@ package final class AtomicDirectory {
     try write(name, body)
   }
 
-  package func file(_ name: String, text: String) throws {
-    try file(name) { try $0.append(Array(text.utf8)) }
-  }
+  package func file(_ name: String, text: String) throws { try file(name) { try $0.append(Array(text.utf8)) } }
 
   private func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
     let output = try OutputFile(path: "\(temporaryPath)/\(name)", permissions: permissions, hashes: hasManifest)
     try body(output)
-    if let sha256 = try output.finish() {
-      manifest.files[name] = .init(byteCount: output.byteCount, sha256: sha256)
-    }
+    if let sha256 = try output.finish() { manifest.files[name] = .init(byteCount: output.byteCount, sha256: sha256) }
   }
 
   private func writeManifest() throws {

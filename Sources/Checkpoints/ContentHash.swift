@@ -11,9 +11,7 @@ package struct ContentHash: Sendable {
   private let directory: String?
 
   /// - Parameter cacheDirectory: Shoal's cache; only tests pass a value other than `CacheDirectory.path`.
-  package init(cacheDirectory: String? = CacheDirectory.path) {
-    directory = cacheDirectory.map { "\($0)/hashes" }
-  }
+  package init(cacheDirectory: String? = CacheDirectory.path) { directory = cacheDirectory.map { "\($0)/hashes" } }
 
   /// The SHA-256 of the file's content, as 64 lowercase hexadecimal digits.
   /// - Throws: `FileError` if the file cannot be read, `ContentError` if it changes while it is read.
@@ -115,9 +113,7 @@ private struct FileIdentity: Equatable {
     guard let resolved = realpath(path, nil) else { throw FileError(path: path, action: "open", code: errno) }
     defer { free(resolved) }
     var status = stat()
-    guard stat(resolved, &status) == 0 else {
-      throw FileError(path: path, action: "read the status of", code: errno)
-    }
+    guard stat(resolved, &status) == 0 else { throw FileError(path: path, action: "read the status of", code: errno) }
     self.path = String(cString: resolved)
     byteCount = Int(status.st_size)
     modified = Self.nanoseconds(status.st_mtim)

@@ -33,8 +33,7 @@ package final class EventFile {
     }
     let digits = String(max(seconds, there.map { Int($0) + 1 }.max() ?? 0))
     let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
-    return try OutputFile(
-      path: "\(directory)/\(namePrefix)\(padded).\(hostName())", permissions: .user, hashes: false)
+    return try OutputFile(path: "\(directory)/\(namePrefix)\(padded).\(hostName())", permissions: .user, hashes: false)
   }
 
   package var path: String { output.path }

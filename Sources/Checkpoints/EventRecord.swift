@@ -90,9 +90,7 @@ package struct ProtocolBuffer: Sendable, Equatable {
     bytes += content
   }
 
-  private mutating func append(key field: Int, _ type: WireType) {
-    append(varint: UInt64(field) << 3 | type.rawValue)
-  }
+  private mutating func append(key field: Int, _ type: WireType) { append(varint: UInt64(field) << 3 | type.rawValue) }
 
   /// Seven bits per byte, lowest first; the top bit means that more bytes follow.
   private mutating func append(varint value: UInt64) {
@@ -112,9 +110,7 @@ enum CRC32C {
   }
 
   static func value(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.reduce(~UInt32(0)) { value, byte in
-      table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ value >> 8
-    }
+    ~bytes.reduce(~UInt32(0)) { value, byte in table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ value >> 8 }
   }
 
   /// Rotates and adds a constant, so that a checksum of bytes that include a checksum stays useful.

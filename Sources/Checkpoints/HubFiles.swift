@@ -21,9 +21,7 @@ package enum HubFiles {
   ) throws {
     for name in names where fileExists("\(source)/\(name)") {
       let file = try MappedFile(path: "\(source)/\(name)")
-      try withExtendedLifetime(file) {
-        try directory.file(name) { try $0.append(file.bytes) }
-      }
+      try withExtendedLifetime(file) { try directory.file(name) { try $0.append(file.bytes) } }
     }
   }
 }

@@ -17,9 +17,7 @@ extension JSONValue {
     _ bytes: [UInt8], maximumDepth: Int = 64, allowsNUL: Bool = false
   ) throws(JSONSyntaxError) -> JSONValue {
     try bytes.withUnsafeBytes { buffer in
-      Result { () throws(JSONSyntaxError) in
-        try parse(buffer, maximumDepth: maximumDepth, allowsNUL: allowsNUL)
-      }
+      Result { () throws(JSONSyntaxError) in try parse(buffer, maximumDepth: maximumDepth, allowsNUL: allowsNUL) }
     }.get()
   }
 

@@ -120,9 +120,7 @@ struct JSONReader {
   var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skipSpace() {
-    while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
-      position += 1
-    }
+    while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
   /// Skips white space, then consumes `byte` if it is next.
@@ -169,9 +167,7 @@ private struct NameSet {
     if members.count < 8 { return !members.contains { $0.name.hasSameBytes(as: name) } }
     if slots.count < 2 * (members.count + 1) {
       slots = [Int32](repeating: -1, count: max(32, 2 * slots.count))
-      for (index, member) in members.enumerated() {
-        slots[slot(of: member.name, in: members)] = Int32(index)
-      }
+      for (index, member) in members.enumerated() { slots[slot(of: member.name, in: members)] = Int32(index) }
     }
     let slot = slot(of: name, in: members)
     guard slots[slot] < 0 else { return false }

@@ -129,12 +129,8 @@ private struct SafetensorsHeader {
     }
     // Names that Swift treats as equal (composed and decomposed letters) are rejected as duplicates too.
     let entry = SafetensorsFile.Entry(type: type, shape: shape, range: begin..<end.partialValue)
-    guard tensors.updateValue(entry, forKey: name) == nil else {
-      throw ContentError(path, name, "occurs twice")
-    }
-    guard tensors.count <= Limit.tensors else {
-      throw ContentError(path, "holds more than \(Limit.tensors) tensors")
-    }
+    guard tensors.updateValue(entry, forKey: name) == nil else { throw ContentError(path, name, "occurs twice") }
+    guard tensors.count <= Limit.tensors else { throw ContentError(path, "holds more than \(Limit.tensors) tensors") }
   }
 
   /// The tensors must fill the rest of the file: no gap, no overlap, nothing after the last.

@@ -13,9 +13,7 @@ package struct OutgoingTensor {
   package init(
     name: String, type: ElementType, shape: [Int],
     produce: @escaping ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
-  ) {
-    (self.name, self.type, self.shape, self.produce) = (name, type, shape, produce)
-  }
+  ) { (self.name, self.type, self.shape, self.produce) = (name, type, shape, produce) }
 
   /// Bytes of the whole tensor.
   package var byteCount: Int { shape.reduce(type.bytes, *) }
@@ -43,9 +41,7 @@ package enum SafetensorsWriter {
 
   /// The size of the file that `write` creates.
   package static func fileBytes(of tensors: [OutgoingTensor], metadata: [String: String] = ["format": "pt"]) -> Int {
-    tensors.reduce(header(inFileOrder(tensors), metadata: metadata).count) {
-      $0 + $1.byteCount
-    }
+    tensors.reduce(header(inFileOrder(tensors), metadata: metadata).count) { $0 + $1.byteCount }
   }
 
   private static func inFileOrder(_ tensors: [OutgoingTensor]) -> [OutgoingTensor] {

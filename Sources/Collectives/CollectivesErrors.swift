@@ -14,9 +14,7 @@ package struct MPIFailure: Error, CustomStringConvertible {
   static func check(_ status: Int32, _ operation: String) throws(MPIFailure) {
     guard status != SHOAL_MPI_OK else { return }
     var text = [CChar](repeating: 0, count: 512)
-    text.withUnsafeMutableBufferPointer {
-      shoal_mpi_error_text(status, $0.baseAddress, Int64($0.count))
-    }
+    text.withUnsafeMutableBufferPointer { shoal_mpi_error_text(status, $0.baseAddress, Int64($0.count)) }
     let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     throw MPIFailure(operation: operation, reason: reason)
   }

@@ -58,7 +58,5 @@ extension Communicator {
   }
 
   /// Replaces every entry by its exact sum over ranks.
-  package func sum(_ values: inout [Int64]) throws {
-    try values.withUnsafeMutableBufferPointer { try sum($0) }
-  }
+  package func sum(_ values: inout [Int64]) throws { try values.withUnsafeMutableBufferPointer { try sum($0) } }
 }

@@ -67,9 +67,7 @@ final class WorkQueueService: Sendable {
   let wakeUp = DispatchSemaphore(value: 0)
   private let workers: Int
 
-  init(channel: MessageChannel<WorkQueueTag>, workers: Int) {
-    (self.channel, self.workers) = (channel, workers)
-  }
+  init(channel: MessageChannel<WorkQueueTag>, workers: Int) { (self.channel, self.workers) = (channel, workers) }
 
   func run() { do { try serve() } catch { channel.backgroundError.record(error) } }
 

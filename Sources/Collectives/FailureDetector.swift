@@ -60,9 +60,7 @@ package struct FailureDetector: Sendable {
     let ranks = watched.sorted { ($0.value.heard, $0.key) < ($1.value.heard, $1.key) }
     // Silence is checked first: other ranks may wait in a sum for the silent rank.
     guard let quietest = ranks.first, attention - quietest.value.heard <= 3 * interval else {
-      return ranks.first.flatMap {
-        attention - $0.value.heard > limit + grace ? .silent(rank: $0.key) : nil
-      }
+      return ranks.first.flatMap { attention - $0.value.heard > limit + grace ? .silent(rank: $0.key) : nil }
     }
     let stuck = ranks.filter { $0.value.unmoved > limit + grace }.max { $0.value.unmoved < $1.value.unmoved }
     return stuck.flatMap { rank, known in known.heartbeat.map { .stuck(rank: rank, phase: $0.phase) } }

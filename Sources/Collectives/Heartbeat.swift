@@ -49,7 +49,6 @@ final class ProgressCounter: Sendable {
   var heartbeat: Heartbeat {
     let (moves, phase) = clock.withLock { $0?.progress } ?? (0, .input)
     return Heartbeat(
-      moves: moves &+ operations.load(ordering: .relaxed),
-      phase: isWaiting.load(ordering: .relaxed) ? .idle : phase)
+      moves: moves &+ operations.load(ordering: .relaxed), phase: isWaiting.load(ordering: .relaxed) ? .idle : phase)
   }
 }

@@ -31,9 +31,7 @@ package struct Launch: Equatable, Sendable {
     rank =
       ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"].lazy
       .compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
-    let speaksMPI = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"].contains {
-      environment[$0] != nil
-    }
+    let speaksMPI = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"].contains { environment[$0] != nil }
     isChildOfMpirun = environment["OMPI_COMM_WORLD_SIZE"] != nil
     usesMPI = speaksMPI || (announced?.size ?? 1) > 1
   }

@@ -28,9 +28,7 @@ struct AddedTokenMatcher: Sendable {
     for position in start..<text.count {
       for token in tokens[Int(text[position])] {
         let end = position + token.bytes.count
-        if end <= text.count, text[position..<end].elementsEqual(token.bytes) {
-          return (token, position..<end)
-        }
+        if end <= text.count, text[position..<end].elementsEqual(token.bytes) { return (token, position..<end) }
       }
     }
     return nil

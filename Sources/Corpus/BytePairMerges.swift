@@ -55,9 +55,7 @@ struct BytePairMerges: Sendable {
   @inline(__always)
   private func slot(of pair: UInt64) -> Int {
     var place = Int(truncatingIfNeeded: (pair &* multiplier) &>> shift)
-    while slots[place].pair != pair, slots[place].pair != .max {
-      place = (place &+ 1) & (slots.count &- 1)
-    }
+    while slots[place].pair != pair, slots[place].pair != .max { place = (place &+ 1) & (slots.count &- 1) }
     return place
   }
 

@@ -63,7 +63,5 @@ struct ChatTokens {
     }
   }
 
-  static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int {
-    zip(first, second).prefix { $0 == $1 }.count
-  }
+  static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }
 }

@@ -22,9 +22,7 @@ package struct Dataset: Sendable {
 
     package init(
       paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train"
-    ) {
-      (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split)
-    }
+    ) { (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split) }
   }
 
   /// Reads the records of all sources, one after the other.

@@ -140,9 +140,7 @@ package struct ExampleEncoder: Sendable {
     let start = ChatTokens(pieces, tokenizer)
     let end: [ChatPiece] =
       [.special(ChatTemplate.end)] + (ending == ChatTemplate.end ? [] : [.special(ending)])
-    let whole = completions.map {
-      ChatTokens(pieces + [.text($0)] + end, tokenizer, startingAs: start).ids
-    }
+    let whole = completions.map { ChatTokens(pieces + [.text($0)] + end, tokenizer, startingAs: start).ids }
     return Sequences(
       prompt: start.ids, whole: whole, texts: turns.map { start.contents.suffix($0) } ?? start.contents,
       holdsSpecialText: fields.contains(where: tokenizer.holdsSpecialText))

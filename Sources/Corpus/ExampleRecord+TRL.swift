@@ -129,9 +129,7 @@ extension ExampleRecord {
   /// Splits off the common messages; the last message of the shorter conversation is never part of the prompt.
   private static func splitMessages(_ chosen: [ChatMessage], _ rejected: [ChatMessage]) -> Form {
     var common = 0
-    while common < min(chosen.count, rejected.count) - 1, chosen[common].isSame(as: rejected[common]) {
-      common += 1
-    }
+    while common < min(chosen.count, rejected.count) - 1, chosen[common].isSame(as: rejected[common]) { common += 1 }
     return .messages(
       prompt: Array(chosen[..<common]), completions: [Array(chosen[common...]), Array(rejected[common...])])
   }

@@ -63,9 +63,7 @@ package struct ExampleRecord: Sendable, Equatable {
     case nil: return try trl(values, kind)
     case .argilla, .icr, .intel, .intelPrefilled, .promptPairs, .ultra: return try chatML(values, type, kind)
     case .chatTemplate:
-      if fields.roles == nil {
-        values.fields.roles = ["user": ["human"], "assistant": ["gpt"]]
-      }
+      if fields.roles == nil { values.fields.roles = ["user": ["human"], "assistant": ["gpt"]] }
       return try chatTemplate(values, kind)
     case .alpaca:
       try requireCompletion(kind, "alpaca")

@@ -42,9 +42,7 @@ package struct ExampleTree: Sendable, Equatable {
 
   /// The number of tokens of each log-prob sum of the tree: the completions, then the prompt if it is scored. The
   /// prompt's first token is not counted, since no token predicts it.
-  package var sumTokens: [Int] {
-    completions.indices.map(scoredCount) + (scoresPrompt ? [prompt.count - 1] : [])
-  }
+  package var sumTokens: [Int] { completions.indices.map(scoredCount) + (scoresPrompt ? [prompt.count - 1] : []) }
 
   /// Whether prompt and completions are not empty and `unscored` satisfies its rules.
   package var isWellFormed: Bool {

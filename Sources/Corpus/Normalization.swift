@@ -53,9 +53,7 @@ struct Normalization {
     result.append(contentsOf: text[copied...])
   }
 
-  private func isUnstable(_ code: UInt32) -> Bool {
-    properties.flags[Int(code)] & UnicodeProperties.unstable != 0
-  }
+  private func isUnstable(_ code: UInt32) -> Bool { properties.flags[Int(code)] & UnicodeProperties.unstable != 0 }
 
   private mutating func decompose(_ code: UInt32) {
     if let parts = properties.decompositions[code] {

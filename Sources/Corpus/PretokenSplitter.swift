@@ -32,9 +32,7 @@ struct PretokenSplitter {
     if following & Self.word != 0, !Self.isLineBreak(byte) { return end(ofLettersAt: next) }
     if kind & Self.space == 0 { return end(ofSymbolsAt: next) }
     // The optional space before symbols.
-    if byte == 0x20, following & (Self.word | Self.number | Self.space) == 0 {
-      return end(ofSymbolsAt: next)
-    }
+    if byte == 0x20, following & (Self.word | Self.number | Self.space) == 0 { return end(ofSymbolsAt: next) }
     return end(ofSpacesAt: start)
   }
 

@@ -64,9 +64,7 @@ struct RecordValues {
   }
 
   func required(_ field: RecordFields.Field) throws(RecordProblem) -> JSONValue {
-    guard let member = value[fields[field]] else {
-      throw RecordProblem(field: fields[field], "the field is missing")
-    }
+    guard let member = value[fields[field]] else { throw RecordProblem(field: fields[field], "the field is missing") }
     return member
   }
 
@@ -111,9 +109,7 @@ struct RecordValues {
     guard let elements = member.array else {
       throw RecordProblem(field: fields[field], "expected a list of messages, found \(member.kind)")
     }
-    guard !elements.isEmpty else {
-      throw RecordProblem(field: fields[field], "the list of messages is empty")
-    }
+    guard !elements.isEmpty else { throw RecordProblem(field: fields[field], "the list of messages is empty") }
     var messages: [ChatMessage] = []
     for (place, element) in elements.enumerated() {
       messages.append(try message(element, field: "\(fields[field])[\(place)]"))
@@ -140,9 +136,7 @@ struct RecordValues {
   }
 
   private func text(_ name: String, of message: JSONValue, field: String) throws(RecordProblem) -> String {
-    guard let value = message[name] else {
-      throw RecordProblem(field: "\(field).\(name)", "the field is missing")
-    }
+    guard let value = message[name] else { throw RecordProblem(field: "\(field).\(name)", "the field is missing") }
     guard let text = value.string else {
       throw RecordProblem(field: "\(field).\(name)", "expected a text, found \(value.kind)")
     }

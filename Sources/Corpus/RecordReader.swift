@@ -134,9 +134,7 @@ package struct RecordReader: Sendable {
       while offset < bytes.count {
         let rest = bytes[offset...]
         let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
-        if !bytes[offset..<end].allSatisfy(Self.isBlank) {
-          spans.append(Span(bytes: offset..<end, line: line))
-        }
+        if !bytes[offset..<end].allSatisfy(Self.isBlank) { spans.append(Span(bytes: offset..<end, line: line)) }
         offset = end + 1
         line += 1
       }
@@ -201,8 +199,6 @@ package struct RecordReader: Sendable {
       }
     }
 
-    private static func isBlank(_ byte: UInt8) -> Bool {
-      byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
-    }
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
   }
 }

@@ -7,9 +7,7 @@ package enum Spelling {
     // A length difference above the limit implies a larger distance; `word` may be as long as its file.
     let distances = names.filter { abs($0.utf8.count - word.utf8.count) <= limit }
       .map { (name: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
-    guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else {
-      return nil
-    }
+    guard let best = distances.min(by: { $0.distance < $1.distance }), best.distance <= limit else { return nil }
     return best.name
   }
 

@@ -80,9 +80,7 @@ package final class Tokenizer: Sendable {
       workspace.normalized.removeAll(keepingCapacity: true)
       workspace.normalization.normalize(segment, into: &workspace.normalized)
       let normalized = workspace.normalized
-      normalized.withUnsafeBufferPointer {
-        encode(normalized: $0, allowSpecial: allowSpecial, workspace)
-      }
+      normalized.withUnsafeBufferPointer { encode(normalized: $0, allowSpecial: allowSpecial, workspace) }
     }
     return workspace.ids
   }

@@ -35,8 +35,7 @@ struct TokenizerFile {
     try check(
       root, at: "the file", may: ["version": ["1.0"]],
       free: [
-        "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
-        "model",
+        "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model",
       ])
     try check(
       try member("model", of: root, at: ""), at: "model", must: ["type": ["BPE"]],
@@ -74,8 +73,7 @@ struct TokenizerFile {
 
   /// Its other members only change offsets, after the tokens are found.
   private func checkByteLevel(_ value: JSONValue, at place: String) throws {
-    try check(
-      value, at: place, must: ["type": ["ByteLevel"]], free: ["add_prefix_space", "trim_offsets", "use_regex"])
+    try check(value, at: place, must: ["type": ["ByteLevel"]], free: ["add_prefix_space", "trim_offsets", "use_regex"])
   }
 
   /// Checks an object's members: each member of `must` is present with one of the values, each member of `may` has one
@@ -85,9 +83,7 @@ struct TokenizerFile {
     may: [String: [JSONValue]] = [:], free: Set<String> = []
   ) throws {
     guard let members = object.members else { throw failure("\(place) is no object") }
-    for name in must.keys.sorted() where object[name] == nil {
-      throw failure("\(place) has no member \"\(name)\"")
-    }
+    for name in must.keys.sorted() where object[name] == nil { throw failure("\(place) has no member \"\(name)\"") }
     for member in members where !free.contains(member.name) {
       guard let values = must[member.name] ?? may[member.name] else {
         throw failure("\(place) has a member \"\(member.name.prefix(80))\", which Shoal does not know")

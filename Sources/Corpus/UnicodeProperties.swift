@@ -23,8 +23,7 @@ struct UnicodeProperties: Sendable {
   private init() {
     var flags = [UInt8](repeating: 0, count: 0x110000)
     for (table, flag) in [
-      (UnicodeTables.letters, Self.letter), (UnicodeTables.numbers, Self.number),
-      (UnicodeTables.spaces, Self.space),
+      (UnicodeTables.letters, Self.letter), (UnicodeTables.numbers, Self.number), (UnicodeTables.spaces, Self.space),
     ] {
       Self.readWords(of: table) { range in
         for code in range[0]...range[range.count - 1] { flags[Int(code)] |= flag }
@@ -39,9 +38,7 @@ struct UnicodeProperties: Sendable {
     var decompositions: [UInt32: [UInt32]] = [:]
     Self.readWords(of: UnicodeTables.decompositions) { decompositions[$0[0]] = Array($0[1...]) }
     var compositions: [UInt64: UInt32] = [:]
-    Self.readWords(of: UnicodeTables.compositions) {
-      compositions[UInt64($0[0]) << 32 | UInt64($0[1])] = $0[2]
-    }
+    Self.readWords(of: UnicodeTables.compositions) { compositions[UInt64($0[0]) << 32 | UInt64($0[1])] = $0[2] }
 
     var joining = Set(compositions.keys.map { UInt32(truncatingIfNeeded: $0) })
     joining.formUnion(Hangul.vowels)
@@ -49,9 +46,7 @@ struct UnicodeProperties: Sendable {
     joining.formUnion(combiningClasses.keys)
     let composites = Set(compositions.values)
     for (code, parts) in decompositions
-    where !composites.contains(code) || joining.contains(parts[0]) {
-      flags[Int(code)] |= Self.unstable
-    }
+    where !composites.contains(code) || joining.contains(parts[0]) { flags[Int(code)] |= Self.unstable }
     for code in joining { flags[Int(code)] |= Self.unstable }
 
     (self.flags, self.combiningClasses, self.decompositions) = (flags, combiningClasses, decompositions)

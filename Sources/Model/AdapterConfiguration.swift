@@ -27,9 +27,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   }
 
   /// The factor before B A.
-  package var scaling: Double {
-    alpha / (usesRankStabilizedScaling ? Double(rank).squareRoot() : Double(rank))
-  }
+  package var scaling: Double { alpha / (usesRankStabilizedScaling ? Double(rank).squareRoot() : Double(rank)) }
 
   /// Reads the object that an adapter_config.json holds.
   /// - Throws: `ContentError` with every problem.
@@ -77,9 +75,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   private static func unsupported(_ json: JSONValue) -> [ContentError.Problem] {
     guard let members = json.members else { return [.init(nil, "is not a JSON object")] }
     var problems: [ContentError.Problem] = []
-    if json["peft_type"] == nil {
-      problems.append(.init("peft_type", "is missing", expected: "LORA"))
-    }
+    if json["peft_type"] == nil { problems.append(.init("peft_type", "is missing", expected: "LORA")) }
     for member in members where !harmless.contains(member.name) {
       let expected: String
       switch (member.name, member.value) {

@@ -137,8 +137,7 @@ package final class CachedPass {
   private func attend(_ out: Matrix, _ q: Matrix, _ layer: Int, rows: Int) {
     let (k, v) = cache.through(rows, layer: layer)
     if q.rows == 1 {
-      Attention.forward(
-        query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, pool)
+      Attention.forward(query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, pool)
       return
     }
     // Cut so that every thread has work; a query's bits do not depend on the cut.

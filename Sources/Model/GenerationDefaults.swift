@@ -39,9 +39,7 @@ package struct GenerationDefaults: Sendable, Equatable {
     func value<T>(_ name: String, _ expected: String, _ read: (JSONValue) -> T?) -> T? {
       guard let found = json[name], !found.isNull else { return nil }
       let value = read(found)
-      if value == nil {
-        problems.append(.init(name, "is \(found.serialized().prefix(80))", expected: expected))
-      }
+      if value == nil { problems.append(.init(name, "is \(found.serialized().prefix(80))", expected: expected)) }
       return value
     }
     func number(_ name: String, _ expected: String, _ isValid: (Double) -> Bool) -> Double? {

@@ -122,9 +122,7 @@ struct ConfigurationReader {
       width = hiddenSize / headCount
     }
     // The rotary code turns pairs of entries.
-    if !width.isMultiple(of: 2) {
-      problems.append(.init("head_dim", "is \(width)", expected: "an even number"))
-    }
+    if !width.isMultiple(of: 2) { problems.append(.init("head_dim", "is \(width)", expected: "an even number")) }
     return width
   }
 
@@ -135,8 +133,7 @@ struct ConfigurationReader {
     if let plain, let nested, plain.double != nested.double {
       problems.append(
         .init(
-          "rope_theta", "is \(plain.serialized())",
-          expected: "the one of rope_parameters (\(nested.serialized()))"))
+          "rope_theta", "is \(plain.serialized())", expected: "the one of rope_parameters (\(nested.serialized()))"))
     }
     guard let given = nested ?? plain else { return 10_000 }
     guard let theta = given.double, theta > 1, theta <= 1e12 else {
@@ -154,8 +151,7 @@ struct ConfigurationReader {
     case "float32": return .float32
     case let other:
       if let value = value(key) {
-        problems.append(
-          .init(key, "is \(other ?? value.serialized())", expected: "bfloat16, float16 or float32"))
+        problems.append(.init(key, "is \(other ?? value.serialized())", expected: "bfloat16, float16 or float32"))
       }
       return nil
     }

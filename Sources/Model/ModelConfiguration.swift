@@ -33,8 +33,7 @@ package struct ModelConfiguration: Sendable, Equatable {
   package init(
     hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int,
     headWidth: Int, vocabularySize: Int, normEpsilon: Float, ropeTheta: Double,
-    tiesEmbeddings: Bool, maximumPositions: Int, beginOfSequence: Int?, endOfSequence: [Int],
-    storedType: ElementType?
+    tiesEmbeddings: Bool, maximumPositions: Int, beginOfSequence: Int?, endOfSequence: [Int], storedType: ElementType?
   ) {
     (self.hiddenSize, self.feedForwardSize, self.layerCount) = (hiddenSize, feedForwardSize, layerCount)
     (self.headCount, self.keyValueHeadCount, self.headWidth) = (headCount, keyValueHeadCount, headWidth)

@@ -42,9 +42,7 @@ package final class ModelDirectory: Sendable {
   /// - Throws: `FileError`; `ContentError` when there is none.
   package static func tokenizerHash(directory: String, _ hashes: ContentHash = ContentHash()) throws -> String {
     let present = HubFiles.tokenizer.map { "\(directory)/\($0)" }.filter(HubFiles.exists)
-    guard !present.isEmpty else {
-      throw ContentError(directory, "holds no tokenizer", expected: "tokenizer.json")
-    }
+    guard !present.isEmpty else { throw ContentError(directory, "holds no tokenizer", expected: "tokenizer.json") }
     return try hashes.sha256(ofFiles: present)
   }
 }
@@ -62,8 +60,7 @@ extension HubWeights {
       let shape = name.shape(configuration)
       if weight.shape != shape {
         problems.append(
-          .init(
-            name.hubName, "has shape \(weight.shape)", expected: "\(shape) (\(name.shapeKeys) in config.json)"))
+          .init(name.hubName, "has shape \(weight.shape)", expected: "\(shape) (\(name.shapeKeys) in config.json)"))
       }
       switch weight.type {
       case .bfloat16, .float16, .float32: break

@@ -32,8 +32,7 @@ package final class NF4File: Sendable {
     try Self.requireWholeBlocks(directory)
     guard let cacheDirectory else {
       throw ContentError(
-        directory.path, "cannot be quantised: neither SHOAL_CACHE nor HOME says where",
-        expected: "a cache directory")
+        directory.path, "cannot be quantised: neither SHOAL_CACHE nor HOME says where", expected: "a cache directory")
     }
     let folder = "\(cacheDirectory)/nf4"
     let key = Self.contentHash(modelHash: modelHash)

@@ -36,8 +36,7 @@ extension Pass {
     // Attention's inputs.
     let normed = workspace.normed.prefix(n)
     Kernels.rmsNormForward(
-      normed, inverse: kept.inverse1.prefix(n), x, weight: weights.inputNorm, epsilon: configuration.normEpsilon,
-      pool)
+      normed, inverse: kept.inverse1.prefix(n), x, weight: weights.inputNorm, epsilon: configuration.normEpsilon, pool)
     try observe("input norm", layer: layer, normed)
     let queryNormed = queryRows(of: normed, layer, into: workspace.gathered)
     if scored {

@@ -70,9 +70,7 @@ package final class Pass {
   }
 
   /// Bytes of memory that this pass has taken.
-  package var byteCount: Int {
-    (workspace.buffers + [ropeTable]).reduce(pool.byteCount) { $0 + 4 * $1.storage.count }
-  }
+  package var byteCount: Int { (workspace.buffers + [ropeTable]).reduce(pool.byteCount) { $0 + 4 * $1.storage.count } }
 
   /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
   /// - Throws: `MemoryShortage`.
@@ -125,9 +123,7 @@ package final class Pass {
     precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
     (self.batch, self.adapter) = (batch, adapter)
     workspace.isKeeping = keeping
-    dropoutRows = dropout.flatMap { draw in
-      draw.probability > 0 ? rows(of: batch, draw) : nil
-    }
+    dropoutRows = dropout.flatMap { draw in draw.probability > 0 ? rows(of: batch, draw) : nil }
     let layers = model.configuration.layerCount
     let input = workspace.hidden(layer: 0).prefix(batch.rows)
     Kernels.embed(input, ids: batch.tokens, table: model.embedding, pool)

@@ -66,8 +66,7 @@ enum AnswerWords {
     (
       .criterion(.fluency),
       [
-        "fluency", "flüssigkeit", "sprachfluss", "fluidité", "fluidez", "беглость", "плавность", "流畅性", "流畅度",
-        "流暢性",
+        "fluency", "flüssigkeit", "sprachfluss", "fluidité", "fluidez", "беглость", "плавность", "流畅性", "流畅度", "流暢性",
       ]
     ),
     (

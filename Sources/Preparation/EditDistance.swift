@@ -52,9 +52,7 @@ package enum EditDistance {
             let horizontal = (((reached & more) &+ more) ^ more) | reached
             var rises = less | ~(horizontal | more)
             var falls = more & horizontal
-            if index == blockCount - 1 {
-              distance += (rises & lastRow != 0 ? 1 : 0) - (falls & lastRow != 0 ? 1 : 0)
-            }
+            if index == blockCount - 1 { distance += (rises & lastRow != 0 ? 1 : 0) - (falls & lastRow != 0 ? 1 : 0) }
             let (risesBelow, fallsBelow) = (rises >> 63, falls >> 63)
             rises = rises << 1 | risesAbove
             falls = falls << 1 | fallsAbove
@@ -82,8 +80,6 @@ package enum EditDistance {
       }
     }
 
-    subscript(scalar: Unicode.Scalar) -> Int {
-      scalar.value < 256 ? low[Int(scalar.value)] : high[scalar] ?? 0
-    }
+    subscript(scalar: Unicode.Scalar) -> Int { scalar.value < 256 ? low[Int(scalar.value)] : high[scalar] ?? 0 }
   }
 }

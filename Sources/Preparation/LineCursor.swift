@@ -83,9 +83,7 @@ struct LineCursor {
     return true
   }
 
-  private static func isEmphasis(_ scalar: Unicode.Scalar) -> Bool {
-    scalar == "*" || scalar == "_" || scalar == "`"
-  }
+  private static func isEmphasis(_ scalar: Unicode.Scalar) -> Bool { scalar == "*" || scalar == "_" || scalar == "`" }
 
   private static let closing: Set<Unicode.Scalar> = ["]", ")", "】", "」", "』", "\"", "”", "»"]
 

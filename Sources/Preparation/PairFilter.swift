@@ -32,9 +32,7 @@ package struct PairFilter: Sendable, Equatable {
 
   /// Why a pair is dropped; nil when it is kept.
   func rejection(_ judged: JudgedSummaries, _ similarity: Double) -> Rejection? {
-    if similarity > maximumSimilarity {
-      return Rejection(.similarSummaries, "similarity \(rounded(similarity))")
-    }
+    if similarity > maximumSimilarity { return Rejection(.similarSummaries, "similarity \(rounded(similarity))") }
     let (first, second) = (judged.scores[0], judged.scores[1])
     let scores = "scores \(plain(first)) and \(plain(second))"
     guard abs(first - second) > closeScores else { return Rejection(.closeScores, scores) }

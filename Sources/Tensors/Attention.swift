@@ -71,9 +71,7 @@ package enum Attention {
     package var rows: Range<Int>
     package var segments: [AttentionSegment]
 
-    package init(rows: Range<Int>, segments: [AttentionSegment]) {
-      (self.rows, self.segments) = (rows, segments)
-    }
+    package init(rows: Range<Int>, segments: [AttentionSegment]) { (self.rows, self.segments) = (rows, segments) }
   }
 
   /// Computes dq, dk, dv from dout. `partial` [2 N, H * E] holds each query head's dk and dv before they are summed.

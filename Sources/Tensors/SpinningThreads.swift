@@ -22,9 +22,7 @@ final class SpinningThreads: @unchecked Sendable {
 
   /// - Parameter scratch: one storage per helper.
   init(scratch: [Storage]) {
-    for storage in scratch {
-      DispatchQueue.global().async { [self] in help(storage) }
-    }
+    for storage in scratch { DispatchQueue.global().async { [self] in help(storage) } }
   }
 
   /// Stops the helpers. No loop may follow.

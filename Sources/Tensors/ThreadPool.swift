@@ -62,8 +62,6 @@ package final class ThreadPool: Sendable {
 
   /// Runs `body` over blocks of at most `block` of the numbers 0..<count.
   package func blocks(of count: Int, by block: Int, _ body: @Sendable (Range<Int>) -> Void) {
-    run((count + block - 1) / block) { piece, _ in
-      body(piece * block..<min(count, (piece + 1) * block))
-    }
+    run((count + block - 1) / block) { piece, _ in body(piece * block..<min(count, (piece + 1) * block)) }
   }
 }

@@ -28,8 +28,6 @@ struct ConfigCommand: ParsableCommand {
     let listing = try ConfigurationListing(path: configurationPath, overrides: overrides)
     print(listing.text, terminator: "")
     let ignored = listing.configuration.ignoredKeys
-    if !ignored.isEmpty {
-      Console.print("accepted and without effect here: \(ignored.joined(separator: ", "))")
-    }
+    if !ignored.isEmpty { Console.print("accepted and without effect here: \(ignored.joined(separator: ", "))") }
   }
 }

@@ -51,8 +51,7 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw from this many of the most probable tokens; 0: all.", valueName: "k"))
   var topK: Int?
 
-  @Option(
-    help: ArgumentHelp("What positive logits of tokens that were there already are divided by.", valueName: "r"))
+  @Option(help: ArgumentHelp("What positive logits of tokens that were there already are divided by.", valueName: "r"))
   var repetitionPenalty: Double?
 
   @Option(help: ArgumentHelp("Seed of all draws.", valueName: "n"))
@@ -62,13 +61,9 @@ struct GenerateCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (prompt == nil) != (messages == nil) else {
-      throw ValidationError("Give one of --prompt and --messages.")
-    }
+    guard (prompt == nil) != (messages == nil) else { throw ValidationError("Give one of --prompt and --messages.") }
     if raw, prompt == nil { throw ValidationError("--raw goes with --prompt.") }
-    if allowSpecial, !raw {
-      throw ValidationError("--allow-special needs --raw: text in a message stays text.")
-    }
+    if allowSpecial, !raw { throw ValidationError("--allow-special needs --raw: text in a message stays text.") }
     if let maxNewTokens, !(1...1_000_000_000 ~= maxNewTokens) {
       throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000000.")
     }

@@ -17,9 +17,7 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
       _exit(ShoalExit.failure)
     }
   } catch { ShoalExit.end(error) }
-  if world.size > 1 {
-    MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure)
-  }
+  if world.size > 1 { MappedFile.watchForTruncation(prefix: "[rank \(world.rank)] ", exitCode: ShoalExit.failure) }
   do {
     try world.watch { [rank = world.rank] lost in
       Console.print("[rank \(rank)] \(lost); the job ends here: run the same command again to go on")

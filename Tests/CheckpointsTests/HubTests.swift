@@ -97,9 +97,7 @@ import Testing
     let files = FileManager.default
     try files.createDirectory(atPath: scratch.path("blobs"), withIntermediateDirectories: true)
     try files.createDirectory(atPath: scratch.path("snapshots/c"), withIntermediateDirectories: true)
-    try AtomicFile.write(to: scratch.path("blobs/1f")) {
-      try SafetensorsWriter.write([tensor("a")], to: $0)
-    }
+    try AtomicFile.write(to: scratch.path("blobs/1f")) { try SafetensorsWriter.write([tensor("a")], to: $0) }
     try files.createSymbolicLink(
       atPath: scratch.path("snapshots/c/model.safetensors"), withDestinationPath: "../../blobs/1f")
     #expect(try HubWeights(directory: scratch.path("snapshots/c")).names == ["a"])

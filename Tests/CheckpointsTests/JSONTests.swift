@@ -43,9 +43,7 @@ import Testing
   }
 
   @Test func `depth is limited`() throws {
-    let nested = { (depth: Int) in
-      String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
-    }
+    let nested = { (depth: Int) in String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
     _ = try JSONValue.parse(nested(64))
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(nested(65)) }
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(nested(1_000_000)) }

@@ -8,9 +8,7 @@ private func bytes(_ number: Int) -> [UInt8] { withUnsafeBytes(of: Int64(number)
 
 private func numbers(_ bytes: [UInt8]) -> [Int] {
   bytes.withUnsafeBytes { raw in
-    stride(from: 0, to: raw.count, by: 8).map {
-      Int(raw.loadUnaligned(fromByteOffset: $0, as: Int64.self))
-    }
+    stride(from: 0, to: raw.count, by: 8).map { Int(raw.loadUnaligned(fromByteOffset: $0, as: Int64.self)) }
   }
 }
 

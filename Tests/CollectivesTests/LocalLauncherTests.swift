@@ -76,9 +76,7 @@ import Testing
   @Test(arguments: [SIGTERM, SIGINT, SIGUSR1]) func `signals mean save and stop`(signal: Int32) throws {
     let (process, _) = try start(["-n", "2", "wait"])
     let deadline = ContinuousClock.now + .seconds(60)
-    while !home.exists(".build/release/shoal.up") && ContinuousClock.now < deadline {
-      usleep(50_000)
-    }
+    while !home.exists(".build/release/shoal.up") && ContinuousClock.now < deadline { usleep(50_000) }
     kill(process.processIdentifier, signal)
     process.waitUntilExit()
     #expect(process.terminationStatus == 75)

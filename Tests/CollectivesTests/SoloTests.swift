@@ -35,13 +35,9 @@ import Testing
   @Test func `a failure is agreed on`() throws {
     let world = SoloCommunicator()
     try world.agreeOnFailure(local: nil)
-    let failure = #expect(throws: AgreedFailure.self) {
-      try world.agreeOnFailure(local: WorldError.ranksDiffer([]))
-    }
+    let failure = #expect(throws: AgreedFailure.self) { try world.agreeOnFailure(local: WorldError.ranksDiffer([])) }
     #expect(failure?.rank == 0 && failure?.isUserError == true)
-    let other = #expect(throws: AgreedFailure.self) {
-      try world.agreeOnFailure(local: Breakdown())
-    }
+    let other = #expect(throws: AgreedFailure.self) { try world.agreeOnFailure(local: Breakdown()) }
     #expect(other?.isUserError == false)
     #expect(other?.message == "the disk is on fire")
   }

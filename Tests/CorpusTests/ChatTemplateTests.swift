@@ -117,9 +117,7 @@ import Testing
   }
 
   @Test func `a tokenizer without the special tokens is refused`() throws {
-    let files = try TokenizerFiles {
-      $0.replacing(#""content":"<|im_start|>""#, with: #""content":"<|start|>""#)
-    }
+    let files = try TokenizerFiles { $0.replacing(#""content":"<|im_start|>""#, with: #""content":"<|start|>""#) }
     let other = try Tokenizer(directory: files.path)
     #expect { try ChatTemplate(directory: files.path, tokenizer: other) } throws: {
       "\($0)".contains("no special token <|im_start|>")

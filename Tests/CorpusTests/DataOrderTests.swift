@@ -4,9 +4,7 @@ import Testing
 struct DataOrderTests {
   @Test func `every epoch visits every example once`() {
     let order = DataOrder(count: 37, seed: 5, shuffles: true)
-    for epoch in 0..<4 {
-      #expect(order.positions(epoch: epoch).sorted() == Array(0..<37))
-    }
+    for epoch in 0..<4 { #expect(order.positions(epoch: epoch).sorted() == Array(0..<37)) }
     #expect(order.positions(epoch: 0) != order.positions(epoch: 1))
     #expect(order.positions(epoch: 0) != Array(0..<37))
     #expect(order.positions(epoch: 1) == DataOrder(count: 37, seed: 5, shuffles: true).positions(epoch: 1))

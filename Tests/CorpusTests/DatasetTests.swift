@@ -15,9 +15,7 @@ struct DatasetTests {
 
   private func load(_ paths: [String], limit: LengthLimit = LengthLimit(sequenceLength: 512)) throws
     -> Dataset
-  {
-    try Dataset(sources: [Dataset.Source(paths: paths)], kind: .pair, encoder: try Fixtures.encoder(), limit: limit)
-  }
+  { try Dataset(sources: [Dataset.Source(paths: paths)], kind: .pair, encoder: try Fixtures.encoder(), limit: limit) }
 
   @Test func `records keep their order and number`() throws {
     let first = try directory.write("a.jsonl", (0..<333).map { line("Number \($0) is") }.joined())

@@ -12,9 +12,7 @@ struct ExampleEncoderTests {
     for index in 0..<reader.count {
       let value = try reader.record(index)
       let expected = try #require(value["expected"])
-      func ids(_ name: String) -> [Int32] {
-        (expected[name]?.array ?? []).compactMap { $0.int.map(Int32.init) }
-      }
+      func ids(_ name: String) -> [Int32] { (expected[name]?.array ?? []).compactMap { $0.int.map(Int32.init) } }
       let encoded = try encoder.encode(try #require(try ExampleRecord.read(value).first), index: index)
       let line = "line \(index + 1)"
       #expect(encoded.tree.prompt == ids("prompt"), "\(line)")

@@ -3,9 +3,7 @@ import Testing
 
 struct MicroBatchPlanTests {
   /// Deterministic lengths that look like real data.
-  private func lengths(_ count: Int, upTo limit: Int) -> [Int] {
-    (0..<count).map { 1 + ($0 * 7919 + 13) % limit }
-  }
+  private func lengths(_ count: Int, upTo limit: Int) -> [Int] { (0..<count).map { 1 + ($0 * 7919 + 13) % limit } }
 
   @Test(arguments: [(1, 10), (3, 50), (8, 400), (8, 2000), (33, 1500), (64, 90)])
   func `every example is planned once`(count: Int, limit: Int) {

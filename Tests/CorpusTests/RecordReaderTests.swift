@@ -27,9 +27,7 @@ struct RecordReaderTests {
     "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
   ])
   func `lines and arrays are read`(text: String) throws {
-    for name in ["a.jsonl", "a.json"] {
-      #expect(try records(name, text) == [["a": 1], ["a": 2]])
-    }
+    for name in ["a.jsonl", "a.json"] { #expect(try records(name, text) == [["a": 1], ["a": 2]]) }
   }
 
   @Test func `elements of an array may hold anything`() throws {
@@ -101,9 +99,7 @@ struct RecordReaderTests {
 
   @Test func `a directory stands for its files by name`() throws {
     #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path) }
-    for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] {
-      try directory.write(name, "{}")
-    }
+    for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] { try directory.write(name, "{}") }
     let expected = ["B.jsonl", "a.json", "b.jsonl"].map { directory.path + "/" + $0 }
     #expect(try RecordReader.files(at: directory.path) == expected)
     #expect(try RecordReader.files(at: expected[1]) == [expected[1]])

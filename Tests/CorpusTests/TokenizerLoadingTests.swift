@@ -13,9 +13,7 @@ import Testing
     let reason: String
     var testDescription: String { reason }
 
-    init(_ old: String, _ new: String, _ reason: String) {
-      (self.old, self.new, self.reason) = (old, new, reason)
-    }
+    init(_ old: String, _ new: String, _ reason: String) { (self.old, self.new, self.reason) = (old, new, reason) }
   }
 
   static let changes = [

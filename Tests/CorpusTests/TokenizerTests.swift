@@ -35,9 +35,7 @@ import Testing
     let texts = try TokenizerFiles.cases("texts").compactMap { $0["text"]?.string }
     let expected = try TokenizerFiles.cases("texts").compactMap { $0["ids"]?.ids }
     await withTaskGroup(of: Bool.self) { group in
-      for _ in 0..<4 {
-        group.addTask { [tokenizer] in texts.map { tokenizer.encode($0) } == expected }
-      }
+      for _ in 0..<4 { group.addTask { [tokenizer] in texts.map { tokenizer.encode($0) } == expected } }
       for await isEqual in group { #expect(isEqual) }
     }
   }

@@ -10,9 +10,7 @@ extension EndToEnd {
     private func generate(_ fixture: RunFixture, _ arguments: [String], model: String = TinyFixture.path("model"))
       throws
       -> ProcessResult
-    {
-      try Job([Job.program, "generate", "--model", model] + arguments, in: fixture).wait()
-    }
+    { try Job([Job.program, "generate", "--model", model] + arguments, in: fixture).wait() }
 
     private func answer(_ fixture: RunFixture, _ arguments: String..., model: String = TinyFixture.path("model")) throws
       -> JSONValue

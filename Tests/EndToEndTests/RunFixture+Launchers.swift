@@ -5,9 +5,7 @@ import TestSupport
 
 extension RunFixture {
   /// What all programs of the fixture printed for people until now.
-  var told: String {
-    ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined()
-  }
+  var told: String { ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined() }
 
   /// Starts a copy of a launcher beside the built program, or beside a script in its place.
   /// - Parameter edits: texts of supervise.sh to be replaced.

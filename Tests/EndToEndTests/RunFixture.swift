@@ -59,9 +59,7 @@ struct RunFixture: TestDirectory {
   /// Runs `shoal train` on the configuration to its end.
   func train(_ world: World = .alone, _ arguments: String..., environment: [String: String] = [:]) throws
     -> ProcessResult
-  {
-    try start(world, arguments, environment: environment).wait()
-  }
+  { try start(world, arguments, environment: environment).wait() }
 
   /// Starts `shoal train` on the configuration.
   func start(_ world: World = .alone, _ arguments: [String], environment: [String: String] = [:]) throws -> Job {

@@ -21,9 +21,7 @@ extension EndToEnd {
         #expect(try fixture.adapter(name) == expected, "\(world) \(settings)")
       }
       for ranks in 1...4 {
-        for threads in 1...2 {
-          try same(World(ranks: ranks, threads: threads), name: "run-\(ranks)-\(threads)")
-        }
+        for threads in 1...2 { try same(World(ranks: ranks, threads: threads), name: "run-\(ranks)-\(threads)") }
       }
       try same(World(threads: 2), "gradient_checkpointing=true", name: "recomputed")
       try same(World(ranks: 3, threads: 1), "gradient_checkpointing=true", name: "recomputed-3")

@@ -260,8 +260,7 @@ final class FileParsers: Sendable {
 
   private static func manifest(of files: [String: [UInt8]]) -> [UInt8] {
     let members = files.filter { $0.key != "manifest.json" }.sorted { $0.key < $1.key }.map { name, bytes in
-      JSONValue.Member(
-        name, ["bytes": .integer(Int64(bytes.count)), "sha256": .string(ContentHash.sha256(of: bytes))])
+      JSONValue.Member(name, ["bytes": .integer(Int64(bytes.count)), "sha256": .string(ContentHash.sha256(of: bytes))])
     }
     let json: JSONValue = ["version": 1, "files": .object(members)]
     return Array((json.serialized(indent: 2) + "\n").utf8)

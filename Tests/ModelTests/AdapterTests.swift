@@ -171,9 +171,7 @@ import Testing
       try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
     }
     let message = { (model: ModelConfiguration) -> String in
-      let error = #expect(throws: ContentError.self) {
-        try AdapterDirectory(scratch.path, model: model)
-      }
+      let error = #expect(throws: ContentError.self) { try AdapterDirectory(scratch.path, model: model) }
       return error?.description ?? ""
     }
     try write(8, [.query, .value, .down])

@@ -53,9 +53,7 @@ import Testing
     #expect(Array(floats(model[.embedding]).prefix(8)) == (try expectedNumbers("embedding")))
     #expect(Array(floats(model[.linear(.down, layer: 1)]).suffix(8)) == (try expectedNumbers("down")))
     #expect(model[.head].bytes.baseAddress == model[.embedding].bytes.baseAddress)
-    for name in WeightName.all(model.configuration) {
-      #expect(model[name].shape == name.shape(model.configuration))
-    }
+    for name in WeightName.all(model.configuration) { #expect(model[name].shape == name.shape(model.configuration)) }
   }
 
   @Test func `names what is missing and what is too much`() throws {
@@ -113,9 +111,7 @@ import Testing
   @Test func `old buffers are ignored`() throws {
     let scratch = try TemporaryDirectory()
     _ = try ModelDirectory(
-      try directory(in: scratch) {
-        $0.append(zeros("model.layers.0.self_attn.rotary_emb.inv_freq", .float32, [4]))
-      })
+      try directory(in: scratch) { $0.append(zeros("model.layers.0.self_attn.rotary_emb.inv_freq", .float32, [4])) })
   }
 
   @Test func `hashes follow the content`() throws {

@@ -92,9 +92,7 @@ import Testing
     let path = try Self.cached(scratch).path
     #expect(NF4File.opened(path, key: key, directory.configuration) != nil)
     let flips = FlippedBits()
-    try flips.forEach(of: path, isSampled: true) {
-      NF4File.opened(path, key: key, directory.configuration) == nil
-    }
+    try flips.forEach(of: path, isSampled: true) { NF4File.opened(path, key: key, directory.configuration) == nil }
     #expect(flips.count > 30_000 && flips.missed == [], "\(flips.missed.prefix(5))")
   }
 
@@ -118,9 +116,7 @@ import Testing
 
   @Test func `refusals`() throws {
     let scratch = try TemporaryDirectory()
-    let widths = #expect(throws: ContentError.self) {
-      try Self.file(in: scratch, of: TinyFixture.path("model"))
-    }
+    let widths = #expect(throws: ContentError.self) { try Self.file(in: scratch, of: TinyFixture.path("model")) }
     #expect(widths?.problems.count == 7)
     #expect(widths?.description.contains("\"q_proj\" has 48 inputs, expected a multiple of 64") == true)
     #expect(throws: ContentError.self) {

@@ -8,9 +8,7 @@ import Testing
 /// AdamW steps from the fixture's adapter against torch's optimizer on transformers and PEFT in fp64.
 @Suite struct TrainingStepTests {
   /// d loss / d sum of each completion of pairs under the DPO loss, and the loss.
-  static func gradients(_ sums: [Double], _ reference: [Double], beta: Double) -> (
-    loss: Double, gradients: [Double]
-  ) {
+  static func gradients(_ sums: [Double], _ reference: [Double], beta: Double) -> (loss: Double, gradients: [Double]) {
     var (loss, gradients) = (0.0, [Double]())
     let pairs = Double(sums.count / 2)
     for pair in stride(from: 0, to: sums.count, by: 2) {
@@ -52,16 +50,14 @@ import Testing
       let norm = Optimizer.norm(gradient.base, count: count, pass.pool)
       let rate = try expected["learning_rate"]?.double.required("learning_rate") ?? 0
       Optimizer.adamW(
-        weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base,
-        count: count,
+        weights: adapter.weights.base, first: first.base, second: second.base, gradient: gradient.base, count: count,
         AdamWStep(
           number: i + 1, learningRate: rate, beta1: betas[0], beta2: betas[1], epsilon: try setting("adam_epsilon"),
           weightDecay: decay, gradientScale: Float(min(1, limit / (norm + 1e-6)))), pass.pool)
       let numbers = try [
         expected["loss"]?.double.required("loss") ?? 0, expected["grad_norm"]?.double.required("grad_norm") ?? 0,
       ]
-      #expect(
-        excess([loss, norm], numbers, .trainingStep) < 1, "step \(i + 1): \(loss), \(norm), expected \(numbers)")
+      #expect(excess([loss, norm], numbers, .trainingStep) < 1, "step \(i + 1): \(loss), \(norm), expected \(numbers)")
     }
 
     var (ours, theirs) = ([Float](), [Float]())

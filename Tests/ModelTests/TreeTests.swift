@@ -45,9 +45,7 @@ import Testing
 
   /// Fixed coefficients of a tree's completions, whatever it is batched with.
   static func coefficients(_ trees: [ExampleTree]) -> [Double] {
-    trees.flatMap { tree in
-      tree.sumTokens.indices.map { 0.3 * Double($0) - 0.2 + 0.05 * Double(tree.index) }
-    }
+    trees.flatMap { tree in tree.sumTokens.indices.map { 0.3 * Double($0) - 0.2 + 0.05 * Double(tree.index) } }
   }
 
   struct Gradient {

@@ -133,8 +133,7 @@ import Testing
     for count in completions {
       segments.append(
         AttentionSegment(
-          queryRow: rows.count, queryCount: count - 1, prefixRow: 0, prefixCount: prompt, ownRow: row,
-          ownOffset: 0))
+          queryRow: rows.count, queryCount: count - 1, prefixRow: 0, prefixCount: prompt, ownRow: row, ownOffset: 0))
       rows += row..<row + count - 1
       row += count
     }

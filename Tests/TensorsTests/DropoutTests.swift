@@ -41,8 +41,7 @@ import Testing
         let block = random.block(
           rows.counters[2 * row], rows.counters[2 * row + 1] << 16 + UInt64(64 * batch + place % 64))
         let kept = block[place / 64] >= threshold
-        #expect(
-          y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0), "row \(row), column \(column)")
+        #expect(y[row, column] == (kept ? x[row, column] * (1 / (1 - Float(0.3))) : 0), "row \(row), column \(column)")
       }
     }
   }

@@ -30,8 +30,7 @@ import Testing
     let rows = Matrix(rows: targets.count, columns: x.columns)
     Kernels.embed(rows, ids: targets.map(\.token), table: weight, pool)
     let dx = randomMatrix(x.rows, x.columns, seed: 9)
-    softmax.gradient(
-      dx, expected: expected, targetRows: rows, targets: targets.map { ($0.row, $0.coefficient) }, pool)
+    softmax.gradient(dx, expected: expected, targetRows: rows, targets: targets.map { ($0.row, $0.coefficient) }, pool)
     return Found(logSums: (0..<x.rows).map(softmax.logSum), dx: dx)
   }
 
@@ -43,9 +42,7 @@ import Testing
     let wide = weight.widened()
     // Row 5 predicts two tokens, row 6 predicts one token twice, row 7 predicts no token.
     var targets: [(row: Int, token: Int32, coefficient: Float)] = [(5, 130, 0.5), (6, 36, -0.25)]
-    for row in 0..<rows where row != 7 {
-      targets.append((row, Int32(row * 6), Float(row) / 8 - 1))
-    }
+    for row in 0..<rows where row != 7 { targets.append((row, Int32(row * 6), Float(row) / 8 - 1)) }
     let found = Self.run(x, weight, targets: targets, tile: tile)
     var dx = [Double](repeating: 0, count: rows * width)
     for row in 0..<rows {

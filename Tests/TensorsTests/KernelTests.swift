@@ -125,9 +125,7 @@ import Testing
     let ids: [Int32] = [8, 0, 0, 3] + (0..<40).map { $0 % 9 }
     let y = randomMatrix(ids.count, 17, seed: 12)
     Kernels.embed(y, ids: ids, table: table, Self.pool)
-    for (i, id) in ids.enumerated() {
-      #expect(bits(y.rows(i..<i + 1)) == bits(wide.rows(Int(id)..<Int(id) + 1)))
-    }
+    for (i, id) in ids.enumerated() { #expect(bits(y.rows(i..<i + 1)) == bits(wide.rows(Int(id)..<Int(id) + 1))) }
     Kernels.embed(Matrix(rows: 0, columns: 17), ids: [], table: table, Self.pool)
   }
 
@@ -136,17 +134,13 @@ import Testing
     let index = (0..<40).map { Int32(49 - $0) }
     let y = randomMatrix(40, 19, seed: 14)
     Kernels.gather(y, x, index: index, Self.pool)
-    for (i, row) in index.enumerated() {
-      #expect(bits(y.rows(i..<i + 1)) == bits(x.rows(Int(row)..<Int(row) + 1)))
-    }
+    for (i, row) in index.enumerated() { #expect(bits(y.rows(i..<i + 1)) == bits(x.rows(Int(row)..<Int(row) + 1))) }
     let sum = randomMatrix(50, 19, seed: 15)
     let before = copy(sum)
     Kernels.scatterAdd(sum, y, index: index, Self.pool)
     #expect(
       sum.elements
-        == (0..<50).flatMap { row in
-          (0..<19).map { row < 10 ? before[row, $0] : before[row, $0] + x[row, $0] }
-        })
+        == (0..<50).flatMap { row in (0..<19).map { row < 10 ? before[row, $0] : before[row, $0] + x[row, $0] } })
   }
 
   @Test func `combinations`() {

@@ -9,9 +9,7 @@ import Testing
   // MARK: exp
 
   /// Distance in units of the last place of the fp32 number nearest to `exact`.
-  static func ulps(_ found: Float, _ exact: Double) -> Double {
-    abs(Double(found) - exact) / Double(Float(exact).ulp)
-  }
+  static func ulps(_ found: Float, _ exact: Double) -> Double { abs(Double(found) - exact) / Double(Float(exact).ulp) }
 
   @Test func `exp over its whole range`() {
     var worst = 0.0
@@ -100,9 +98,7 @@ import Testing
     for (i, half) in Self.patterns.enumerated() {
       let expected = Self.value(half)
       if expected.isNaN {
-        if !wide[i].isNaN || back[i] & 0x7c00 != 0x7c00 || back[i] & 0x3ff == 0 {
-          Issue.record("\(half) is a NaN")
-        }
+        if !wide[i].isNaN || back[i] & 0x7c00 != 0x7c00 || back[i] & 0x3ff == 0 { Issue.record("\(half) is a NaN") }
       } else if Double(wide[i]) != expected || wide[i].sign != (half >> 15 == 0 ? .plus : .minus)
         || back[i] != half
       {

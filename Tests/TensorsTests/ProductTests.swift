@@ -193,8 +193,7 @@ import Testing
       for m in 0..<rows { aTransposed[k, m] = a[m, k] }
     }
     let (c, d, e) = (
-      Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns),
-      Matrix(rows: rows, columns: columns)
+      Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns), Matrix(rows: rows, columns: columns)
     )
     Products.compute(c, [.times(a, b)], pool)
     Products.compute(d, [.timesTransposed(a, bTransposed)], pool)

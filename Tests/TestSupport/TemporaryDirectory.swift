@@ -53,9 +53,7 @@ extension TestDirectory {
 package final class TemporaryDirectory: TestDirectory {
   package let path = FileManager.default.temporaryDirectory.path + "/shoal-test-\(UUID().uuidString)"
 
-  package init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-  }
+  package init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
 
   /// A copy of the current state of another directory.
   package init(copyOf other: String) throws { try FileManager.default.copyItem(atPath: other, toPath: path) }

@@ -88,9 +88,7 @@ import Training
       "dpo_loss_type=sigmoid", "optimizer=adamw_hf", "datasets.0.type=", "neftune_noise_alpha=",
       "load_best_model_at_end=false", "special_tokens={}", "special_tokens.pad_token=<|endoftext|>",
     ])
-  func `what is off is accepted`(override: String) {
-    #expect(problems(minimalYAML, overrides: [override]).isEmpty)
-  }
+  func `what is off is accepted`(override: String) { #expect(problems(minimalYAML, overrides: [override]).isEmpty) }
 
   @Test(
     arguments: [
@@ -209,9 +207,7 @@ import Training
   }
 
   @Test func `a file that is not there is a problem of its own`() {
-    let error = #expect(throws: ConfigurationError.self) {
-      try RunConfiguration(path: "/nowhere/run.yaml")
-    }
+    let error = #expect(throws: ConfigurationError.self) { try RunConfiguration(path: "/nowhere/run.yaml") }
     #expect(error?.description.hasPrefix("/nowhere/run.yaml: 1 problem in the configuration\n") == true)
     #expect(error?.description.contains("cannot be read: ") == true)
   }

@@ -83,7 +83,5 @@ struct ObjectiveFixture: Decodable {
 
 extension Objective {
   /// Outcomes of examples that are the whole step.
-  func outcomes(_ examples: [ExampleSums]) -> [ExampleOutcome] {
-    self(examples, totals: StepTotals(examples, self))
-  }
+  func outcomes(_ examples: [ExampleSums]) -> [ExampleOutcome] { self(examples, totals: StepTotals(examples, self)) }
 }

@@ -164,9 +164,7 @@ import Training
     }
 
     var arenas: [[UInt32]] {
-      ([adapter.weights] + moments.all).map { arena in
-        (0..<adapter.layout.count).map { arena.base[$0].bitPattern }
-      }
+      ([adapter.weights] + moments.all).map { arena in (0..<adapter.layout.count).map { arena.base[$0].bitPattern } }
     }
   }
 

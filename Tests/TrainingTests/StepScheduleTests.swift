@@ -51,8 +51,7 @@ import Training
   }
 
   @Test func `numbers at their limits`() throws {
-    let schedule = try Self.schedule(
-      "batch=1000000000000000000", "saves=1000000000", "evals=1000000000", examples: 11)
+    let schedule = try Self.schedule("batch=1000000000000000000", "saves=1000000000", "evals=1000000000", examples: 11)
     #expect(schedule.totalSteps == 1 && schedule.saves(after: 1) && schedule.plan.positions(step: 0).count == 11)
   }
 

@@ -47,9 +47,7 @@ import Training
         }
         #expect(item.slots.count == item.trees.count && item.slots.allSatisfy { $0 >= 0 })
         #expect(item.references.isEmpty || item.references.count == item.trees.count)
-        for tree in item.trees {
-          #expect(tree.index >= 0 && tree.isWellFormed)
-        }
+        for tree in item.trees { #expect(tree.index >= 0 && tree.isWellFormed) }
       }
     }
     #expect(refused > 0)

@@ -69,8 +69,7 @@ extension ConfigurationKey {
 
   /// A key whose value is checked here, and used by a rule.
   init<Value>(
-    _ name: String, _ kind: ValueKind<Value>, _ summary: String,
-    write: (@Sendable (Owner) -> ConfigurationTree)? = nil
+    _ name: String, _ kind: ValueKind<Value>, _ summary: String, write: (@Sendable (Owner) -> ConfigurationTree)? = nil
   ) {
     self.init(
       name: name, kind: kind.text, summary: summary, read: { name, section, _ in _ = section.read(name, as: kind) },

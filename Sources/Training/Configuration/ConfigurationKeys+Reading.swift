@@ -61,8 +61,7 @@ extension RunConfiguration {
       }
     }
     guard let section = ConfigurationSection(tree) else {
-      problems.append(
-        ConfigurationProblem(place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
+      problems.append(ConfigurationProblem(place: tree.place, text: "expected a mapping of keys, found \(tree.found)"))
       throw ConfigurationError(path: name, problems: problems)
     }
     return (section, problems)

@@ -114,9 +114,7 @@ extension RunConfiguration {
 
   private func checkEvaluations(_ section: inout ConfigurationSection) {
     for (perEpoch, steps) in [("evals_per_epoch", "eval_steps"), ("saves_per_epoch", "save_steps")]
-    where section[perEpoch] != nil && section[steps] != nil {
-      section.exclude(perEpoch, steps)
-    }
+    where section[perEpoch] != nil && section[steps] != nil { section.exclude(perEpoch, steps) }
     if heldOut != nil, !testDatasets.isEmpty { section.exclude("val_set_size", "test_datasets") }
     let holdsNothingOut = heldOut == nil && testDatasets.isEmpty
     if sampleDocuments > 0, holdsNothingOut {

@@ -32,9 +32,7 @@ extension ConfigurationTree {
     switch content {
     case .mapping(var members):
       let index = members.firstIndex { $0.name == name } ?? members.count
-      if index == members.count {
-        members.append(Member(name: name, tree: ConfigurationTree(.null, place: place)))
-      }
+      if index == members.count { members.append(Member(name: name, tree: ConfigurationTree(.null, place: place))) }
       try members[index].tree.set(value, at: rest, walked: next, place: place)
       content = .mapping(members)
     case .list(var items):

@@ -77,8 +77,7 @@ struct ConfigurationTree: Sendable {
     case .sequence(let sequence):
       var items: [ConfigurationTree] = []
       for item in sequence {
-        items.append(
-          try ConfigurationTree(item, place: lined(item), isFromFile: isFromFile, depth + 1, &budget))
+        items.append(try ConfigurationTree(item, place: lined(item), isFromFile: isFromFile, depth + 1, &budget))
       }
       content = .list(items)
     case .mapping(let mapping):

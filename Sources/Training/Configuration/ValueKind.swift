@@ -14,9 +14,7 @@ struct ValueKind<Value>: Sendable {
   init(
     _ text: String, read: @escaping @Sendable (inout ConfigurationSection, String, ConfigurationTree) -> Value?,
     write: @escaping @Sendable (Value) -> ConfigurationTree
-  ) {
-    (self.text, self.read, self.write) = (text, read, write)
-  }
+  ) { (self.text, self.read, self.write) = (text, read, write) }
 
   /// A kind all of whose misfits are told in the same words.
   /// - Parameters:

@@ -43,9 +43,7 @@ package struct PartialWork: Sendable, Equatable, Codable {
   }
 
   /// Whether it goes further than another on the same base.
-  package func exceeds(_ other: PartialWork) -> Bool {
-    kind == other.kind ? done > other.done : kind == .step
-  }
+  package func exceeds(_ other: PartialWork) -> Bool { kind == other.kind ? done > other.done : kind == .step }
 
   static let sumsName = "sums.safetensors"
   static let fileNames = [sumsName, Checkpoint.stateName, manifestName]

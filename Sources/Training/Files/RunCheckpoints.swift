@@ -48,9 +48,7 @@ final class RunCheckpoints {
   init(
     _ files: RunDirectory, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
     warn: @escaping (String) -> Void
-  ) {
-    (self.files, self.limit, self.isAskedFor, self.last, self.warn) = (files, limit, isAskedFor, last, warn)
-  }
+  ) { (self.files, self.limit, self.isAskedFor, self.last, self.warn) = (files, limit, isAskedFor, last, warn) }
 
   /// Saves a state.
   /// - Parameters:

@@ -29,9 +29,7 @@ package struct RunDirectory {
 
   /// run.json, if there is one.
   /// - Throws: `ContentError`.
-  package func record() throws -> JSONValue? {
-    HubFiles.exists(runPath) ? try JSONValue.read(file: runPath) : nil
-  }
+  package func record() throws -> JSONValue? { HubFiles.exists(runPath) ? try JSONValue.read(file: runPath) : nil }
 
   /// Names in the directory.
   package var entries: [String] { Self.names(in: path) }
@@ -55,9 +53,7 @@ package struct RunDirectory {
 
   /// What is there of steps and evaluations under way, the furthest first.
   package var partials: [PartialWork] {
-    entries.compactMap(PartialWork.init(name:)).sorted {
-      $0.base == $1.base ? $0.exceeds($1) : $0.base > $1.base
-    }
+    entries.compactMap(PartialWork.init(name:)).sorted { $0.base == $1.base ? $0.exceeds($1) : $0.base > $1.base }
   }
 
   package func path(of partial: PartialWork) -> String { "\(path)/\(partial.name)" }
@@ -65,17 +61,13 @@ package struct RunDirectory {
   /// What crashes left, oldest first.
   var crashReports: [String] { entries.filter(Self.isCrashReport).map { "\(path)/\($0)" } }
 
-  static func isCrashReport(_ name: String) -> Bool {
-    name.wholeMatch(of: /crash-[0-9]+-[0-9]+\.json/) != nil
-  }
+  static func isCrashReport(_ name: String) -> Bool { name.wholeMatch(of: /crash-[0-9]+-[0-9]+\.json/) != nil }
 
   /// Where a crash of this process leaves its report: `crash-SECONDS-RANK.json`, seconds of Unix time.
   func newCrashReport(rank: Int) -> String { "\(path)/crash-\(time(nil))-\(rank).json" }
 
   /// Whether `other` is a checkpoint of this directory, however its path is written.
-  func contains(_ other: String) -> Bool {
-    checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) }
-  }
+  func contains(_ other: String) -> Bool { checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) } }
 
   static func isSame(_ path: String, _ other: String) -> Bool {
     var (first, second) = (stat(), stat())

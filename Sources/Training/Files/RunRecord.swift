@@ -50,8 +50,7 @@ enum RunRecord {
     record.replacing("plan") { plan in
       .object(
         (plan.members ?? []) + [
-          .init("private_bytes_per_rank", .integer(Int64(privateBytes))),
-          .init("predicted_seconds", seconds ?? .null),
+          .init("private_bytes_per_rank", .integer(Int64(privateBytes))), .init("predicted_seconds", seconds ?? .null),
         ])
     }
   }

@@ -83,8 +83,7 @@ package final class Benchmark {
     configuration.objective = .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1))
     configuration.batchSize = request.pairs
     configuration.learningRate = 5e-5
-    let layout = AdapterLayout(
-      configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases))
+    let layout = AdapterLayout(configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases))
     let adapter = Adapter(layout: layout)
     adapter.initializeUniform(seed: 1)
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches

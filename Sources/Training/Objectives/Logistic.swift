@@ -13,7 +13,5 @@ func sigmoid(_ x: Double) -> Double {
 
 /// −(1 − ε) log σ(x) − ε log σ(−x) and its derivative, where ε is the share of labels taken for flipped.
 func logisticLoss(_ x: Double, smoothing: Double) -> (value: Double, gradient: Double) {
-  (
-    (1 - smoothing) * softplus(-x) + smoothing * softplus(x), smoothing * sigmoid(x) - (1 - smoothing) * sigmoid(-x)
-  )
+  ((1 - smoothing) * softplus(-x) + smoothing * softplus(x), smoothing * sigmoid(x) - (1 - smoothing) * sigmoid(-x))
 }

@@ -45,8 +45,7 @@ package final class Coordinator {
     let crashes = CrashReports(files, data: data.hash)
     let resumption = try Resumption(
       files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
-      totalSteps: schedule.totalSteps,
-      quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+      totalSteps: schedule.totalSteps, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
     let start = resumption.start
     data.exclude(start.quarantine)
     self.data = data
@@ -120,9 +119,7 @@ package final class Coordinator {
       notices.append(
         "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }
-    if configuration.startingAdapter != nil {
-      notices.append("rank, alpha and targets are those of lora_model_dir")
-    }
+    if configuration.startingAdapter != nil { notices.append("rank, alpha and targets are those of lora_model_dir") }
     if configuration.initialisation == .initB {
       notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
     }
@@ -184,9 +181,7 @@ package final class Coordinator {
       return ExampleSums(tree, policy: sums, reference: reference)
     }
     let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
-    if !bad.isEmpty {
-      progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))"))
-    }
+    if !bad.isEmpty { progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))")) }
     let metrics = objective.evaluationMetrics(examples)
     recorder.append(evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step))
     return metrics

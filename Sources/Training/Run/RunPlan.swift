@@ -64,8 +64,7 @@ package enum RunPlan {
       .init("shared_bytes", .integer(Int64(run.model.sharedByteCount))),
       .init("private_bytes_per_rank", .integer(Int64(plan.privateBytes))),
       .init("adapter_and_optimizer_bytes", .integer(Int64(plan.arenaBytes))),
-      .init("pass_bytes", .integer(Int64(plan.passBytes))),
-      .init("process_bytes", .integer(Int64(plan.processBytes))),
+      .init("pass_bytes", .integer(Int64(plan.passBytes))), .init("process_bytes", .integer(Int64(plan.processBytes))),
       .init("recomputed_layers", .integer(Int64(plan.retention.recomputedLayers(of: c.layerCount)))),
     ])
   }

@@ -44,9 +44,7 @@ extension TrainingRun {
     }
   }
 
-  func evaluates(after step: Int) -> Bool {
-    setup.heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step))
-  }
+  func evaluates(after step: Int) -> Bool { setup.heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step)) }
 
   /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
   func evaluate(after step: Int) throws -> Bool {
