@@ -1,4 +1,4 @@
-// The arena from and to PEFT's files.
+// Reads and writes the adapter's arena as PEFT's files.
 
 package import Checkpoints
 package import Tensors
@@ -9,7 +9,7 @@ extension AdapterLayout {
     self.init(configuration: model, rank: adapter.rank, scale: Float(adapter.scaling), modules: Set(adapter.modules))
   }
 
-  /// A PEFT matrix's place in an arena.
+  /// The part of an arena that holds one PEFT matrix.
   package func matrix(_ name: AdapterMatrix, in arena: Storage) -> Matrix {
     let found =
       switch name.side {
@@ -21,7 +21,7 @@ extension AdapterLayout {
   }
 
   /// The tensors of `arena` (weights, gradients or moments) under PEFT's names.
-  /// - Parameter prefix: comes before every name.
+  /// - Parameter prefix: put before every name.
   package func tensors(of arena: Storage, prefix: String = "") -> [OutgoingTensor] {
     AdapterMatrix.all(configuration, modules: LinearModule.allCases.filter(modules.contains)).map { name in
       let matrix = matrix(name, in: arena)
@@ -32,7 +32,7 @@ extension AdapterLayout {
   }
 
   /// Fills `arena` from tensors that `tensors(of:prefix:)` wrote.
-  /// - Throws: `ContentError` that names all tensors which are missing or misshapen.
+  /// - Throws: `ContentError` that names every missing or misshapen tensor.
   package func read(_ file: SafetensorsFile, prefix: String, into arena: Storage) throws(ContentError) {
     var problems: [ContentError.Problem] = []
     for name in AdapterMatrix.all(configuration, modules: LinearModule.allCases.filter(modules.contains)) {
@@ -69,7 +69,7 @@ extension Adapter {
 
 extension AdapterDirectory {
   /// Writes an adapter as a PEFT directory.
-  /// - Throws: `FileError` when something is there, `WriteError`.
+  /// - Throws: `FileError` when `path` exists, `WriteError`.
   package static func write(_ adapter: Adapter, _ configuration: AdapterConfiguration, to path: String) throws {
     let bytes = 4 * adapter.layout.count + (1 << 20)
     try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, hasManifest: false) { directory in

@@ -1,15 +1,15 @@
-// adapter_config.json, as PEFT writes and reads it. A key that changes the arithmetic and is not supported is
-// refused by name, whether this code knows it or not.
+// Reads and writes adapter_config.json as PEFT does. Every unsupported key that changes the arithmetic is an error that
+// names the key, even if this code has never heard of it.
 
 package import Checkpoints
 
-/// What a LoRA adapter is: W + scaling · B A on some of the seven linear layers of every block.
+/// The settings of a LoRA adapter: W + scaling · B A on some of the seven linear layers of every block.
 package struct AdapterConfiguration: Sendable, Equatable, Codable {
-  /// R
+  /// The LoRA rank R.
   package var rank: Int
   package var alpha: Double
   package var dropout: Double
-  /// Scaling alpha / √R (rsLoRA) in place of alpha / R.
+  /// Scale by alpha / √R (rsLoRA) instead of alpha / R.
   package var usesRankStabilizedScaling: Bool
   /// In the order of `LinearModule`.
   package var modules: [LinearModule]
@@ -26,10 +26,10 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     self.baseModel = baseModel
   }
 
-  /// The factor before B A.
+  /// The factor of B A.
   package var scaling: Double { alpha / (usesRankStabilizedScaling ? Double(rank).squareRoot() : Double(rank)) }
 
-  /// Reads the object that an adapter_config.json holds.
+  /// Reads the JSON object of an adapter_config.json.
   /// - Throws: `ContentError` with every problem.
   package init(json: JSONValue, path: String, model: ModelConfiguration) throws(ContentError) {
     var problems = Self.unsupported(json)
@@ -61,17 +61,17 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       modules: modules, baseModel: json["base_model_name_or_path"]?.string)
   }
 
-  /// Keys that leave the arithmetic of a trained adapter alone, or that `init` reads itself.
+  /// Keys that do not change the arithmetic of a trained adapter, or that `init` reads itself.
   private static let harmless: Set<String> = [
     "r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "base_model_name_or_path",
     "revision", "inference_mode", "peft_version", "auto_mapping", "megatron_core", "layers_pattern",
     "loftq_config", "eva_config", "corda_config", "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
   ]
 
-  /// These start from changed base weights, which the base directory does not hold.
+  /// Initialisations that change the base weights. The base directory does not hold the changed weights.
   private static let initsThatChangeTheBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
 
-  /// Everything that is set and neither read nor harmless; keys that nobody has invented yet included.
+  /// One problem for every key that is set, not read and not harmless. Includes keys that PEFT may add later.
   private static func unsupported(_ json: JSONValue) -> [ContentError.Problem] {
     guard let members = json.members else { return [.init(nil, "is not a JSON object")] }
     var problems: [ContentError.Problem] = []
@@ -102,11 +102,11 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     value.map { "is \($0.serialized().prefix(120))" } ?? "is missing"
   }
 
-  /// The text of adapter_config.json in PEFT's order and layout. Recent keys that stand at their defaults
-  /// are left out: a release of PEFT that does not know them need not meet them.
+  /// The text of adapter_config.json in PEFT's order and layout. Recent keys are left out when they have their
+  /// defaults, so that older releases of PEFT, which do not know them, can read the file.
   ///
-  /// A rank-stabilised adapter is written as a plain one whose `lora_alpha` is alpha √R: the same scaling, also for
-  /// readers that know no `use_rslora` (llama.cpp's converter is one).
+  /// A rank-stabilised adapter is written as a plain one with `lora_alpha` = alpha √R. The scaling is the same, and
+  /// readers that do not know `use_rslora` (such as llama.cpp's converter) also apply it.
   package var text: String {
     let alpha = usesRankStabilizedScaling ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [

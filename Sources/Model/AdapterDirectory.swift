@@ -1,10 +1,10 @@
-// A PEFT adapter directory: adapter_config.json and adapter_model.safetensors, in and out.
+// Opens a PEFT adapter directory: adapter_config.json and adapter_model.safetensors.
 
 package import Checkpoints
 import Tensors
 
-/// An opened PEFT adapter whose every tensor has the name and the shape that its configuration and the base
-/// model demand.
+/// An opened PEFT adapter. Every tensor has the name and the shape that the adapter's configuration and the base model
+/// require.
 package final class AdapterDirectory: Sendable {
   package static let configurationName = "adapter_config.json"
   package static let weightsName = "adapter_model.safetensors"
@@ -25,7 +25,7 @@ package final class AdapterDirectory: Sendable {
   }
 
   /// The entries of one matrix, row-major: A [R, in], B [out, R].
-  /// - Precondition: the matrix is one of the adapter's.
+  /// - Precondition: the matrix belongs to the adapter.
   /// - Throws: `ContentError` when an entry is not finite.
   package func entries(of matrix: AdapterMatrix) throws(ContentError) -> [Float] {
     guard let entry = file.tensors[matrix.name] else {

@@ -1,13 +1,13 @@
-// Where each LoRA matrix lies in the one flat arena that reduction, clipping, optimizer and files share.
+// The offset of each LoRA matrix in one flat arena. All-reduce, clipping, optimizer and files share this arena.
 
 import Glibc
 package import Tensors
 
-/// The inputs that linears share: their A matrices lie stacked, so that one product serves all.
+/// The inputs that linear layers share. The A matrices of one input are stacked, so that one product serves them all.
 package enum InputGroup: Int, CaseIterable, Sendable {
   case attention, output, feedForward, down
 
-  /// The linears that read this input, in stacking order.
+  /// The linear layers that read this input, in stacking order.
   package var modules: [LinearModule] {
     switch self {
     case .attention: [.query, .key, .value]
@@ -22,11 +22,11 @@ package enum InputGroup: Int, CaseIterable, Sendable {
 package struct AdapterLayout: Sendable, Equatable {
   package let configuration: ModelConfiguration
   package let rank: Int
-  /// What B A x is multiplied by: alpha / R, or alpha / √R (rank-stabilised).
+  /// The factor of B A x: alpha / R, or alpha / √R (rank-stabilised).
   package let scale: Float
-  /// The adapted linears, in arena order.
+  /// The adapted linear layers, in arena order.
   package let modules: [LinearModule]
-  /// Entries of all A and B.
+  /// The number of entries of all A and B.
   package let count: Int
 
   private let layerCount: Int
@@ -54,37 +54,37 @@ package struct AdapterLayout: Sendable, Equatable {
     (self.aOffsets, self.bOffsets) = (aOffsets, bOffsets)
   }
 
-  /// The adapted linears of a group.
+  /// The adapted linear layers of a group.
   package func modules(of group: InputGroup) -> [LinearModule] { group.modules.filter { aOffsets[$0] != nil } }
 
-  /// Columns n R of a group's reduced rows.
+  /// The number of columns, n R, of a group's reduced rows.
   package func reducedWidth(of group: InputGroup) -> Int { modules(of: group).count * rank }
 
-  /// The place of `module` among its group's adapted linears, as columns of the reduced rows [N, n R].
+  /// The columns of `module` in its group's reduced rows [N, n R].
   package func columns(of module: LinearModule, in group: InputGroup) -> Range<Int>? {
     guard let place = modules(of: group).firstIndex(of: module) else { return nil }
     return place * rank..<(place + 1) * rank
   }
 
-  /// The stacked A [n R, in] of adjacent adapted linears of a layer.
+  /// The stacked A [n R, in] of adjacent adapted linear layers of one decoder layer.
   package func stackedA(_ modules: [LinearModule], layer: Int, in arena: Storage) -> Matrix? {
     guard let first = modules.first, let offset = aOffsets[first] else { return nil }
     return Matrix(
       arena, offset: layer * layerCount + offset, rows: rank * modules.count, columns: first.inputWidth(configuration))
   }
 
-  /// A [R, in] of a linear.
+  /// A [R, in] of a linear layer.
   package func a(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
     stackedA([module], layer: layer, in: arena)
   }
 
-  /// B [out, R] of a linear.
+  /// B [out, R] of a linear layer.
   package func b(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
     guard let offset = bOffsets[module] else { return nil }
     return Matrix(arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
   }
 
-  /// The parts of the arena that hold all A or all B, ascending; adjacent matrices are one range.
+  /// The ranges of the arena that hold all A or all B, ascending. Adjacent matrices form one range.
   package func ranges(of side: AdapterMatrix.Side) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     for layer in 0..<configuration.layerCount {
@@ -111,16 +111,16 @@ package final class Adapter: Sendable {
   package let layout: AdapterLayout
   package let weights: Storage
 
-  /// All zero.
+  /// Starts with all entries zero.
   package init(layout: AdapterLayout) {
     self.layout = layout
     weights = Storage(count: layout.count)
   }
 
-  /// PEFT's default start, Init[A]: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that nothing changes at
-  /// first.
+  /// PEFT's default start, Init[A]: A is uniform in ±1/√in (Kaiming with a = √5). B is zero, so the model's output is
+  /// unchanged at first.
   ///
-  /// Here and below each number is a function of (seed, its place), whatever the number of ranks.
+  /// In all three initialisers each number depends on the seed and its place only, not on the number of ranks.
   package func initializeUniform(seed: UInt64) {
     fill(.a) { [layout] module, stream, index in
       let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()
@@ -128,21 +128,21 @@ package final class Adapter: Sendable {
     }
   }
 
-  /// PEFT's `gaussian`: A normal with standard deviation 1/R, whatever its width, B zero.
+  /// PEFT's `gaussian` start: A is normal with standard deviation 1/R, for every input width. B is zero.
   package func initializeGaussian(seed: UInt64) {
     fill(.a) { [layout] _, stream, index in
       CounterRandom(key: seed).normal(stream: stream, index: index) / Double(layout.rank)
     }
   }
 
-  /// Init[B] of Hayou et al. 2024b: B uniform in ±1/√R (the same Kaiming rule), A zero.
+  /// Init[B] of Hayou et al. 2024b: B is uniform in ±1/√R (the same Kaiming rule). A is zero.
   package func initializeB(seed: UInt64) {
     fill(.b) { [layout] _, stream, index in
       (2 * CounterRandom(key: seed).uniform(stream: stream, index: index) - 1) / Double(layout.rank).squareRoot()
     }
   }
 
-  /// Fills all A or all B, each entry from its matrix's stream and its index, and leaves the others as they are.
+  /// Fills all A or all B from each matrix's random stream and each entry's index. The other side keeps its values.
   private func fill(
     _ side: AdapterMatrix.Side, _ value: (_ module: LinearModule, _ stream: UInt64, _ index: UInt64) -> Double
   ) {

@@ -1,23 +1,23 @@
-// The forward pass of tokens that follow others: a prompt in pieces, or one token at a time.
+// The forward pass for tokens that follow cached tokens: a prompt in pieces, or one token at a time.
 //
-// The same layers as in `Pass`, without what a gradient needs. Several rows go through the packed products, a single one
-// through products that read each weight once from memory.
+// It runs the layers of `Pass` and keeps nothing for a gradient. Several rows use the packed products. A single row
+// uses products that read each weight once from memory.
 
 package import Tensors
 
-/// Runs tokens through model and adapter, their keys and values into a cache.
+/// Runs tokens through model and adapter and stores their keys and values in a cache.
 package final class CachedPass {
   private let model: Qwen2
   private let adapter: Adapter?
   let pool: ThreadPool
   private let cache: KeyValueCache
-  /// Of the last token that was asked for [1, V].
+  /// The logits of the last token whose logits were requested [1, V].
   package let logits: Matrix
   private let buffers: Buffers
   private let ropeTable: Matrix
   private var configuration: ModelConfiguration { model.configuration }
 
-  /// Rows of a piece of a prompt [N, …].
+  /// Rows for one piece of a prompt [N, …].
   private struct Buffers {
     let stream, normed, q, attention, logsum, gate, up, wide, reduced: Matrix
     /// [1, D].
@@ -44,8 +44,8 @@ package final class CachedPass {
   }
 
   /// - Parameters:
-  ///   - capacity: the most tokens in the cache.
-  ///   - rows: the most tokens of one call.
+  ///   - capacity: the maximum number of tokens in the cache.
+  ///   - rows: the maximum number of tokens of one call.
   ///   - pool: with scratch for attention.
   package init(model: Qwen2, adapter: Adapter?, capacity: Int, rows: Int, pool: ThreadPool) {
     precondition(adapter.map { $0.layout.configuration == model.configuration } ?? true, "an adapter of another model")
@@ -57,21 +57,21 @@ package final class CachedPass {
     ropeTable = rotaryTable(positions: capacity, width: c.headWidth, theta: c.ropeTheta)
   }
 
-  /// Bytes that cache and buffers take when they are full.
+  /// Bytes that cache and buffers occupy when they are full.
   static func byteCount(_ c: ModelConfiguration, capacity: Int, rows: Int) -> Int {
     KeyValueCache.byteCount(c, capacity: capacity) + Buffers.byteCount(c, rows: rows)
       + 4 * (capacity * c.headWidth + c.vocabularySize)
   }
 
-  /// Forgets all tokens.
+  /// Removes all tokens from the cache.
   package func reset() { cache.reset() }
 
   /// Runs tokens that follow those in the cache.
   ///
   /// - Parameters:
-  ///   - wantsLogits: whether `logits` become those after the last token.
-  ///   - isStopped: asked before every layer.
-  /// - Returns: false when it was stopped; the cache is then as before.
+  ///   - wantsLogits: whether to set `logits` to those after the last token.
+  ///   - isStopped: called before every layer.
+  /// - Returns: false when it was stopped; the cache is then unchanged.
   package func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) -> Bool {
     let n = tokens.count
     let stream = buffers.stream.prefix(n)
@@ -82,7 +82,7 @@ package final class CachedPass {
       runLayer(layer, stream, from: 0)
     }
     if isStopped() { return false }
-    // In the last layer only the last row goes on past the keys and values, if any does.
+    // The last layer computes keys and values of all rows. Only the last row continues, and only if logits are wanted.
     runLayer(last, stream, from: wantsLogits ? n - 1 : n)
     if wantsLogits {
       Kernels.rmsNormForward(
@@ -94,7 +94,7 @@ package final class CachedPass {
     return true
   }
 
-  /// One layer; the rows of `stream` from `first` on become its results.
+  /// Runs one layer. Its results replace the rows of `stream` from `first` on.
   private func runLayer(_ layer: Int, _ stream: Matrix, from first: Int) {
     let weights = model.layers[layer]
     let n = stream.rows
@@ -140,7 +140,7 @@ package final class CachedPass {
       Attention.forward(query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: buffers.queryParts, pool)
       return
     }
-    // Cut so that every thread has work; a query's bits do not depend on the cut.
+    // Split, so that every thread has work. The split does not change a query's bits.
     let block = 192
     let segments = stride(from: 0, to: q.rows, by: block).map { start in
       AttentionSegment(
@@ -152,7 +152,7 @@ package final class CachedPass {
       headWidth: configuration.headWidth, pool)
   }
 
-  /// y (+)= W x + bias + s · B A x for linears that share their input, with LoRA for those that are adapted.
+  /// y (+)= W x + bias + s · B A x for linear layers that share their input. Only adapted layers have the LoRA term.
   private func linear(
     _ layer: Int, _ group: InputGroup, _ results: [(module: LinearModule, y: Matrix)], _ x: Matrix,
     adding: Bool = false
@@ -176,7 +176,7 @@ package final class CachedPass {
     }
   }
 
-  /// s · x Aᵀ of the adapted ones of `modules`, which are adjacent in their group.
+  /// s · x Aᵀ for the adapted layers of `modules`. They are adjacent in their group.
   private func reduce(
     _ layer: Int, _ group: InputGroup, _ modules: [LinearModule], _ x: Matrix
   ) -> [LinearModule: Matrix] {

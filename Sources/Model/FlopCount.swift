@@ -1,10 +1,10 @@
-// How many floating-point operations a tree costs with every exact saving in place (a multiply-add counts 2).
+// Counts the floating-point operations of a tree with every exact saving in place (a multiply-add counts 2).
 
 package import Corpus
 
 /// Operations of a pass, by part.
 package struct FlopCount: Sendable, Equatable {
-  /// The frozen linears.
+  /// The frozen linear layers.
   package var linears = 0.0
   package var attention = 0.0
   package var lora = 0.0
@@ -24,24 +24,24 @@ package struct FlopCount: Sendable, Equatable {
     (self.linears, self.attention, self.lora, self.head) = (linears, attention, lora, head)
   }
 
-  /// Forward only, without an adapter: the reference and other scoring.
+  /// Forward pass without an adapter, as for the reference model and other scoring.
   package static func scoring(_ tree: ExampleTree, _ c: ModelConfiguration) -> FlopCount {
     let size = Size(tree, c)
     return FlopCount(
       linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
   }
 
-  /// Forward and backward with an adapter.
-  /// - Parameter recomputedLayers: how many layers are computed again on the way back (gradient checkpointing).
+  /// Forward and backward pass with an adapter.
+  /// - Parameter recomputedLayers: the number of layers that the backward pass recomputes (gradient checkpointing).
   package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputedLayers: Int = 0) -> FlopCount {
     let c = layout.configuration
     let size = Size(tree, c)
     let parameters = Double(layout.count) / Double(c.layerCount)
     let recomputed = Double(recomputedLayers)
-    // What a recomputed layer leaves out.
+    // Recomputation skips the down projection.
     let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
     return FlopCount(
-      // No gradient goes below the first layer's inputs.
+      // The first layer's input needs no gradient.
       linears: 2 * (size.rows * size.keyValue + size.allRows * size.rest)
         - size.tokens * (size.layerKeyValue + size.layerQuery)
         + recomputed * size.tokens * (size.keyValue + size.rest - down),
@@ -49,17 +49,18 @@ package struct FlopCount: Sendable, Equatable {
       lora: 6 * parameters * size.allRows + 2 * recomputed * parameters * size.tokens, head: 2 * size.head)
   }
 
-  /// A tree's rows and a model's widths, multiplied out.
+  /// The products of a tree's row counts and a model's widths.
   private struct Size {
     let tokens: Double
-    /// Rows times layers: all rows in every layer, and only scored rows past the last layer's keys and values.
+    /// Rows times layers. `rows`: all rows in every layer. `allRows`: in the last layer only the scored rows, because
+    /// no other row continues past its keys and values.
     let rows, allRows: Double
     /// Operations per row: of k and v, of q, of everything but k and v.
     let layerKeyValue, layerQuery, rest: Double
     var keyValue: Double { layerKeyValue }
     /// Query–key pairs times head widths and heads, over all layers.
     let attended: Double
-    /// The same of one layer but the last.
+    /// The same for one layer that is not the last.
     let attendedPerLayer: Double
     /// One product of the scored rows with the vocabulary.
     let head: Double

@@ -1,9 +1,9 @@
-// generation_config.json: how a model wants to be sampled, and where its answers end.
+// Reads generation_config.json: the model's own sampling settings and the tokens that end its answers.
 
 package import Checkpoints
 import Tensors
 
-/// What a hub directory says about generation, read as transformers reads it.
+/// The generation settings of a hub directory, read as transformers reads them.
 package struct GenerationDefaults: Sendable, Equatable {
   package static let name = "generation_config.json"
 
@@ -11,10 +11,10 @@ package struct GenerationDefaults: Sendable, Equatable {
   /// Tokens that end an answer.
   package var stopIDs: Set<Int32> = []
   package var maximumNewTokens: Int?
-  /// Settings of the file that would change answers in transformers and do not here.
+  /// Settings of the file that change answers in transformers but have no effect here.
   package var ignoredKeys: [String] = []
 
-  /// Settings with values that change nothing.
+  /// Settings whose listed value changes nothing.
   private static let neutral: [String: JSONValue] = [
     "num_beams": 1, "min_p": 0, "typical_p": 1, "no_repeat_ngram_size": 0, "encoder_repetition_penalty": 1,
     "epsilon_cutoff": 0, "eta_cutoff": 0, "min_length": 0, "min_new_tokens": 0, "guidance_scale": 1,
@@ -25,7 +25,7 @@ package struct GenerationDefaults: Sendable, Equatable {
     "sequence_bias", "exponential_decay_length_penalty", "watermarking_config",
   ]
 
-  /// Reads the directory's generation_config.json. Without the file or its `eos_token_id`, config.json's holds.
+  /// Reads the directory's generation_config.json. Without the file or its `eos_token_id`, config.json's value holds.
   /// - Throws: `FileError`; `ContentError` with every problem.
   package init(directory: String, _ configuration: ModelConfiguration) throws {
     let path = "\(directory)/\(Self.name)"
@@ -33,7 +33,7 @@ package struct GenerationDefaults: Sendable, Equatable {
     self = try Self(json: json, path: path, configuration)
   }
 
-  /// - Parameter path: the name that errors give to the object.
+  /// - Parameter path: the name of the object in error messages.
   package init(json: JSONValue, path: String, _ configuration: ModelConfiguration) throws(ContentError) {
     var problems: [ContentError.Problem] = []
     func value<T>(_ name: String, _ expected: String, _ read: (JSONValue) -> T?) -> T? {

@@ -1,15 +1,15 @@
-// Text generation: a prompt through the model in pieces, then token after token.
+// Generates text: runs a prompt through the model in pieces, then produces token after token.
 
 package import Tensors
 
-/// What an answer is to be like.
+/// Settings for one answer.
 package struct GenerationOptions: Sendable, Equatable {
   package var rules: SamplingRules
   package var seed: UInt64 = 42
-  /// Which of several answers under one seed.
+  /// Selects one of several answers under the same seed.
   package var stream: UInt64 = 0
   package var maximumNewTokens: Int
-  /// Tokens that end the answer; the one that does is its last.
+  /// Tokens that end the answer. The answer includes the token that ended it.
   package var stopIDs: Set<Int32> = []
 
   package init(rules: SamplingRules = .greedy, maximumNewTokens: Int) {
@@ -20,44 +20,44 @@ package struct GenerationOptions: Sendable, Equatable {
 /// An answer.
 package struct Generation: Sendable, Equatable {
   package enum FinishReason: String, Sendable, CaseIterable {
-    /// A stop token came.
+    /// A stop token was produced.
     case stop
-    /// There are as many tokens as were asked for.
+    /// The answer has the requested number of tokens.
     case length
-    /// `isStopped` said so.
+    /// `isStopped` returned true.
     case interrupted
   }
 
   package var ids: [Int32]
   package var finishReason: FinishReason
   package var promptTokens: Int
-  /// Seconds that the prompt took, and all tokens after it.
+  /// Seconds for the prompt, and seconds for all tokens after it.
   package var promptSeconds, decodingSeconds: Double
 
   package var promptTokensPerSecond: Double { Double(promptTokens) / promptSeconds }
 
-  /// The pace of decoding. The first token comes from the prompt: alone, its pace is the prompt's.
+  /// Decoding speed. The first token comes from the prompt pass, so an answer of one token has the prompt's speed.
   package var tokensPerSecond: Double {
     ids.count > 1
       ? Double(ids.count - 1) / decodingSeconds : Double(ids.count) / (promptSeconds + decodingSeconds)
   }
 }
 
-/// Generates with a model and, if given, an adapter; one answer at a time. Its memory is taken once and becomes resident
-/// as it is used. Answers do not depend on the number of threads.
+/// Generates with a model and an optional adapter, one answer at a time. Its memory is allocated once and becomes
+/// resident as it is used. Answers do not depend on the number of threads.
 package final class Generator {
   package let capacity: Int
   private let pass: CachedPass
 
   /// Two full tiles of the products.
   package static let defaultPromptRows = 1536
-  /// The most tokens of a prompt that go through the model at once.
+  /// The maximum number of prompt tokens in one pass.
   private let promptRows: Int
 
   /// - Parameters:
-  ///   - capacity: the most tokens of a prompt and its answer; the model's context at most.
-  ///   - adapter: read anew for every answer, so that it may be one in training.
-  ///   - promptRows: the most tokens of a prompt that go through the model at once.
+  ///   - capacity: the maximum number of tokens of a prompt and its answer; at most the model's context.
+  ///   - adapter: read again for every answer, so it may be an adapter in training.
+  ///   - promptRows: the maximum number of prompt tokens in one pass.
   ///   - pool: with scratch for attention; idle whenever `generate` runs.
   /// - Throws: `GenerationError` when there is not enough memory.
   package init(
@@ -74,7 +74,7 @@ package final class Generator {
     pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, pool: pool)
   }
 
-  /// Bytes that a generator takes when it is full.
+  /// Bytes that a generator occupies when it is full.
   package static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
     CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, defaultPromptRows))
   }
@@ -91,9 +91,9 @@ package final class Generator {
   /// Answers a prompt.
   ///
   /// - Parameters:
-  ///   - isStopped: asked every few milliseconds, whether to end now.
-  ///   - onToken: is given each token as soon as it is chosen.
-  /// - Throws: `GenerationError`; what `onToken` throws.
+  ///   - isStopped: called every few milliseconds; true ends the answer.
+  ///   - onToken: called with each token as soon as it is chosen.
+  /// - Throws: `GenerationError`; errors of `onToken`.
   /// - Precondition: all ids are rows of the embedding.
   package func generate(
     prompt: [Int32], _ options: GenerationOptions, isStopped: () -> Bool = { false },
@@ -122,7 +122,7 @@ package final class Generator {
       decodingSeconds: (clock.now - answering) / .seconds(1))
   }
 
-  /// Appends token after token, the first one from the logits that are there.
+  /// Appends token after token. The first token comes from the logits of the prompt pass.
   private func decode(
     _ ids: inout [Int32], _ sampler: inout Sampler, _ promptCount: Int, _ options: GenerationOptions,
     _ isStopped: () -> Bool, _ onToken: (Int32) throws -> Void
@@ -140,7 +140,7 @@ package final class Generator {
     return .length
   }
 
-  /// Runs a prompt in even pieces. Where it is cut does not show in any bit.
+  /// Runs a prompt in pieces of equal size. The split does not change any bit of the result.
   private func read(_ prompt: [Int32], _ isStopped: () -> Bool) -> Bool {
     let pieces = (prompt.count + promptRows - 1) / promptRows
     let rows = (prompt.count + pieces - 1) / pieces
@@ -152,7 +152,7 @@ package final class Generator {
   }
 }
 
-/// Why nothing can be generated.
+/// The reasons why generation fails.
 package enum GenerationError: UserError, Equatable {
   case emptyPrompt
   case contextExceeded(prompt: Int, new: Int, limit: Int)

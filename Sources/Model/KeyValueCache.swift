@@ -1,4 +1,4 @@
-// Keys and values of the tokens so far, which every later token attends.
+// Keys and values of all tokens so far. Every later token attends to them.
 
 import Tensors
 
@@ -6,7 +6,7 @@ import Tensors
 final class KeyValueCache {
   let capacity: Int
   private let keys, values: [Matrix]
-  /// Tokens in the cache.
+  /// The number of tokens in the cache.
   private(set) var count = 0
 
   init(_ c: ModelConfiguration, capacity: Int) {
@@ -19,21 +19,21 @@ final class KeyValueCache {
     2 * c.layerCount * capacity * c.keyValueWidth * 4
   }
 
-  /// Where a layer's keys and values of `rows` further tokens go.
+  /// The place for a layer's keys and values of the next `rows` tokens.
   /// - Precondition: they fit.
   func next(_ rows: Int, layer: Int) -> (k: Matrix, v: Matrix) {
     precondition(count + rows <= capacity, "\(count) and \(rows) tokens in a cache of \(capacity)")
     return (keys[layer].rows(count..<count + rows), values[layer].rows(count..<count + rows))
   }
 
-  /// A layer's keys and values of all tokens, `rows` further ones included.
+  /// A layer's keys and values of all tokens, including the next `rows` tokens.
   func through(_ rows: Int, layer: Int) -> (k: Matrix, v: Matrix) {
     (keys[layer].prefix(count + rows), values[layer].prefix(count + rows))
   }
 
-  /// Counts tokens whose keys and values all layers have got.
+  /// Counts `rows` more tokens, after all layers have stored their keys and values.
   func append(_ rows: Int) { count += rows }
 
-  /// Forgets all tokens.
+  /// Removes all tokens.
   func reset() { count = 0 }
 }

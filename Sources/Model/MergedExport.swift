@@ -1,15 +1,15 @@
-// Base and adapter as one model in hub layout.
+// Exports base and adapter as one model in hub layout.
 
 import Checkpoints
 package import Tensors
 
 /// Writes merged weights: W + scale · B A, added in fp32 and rounded once.
 package struct MergedExport {
-  /// What W is. They differ for an adapter that was trained on a base in NF4.
+  /// The choice of W. The two cases differ for an adapter that was trained on an NF4 base.
   package enum Target: String, Sendable, CaseIterable {
-    /// The checkpoint's own weights: exact, but not those whose rounding to NF4 the adapter was trained with.
+    /// The checkpoint's own weights. They are exact, but the adapter was trained on their NF4 roundings.
     case original
-    /// What NF4 makes of the weights of the linear layers: the model that was trained, with NF4's loss in it.
+    /// The linear layers' weights after rounding to NF4: exactly the trained model, including NF4's rounding error.
     case dequantized
   }
 
@@ -21,8 +21,8 @@ package struct MergedExport {
 
   /// - Parameters:
   ///   - adapter: nil exports the base itself.
-  ///   - type: of the weights written; nil keeps each weight's own.
-  /// - Throws: `ContentError` when the base cannot be in NF4 but is to be.
+  ///   - type: the element type of the written weights; nil keeps each weight's own type.
+  /// - Throws: `ContentError` when the target is `.dequantized` and NF4 cannot represent the base.
   package init(
     _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
   ) throws {
@@ -44,7 +44,7 @@ package struct MergedExport {
     }
   }
 
-  /// config.json, with the element type that was written.
+  /// Writes config.json with the element type of the written weights.
   private func writeConfiguration(to output: AtomicDirectory) throws {
     guard let type else { return try HubFiles.copy(["config.json"], from: directory.path, to: output) }
     let json = try JSONValue.read(file: "\(directory.path)/config.json", limit: 1 << 20)
@@ -73,13 +73,13 @@ package struct MergedExport {
     }
   }
 
-  /// A linear layer's matrix in NF4, when that is what the adapter is added to.
+  /// A linear layer's matrix in NF4, if the target is `.dequantized`.
   private func dequantized(_ name: WeightName) throws -> Weight? {
     guard target == .dequantized, case .linear = name else { return nil }
     return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, pool)
   }
 
-  /// The A and B of a linear that is adapted.
+  /// A and B of an adapted linear layer.
   private func delta(_ name: WeightName) -> (a: Matrix, b: Matrix)? {
     guard case .linear(let module, let layer) = name, let adapter,
       let a = adapter.layout.a(module, layer: layer, in: adapter.weights),

@@ -1,4 +1,4 @@
-// From the keys of config.json to a configuration: one place for their names, kinds, bounds and refusals.
+// Reads a configuration from config.json. All key names, types, bounds and refusals are here.
 
 package import Checkpoints
 import Tensors
@@ -11,8 +11,8 @@ extension ModelConfiguration {
     self = try ModelConfiguration(json: try JSONValue.read(file: path, limit: 1 << 20), path: path)
   }
 
-  /// Reads the object that a config.json holds.
-  /// - Parameter path: the name that errors give to it.
+  /// Reads the JSON object of a config.json.
+  /// - Parameter path: the name of the object in error messages.
   /// - Throws: `ContentError` with every problem.
   package init(json: JSONValue, path: String) throws(ContentError) {
     var reader = ConfigurationReader(json)
@@ -23,7 +23,7 @@ extension ModelConfiguration {
   }
 }
 
-/// Reads keys one by one and collects what is wrong with them; a value that is wrong becomes a harmless one.
+/// Reads keys one by one and collects their problems. A harmless value replaces a wrong one, so that reading goes on.
 struct ConfigurationReader {
   private let json: JSONValue
   private(set) var problems: [ContentError.Problem] = []
@@ -121,12 +121,12 @@ struct ConfigurationReader {
       }
       width = hiddenSize / headCount
     }
-    // The rotary code turns pairs of entries.
+    // The rotary embedding rotates pairs of entries.
     if !width.isMultiple(of: 2) { problems.append(.init("head_dim", "is \(width)", expected: "an even number")) }
     return width
   }
 
-  /// transformers 4 writes `rope_theta`, transformers 5 `rope_parameters`; its default is 10000.
+  /// transformers 4 writes `rope_theta`, transformers 5 writes `rope_parameters`; the default is 10000.
   private mutating func ropeTheta() -> Double {
     let plain = value("rope_theta")
     let nested = value("rope_parameters")?["rope_theta"]
@@ -157,7 +157,7 @@ struct ConfigurationReader {
     }
   }
 
-  /// One id, a list of ids, or none.
+  /// One id, a list of ids, or an absent key (an empty list).
   private mutating func tokenIDs(_ key: String, below bound: Int) -> [Int] {
     guard let given = value(key) else { return [] }
     let elements = given.array ?? [given]

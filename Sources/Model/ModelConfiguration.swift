@@ -1,9 +1,9 @@
-// The shape of a Qwen2 model, read from the config.json of a hub directory. What is not supported is refused
-// by name, because a model that runs with another arithmetic than it was trained with looks almost right.
+// The shape of a Qwen2 model, read from the config.json of a hub directory. Every unsupported setting is an error that
+// names the key: a model that runs with different arithmetic than in training looks almost right.
 
 package import Tensors
 
-/// The numbers that fix a dense Qwen2 or Qwen2.5 model.
+/// The sizes and constants that define a dense Qwen2 or Qwen2.5 model.
 package struct ModelConfiguration: Sendable, Equatable {
   /// D
   package var hiddenSize: Int
@@ -20,14 +20,14 @@ package struct ModelConfiguration: Sendable, Equatable {
   /// V
   package var vocabularySize: Int
   package var normEpsilon: Float
-  /// θ of the rotary position code.
+  /// θ of the rotary position embedding.
   package var ropeTheta: Double
-  /// The head's matrix is the embedding.
+  /// Whether the head's matrix is the embedding.
   package var tiesEmbeddings: Bool
   package var maximumPositions: Int
   package var beginOfSequence: Int?
   package var endOfSequence: [Int]
-  /// What config.json says that the weights are stored as.
+  /// The element type of the weights, according to config.json.
   package var storedType: ElementType?
 
   package init(

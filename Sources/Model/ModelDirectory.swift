@@ -1,10 +1,9 @@
-// A model as the hub lays it out: configuration and weights that fit each other, found once at the start.
+// Opens a model in hub layout. Checks once, at the start, that configuration and weights fit each other.
 
 package import Checkpoints
 import Tensors
 
-/// An opened hub directory. Its weights stay in their files, mapped; every name, shape and type is as
-/// config.json demands.
+/// An opened hub directory. Its weights stay in mapped files. Every name, shape and type agrees with config.json.
 package final class ModelDirectory: Sendable {
   package let path: String
   package let configuration: ModelConfiguration
@@ -20,8 +19,8 @@ package final class ModelDirectory: Sendable {
     guard problems.isEmpty else { throw ContentError(path, problems) }
   }
 
-  /// The tensor `name`; for the head of a tied model, the embedding.
-  /// - Precondition: the layer is one of the model's, and the module has a bias if that is asked for.
+  /// The tensor `name`. For the head of a tied model this is the embedding.
+  /// - Precondition: the model has the layer, and a bias if a bias is requested.
   package subscript(name: WeightName) -> HubWeights.Weight {
     let stored = name == .head && configuration.tiesEmbeddings ? WeightName.embedding : name
     guard let weight = weights[stored.hubName] else {
@@ -30,7 +29,7 @@ package final class ModelDirectory: Sendable {
     return weight
   }
 
-  /// A hash of config.json and of all weight files, whatever their directory is called.
+  /// A hash of config.json and of all weight files. It does not depend on the directory's name.
   /// - Throws: `FileError`.
   package func contentHash(_ hashes: ContentHash = ContentHash()) throws -> String {
     var paths = weights.files.map(\.path)
@@ -38,8 +37,8 @@ package final class ModelDirectory: Sendable {
     return try hashes.sha256(ofFiles: ["\(path)/config.json"] + paths)
   }
 
-  /// A hash of those files in `directory` that fix how text becomes token ids.
-  /// - Throws: `FileError`; `ContentError` when there is none.
+  /// A hash of the files in `directory` that determine how text becomes token ids.
+  /// - Throws: `FileError`; `ContentError` when there is no such file.
   package static func tokenizerHash(directory: String, _ hashes: ContentHash = ContentHash()) throws -> String {
     let present = HubFiles.tokenizer.map { "\(directory)/\($0)" }.filter(HubFiles.exists)
     guard !present.isEmpty else { throw ContentError(directory, "holds no tokenizer", expected: "tokenizer.json") }
@@ -48,7 +47,7 @@ package final class ModelDirectory: Sendable {
 }
 
 extension HubWeights {
-  /// What is missing, too much, misshapen or of a type that cannot be used.
+  /// One problem for every tensor that is missing, unexpected, misshapen or of an unusable type.
   fileprivate func problems(for configuration: ModelConfiguration) -> [ContentError.Problem] {
     var problems: [ContentError.Problem] = []
     let expected = WeightName.all(configuration)

@@ -1,28 +1,28 @@
-// A model's linear layers in NF4: quantised once, kept in the cache under their content's name, mapped by every rank.
+// A model's linear layers in NF4: quantised once, cached under the hash of their content, mapped by every rank.
 
 package import Checkpoints
 package import Tensors
 
 /// The matrices of a model's linear layers in NF4, in a mapped file of the cache.
 ///
-/// As QLoRA has it, embedding, norms, biases and head are not in it: they stay what they are.
+/// As in QLoRA, embedding, norms, biases and head are not quantised and not in the file.
 package final class NF4File: Sendable {
-  /// Changes when what is in the file does.
+  /// Change this whenever the file's content changes.
   private static let format = "nf4-1"
 
   private let file: SafetensorsFile
   private let configuration: ModelConfiguration
 
-  /// Layers quantised so far, and of how many.
+  /// The number of layers quantised so far, and their total.
   package typealias Progress = (_ done: Int, _ of: Int) -> Void
 
-  /// Opens the model's file in the cache, after making it where it is missing or damaged. Of several processes that
-  /// need it at once, one makes it; the others sleep meanwhile.
+  /// Opens the model's file in the cache. A missing or damaged file is made first. If several processes need it at the
+  /// same time, one makes it and the others sleep until it is ready.
   /// - Parameters:
   ///   - modelHash: `directory.contentHash()`.
-  ///   - cacheDirectory: Shoal's cache, `CacheDirectory.path` in all but tests.
+  ///   - cacheDirectory: Shoal's cache, `CacheDirectory.path` except in tests.
   ///   - progress: called by the process that quantises.
-  /// - Throws: `ContentError` when a width is no multiple of 64 or an entry is not finite, or when there is no cache
+  /// - Throws: `ContentError` when a width is not a multiple of 64, an entry is not finite, or there is no cache
   ///   directory; `WriteError`.
   package init(
     of directory: ModelDirectory, modelHash: String, cacheDirectory: String? = CacheDirectory.path, threads: Int,
@@ -53,7 +53,7 @@ package final class NF4File: Sendable {
   }
 
   /// The matrix of a linear layer.
-  /// - Precondition: the layer is one of the model's.
+  /// - Precondition: the model has the layer.
   package func weight(_ module: LinearModule, layer: Int) -> Weight {
     let bytes = Part.allCases.map { part in
       guard let entry = file.tensors[part.name(module, layer)], let base = file.bytes(of: entry).baseAddress else {
@@ -67,12 +67,12 @@ package final class NF4File: Sendable {
       rows: module.outputWidth(configuration), columns: module.inputWidth(configuration), owner: file)
   }
 
-  /// What a model with the hash `modelHash` is in NF4, as a hash: other numbers than the model's own come from it.
+  /// The hash of the NF4 form of a model with the hash `modelHash`. It differs because NF4 changes the results.
   package static func contentHash(modelHash: String) -> String {
     ContentHash.sha256(of: Array("\(modelHash) \(format)".utf8))
   }
 
-  /// - Throws: `ContentError` naming every module whose rows are not whole blocks.
+  /// - Throws: `ContentError` that names every module whose rows are not whole blocks.
   static func requireWholeBlocks(_ directory: ModelDirectory) throws(ContentError) {
     let problems = LinearModule.allCases.compactMap { module -> ContentError.Problem? in
       let width = module.inputWidth(directory.configuration)
@@ -83,7 +83,7 @@ package final class NF4File: Sendable {
     guard problems.isEmpty else { throw ContentError(directory.path, problems) }
   }
 
-  /// The matrix of a linear layer in NF4, in memory.
+  /// Quantises the matrix of a linear layer to NF4, in memory.
   /// - Throws: `ContentError` when an entry is not finite.
   static func quantized(_ weight: Weight, named name: String, in path: String, _ pool: ThreadPool) throws -> Weight {
     guard let quantized = NF4Quantizer.quantized(weight, pool) else { throw notFinite(name, path) }
@@ -96,7 +96,7 @@ package final class NF4File: Sendable {
 
   // MARK: The file
 
-  /// The tensors of one matrix, under bitsandbytes' names with the weight's own before them.
+  /// The tensors of one matrix. Their names are the weight's own name with bitsandbytes' suffixes.
   private enum Part: String, CaseIterable {
     case codes = ""
     case scaleCodes = ".absmax"
@@ -125,7 +125,7 @@ package final class NF4File: Sendable {
     }
   }
 
-  /// The file at `path` if it is sound and holds what the configuration asks for.
+  /// The file at `path`, if it is undamaged and fits the configuration.
   package static func opened(_ path: String, key: String, _ configuration: ModelConfiguration) -> SafetensorsFile? {
     guard let file = ChecksummedTensors.file(path, key: key) else { return nil }
     for layer in 0..<configuration.layerCount {
@@ -177,7 +177,7 @@ package final class NF4File: Sendable {
 }
 
 extension ModelDirectory {
-  /// What `body` makes of a matrix whose pages are given back afterwards.
+  /// Calls `body` with a matrix, then releases the matrix's pages.
   fileprivate func released<Result>(_ name: WeightName, _ body: (Weight) throws -> Result) rethrows -> Result {
     let stored = self[name]
     defer { stored.file.file.release(stored.bytes) }

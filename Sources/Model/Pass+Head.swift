@@ -1,21 +1,21 @@
-// The head: log-probabilities of the target tokens, and in the same visit of the vocabulary what their gradient needs.
+// The head: log-probs of the target tokens. The same loop over the vocabulary also gathers data for their gradient.
 //
-// A loss is a function of completion sums, so its gradient by a row's hidden state is Σ coefficient · (W_target) −
-// (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
-// gathers values; logits never exist whole.
+// A loss is a function of completion sums. Its gradient by a row's hidden state is therefore Σ coefficient · (W_target)
+// − (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
+// gathers values. The logits never exist as a whole.
 
 import Tensors
 
 extension Pass {
-  /// Sums of log-probabilities over each completion's (and scored prompt's) tokens, in fp64.
+  /// Sums of log-probs over the tokens of each completion (and of each scored prompt), in fp64.
   func headForward(expecting: Bool) throws -> [Double] {
     var sums = [Double](repeating: 0, count: batch.sumTokens.count)
     for (target, logp) in zip(batch.targets, try headTokens(expecting: expecting)) { sums[target.sum] += logp }
     return sums
   }
 
-  /// The log-probability of every target.
-  /// - Parameter expecting: whether Σ exp · weight is gathered for the gradient.
+  /// The log-prob of every target.
+  /// - Parameter expecting: whether to gather Σ exp · weight for the gradient.
   func headTokens(expecting: Bool) throws -> [Double] {
     pool.clock.enter(.head)
     let hidden = workspace.finalNormed.prefix(batch.scoredRows.count)
@@ -41,7 +41,7 @@ extension Pass {
     return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
   }
 
-  /// From d loss / d sum to the gradient of the scored rows' residual stream [S, D].
+  /// Computes the gradient of the scored rows' residual stream [S, D] from d loss / d sum.
   func headBackward(_ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix) throws {
     let targetRows = workspace.targetRows.prefix(batch.targets.count)
     Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: model.head, pool)
@@ -56,10 +56,10 @@ extension Pass {
     try observe("gradient of the final norm's input", layer: nil, dstream)
   }
 
-  /// The whole backward pass, from the head down to the first layer's adapters.
+  /// Runs the whole backward pass, from the head down to the first layer's adapters.
   func backward(_ coefficients: [Double], _ scratch: Workspace<Matrix>.Gradient, into gradient: Storage) throws {
     let scored = batch.scoredRows.count
-    // The last layer's gradient lives in its own rows, since its input's takes the stream's.
+    // The last layer's gradient has its own rows, because the gradient of its input uses the stream's rows.
     var stream = scratch.scored.prefix(scored)
     try headBackward(coefficients, scratch.gathered.prefix(scored), stream)
     let layers = model.configuration.layerCount

@@ -1,13 +1,13 @@
-// A decoder layer, forward and backward side by side.
+// A decoder layer: forward and backward pass side by side.
 //
-// In the last layer only scored rows go on past the keys and values: nothing reads the others' results.
+// In the last layer only scored rows continue past the keys and values, because nothing reads the other rows' results.
 
 import Tensors
 
 extension Pass {
   private var configuration: ModelConfiguration { model.configuration }
 
-  /// Whether the layer's queries are the scored rows alone.
+  /// Whether the layer's queries are only the scored rows.
   private func isScoredOnly(_ layer: Int) -> Bool { layer == configuration.layerCount - 1 }
 
   private func queryRows(_ layer: Int) -> Int { isScoredOnly(layer) ? batch.scoredRows.count : batch.rows }
@@ -16,7 +16,7 @@ extension Pass {
     isScoredOnly(layer) ? batch.scoredRows.map { batch.positions[Int($0)] } : batch.positions
   }
 
-  /// The rows of x that go on past the keys and values.
+  /// The rows of x that continue past the keys and values.
   private func queryRows(of x: Matrix, _ layer: Int, into buffer: Matrix) -> Matrix {
     guard isScoredOnly(layer) else { return x }
     let gathered = buffer.prefix(batch.scoredRows.count)
@@ -24,7 +24,7 @@ extension Pass {
     return gathered
   }
 
-  /// A layer up to silu(gate) ∘ up: fills its activations.
+  /// Runs a layer up to silu(gate) ∘ up and fills its activations.
   func forwardLayer(_ layer: Int) throws {
     let weights = model.layers[layer]
     let kept = workspace.activations(layer: layer)
@@ -86,7 +86,7 @@ extension Pass {
     try loraReduce(.down, [.down], h, layer: layer, scored: scored)
   }
 
-  /// The rest of a layer's forward pass: output = middle + down(silu(gate) ∘ up). The backward pass needs none of it.
+  /// Finishes a layer's forward pass: output = middle + down(silu(gate) ∘ up). The backward pass does not need it.
   func forwardDown(_ layer: Int, into output: Matrix) throws {
     let kept = workspace.activations(layer: layer)
     let queries = queryRows(layer)
@@ -96,9 +96,9 @@ extension Pass {
     try observe(LinearModule.down.rawValue, layer: layer, output)
   }
 
-  /// A layer's backward pass. `dy` [queries, D], the gradient of its output, is used up.
+  /// Runs a layer's backward pass. It overwrites `dy` [queries, D], the gradient of the layer's output.
   ///
-  /// - Returns: the gradient of the layer's input [N, D], or nothing below the first layer, where no one needs it.
+  /// - Returns: the gradient of the layer's input [N, D], or nil for the first layer, whose input needs no gradient.
   func backwardLayer(_ layer: Int, _ dy: Matrix, _ scratch: Workspace<Matrix>.Gradient, into gradient: Storage) throws
     -> Matrix?
   {
@@ -110,7 +110,7 @@ extension Pass {
     let x = workspace.hidden(layer: layer).prefix(n)
     let isFirst = layer == 0
 
-    // Feed-forward. Its gradient turns gate and up into theirs, and dh into h.
+    // Feed-forward. The gradients of gate and up replace their values, and h replaces dh.
     let (gate, up, middle) = (kept.gate.prefix(queries), kept.up.prefix(queries), kept.middle.prefix(queries))
     let dh = workspace.wide.prefix(queries)
     try linearBackward(.down, [.down], [dy], dx: dh, layer: layer, scored: scored, into: gradient)

@@ -1,12 +1,12 @@
-// LoRA beside a frozen linear: y += s · drop(x) Aᵀ Bᵀ. The reduction s · drop(x) Aᵀ is kept for the backward pass.
+// LoRA beside a frozen linear layer: y += s · drop(x) Aᵀ Bᵀ. The backward pass needs the reduction s · drop(x) Aᵀ.
 
 import Tensors
 
 extension Pass {
-  /// Dropout's rows for one input of one layer; `scored` when the input's rows are the scored ones.
+  /// The dropout rows for one input of one layer. `scored`: the input has only the scored rows.
   private func dropoutRows(_ group: InputGroup, layer: Int, scored: Bool) -> Kernels.DropoutRows? {
     guard var rows = dropoutRows else { return nil }
-    // One key per input: neighbours in key space are independent in Philox.
+    // One key per input. In Philox, neighbouring keys give independent numbers.
     rows.key &+= UInt64(layer * InputGroup.allCases.count + group.rawValue + 1) << 32
     if scored {
       rows.counters = batch.scoredRows.flatMap { [rows.counters[2 * Int($0)], rows.counters[2 * Int($0) + 1]] }
@@ -14,7 +14,7 @@ extension Pass {
     return rows
   }
 
-  /// The input that LoRA reads: x itself, or x after dropout.
+  /// The input of LoRA: x itself, or x after dropout.
   private func loraInput(_ x: Matrix, _ group: InputGroup, layer: Int, scored: Bool) -> Matrix {
     guard let rows = dropoutRows(group, layer: layer, scored: scored), let buffer = workspace.dropped else { return x }
     let dropped = buffer.prefix(x.rows).columns(0..<x.columns)
@@ -35,7 +35,7 @@ extension Pass {
     return modules.filter(present.contains)
   }
 
-  /// reduced = s · drop(x) Aᵀ for the adapted ones of `modules`, which are adjacent in their group.
+  /// reduced = s · drop(x) Aᵀ for the adapted layers of `modules`. They are adjacent in their group.
   func loraReduce(_ group: InputGroup, _ modules: [LinearModule], _ x: Matrix, layer: Int, scored: Bool) throws {
     let modules = adaptedModules(modules, group)
     guard !modules.isEmpty, let adapter, let a = adapter.layout.stackedA(modules, layer: layer, in: adapter.weights)
@@ -60,10 +60,10 @@ extension Pass {
     return terms
   }
 
-  /// Gradients of the linears' input and of their B, from the gradients `dys` of their results:
-  /// dx = Σ dy W + drop(dreduced · A), with dreduced = s · dy B kept for `loraAGradient`.
+  /// Gradients of the layers' input and of their B, from the gradients `dys` of their results: dx = Σ dy W +
+  /// drop(dreduced · A), with dreduced = s · dy B kept for `loraAGradient`.
   ///
-  /// - Parameter dx: nil where nobody needs it.
+  /// - Parameter dx: nil when the input needs no gradient.
   func linearBackward(
     _ group: InputGroup, _ modules: [LinearModule], _ dys: [Matrix], dx: Matrix?, layer: Int, scored: Bool,
     into gradient: Storage
@@ -99,7 +99,7 @@ extension Pass {
     try observe("gradient of the input of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, dx)
   }
 
-  /// Gradient of the stacked A of `modules`: dreducedᵀ · drop(x), after `linearBackward` of the same modules.
+  /// Gradient of the stacked A of `modules`: dreducedᵀ · drop(x). Call after `linearBackward` of the same modules.
   func loraAGradient(
     _ group: InputGroup, _ modules: [LinearModule], x: Matrix, layer: Int, scored: Bool, into gradient: Storage
   ) throws {

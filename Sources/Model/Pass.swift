@@ -1,8 +1,8 @@
-// One pass of a micro-batch through the model, and what may watch it.
+// One pass of a micro-batch through the model, and the protocol of its observers.
 
 package import Tensors
 
-/// Watches every kernel's result; the debug mode's finite checks and norms.
+/// Observes every kernel's result: the debug mode's finite checks and norms.
 package protocol PassObserver: AnyObject {
   /// - Parameter layer: nil for the embedding, the final norm and the head.
   func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws
@@ -13,19 +13,19 @@ package struct DropoutDraw: Sendable, Equatable {
   package var probability: Float
   /// The run's seed.
   package var seed: UInt64
-  /// Which use of an example this is (the optimizer step), so that each epoch draws a new mask.
+  /// The optimizer step, so that each epoch draws a new dropout mask for an example.
   package var step: UInt64
 
   package init(probability: Float, seed: UInt64, step: UInt64) {
-    // A share such as 0.99999999 is 1 in fp32, which would keep nothing and scale by infinity.
+    // A probability such as 0.99999999 is 1 in fp32. Dropout would then keep nothing and scale by infinity.
     (self.probability, self.seed, self.step) = (min(probability, Float(1).nextDown), seed, step)
   }
 }
 
-/// Runs trees through the frozen model and, if given, an adapter: forward, head, backward.
+/// Runs trees through the frozen model and an optional adapter: forward, head, backward.
 ///
-/// One instance serves one rank; its memory is taken once. Results do not depend on the number of threads, and
-/// those of a tree do not depend on its neighbours in the batch.
+/// One instance serves one rank and allocates its memory once. Results do not depend on the number of threads. The
+/// results of a tree do not depend on the other trees in the batch.
 package final class Pass {
   package let model: Qwen2
   package let pool: ThreadPool
@@ -34,16 +34,16 @@ package final class Pass {
   let ropeTable: Matrix
   package weak var observer: (any PassObserver)?
 
-  // The micro-batch under way.
+  // The current micro-batch.
   var batch = TreeBatch([])
   var adapter: Adapter?
   var dropoutRows: Kernels.DropoutRows?
 
   /// - Parameters:
-  ///   - layout: of the adapters that will take part.
+  ///   - layout: of the adapters that will be used.
   ///   - capacity: the largest micro-batch to come.
   ///   - positions: the longest prompt + completion to come.
-  ///   - dropout: whether any pass will drop.
+  ///   - dropout: whether any pass will use dropout.
   package init(
     model: Qwen2, layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
     dropout: Bool = false, threads: Int
@@ -57,7 +57,7 @@ package final class Pass {
     ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
   }
 
-  /// Bytes of memory that such a pass takes.
+  /// Bytes of memory that a pass with these settings takes.
   package static func byteCount(
     _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
     dropout: Bool, threads: Int
@@ -72,11 +72,11 @@ package final class Pass {
   /// Bytes of memory that this pass has taken.
   package var byteCount: Int { (workspace.buffers + [ropeTable]).reduce(pool.byteCount) { $0 + 4 * $1.storage.count } }
 
-  /// Takes all memory now, so that no step meets a fresh page, nor a machine that has too little.
+  /// Makes all memory resident now, so that no step has page faults or runs out of memory.
   /// - Throws: `MemoryShortage`.
   package func populate() throws { try pool.populate(workspace.buffers.map(\.storage)) }
 
-  /// Log-probability sums (nats) of the batch, in order of `batch.sumTokens`.
+  /// Log-prob sums (nats) of the batch, in order of `batch.sumTokens`.
   /// - Parameter adapter: nil for the frozen model alone.
   package func logProbabilities(
     _ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw? = nil
@@ -86,18 +86,18 @@ package final class Pass {
     return try headForward(expecting: false)
   }
 
-  /// Log-probability of every target token (nats) of the batch, in order of `batch.targets`.
+  /// Log-prob of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(_ batch: TreeBatch, adapter: Adapter?) throws -> [Double] {
     defer { pool.clock.enter(.input) }
     try forward(batch, adapter: adapter, dropout: nil, keeping: false)
     return try headTokens(expecting: false)
   }
 
-  /// Log-probability sums of the batch, and in `gradient` the gradient of Σ coefficient · sum by every LoRA entry.
+  /// Returns log-prob sums of the batch. Computes the gradient of Σ coefficient · sum by every LoRA entry.
   ///
   /// - Parameters:
   ///   - gradient: an arena of the adapter's layout; overwritten.
-  ///   - coefficients: from the sums, d loss / d sum of each.
+  ///   - coefficients: computes d loss / d sum for each of the sums.
   package func gradient(
     _ batch: TreeBatch, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
     coefficients: ([Double]) throws -> [Double]
@@ -143,7 +143,7 @@ package final class Pass {
     try observe("final norm", layer: nil, workspace.finalNormed.prefix(final.rows))
   }
 
-  /// Dropout's random numbers know the example, the step and the row in the tree: not the rank or the batch.
+  /// Dropout's random numbers depend on the example, the step and the row in the tree, not on the rank or the batch.
   private func rows(of batch: TreeBatch, _ draw: DropoutDraw) -> Kernels.DropoutRows {
     var counters: [UInt64] = []
     counters.reserveCapacity(2 * batch.rows)

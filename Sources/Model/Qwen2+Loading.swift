@@ -1,16 +1,16 @@
-// From an opened hub directory to the model: nothing is copied but norms and biases.
+// Makes the model from an opened hub directory. Copies only norms and biases.
 
 import Checkpoints
 import Tensors
 
-/// How the matrices of the frozen linear layers are held.
+/// The storage of the frozen linear layers' matrices.
 package enum WeightStorage: String, Sendable, CaseIterable {
-  /// As the checkpoint stores them.
+  /// As in the checkpoint.
   case stored
   /// In NF4, from the cache: QLoRA's base.
   case nf4
 
-  /// A hash of the numbers that a model with the hash `modelHash` computes with.
+  /// A hash of the weights in this storage, for a model with the hash `modelHash`.
   package func contentHash(modelHash: String) -> String {
     switch self {
     case .stored: modelHash
@@ -20,11 +20,11 @@ package enum WeightStorage: String, Sendable, CaseIterable {
 }
 
 extension Qwen2 {
-  /// The model of a hub directory with its linear layers held as `storage`.
+  /// Loads the model of a hub directory with its linear layers in the given storage.
   /// - Parameters:
   ///   - modelHash: `directory.contentHash()`.
-  ///   - threads: for quantising, where that was not done before.
-  /// - Throws: for NF4 alone, as `NF4File` does.
+  ///   - threads: for quantising, when the cache has no NF4 file yet.
+  /// - Throws: for NF4 only, the errors of `NF4File`.
   package convenience init(
     _ directory: ModelDirectory, as storage: WeightStorage, modelHash: String,
     cacheDirectory: String? = CacheDirectory.path,
@@ -39,8 +39,8 @@ extension Qwen2 {
     }
   }
 
-  /// The model of a hub directory, its matrices left in the mapped files.
-  /// - Parameter quantized: the matrices of the linear layers, where they are not to be the directory's own.
+  /// Loads the model of a hub directory. Its matrices stay in the mapped files.
+  /// - Parameter quantized: matrices of the linear layers that replace the directory's own.
   package convenience init(_ directory: ModelDirectory, quantized: NF4File? = nil) {
     let layers = (0..<directory.configuration.layerCount).map { layer in
       let biased = LinearModule.allCases.filter(\.hasBias)
@@ -61,7 +61,7 @@ extension Qwen2 {
 }
 
 extension ModelDirectory {
-  /// A tensor as a matrix; a vector is one row.
+  /// A tensor as a matrix. A vector becomes one row.
   func weight(_ name: WeightName) -> Weight {
     let stored = self[name]
     guard let base = stored.bytes.baseAddress, let columns = stored.shape.last else {

@@ -1,4 +1,4 @@
-// Models that only measurements need: a few layers of a real one, or random weights of a known shape.
+// Models for measurements: a few layers of a real model, or random weights of a known shape.
 
 import Tensors
 
@@ -17,7 +17,7 @@ extension ModelConfiguration {
 }
 
 extension Qwen2 {
-  /// The first `layers` layers and the first `vocabulary` tokens: the same products on the same weights, fewer of them.
+  /// The first `layers` layers and the first `vocabulary` tokens: fewer products, but on the same weights.
   package func part(layers: Int, vocabulary: Int) -> Qwen2 {
     var c = configuration
     c.layerCount = min(layers, c.layerCount)
@@ -27,10 +27,10 @@ extension Qwen2 {
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
   }
 
-  /// Random bf16 weights, uniform in ±0.035 (the deviation of Qwen2's initialisation, 0.02).
+  /// Makes random bf16 weights, uniform in ±0.035 (the standard deviation of Qwen2's initialisation, 0.02).
   ///
-  /// All matrices are parts of one pool as large as the largest: what a step costs does not depend on it, since no
-  /// cache holds a matrix until its next use.
+  /// All matrices are parts of one pool as large as the largest matrix. This does not change the cost of a step, since
+  /// no cache holds a matrix until its next use.
   package convenience init(randomWeightsOf c: ModelConfiguration) {
     let shapes = LinearModule.allCases.map { (rows: $0.outputWidth(c), columns: $0.inputWidth(c)) }
     let largest = max(c.vocabularySize * c.hiddenSize, shapes.map { $0.rows * $0.columns }.max() ?? 0)
@@ -62,7 +62,7 @@ extension Qwen2 {
     self.init(configuration: c, embedding: embedding, layers: layers, finalNorm: ones(), head: embedding)
   }
 
-  /// `count` bf16 numbers, a million random ones repeated.
+  /// `count` bf16 numbers: a million random numbers, repeated.
   private static func randomPool(count: Int) -> Storage {
     let random = CounterRandom(key: 1)
     let period = (0..<min(count, 1_000_003)).map { place in

@@ -1,4 +1,4 @@
-// The frozen model: Qwen2's weights where they lie in the mapped files.
+// The frozen model. Its weights stay in the mapped files.
 
 import Glibc
 package import Tensors
@@ -14,7 +14,7 @@ package struct DecoderLayer: Sendable {
   package func weight(_ module: LinearModule) -> Weight { linears[module]! }
 }
 
-/// A Qwen2 model with frozen weights, shared by every thread and, through the page cache, by every rank.
+/// A Qwen2 model with frozen weights. All threads share it and, through the page cache, all ranks.
 package final class Qwen2: Sendable {
   package let configuration: ModelConfiguration
   /// [V, D].
@@ -22,7 +22,7 @@ package final class Qwen2: Sendable {
   package let layers: [DecoderLayer]
   /// [1, D].
   package let finalNorm: Matrix
-  /// [V, D]; the embedding itself when the head is tied.
+  /// [V, D]; the embedding when the head is tied.
   package let head: Weight
 
   package init(
@@ -32,7 +32,7 @@ package final class Qwen2: Sendable {
     self.head = head
   }
 
-  /// Bytes of the matrices, which all ranks of a node share.
+  /// Bytes of the matrices that all ranks of a node share.
   package var sharedByteCount: Int {
     let linears = layers.flatMap { $0.linears.values }.reduce(0) { $0 + $1.byteCount }
     return embedding.byteCount + linears + (configuration.tiesEmbeddings ? 0 : head.byteCount)
@@ -41,7 +41,7 @@ package final class Qwen2: Sendable {
 
 /// The rotary table [positions, E]: E/2 cosines, then E/2 sines of position · θ^(−2i/E).
 ///
-/// In fp32 step by step, as transformers computes it: for late positions its rounding is part of the model.
+/// Every operation is in fp32, as in transformers: at late positions its rounding is part of the model.
 package func rotaryTable(positions: Int, width: Int, theta: Double) -> Matrix {
   let table = Matrix(rows: positions, columns: width)
   let half = width / 2

@@ -1,28 +1,28 @@
-// From logits to a token: transformers' logits processors in their order, and a draw that is a function of the seed.
+// Chooses a token from logits: transformers' logits processors in their order, then a draw from the seed.
 
 import Glibc
 import Tensors
 
-/// How tokens are chosen, with the meanings and the defaults of transformers' GenerationConfig.
+/// Sampling settings, with the meanings and the defaults of transformers' GenerationConfig.
 package struct SamplingRules: Sendable, Equatable {
-  /// Whether a token is drawn; otherwise the most probable one is taken.
+  /// Whether to sample. Otherwise the most probable token is chosen (greedy).
   package var draws = false
-  /// Above 0. Without effect, like the next two, where nothing is drawn.
+  /// Above 0. Has an effect only when sampling, like the next two.
   package var temperature = 1.0
-  /// How many of the most probable tokens take part (with those as probable as the last); 0 for all.
+  /// The number of most probable tokens to keep, plus those as probable as the last; 0 keeps all.
   package var topK = 50
-  /// The share of probability, 0 to 1, that the tokens taking part must make up, the most probable first.
+  /// Keep the most probable tokens until their probabilities add up to this share, 0 to 1.
   package var topP = 1.0
-  /// What logits of tokens that occur in prompt or answer are divided by (above 0) or multiplied by (below 0).
+  /// For tokens in the prompt or the answer: divides logits above 0 and multiplies logits below 0.
   package var repetitionPenalty = 1.0
 
   package init() {}
 
-  /// The most probable token, always.
+  /// Always the most probable token.
   package static let greedy = SamplingRules()
 }
 
-/// Chooses token after token of one answer.
+/// Chooses the tokens of one answer.
 package struct Sampler: Sendable {
   /// A token that may be drawn.
   package struct Candidate: Sendable, Equatable {
@@ -35,13 +35,13 @@ package struct Sampler: Sendable {
   private let rules: SamplingRules
   private let random: CounterRandom
   private let stream: UInt64
-  /// Tokens that the repetition penalty is for.
+  /// Tokens that get the repetition penalty.
   private var seen: Set<Int32>
   private var drawCount: UInt64 = 0
 
   /// - Parameters:
-  ///   - stream: which of several answers under one seed.
-  ///   - prompt: counts as seen.
+  ///   - stream: selects one of several answers under the same seed.
+  ///   - prompt: its tokens count as seen.
   package init(_ rules: SamplingRules, seed: UInt64, stream: UInt64 = 0, prompt: [Int32]) {
     self.rules = rules
     random = CounterRandom(key: seed)
@@ -49,7 +49,7 @@ package struct Sampler: Sendable {
     seen = Set(prompt)
   }
 
-  /// The token after logits [V]; nil when these are not numbers.
+  /// Chooses the token after logits [V]; nil when a logit is NaN or the largest is infinite.
   package mutating func next(_ logits: [Float]) -> Int32? {
     let token: Int32?
     if rules.draws {
@@ -73,7 +73,7 @@ package struct Sampler: Sendable {
     return scores
   }
 
-  /// The place of the largest number, of several the first; nil when a number is none or the largest is infinite.
+  /// The index of the largest score (the first of equal scores); nil when a score is NaN or the largest is infinite.
   private static func largest(_ scores: [Float]) -> Int32? {
     var (place, top) = (0, -Float.infinity)
     for (i, score) in scores.enumerated() {
@@ -83,7 +83,7 @@ package struct Sampler: Sendable {
     return top.isFinite ? Int32(place) : nil
   }
 
-  /// Draws by the cumulated probabilities in order of ids.
+  /// Draws by the cumulative probabilities in order of ids.
   private func draw(_ candidates: [Candidate]) -> Int32? {
     guard let last = candidates.last else { return nil }
     var rest = random.uniform(stream: stream, index: drawCount) * candidates.reduce(0) { $0 + $1.probability }
@@ -91,14 +91,14 @@ package struct Sampler: Sendable {
       rest -= candidate.probability
       if rest < 0 { return candidate.id }
     }
-    // Rounding alone leads here.
+    // Only rounding leads here.
     return last.id
   }
 
   // MARK: - Warpers
 
-  /// The tokens that may come after logits [V], by id, with probabilities that add up to 1: what repetition penalty,
-  /// temperature, top-k and top-p leave, applied in this order. Empty when the logits are not numbers.
+  /// The possible next tokens after logits [V], by id, with probabilities that add up to 1. Applies repetition penalty,
+  /// temperature, top-k and top-p, in this order. Empty when a logit is NaN or the largest is infinite.
   package func candidates(_ logits: [Float]) -> [Candidate] {
     let scores = penalized(logits)
     guard Self.largest(scores) != nil else { return [] }
@@ -120,7 +120,7 @@ package struct Sampler: Sendable {
     return candidates
   }
 
-  /// The k-th largest score: the root of a heap of the largest ones so far, the smallest of them on top.
+  /// The k-th largest score: the root of a min-heap of the k largest scores so far.
   private static func leastOfLargest(_ k: Int, of kept: [(id: Int32, score: Float)]) -> Float {
     var heap = kept[..<k].map(\.score).sorted()
     for (_, score) in kept[k...] where score > heap[0] {
@@ -138,13 +138,13 @@ package struct Sampler: Sendable {
     return heap[0]
   }
 
-  /// Removes the least probable tokens, of equal ones the last, as long as they make up no more than 1 − share; one is
-  /// always left.
+  /// Removes the least probable tokens as long as they make up no more than 1 − share. Of equally probable tokens the
+  /// last goes first. At least one token is kept.
   private static func keepTop(_ share: Double, of kept: inout [(id: Int32, score: Float)]) {
-    // In fp32 as torch has it, cumulated in fp64: round shares meet their limit exactly.
+    // Probabilities in fp32 like torch, their sum in fp64: round shares then meet their limit exactly.
     let limit = Float(1 - share)
     let probabilities = probabilities(kept).map { Float($0.probability) }
-    // Those that cannot make up the limit together need no order among them: most of a vocabulary.
+    // These tokens together cannot reach the limit, so they need no sorting. They are most of a vocabulary.
     let negligible = limit / Float(2 * kept.count)
     var removed = probabilities.map { $0 < negligible }
     var sum = zip(probabilities, removed).reduce(0.0) { $1.1 ? $0 + Double($1.0) : $0 }

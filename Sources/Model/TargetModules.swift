@@ -1,10 +1,10 @@
-// Which linear layers `target_modules` means, by PEFT's rules.
+// Selects the linear layers that `target_modules` names, by PEFT's rules.
 
 package import Checkpoints
 
-/// A value of `target_modules`: names, each of which means all modules that end in it, or a pattern.
+/// A value of `target_modules`: a pattern, or names. A name selects all modules whose path ends in it.
 package struct TargetModules: Sendable {
-  /// Why a value cannot be used.
+  /// The reason why a value cannot be used.
   package struct Refusal: Error {
     package let found: String
     package let expected: String
@@ -12,8 +12,8 @@ package struct TargetModules: Sendable {
 
   private let names: Set<String>
 
-  /// - Parameter value: a list of names; `"all-linear"`; a plain alternation such as
-  ///   `.*\.(q_proj|v_proj)`. No other pattern is run.
+  /// - Parameter value: a list of names; `"all-linear"`; a plain alternation such as `.*\.(q_proj|v_proj)`. Other
+  ///   patterns are refused.
   /// - Throws: `Refusal`.
   package init(_ value: JSONValue?) throws(Refusal) {
     switch value {
@@ -31,10 +31,10 @@ package struct TargetModules: Sendable {
     }
   }
 
-  /// The modules that are meant, in the order of `LinearModule`.
+  /// The selected modules, in the order of `LinearModule`.
   ///
-  /// PEFT takes a module when the name is its whole path or ends it after a dot. A module that is meant
-  /// in some layers only is refused; so are the embedding and the head.
+  /// PEFT selects a module when the name is its whole path or ends it after a dot. A module that is selected in some
+  /// layers only is an error; so are the embedding and the head.
   /// - Throws: `Refusal`.
   package func modules(of model: ModelConfiguration) throws(Refusal) -> [LinearModule] {
     for other in [WeightName.embedding, .head] {
@@ -65,12 +65,12 @@ package struct TargetModules: Sendable {
   private static var known: String { LinearModule.allCases.map(\.rawValue).joined(separator: ", ") }
 
   private func isMeant(_ path: String) -> Bool {
-    // The path and every end of it, looked up: a hostile list is as long as its file.
+    // Looks up the path and each of its ends, because a hostile list can be as long as its file.
     let ends = path.indices.filter { path[$0] == "." }.map { String(path[path.index(after: $0)...]) }
     return ([path] + ends).contains(where: names.contains)
   }
 
-  /// `.*\.(q_proj|v_proj)`, `.*(q_proj|v_proj)$`, `.*q_proj`: prefix, optional group, plain names.
+  /// Accepts `.*\.(q_proj|v_proj)`, `.*(q_proj|v_proj)$`, `.*q_proj`: prefix, optional group, plain names.
   private static func alternatives(of pattern: String) throws(Refusal) -> [String] {
     let refusal = Refusal(
       found: "is the pattern \(pattern.prefix(120))",
@@ -87,7 +87,7 @@ package struct TargetModules: Sendable {
       throw refusal
     }
     let names = rest.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
-    // Only whole module names: a shorter one would match the ends of others.
+    // Only whole module names: a shorter name would match the ends of others.
     guard names.allSatisfy({ LinearModule(rawValue: $0) != nil }) else { throw refusal }
     return names
   }

@@ -1,37 +1,37 @@
-// How a micro-batch's trees are laid end to end, and which rows are needed for what.
+// Lays out the trees of a micro-batch end to end and determines which rows are needed for what.
 
 package import Corpus
 package import Tensors
 
 /// Several example trees as the rows of one pass: `prompt | completion 1 | completion 2 …`, tree after tree.
 ///
-/// Positions of every completion start at the prompt's length; a completion attends the prompt and itself.
-/// There is no padding, and no prompt is computed twice.
+/// Positions of every completion start at the prompt's length. A completion attends to the prompt and to itself. There
+/// is no padding, and every prompt is computed once.
 package struct TreeBatch: Sendable {
-  /// One token whose log-probability is asked for.
+  /// One token whose log-prob is needed.
   package struct Target: Sendable, Equatable {
-    /// Which of `scoredRows` predicts it.
+    /// The index in `scoredRows` of the row that predicts it.
     package var scored: Int
     package var token: Int32
-    /// Which sum (over the whole batch) it belongs to.
+    /// The index of its sum, over the whole batch.
     package var sum: Int
   }
 
   /// Token ids and positions [N].
   package let tokens: [Int32]
   package let positions: [Int32]
-  /// Rows whose logits are needed, ascending: each prompt's last row, or all of them where it is scored, and the rows
-  /// before the other tokens that are in the loss.
+  /// Rows whose logits are needed, ascending: each prompt's last row (or all its rows if it is scored), and the rows
+  /// before the other tokens of the loss.
   package let scoredRows: [Int32]
   package let targets: [Target]
   /// `ExampleTree.sumTokens` of all trees in order.
   package let sumTokens: [Int]
-  /// Where each tree's sums start in that order, with the total as last entry.
+  /// The index of each tree's first sum in `sumTokens`; the last entry is the total.
   package let sumOffsets: [Int]
-  /// Attention when all rows are queries, and when the scored rows alone are.
+  /// Attention when all rows are queries, and when only the scored rows are.
   package let trees: [Attention.Tree]
   package let scoredTrees: [Attention.Tree]
-  /// Each row's place in its tree, and its tree.
+  /// Each row's index in its tree, and the index of its tree.
   package let placeInTree: [Int]
   package let treeOfRow: [Int]
   package let exampleIndices: [Int]
@@ -102,7 +102,7 @@ package struct TreeBatch: Sendable {
             ownOffset: 0))
         targets.append(Target(scored: promptScored, token: completion[0], sum: number))
         for run in example.scored(place) {
-          // A token is predicted from the row before it: the first from the prompt's last.
+          // The row before a token predicts it. The prompt's last row predicts a completion's first token.
           let predicting = max(run.lowerBound - 1, 0)..<run.upperBound - 1
           guard !predicting.isEmpty else { continue }
           scoredSegments.append(

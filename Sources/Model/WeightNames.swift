@@ -1,6 +1,6 @@
-// Every key string of the hub's and of PEFT's files, and the shape that belongs to it. Nowhere else.
+// Every tensor name of the hub's and of PEFT's files, and its shape. No other file contains these names.
 
-/// One of the seven linear layers of a block, under the name it has in files.
+/// One of the seven linear layers of a block. The raw value is its name in files.
 package enum LinearModule: String, Sendable, CaseIterable, Codable {
   case query = "q_proj"
   case key = "k_proj"
@@ -10,7 +10,7 @@ package enum LinearModule: String, Sendable, CaseIterable, Codable {
   case up = "up_proj"
   case down = "down_proj"
 
-  /// Entries of a row of its input.
+  /// The width of its input.
   package func inputWidth(_ configuration: ModelConfiguration) -> Int {
     switch self {
     case .query, .key, .value, .gate, .up: configuration.hiddenSize
@@ -19,7 +19,7 @@ package enum LinearModule: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// Entries of a row of its output.
+  /// The width of its output.
   package func outputWidth(_ configuration: ModelConfiguration) -> Int {
     switch self {
     case .query: configuration.queryWidth
@@ -37,7 +37,7 @@ package enum LinearModule: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// The module's place in a model, as PEFT sees it: `model.layers.3.self_attn.q_proj`.
+  /// The module's path in a model, as in PEFT: `model.layers.3.self_attn.q_proj`.
   func path(layer: Int) -> String {
     switch self {
     case .query, .key, .value, .output: "model.layers.\(layer).self_attn.\(rawValue)"
@@ -45,7 +45,7 @@ package enum LinearModule: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// The config.json keys that fix the widths, for messages.
+  /// The config.json keys that determine the widths, for messages.
   fileprivate var widthKeys: String {
     switch self {
     case .query, .output: "hidden_size, num_attention_heads"
@@ -65,7 +65,7 @@ package enum WeightName: Sendable, Hashable {
   case linear(LinearModule, layer: Int)
   case bias(LinearModule, layer: Int)
   case finalNorm
-  /// The matrix of the logits; in a tied model the embedding serves and no such tensor is in the file.
+  /// The matrix of the logits. A tied model uses the embedding and has no such tensor in its file.
   case head
 
   /// The name in a hub checkpoint.
@@ -92,7 +92,7 @@ package enum WeightName: Sendable, Hashable {
     }
   }
 
-  /// The config.json keys that the shape comes from.
+  /// The config.json keys that determine the shape.
   var shapeKeys: String {
     switch self {
     case .embedding, .head: "vocab_size, hidden_size"
@@ -101,7 +101,7 @@ package enum WeightName: Sendable, Hashable {
     }
   }
 
-  /// All tensors that a checkpoint of this configuration holds, from the embedding to the head.
+  /// All tensors in a checkpoint of this configuration, from the embedding to the head.
   package static func all(_ configuration: ModelConfiguration) -> [WeightName] {
     var names: [WeightName] = [.embedding]
     for layer in 0..<configuration.layerCount {
@@ -117,11 +117,11 @@ package enum WeightName: Sendable, Hashable {
     return names
   }
 
-  /// Buffers that old checkpoints carry and nobody reads.
+  /// Buffers of old checkpoints that are not used.
   static func isIgnored(_ hubName: String) -> Bool { hubName.hasSuffix(".rotary_emb.inv_freq") }
 }
 
-/// One of the two matrices that LoRA puts beside a linear layer: W + scaling · B A.
+/// One of the two matrices that LoRA adds to a linear layer: W + scaling · B A.
 package struct AdapterMatrix: Sendable, Hashable {
   package enum Side: String, Sendable, CaseIterable {
     /// [R, in]

@@ -1,14 +1,14 @@
-// The memory of a pass, taken once for the largest micro-batch: a step then allocates nothing.
+// The memory of a pass. It is allocated once for the largest micro-batch, so a step allocates nothing.
 
 import Tensors
 
-/// What a buffer is before memory is taken for it.
+/// The size of a buffer before memory is allocated for it.
 struct MatrixSize {
   let rows, columns: Int
   var bytes: Int { rows * columns * MemoryLayout<Float>.stride }
 }
 
-/// What one layer keeps of its forward pass for its backward pass.
+/// The activations that one layer keeps for its backward pass.
 struct LayerActivations<Buffer> {
   /// After the rotation: q [N, H E], k and v [N, K E].
   let q, k, v: Buffer
@@ -16,7 +16,7 @@ struct LayerActivations<Buffer> {
   let attention, logsum: Buffer
   /// The residual stream between attention and feed-forward [N, D].
   let middle: Buffer
-  /// 1 / root mean square at either norm [N, 1].
+  /// 1 / root mean square at each of the two norms [N, 1].
   let inverse1, inverse2: Buffer
   /// [N, F].
   let gate, up: Buffer
@@ -35,7 +35,7 @@ struct LayerActivations<Buffer> {
     gate = take(queryRows, c.feedForwardSize)
     up = take(queryRows, c.feedForwardSize)
     reduced = InputGroup.allCases.map { group in
-      // The attention input's reductions hold k's and v's rows as well as q's.
+      // The reductions of the attention input have rows for q, k and v.
       take(group == .attention ? rows : queryRows, layout?.reducedWidth(of: group) ?? 0)
     }
   }
@@ -55,26 +55,26 @@ package struct Capacity: Sendable, Equatable, Codable {
     self.init(rows: batch.rows, scoredRows: batch.scoredRows.count, targets: batch.targets.count)
   }
 
-  /// The capacity that holds both.
+  /// The smallest capacity that holds both.
   package func union(_ other: Capacity) -> Capacity {
     Capacity(
       rows: max(rows, other.rows), scoredRows: max(scoredRows, other.scoredRows), targets: max(targets, other.targets))
   }
 }
 
-/// What of the forward pass is kept for the backward pass.
+/// The part of the forward pass that is kept for the backward pass.
 package enum Retention: Sendable, Equatable {
   /// Nothing: scoring only.
   case none
-  /// Every layer's input, and all activations of the last `layers`; the others' are computed again on the way back
-  /// (gradient checkpointing, Chen et al. 2016). Results have the same bits whatever is kept.
+  /// Every layer's input, and all activations of the last `layers` layers. The backward pass recomputes the others
+  /// (gradient checkpointing, Chen et al. 2016). This choice does not change any bit of the results.
   case activations(layers: Int)
 
   package static let layerInputs = Retention.activations(layers: 0)
   package static let all = Retention.activations(layers: .max)
 
-  /// How many of a model's layers a backward pass computes again: all that keep nothing but one, whose activations
-  /// are still in the shared buffers when the way back starts.
+  /// The number of layers that a backward pass recomputes: all layers that keep nothing, except one. Its activations
+  /// are still in the shared buffers when the backward pass starts.
   package func recomputedLayers(of count: Int) -> Int {
     switch self {
     case .none: 0
@@ -83,19 +83,19 @@ package enum Retention: Sendable, Equatable {
   }
 }
 
-/// All buffers of a pass, named once: as matrices (`Workspace<Matrix>`) it computes with them, as sizes
-/// (`Workspace<MatrixSize>`) it says what they would take.
+/// All buffers of a pass. `Workspace<Matrix>` holds memory to compute with. `Workspace<MatrixSize>` holds only sizes,
+/// to count the memory.
 final class Workspace<Buffer> {
   let capacity: Capacity
   let layout: AdapterLayout?
   let retention: Retention
-  /// Whether the pass under way will be gone back through. One that only scores goes through the shared buffers.
+  /// Whether a backward pass will follow the current pass. A pass that only scores uses the shared buffers.
   var isKeeping = false
-  /// The residual stream entering each layer [N, D] (two in turn when nothing is kept).
+  /// The residual stream at each layer's input [N, D] (two buffers in turn when nothing is kept).
   private let hidden: [Buffer]
   private let activations: [LayerActivations<Buffer>]
   private let layerCount: Int
-  /// Residual rows that are scored, after the last layer [S, D], and their norms.
+  /// The scored rows of the residual stream after the last layer [S, D], and their norms.
   let final, finalNormed, finalInverse: Buffer
   /// Scratch rows [N, D].
   let normed, gathered, gatheredResidual: Buffer
@@ -103,28 +103,27 @@ final class Workspace<Buffer> {
   let wide: Buffer
   /// Head: a tile of logits [S, tile], Σ exp · weight [S, D], target rows of the head's weight [targets, D].
   let logits, expected, targetRows: Buffer
-  /// Backward only.
+  /// For the backward pass only.
   let gradient: Gradient?
-  /// Dropped inputs, when dropout is in use: [N, max(D, H E, F)].
+  /// Inputs after dropout, when dropout is used: [N, max(D, H E, F)].
   let dropped: Buffer?
 
   struct Gradient {
-    /// Of the residual stream [N, D], of a normed input [N, D], of gathered rows [S, D].
+    /// Gradients of the residual stream [N, D], of a normed input [N, D], of gathered rows [S, D].
     let stream, normed, gathered: Buffer
-    /// Of the scored rows' residual stream [S, D].
+    /// Gradient of the scored rows' residual stream [S, D].
     let scored: Buffer
     let attention, q, k, v: Buffer
     let attentionParts: Buffer
-    /// Of LoRA reductions [N, n R].
+    /// Gradients of LoRA reductions [N, n R].
     let reduced: Buffer
-    /// Scratch for dropped gradients [N, max(D, H E, F)].
+    /// Scratch for gradients after dropout [N, max(D, H E, F)].
     let dropped: Buffer?
   }
 
-  /// Every buffer.
   let buffers: [Buffer]
 
-  /// - Parameter make: makes a buffer of so many rows and columns.
+  /// - Parameter make: makes a buffer with the given rows and columns.
   init(
     _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, retention: Retention, dropout: Bool,
     make: (_ rows: Int, _ columns: Int) -> Buffer
@@ -139,7 +138,8 @@ final class Workspace<Buffer> {
     let (n, s) = (capacity.rows, capacity.scoredRows)
     let widest = max(c.hiddenSize, c.queryWidth, c.feedForwardSize)
     hidden = (0..<(retention == .none ? 2 : c.layerCount)).map { _ in take(n, c.hiddenSize) }
-    // Layers that keep theirs, last first, and one for all others. The last layer goes on with the scored rows alone.
+    // One per layer that keeps its activations, last layer first, and one for all others. The last has scored rows
+    // only.
     let kept = if case .activations(let layers) = retention { min(layers, c.layerCount) } else { 0 }
     activations = (0..<min(kept + 1, c.layerCount)).map { place in
       LayerActivations(rows: n, queryRows: place == 0 && kept > 0 ? s : n, c, layout, take)
@@ -174,5 +174,5 @@ final class Workspace<Buffer> {
   }
 }
 
-/// Columns of the vocabulary that the head takes at a time.
+/// Columns of the vocabulary per tile of the head.
 let headTile = 4096

@@ -1,19 +1,19 @@
-// An answer line by line: which part each line belongs to.
+// Reads an answer line by line and assigns each line to a part.
 
-/// What has been read of an answer so far.
+/// The parts of an answer that have been read so far.
 struct AnswerScanner {
-  /// What belongs to one summary.
+  /// The parts that belong to one summary.
   struct Section {
     var hasBegun = false
     var scores = SummaryScores()
-    /// Whether another text came under the same heading.
+    /// Whether the heading occurred again with a different text.
     var isRepeated: Bool { others.contains { $0 != text } }
-    /// The summary; what teachers add around it, rules and counts of words, is left out.
+    /// The summary, without additions of the teacher such as rules and word counts.
     var text: String { Self.trimmed(lines) }
     fileprivate var lines: [String] = []
     fileprivate var repetitions: [[String]] = []
 
-    /// Takes back the rows at the end, which belong to a table of scores.
+    /// Removes the table rows at the end, which belong to a table of scores.
     fileprivate mutating func dropTable() {
       while lines.last?.trimmed.hasPrefix("|") == true { lines.removeLast() }
     }
@@ -43,7 +43,7 @@ struct AnswerScanner {
   }
 
   private(set) var sections = [Section(), Section()]
-  /// The summaries called the better one, each once.
+  /// The summaries that the answer calls better, without duplicates.
   private(set) var verdicts: Set<Int> = []
   private(set) var hasUnclearVerdict = false
   private var part = Part.none
@@ -52,7 +52,7 @@ struct AnswerScanner {
   /// A heading whose value may be on the next line.
   private var awaited: AnswerHeading?
 
-  /// Whether the text ends inside a sentence of a summary: it was cut.
+  /// Whether the text ends inside a sentence of a summary, so that it was cut.
   var endsInSentence: Bool {
     guard part == .summary, let current, let last = sections[current - 1].text.last else { return false }
     return last.isLetter || ",;:-–—(“„«".contains(last)
@@ -75,13 +75,13 @@ struct AnswerScanner {
     }
   }
 
-  /// The value of a heading that stood alone on its line.
+  /// Takes the value of a heading that was alone on its line.
   private mutating func take(_ line: LineCursor, as heading: AnswerHeading) -> Bool {
     var cursor = line
     cursor.skipOpening()
     switch heading {
     case .verdict:
-      // "Summary 1" names it, "Summary 1:" starts it.
+      // "Summary 1" names a summary, "Summary 1:" starts it.
       if case .summary? = LineHeading(line)?.kind, !line.isNameAlone { return false }
       guard let index = Verdict(cursor).summary else { return false }
       verdicts.insert(index)
@@ -107,7 +107,7 @@ struct AnswerScanner {
 
   // MARK: Headings
 
-  /// "Summary 1:". Under scores and explanations the same words say which summary is meant.
+  /// "Summary 1:". Under scores and explanations these words only say which summary is meant.
   private mutating func open(_ index: Int, _ value: LineCursor) {
     let text = value.rest.withoutOuterEmphasis
     guard sections[index - 1].hasBegun else {
@@ -175,7 +175,7 @@ struct AnswerScanner {
       return cell.takeScore()
     }
     guard let heading = AnswerWords.headings.take(&name), scores.count == 2 else {
-      // Rows of headings and rules are no text.
+      // Heading rows and rules are not text.
       return part != .summary
     }
     for (place, score) in scores.enumerated() {
@@ -189,7 +189,7 @@ struct AnswerScanner {
 }
 
 extension LineCursor {
-  /// Whether the line has the name of a summary and nothing more than a full stop.
+  /// Whether the line has only the name of a summary and perhaps a full stop.
   fileprivate var isNameAlone: Bool {
     var cursor = self
     cursor.skipOpening()
@@ -207,7 +207,7 @@ extension String {
 
   /// Without white space at both ends.
   var trimmed: String {
-    // By scalars: grapheme breaking costs more than all else that is done to an answer.
+    // By scalars: grapheme breaking would take longer than all other work on an answer.
     let scalars = unicodeScalars
     guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
       let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
@@ -215,7 +215,7 @@ extension String {
     return String(self[first..<scalars.index(after: last)])
   }
 
-  /// `text**` of `**Summary 1: text**` without the marks.
+  /// Removes the marks at the end of `**Summary 1: text**`: `text**` becomes `text`.
   fileprivate var withoutOuterEmphasis: String {
     let text = trimmed
     guard text.hasSuffix("**"), !text.dropLast(2).contains("**") else { return text }

@@ -1,16 +1,16 @@
-// What of a teacher's output is the answer: without its thinking and without wrapping, JSON turned into lines.
+// Extracts the answer from a teacher's output: removes thinking and wrapping, and turns JSON into lines.
 
 import Checkpoints
 
 enum AnswerText {
-  /// The answer's own lines, ended by line feeds alone.
-  /// - Returns: also what was begun and never ended, if anything: of open thinking nothing is the answer.
+  /// The answer's own lines, separated by line feeds only.
+  /// - Returns: also a message about an unclosed part, if there is one. Unclosed thinking is not part of the answer.
   static func body(of answer: String) -> (text: String, open: String?) {
     var text = String(decoding: unifiedLineEnds(answer.utf8), as: UTF8.self)
     var open: String?
     for name in ["think", "thinking", "thought", "reasoning"] where text.utf8.contains(UInt8(ascii: "<")) {
       let (opening, closing) = ("<\(name)>", "</\(name)>")
-      // Some templates give the opening mark with the prompt.
+      // Some chat templates put the opening mark into the prompt.
       if let end = text.ranges(of: closing).last { text = String(text[end.upperBound...]) }
       if let start = text.firstRange(of: opening) {
         text = String(text[..<start.lowerBound])
@@ -26,7 +26,7 @@ enum AnswerText {
     return (text, open)
   }
 
-  /// Whether an answer without summaries says that there will be none.
+  /// Whether an answer without summaries is a refusal.
   static func isRefusal(_ text: String) -> Bool {
     let start = text.trimmed.prefix(400).lowercased().replacing("’", with: "'")
     return AnswerWords.refusals.contains { start.hasPrefix($0) }
@@ -43,7 +43,7 @@ enum AnswerText {
     return bytes
   }
 
-  /// The content of a code block that is the whole answer, but for a line or two around it.
+  /// The content of a code block, if it is the whole answer except for a line or two around it.
   private static func withoutFences(_ text: String) -> String {
     let lines = text.lines
     let fences = lines.indices.filter { lines[$0].drop(while: \.isWhitespace).hasPrefix("```") }
@@ -55,7 +55,7 @@ enum AnswerText {
 
   // MARK: JSON
 
-  /// The lines that a JSON object stands for: its names are headings.
+  /// Turns a JSON object into lines. Its names become headings.
   private static func linesOfJSON(_ text: String) -> String? {
     let text = text.trimmed
     guard text.hasPrefix("{"), let value = try? JSONValue.parse(text), let members = value.members else { return nil }
@@ -75,7 +75,7 @@ enum AnswerText {
       lines.append("\(heading):")
       for member in members { append(member.value, named: member.name, to: &lines) }
     case .array(let elements):
-      // "summaries": the heading says neither which nor that one starts.
+      // "summaries": the heading gives neither the number nor the start of a summary.
       for (place, element) in elements.enumerated() { append(element, named: "summary \(place + 1)", to: &lines) }
     case .null, .bool: break
     }

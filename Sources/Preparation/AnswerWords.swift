@@ -1,33 +1,33 @@
-// The words by which a teacher's answer is recognised. The prompt asks for English headings; teachers answer in the
-// document's language all the same, so the headings of a few more languages are known: German, French, Spanish,
-// Russian and Chinese. A further language is a few more words here and a few cases in the tests.
+// The words that identify the parts of a teacher's answer. The prompt asks for English headings, but teachers often
+// answer in the document's language. So the headings of a few more languages are known: German, French, Spanish,
+// Russian and Chinese. To add a language, add its words here and a few cases to the tests.
 
-/// What a heading announces.
+/// The part that a heading starts.
 enum AnswerHeading: Sendable, Equatable {
   case criterion(Criterion)
   case total
-  /// The section that has the scores: a heading only where scores or nothing follows.
+  /// The section with the scores. It is a heading only if scores or nothing follows.
   case scores
   case explanation
   case verdict
-  /// A word that also starts sentences: a verdict only where it names a summary.
+  /// A word that can also start a sentence. It is a verdict only if it names a summary.
   case choice
-  /// Ends a summary and says nothing: how many words it has.
+  /// Ends a summary and carries no information, such as a word count.
   case aside
 }
 
-/// What summaries are scored on.
+/// The criteria by which summaries are scored.
 enum Criterion: Int, Sendable, CaseIterable {
   case coherence, consistency, relevance, fluency
 
   /// The highest score; the lowest is 1.
   var maximum: Double { self == .fluency ? 3 : 5 }
 
-  /// The totals that four scores can add up to.
+  /// The possible totals of four scores.
   static let totals = 4.0...18.0
 }
 
-/// Words in small letters, found by their first letter, longest first.
+/// Words in lower case, found by their first letter, longest first.
 struct WordTable<Meaning: Sendable>: Sendable {
   private var entries: [Unicode.Scalar: [(word: [Unicode.Scalar], meaning: Meaning)]] = [:]
 
@@ -41,7 +41,7 @@ struct WordTable<Meaning: Sendable>: Sendable {
     for key in entries.keys { entries[key]?.sort { $0.word.count > $1.word.count } }
   }
 
-  /// Moves the cursor past the longest word that stands at it.
+  /// Moves the cursor past the longest word at its position.
   func take(_ cursor: inout LineCursor) -> Meaning? {
     guard let first = cursor.current, let candidates = entries[first] else { return nil }
     for candidate in candidates where cursor.take(word: candidate.word) { return candidate.meaning }
@@ -112,7 +112,7 @@ enum AnswerWords {
     (.aside, ["word count", "wortanzahl", "nombre de mots", "número de palabras", "количество слов", "字数"]),
   ])
 
-  /// What a summary is called.
+  /// Names for a summary.
   static let summaries = WordTable<Void>([
     (
       (),
@@ -146,12 +146,12 @@ enum AnswerWords {
     ),
   ])
 
-  /// What may stand between a summary's name and its number.
+  /// Words that may be between a summary's name and its number.
   static let numberSigns = WordTable<Void>([((), ["#", "no.", "nr.", "number", "nummer", "№", "n°", "номер"])])
 
   static let articles = WordTable<Void>([((), ["the", "die", "das", "le", "la", "el"])])
 
-  /// What may stand between a heading's word and its colon.
+  /// Words that may be between a heading's word and its colon.
   static let fillers = WordTable<Void>([
     (
       (),
@@ -162,13 +162,13 @@ enum AnswerWords {
     )
   ])
 
-  /// Between a verdict's words and the summary that it names.
+  /// Words between a verdict's words and the summary that it names.
   static let copulas = WordTable<Void>([((), ["is", "ist", "est", "es", "это", "是", "为"])])
 
-  /// Between a score and the highest there is.
+  /// Words between a score and the highest possible score.
   static let outOf = WordTable<Void>([((), ["out of", "of", "von", "sur", "de", "sobre", "из"])])
 
-  /// Two summaries joined by one of these are no choice.
+  /// Two summaries joined by one of these are not a choice.
   static let conjunctions = WordTable<Void>([
     (
       (),
@@ -179,7 +179,7 @@ enum AnswerWords {
     )
   ])
 
-  /// How an answer starts that gives no summaries.
+  /// The beginnings of refusals.
   static let refusals = [
     "i'm sorry", "i am sorry", "sorry,", "i apologize", "i cannot", "i can't", "i can not", "i am unable", "i'm unable",
     "i won't", "as an ai", "unfortunately", "es tut mir leid", "ich kann ", "je suis désolé", "je ne peux pas",

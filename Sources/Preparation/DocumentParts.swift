@@ -1,23 +1,23 @@
-// A text too long for the model, cut where a reader would pause.
+// Splits a text that is too long for the model, at natural boundaries.
 
 package import Corpus
 import Foundation
 
-/// Cuts a document into parts of a number of tokens.
+/// Splits a document into parts with a limited number of tokens.
 package struct DocumentParts {
   private let tokenizer: Tokenizer
   private let limit: Int
 
-  /// - Parameter limit: the most tokens of a part.
+  /// - Parameter limit: the maximum number of tokens of a part.
   package init(tokenizer: Tokenizer, limit: Int) { (self.tokenizer, self.limit) = (tokenizer, max(1, limit)) }
 
-  /// The parts, which make up the text but for white space where it was cut. They are of about one length, and end where
-  /// a paragraph does, else a line, a sentence, a word, or anywhere.
+  /// The parts. Together they are the whole text, except for white space at the cuts. They have about equal length and
+  /// end at a paragraph if possible, else at a line, a sentence, a word, or anywhere.
   package func parts(of text: String) -> [String] {
     let total = count(text)
     guard total > limit else { return [text] }
     let pieces = (total + limit - 1) / limit
-    // Even parts, with room for pieces that do not divide evenly.
+    // Even parts, with some room for units that do not divide evenly.
     let aim = min(limit, total / pieces + limit / 16 + 1)
     var parts: [String] = []
     var (part, size) = ("", 0)
@@ -34,12 +34,12 @@ package struct DocumentParts {
 
   private func count(_ text: some StringProtocol) -> Int { tokenizer.encode(String(text)).count }
 
-  /// Pieces of at most `aim` tokens, as large as the text's own divisions allow.
+  /// Units of at most `aim` tokens, as large as the text's own divisions allow.
   private func units(of text: String, aim: Int) -> [(text: String, tokens: Int)] {
     var units: [(text: String, tokens: Int)] = []
     func add(_ piece: Substring, _ depth: Int) {
       let tokens = count(piece)
-      // A single character is never cut.
+      // A single character is never split.
       guard tokens > aim, piece.count > 1 else {
         units.append((String(piece), tokens))
         return
@@ -51,7 +51,7 @@ package struct DocumentParts {
     return units
   }
 
-  /// Cuts after every separator of one kind; the last kind halves.
+  /// Splits after every separator of one kind; the last kind splits into halves.
   private static func split(_ text: Substring, _ depth: Int) -> [Substring] {
     switch depth {
     case 0: return split(text, after: "\n\n")

@@ -1,9 +1,9 @@
-// Files of people as plain text: .txt and .md as they are, .pdf through poppler's pdftotext.
+// Reads documents as plain text: .txt and .md as they are, .pdf through poppler's pdftotext.
 
 import Foundation
 import Tensors
 
-/// Reading of one document.
+/// Reads one document.
 package enum DocumentText {
   /// The text of a file without white space at its ends; `-` is standard input.
   /// - Throws: `DocumentError`.
@@ -28,7 +28,7 @@ package enum DocumentText {
     return trimmed
   }
 
-  /// Runs pdftotext without a shell: a path is an argument, whatever it spells.
+  /// Runs pdftotext without a shell, so no character of a path has a special meaning.
   private static func textOfPDF(_ path: String) throws(DocumentError) -> Data {
     guard FileManager.default.isReadableFile(atPath: path) else {
       throw DocumentError(path, "cannot be read: there is no such file, or it is not yours to read")

@@ -1,12 +1,12 @@
-// How alike two texts are: Levenshtein's distance, 64 rows of the table at once.
+// The similarity of two texts: Levenshtein distance, 64 rows of the table at once.
 
-/// Levenshtein's distance over Unicode scalars, as G. Myers ("A fast bit-vector algorithm for approximate string
-/// matching based on dynamic programming", J. ACM 46, 1999) has it, in the form of H. Hyyrö ("A bit-vector algorithm
-/// for computing Levenshtein and Damerau edit distances", 2003) for patterns of any length.
+/// Levenshtein distance over Unicode scalars, as in G. Myers ("A fast bit-vector algorithm for approximate string
+/// matching based on dynamic programming", J. ACM 46, 1999), in the form of H. Hyyrö ("A bit-vector algorithm for
+/// computing Levenshtein and Damerau edit distances", 2003) for patterns of any length.
 package enum EditDistance {
-  /// Insertions, deletions and replacements of one scalar that make one text of the other.
+  /// The minimum number of scalar insertions, deletions and replacements that turn one text into the other.
   ///
-  /// No normalization: a letter and its accent as two scalars are two.
+  /// Does not normalize: a letter and its accent as two scalars count as two.
   package static func between(_ first: String, _ second: String) -> Int {
     distance(Array(first.unicodeScalars), Array(second.unicodeScalars))
   }
@@ -18,19 +18,19 @@ package enum EditDistance {
     return longer == 0 ? 1 : 1 - Double(distance(first, second)) / Double(longer)
   }
 
-  /// 64 rows of the table at one column: which of them are one more or one less than the row above.
+  /// 64 rows of the table at one column: bit masks of the rows that are one more or one less than the row above.
   private struct Block {
     var more = UInt64.max
     var less: UInt64 = 0
   }
 
   private static func distance(_ first: [Unicode.Scalar], _ second: [Unicode.Scalar]) -> Int {
-    // Fewer rows, fewer blocks.
+    // The shorter text has the rows: fewer rows need fewer blocks.
     let (pattern, text) = first.count <= second.count ? (first, second) : (second, first)
     guard !pattern.isEmpty else { return text.count }
     let classes = ScalarClasses(pattern)
     let blockCount = (pattern.count + 63) / 64
-    // For each class the rows that hold it, block by block; class 0, not in the pattern, has none.
+    // For each class, the rows that contain it, block by block. Class 0 (scalars not in the pattern) has no rows.
     var rows = [UInt64](repeating: 0, count: classes.count * blockCount)
     for (row, scalar) in pattern.enumerated() {
       rows[classes[scalar] * blockCount + row / 64] |= 1 << UInt64(row % 64)
@@ -42,7 +42,7 @@ package enum EditDistance {
       blocks.withUnsafeMutableBufferPointer { blocks in
         for scalar in text {
           let start = classes[scalar] * blockCount
-          // What the row above the block adds from the last column to this one: the first row counts columns.
+          // The change from the last column to this one in the row above the block. The first row counts columns.
           var (risesAbove, fallsAbove): (UInt64, UInt64) = (1, 0)
           for index in 0..<blockCount {
             let (more, less) = (blocks[index].more, blocks[index].less)
@@ -66,10 +66,10 @@ package enum EditDistance {
     return distance
   }
 
-  /// Small numbers for the scalars of a pattern; 0 for all others.
+  /// Small numbers for the scalars of a pattern; 0 for all other scalars.
   private struct ScalarClasses {
     private(set) var count = 1
-    /// A table for the first 256 scalars, which are nearly all of a European text.
+    /// A table for the first 256 scalars, which are nearly all scalars of a European text.
     private var low = [Int](repeating: 0, count: 256)
     private var high: [Unicode.Scalar: Int] = [:]
 

@@ -1,8 +1,8 @@
-// Counts of numbers in bins of one width.
+// Counts numbers in bins of equal width.
 
 package import Checkpoints
 
-/// How often numbers fall into bins: `[start + i width, start + (i + 1) width)`, the first and the last open-ended.
+/// Counts of numbers in bins `[start + i width, start + (i + 1) width)`. The first and the last bin are open-ended.
 package struct Histogram: Sendable, Equatable {
   package let start: Double
   package let width: Double
@@ -14,7 +14,7 @@ package struct Histogram: Sendable, Equatable {
   }
 
   package mutating func count(_ number: Double) {
-    // A little more, so that 0.15 falls into the bin that starts at 3 * 0.05.
+    // Adds a little, so that 0.15 falls into the bin that starts at 3 * 0.05.
     let bin = ((number - start) / width + 1e-9).rounded(.down)
     counts[Int(min(max(bin, 0), Double(counts.count - 1)))] += 1
   }
@@ -23,7 +23,7 @@ package struct Histogram: Sendable, Equatable {
     ["start": .number(start), "width": .number(width), "counts": .array(counts.map { .integer(Int64($0)) })]
   }
 
-  /// A line for every bin from the first to the last that is not empty.
+  /// One line per bin, from the first to the last non-empty bin.
   package func lines() -> [String] {
     guard let first = counts.firstIndex(where: { $0 > 0 }), let last = counts.lastIndex(where: { $0 > 0 }),
       let highest = counts.max()

@@ -1,20 +1,20 @@
-// A teacher's answer, understood: two summaries, their total scores and the verdict.
+// Parses a teacher's answer: two summaries, their total scores and the verdict.
 
-/// Two summaries of one document and what the teacher thinks of them.
+/// Two summaries of one document and the teacher's judgement.
 package struct JudgedSummaries: Sendable, Equatable {
-  /// Summary 1 and summary 2, whatever the order they came in.
+  /// Summary 1 and summary 2, in this order even if the answer has another.
   package let texts: [String]
   /// Their total scores, 4 to 18.
   package let scores: [Double]
-  /// The one called better: 0 or 1.
+  /// The better summary according to the teacher: 0 or 1.
   package let best: Int
 
-  /// Comparing two texts takes memory by the square of their length.
+  /// Comparing two texts takes memory proportional to the square of their length.
   private static let maximumBytes = 1 << 18
 
   /// Reads an answer.
-  /// - Parameter isCutShort: whether the teacher ran into its limit of tokens.
-  /// - Throws: `Rejection` with the first reason why it cannot be used.
+  /// - Parameter isCutShort: whether the teacher reached its token limit.
+  /// - Throws: `Rejection` with the first reason why the answer cannot be used.
   package init(answer: String, isCutShort: Bool = false) throws(Rejection) {
     guard answer.utf8.count <= Self.maximumBytes else {
       throw Rejection(.tooLong, "\(answer.utf8.count) bytes, expected at most \(Self.maximumBytes)")
@@ -50,7 +50,7 @@ package struct JudgedSummaries: Sendable, Equatable {
     self.best = best - 1
   }
 
-  /// Which parts are not there, in the order in which they should be.
+  /// The missing parts, in their expected order.
   private static func missing(_ scanner: AnswerScanner) -> [Rejection] {
     var missing: [Rejection] = []
     for (place, section) in scanner.sections.enumerated() where section.text.isEmpty {

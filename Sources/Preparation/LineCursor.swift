@@ -1,8 +1,8 @@
-// A line of an answer, read from left to right past the marks that people and markdown put around words.
+// Reads a line of an answer from left to right and skips the marks that people and markdown put around words.
 
-/// A place in a line. Letters are compared as small ones, and full-width forms as the plain ones they stand for.
+/// A position in a line. Comparison ignores case and treats full-width forms as plain characters.
 struct LineCursor {
-  /// No heading is longer than this; what follows is text.
+  /// No heading is longer than this; the rest is text.
   private static let headCount = 300
 
   private let written: [Unicode.Scalar]
@@ -40,7 +40,7 @@ struct LineCursor {
 
   private func scalar(at place: Int) -> Unicode.Scalar? { folded.indices.contains(place) ? folded[place] : nil }
 
-  /// What follows, as it is written.
+  /// The rest of the line as written.
   var rest: String { String(String.UnicodeScalarView(written[min(position, written.count)...])) + tail }
 
   // MARK: Marks
@@ -52,8 +52,8 @@ struct LineCursor {
     while let scalar = current, scalar == " " || scalar == "\t" || Self.isEmphasis(scalar) { position += 1 }
   }
 
-  /// Marks of emphasis and brackets that close what was opened before a word, up to the next space.
-  /// - Returns: whether a bracket closed that sets off a heading: "[Summary 1] The text".
+  /// Skips closing marks of emphasis and closing brackets after a word, up to the next space.
+  /// - Returns: whether it skipped a bracket that closes a heading: "[Summary 1] The text".
   @discardableResult
   mutating func skipClosingMarks() -> Bool {
     var hasBracket = false
@@ -64,8 +64,8 @@ struct LineCursor {
     return hasBracket
   }
 
-  /// All that may stand before a line's first word: marks of headings, lists, quotes and tables, brackets, list
-  /// numbers, emoji.
+  /// Skips everything that may come before a line's first word: marks of headings, lists, quotes and tables, brackets,
+  /// list numbers, emoji.
   mutating func skipOpening() {
     while let scalar = current {
       if Self.isOpening(scalar) { position += 1 } else if !skipListNumber() { return }
@@ -100,12 +100,12 @@ struct LineCursor {
 
   // MARK: Words
 
-  /// Moves past `word` if it stands here as a word of its own.
+  /// Moves past `word` if it is here as a whole word.
   mutating func take(word: [Unicode.Scalar]) -> Bool {
     let end = position + word.count
     guard end <= folded.count, folded[position..<end].elementsEqual(word) else { return false }
     if let next = scalar(at: end), let last = word.last, Self.continues(last, with: next) { return false }
-    // "1.5" and "1,5" are no 1.
+    // "1.5" and "1,5" do not contain the word "1".
     if let last = word.last, Self.isDigit(last), let mark = scalar(at: end), mark == "." || mark == ",",
       scalar(at: end + 1).map(Self.isDigit) == true
     {
@@ -122,7 +122,7 @@ struct LineCursor {
     return true
   }
 
-  /// Whether a word that ends in `last` would go on with `next`. Chinese words have no space between them.
+  /// Whether `next` continues a word that ends in `last`. Chinese words have no space between them.
   private static func continues(_ last: Unicode.Scalar, with next: Unicode.Scalar) -> Bool {
     if isDigit(last) { return isDigit(next) || next.properties.isAlphabetic && !next.properties.isIdeographic }
     guard last.properties.isAlphabetic, !last.properties.isIdeographic else { return false }
@@ -133,7 +133,7 @@ struct LineCursor {
 
   // MARK: Numbers and brackets
 
-  /// A decimal number: digits, perhaps a sign before and a point with digits after them.
+  /// A decimal number: digits, optionally a sign before and a point with digits after them.
   mutating func takeNumber() -> Double? {
     var end = position
     if scalar(at: end) == "-" { end += 1 }
@@ -149,7 +149,7 @@ struct LineCursor {
     return number
   }
 
-  /// What stands in the round brackets that open here, and moves past them.
+  /// Returns the text in the round brackets that open here, and moves past them.
   mutating func takeBracketed() -> String? {
     guard current == "(", let close = folded[position...].firstIndex(of: ")") else { return nil }
     defer { position = close + 1 }

@@ -1,6 +1,6 @@
-// One line of an answer: the heading that it starts with, if any.
+// Recognises the heading at the start of an answer's line, if there is one.
 
-/// What a line starts with.
+/// The heading of a line.
 struct LineHeading {
   enum Kind: Equatable {
     /// The name and number of a summary.
@@ -11,7 +11,7 @@ struct LineHeading {
   let kind: Kind
   /// The summary that the heading names: "Explanation of summary 2:".
   var index: Int?
-  /// Where the value starts. For a criterion that is its name, since more of them may follow in the line.
+  /// The start of the value. For a criterion this is its name, since more criteria may follow in the line.
   var value: LineCursor
 }
 
@@ -30,7 +30,7 @@ extension LineHeading {
     }
   }
 
-  /// A summary's name with its number, and then a colon or nothing, or the name of one of its parts.
+  /// A summary's name with its number, followed by a colon, nothing, or the name of one of its parts.
   private init?(summary index: Int, after name: LineCursor) {
     var part = name
     part.skipClosingMarks()
@@ -54,7 +54,7 @@ extension LineHeading {
     self.init(kind: .summary(index), index: index, value: cursor)
   }
 
-  /// The name of a part, which summary it is about, and then what makes it a heading rather than a word of a text.
+  /// The name of a part, its summary, and then a sign that it is a heading and not a word of a text.
   private init?(part start: LineCursor) {
     var cursor = start
     guard let heading = AnswerWords.headings.take(&cursor) else { return nil }
@@ -81,7 +81,7 @@ extension LineHeading {
     case .verdict, .choice:
       named.skipEmphasis()
       if AnswerWords.copulas.take(&named) != nil {
-        // "The best summary is summary 2": the words alone also start sentences.
+        // "The best summary is summary 2": the words alone can also start a sentence.
         _ = named.takeSeparator()
         cursor = named
         guard Verdict(cursor).summary != nil else { return nil }
@@ -94,7 +94,7 @@ extension LineHeading {
 }
 
 extension LineCursor {
-  /// Moves past "Summary 1", "Summary No. 1", "First summary" and what they are in other languages.
+  /// Moves past "Summary 1", "Summary No. 1", "First summary" and their translations.
   mutating func takeSummaryName() -> Int? {
     var cursor = self
     _ = AnswerWords.articles.take(&cursor)
@@ -114,7 +114,7 @@ extension LineCursor {
     return number
   }
 
-  /// Moves past what may stand between a heading's word and its colon; the summary that it names.
+  /// Moves past words between a heading's word and its colon. Returns the summary that they name.
   mutating func takeQualifiers() -> Int? {
     var index: Int?
     while true {
@@ -123,7 +123,7 @@ extension LineCursor {
       if let bracketed = cursor.takeBracketed() {
         var inside = LineCursor(bracketed)
         inside.skipSpace()
-        // A score in brackets is a value: it stays.
+        // A score in brackets is a value, so it is not skipped.
         guard inside.takeScore() == nil || !inside.isAtEnd else { return index }
         if let named = LineCursor(bracketed).named { index = named }
         self = cursor
@@ -162,7 +162,7 @@ extension LineCursor {
     return cursor.current == ":"
   }
 
-  /// Whether `scalar` and perhaps marks of emphasis are all that follows.
+  /// Whether only `scalar` and perhaps marks of emphasis follow.
   func isLastMark(_ scalar: Unicode.Scalar) -> Bool {
     var cursor = self
     guard cursor.take(scalar) else { return false }
@@ -171,10 +171,10 @@ extension LineCursor {
   }
 }
 
-/// Which summary a verdict names.
+/// The summary that a verdict names.
 enum Verdict: Equatable {
   case summary(Int)
-  /// Both, neither, or words that name none.
+  /// Both, neither, or words that do not name a summary.
   case unclear
   case absent
 

@@ -1,15 +1,15 @@
-// Which judged summaries make a pair worth training on.
+// Decides which judged summaries make a useful training pair.
 
 /// The limits of the summarisation recipe, https://github.com/thepowerfuldeez/qwen2_1_5b_summarize.
 package struct PairFilter: Sendable, Equatable {
-  /// Pairs of summaries more alike than this say little.
+  /// Pairs of summaries with a higher similarity are dropped: they carry little information.
   package var maximumSimilarity = 0.75
-  /// Nor do pairs whose total scores differ by this or less.
+  /// Pairs whose total scores differ by this or less are dropped too.
   package var closeScores = 1.0
 
   package init() {}
 
-  /// What one answer comes to.
+  /// The result for one answer.
   package struct Outcome: Sendable {
     /// Nil when the answer could not be read.
     package let judged: JudgedSummaries?
@@ -18,7 +18,7 @@ package struct PairFilter: Sendable, Equatable {
     package let rejection: Rejection?
   }
 
-  /// Looks at one answer.
+  /// Judges one answer.
   package func outcome(_ answer: TeacherAnswer) -> Outcome {
     if let failure = answer.failure { return Outcome(judged: nil, similarity: nil, rejection: failure) }
     do {
@@ -30,7 +30,7 @@ package struct PairFilter: Sendable, Equatable {
     }
   }
 
-  /// Why a pair is dropped; nil when it is kept.
+  /// The reason to drop a pair; nil when it is kept.
   func rejection(_ judged: JudgedSummaries, _ similarity: Double) -> Rejection? {
     if similarity > maximumSimilarity { return Rejection(.similarSummaries, "similarity \(rounded(similarity))") }
     let (first, second) = (judged.scores[0], judged.scores[1])
@@ -43,5 +43,5 @@ package struct PairFilter: Sendable, Equatable {
   }
 }
 
-/// To four decimals, for files that people read.
+/// Rounds to four decimals, for files that people read.
 func rounded(_ number: Double) -> Double { (number * 10_000).rounded() / 10_000 }

@@ -1,4 +1,4 @@
-// What an answer becomes: a pair, or a reason why not.
+// A preference pair from an answer, or the reason why there is no pair.
 
 struct PreferencePair: Sendable {
   let document: Int

@@ -1,13 +1,13 @@
-// From judged answers to the files of a run of the recipe.
+// Turns judged answers into the files for a run of the recipe.
 
 import Checkpoints
 import Corpus
 import Glibc
 import Tensors
 
-/// Preference pairs made of a teacher's answers, and what became of the others.
+/// Preference pairs from a teacher's answers, and the rejected answers.
 package struct PreferencePairs: Sendable {
-  /// The files that `write` makes. The report is the last: where it is, the others are whole.
+  /// The files of `write`. The report comes last: if it exists, the other files are complete.
   package static let fileNames = ["train.jsonl", "test.jsonl", "heldout.jsonl", "rejects.jsonl", "report.json"]
 
   package let report: PreparationReport
@@ -19,8 +19,8 @@ package struct PreferencePairs: Sendable {
   private let rejects: [RejectedAnswer]
 
   /// - Parameters:
-  ///   - prompt: asks for a summary; what the model is trained to answer.
-  ///   - testShare: of the documents whose pairs are kept for testing.
+  ///   - prompt: asks for a summary; the model is trained to answer it.
+  ///   - testShare: the share of documents whose pairs are kept for testing.
   /// - Throws: `EmptyInput` when no answer is about one of the documents.
   package init(
     documents: SourceDocuments, answers: [TeacherAnswer], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
@@ -58,7 +58,7 @@ package struct PreferencePairs: Sendable {
       }
       if let rejection { rejects.append(RejectedAnswer(answer: number, rejection: rejection)) }
     }
-    // Answers come in any order; the document's own makes the files the same. The sort is stable.
+    // Answers come in any order. The documents' order makes the files reproducible. The sort is stable.
     pairs.sort { $0.document < $1.document }
     test = pairs.filter { documents.documents[$0.document].draw < testShare }
     train = pairs.filter { documents.documents[$0.document].draw >= testShare }
@@ -68,11 +68,11 @@ package struct PreferencePairs: Sendable {
     (self.documents, self.answers, self.prompt, self.rejects) = (documents, answers, prompt, rejects)
   }
 
-  /// Writes all files into a directory, each whole or not at all.
+  /// Writes all files into a directory, each completely or not at all.
   /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
   package func write(to directory: String) throws {
     try createDirectory(directory)
-    // An older report must not stand beside newer pairs when this is interrupted.
+    // If writing is interrupted, an older report must not remain beside newer pairs.
     unlink("\(directory)/report.json")
     for (name, pairs) in [("train.jsonl", train), ("test.jsonl", test)] {
       try write(name, in: directory) { file in for pair in pairs { try file.append(line: try row(pair)) } }
@@ -92,7 +92,7 @@ package struct PreferencePairs: Sendable {
     }
   }
 
-  /// Creates a directory and those above it.
+  /// Creates a directory and its parents.
   private func createDirectory(_ path: String) throws(FileError) {
     if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
     let code = errno
@@ -109,7 +109,7 @@ package struct PreferencePairs: Sendable {
     try AtomicFile.write(to: "\(directory)/\(name)", permissions: .umask, body)
   }
 
-  /// A row of type `chatml.intel`; what training does not read tells where the pair is from.
+  /// A row of type `chatml.intel`. Fields that training does not read tell where the pair is from.
   private func row(_ pair: PreferencePair) throws(RecordMistake) -> JSONValue {
     let document = documents.documents[pair.document]
     let scores = pair.judged.scores

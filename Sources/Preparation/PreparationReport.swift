@@ -1,4 +1,4 @@
-// What became of documents and answers: numbers for report.json and a page for people.
+// The statistics of documents and answers: numbers for report.json and a page for the user.
 
 package import Checkpoints
 
@@ -16,9 +16,9 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
   package let answerCount: Int
   package let trainCount: Int
   package let testCount: Int
-  /// Rejected answers by reason, without those that did not occur, in the reasons' order.
+  /// Rejected answers by reason, in the order of the reasons. Reasons that did not occur are left out.
   package let rejects: [(reason: RejectReason, count: Int)]
-  /// Pairs whose chosen summary is the first, the longer one by the prompt.
+  /// Pairs whose chosen summary is the first. The prompt asks for a longer first summary.
   private let firstChosenCount: Int
 
   private var documentTokens = Histogram(from: 0, by: 100, bins: 41)

@@ -1,11 +1,11 @@
-// Prompts as files: what is said to a teacher or a model, with a place for the document.
+// Reads prompts from files: messages to a teacher or a model, with a place for the document.
 
 package import Corpus
 import Tensors
 
 /// A prompt with a place for a document.
 ///
-/// Its text has a section `[user]` that holds `{document}` once, and before it, if wanted, a section `[system]`.
+/// Its text has a section `[user]` that contains `{document}` once, and optionally a section `[system]` before it.
 package struct PromptTemplate: Sendable, Equatable {
   package static let placeholder = "{document}"
 
@@ -15,7 +15,7 @@ package struct PromptTemplate: Sendable, Equatable {
   private let afterDocument: String
 
   /// - Parameter source: the file's name, for errors.
-  /// - Throws: `PromptError` when the sections or the place for the document are not as they should be.
+  /// - Throws: `PromptError` when the sections or the place for the document are wrong.
   package init(_ text: String, source: String) throws(PromptError) {
     var sections: [String: [Substring]] = [:]
     var current: String?
@@ -53,14 +53,14 @@ package struct PromptTemplate: Sendable, Equatable {
     try self.init(text, source: path)
   }
 
-  /// What asks a teacher for two summaries, their scores and the better one: `configs/prompts/teacher.txt`.
-  /// - Throws: `PromptError` when the file was not in order as this program was built.
+  /// The prompt that asks a teacher for two summaries, their scores and the better one: `configs/prompts/teacher.txt`.
+  /// - Throws: `PromptError` when the file was invalid when this program was built.
   package static func teacher() throws(PromptError) -> PromptTemplate {
     try PromptTemplate(String(decoding: PackageResources.teacher_txt, as: UTF8.self), source: "teacher.txt")
   }
 
-  /// What asks the tuned model for a summary: `configs/prompts/summarize.txt`.
-  /// - Throws: `PromptError` when the file was not in order as this program was built.
+  /// The prompt that asks the tuned model for a summary: `configs/prompts/summarize.txt`.
+  /// - Throws: `PromptError` when the file was invalid when this program was built.
   package static func summarize() throws(PromptError) -> PromptTemplate {
     try PromptTemplate(String(decoding: PackageResources.summarize_txt, as: UTF8.self), source: "summarize.txt")
   }
@@ -74,7 +74,7 @@ package struct PromptTemplate: Sendable, Equatable {
     return system.isEmpty ? [user] : [ChatMessage(role: "system", content: system), user]
   }
 
-  /// The lines without the blank ones at both ends.
+  /// The lines without blank lines at both ends.
   private static func joined(_ lines: [Substring]) -> String {
     let isBlank: (Substring) -> Bool = { $0.allSatisfy(\.isWhitespace) }
     let text = Array(lines.drop(while: isBlank).reversed().drop(while: isBlank).reversed())
@@ -82,7 +82,7 @@ package struct PromptTemplate: Sendable, Equatable {
   }
 }
 
-/// A prompt's file is not in order.
+/// A prompt file is invalid.
 package struct PromptError: UserError, Equatable {
   package let path: String
   package let reason: String

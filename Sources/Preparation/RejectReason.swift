@@ -1,7 +1,7 @@
-// Why an answer became no pair. The raw values stand in rejects.jsonl and report.json, and docs/prepare.md explains
-// each.
+// The reasons why an answer does not become a pair. The raw values appear in rejects.jsonl and report.json;
+// docs/prepare.md explains each.
 
-/// Why an answer became no pair; in the order in which they are looked for, the first counts.
+/// The reason why an answer does not become a pair. Reasons are checked in this order and the first counts.
 package enum RejectReason: String, Sendable, CaseIterable {
   // The document.
   case unknownDocument = "unknown_document"
@@ -34,10 +34,10 @@ package enum RejectReason: String, Sendable, CaseIterable {
   case duplicatePair = "duplicate_pair"
 }
 
-/// Why an answer became no pair, with what was found.
+/// The reason why an answer does not become a pair, with details.
 package struct Rejection: Error, Sendable, Equatable {
   package let reason: RejectReason
-  /// Says which part, and numbers; empty when the reason says all.
+  /// Names the part and the numbers; empty when the reason says everything.
   package let detail: String
 
   package init(_ reason: RejectReason, _ detail: String = "") { (self.reason, self.detail) = (reason, detail) }

@@ -1,6 +1,6 @@
-// The scores of one line, in whatever order and punctuation they are written.
+// Reads the scores of one line, in any order and punctuation.
 
-/// A score as it is written: the number, and what it is out of when that is said.
+/// A score as written: the number, and its maximum if the answer gives one.
 struct WrittenScore: Equatable {
   var value: Double
   var maximum: Double?
@@ -10,26 +10,26 @@ struct WrittenScore: Equatable {
 struct ScoreReading {
   private(set) var criteria: [(criterion: Criterion, score: WrittenScore)] = []
   private(set) var total: WrittenScore?
-  /// What the addends of "4 + 5 + 4 + 3 = 16" add up to.
+  /// The sum of the addends of "4 + 5 + 4 + 3 = 16".
   private(set) var sum: Double?
   /// Whether the line ends with the scores.
   private(set) var isWhole = false
 
-  /// Reads scores from where the line's value starts.
-  /// - Returns: nil when no score stands there.
+  /// Reads scores from the start of the line's value.
+  /// - Returns: nil when there is no score.
   init?(_ value: LineCursor) {
     var cursor = value
     cursor.skipEmphasis()
     if !takeNamed(&cursor) {
       guard takeNumbers(&cursor) else { return nil }
-      // The scores that a total is made of may follow it in brackets.
+      // The scores that make up a total may follow it in brackets.
       _ = takeNamed(&cursor)
     }
     cursor.skipBetweenScores()
     isWhole = cursor.isAtEnd
   }
 
-  /// A score from a cell of a table whose row has a name.
+  /// A score from a table cell whose row has a name.
   init?(_ score: WrittenScore, of heading: AnswerHeading) {
     switch heading {
     case .criterion(let criterion): criteria = [(criterion, score)]
@@ -38,7 +38,7 @@ struct ScoreReading {
     }
   }
 
-  /// "Coherence: 4, Consistency: 5/5, … Total: 16"; the last may also follow an equals sign.
+  /// "Coherence: 4, Consistency: 5/5, … Total: 16"; the total may also follow an equals sign.
   private mutating func takeNamed(_ cursor: inout LineCursor) -> Bool {
     var found = false
     while true {
@@ -118,7 +118,7 @@ extension LineCursor {
     return score
   }
 
-  /// Moves past the score that belongs to the criterion before it: "(1-5): 4", "(4/5)", " = 4".
+  /// Moves past the score of the preceding criterion: "(1-5): 4", "(4/5)", " = 4".
   fileprivate mutating func takeScoreAfterName() -> WrittenScore? {
     var inBrackets: WrittenScore?
     _ = takeQualifiers()
@@ -136,7 +136,7 @@ extension LineCursor {
     return inBrackets
   }
 
-  /// Moves past spaces and the marks that part one score from the next.
+  /// Moves past spaces and the marks that separate scores.
   fileprivate mutating func skipBetweenScores() {
     skipEmphasis()
     while let scalar = current, [",", ";", "|", "+", "(", ")", "、", "."].contains(scalar) {

@@ -1,25 +1,25 @@
-// The documents of the recipe: read, counted, and sorted into those to train on and those to keep for later.
+// Reads the recipe's documents, counts them, and separates training documents from held-out documents.
 
 import Checkpoints
 package import Corpus
 import Tensors
 
-/// What documents are used for, by their length.
+/// The lengths that decide how documents are used.
 package struct DocumentLimits: Sendable, Equatable {
   /// Tokens of a document that becomes a pair.
   package var tokens = 900...1800
-  /// Unicode scalars of a document that is held out, unless it has the tokens of one that becomes a pair.
+  /// Unicode scalars of a held-out document. Documents with the tokens of a pair are never held out.
   package var heldOutCharacters = 16_000...100_000
 
   package init() {}
 }
 
-/// The documents of one or more files, each text once.
+/// The documents of one or more files, without duplicate texts.
 package struct SourceDocuments: Sendable {
   package enum LengthClass: Sendable, Equatable {
     /// Its length is right for a pair.
     case pair
-    /// It is long enough to be held out.
+    /// Its length is right for a held-out document.
     case heldOut
     case tooShort
     /// Too long for a pair and too short to be held out.
@@ -33,12 +33,12 @@ package struct SourceDocuments: Sendable {
     /// In Unicode scalars.
     package let characters: Int
     package let lengthClass: LengthClass
-    /// Depends on the text alone, uniform in 0..<1.
+    /// Uniform in 0..<1. Depends only on the text.
     let draw: Double
     fileprivate let place: Place
   }
 
-  /// Where a record is.
+  /// The place of a record.
   fileprivate struct Place: Sendable {
     let file: Int
     let record: Int
@@ -46,16 +46,15 @@ package struct SourceDocuments: Sendable {
 
   package let limits: DocumentLimits
   package let documents: [Document]
-  /// Ids of documents whose text an earlier one has.
+  /// Ids of documents whose text is the same as that of an earlier one.
   package let duplicates: [String]
-  /// Documents read, with those that came again.
+  /// Documents read, including duplicates.
   package let recordCount: Int
   private let readers: [RecordReader]
 
-  /// Reads `{"id": …, "text": …}` records. A record without id is named after its text.
+  /// Reads `{"id": …, "text": …}` records. A record without id gets an id from its text.
   /// - Parameter path: a file, or a directory of files.
-  /// - Throws: `FileError`, or `CorpusError` with every record that is wrong, an id that stands for two texts among
-  ///   them.
+  /// - Throws: `FileError`, or `CorpusError` with every invalid record. Using one id for two texts is also an error.
   package init(path: String, tokenizer: Tokenizer, limits: DocumentLimits = DocumentLimits()) throws {
     let readers = try RecordReader.files(at: path).map { try RecordReader(path: $0) }
     let places = readers.indices.flatMap { file in (0..<readers[file].count).map { Place(file: file, record: $0) } }
@@ -101,13 +100,13 @@ package struct SourceDocuments: Sendable {
     (recordCount, self.readers) = (places.count, readers)
   }
 
-  /// The text of a document, read again: a set of documents need not fit into memory.
+  /// Reads the text of a document again, because a set of documents may not fit into memory.
   /// - Throws: `RecordMistake` when the file has changed.
   package func text(of document: Document) throws(RecordMistake) -> String {
     try Self.record(readers[document.place.file], document.place.record).text
   }
 
-  /// How many documents are used in a way.
+  /// The number of documents in a length class.
   package func count(_ lengthClass: LengthClass) -> Int { documents.count { $0.lengthClass == lengthClass } }
 
   private static func record(
@@ -128,7 +127,7 @@ package struct SourceDocuments: Sendable {
     return (name, text)
   }
 
-  /// What one record gives.
+  /// The data from one record.
   private struct ReadDocument: Sendable {
     let document: Document
     let hash: String
@@ -144,7 +143,7 @@ package struct SourceDocuments: Sendable {
         place: place)
     }
 
-    /// The text with every run of white space as one space: line ends make no other document.
+    /// The text with every run of white space as one space, so that line ends do not make documents different.
     private static func folded(_ text: String) -> [UInt8] {
       var bytes: [UInt8] = []
       bytes.reserveCapacity(text.utf8.count)

@@ -1,6 +1,6 @@
 // The scores of one summary.
 
-/// What an answer says about the scores of one summary.
+/// The scores that an answer gives to one summary.
 struct SummaryScores {
   private var criteria: [Criterion: WrittenScore] = [:]
   private var written: WrittenScore?
@@ -8,8 +8,8 @@ struct SummaryScores {
   private var conflict = false
   private var unreadable: String?
 
-  /// - Parameter isRemark: whether the scores stand in an explanation, where a criterion that has its score already
-  ///   is only talked about.
+  /// - Parameter isRemark: whether the scores are in an explanation. It may mention a criterion again, which is not a
+  ///   conflict.
   mutating func add(_ reading: ScoreReading, isRemark: Bool = false) {
     for (criterion, score) in reading.criteria {
       if let known = criteria[criterion] {
@@ -27,7 +27,7 @@ struct SummaryScores {
     }
   }
 
-  /// A total that is no number.
+  /// Adds a total that is not a number.
   mutating func addUnreadable(_ text: String) { unreadable = unreadable ?? String(text.prefix(80)) }
 
   /// The sum of the criteria when all have a score.
@@ -39,7 +39,7 @@ struct SummaryScores {
 
   var isMissing: Bool { total == nil && unreadable == nil }
 
-  /// What is wrong with the scores that are there.
+  /// The first problem of the scores.
   func problem(_ name: String) -> Rejection? {
     if conflict { return Rejection(.conflictingScores, name) }
     if let unreadable, total == nil { return Rejection(.unreadableScore, "\(name): \(unreadable)") }
@@ -69,5 +69,5 @@ extension WrittenScore: CustomStringConvertible {
   var description: String { plain(value) + (maximum.map { "/\(plain($0))" } ?? "") }
 }
 
-/// A number without a fraction it does not have.
+/// A number without an unnecessary fraction.
 func plain(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }

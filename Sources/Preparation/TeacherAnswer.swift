@@ -1,29 +1,29 @@
-// What came back from a teacher: plain lines, or the lines of batch interfaces.
+// Reads a teacher's answers: plain lines, or the lines of batch interfaces.
 
 package import Checkpoints
 package import Corpus
 import Tensors
 
-/// One answer of a teacher to the request about one document.
+/// A teacher's answer to the request about one document.
 package struct TeacherAnswer: Sendable, Equatable {
   /// The document's id.
   package let id: String
   package let location: RecordLocation
   package var text: String
-  /// Whether the teacher ran into its limit of tokens.
+  /// Whether the teacher reached its token limit.
   package var isCutShort = false
-  /// Why there is no text.
+  /// The reason when there is no text.
   package var failure: Rejection?
 
   package init(id: String, location: RecordLocation, text: String) {
     (self.id, self.location, self.text) = (id, location, text)
   }
 
-  /// Reads the answers of some files in order; a response with several choices is several answers.
+  /// Reads the answers of some files in order. A response with several choices is several answers.
   ///
   /// Lines are `{"id": …, "text": …}`; OpenAI's, as vLLM writes them too: `{"custom_id": …, "response": {"body":
   /// {"choices": …}}}`; or Anthropic's: `{"custom_id": …, "result": {"type": …, "message": …}}`.
-  /// - Throws: `FileError`, or `CorpusError` with every line that is none of these.
+  /// - Throws: `FileError`, or `CorpusError` with every line in another format.
   package static func read(_ paths: [String]) throws -> [TeacherAnswer] {
     var answers: [TeacherAnswer] = []
     var mistakes: [RecordMistake] = []
@@ -53,11 +53,11 @@ package struct TeacherAnswer: Sendable, Equatable {
   }
 
   /// The answers in one line.
-  /// - Throws: `RecordProblem` when the line is none of those that `read` takes.
+  /// - Throws: `RecordProblem` when the line has none of the formats of `read`.
   package static func answers(
     in value: JSONValue, at location: RecordLocation
   ) throws(RecordProblem) -> [TeacherAnswer] {
-    // In OpenAI's lines "id" is the response's own.
+    // In OpenAI's lines, "id" is the id of the response.
     let name = value["custom_id"] != nil ? "custom_id" : "id"
     guard let identifier = value[name] else { throw RecordProblem(field: name, "the field is missing") }
     guard let id = identifier.string ?? identifier.int.map({ "\($0)" }) else {
@@ -127,7 +127,7 @@ package struct TeacherAnswer: Sendable, Equatable {
     return answer
   }
 
-  /// The text of a message's content: itself, or its parts of text.
+  /// The text of a message's content: the content itself, or its text parts.
   private static func text(_ content: JSONValue) -> String? {
     content.string ?? content.array.map { $0.compactMap { $0["text"]?.string }.joined() }
   }

@@ -1,12 +1,12 @@
-// Requests to a teacher, one line for each document, in the form that batch interfaces take.
+// Writes requests to a teacher, one line for each document, in the format of batch interfaces.
 
 import Checkpoints
 import Corpus
 import Tensors
 
-/// What is asked about each document that can become a pair.
+/// The requests about all documents that can become a pair.
 package struct TeacherRequests {
-  /// Two summaries of at most 800 words together, with their scores and explanations, in most languages.
+  /// Enough for two summaries of at most 800 words together, with scores and explanations, in most languages.
   static let maximumTokens = 2048
 
   private let documents: SourceDocuments
@@ -44,7 +44,7 @@ package struct TeacherRequests {
   }
 }
 
-/// There is nothing to prepare: the wrong file or the wrong limits.
+/// There is nothing to prepare: the file or the limits are wrong.
 package enum EmptyInput: UserError, Equatable {
   case noDocument(records: Int, tokens: ClosedRange<Int>)
   case noAnswer(answers: Int)

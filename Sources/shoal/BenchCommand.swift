@@ -1,4 +1,4 @@
-// `shoal bench`: how fast this machine trains, and what share of its own limit that is.
+// `shoal bench`: measures how fast this machine trains, as a share of its own limit.
 
 import ArgumentParser
 import Checkpoints
@@ -89,18 +89,18 @@ struct BenchCommand: ParsableCommand {
   }
 }
 
-/// OpenBLAS chooses its kernels when it is loaded, and older ones do not know newer processors: on an AVX-512
-/// machine they may take AVX2 kernels at half the rate, which would make a poor limit.
+/// OpenBLAS chooses its kernels when it is loaded, and older versions do not know newer processors. On an AVX-512
+/// machine they may choose AVX2 kernels at half the speed, which would make the limit too low.
 enum BaselineCore {
   private static let (name, best) = ("OPENBLAS_CORETYPE", "SKYLAKEX")
 
-  /// Starts this very process again with the best kernels.
+  /// Restarts this process with the best kernels.
   static func chooseBest() {
     let isSlow = ["Haswell", "Zen"].contains(Machine.blasCore) && Machine.vectorLevel == "AVX-512"
     guard isSlow, ProcessInfo.processInfo.environment[name] != best else { return }
     setenv(name, best, 1)
     let arguments = CommandLine.arguments.map { strdup($0) } + [nil]
-    // Where this fails, the measurement goes on with the kernels there are; the table names them.
+    // If this fails, the measurement continues with the present kernels. The table names them.
     execv("/proc/self/exe", arguments)
   }
 }

@@ -1,4 +1,4 @@
-// A benchmark's report for people and for programs.
+// A benchmark's report as a table and as JSON.
 
 import Checkpoints
 import Foundation

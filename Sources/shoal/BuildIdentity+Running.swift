@@ -1,4 +1,4 @@
-// What this program is.
+// The identity of the running program.
 
 import Checkpoints
 import Training
@@ -6,7 +6,7 @@ import Training
 extension BuildIdentity {
   static let version = "0.1.0"
 
-  /// This very executable.
+  /// This executable.
   static func running() throws -> BuildIdentity {
     BuildIdentity(version: version, binary: try ContentHash().sha256(ofFile: "/proc/self/exe"))
   }

@@ -1,4 +1,4 @@
-// Chats as JSON, as users write them.
+// Reads chats from JSON.
 
 import Checkpoints
 import Corpus
@@ -20,7 +20,7 @@ extension ChatMessage {
   }
 }
 
-/// What is wrong with a piece of input; where it stands is for the catcher to add.
+/// A mistake in a piece of input. The code that catches it adds the place.
 struct InputProblem: Error, CustomStringConvertible {
   let description: String
 

@@ -1,4 +1,4 @@
-// `shoal config`: what a configuration file means.
+// `shoal config`: shows the resolved configuration.
 
 import ArgumentParser
 import Training

@@ -1,13 +1,13 @@
-// What people read, and the exit codes.
+// Messages for the user, and the exit codes.
 
 import Foundation
 import Tensors
 
-/// What people read goes to stderr.
+/// Prints messages for the user to stderr.
 enum Console {
   static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
 
-  /// Names from files may hold what a terminal takes for commands: control characters are spelled out.
+  /// Escapes control characters: names from files may contain terminal commands.
   private static func shown(_ text: String) -> String {
     let isShown = { (scalar: Unicode.Scalar) in
       scalar.properties.generalCategory != .control || scalar == "\n" || scalar == "\t"
@@ -25,7 +25,7 @@ enum ShoalExit {
 
   static func code(for error: any Error) -> Int32 { error is any UserError ? mistake : failure }
 
-  /// Prints what happened and ends with its code.
+  /// Prints the error and exits with its code.
   static func end(_ error: any Error) -> Never {
     Console.print("shoal: \(error)")
     exit(code(for: error))

@@ -1,12 +1,12 @@
-// Examples as the model sees them, for people.
+// Shows examples to the user as the model sees them.
 
 import Corpus
 import Foundation
 
-/// Prints an example's tokens: the prompt grey, what is in the loss green, other turns of a completion blue.
+/// Prints an example's tokens: the prompt grey, tokens in the loss green, other turns of a completion blue.
 struct ExamplePrinter {
   let tokenizer: Tokenizer
-  /// Whether colours can be shown; brackets stand for them elsewhere.
+  /// Whether the output supports colours. If not, brackets replace them.
   let isColoured: Bool
 
   func text(_ tree: ExampleTree, number: Int) -> String {
@@ -18,7 +18,7 @@ struct ExamplePrinter {
         case .loss: "in the loss"
         }
       let pieces = segment.tokens.map { token in
-        // A token per piece, so that its borders can be seen.
+        // Decodes each token separately, so that its borders are visible.
         isColoured ? tokenizer.decode([token]) : "⟨\(tokenizer.decode([token]))⟩"
       }
       let completion = segment.completion.map { ", completion \($0 + 1)" } ?? ""

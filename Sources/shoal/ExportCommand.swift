@@ -1,4 +1,4 @@
-// `shoal export`: weights that load anywhere.
+// `shoal export`: writes merged weights that other programs load.
 
 import ArgumentParser
 import Checkpoints

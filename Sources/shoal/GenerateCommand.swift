@@ -1,4 +1,4 @@
-// `shoal generate`: a prompt in, text out as it is made.
+// `shoal generate`: reads a prompt and prints text as it is generated.
 
 import ArgumentParser
 import Checkpoints
@@ -140,7 +140,7 @@ struct GenerateCommand: ParsableCommand {
     rules.topP = topP ?? rules.topP
     rules.topK = topK ?? rules.topK
     rules.repetitionPenalty = repetitionPenalty ?? rules.repetitionPenalty
-    // Only a number that was asked for is a promise.
+    // Only a number that the user gave is binding.
     let new = maxNewTokens ?? min(defaults.maximumNewTokens ?? 512, max(context - prompt, 1))
     var options = GenerationOptions(rules: rules, maximumNewTokens: new)
     options.seed = seed

@@ -1,4 +1,4 @@
-// Standard input and output by lines, in large blocks, yet without keeping a waiting partner waiting.
+// Reads and writes lines on standard input and output in large blocks, but flushes before it waits for input.
 
 import Checkpoints
 import Glibc
@@ -9,14 +9,14 @@ struct LineInput {
   private static let blockBytes = 1 << 20
   private static let maximumLineBytes = 64 << 20
 
-  /// One-based number of the line that `next` returned last.
+  /// The number, from 1, of the last line that `next` returned.
   private(set) var lineNumber = 0
   private var buffer: [UInt8] = []
   private var start = 0
   private var isAtEnd = false
 
   /// The next line without its line feed; nil at the end.
-  /// - Parameter beforeWaiting: called before more input is asked for.
+  /// - Parameter beforeWaiting: called before more input is read.
   mutating func next(beforeWaiting: () throws -> Void) throws -> [UInt8]? {
     var searched = start
     while true {
@@ -51,11 +51,11 @@ struct LineInput {
   }
 }
 
-/// Lines for standard output, kept back until `flush`.
+/// Lines for standard output, buffered until `flush`.
 struct LineOutput {
   private var buffer: [UInt8] = []
 
-  /// A line with a JSON array of ids.
+  /// Appends a line with a JSON array of ids.
   mutating func append(_ ids: [Int32]) {
     buffer.append(UInt8(ascii: "["))
     for (index, id) in ids.enumerated() {
@@ -71,7 +71,7 @@ struct LineOutput {
     buffer.append(0x0A)
   }
 
-  /// Text as it is.
+  /// Appends text unchanged.
   mutating func append(_ text: String) { buffer += text.utf8 }
 
   private mutating func appendDecimal(_ number: UInt32) {
@@ -84,7 +84,7 @@ struct LineOutput {
     buffer[first...].reverse()
   }
 
-  /// Writes what has been kept back.
+  /// Writes the buffer.
   mutating func flush() throws {
     var written = 0
     while written < buffer.count {
@@ -100,7 +100,7 @@ struct LineOutput {
   }
 }
 
-/// A line of standard input is not what the command reads.
+/// A line of standard input that the command cannot read.
 struct LineError: UserError {
   let line: Int
   let reason: String

@@ -1,4 +1,4 @@
-// The model that a command works with, and what must fit together before one of a single process does.
+// The model of a command. For commands with one process, also checks that model, adapter and tokenizer fit together.
 
 import ArgumentParser
 import Corpus
@@ -29,7 +29,7 @@ struct ModelArguments: ParsableArguments {
   func open() throws -> OpenedModel { try OpenedModel(self) }
 }
 
-/// All of a model but its weights.
+/// A model without its weights.
 struct OpenedModel {
   let configuration: ModelConfiguration
   let defaults: GenerationDefaults
@@ -53,7 +53,7 @@ struct OpenedModel {
     threads = arguments.threads ?? ProcessorSet.boundCount
   }
 
-  /// - Throws: `TokenizerError` where the model brings none that is known.
+  /// - Throws: `TokenizerError` when the model has no known template.
   func chatTemplate() throws -> ChatTemplate { try ChatTemplate(directory: arguments.model, tokenizer: tokenizer) }
 
   func load() throws -> Qwen2 {

@@ -18,7 +18,7 @@ struct PrepareCommand: ParsableCommand {
     subcommands: [PrepareRequestsCommand.self, PreparePairsCommand.self])
 }
 
-/// What both halves read.
+/// The options of both subcommands.
 struct DocumentOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Documents, {\"id\": …, \"text\": …} each: a file or a directory of files.", valueName: "path"))
@@ -55,13 +55,13 @@ struct DocumentOptions: ParsableArguments {
     return try SourceDocuments(path: documents, tokenizer: tokenizer, limits: limits)
   }
 
-  /// Before any work.
+  /// Requires that the path does not exist, before any work.
   /// - Throws: `ExistingFile`.
   func requireFree(_ path: String) throws {
     guard overwrite || !FileManager.default.fileExists(atPath: path) else { throw ExistingFile(path: path) }
   }
 
-  /// - Parameter mayBeNew: whether the directory will be created when it is not there.
+  /// - Parameter mayBeNew: whether the directory will be created if it does not exist.
   /// - Throws: `FileError`.
   func requireWritable(directory path: String, mayBeNew: Bool) throws {
     let directory = path.isEmpty ? "." : path
@@ -167,7 +167,7 @@ struct PreparePairsCommand: ParsableCommand {
   }
 }
 
-/// A file to be written is there already.
+/// An output file already exists.
 struct ExistingFile: UserError {
   let path: String
 

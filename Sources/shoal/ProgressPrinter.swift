@@ -1,10 +1,10 @@
-// A run's progress as lines for people.
+// Prints a run's progress as lines for the user.
 
 import Foundation
 import Tensors
 import Training
 
-/// Prints at most a line per second of steps, and everything else at once.
+/// Prints at most one line per second for steps, and everything else at once.
 final class ProgressPrinter {
   private var lastStep = ContinuousClock.now - .seconds(1)
 
@@ -48,13 +48,13 @@ final class ProgressPrinter {
       + "  \(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
   }
 
-  /// Those of the named metrics that there are.
+  /// The named metrics, without those that do not exist.
   private static func text(_ metrics: ObjectiveMetrics, _ names: [String], separator: String) -> String {
     names.compactMap { name in metrics[name].map { "\(name) \(number($0, name == "loss" ? 4 : 3))" } }
       .joined(separator: separator)
   }
 
-  /// Where the time went, and what share of it each rank waited.
+  /// The share of time in each phase, and the share that each rank waited.
   private static func line(_ ranks: [PhaseSeconds]) -> String {
     let all = ranks.reduce(0) { $0 + $1.total }
     let phases = Phase.allCases.filter { $0 != .idle }.map { phase in

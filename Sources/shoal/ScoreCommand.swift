@@ -1,4 +1,4 @@
-// `shoal score`: log-probabilities of completions, one line per example.
+// `shoal score`: log-probs of completions, one line per example.
 
 import ArgumentParser
 import Checkpoints
@@ -36,7 +36,7 @@ struct ScoreCommand: ParsableCommand {
 
   func run() {
     runInWorld { world in
-      // Before the work, not after it.
+      // Check before the work, not after it.
       try world.agreeOnFailure(local: world.rank == 0 ? unwritable : nil)
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
@@ -53,7 +53,7 @@ struct ScoreCommand: ParsableCommand {
     }
   }
 
-  /// Why `out` cannot be written, as far as its directory tells.
+  /// The reason why `out` cannot be written, as far as its directory shows.
   private var unwritable: FileError? {
     let directory = out.lastIndex(of: "/").map { $0 == out.startIndex ? "/" : String(out[..<$0]) } ?? "."
     return access(directory, W_OK) == 0

@@ -1,4 +1,4 @@
-// The command line: the only place that prints or exits while the process can go on.
+// The command line. Only this target prints, and only it exits while the process can still continue.
 
 import ArgumentParser
 import Collectives
@@ -16,16 +16,16 @@ struct Shoal: ParsableCommand {
     ])
 
   static func main() {
-    // A reader that went away ends the writing, not the process.
+    // When the reader goes away, writing fails but the process does not die.
     signal(SIGPIPE, SIG_IGN)
-    // A limit on file sizes is an error of the write, as a full disk is.
+    // A file size limit becomes a write error, like a full disk.
     signal(SIGXFSZ, SIG_IGN)
     MappedFile.watchForTruncation(prefix: "shoal: ", exitCode: ShoalExit.failure)
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let error where exitCode(for: error) == .validationFailure {
-      // Every rank of a job found the same: one of them says so.
+      // All ranks of a job found the same mistake, and one of them prints it.
       let mistake = UsageMistake(message: fullMessage(for: error))
       runInWorld { world in
         try world.agreeOnFailure(local: mistake)
@@ -36,7 +36,7 @@ struct Shoal: ParsableCommand {
     }
   }
 
-  /// Prints what happened and ends with the documented code.
+  /// Prints the error and exits with the documented code.
   static func exit(withError error: any Error) -> Never {
     switch error {
     case let code as ExitCode: Foundation.exit(code.rawValue)
@@ -52,7 +52,7 @@ struct Shoal: ParsableCommand {
   }
 }
 
-/// What the argument parser found, with the usage.
+/// A mistake that the argument parser found, with the usage.
 struct UsageMistake: UserError {
   let message: String
 

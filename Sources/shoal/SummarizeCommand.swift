@@ -1,4 +1,4 @@
-// `shoal summarize`: documents in, summaries out, of a base and a tuned model side by side if wanted.
+// `shoal summarize`: summarises documents, optionally with base and tuned model side by side.
 
 import ArgumentParser
 import Checkpoints
@@ -19,7 +19,7 @@ struct SummarizeCommand: ParsableCommand {
       Example: shoal summarize --model models/Qwen2-1.5B-Instruct --adapter runs/summarize-dpo --compare paper.pdf
       """)
 
-  /// What becomes of a document that exceeds the model's context.
+  /// The treatment of a document that exceeds the model's context.
   enum LongDocumentPolicy: String, ExpressibleByArgument, CaseIterable { case parts, refuse }
 
   @OptionGroup var arguments: ModelArguments
@@ -61,7 +61,7 @@ struct SummarizeCommand: ParsableCommand {
       tokenizer: tokenizer, template: try model.chatTemplate(),
       prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
       context: shape.maximumPositions)
-    // All of them before the first is summarised: a mistake in the last should not be found an hour later.
+    // Reads all documents before it summarises the first, so that a mistake in the last is found at once.
     let documents = try files.map { path in
       let document = try request.document(path, text: DocumentText.read(path))
       if document.parts.count > 1, long == .refuse { throw request.excess(document) }

@@ -1,15 +1,15 @@
-// A document as what the model is asked.
+// Turns a document into prompts for the model.
 
 import Corpus
 import Preparation
 
-/// How documents become prompts.
+/// The settings that turn documents into prompts.
 struct SummaryRequest {
   let tokenizer: Tokenizer
   let template: ChatTemplate
   let prompt: PromptTemplate
   let newTokens: Int
-  /// The model's.
+  /// The model's context length.
   let context: Int
 
   /// A document as the prompts of its parts.
@@ -28,7 +28,7 @@ struct SummaryRequest {
     let tokens = tokenizer.encode(text).count
     let whole = ids(text)
     guard whole.count + newTokens > context else { return Document(path: path, tokens: tokens, parts: [whole]) }
-    // Parts join a token or two more than they were counted with.
+    // When parts are joined with the prompt, they can need a token or two more than counted.
     let room = context - newTokens - ids("").count - 16
     guard room >= 64 else {
       throw DocumentError(

@@ -1,4 +1,4 @@
-// Summaries on standard output: as they come, side by side, or as JSON.
+// Writes summaries to standard output: streamed, side by side, or as JSON.
 
 import Checkpoints
 import Corpus
@@ -21,7 +21,7 @@ final class SummaryWriter {
     text = TextStream(tokenizer)
   }
 
-  /// Takes a token of a part's summary; shown at once where there is one summary to show.
+  /// Receives a token of a part's summary. Prints it at once if only one summary is shown.
   func stream(_ id: Int32, part: Int) throws {
     guard !isCompared, !isJSON else { return }
     var output = LineOutput()
@@ -40,8 +40,8 @@ final class SummaryWriter {
     if isOneOfMany { output.append("— \(document.path)\n") }
   }
 
-  /// Writes what is left to write.
-  /// - Parameter answers: of the base and the tuned model, or of the one that was asked for, each by parts.
+  /// Writes the rest.
+  /// - Parameter answers: of the base and the tuned model, or of the requested one; each by parts.
   func write(_ answers: [[Generation]]) throws {
     var output = LineOutput()
     let texts = answers.map { parts in
@@ -77,14 +77,14 @@ final class SummaryWriter {
   }
 }
 
-/// Texts beside each other.
+/// Shows texts side by side.
 struct Columns {
   let titles: [String]
   let texts: [String]
   /// Of all columns together, in characters.
   let width: Int
 
-  /// The terminal's width; 100 where there is none.
+  /// The terminal's width; 100 without a terminal.
   static var terminalWidth: Int {
     var size = winsize()
     guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 100 }
@@ -108,7 +108,7 @@ struct Columns {
     }.joined()
   }
 
-  /// Lines of at most `width` characters, broken at spaces where there are any.
+  /// Lines of at most `width` characters, broken at spaces if possible.
   static func wrapped(_ text: String, _ width: Int) -> [String] {
     text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { paragraph -> [String] in
       var lines = [""]

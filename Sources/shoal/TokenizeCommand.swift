@@ -1,4 +1,4 @@
-// `shoal tokenize`: JSON lines in, JSON lines out, for scripts and for checks against other tokenizers.
+// `shoal tokenize`: JSON lines in, JSON lines out, for scripts and for comparison with other tokenizers.
 
 import ArgumentParser
 import Checkpoints
@@ -45,7 +45,7 @@ struct TokenizeCommand: ParsableCommand {
     var output = LineOutput()
     while let line = try input.next(beforeWaiting: { try output.flush() }) {
       do {
-        // Any text is a fair question here, the character NUL too.
+        // Any text is valid here, including the character NUL.
         let value = try JSONValue.parse(line, allowsNUL: true)
         if decode {
           output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
@@ -78,7 +78,7 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   private static func reason(_ error: any Error) -> String {
-    // A line has no lines: the byte says enough.
+    // The input is a single line, so the byte offset is enough.
     (error as? JSONSyntaxError).map { "not valid JSON at byte \($0.byteOffset): \($0.reason)" } ?? "\(error)"
   }
 }

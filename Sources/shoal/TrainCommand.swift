@@ -83,9 +83,9 @@ struct TrainCommand: ParsableCommand {
 
   func run() {
     let request = request
-    // Before MPI starts: a request may come at any moment.
+    // Before MPI starts, because a stop request may come at any moment.
     let stop = StopRequest()
-    // Whoever presses Ctrl-C twice does not want to wait any longer.
+    // A second Ctrl-C ends the process immediately.
     stop.watchSignals { _exit(130) }
     runInWorld { world in
       guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }

@@ -1,4 +1,4 @@
-// A command in a world of ranks: one of them reports, all of them end.
+// Runs a command on all ranks: one of them reports, all of them end.
 
 import Collectives
 import Foundation
@@ -6,14 +6,14 @@ import Tensors
 
 /// Runs `body` in the world that the launcher made and ends the process with its exit code.
 ///
-/// What all ranks agreed on ends in good order, told once. Any other error is told by the rank that met it,
-/// and ends the job.
+/// An error that all ranks agreed on ends them in good order and is printed once. Any other error is printed by its
+/// rank and ends the job.
 func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
   let world: any Communicator
   do {
     world = try Launch.joinWorld { delay in
       Console.print("shoal: \(delay); the job ends here: run the same command again")
-      // MPI's handlers would wait for it too.
+      // MPI's exit handlers would wait for the missing rank too.
       _exit(ShoalExit.failure)
     }
   } catch { ShoalExit.end(error) }
@@ -40,7 +40,7 @@ func runInWorld(_ body: (any Communicator) throws -> Int32) -> Never {
   }
 }
 
-/// The debug mode was asked of several ranks.
+/// The debug mode was requested with several ranks.
 struct DebugInWorld: UserError {
   let size: Int
 

@@ -1,15 +1,15 @@
-// What the caller got wrong: a clear error, exit code 64, nothing written; alone and in a world, where it is told once.
+// Mistakes of the caller give a clear error and exit code 64, and write nothing. In a world the error is printed once.
 
 import Foundation
 import TestSupport
 import Testing
 
-/// One mistake: how it is made, and what the error says.
+/// One mistake: how to make it, and its error message.
 private struct Mistake: Sendable, CustomTestStringConvertible {
   let name: String
-  /// What the error says once.
+  /// A text that occurs once in the error message.
   let says: String
-  /// Makes the mistake; returns the settings that go with it.
+  /// Makes the mistake. Returns the settings that go with it.
   let make: @Sendable (RunFixture) throws -> [String]
 
   init(_ name: String, says: String, make: @escaping @Sendable (RunFixture) throws -> [String]) {
@@ -26,7 +26,7 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// A copy of the model with a change.
+  /// A changed copy of the model.
   static func model(
     _ name: String, of source: String = "model", says: String, change: @escaping @Sendable (RunFixture) throws -> Void
   ) -> Mistake {
@@ -183,7 +183,7 @@ extension EndToEnd {
       #expect(unlike.code == 64)
       #expect(unlike.errors.contains("the ranks are not alike"))
       #expect(unlike.errors.components(separatedBy: "base_model content").count == 2)
-      // One rank alone cannot open it.
+      // Only one rank fails to open it.
       try FileManager.default.removeItem(atPath: fixture.path("b/model/model.safetensors"))
       let missing = try run()
       #expect(missing.code == 64)

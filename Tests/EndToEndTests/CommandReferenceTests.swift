@@ -1,4 +1,4 @@
-// docs/commands.md says what the program's own --help says.
+// docs/commands.md agrees with the program's own --help.
 
 import Foundation
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct CommandReferenceTests {
   private static let page = "\(Repository.path)/docs/commands.md"
-  /// What follows is made of the program's help.
+  /// The rest of the page is the program's help.
   private static let mark = "<!-- From here on: what `--help` prints. -->\n"
 
   private func help(_ arguments: String) throws -> String {

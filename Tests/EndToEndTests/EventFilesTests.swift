@@ -1,4 +1,4 @@
-// A run's event files say what its metrics.jsonl says, also after a resume that repeats steps.
+// A run's event files agree with its metrics.jsonl, also after a resume that repeats steps.
 
 import Checkpoints
 import Foundation
@@ -14,7 +14,7 @@ import Testing
 
   private func train(_ arguments: [String]) throws -> Int32 {
     let process = Process()
-    // The test runner stands beside the product.
+    // The test runner is in the product's directory.
     process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
       .appendingPathComponent("shoal")
     process.arguments = ["train"] + arguments
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// What TensorBoard makes of files: a start voids its step and later ones of the files before.
+  /// The points that TensorBoard reads from files. A start voids its first step and later steps in the files before it.
   private func points(_ files: [[EventFileEntry]]) throws -> [Point] {
     var points: [Point] = []
     for entries in files {
@@ -87,12 +87,12 @@ import Testing
     expected = try metrics("\(run)/metrics.jsonl")
     let resumed = try files()
     #expect(resumed.count == 2)
-    // The evaluation after the checkpoint comes again, and with it what the step's training had to say.
+    // The evaluation after the checkpoint is repeated, with the step's training entries.
     #expect(resumed.last?.dropFirst().first?.step == 2)
     #expect(try points(resumed) == expected)
     #expect(expected.filter { $0.tag == "eval_loss" }.map(\.step) == [0, 2, 4, 5])
 
-    // A finished run writes nothing, a new one only its own.
+    // A finished run writes nothing. A new run has only its own file.
     #expect(try train([file]) == 0)
     #expect(try files() == resumed)
     #expect(try train([file, "--overwrite"]) == 0)

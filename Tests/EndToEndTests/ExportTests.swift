@@ -1,4 +1,4 @@
-// Scores, merged models and adapters: what one command writes, the next one reads.
+// Scores, merged models and adapters: each command reads the output of the others.
 
 import Checkpoints
 import Foundation
@@ -10,7 +10,7 @@ extension EndToEnd {
     private let model = TinyFixture.path("model")
     private let adapter = TinyFixture.path("adapter")
 
-    /// The lines that `shoal score` writes.
+    /// The output lines of `shoal score`.
     private func score(
       _ fixture: RunFixture, model: String, adapter: String? = nil, launcher: [String] = [Job.program]
     ) throws -> [JSONValue] {
@@ -25,7 +25,7 @@ extension EndToEnd {
       return try fixture.text(out).split(separator: "\n").map { try JSONValue.parse(String($0)) }
     }
 
-    /// The largest difference of a log-probability per token.
+    /// The largest difference of a log-prob per token.
     private func distance(_ some: [JSONValue], _ others: [JSONValue]) throws -> Double {
       try #require(some.count == others.count)
       var largest = 0.0
@@ -53,7 +53,7 @@ extension EndToEnd {
         }
       }
       #expect(try score(fixture, model: model, adapter: adapter, launcher: World(ranks: 3).launcher) == lines)
-      // The adapter matters, or nothing below says anything.
+      // The adapter makes a difference; otherwise the tests below prove nothing.
       #expect(try distance(lines, score(fixture, model: model)) > 0.01)
     }
 

@@ -1,4 +1,4 @@
-// Data in formats that say what they are: trained on, scored and shown.
+// Data in formats that declare their type: trained on, scored and shown.
 
 import Checkpoints
 import Foundation
@@ -20,7 +20,7 @@ extension EndToEnd {
       let ending = try fixture.start(World(ranks: 2), settings).wait()
       #expect(ending.code == 0, "\(ending.errors)")
       #expect(fixture.metrics().compactMap { $0["loss"]?.double }.first == log(2))
-      // The same data without its format is refused: TRL's have a prompt.
+      // The same data without its format is refused, because TRL's formats have a prompt.
       let wrong = try fixture.train(.alone, "output_dir=other")
       #expect(wrong.code == 64 && wrong.errors.contains("expected a prompt"))
       #expect(!fixture.exists("other"))

@@ -1,5 +1,5 @@
-// No room left while a run writes: it goes on while it can, ends clearly when nothing can be saved, the last checkpoint
-// whole, and goes on from there when there is room.
+// A full disk during a run. The run continues while it can, ends with a clear message when nothing can be saved, keeps
+// the last checkpoint complete, and resumes from it when there is room.
 
 import Checkpoints
 import Foundation
@@ -17,7 +17,7 @@ extension EndToEnd {
       [Job.program, "train", "config.yaml", "--threads", "2", "output_dir=\(run)"] + settings
     }
 
-    /// Runs where no file may exceed so many KiB.
+    /// Runs with a limit in KiB on the size of every file.
     private func train(limit: Int, _ settings: [String], _ run: String) throws -> ProcessResult {
       try Job(["bash", "-c", "ulimit -f \(limit); exec \"$@\"", "-"] + command(settings, run), in: fixture).wait()
     }
@@ -42,7 +42,7 @@ extension EndToEnd {
       #expect(ending.errors.components(separatedBy: "the run goes on, without the lines").count == 2)
       let lost = try #require(try record("run")["lost_lines"]?.int)
       #expect(lost > 100 && ending.errors.contains("\(lost) lines of metrics, events or samples could not be written"))
-      // What is there is whole: no half line, no half event.
+      // The existing lines and events are complete: no half line, no half event.
       let text = try fixture.text("run/metrics.jsonl")
       #expect(text.hasSuffix("}\n") && fixture.metrics().count == text.split(separator: "\n").count)
       let events = try #require(try fixture.names("run/tensorboard").first)
@@ -52,7 +52,7 @@ extension EndToEnd {
     }
 
     @Test func `saves that fail cost a warning and then the run`() throws {
-      // The moments are twice as large as the adapter, and the limit lies between.
+      // The moments are twice as large as the adapter, and the limit is between the two sizes.
       let settings = ["max_steps=4", "lora_r=16"]
       let two = try train(limit: 220, settings + ["save_steps=2"], "two")
       #expect(two.code == 0, "\(two.errors)")
@@ -101,7 +101,7 @@ extension EndToEnd {
       let disk = fixture.path("disk")
       try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
       let mounted = try Job(["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", disk], in: fixture).wait()
-      // A container may forbid mounting even to root; the limit on file sizes is tested anyway.
+      // A container may forbid mounting even to root. The limit on file sizes is tested anyway.
       guard mounted.code == 0 else { return }
       defer { _ = try? Job(["umount", disk], in: fixture).wait() }
       let settings = ["max_steps=12", "save_steps=1"]

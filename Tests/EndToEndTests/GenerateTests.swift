@@ -1,4 +1,4 @@
-// `shoal generate` as a user sees it.
+// Tests `shoal generate` from the user's side.
 
 import Checkpoints
 import Foundation
@@ -66,7 +66,7 @@ extension EndToEnd {
       func ids(_ ending: ProcessResult) throws -> JSONValue? { try JSONValue.parse(ending.output)["ids"] }
       #expect(try ids(adapted) != ids(plain))
       #expect(try ids(generate(fixture, options, model: fixture.path("merged"))) == ids(adapted))
-      // This model's rows are no whole blocks.
+      // This model's rows are not whole blocks.
       let refused = try generate(fixture, options + ["--load-in-4bit"])
       #expect(refused.code == 64 && refused.errors.contains("64"), "\(refused.errors)")
     }
@@ -140,7 +140,7 @@ extension EndToEnd {
     @Test func `the last prompt that fits is answered`() throws {
       let fixture = try RunFixture()
       let base = try answer(fixture, "--prompt", "", "--max-new-tokens", "1")["prompt_tokens"]?.int ?? 0
-      // Without a number of its own the answer takes what is left.
+      // Without an explicit number, the answer may use the rest of the context.
       let text = String(repeating: "!", count: 512 - base - 2)
       let full = try answer(fixture, "--prompt", text)
       #expect(full["prompt_tokens"]?.int == 510 && full["ids"]?.array?.count ?? 9 <= 2)

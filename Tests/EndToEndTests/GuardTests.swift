@@ -1,4 +1,4 @@
-// Numbers gone wrong: a step is skipped everywhere alike, and a run that cannot recover ends and says why.
+// Numbers that are not finite: all ranks skip the step, and a run that cannot recover ends with its reason.
 
 import Checkpoints
 import Foundation
@@ -8,7 +8,7 @@ import Testing
 
 extension EndToEnd {
   @Suite struct GuardTests {
-    /// A fixture whose model yields no number for one record: the embedding of a character that it alone has.
+    /// A fixture whose model gives NaN for one record: the embedding of a character that only this record has is NaN.
     private static func poisoned(pairs: Int, record: Int) throws -> RunFixture {
       let fixture = try RunFixture(pairs: pairs)
       var lines = try fixture.text("pairs.jsonl").split(separator: "\n").map(String.init)
@@ -33,7 +33,7 @@ extension EndToEnd {
         let entry = try #require(file.tensors[name])
         return tensor(name, entry, Array(file.bytes(of: entry)))
       }
-      // A head of its own, or every logit would be poisoned.
+      // A separate head; otherwise every logit would be poisoned.
       var rows = Array(file.bytes(of: embedding))
       tensors.append(tensor("lm_head.weight", embedding, rows))
       let width = embedding.shape[1]
@@ -50,7 +50,7 @@ extension EndToEnd {
     }
 
     @Test func `a step without numbers is skipped everywhere alike`() throws {
-      // 26 steps an epoch: the record returns too seldom to end the run.
+      // 26 steps per epoch: the record returns too rarely to end the run.
       let fixture = try Self.poisoned(pairs: 130, record: 7)
       #expect(try fixture.train(World(threads: 1), "output_dir=whole").code == 0)
       let skipped = fixture.metrics("whole").filter { $0["skipped"]?.bool == true }
@@ -78,7 +78,7 @@ extension EndToEnd {
       #expect(try fixture.train(World(threads: 1)).code == 0)
       #expect(try fixture.adapter() == fixture.adapter("whole"))
       #expect(try JSONValue.parse(fixture.text("run/run.json"))["skipped_steps"]?.int == 2)
-      // A coupled loss finds out before it needs gradients.
+      // A coupled loss detects it before it computes gradients.
       let coupled = ["rl=dpo", "dpo_loss_type=bco_pair", "precompute_ref_log_probs=false"]
       for ranks in [1, 2] {
         let ending = try fixture.start(World(ranks: ranks, threads: 1), coupled + ["output_dir=coupled-\(ranks)"])
@@ -99,7 +99,7 @@ extension EndToEnd {
       let last = try #require(fixture.lastCheckpoint())
       #expect(ending.errors.contains("the last good checkpoint is run/checkpoint-\(last)"))
       #expect(fixture.metrics().last?["step"]?.int == last)
-      // Once more, and the next such step ends it again.
+      // Once more, and the next skipped step ends it again.
       let again = try fixture.train(world, "num_epochs=4")
       #expect(again.code == 1 && again.errors.contains("going on after step \(last)"), "\(again.errors)")
     }
@@ -143,7 +143,7 @@ extension EndToEnd {
     /// A bit of one rank's memory flips.
     @Test func `ranks that disagree end the run`() throws {
       let fixture = try RunFixture(pairs: 5)
-      // A rate that is lost in rounding: A stays as it was drawn, which a short run shows.
+      // The learning rate is lost in rounding: A keeps its initial values, which a short run shows.
       let settings = ["learning_rate=1e-30", "lr_scheduler=constant"]
       #expect(try fixture.start(.alone, settings + ["output_dir=short", "max_steps=1"]).wait().code == 0)
       let file = try SafetensorsFile(path: fixture.path("short/adapter_model.safetensors"))
@@ -157,7 +157,7 @@ extension EndToEnd {
           let environment = try String(contentsOfFile: "/proc/\(id)/environ", encoding: .utf8)
           return environment.split(separator: "\0").contains("OMPI_COMM_WORLD_RANK=1")
         })
-      // A system may forbid to look into another process.
+      // A system may forbid access to another process.
       guard let flipped = Self.flip(pattern, in: rank1) else {
         job.send(SIGKILL)
         return
@@ -170,10 +170,10 @@ extension EndToEnd {
       #expect(fixture.lastCheckpoint() == nil)
     }
 
-    /// Flips a bit wherever the bytes lie in a process's memory; nil where that is not allowed.
+    /// Flips a bit at every place of the bytes in a process's memory; nil if that is not allowed.
     private static func flip(_ pattern: Data, in process: Int32) -> Int? {
       let memory = open("/proc/\(process)/mem", O_RDWR)
-      // Through a handle: Foundation's shorter ways read 4 KiB of a file that claims to be empty.
+      // Uses a handle: Foundation's shorter functions read only 4 KiB of a file that reports size 0.
       guard memory >= 0, let handle = FileHandle(forReadingAtPath: "/proc/\(process)/maps") else { return nil }
       let maps = String(decoding: handle.readDataToEndOfFile(), as: UTF8.self)
       defer { close(memory) }

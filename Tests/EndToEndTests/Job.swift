@@ -1,11 +1,11 @@
-// The built program as a user starts it, alone or under mpirun, and what it leaves behind.
+// Starts the built program like a user, alone or under mpirun, and reads its output.
 
 import Foundation
 import Glibc
 import TestSupport
 import Testing
 
-/// How a program ended.
+/// The way a program ended.
 struct ProcessResult {
   /// The exit code, or the number of the signal that ended it.
   let code: Int32
@@ -22,7 +22,7 @@ final class Job {
   private let output: URL
   private let errors: URL
 
-  /// The product, which stands beside the test binary, or where `swift build -c release` puts it.
+  /// The product: beside the test binary, or where `swift build -c release` puts it.
   static let program: String = {
     let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     return ["\(beside.path)/shoal", "\(Repository.path)/.build/release/shoal"]
@@ -49,8 +49,8 @@ final class Job {
     process.standardInput = try FileHandle(forReadingFrom: source)
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: errors)
-    // Children inherit which signals are blocked and ignored. Tests run on threads that block all: mpirun would hear
-    // none. nohup and shells in the background ignore some: a shell does not hear those whatever it traps.
+    // Children inherit blocked and ignored signals. Tests run on threads that block all signals, so mpirun would
+    // receive none. nohup and background shells ignore some signals, and a shell cannot trap these.
     var (none, own) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &own)
@@ -68,7 +68,7 @@ final class Job {
   /// Sends a signal to one of the processes that it started.
   func sendToChild(_ signal: Int32) throws { kill(try #require(try children.last), signal) }
 
-  /// The process that was started, and those that it started itself.
+  /// The started process, and its child processes.
   var identifier: Int32 { process.processIdentifier }
   var children: [Int32] {
     get throws {
@@ -77,7 +77,7 @@ final class Job {
     }
   }
 
-  /// Lets no file of the process grow beyond a size, or any again.
+  /// Limits the size of all files of the process; nil removes the limit.
   func limitFiles(bytes: Int?) throws {
     let command = ["prlimit", "--pid", "\(identifier)", "--fsize=\(bytes.map { "\($0)" } ?? "unlimited"):unlimited"]
     let setting = try Process.run(URL(fileURLWithPath: "/usr/bin/env"), arguments: command)
@@ -85,11 +85,11 @@ final class Job {
     try #require(setting.terminationStatus == 0)
   }
 
-  /// What the program has said on its standard error.
+  /// The program's standard error so far.
   var toldSoFar: String { told(errors) }
 
-  /// Waits until `condition` holds; a minute is too long.
-  /// - Throws: `EndedEarly`, which a test may catch: an end is no failure to every one of them.
+  /// Waits until `condition` holds, at most a minute.
+  /// - Throws: `EndedEarly`, which a test may catch, because an early end is not a failure in every test.
   func wait(until condition: () -> Bool) throws {
     let deadline = ContinuousClock.now + .seconds(60)
     while !condition() {
@@ -103,8 +103,8 @@ final class Job {
 
   var isRunning: Bool { process.isRunning }
 
-  /// Waits for the end; two minutes are too long.
-  /// - Parameter look: called again and again meanwhile.
+  /// Waits for the end, at most two minutes.
+  /// - Parameter look: called repeatedly while waiting.
   func wait(seconds: Int = 120, _ look: () -> Void = {}) -> ProcessResult {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while process.isRunning, ContinuousClock.now < deadline {
@@ -122,7 +122,7 @@ final class Job {
   private func told(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }
 }
 
-/// How many processes share a run.
+/// The number of processes that share a run.
 struct World: CustomStringConvertible, Sendable {
   /// Nil: without mpirun.
   var ranks: Int?
@@ -130,7 +130,7 @@ struct World: CustomStringConvertible, Sendable {
 
   static let alone = World()
 
-  /// What starts `shoal`. --quiet: mpirun adds eleven lines of its own to every exit code but 0.
+  /// The command that starts `shoal`. --quiet: mpirun adds eleven lines of its own to every exit code except 0.
   var launcher: [String] {
     guard let ranks else { return [Job.program] }
     return ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", Job.program]

@@ -1,4 +1,4 @@
-// The launchers: what they start again and what not, stop requests at every moment, and that nothing stays behind.
+// The launchers: which jobs they restart, stop requests at every moment, and that no process is left behind.
 
 import Foundation
 import Glibc
@@ -41,7 +41,7 @@ extension EndToEnd {
     @Test func `the limit is on restarts in a row`() throws {
       let (fixture, other) = (try RunFixture(), try RunFixture())
       let job = try fixture.launch("local.sh", ["-n", "1", "-r", "2", "x"], standIn: Self.frail)
-      // A start that lasted begins the count anew; here every start does.
+      // A start that lasted long enough resets the count; here every start does.
       let lasting = try other.launch(
         "local.sh", ["-n", "1", "-r", "1", "x"], standIn: Self.frail,
         edits: ["steady_seconds=600": "steady_seconds=0", "first_pause=1": "first_pause=0"])
@@ -147,7 +147,7 @@ extension EndToEnd {
         case .rankZero: kill(try identifier { $0.rank == 0 }, SIGKILL)
         case .mpirun: kill(try identifier { $0.name == "mpirun" }, SIGKILL)
         case .mpirunOfAStoppedRank:
-          // It can notice nothing itself.
+          // It cannot detect anything itself.
           kill(try identifier { $0.rank == 1 }, SIGSTOP)
           kill(try identifier { $0.name == "mpirun" }, SIGKILL)
         case .launcher: job.send(SIGKILL)
@@ -180,7 +180,7 @@ extension EndToEnd {
 
     // MARK: Several hosts
 
-    /// In place of ssh: every host is this one, but those that a file names do not answer.
+    /// Replaces ssh: every host is this machine, and hosts listed in a file do not answer.
     private static func agent(in fixture: RunFixture) throws -> [String: String] {
       try fixture.write(
         "agent", "#!/bin/bash\necho \"$1\" >>asked\ngrep -qsx \"$1\" down && exit 255\nshift\nexec sh -c \"$*\"\n")
@@ -242,7 +242,7 @@ extension EndToEnd {
       let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
       let environment = [
         "SLURM_SUBMIT_DIR": fixture.path("home"), "SLURM_JOB_ID": "77", "PATH": "\(fixture.path):\(path)",
-        // This is no allocation: srun is missing.
+        // This is not an allocation: srun is missing.
         "OMPI_MCA_plm": "^slurm", "OMPI_MCA_ras": "^slurm",
       ]
       let standIn = "trap 'exit 75' USR1; : >up; while :; do sleep 0.1; done"

@@ -1,4 +1,4 @@
-// One run at a time in a directory, and what a killed one leaves there.
+// Only one run at a time in a directory, and the leftovers of a killed run.
 
 import Checkpoints
 import Foundation
@@ -17,7 +17,7 @@ extension EndToEnd {
       #expect(second.code == 64, "\(second.errors)")
       let refusal = "process \(first.identifier) on \(ProcessInfo.processInfo.hostName) works in this directory"
       #expect(second.errors.components(separatedBy: refusal).count == 2, "\(second.errors)")
-      // Looking is allowed.
+      // Reading is allowed.
       #expect(try fixture.start(.alone, settings + ["--plan"]).wait().code == 0)
       let before = fixture.steps().count
       try first.wait { fixture.steps().count > before }
@@ -47,7 +47,7 @@ extension EndToEnd {
       while kills < 25 {
         let job = try fixture.start(World(threads: 1), settings)
         let from = fixture.lastCheckpoint() ?? 0
-        // Now and then later: in the second or third save of a start.
+        // Sometimes later: in the second or third save of a start.
         do {
           try job.wait {
             ((try? fixture.names("run")) ?? []).contains { name in

@@ -1,4 +1,4 @@
-// What is said before a run and measured beside it: the plan and the benchmark.
+// The plan before a run, and the benchmark.
 
 import Checkpoints
 import Foundation
@@ -37,7 +37,7 @@ extension EndToEnd {
       let record = try JSONValue.parse(try fixture.text("run/run.json"))
       let ranks = try #require(record["seconds_by_rank"]?.array)
       #expect(ranks.count == 2)
-      // From the first step to the last, ranks live through the same seconds.
+      // From the first step to the last, all ranks measure the same seconds.
       let totals = ranks.map { ($0.members ?? []).reduce(0) { $0 + ($1.value.double ?? 0) } }
       #expect(totals[0] > 0 && abs(totals[0] - totals[1]) < 0.2 * totals[0] + 0.1)
       #expect(ranks.contains { ($0["linears"]?.double ?? 0) > 0 })

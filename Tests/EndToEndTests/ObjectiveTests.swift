@@ -1,4 +1,4 @@
-// Every objective through the program: one result whoever computes it, and TRL's names in the metrics.
+// Every objective through the program: the same result on any number of ranks, and TRL's names in the metrics.
 
 import Checkpoints
 import Foundation
@@ -7,7 +7,7 @@ import Testing
 
 extension EndToEnd {
   @Suite struct ObjectiveTests {
-    /// Settings, and the names they add to `loss`.
+    /// Settings, and the metric names that they add to `loss`.
     static let cases: [(settings: [String], names: Set<String>)] = [
       (["rl=", "datasets.0.field_completion=chosen"], []),
       (["dpo_loss_type=[ipo, sft]", "dpo_loss_weights=[1, 0.1]"], pairs.union(["nll_loss"])),
@@ -39,7 +39,7 @@ extension EndToEnd {
       let expected = try fixture.adapter("first")
       try train(World(ranks: 3, threads: 1), "three")
       #expect(try fixture.adapter("three") == expected, "\(settings)")
-      // From the first checkpoint on with two ranks.
+      // From the first checkpoint on, with two ranks.
       try fixture.copyRun("first", as: "again", upTo: "checkpoint-3")
       try train(World(ranks: 2, threads: 1), "again")
       #expect(try fixture.adapter("again") == expected, "\(settings), resumed")
@@ -48,7 +48,7 @@ extension EndToEnd {
         #expect(line["\(prefix)loss"]?.double?.isFinite == true)
         for name in names {
           let found = line["\(prefix)\(name)"]?.double
-          // A step of KTO may hold one kind of completion alone.
+          // A step of KTO may contain only one kind of completion.
           #expect(found?.isFinite == true || names == Self.unpaired && prefix.isEmpty, "\(settings): \(name)")
         }
       }

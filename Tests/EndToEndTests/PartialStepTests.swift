@@ -1,4 +1,4 @@
-// A step or an evaluation that is left in the middle: saved between micro-batches, and gone on with elsewhere.
+// An interrupted step or evaluation: saved between micro-batches, and continued on other ranks.
 
 import Checkpoints
 import Foundation
@@ -20,7 +20,7 @@ extension EndToEnd {
       ((try? fixture.names("run")) ?? []).filter { $0.hasPrefix("partial-") && !$0.contains(".tmp") }
     }
 
-    /// Saves at every micro-batch, so that a partial step is there at any time.
+    /// Saves after every micro-batch, so that a partial step exists at any time.
     private static let always = "save_minutes=1e-5"
 
     @Test(arguments: [[], ["rl=kto"], ["dpo_loss_type=aot", "lora_dropout=0"]])
@@ -54,7 +54,7 @@ extension EndToEnd {
       #expect(values("run") == values("whole"))
     }
 
-    /// Whatever a run is doing when it is asked to stop, it leaves soon and loses nothing.
+    /// A stop request ends the run soon and loses nothing, at any moment of the run.
     @Test func `a stop is heard between micro batches`() throws {
       let fixture = try Self.fixture()
       let whole = try fixture.train(World(threads: 2), "output_dir=whole")

@@ -1,4 +1,4 @@
-// `shoal prepare` as a user runs it: documents to requests, answers to pairs, pairs to training.
+// Tests `shoal prepare` from the user's side: documents to requests, answers to pairs, pairs to training.
 
 import Checkpoints
 import Foundation
@@ -14,7 +14,7 @@ extension EndToEnd {
       JSONValue.object([.init("id", .string(id)), .init("text", .string(text))]).serialized() + "\n"
     }
 
-    /// Five documents for pairs, one of them there twice, a short one and a long one.
+    /// Five documents for pairs (one of them twice), a short one and a long one.
     private static let documents =
       (0..<5).map { document("d\($0)", "The tide turns \($0) times a day, and the shoal turns with it; nobody leads.") }
       .joined() + document("again", "The tide turns 1 times a day,\nand the shoal turns with it; nobody leads.")
@@ -36,7 +36,7 @@ extension EndToEnd {
       try fixture.text(name).split(separator: "\n").map { try JSONValue.parse(String($0)) }
     }
 
-    /// A teacher's answers to the requests, in the form of a batch interface.
+    /// A teacher's answers to the requests, in the format of a batch interface.
     private func answers(to requests: [JSONValue]) -> String {
       let texts = [
         Self.answer((16, 12), best: 1), Self.answer((9, 14), best: 2), Self.answer((14, 13), best: 1),
@@ -80,7 +80,7 @@ extension EndToEnd {
         .alone, "datasets.0.path=data/train.jsonl", "datasets.0.type=chatml.intel", "max_steps=1")
       #expect(trained.code == 0, "\(trained.errors)")
 
-      // What is there stays, unless asked otherwise, and then it is the same.
+      // Existing files are kept unless --overwrite is given; then the result is the same.
       let files = try fixture.names("data").map { try fixture.bytes("data/\($0)") }
       let refused = try prepare(fixture, "pairs", "--out-dir", fixture.path("data"), command[0], command[1])
       #expect(refused.code == 64 && refused.errors.contains("add --overwrite"))

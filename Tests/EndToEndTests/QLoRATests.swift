@@ -1,4 +1,4 @@
-// A frozen base in 4 bits through the program: the same promises as for a stored one.
+// A frozen 4-bit base through the program: the same guarantees as for a stored base.
 
 import Checkpoints
 import Foundation
@@ -29,7 +29,7 @@ extension EndToEnd {
       let found = try train(World(threads: 2), "first")
       #expect(!found.errors.contains("layers quantised"))
       #expect(try fixture.adapter("first") == expected)
-      // Another cache: quantised again, by one thread, with live references.
+      // With another cache: quantised again, by one thread, with live references.
       let live = Self.settings + ["precompute_ref_log_probs=false"]
       _ = try train(World(threads: 1), "live", live, cache: "other")
       #expect(try fixture.adapter("live") == expected)
@@ -37,7 +37,7 @@ extension EndToEnd {
       _ = try train(World(ranks: 2, threads: 1), "again")
       #expect(try fixture.adapter("again") == expected)
       #expect(fixture.metrics("first").first { $0["loss"] != nil }?["loss"]?.double == log(2))
-      // The stored base is another model, with a reference of its own.
+      // The stored base is a different model and has its own reference.
       _ = try train(World(threads: 1), "stored", Self.settings + ["adapter=lora", "load_in_4bit=false"])
       #expect(try fixture.adapter("stored") != expected)
       #expect(fixture.metrics("stored").first { $0["loss"] != nil }?["loss"]?.double == log(2))

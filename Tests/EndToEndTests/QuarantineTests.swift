@@ -1,4 +1,4 @@
-// A record whose micro-batch crashes the program every time it is tried: the third start does without it.
+// A record whose micro-batch always crashes the program: the third start excludes it.
 
 import Checkpoints
 import Foundation
@@ -46,7 +46,7 @@ extension EndToEnd {
       #expect(ending.isSignalled && ending.code == signal, "\(ending.errors)")
     }
 
-    /// With a batch of one nothing is left of the step.
+    /// With a batch size of one, the step has no records left.
     @Test(arguments: [2, 1]) func `a record that crashes twice is left out`(batch: Int) throws {
       let fixture = try Self.fixture(batch: batch)
       let step = Self.poison / batch + 1
@@ -57,7 +57,7 @@ extension EndToEnd {
           try #require(tries < 8, "no crash fell into the long micro-batch")
           try Self.crash(fixture, signal, before: step)
         } while try Self.crashes(fixture).count <= count
-        sleep(1)  // Reports are named by the second.
+        sleep(1)  // Report names have a resolution of one second.
       }
       for report in try Self.crashes(fixture) {
         let json = try JSONValue.parse(fixture.text("run/\(report)"))

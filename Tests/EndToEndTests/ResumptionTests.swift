@@ -1,4 +1,4 @@
-// A run that was stopped, killed or damaged goes on as if nothing had happened, or says why it cannot.
+// A run that was stopped, killed or damaged resumes with the same result, or gives the reason why it cannot.
 
 import Checkpoints
 import Foundation
@@ -12,7 +12,7 @@ extension EndToEnd {
 
     private static let settings = "max_steps: \(steps)\nval_set_size: 2\neval_steps: 10"
 
-    /// The files of a run that nothing interrupts, by their paths in its directory.
+    /// The files of an uninterrupted run, by their paths in its directory.
     private static let whole = Result<[String: Data], any Error> {
       let fixture = try Self.fixture(holdingWhole: false)
       let ending = try fixture.train(World(threads: 2), "output_dir=whole")
@@ -43,7 +43,7 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...steps))
       let evaluations = fixture.metrics().filter { $0["eval_loss"] != nil }.compactMap { $0["step"]?.int }
       #expect(evaluations == Array(stride(from: 0, through: steps, by: 10)))
-      // The values too are those of the run that nothing interrupted; only clocks differ.
+      // The values too equal those of the uninterrupted run; only clocks differ.
       func values(_ run: String) -> [[JSONValue?]] {
         fixture.metrics(run).map { line in
           ["step", "epoch", "loss", "grad_norm", "logps/chosen", "num_tokens", "eval_loss"].map { line[$0] }
@@ -90,7 +90,7 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...6))
     }
 
-    /// "Nothing is left to do" is not said of an adapter that is damaged or gone.
+    /// A run with a damaged or missing adapter is not reported as finished.
     @Test(arguments: ["adapter_model.safetensors", "adapter_config.json"])
     func `a finished run is held to its adapter`(name: String) throws {
       let fixture = try RunFixture()
@@ -136,7 +136,7 @@ extension EndToEnd {
       #expect(foreign.code == 64)
       #expect(try fixture.names("run") == names)
 
-      // What is printed and saved may change.
+      // Settings of printing and saving may change.
       #expect(try fixture.train(.alone, "logging_steps=5", "save_steps=50").code == 0)
       try Self.requireWhole(fixture)
     }
@@ -152,7 +152,7 @@ extension EndToEnd {
 
     @Test func `a named checkpoint is taken`() throws {
       let fixture = try Self.fixture()
-      // In a directory of its own, and in the run's, where newer checkpoints lie.
+      // In its own directory, and in the run's, which has newer checkpoints.
       let own = try fixture.train(.alone, "--resume", "whole/checkpoint-14")
       #expect(own.code == 0, "\(own.errors)")
       #expect(try fixture.adapter() == fixture.adapter("whole"))
@@ -168,7 +168,7 @@ extension EndToEnd {
     }
 
     @Test func `a damaged checkpoint is passed over and kept`() throws {
-      // Every step is saved, so the run comes to the damaged step again.
+      // Every step is saved, so the run reaches the damaged step again.
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(ranks: 2, threads: 1)).code == 75)
       let last = try #require(fixture.steps().last)
@@ -185,7 +185,7 @@ extension EndToEnd {
       #expect(Set(names) == ["checkpoint-38", "checkpoint-39", "checkpoint-40", "checkpoint-\(last).damaged"])
     }
 
-    /// A disk that fails once says nothing about what lies on it.
+    /// One read error does not mean that the file is damaged.
     @Test func `a checkpoint that cannot be read now stays`() throws {
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)
@@ -200,7 +200,7 @@ extension EndToEnd {
       try Self.requireWhole(fixture)
     }
 
-    /// Saved work is not given up because none of it can be read now.
+    /// Saved work is kept even if none of it can be read now.
     @Test func `a run whose checkpoints are all damaged is refused`() throws {
       let fixture = try Self.fixture(saves: "save_steps: 1\nsave_total_limit: 3")
       #expect(try fixture.trainAndStop(World(threads: 1)).code == 75)

@@ -1,13 +1,13 @@
-// Copies of the launchers, beside the built program or a script in its place.
+// Copies of the launchers, beside the built program or a script that replaces it.
 
 import Foundation
 import TestSupport
 
 extension RunFixture {
-  /// What all programs of the fixture printed for people until now.
+  /// The standard error of all programs of the fixture until now.
   var told: String { ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined() }
 
-  /// Starts a copy of a launcher beside the built program, or beside a script in its place.
+  /// Starts a copy of a launcher beside the built program, or beside a script that replaces it.
   /// - Parameter edits: texts of supervise.sh to be replaced.
   func launch(
     _ name: String, _ arguments: [String], standIn: String? = nil, edits: [String: String] = [:],

@@ -1,4 +1,4 @@
-// A directory for one test with data and a configuration for the tiny model, and a look at what runs left there.
+// A directory for one test with data and a configuration for the tiny model, and access to the output of runs.
 
 import Checkpoints
 import Foundation
@@ -37,16 +37,16 @@ struct RunFixture: TestDirectory {
       """)
   }
 
-  /// A copy of another one as it is now.
+  /// A copy of another fixture in its present state.
   init(copyOf other: RunFixture) throws { directory = try TemporaryDirectory(copyOf: other.path) }
 
-  /// A copy of a directory of the tiny fixture; returns its path.
+  /// Copies a directory of the tiny fixture and returns its path.
   func copy(_ source: String, as name: String) throws -> String {
     try FileManager.default.copyItem(atPath: TinyFixture.path(source), toPath: path(name))
     return path(name)
   }
 
-  /// A run's directory as it was when it wrote a checkpoint, to go on from there.
+  /// Copies a run's directory as it was when it wrote a checkpoint, to resume from there.
   func copyRun(_ run: String, as name: String, upTo checkpoint: String) throws {
     try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
     for entry in ["config.yaml", checkpoint] {
@@ -68,10 +68,10 @@ struct RunFixture: TestDirectory {
       world.launcher + ["train", path("config.yaml")] + threads + arguments, in: self, environment: environment)
   }
 
-  /// Starts a run, asks it to stop when it has done a few steps, and returns how it ended.
+  /// Starts a run, asks it to stop after a few steps, and returns how it ended.
   func trainAndStop(_ world: World, _ arguments: String...) throws -> ProcessResult {
     let job = try start(world, arguments)
-    // An earlier start may have left steps; before this one has begun, a signal ends it.
+    // An earlier start may have left steps. Before this start has begun, a signal would kill it.
     try job.wait { job.toldSoFar.contains("plan: ") && steps().count >= 5 }
     job.send(SIGUSR1)
     return job.wait()
@@ -86,7 +86,7 @@ struct RunFixture: TestDirectory {
 
   func adapter(_ run: String = "run") throws -> Data { try bytes("\(run)/adapter_model.safetensors") }
 
-  /// The lines of metrics.jsonl that can be read; a run under way may have left half a line.
+  /// The readable lines of metrics.jsonl; a running job may have written half a line.
   func metrics(_ run: String = "run") -> [JSONValue] {
     ((try? text("\(run)/metrics.jsonl")) ?? "").split(separator: "\n").compactMap { try? JSONValue.parse(String($0)) }
   }
@@ -103,7 +103,7 @@ struct RunFixture: TestDirectory {
 
   // MARK: Data
 
-  /// Pairs of some 200 tokens, always the same ones.
+  /// Pairs of some 200 tokens, always the same.
   static func lines(_ count: Int) -> String {
     let words = [
       "shoal", "river", "sea", "net", "tide", "fish", "turns", "together", "under", "moon", "7,200", "café", "blue",

@@ -1,4 +1,4 @@
-// One result, to the last bit, whoever computes it: ranks, threads, recomputation, caches.
+// The same result, to the last bit, for all ranks, threads, recomputation and caches.
 
 import Checkpoints
 import Foundation
@@ -13,7 +13,7 @@ extension EndToEnd {
       let expected = try fixture.adapter("first")
       func same(_ world: World, _ settings: String..., name: String) throws {
         let out = "output_dir=\(name)"
-        // A cache of its own: the references are of this world too.
+        // A separate cache, so that this world computes the references too.
         let job = try fixture.start(
           world, settings + [out], environment: ["SHOAL_CACHE": fixture.path("cache-\(name)")])
         let ending = job.wait()
@@ -80,5 +80,5 @@ extension EndToEnd {
   }
 }
 
-/// One at a time: two cores are shared by the ranks of one world already.
+/// One at a time: the ranks of one world already share the two cores.
 @Suite(.serialized) enum EndToEnd {}

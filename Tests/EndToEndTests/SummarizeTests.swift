@@ -1,4 +1,4 @@
-// Documents to summaries through the program, and answers to held-out documents while it trains.
+// Summaries of documents through the program, and answers to held-out documents while it trains.
 
 import Checkpoints
 import Foundation
@@ -71,7 +71,7 @@ extension EndToEnd {
       try fixture.write("paper.pdf", "%PDF-1.4")
       let absent = try summarize(fixture, fixture.path("paper.pdf"), path: "/nowhere")
       #expect(absent.code == 64 && absent.errors.contains("install poppler-utils"))
-      // A stand-in that says how it was called; a name that a shell would take apart.
+      // A stand-in that prints its input file, and a file name that a shell would split.
       try FileManager.default.createDirectory(atPath: fixture.path("bin"), withIntermediateDirectories: true)
       let program = fixture.path("bin/pdftotext")
       try fixture.write("bin/pdftotext", "#!/bin/sh\nfor last; do file=$before; before=$last; done\ncat \"$file\"\n")
@@ -109,7 +109,7 @@ extension EndToEnd {
       #expect(Set(found.compactMap { $0["prompt"]?.string }).count == 3)
       try train(World(ranks: 3), "three")
       #expect(try samples("three") == found)
-      // Interrupted after the second step: its lines are neither lost nor written twice.
+      // Interrupted after the second step: its lines are neither lost nor repeated.
       try fixture.copyRun("run", as: "again", upTo: "checkpoint-2")
       try fixture.write("again/samples.jsonl", fixture.text("run/samples.jsonl"))
       try train(World(ranks: 2), "again")

@@ -1,16 +1,16 @@
-// `shoal tokenize` as a script sees it: lines in, lines out.
+// Tests `shoal tokenize` as a script uses it: lines in, lines out.
 
 import Foundation
 import TestSupport
 import Testing
 
 @Suite struct TokenizeCommandTests {
-  /// What the command prints and how it ends.
+  /// The output of the command and its exit code.
   private func tokenize(
     _ arguments: [String], _ input: String
   ) throws -> (output: String, errors: String, code: Int32) {
     let process = Process()
-    // The test runner stands beside the product.
+    // The test runner is in the product's directory.
     process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
       .appendingPathComponent("shoal")
     let model = Repository.fixture("tokenizer")

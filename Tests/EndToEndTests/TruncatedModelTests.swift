@@ -1,4 +1,4 @@
-// A model's file that is cut short while it is mapped: the kernel's signal becomes a message, and an exit code.
+// A model file that is truncated while it is mapped: the kernel's signal becomes a message and an exit code.
 
 import Foundation
 import Glibc
@@ -13,7 +13,7 @@ extension EndToEnd {
       let fixture = try RunFixture()
       let model = fixture.path("model")
       try FileManager.default.copyItem(atPath: "\(Self.demo)/model", toPath: model)
-      // The model is mapped before the document is read, and what reads the document cuts the model.
+      // The model is mapped before the document is read, and the program that reads the document truncates the model.
       try fixture.write("document.pdf", "%PDF")
       try FileManager.default.createDirectory(atPath: fixture.path("bin"), withIntermediateDirectories: false)
       try fixture.write("bin/pdftotext", "#!/bin/sh\ntruncate -s 4096 model/model.safetensors\necho A text.\n")

@@ -1,4 +1,4 @@
-// Ranks that are stopped: the others notice, say which, and end the job; or wait for it to go on.
+// Stopped ranks: the other ranks detect them, name them and end the job, or wait until they continue.
 
 import Foundation
 import Glibc
@@ -7,12 +7,12 @@ import Testing
 
 extension EndToEnd {
   @Suite struct WatchdogTests {
-    /// Seconds of silence that end a job here.
+    /// Seconds of silence after which a job ends.
     private static let limit = 3
     private static let environment = ["SHOAL_WATCHDOG_SECONDS": "\(limit)"]
     private static let settings = ["max_steps=80", "save_steps=7"]
 
-    /// The adapter of a run that nothing interrupts.
+    /// The adapter of an uninterrupted run.
     private static let whole = Result<Data, any Error> {
       let fixture = try RunFixture()
       let ending = try fixture.start(World(threads: 2), settings).wait()
@@ -66,7 +66,7 @@ extension EndToEnd {
       #expect(try fixture.adapter() == Self.whole.get())
     }
 
-    /// MPI itself waits for all ranks before anybody can watch.
+    /// MPI itself waits for all ranks before the watchdog can start.
     @Test func `a rank that is stopped before it starts ends the job`() throws {
       let fixture = try RunFixture()
       let command = World(ranks: 2).launcher
@@ -91,7 +91,7 @@ extension EndToEnd {
       #expect(!fixture.exists("run"))
     }
 
-    /// Whether the processes end in ten seconds; what was killed may still be on its way out.
+    /// Whether the processes end within ten seconds. A killed process may take a moment to disappear.
     private static func areGone(_ processes: [Int32]) -> Bool {
       let deadline = ContinuousClock.now + .seconds(10)
       while ContinuousClock.now < deadline {

@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The starts of an adapter: which matrix is drawn, from what, and that it depends on the seed and the place alone.
+/// Tests the initialisations: the drawn matrix, its distribution, and that it depends on seed and place only.
 @Suite struct AdapterStartTests {
   enum Start: CaseIterable { case uniform, gaussian, b }
 
@@ -39,7 +39,7 @@ import Testing
       let x = Self.entries(
         try Self.adapter(.gaussian, seed: 11, rank: rank, modules: Set(LinearModule.allCases)), .a
       ).map { $0 * Double(rank) }
-      // Standard errors: of the mean 1/√n, of the variance √(2/n), of the fourth moment √(96/n); four of each.
+      // Standard errors: of the mean 1/√n, of the variance √(2/n), of the fourth moment √(96/n). Allows four of each.
       let n = Double(x.count)
       #expect(abs(Self.moment(x, 1)) < 4 / n.squareRoot(), "rank \(rank)")
       #expect(abs(Self.moment(x, 2) - 1) < 4 * (2 / n).squareRoot(), "rank \(rank)")

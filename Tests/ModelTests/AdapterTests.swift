@@ -57,7 +57,7 @@ import Testing
     for matrix in matrices { #expect(try back.entries(of: matrix) == entries[matrix]) }
   }
 
-  /// The scaling that a reader finds who knows no `use_rslora`, and one who does.
+  /// Readers with and without support for `use_rslora` find the same scaling.
   @Test func `rank stabilized adapters are written for every reader`() throws {
     let model = try model()
     for rank in 1...128 {
@@ -136,7 +136,7 @@ import Testing
     #expect(try configuration([("target_modules", value)]).modules == modules)
   }
 
-  /// A list as long as a file may be costs no more than its length.
+  /// Reading a list of maximum length takes time proportional to its length.
   @Test(.timeLimit(.minutes(1))) func `a long list of targets is read`() throws {
     var large = try model()
     large.layerCount = 512

@@ -35,7 +35,7 @@ enum GenerationFixture {
   }
 }
 
-/// A pass with a cache, for looking at its logits.
+/// A pass with a cache, to inspect its logits.
 private final class CachedPassProbe {
   private let pass: CachedPass
 
@@ -46,7 +46,7 @@ private final class CachedPassProbe {
       pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
-  /// - Parameter start: how many tokens came before; 0 starts anew.
+  /// - Parameter start: the number of tokens before; 0 resets the cache.
   func logits(after tokens: [Int32], from start: Int) -> [Float] {
     if start == 0 { pass.reset() }
     #expect(pass.run(tokens[...], wantsLogits: true, isStopped: { false }))
@@ -54,7 +54,7 @@ private final class CachedPassProbe {
   }
 }
 
-/// Answers against transformers' and PEFT's, and against passes without a cache.
+/// Compares answers with those of transformers and PEFT, and with passes without a cache.
 @Suite struct GenerationTests {
   @Test(arguments: 0..<11)
   func `greedy ids are those of transformers`(place: Int) throws {
@@ -86,7 +86,7 @@ private final class CachedPassProbe {
     }
   }
 
-  /// Every token of an answer is the most probable one after a pass over all tokens before it, and as probable.
+  /// Every token of an answer is the most probable one of a pass over all tokens before it, with the same probability.
   @Test(arguments: ["all", "untied", "half", "nf4"])
   func `an answer with a cache is one without`(name: String) throws {
     let (model, adapter): (Qwen2, Adapter?)
@@ -107,7 +107,7 @@ private final class CachedPassProbe {
       logits = pass.logits(after: [tokens[tokens.count - 1]], from: tokens.count - 1)
       let reference = whole.logits(after: tokens, from: 0)
       #expect(excess(logits, reference, Tolerance(relative: 1e-4, absolute: 1e-4)) < 1, "token \(step)")
-      // And as the training pass has it.
+      // And the same as in the training pass.
       let token = Int32(step)
       let tree = ExampleTree(index: 0, prompt: tokens, completions: [[token]])
       let batch = TreeBatch([tree])
@@ -139,7 +139,7 @@ private final class CachedPassProbe {
     for (threads, cuts) in [(2, []), (2, [150]), (1, [2, 13, 205]), (3, [299]), (2, [128, 256])] {
       #expect(logits(threads, cuts) == reference, "\(threads) threads, \(cuts)")
     }
-    // And as the generator cuts.
+    // And the same with the generator's own splits.
     let options = GenerationOptions(maximumNewTokens: 9)
     let answers = try [1536, 301, 100, 7].map { rows in
       try Generator(model: fixture.model, capacity: 310, promptRows: rows, threads: 2)
@@ -192,7 +192,7 @@ private final class CachedPassProbe {
     #expect(stopped.ids.count == 3 && stopped.finishReason == .interrupted)
     let unread = try generator.generate(prompt: [1], GenerationOptions(maximumNewTokens: 3), isStopped: { true })
     #expect(unread.ids.isEmpty && unread.finishReason == .interrupted)
-    // The next answer knows nothing of it.
+    // The next answer is not affected.
     let again = try generator.generate(prompt: [1], GenerationOptions(maximumNewTokens: 3)).ids
     #expect(Array(stopped.ids) == again)
   }
@@ -216,7 +216,7 @@ private final class CachedPassProbe {
       #expect(ours.rules.topK == taken["top_k"]?.int)
       #expect(ours.rules.repetitionPenalty == taken["repetition_penalty"]?.double)
       let stops = try taken["eos_token_id"].required("eos_token_id")
-      // Without any, transformers never stops; here config.json's holds.
+      // Without stop tokens, transformers never stops; here config.json's apply.
       let expected = stops.isNull ? [402] : (stops.array ?? [stops]).compactMap(\.int)
       #expect(ours.stopIDs == Set(expected.map(Int32.init)))
       #expect(ours.ignoredKeys.isEmpty)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct ModelDirectoryTests {
-  /// The fixture's configuration and tensors, changed, in a directory of their own.
+  /// A separate directory with the fixture's configuration and tensors, after changes.
   private func directory(
     in scratch: TemporaryDirectory, configuration changes: [(String, JSONValue)] = [],
     tensors change: (inout [OutgoingTensor]) -> Void = { _ in }
@@ -142,7 +142,7 @@ import Testing
   }
 }
 
-/// Numbers of the fixtures that torch printed.
+/// The fixtures' numbers as printed by torch.
 func expectedNumbers(_ name: String) throws -> [Float] {
   let json = try JSONValue.read(file: Repository.fixture("checkpoints/expected.json"))
   return json[name]?.array?.compactMap(\.double).map(Float.init) ?? []

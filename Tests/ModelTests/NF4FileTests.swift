@@ -8,7 +8,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The cached file of a base in NF4: made once, checked, made anew; and who refuses what.
+/// The cached file of an NF4 base: made once, checked, remade when damaged; and the refusal of unsuitable models.
 @Suite struct NF4FileTests {
   private static let modelPath = TinyFixture.nf4Directory + "/model"
 
@@ -52,7 +52,7 @@ import Testing
     }
     #expect(bits(quantized.embedding.widened()) == bits(stored.embedding.widened()))
     #expect(quantized.sharedByteCount == stored.embedding.byteCount + linears)
-    // Nothing but the matrices, their header and the checksum.
+    // Only the matrices, their header and the checksum.
     #expect(bytes > linears && bytes < linears + 16_000)
   }
 
@@ -75,7 +75,7 @@ import Testing
     }
     try remade(Data())
     try remade(sound.dropLast(7))
-    // Sound in itself, but of another model.
+    // Undamaged, but of another model.
     let other = try ModelDirectory(Self.modelPath)
     try FileManager.default.removeItem(atPath: scratch.path("cache"))
     _ = try NF4File(of: other, modelHash: "another", cacheDirectory: scratch.path("cache"), threads: 1)
@@ -83,7 +83,7 @@ import Testing
     try remade(foreign)
   }
 
-  /// One bit of every byte, another in each.
+  /// Flips one bit of every byte, at changing positions.
   @Test func `flipped bits are seen`() throws {
     let scratch = try TemporaryDirectory()
     _ = try Self.file(in: scratch)

@@ -6,7 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Forward and backward against transformers and PEFT in fp64 (Tests/Fixtures/tiny_model.py).
+/// Compares forward and backward passes with transformers and PEFT in fp64 (Tests/Fixtures/tiny_model.py).
 @Suite struct ParityTests {
   static func pass(_ fixture: TinyFixture, _ batch: TreeBatch, retention: Retention = .all, threads: Int = 2) -> Pass {
     Pass(

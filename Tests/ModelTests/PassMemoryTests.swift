@@ -2,7 +2,7 @@ import Model
 import TestSupport
 import Testing
 
-/// What a pass is said to take, and what it takes.
+/// Compares the counted memory of a pass with its actual memory.
 @Suite struct PassMemoryTests {
   @Test(arguments: [Retention.none, .layerInputs, .activations(layers: 1), .all], [false, true])
   func `counted bytes are those of a pass`(retention: Retention, dropout: Bool) throws {
@@ -26,7 +26,7 @@ import Testing
         c, fixture.adapter?.layout, capacity: Capacity(TreeBatch(TreeTests.trees)), positions: 256,
         retention: .activations(layers: layers), dropout: false, threads: 1)
     }
-    // The last two steps hold one layer's full rows each: the shared buffers go when the first layer keeps its own.
+    // Each of the last two holds one layer's full rows: the shared buffers go when the first layer keeps its own.
     #expect(zip(bytes, bytes.dropFirst()).dropLast().allSatisfy { $0 < $1 } && bytes[0] < bytes[c.layerCount])
     #expect(Retention.all.recomputedLayers(of: 28) == 0 && Retention.layerInputs.recomputedLayers(of: 28) == 27)
     #expect(Retention.activations(layers: 27).recomputedLayers(of: 28) == 0)

@@ -6,7 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// QLoRA on a tiny model against bitsandbytes and PEFT in fp32 (Tests/Fixtures/nf4.py), and its two merges.
+/// Compares QLoRA on a tiny model with bitsandbytes and PEFT in fp32 (Tests/Fixtures/nf4.py), and tests its two merges.
 @Suite struct QLoRATests {
   private let scratch: TemporaryDirectory
   private let fixture: TinyFixture
@@ -47,7 +47,7 @@ import Testing
       let expected = try reference(policy)
       let ours = try logps(model, adapter: adapter)
       #expect(excess(ours, expected, .logProbability) < 1, "\(policy)")
-      // Rounding to 4 bits shows, or nothing is said here.
+      // The effect of rounding to 4 bits is visible; otherwise this test proves nothing.
       let stored = try logps(fixture.model, adapter: adapter)
       #expect(excess(stored, expected, Tolerance(relative: 0, absolute: 0.01)) > 1)
     }
@@ -102,7 +102,7 @@ import Testing
   @Test(arguments: MergedExport.Target.allCases)
   func `merged`(target: MergedExport.Target) throws {
     let base = target == .original ? fixture.model : model
-    // Without an adapter, to the bit.
+    // Without an adapter: the same bits.
     let bare = try merged(target, adapter: nil, type: .float32)
     for (layer, expected) in zip(bare.layers, base.layers) {
       for module in LinearModule.allCases {
@@ -110,12 +110,12 @@ import Testing
       }
     }
     #expect(bits(bare.embedding.widened()) == bits(fixture.model.embedding.widened()))
-    // With one, what it gave beside its base; and something else on the other base.
+    // With the adapter: the same as the adapter beside this base, but not as beside the other base.
     let whole = try logps(merged(target, adapter: adapter, type: .float32), adapter: nil)
     #expect(excess(whole, try logps(base, adapter: adapter), .logProbability) < 1)
     let other = target == .original ? model : fixture.model
     #expect(excess(whole, try logps(other, adapter: adapter), Tolerance(relative: 0, absolute: 0.01)) > 1)
-    // In the checkpoint's type, one rounding away.
+    // In the checkpoint's type: one rounding of difference.
     let narrow = try merged(target, adapter: adapter, type: nil)
     let wide = try merged(target, adapter: adapter, type: .float32)
     for (layer, exact) in zip(narrow.layers, wide.layers) {

@@ -4,7 +4,7 @@ import Model
 import TestSupport
 import Testing
 
-/// Choosing tokens: against transformers' processors (Tests/Fixtures/generation.py) and on cases made by hand.
+/// Compares the sampler with transformers' processors (Tests/Fixtures/generation.py) and with cases made by hand.
 @Suite struct SamplerTests {
   private func rules(_ options: JSONValue) -> SamplingRules {
     var rules = SamplingRules()
@@ -28,13 +28,13 @@ import Testing
         let candidates = sampler.candidates(scores)
         let ids = candidates.map { $0.id }
         #expect(ids == ids.sorted())
-        // Those that transformers has out, and those whose probability is nothing in fp32.
+        // Ignores tokens that transformers removed, and tokens whose probability is 0 in fp32.
         let left = candidates.filter { $0.probability > 1e-30 }
         let expectedLeft = expected.indices.filter { expected[$0] > 1e-30 }
         let ours = left.map { $0.probability }.sorted()
         let theirs = expectedLeft.map { expected[$0] }.sorted()
         #expect(excess(ours, theirs, Tolerance(relative: 0, absolute: 1e-6)) < 1, "\(options.serialized())")
-        // Which of equal tokens top-p leaves is chance in torch.
+        // In torch, chance decides which of equal tokens top-p keeps.
         guard Set(scores).count == scores.count else { continue }
         #expect(left.map { Int($0.id) } == expectedLeft, "\(options.serialized())")
         for candidate in left {
@@ -60,7 +60,7 @@ import Testing
     rules.repetitionPenalty = 2
     var penalized = Sampler(rules, seed: 1, prompt: [1])
     #expect(penalized.next([2.4, 4, -1, -3]) == 0)
-    // Both were there now: 1.2 and 2 of 4.
+    // Both have been seen now: 1.2 and 2 of 4.
     #expect(penalized.next([2.4, 4, 1.9, -3]) == 1)
     #expect(Sampler(rules, seed: 1, prompt: [0, 1]).candidates([-1, 2]).map(\.id) == [0, 1])
     var below = Sampler(rules, seed: 1, prompt: [0])

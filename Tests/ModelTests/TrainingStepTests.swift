@@ -5,9 +5,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// AdamW steps from the fixture's adapter against torch's optimizer on transformers and PEFT in fp64.
+/// Compares AdamW steps from the fixture's adapter with torch's optimizer on transformers and PEFT in fp64.
 @Suite struct TrainingStepTests {
-  /// d loss / d sum of each completion of pairs under the DPO loss, and the loss.
+  /// The DPO loss of pairs, and d loss / d sum of each of their completions.
   static func gradients(_ sums: [Double], _ reference: [Double], beta: Double) -> (loss: Double, gradients: [Double]) {
     var (loss, gradients) = (0.0, [Double]())
     let pairs = Double(sums.count / 2)

@@ -55,7 +55,7 @@ extension TreeTests {
     let reference = try pass.logProbabilities(batch, adapter: nil)
     #expect(sums == reference)
     if name == "untied" { #expect(TrainingStepTests.gradients(sums, reference, beta: 0.1).loss == log(2)) }
-    // A's gradient is then zero, B's is not.
+    // The gradient of A is then zero; that of B is not.
     let found = try Self.gradient(pass, fixture, trees)
     let gradient = Storage(count: found.entries.count)
     gradient.base.update(from: found.entries, count: found.entries.count)
@@ -84,7 +84,7 @@ extension TreeTests {
     #expect(none.sums == plain.sums && none.entries == plain.entries)
   }
 
-  /// The gradient along random directions against differences of the loss itself, module by module.
+  /// Compares the gradient along random directions with differences of the loss itself, module by module.
   @Test(arguments: ["all", "qv", "untied"], [nil, DropoutDraw(probability: 0.25, seed: 3, step: 1)])
   func `central differences`(name: String, dropout: DropoutDraw?) throws {
     let fixture = try TinyFixture(name)
@@ -108,7 +108,7 @@ extension TreeTests {
       let count = part.rows * part.columns
       let own = Array(found[offset..<offset + count])
       let norm = own.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      // Half along the gradient, so that the derivative is well above rounding; half anywhere.
+      // Half along the gradient, so that the derivative is well above rounding; half in a random direction.
       let before = part.elements
       let direction = own.indices.map { i in
         Double(own[i]) / norm + (2 * random.uniform(stream: UInt64(place), index: UInt64(i)) - 1)
@@ -124,7 +124,7 @@ extension TreeTests {
       let below = move(by: -step)
       let low = try value()
       part.base.update(from: before, count: count)
-      // What was really stepped, after rounding.
+      // The actual step, after rounding.
       let expected = (0..<count).reduce(0.0) { $0 + Double(own[$1]) * (above[$1] - below[$1]) }
       #expect(abs(high - low - expected) < Distance.difference * abs(expected), "\(matrix.name)")
     }

@@ -5,9 +5,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// A tree is its completions as sequences of their own, and its numbers are its own.
+/// A tree gives the same numbers as its completions as separate sequences, whatever it is batched with.
 @Suite struct TreeTests {
-  /// Trees of the fixture's vocabulary with every awkward length: one token here and there, tiles crossed.
+  /// Trees of the fixture's vocabulary with all difficult lengths: single tokens, and lengths that cross tiles.
   static let trees: [ExampleTree] = [
     tree(0, 23, [9, 13]), tree(1, 1, [1, 1]), tree(2, 1, [7, 2]), tree(3, 40, [1, 17]), tree(4, 130, [3, 65]),
     tree(5, 12, [5, 8, 3]), partly(tree(6, 9, [70]), [[3..<4, 9..<66]]),
@@ -43,7 +43,7 @@ import Testing
       retention: retention, dropout: dropout, threads: threads)
   }
 
-  /// Fixed coefficients of a tree's completions, whatever it is batched with.
+  /// Fixed coefficients of a tree's completions, independent of the batch.
   static func coefficients(_ trees: [ExampleTree]) -> [Double] {
     trees.flatMap { tree in tree.sumTokens.indices.map { 0.3 * Double($0) - 0.2 + 0.05 * Double(tree.index) } }
   }
@@ -86,7 +86,7 @@ import Testing
       #expect(other.sums == whole.sums)
       #expect(other.entries.map(\.bitPattern) == whole.entries.map(\.bitPattern), "\(threads) threads")
     }
-    // Scoring keeps less memory, not other bits.
+    // Scoring keeps less memory, but computes the same bits.
     if dropout == nil {
       let scoring = Self.pass(fixture, retention: .none, threads: 1)
       #expect(try scoring.logProbabilities(TreeBatch(Self.trees), adapter: fixture.adapter) == whole.sums)
@@ -100,7 +100,7 @@ import Testing
       let kept = try Self.gradient(Self.pass(fixture, dropout: true), fixture, Self.trees, dropout: dropout)
       for layers in 0...fixture.model.configuration.layerCount {
         let pass = Self.pass(fixture, retention: .activations(layers: layers), dropout: true)
-        // The second time no buffer is fresh.
+        // The second time all buffers contain old values.
         for _ in 1...2 {
           let again = try Self.gradient(pass, fixture, Self.trees, dropout: dropout)
           #expect(kept.sums == again.sums, "\(layers) layers kept")
@@ -131,7 +131,7 @@ import Testing
     #expect(after.sums == fresh.sums && after.entries.map(\.bitPattern) == fresh.entries.map(\.bitPattern))
   }
 
-  /// prompt + completion of a tree equals the same tokens alone; gradients of the tree are the sum of both.
+  /// prompt + completion of a tree equals the same tokens alone. The tree's gradient is the sum of both.
   @Test func `a shared prompt equals separate sequences`() throws {
     let fixture = try TinyFixture("all")
     let adapter = try fixture.adapter.required("adapter")
@@ -149,7 +149,7 @@ import Testing
             tree.unscored.isEmpty ? [] : [tree.unscored[c]])
         ])
         let alone = try pass.tokenLogProbabilities(single, adapter: fixture.adapter)
-        // The same operations in the same order: not only close.
+        // The same operations in the same order, so exactly equal.
         #expect(alone == Array(tokens[start..<start + tree.scoredCount(c)]), "tree \(tree.index), completion \(c)")
         start += tree.scoredCount(c)
         let gradient = Storage(count: sum.count)
@@ -160,7 +160,7 @@ import Testing
     }
   }
 
-  /// The prompt after its first token has the log-probability and the gradient of a completion.
+  /// The prompt after its first token has the log-prob and the gradient of a completion.
   @Test func `a scored prompt equals a completion`() throws {
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture)
@@ -171,13 +171,13 @@ import Testing
     let alone = try Self.gradient(pass, fixture, [moved])
     #expect(whole.sums[0] == plain.sums[0], "the completion does not notice")
     #expect(excess([whole.sums[1] / 66], [alone.sums[0] / 66], .logProbability) < 1)
-    // The prompt's coefficient is another one than that of a first completion.
+    // The prompt's coefficient differs from that of a first completion.
     let (own, other) = (Self.coefficients([scored])[1], Self.coefficients([moved])[0])
     let sum = zip(plain.entries, alone.entries).map { $0 + $1 * Float(own / other) }
     #expect(relativeDistance(whole.entries, sum) < Distance.gradient)
   }
 
-  /// The prompt's end moved into the completion: the same sequence, so the same log-probabilities of the rest.
+  /// Moves the prompt's end into the completion. The sequence is the same, so the rest has the same log-probs.
   @Test func `where the prompt ends does not change later tokens`() throws {
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture)
@@ -191,7 +191,7 @@ import Testing
     #expect(excess(Array(b.suffix(12)), a, .logProbability) < 1)
   }
 
-  /// Of prompt | A U B with U not in the loss: A after the prompt, and B after prompt, A and U.
+  /// For prompt | A U B with U not in the loss: A after the prompt, and B after prompt, A and U.
   @Test func `tokens outside the loss are context alone`() throws {
     let fixture = try TinyFixture("all")
     let adapter = try fixture.adapter.required("adapter")

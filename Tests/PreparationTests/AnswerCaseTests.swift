@@ -1,4 +1,4 @@
-// The table of teachers' answers (Tests/Fixtures/answers.json): each lands in a pair or in a reject with its reason.
+// The table of teachers' answers (Tests/Fixtures/answers.json): each becomes a pair or a reject with its reason.
 
 import Checkpoints
 import Corpus
@@ -7,7 +7,7 @@ import Preparation
 import TestSupport
 import Testing
 
-/// One answer and what becomes of it.
+/// One answer and its expected result.
 struct AnswerCase: Sendable, CustomTestStringConvertible {
   let name: String
   let answer: String
@@ -43,7 +43,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
 
   @Test func `the table is there`() { #expect(AnswerCase.all.count >= 100) }
 
-  /// Every reason that an answer itself can give is in the table.
+  /// The table has every reason that an answer itself can cause.
   @Test func `every reason has a case`() {
     let elsewhere: Set<RejectReason> = [
       .unknownDocument, .duplicateDocument, .documentLength, .noAnswer, .tooLong, .duplicatePair,
@@ -66,14 +66,14 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
 
   @Test func `an answer beyond all measure is rejected`() {
     #expect(outcome(String(repeating: "x", count: 1 << 18)).rejection?.reason != .tooLong)
-    // As many different characters as there are: what is compared would be a table of their number squared.
+    // As many different characters as possible: the comparison would need a table of their number squared.
     let text = String(String.UnicodeScalarView((0x4E00...0x9FFF).compactMap { Unicode.Scalar(UInt32($0)) }))
     let summary = String(repeating: text, count: 20)
     let outcome = outcome("Summary 1: \(summary)\nSummary 2: \(summary)\n")
     #expect(outcome.rejection?.reason == .tooLong && outcome.judged == nil)
   }
 
-  /// No prefix of an answer crashes, and one that lost its last line or more is no pair.
+  /// No prefix of an answer crashes, and an answer without its last line or more is not a pair.
   @Test func `every cut of an answer is rejected`() throws {
     let whole = try #require(AnswerCase.all.first)
     #expect(whole.reject == nil)
@@ -84,7 +84,7 @@ struct AnswerCase: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Answers with lines of others between theirs, and with bytes changed, end in some outcome.
+  /// Answers mixed with lines of others and answers with changed bytes have an outcome, without a crash.
   @Test func `no mixture crashes`() {
     var random = Draws(key: 7)
     let lines = AnswerCase.all.flatMap { $0.answer.split(separator: "\n", omittingEmptySubsequences: false) }

@@ -1,4 +1,4 @@
-// Random choices of tests, the same on every run.
+// Random choices for tests, the same in every run.
 
 import Tensors
 

@@ -1,4 +1,4 @@
-// Levenshtein's distance against the table that defines it.
+// Compares Levenshtein distance with the table that defines it.
 
 import Preparation
 import Testing
@@ -28,7 +28,7 @@ import Testing
     #expect(naive(first, second) == distance)
   }
 
-  /// Lengths around multiples of 64, from alphabets small enough to match often.
+  /// Lengths around multiples of 64, from alphabets that are small enough to match often.
   @Test(arguments: [0, 1, 2, 31, 63, 64, 65, 127, 128, 129, 191, 192, 193, 320, 500])
   func `equals the plain table of distances`(length: Int) {
     var draws = Draws(key: UInt64(length))

@@ -1,4 +1,4 @@
-// From answers to files: which answer becomes what, and the same bytes every time.
+// From answers to files: the result of each answer, and the same bytes every time.
 
 import Checkpoints
 import Corpus
@@ -59,7 +59,7 @@ import Testing
     #expect(report["pairs"]?["summary_2_chosen"]?.int == 1)
     #expect(report["answers"]?["rejected"]?["document_length"]?.int == 2)
     let differences = report["histograms"]?["score_difference"]?["counts"]?.array?.compactMap(\.int)
-    // The pair that came again was compared too.
+    // The repeated pair was compared too.
     #expect(differences?[3] == 3 && differences?.reduce(0, +) == 3)
   }
 
@@ -79,7 +79,7 @@ import Testing
           .chat(.chatML(prompt.messages(about: Self.text)), prefill: "", completions: [Self.first, Self.second])))
   }
 
-  /// The order of the answers and the number of runs change nothing.
+  /// The order of the answers and the number of runs do not change the files.
   @Test func `files are the same every time`() throws {
     let fixture = try PreparationFixture()
     let records = (0..<60).map { PreparationFixture.document(.integer(Int64($0)), Self.text + " \($0) boats.") }
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  /// A document stays on its side when others come or go, and all its pairs are on one side.
+  /// A document stays in its split when others are added or removed. All its pairs are in the same split.
   @Test func `the split is by document`() throws {
     let fixture = try PreparationFixture()
     let records = (0..<40).map { PreparationFixture.document(.string("d\($0)"), Self.text + " \($0) boats.") }
@@ -155,7 +155,7 @@ import Testing
       let text = PreparationFixture.answer("abcd", "abc", scores, best: best)
       return filter.outcome(TeacherAnswer(id: "a", location: AnswerCaseTests.location, text: text)).rejection?.reason
     }
-    // 0.75 alike: no more than the limit.
+    // Similarity 0.75: not above the limit.
     #expect(reason((16, 13)) == nil)
     #expect(reason((16, 13)) { $0.maximumSimilarity = 0.74 } == .similarSummaries)
     #expect(reason((16, 15)) == .closeScores && reason((16, 14)) == nil)

@@ -21,7 +21,7 @@ struct PreparationFixture: TestDirectory {
     try text(name).split(separator: "\n").map { try JSONValue.parse(String($0)) }
   }
 
-  /// Documents of `path`, where 3 to 8 tokens make a pair and 200 to 300 characters are held out.
+  /// Documents of `path`, where 20 to 60 tokens make a pair and 400 to 500 characters are held out.
   func documents(_ records: [JSONValue]) throws -> SourceDocuments {
     var limits = DocumentLimits()
     limits.tokens = 20...60

@@ -1,4 +1,4 @@
-// Documents: read, each text once, sorted by length; and the requests made of them.
+// Documents: read without duplicates and classified by length; and the requests made from them.
 
 import Checkpoints
 import Corpus
@@ -34,7 +34,7 @@ import Testing
     #expect(lengthClass(899, 4000) == .tooShort && lengthClass(1801, 8000) == .between)
     #expect(lengthClass(4000, 15_999) == .between && lengthClass(4000, 16_000) == .heldOut)
     #expect(lengthClass(20_000, 100_000) == .heldOut && lengthClass(20_000, 100_001) == .tooLong)
-    // Long in characters alone: tokens decide.
+    // Long only in characters: the number of tokens decides.
     #expect(lengthClass(1000, 20_000) == .pair)
   }
 
@@ -97,7 +97,7 @@ import Testing
   @Test func `sections are read`() throws {
     let prompt = try PromptTemplate("[system]\nBe brief.\n\n[user]\r\nSum up:\n\n{document}\n\nNow.\n", source: "p")
     #expect(prompt.system == "Be brief.")
-    // A document may hold anything, the mark of its own place too.
+    // A document may contain anything, even the placeholder.
     #expect(prompt.question(about: "a {document}") == "Sum up:\n\na {document}\n\nNow.")
     #expect(try PromptTemplate("[user]\n{document}", source: "p").messages(about: "x").map(\.role) == ["user"])
   }

@@ -1,4 +1,4 @@
-// Lines of answers, as people and batch interfaces write them.
+// Lines of answers, as users and batch interfaces write them.
 
 import Checkpoints
 import Corpus

@@ -3,7 +3,7 @@ import Model
 import Testing
 import Training
 
-/// The experiment that Shoal's inspiration ran with axolotl, key by key.
+/// The axolotl configuration of the experiment that Shoal continues, key by key.
 private let experiment = """
   base_model: Qwen/Qwen2-1.5B-Instruct
   model_type: AutoModelForCausalLM

@@ -1,4 +1,4 @@
-// What crashes leave behind, and which records it speaks against.
+// The reports of crashes, and the records that they incriminate.
 
 import Foundation
 import TestSupport

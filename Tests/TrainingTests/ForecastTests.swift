@@ -7,9 +7,9 @@ import Training
 @Suite struct ForecastTests {
   @Test func `work is dispatched in order to the rank that is free first`() {
     #expect(Forecast.span([[4], [3], [2], [1]], ranks: 1) == 10)
-    // 4 | 3 2 1 by two equal ranks: the second is free at 3, the first at 4.
+    // 4 | 3 2 1 on two equal ranks: the second is free at 3, the first at 4.
     #expect(Forecast.span([[4, 4], [3, 3], [2, 2], [1, 1]], ranks: 2) == 5)
-    // A rank at a third of the speed takes one item of four.
+    // A rank with a third of the speed takes one of four items.
     #expect(Forecast.span([[1, 3], [1, 3], [1, 3], [1, 3]], ranks: 2) == 3)
     #expect(Forecast.span([], ranks: 3) == 0)
   }
@@ -24,7 +24,7 @@ import Training
     let perRow =
       2 * d * Double(2 * c.queryWidth + 2 * c.keyValueWidth) + 4 * d * Double(c.feedForwardSize)
     #expect(again.linears - kept.linears == 8 * perRow)
-    // 5 prompt rows see 1 … 5 keys; completions see the prompt and themselves.
+    // 5 prompt rows attend to 1 … 5 keys; completions attend to the prompt and themselves.
     #expect(again.attention - kept.attention == 4 * Double(c.queryWidth) * (15 + 6 + 7 + 6))
     #expect(again.head == kept.head)
   }

@@ -69,7 +69,7 @@ struct ObjectiveFixture: Decodable {
       ObjectiveFixture.self, from: Data(contentsOf: URL(fileURLWithPath: Repository.fixture("objectives.json"))))
   }
 
-  /// The examples of a table as `objective` sees them.
+  /// The examples of a table in the form that `objective` needs.
   func examples(_ table: String, _ objective: Objective, labels: [Bool]? = nil) throws -> [ExampleSums] {
     try tables[table].required(table).enumerated().map { i, row in
       let spans = objective.spans.count
@@ -82,6 +82,6 @@ struct ObjectiveFixture: Decodable {
 }
 
 extension Objective {
-  /// Outcomes of examples that are the whole step.
+  /// Outcomes of examples that form the whole step.
   func outcomes(_ examples: [ExampleSums]) -> [ExampleOutcome] { self(examples, totals: StepTotals(examples, self)) }
 }

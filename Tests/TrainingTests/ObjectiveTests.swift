@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 import Training
 
-/// Every objective against TRL's own trainers, differences, and itself in parts.
+/// Compares every objective with TRL's own trainers, with differences, and with itself in parts.
 @Suite struct ObjectiveTests {
-  /// Every loss of every family, with settings that leave none of its terms out.
+  /// Every loss of every family, with settings that make all its terms non-zero.
   static let objectives: [Objective] =
     DPOLoss.allCases.map {
       .dpo(DPOFamily([.init($0, weight: 0.7)], beta: 0.3, labelSmoothing: $0.usesLabelSmoothing ? 0.1 : 0))
@@ -19,7 +19,7 @@ import Training
 
   static let labels = ["ordinary": [true, false, true, false, true], "drifted": [true, false, false, true]]
 
-  /// The fixture is fp64 as well, in other words: TRL's 1 − σ(x), logits in place of log-probabilities, autograd.
+  /// The fixture is fp64 too, but computed differently: TRL's 1 − σ(x), logits instead of log-probs, autograd.
   static let trl = Tolerance(relative: 1e-12, absolute: 1e-15)
 
   @Test func `losses, gradients and metrics equal TRL's`() throws {
@@ -38,7 +38,7 @@ import Training
       for (name, value) in expected.metrics {
         #expect(excess([metrics[name] ?? .nan], [value], Self.trl) < 1, "\(expected): \(name)")
       }
-      // Nothing under a name that TRL leaves out; `nll_loss` beside DPO's losses is ours.
+      // No names that TRL leaves out; `nll_loss` beside DPO's losses is ours.
       if !expected.metrics.isEmpty {
         let ours = Set(metrics.entries.map(\.name)).subtracting(["loss", expected.kind == "dpo" ? "nll_loss" : "loss"])
         #expect(ours == Set(expected.metrics.keys), "\(expected)")
@@ -64,7 +64,7 @@ import Training
           }
           let step = 1e-5
           let difference = (loss(i, span, step) - loss(i, span, -step)) / (2 * step)
-          // The loss's rounding (1e-16 of its size) over the step, and the third derivative's share.
+          // The loss's rounding error (1e-16 of its size) divided by the step, plus the share of the third derivative.
           let tolerance = 1e-9 + 1e-10 * abs(loss(i, span, 0))
           #expect(abs(difference - gradient) < tolerance, "\(table), example \(i), \(objective.spans[span])")
         }
@@ -79,7 +79,7 @@ import Training
     let whole = objective(examples, totals: totals)
     #expect(examples.flatMap { objective([$0], totals: totals) } == whole)
     #expect(objective(examples.suffix(2), totals: totals) == whole.suffix(2))
-    // The counts matter: alone in a step an example has another share.
+    // The counts matter: alone in a step, an example has a different share.
     #expect(objective.outcomes([examples[0]]) != [whole[0]])
   }
 
@@ -146,14 +146,14 @@ import Training
     #expect(abs((rpo.metrics(examples)["nll_loss"] ?? 0) - (21.5 + 3 + 0.7 + 40 + 18) / tokens) < 1e-14)
   }
 
-  /// Where TRL's formulas overflow or are not defined.
+  /// Extreme inputs, where TRL's formulas overflow or are undefined.
   @Test func `the ends`() {
     func outcome(_ objective: Objective, _ chosen: Double, _ rejected: Double) -> ExampleOutcome {
       let examples = [ExampleSums(policy: [chosen, rejected], reference: [-1e4, -1e4], tokens: [10, 10])]
       return objective.outcomes(examples)[0]
     }
     let discopop = Objective.dpo(DPOFamily([.init(.discopop)], beta: 1))
-    // e^−x is infinite and its weight 0: what is left is the logistic part.
+    // e^−x is infinite and its weight 0, so only the logistic part is left.
     #expect(outcome(discopop, -12_000, -1e4).loss == 2000)
     #expect(outcome(discopop, -12_000, -1e4).gradients == [-1, 1])
     #expect(outcome(discopop, -8000, -1e4).loss == 0)

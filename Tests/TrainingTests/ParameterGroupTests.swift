@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import Training
 
-/// The part of `Tests/Fixtures/optimizers.json`, written by `optimizers.py`, that is PEFT's LoRA+.
+/// PEFT's LoRA+ in `Tests/Fixtures/optimizers.json`, written by `optimizers.py`.
 private struct LoRAPlusFixture: Decodable {
   struct Case: Decodable {
     var adapter: String
@@ -32,7 +32,7 @@ private struct LoRAPlusFixture: Decodable {
     try TinyFixture(adapter == "adapter" ? "all" : "qv").adapter.required(adapter).layout
   }
 
-  /// Each matrix's learning rate and decay are those that PEFT's optimizer gives the parameter of its name.
+  /// Each matrix has the learning rate and weight decay that PEFT's optimizer gives the parameter of its name.
   @Test func `LoRA+ has PEFT's groups`() throws {
     let cases = try LoRAPlusFixture.load()
     #expect(cases.map(\.adapter) == ["adapter", "adapter-qv"])
@@ -65,7 +65,7 @@ private struct LoRAPlusFixture: Decodable {
     }
   }
 
-  /// Weights after three steps under either optimizer.
+  /// Weights after three steps with either optimizer.
   static func train(_ layout: AdapterLayout, _ groups: [ParameterGroup], lion: Bool) -> [Float] {
     func storage(_ seed: UInt64) -> Storage {
       let storage = Storage(count: layout.count)
@@ -109,7 +109,7 @@ private struct LoRAPlusFixture: Decodable {
       let plain = Self.train(layout, ParameterGroup.plain(layout, weightDecay: decay), lion: lion)
       let one = Self.train(layout, ParameterGroup.loraPlus(layout, ratio: 1, weightDecay: decay), lion: lion)
       #expect(plain.map(\.bitPattern) == one.map(\.bitPattern))
-      // Another ratio leaves A as it is and moves every B further.
+      // Another ratio does not change A and moves every B further.
       let four = Self.train(layout, ParameterGroup.loraPlus(layout, ratio: 4, weightDecay: decay), lion: lion)
       for range in layout.ranges(of: .a) { #expect(four[range] == plain[range]) }
       for range in layout.ranges(of: .b) { #expect(zip(four[range], plain[range]).allSatisfy { $0 != $1 }) }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Reference sums outlive a run, but neither damage nor another model.
+/// Reference sums are cached across runs, but not used after damage or for another model.
 @Suite struct ReferenceCacheTests {
   static let pair = ExampleTree(index: 1, prompt: [1, 2], completions: [[3], [4, 5]])
   static let ranked = ExampleTree(index: 2, prompt: [1, 2], completions: [[3], [4, 5], [6]])
@@ -44,7 +44,7 @@ import Training
     #expect(other.sums(of: Self.pair) == nil)
     try other.save()
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).count == 2)
-    // A file under another model's name is not believed.
+    // A file under another model's name is rejected.
     let names = try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache"))
     let size: (String) throws -> Int = {
       try Data(contentsOf: URL(fileURLWithPath: scratch.path("cache/\($0)"))).count

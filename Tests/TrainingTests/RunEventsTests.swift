@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Training
 
-/// `tensorboard/` of a run directory.
+/// The files in `tensorboard/` of a run directory.
 @Suite struct RunEventsTests {
   @Test func `a start voids its first step and later ones`() throws {
     let scratch = try TemporaryDirectory()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Files of a run: metrics cut back to a checkpoint, checkpoints whole or refused.
+/// Files of a run: metrics are trimmed to a checkpoint; checkpoints are complete or refused.
 @Suite struct RunFilesTests {
   static func lines(_ scratch: TemporaryDirectory) throws -> [String] {
     try String(contentsOfFile: scratch.path("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map(String.init)

@@ -6,7 +6,7 @@ import Training
     var skipped = SkippedSteps()
     for step in [5, 20] { skipped.take(step) }
     #expect(!skipped.areTooMany)
-    // Steps 6 to 25 are twenty, 5 to 24 too.
+    // Steps 6 to 25 are a window of twenty, and so are 5 to 24.
     var (later, sooner) = (skipped, skipped)
     later.take(25)
     #expect(!later.areTooMany && later.count == 3 && later.recent == [20, 25])

@@ -4,7 +4,7 @@ import Tensors
 import Testing
 import Training
 
-/// When things happen in a run, and that its memory suffices for whatever it will be dispatched.
+/// The schedule of evaluations and saves, and whether the planned memory suffices for every micro-batch.
 @Suite struct StepScheduleTests {
   static func schedule(_ settings: String..., examples: Int) throws -> StepSchedule {
     var configuration = try minimal()

@@ -3,7 +3,7 @@ import Corpus
 import Testing
 import Training
 
-/// What goes between ranks comes out as it went in, or not at all.
+/// Messages between ranks are read back unchanged, or refused.
 @Suite struct WorkItemTests {
   static let trees = [
     ExampleTree(index: 70_000, prompt: [0, 1, .max], completions: [[5], [7, 8, 9]]),
@@ -33,7 +33,7 @@ import Training
     }
   }
 
-  /// Any byte changed: either refused, or an item that a pass can run on.
+  /// A message with any byte changed is refused, or is an item that a pass can run on.
   @Test func `damaged bytes`() {
     let bytes = Self.items[2].bytes
     var refused = 0

@@ -1,9 +1,9 @@
-// How much memory the largest micro-batch of a run needs: known before the run starts.
+// The memory demand of a run's largest micro-batch, known before the run starts.
 
 package import Corpus
 package import Model
 
-/// The most that any micro-batch of a run needs.
+/// The maximum demand of any micro-batch of a run.
 package struct PassDemand: Sendable, Equatable, Codable {
   package var capacity = Capacity(rows: 0, scoredRows: 0, targets: 0)
   /// The longest prompt + completion.
@@ -12,7 +12,7 @@ package struct PassDemand: Sendable, Equatable, Codable {
 
   package init() {}
 
-  /// Takes a micro-batch into account.
+  /// Includes a micro-batch in the maximum.
   package mutating func include(_ trees: some Sequence<ExampleTree>) {
     var (rows, scored, targets) = (0, 0, 0)
     for tree in trees {
@@ -25,8 +25,8 @@ package struct PassDemand: Sendable, Equatable, Codable {
     capacity = capacity.union(Capacity(rows: rows, scoredRows: scored, targets: targets))
   }
 
-  /// Takes scoring of any of `trees`, in any order, into account: a run ends near its aim, past it by half a tree at
-  /// most.
+  /// Includes scoring of any of `trees`, in any order. A scoring micro-batch has about `MicroBatchPlan.rows` rows and
+  /// exceeds that by at most half a tree.
   package mutating func includeScoring(_ trees: [ExampleTree]) {
     for tree in trees { include([tree]) }
     let longest = trees.map(\.tokenCount).max() ?? 0
@@ -34,8 +34,8 @@ package struct PassDemand: Sendable, Equatable, Codable {
     capacity = capacity.union(Capacity(rows: rows, scoredRows: rows, targets: rows))
   }
 
-  /// Takes every step into account.
-  /// - Parameter trees: the trees of the step that takes the examples at these positions.
+  /// Includes every step.
+  /// - Parameter trees: returns the trees of the step with the examples at these positions.
   package mutating func includeSteps(
     _ plan: StepPlan, _ objective: Objective, trees: (ArraySlice<Int>) -> [ExampleTree]
   ) {
@@ -46,7 +46,7 @@ package struct PassDemand: Sendable, Equatable, Codable {
     }
   }
 
-  /// Takes the micro-batches of one step into account and returns how many they are.
+  /// Includes the micro-batches of one step and returns their number.
   private mutating func includeStep(_ trees: [ExampleTree]) -> Int {
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
     for batch in batches { include(batch.map { trees[$0] }) }

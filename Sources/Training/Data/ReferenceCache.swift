@@ -1,20 +1,20 @@
-// Reference log-probabilities, computed once: they depend on the frozen model, the numerics and the tokens alone.
+// Caches reference log-probs. They depend only on the frozen model, the numerics and the tokens.
 
 import Checkpoints
 package import Corpus
 import Tensors
 
-/// Sums of reference log-probabilities by content, in one file per (model, numerics).
+/// Sums of reference log-probs by content, in one file per (model, numerics).
 package struct ReferenceCache {
-  /// Changes when a kernel's rounding does, so that no sum outlives the arithmetic that made it.
+  /// Change this whenever a kernel's rounding changes, so that the sums of older arithmetic are not used.
   static let numerics = "fp32-2"
 
   private let path: String
   private let key: String
   private var sums: [String: [Double]] = [:]
 
-  /// Opens the cache of a model; a missing or damaged file is an empty cache.
-  /// - Parameter directory: where caches lie; nil keeps it in memory only.
+  /// Opens the cache of a model. A missing or damaged file is an empty cache.
+  /// - Parameter directory: the directory of the caches; nil keeps the cache in memory only.
   package init(directory: String?, modelHash: String) {
     let key = ContentHash.sha256(of: Array("\(modelHash) \(Self.numerics) \(Machine.vectorLevel)".utf8))
     self.key = key
@@ -30,7 +30,7 @@ package struct ReferenceCache {
 
   package mutating func insert(_ found: [Double], for tree: ExampleTree) { sums[Self.name(tree)] = found }
 
-  /// Writes the file, joined with what other runs wrote meanwhile.
+  /// Writes the file, merged with the sums that other runs wrote in the meantime.
   /// - Throws: `WriteError`.
   package func save() throws {
     guard !path.isEmpty else { return }
@@ -55,7 +55,7 @@ package struct ReferenceCache {
     }
   }
 
-  /// Marks a completion that an entry does not have; no sum is a NaN with this payload.
+  /// Marks a completion that an entry does not have. No real sum is a NaN with this payload.
   private static let absent = Int64(bitPattern: 0x7ff8_0000_5348_4f41)
   private static let digestWidth = 64
 

@@ -1,4 +1,4 @@
-// Reference log-probs that a run needs.
+// The reference log-probs that a run needs.
 
 import Checkpoints
 import Corpus
@@ -6,9 +6,9 @@ import Corpus
 /// Rank 0's reference sums: from the cache, or computed once before the run.
 final class References {
   private var cache: ReferenceCache
-  /// Trees whose reference the run needs beforehand.
+  /// Trees whose reference sums are needed before the run.
   private let needed: [ExampleTree]
-  /// Whether a step knows its references before it begins.
+  /// Whether a step's reference sums are known before it begins.
   private let areKnownToSteps: Bool
 
   /// - Parameter modelHash: of the reference model.
@@ -21,10 +21,10 @@ final class References {
     needed = usesReference ? (areKnownToSteps ? data.allTrees(of: plan) : []) + data.heldOut : []
   }
 
-  /// The trees whose reference is needed beforehand.
+  /// The trees whose reference sums are needed before the run.
   var trees: [ExampleTree] { needed }
 
-  /// What of them the cache did not have at the start; each content once.
+  /// The needed trees that the cache lacked at the start, without duplicates.
   private(set) lazy var missing: [ExampleTree] = {
     var seen = Set<[UInt8]>()
     return needed.filter { cache.sums(of: $0) == nil && seen.insert($0.contentDigest).inserted }
@@ -33,13 +33,13 @@ final class References {
   /// The sums of a tree's completions.
   func sums(of tree: ExampleTree) -> [Double]? { cache.sums(of: tree) }
 
-  /// The sums that a step brings along; nil where it computes them itself.
+  /// The known sums of a step's tree; nil if the step computes them itself.
   func sums(ofStepTree tree: ExampleTree) -> [Double]? { areKnownToSteps ? cache.sums(of: tree) : nil }
 
-  /// Keeps sums, on disk where that is possible.
+  /// Stores sums, on disk if possible.
   func insert(_ sums: [[Double]], for trees: [ExampleTree]) {
     for (tree, sums) in zip(trees, sums) { cache.insert(sums, for: tree) }
-    // A cache that cannot be written costs time in the next run, nothing else.
+    // A cache that cannot be written only costs time in the next run.
     try? cache.save()
   }
 }

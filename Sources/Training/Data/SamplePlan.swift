@@ -1,18 +1,18 @@
-// Which held-out documents the model answers at each evaluation.
+// Selects the held-out documents that the model answers at each evaluation.
 
 package import Corpus
 
-/// How many documents are answered, and at what length; the same on every rank.
+/// The number of documents and the length of their answers; the same on every rank.
 package struct SamplePlan: Sendable, Equatable, Codable {
   package var count = 0
-  /// The most tokens of an answer: half as many again as the longest completion of those documents.
+  /// The maximum length of an answer: 1.5 times the longest completion of those documents.
   package var newTokens = 0
-  /// The most tokens of a prompt with its answer.
+  /// The maximum length of a prompt with its answer.
   package var capacity = 0
 
   package init() {}
 
-  /// - Parameter trees: the held-out examples; the first `count` are taken.
+  /// - Parameter trees: the held-out examples; the first `count` are used.
   package init(_ trees: [ExampleTree], count: Int, context: Int) {
     let trees = trees.prefix(count)
     self.count = trees.count

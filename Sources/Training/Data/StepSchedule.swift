@@ -1,8 +1,8 @@
-// What happens after which step: known before the run starts.
+// Decides which steps are followed by an evaluation or a checkpoint, before the run starts.
 
 package import Corpus
 
-/// Steps of a run with what follows each. A pure function of the configuration and the data.
+/// Steps of a run and the actions after each. It depends only on the configuration and the data.
 package struct StepSchedule: Sendable {
   package let plan: StepPlan
   private let evaluations: RunConfiguration.Interval
@@ -21,7 +21,7 @@ package struct StepSchedule: Sendable {
 
   package var totalSteps: Int { plan.totalSteps }
 
-  /// Whether an evaluation follows `step`; one always follows the last.
+  /// Whether an evaluation follows `step`. The last step is always followed by one.
   package func evaluates(after step: Int) -> Bool { step == totalSteps || isDue(evaluations, step) }
 
   /// Whether a checkpoint follows `step`.
@@ -32,7 +32,7 @@ package struct StepSchedule: Sendable {
     case .never: return false
     case .steps(let every): return step % every == 0
     case .perEpoch(let times):
-      // The k-th of an epoch's n is due after step ⌈k · steps / n⌉: where ⌊place · n / steps⌋ grows.
+      // The k-th of n per epoch is due after step ⌈k · steps / n⌉, that is where ⌊place · n / steps⌋ increases.
       let (steps, place) = (plan.stepsPerEpoch, (step - 1) % plan.stepsPerEpoch + 1)
       return times >= steps || place * times / steps > (place - 1) * times / steps
     }

@@ -1,16 +1,16 @@
-// Rank 0's data: examples to train on and held out, in the tokens of the model.
+// Rank 0's data: training and held-out examples as tokens of the model.
 
 import Checkpoints
 package import Corpus
 import Model
 
-/// The examples of a run and what became of the records.
+/// The examples of a run and the reports on their records.
 package struct TrainingData: Sendable {
-  /// As the data has them; `stepTrees` makes them what the objective sums over.
+  /// As in the data. `stepTrees` turns them into the trees that the objective needs.
   package let training: [ExampleTree]
   /// The trees of one evaluation.
   package private(set) var heldOut: [ExampleTree]
-  /// Places in `training` of examples that no step takes.
+  /// Positions in `training` of examples that are in no step.
   private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
@@ -18,10 +18,10 @@ package struct TrainingData: Sendable {
   package let hash: String
   package let tokenizer: Tokenizer
   private let objective: Objective
-  /// Tokens of the longest sequence.
+  /// Maximum sequence length in tokens.
   private let limit: Int
 
-  /// Reads and tokenizes what the configuration names.
+  /// Reads and tokenizes the data that the configuration names.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
     tokenizer = try Tokenizer(directory: configuration.baseModel)
@@ -51,14 +51,14 @@ package struct TrainingData: Sendable {
     heldOut = objective.trees(held, limit: limit)
   }
 
-  /// Those of the records that this data has.
+  /// The given records that exist in this data.
   func present(_ records: Quarantine) -> Quarantine {
     Quarantine(
       training: records.training.intersection(training.map(\.index)),
       heldOut: records.heldOut.intersection(heldOut.map(\.index)))
   }
 
-  /// From now on these records are in no step and no evaluation.
+  /// Excludes these records from all later steps and evaluations.
   mutating func exclude(_ quarantine: Quarantine) {
     quarantinedPositions = Set(training.indices.filter { quarantine.training.contains(training[$0].index) })
     heldOut.removeAll { quarantine.heldOut.contains($0.index) }
@@ -70,13 +70,13 @@ package struct TrainingData: Sendable {
     return sorted.isEmpty ? nil : sorted[sorted.count / 2]
   }
 
-  /// The trees of the step that takes the examples at `positions`, in this order, without those that are quarantined.
+  /// The trees of the step with the examples at `positions`, in this order, without quarantined examples.
   package func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {
     let positions = positions.filter { !quarantinedPositions.contains($0) }
     return objective.trees(positions.map { training[$0] }, limit: limit)
   }
 
-  /// Every tree that any step takes. Trees are made for each step where they depend on its other examples.
+  /// The trees of all steps. If a tree depends on the other examples of its step, trees are made for each step.
   func allTrees(of plan: StepPlan) -> [ExampleTree] {
     guard objective.spans.contains(.mismatched) else { return stepTrees(training.indices) }
     var trees: [ExampleTree] = []
@@ -84,8 +84,8 @@ package struct TrainingData: Sendable {
     return trees
   }
 
-  /// The chat template that the configuration asks for; nil where the model brings none that Shoal knows, which matters
-  /// to messages only.
+  /// The chat template that the configuration selects; nil if the model has no template that Shoal knows, which matters
+  /// only for messages.
   /// - Throws: `TokenizerError`.
   static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
     var template: ChatTemplate

@@ -1,28 +1,28 @@
-// A checkpoint: everything a run needs to go on as if it had never stopped.
+// A checkpoint: everything that a run needs to continue as if it had never stopped.
 
 import Checkpoints
 package import Model
 import Tensors
 
-/// Writing and reading of `checkpoint-N` directories.
+/// Writes and reads `checkpoint-N` directories.
 package enum Checkpoint {
   static let stateName = "trainer_state.json"
   private static let optimizerName = "optimizer.safetensors"
   private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
 
-  /// What a checkpoint consists of.
+  /// The files of a checkpoint.
   static let fileNames = [
     AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName,
   ]
 
-  /// The run that wrote a checkpoint or a partial work, as far as it says; nothing is verified.
+  /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
   static func writer(of path: String) -> String? {
     let statePath = "\(path)/\(stateName)"
     return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
   }
 
-  /// Writes a checkpoint whole or not at all.
-  /// - Throws: `WriteError`; the directory's earlier checkpoints stay as they are.
+  /// Writes a checkpoint completely or not at all.
+  /// - Throws: `WriteError`; the directory's earlier checkpoints stay unchanged.
   package static func write(
     _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
     to path: String
@@ -43,7 +43,7 @@ package enum Checkpoint {
   }
 
   /// Verifies every byte of a checkpoint and reads its state.
-  /// - Throws: `FileError`; `ContentError` that says what is damaged.
+  /// - Throws: `FileError`; `ContentError` that names the damage.
   package static func state(of path: String) throws -> TrainerState {
     _ = try VerifiedDirectory(path)
     let statePath = "\(path)/\(stateName)"
@@ -51,7 +51,7 @@ package enum Checkpoint {
   }
 
   /// Fills an adapter and its moments from a verified checkpoint.
-  /// - Throws: `FileError`; `ContentError` when it is of another adapter.
+  /// - Throws: `FileError`; `ContentError` when it belongs to another adapter.
   package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
     let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
     let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)

@@ -1,25 +1,25 @@
-// Records whose micro-batch crashed the program: one that was under way in two crashes is quarantined, so that it does
-// not end every restart at the same place.
+// Finds records whose micro-batch crashed the program. A record in two crashes is quarantined, so that it does not end
+// every restart at the same place.
 //
-// Only signals that a program brings on itself count (SIGSEGV, SIGILL, SIGFPE, SIGABRT, SIGTRAP). A SIGKILL says nothing
-// about the data: somebody sent it, or memory ran out, which is taken before the first step.
+// Only signals that a program causes itself count (SIGSEGV, SIGILL, SIGFPE, SIGABRT, SIGTRAP). A SIGKILL says nothing
+// about the data: another process sent it, or memory ran out. A run allocates its memory before the first step.
 
 import Checkpoints
 import Corpus
 import Tensors
 
-/// What the crashes of a run's earlier starts say.
+/// The records in the crash reports of a run's earlier starts.
 package struct CrashReports: Sendable, Equatable {
-  /// Records that were under way in two crashes or more.
+  /// Records in two or more crashes.
   package private(set) var repeated = Quarantine()
-  /// Records that were under way in one.
+  /// Records in exactly one crash.
   package private(set) var once = Quarantine()
 
   /// Reads the reports in a directory.
-  /// - Parameter data: the hash of the data that the records are of; reports of other data say nothing.
+  /// - Parameter data: the hash of the data that contains the records; reports on other data are ignored.
   package init(_ directory: RunDirectory, data: String) {
     for path in directory.crashReports {
-      // One that the crash, or a full disk, cut short is none.
+      // Ignores a report that is incomplete because of the crash or a full disk.
       guard let json = try? JSONValue.read(file: path), json["data"]?.string == data,
         let records = json["records"].flatMap(Quarantine.init)
       else { continue }
@@ -30,7 +30,7 @@ package struct CrashReports: Sendable, Equatable {
     once = once.subtracting(repeated)
   }
 
-  /// What a person should know of before the run.
+  /// Messages for the user before the run.
   func notices(_ quarantine: Quarantine, _ data: TrainingData, in directory: RunDirectory) -> [String] {
     let reports = "\(directory.path)/crash-*.json"
     let suspects = data.present(once).subtracting(quarantine)

@@ -1,12 +1,12 @@
-// Work that was under way when a run was saved: the exact sums of the micro-batches done so far. Integers add up in any
-// order, so that the rest may follow in another process, on other ranks, to the same last bit.
+// Saves an unfinished step or evaluation: the exact sums of its finished micro-batches. Integer sums do not depend on
+// the order, so another process, on other ranks, can do the rest and get the same bits.
 
 import Checkpoints
 import Glibc
 import Model
 import Tensors
 
-/// What lies in a `partial-…` directory beside the checkpoint that it builds on.
+/// The content of a `partial-…` directory. It builds on the checkpoint beside it.
 package struct PartialWork: Sendable, Equatable, Codable {
   package enum Kind: String, Sendable, Codable {
     /// Scores of held-out examples after a step.
@@ -16,24 +16,24 @@ package struct PartialWork: Sendable, Equatable, Codable {
   }
 
   package var kind: Kind
-  /// The step evaluated, or under way.
+  /// The step that is evaluated or unfinished.
   package var step: Int
-  /// How much of it is done, counted in examples.
+  /// The finished part, in examples.
   package var done: Int
-  /// What it has taken so far.
+  /// The time spent so far.
   package var seconds: Double
 
   package init(kind: Kind, step: Int, done: Int, seconds: Double) {
     (self.kind, self.step, self.done, self.seconds) = (kind, step, done, seconds)
   }
 
-  /// Steps of the checkpoint that it builds on.
+  /// The step of the checkpoint that it builds on.
   package var base: Int { kind == .step ? step - 1 : step }
 
-  /// `partial-13-step-7`: 7 examples of step 13.
+  /// For example `partial-13-step-7`: 7 examples of step 13.
   package var name: String { "partial-\(step)-\(kind.rawValue)-\(done)" }
 
-  /// What a directory's name says; nil for other names.
+  /// Parses a directory's name; nil for other names.
   package init?(name: String) {
     guard let match = name.wholeMatch(of: /partial-([0-9]{1,15})-(evaluation|step)-([0-9]{1,15})/),
       let step = Int(match.1), let kind = Kind(rawValue: String(match.2)), let done = Int(match.3),
@@ -42,15 +42,15 @@ package struct PartialWork: Sendable, Equatable, Codable {
     self.init(kind: kind, step: step, done: done, seconds: 0)
   }
 
-  /// Whether it goes further than another on the same base.
+  /// Whether it is further than another partial work on the same base.
   package func exceeds(_ other: PartialWork) -> Bool { kind == other.kind ? done > other.done : kind == .step }
 
   static let sumsName = "sums.safetensors"
   static let fileNames = [sumsName, Checkpoint.stateName, manifestName]
   private static let tensorName = "sums"
 
-  /// Writes the directory whole or not at all.
-  /// - Parameter state: that of the checkpoint it builds on, but for what the evaluation after it changed.
+  /// Writes the directory completely or not at all.
+  /// - Parameter state: the state of the checkpoint below it, updated by the evaluation after that checkpoint.
   /// - Throws: `WriteError`.
   package func write(_ sums: UnsafeBufferPointer<Int64>, _ state: TrainerState, to path: String) throws {
     try AtomicDirectory.write(to: path, neededBytes: 8 * sums.count + (1 << 20)) { directory in
@@ -72,8 +72,8 @@ package struct PartialWork: Sendable, Equatable, Codable {
     }
   }
 
-  /// Verifies every byte of a directory and reads what it is.
-  /// - Throws: `FileError`; `ContentError` that says what is damaged.
+  /// Verifies every byte of a directory and reads its description and state.
+  /// - Throws: `FileError`; `ContentError` that names the damage.
   package static func state(of path: String) throws -> (PartialWork, TrainerState) {
     _ = try VerifiedDirectory(path)
     let statePath = "\(path)/\(Checkpoint.stateName)"
@@ -81,7 +81,7 @@ package struct PartialWork: Sendable, Equatable, Codable {
     let state = try TrainerState(json: json, path: statePath)
     guard let found = json["partial"], let kind = found["kind"]?.string.flatMap(Kind.init(rawValue:)),
       let step = found["step"]?.int, let done = found["examples_done"]?.int, let seconds = found["seconds"]?.double,
-      // As many digits as a name has.
+      // As many digits as a name allows.
       0..<1_000_000_000_000_000 ~= done, 0..<1_000_000_000_000_000 ~= step, seconds >= 0
     else {
       throw ContentError(
@@ -95,7 +95,7 @@ package struct PartialWork: Sendable, Equatable, Codable {
   }
 
   /// Fills `sums` from a verified directory.
-  /// - Throws: `FileError`; `ContentError` when there are more or fewer.
+  /// - Throws: `FileError`; `ContentError` when the number of sums differs.
   package static func read(_ path: String, into sums: UnsafeMutableBufferPointer<Int64>) throws {
     let file = try SafetensorsFile(path: "\(path)/\(sumsName)")
     guard let tensor = file.tensors[tensorName], tensor.type == .int64, tensor.shape == [sums.count] else {

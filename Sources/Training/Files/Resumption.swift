@@ -1,33 +1,33 @@
-// Whether a run starts afresh, goes on, or has nothing left to do.
+// Decides whether a run starts from the beginning, resumes, or has already finished.
 
 import Checkpoints
 import Glibc
 import Model
 import Tensors
 
-/// `--resume`.
+/// The value of `--resume`.
 package enum ResumeMode: Sendable, Equatable {
   case automatic
   case never
   case from(String)
 }
 
-/// What an output directory and the caller's wish make of a run's start.
+/// The start of a run, from its output directory and the caller's options.
 struct Resumption {
   var start = RunStart()
   var isFinished = false
   var notices: [String] = []
-  /// Paths of the checkpoints that were passed over.
+  /// Paths of the checkpoints that were skipped as damaged.
   var damaged: [String] = []
 
-  /// - Parameter quarantine: records that crashes have told of.
-  /// - Throws: `RunRefusal`; `ContentError` for a checkpoint that was named and is damaged.
+  /// - Parameter quarantine: records found in crash reports.
+  /// - Throws: `RunRefusal`; `ContentError` when the named checkpoint is damaged.
   init(
     _ files: RunDirectory, configuration: RunConfiguration, mode: ResumeMode, overwrites: Bool,
     inputs: [String: String], totalSteps: Int, quarantine: Quarantine
   ) throws {
     start.quarantine = quarantine
-    // A run that is removed first is none.
+    // A run that will be removed first does not count.
     let steps = overwrites ? [] : try files.readCheckpointSteps()
     let holdsRun = !overwrites && (files.hasRecord || !steps.isEmpty)
     var named = configuration.resumeFromCheckpoint
@@ -38,7 +38,7 @@ struct Resumption {
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
       if try goOn(files, steps, inputs: inputs, totalSteps: totalSteps) { return }
-      // What is there is of this run, and not worth keeping.
+      // The directory holds this run, but nothing that could be resumed.
       if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
       return
     }
@@ -56,8 +56,8 @@ struct Resumption {
     }
   }
 
-  /// Goes on from the newest checkpoint that is whole, or finds the run finished; false when there is none.
-  /// - Throws: `RunRefusal`: a disk that fails for a while must not cost all that was saved.
+  /// Resumes from the newest undamaged checkpoint, or finds the run finished; false when there is no checkpoint.
+  /// - Throws: `RunRefusal`: a disk that fails for a while must not lose all saved work.
   private mutating func goOn(
     _ files: RunDirectory, _ steps: [Int], inputs: [String: String], totalSteps: Int
   ) throws -> Bool {
@@ -95,7 +95,7 @@ struct Resumption {
   }
 
   private mutating func passOver(_ path: String, _ error: any Error) {
-    // What a disk does not give now may be whole.
+    // A temporary disk error: the checkpoint itself may be undamaged.
     if let error = error as? FileError, [EIO, ESTALE, ETIMEDOUT].contains(error.code) {
       notices.append("\(error)\n\(path) is passed over and stays as it is")
       return
@@ -104,14 +104,14 @@ struct Resumption {
     damaged.append(path)
   }
 
-  /// Goes on within the step or the evaluation that the run was at when it was saved last.
+  /// Resumes within the step or the evaluation at which the run was last saved.
   private mutating func takeUpPartialWork(in files: RunDirectory) {
     for partial in files.partials where partial.base == start.step {
       let path = files.path(of: partial)
       do {
         let (found, state) = try PartialWork.state(of: path)
         guard found.name == partial.name else { throw ContentError(path, "says that it is \(found.name)") }
-        // Sums with what has been quarantined since are of no use.
+        // Partial sums are useless if they include records that have been quarantined since.
         guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
         start.earlyStopping = state.earlyStopping
@@ -133,7 +133,7 @@ struct Resumption {
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
       skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
-    // From another directory's checkpoint a run of its own begins.
+    // Resuming from another directory's checkpoint starts a new run.
     if files.contains(path) { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")
   }
@@ -146,9 +146,9 @@ struct Resumption {
     }
   }
 
-  /// The adapter that a finished run left is still the same.
+  /// Requires that the final adapter of a finished run is unchanged.
   private static func requireFinal(_ record: JSONValue, in files: RunDirectory) throws {
-    // Version 0.1.0 recorded none.
+    // Version 0.1.0 did not record hashes.
     guard let known = record[RunRecord.finalHashes] else { return }
     for file in try files.finalHashes() where known[file.name] != file.value {
       throw RunRefusal.adapterDiffers(path: "\(files.path)/\(file.name)")

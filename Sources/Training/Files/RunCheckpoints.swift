@@ -1,4 +1,4 @@
-// A run's checkpoints: a save that fails costs a warning, the next one tries again, and too many in a row end the run.
+// A run's checkpoints. A failed save gives a warning and the next one retries. Too many failures in a row end the run.
 
 import Checkpoints
 import Model
@@ -8,9 +8,9 @@ package struct SaveFailure: Error, CustomStringConvertible {
   package let step: Int
   /// Failures in a row.
   package let count: Int
-  /// The last failure's.
+  /// The reason of the last failure.
   package let reason: String
-  /// The checkpoint to go on from.
+  /// The checkpoint to resume from.
   package let last: String?
 
   package var description: String {
@@ -26,14 +26,14 @@ enum LastCheckpoint {
   }
 }
 
-/// Writes, verifies and prunes the checkpoints of a run under way.
+/// Writes, verifies and prunes the checkpoints of a run.
 final class RunCheckpoints {
-  /// So many failures in a row end a run.
+  /// This many failures in a row end a run.
   static let mostFailures = 3
 
-  /// The newest one that is good, as far as this run knows.
+  /// The newest checkpoint that this run knows to be good.
   private(set) var last: String?
-  /// Failures of this start.
+  /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
   private let files: RunDirectory
@@ -43,8 +43,8 @@ final class RunCheckpoints {
 
   /// - Parameters:
   ///   - limit: `save_total_limit`.
-  ///   - isAskedFor: whether the configuration wants the checkpoint of a step; others are there to go on from.
-  ///   - last: where the run starts from.
+  ///   - isAskedFor: whether the configuration requests the checkpoint of a step; others exist only for resuming.
+  ///   - last: the checkpoint from which the run starts.
   init(
     _ files: RunDirectory, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
     warn: @escaping (String) -> Void
@@ -52,9 +52,9 @@ final class RunCheckpoints {
 
   /// Saves a state.
   /// - Parameters:
-  ///   - isLastChance: whether no later save could make up for a failure.
+  ///   - isLastChance: whether this save is the last, so that a failure ends the run.
   ///   - write: writes a checkpoint to a path.
-  /// - Returns: the path of a new checkpoint; nil when it is there already, whole, or could not be written.
+  /// - Returns: the path of a new checkpoint; nil when an undamaged one exists already or writing failed.
   /// - Throws: `SaveFailure`.
   func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
     let path = files.checkpointPath(step: state.step)
@@ -67,7 +67,7 @@ final class RunCheckpoints {
     return isNew ? path : nil
   }
 
-  /// Saves what is under way after a state that is saved; otherwise the same.
+  /// Saves the partial work after a saved state. Otherwise like the save of a state.
   func save(
     _ partial: PartialWork, after state: TrainerState, isLastChance: Bool, write: (String) throws -> Void
   ) throws -> String? {
@@ -79,7 +79,7 @@ final class RunCheckpoints {
     return isNew == true ? path : nil
   }
 
-  /// Nil for a failure that is not the last straw.
+  /// Runs a save; nil when it failed and the run can continue.
   private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Bool) throws -> Bool? {
     do {
       let isNew = try body()
@@ -98,10 +98,10 @@ final class RunCheckpoints {
     }
   }
 
-  /// Removes what newer states have made superfluous.
+  /// Removes checkpoints that newer states replace.
   private func tidy(_ state: TrainerState) {
     do {
-      // What an exploded adapter leaves must not drive out the states from before.
+      // States of an exploded adapter must not displace the states before it.
       let limit = state.skipped.areRecent(at: state.step) ? nil : limit
       try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
     } catch {
@@ -109,12 +109,12 @@ final class RunCheckpoints {
     }
   }
 
-  /// Returns whether the directory was not there before.
+  /// Writes and verifies a directory. Returns false if the same state was there already.
   private func put(
     _ path: String, _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
   ) throws -> Bool {
     if HubFiles.exists(path) {
-      // Left by the same run, which went on from an older one: the same bytes, unless they were damaged since.
+      // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
       if let found = try? read(path), found == state { return false }
       try files.setAside(path)
     }

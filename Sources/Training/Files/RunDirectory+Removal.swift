@@ -1,11 +1,11 @@
-// What goes from an output directory: an earlier run, superfluous states, leftovers of a killed run.
+// Removes files from an output directory: an earlier run, outdated states, leftovers of a killed run.
 
 import Checkpoints
 import Glibc
 import Model
 
 extension RunDirectory {
-  /// Removes the files of an earlier run but for the checkpoint that the next one starts from, and nothing else.
+  /// Removes only the files of an earlier run, except the checkpoint from which the next run starts.
   /// - Throws: `WriteError`.
   package func removeRun(keeping checkpoint: String?) throws {
     let files = [
@@ -18,27 +18,27 @@ extension RunDirectory {
       if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
       try Self.removeDirectory("\(path)/\(name)")
     }
-    // The directory itself stays: it is written to again at once, and others may keep files in it.
+    // Keeps the directory: the run writes to it again at once, and it may hold files of others.
     for name in Self.names(in: eventsPath) where name.hasPrefix(EventFile.namePrefix) {
       try Self.remove("\(eventsPath)/\(name)")
     }
   }
 
-  /// `checkpoint-N`, a partial work, and what was set aside of such a name.
+  /// Whether it is the name of a checkpoint or a partial work, damaged or not.
   private static func isCheckpoint(_ name: String) -> Bool {
     let name = name.replacing(/\.damaged(-[0-9]+)?$/, with: "")
     return name.wholeMatch(of: /checkpoint-[0-9]+/) != nil || PartialWork(name: name) != nil
   }
 
-  /// Removes a directory, under a name that shows it should the removal be cut short.
+  /// Removes a directory. Renames it first, so that an interrupted removal is visible.
   static func removeCheckpoint(_ path: String) throws {
     let old = "\(path).tmp-\(getpid())"
     guard rename(path, old) == 0 else { throw WriteError(path: path, action: "rename", code: errno) }
     try removeDirectory(old)
   }
 
-  /// Removes what a run that was killed had not finished writing. Under the directory's lock alone: no other run is
-  /// writing any of it.
+  /// Removes unfinished files of a killed run. Call only while holding the directory's lock: no other run then writes
+  /// them.
   func removeLeftovers() {
     let files =
       LineFile.allCases.map(\.rawValue) + [
@@ -54,13 +54,13 @@ extension RunDirectory {
         unlink(leftover)
       } else if Self.isCheckpoint(String(match.1)), status.st_mode & S_IFMT == S_IFDIR {
         for file in Checkpoint.fileNames + PartialWork.fileNames { unlink("\(leftover)/\(file)") }
-        // Whatever else lies there keeps it.
+        // Fails, and keeps the directory, if other files are in it.
         rmdir(leftover)
       }
     }
   }
 
-  /// Renames a checkpoint that cannot be used to `checkpoint-N.damaged`, or the next free name, for a person to look at.
+  /// Renames an unusable checkpoint to `checkpoint-N.damaged`, or the next free name, so that the user can inspect it.
   /// - Throws: `WriteError`.
   func setAside(_ old: String) throws {
     var new = old + ".damaged"
@@ -76,20 +76,20 @@ extension RunDirectory {
     guard unlink(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
   }
 
-  /// Removes a flat directory.
+  /// Removes a directory without subdirectories.
   private static func removeDirectory(_ path: String) throws {
     for name in names(in: path) { try remove("\(path)/\(name)") }
     guard rmdir(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
   }
 
-  /// Removes what `run` wrote up to `step` and newer states have made superfluous: checkpoints beyond the newest
-  /// `limit`, those that were not asked for by step or epoch, and partial works that a newer checkpoint or two newer
-  /// ones outdate. Two whole checkpoints are always left (one, where the limit is one).
+  /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
+  /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
+  /// Always keeps two undamaged checkpoints (one, if the limit is one).
   /// - Throws: `WriteError`.
   package func prune(of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool) throws {
     let spared = min(limit ?? 2, 2)
     let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
-    // Verifying reads every byte: not where nothing would go anyway.
+    // Verifying reads every byte, so skip it when nothing would be removed.
     if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
       var (whole, kept) = (0, 0)
       for step in own {

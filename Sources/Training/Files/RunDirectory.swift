@@ -1,11 +1,11 @@
-// The files of a run: what was run, what it measured, and where it can go on.
+// The files of a run: its configuration, its metrics, and the states to resume from.
 
 package import Checkpoints
 import Glibc
 package import Model
 import Tensors
 
-/// An output directory. Rank 0 alone reads and writes it.
+/// An output directory. Only rank 0 reads and writes it.
 package struct RunDirectory {
   package let path: String
 
@@ -18,8 +18,8 @@ package struct RunDirectory {
 
   // MARK: What is there
 
-  /// The configuration of the run that the directory holds, if it holds one.
-  /// - Throws: `ConfigurationError` when config.yaml is not one.
+  /// The configuration of the run in the directory, if there is a run.
+  /// - Throws: `ConfigurationError` when config.yaml is invalid.
   package func configuration() throws -> RunConfiguration? {
     guard HubFiles.exists(configurationPath) else { return nil }
     return try RunConfiguration(path: configurationPath, overrides: [])
@@ -27,7 +27,7 @@ package struct RunDirectory {
 
   var hasRecord: Bool { HubFiles.exists(runPath) }
 
-  /// run.json, if there is one.
+  /// The content of run.json, if it exists.
   /// - Throws: `ContentError`.
   package func record() throws -> JSONValue? { HubFiles.exists(runPath) ? try JSONValue.read(file: runPath) : nil }
 
@@ -39,7 +39,7 @@ package struct RunDirectory {
   /// Steps of the finished checkpoints, newest first.
   package var checkpointSteps: [Int] { Self.checkpointSteps(entries) }
 
-  /// The same, where a directory that cannot be read must not pass for an empty one.
+  /// The same, but an unreadable directory is an error and not an empty list.
   /// - Throws: `FileError`.
   func readCheckpointSteps() throws -> [Int] {
     HubFiles.exists(path) ? Self.checkpointSteps(try directoryEntries(path)) : []
@@ -51,19 +51,19 @@ package struct RunDirectory {
 
   package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
 
-  /// What is there of steps and evaluations under way, the furthest first.
+  /// Saved parts of steps and evaluations, the furthest first.
   package var partials: [PartialWork] {
     entries.compactMap(PartialWork.init(name:)).sorted { $0.base == $1.base ? $0.exceeds($1) : $0.base > $1.base }
   }
 
   package func path(of partial: PartialWork) -> String { "\(path)/\(partial.name)" }
 
-  /// What crashes left, oldest first.
+  /// Paths of the crash reports, oldest first.
   var crashReports: [String] { entries.filter(Self.isCrashReport).map { "\(path)/\($0)" } }
 
   static func isCrashReport(_ name: String) -> Bool { name.wholeMatch(of: /crash-[0-9]+-[0-9]+\.json/) != nil }
 
-  /// Where a crash of this process leaves its report: `crash-SECONDS-RANK.json`, seconds of Unix time.
+  /// The path for a crash report of this process: `crash-SECONDS-RANK.json`, seconds of Unix time.
   func newCrashReport(rank: Int) -> String { "\(path)/crash-\(time(nil))-\(rank).json" }
 
   /// Whether `other` is a checkpoint of this directory, however its path is written.
@@ -85,7 +85,7 @@ package struct RunDirectory {
     try AtomicFile.write(record.serialized(indent: 2) + "\n", to: runPath)
   }
 
-  /// The adapter at the top of the directory: weights last, since their presence says that the run is done.
+  /// Writes the adapter to the top of the directory. Weights come last, since their presence marks the run as finished.
   package func writeFinal(_ adapter: Adapter, _ configuration: AdapterConfiguration) throws {
     try AtomicFile.write(configuration.text, to: "\(path)/\(AdapterDirectory.configurationName)")
     try AtomicFile.write(to: "\(path)/\(AdapterDirectory.weightsName)") {
@@ -103,31 +103,31 @@ package struct RunDirectory {
 
   // MARK: Metrics
 
-  /// A new event file beside those of earlier starts, of which `firstStep` and what follows become void.
+  /// Opens a new event file beside those of earlier starts. It invalidates their events from `firstStep` on.
   /// - Throws: `WriteError`.
   package func eventFile(firstStep: Int) throws -> EventFile {
     try EventFile(directory: eventsPath, firstStep: firstStep)
   }
 
-  /// Files that grow by a line at a time; every line is an object with its `step`.
+  /// Files that grow line by line. Every line is a JSON object with its `step`.
   package enum LineFile: String, CaseIterable, Sendable {
     case metrics = "metrics.jsonl"
     case samples = "samples.jsonl"
   }
 
-  /// Keeps the lines up to `step`, so that a resumed run does not repeat any.
-  /// - Parameter withEvaluation: whether the evaluation after `step` is among them, and its samples.
+  /// Removes the lines after `step`, so that a resumed run does not repeat lines.
+  /// - Parameter withEvaluation: whether to keep the evaluation after `step` and its samples.
   package func trimLines(toStep step: Int, withEvaluation: Bool) throws {
     for path in LineFile.allCases.map(path(of:)) where HubFiles.exists(path) {
       let file = try? MappedFile(path: path)
       let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
       var kept: [UInt8] = []
       for line in lines {
-        // A line cut short by a crash is none.
+        // Skips a line that a crash cut off.
         guard let value = try? JSONValue.parse(Array(line)), let number = value["step"]?.int, number <= step else {
           continue
         }
-        // Steps alone have a learning rate.
+        // Only lines of steps have a learning rate.
         if number == step, !withEvaluation, value["learning_rate"] == nil { continue }
         kept += Array(line) + [UInt8(ascii: "\n")]
       }
@@ -135,7 +135,7 @@ package struct RunDirectory {
     }
   }
 
-  /// The lines of a file that can be read.
+  /// The readable lines of a file.
   func lines(_ file: LineFile) -> [JSONValue] {
     guard let mapped = try? MappedFile(path: path(of: file)) else { return [] }
     return mapped.bytes.split(separator: UInt8(ascii: "\n")).compactMap { try? JSONValue.parse(Array($0)) }
@@ -158,7 +158,7 @@ package struct RunDirectory {
       if count < 0 {
         if errno == EINTR { continue }
         let error = WriteError(path: path, action: "write to", code: errno)
-        // Half a line would spoil the next one.
+        // Half a line would make the next line unreadable.
         ftruncate(descriptor, before.st_size)
         throw error
       }

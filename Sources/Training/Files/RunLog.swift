@@ -1,9 +1,9 @@
-// What a run writes a line at a time: metrics, events, samples. A line that cannot be written is left out; it never costs
-// the run.
+// Writes a run's metrics, events and samples line by line. A line that cannot be written is skipped and never ends the
+// run.
 
 import Checkpoints
 
-/// The growing files of a run under way.
+/// The growing files of a run.
 final class RunLog {
   /// Lines and events that could not be written.
   private(set) var lostLines = 0
@@ -11,7 +11,7 @@ final class RunLog {
   private let events: EventFile
   private let warn: (String) -> Void
 
-  /// - Parameter firstStep: no earlier step follows.
+  /// - Parameter firstStep: the first step that will be appended.
   /// - Throws: `WriteError`.
   init(_ files: RunDirectory, firstStep: Int, warn: @escaping (String) -> Void) throws {
     (self.files, self.warn) = (files, warn)
@@ -24,7 +24,7 @@ final class RunLog {
     attempt { try events.append(step: step, line.compactMap { entry in entry.value.double.map { (entry.name, $0) } }) }
   }
 
-  /// Repeats the events of what metrics.jsonl has of a step: a new event file that starts with the step voids them.
+  /// Copies a step's entries from metrics.jsonl to the new event file, which starts with the step and so voids them.
   func repeatEvents(ofStep step: Int) {
     for line in files.lines(.metrics) where line["step"]?.int == step {
       attempt {
@@ -39,7 +39,7 @@ final class RunLog {
 
   func append(sample: [(name: String, value: JSONValue)]) { attempt { try files.append(sample, to: .samples) } }
 
-  /// What was lost, if anything was.
+  /// A message about lost lines, if there are any.
   var loss: String? {
     lostLines == 0
       ? nil : "\(lostLines) lines of metrics, events or samples could not be written and are missing in \(files.path)"
@@ -50,7 +50,7 @@ final class RunLog {
       try body()
     } catch {
       lostLines += 1
-      // Once: a full disk would say so at every step.
+      // Warns once: with a full disk every step would fail.
       if lostLines == 1 { warn("warning: \(error); the run goes on, without the lines that cannot be written") }
     }
   }

@@ -1,4 +1,4 @@
-// run.json: what a result depends on, and what was planned.
+// run.json: the inputs that a result depends on, and the run's plan.
 
 import Checkpoints
 import Corpus
@@ -6,7 +6,7 @@ import Model
 import Tensors
 
 enum RunRecord {
-  /// Of the final adapter's files, in the record of a run that is done.
+  /// The hashes of the final adapter's files, in the record of a finished run.
   static let finalHashes = "adapter_sha256"
 
   static func json(
@@ -45,7 +45,7 @@ enum RunRecord {
     ])
   }
 
-  /// The record with what the run is predicted to take.
+  /// Adds the memory plan and the time forecast to the record.
   static func planned(_ record: JSONValue, privateBytes: Int, seconds: JSONValue?) -> JSONValue {
     record.replacing("plan") { plan in
       .object(
@@ -55,8 +55,8 @@ enum RunRecord {
     }
   }
 
-  /// The record of a run that is done, with its adapter's hashes, where every rank's time went and what went wrong on
-  /// the way: skipped steps of the whole run, failed saves and lost lines since its last start.
+  /// The record of a finished run: its adapter's hashes, every rank's time by phase, and its problems. These are the
+  /// skipped steps of the whole run, and the failed saves and lost lines since its last start.
   static func finished(
     _ record: JSONValue, adapter: [JSONValue.Member], seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int,
     lostLines: Int
@@ -75,7 +75,7 @@ enum RunRecord {
 }
 
 extension JSONValue {
-  /// The object with another value of one member.
+  /// The object with one member's value replaced.
   fileprivate func replacing(_ name: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
     .object((members ?? []).map { $0.name == name ? .init(name, change($0.value)) : $0 })
   }

@@ -1,8 +1,8 @@
-// Why a run is refused although its configuration is sound.
+// Reasons to refuse a run whose configuration is valid.
 
 import Tensors
 
-/// A run that is refused although its configuration is sound.
+/// A run that is refused although its configuration is valid.
 package enum RunRefusal: UserError {
   case notWritable(path: String, reason: String)
   case notEmpty(path: String)

@@ -1,19 +1,19 @@
-// Where a run starts.
+// The state from which a run starts.
 
-/// Where a run starts.
+/// The state from which a run starts.
 package struct RunStart: Sendable, Equatable, Codable {
-  /// Steps done already.
+  /// Steps that are already done.
   package var step = 0
-  /// Rows computed already.
+  /// Rows that are already computed.
   package var tokens = 0
-  /// The checkpoint that the run goes on from.
+  /// The checkpoint to resume from.
   package var checkpoint: String?
-  /// What was under way after those steps.
+  /// The partial work after those steps.
   package var partial: PartialWork?
   package var earlyStopping = EarlyStopping()
   package var skipped = SkippedSteps()
-  /// Records that are in no step and no evaluation.
+  /// Records that are excluded from steps and evaluations.
   package var quarantine = Quarantine()
-  /// Names the run in its checkpoints.
+  /// Identifies the run in its checkpoints.
   package var run = String(UInt64.random(in: .min ... .max), radix: 16)
 }

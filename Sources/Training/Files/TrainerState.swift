@@ -1,8 +1,8 @@
-// What a checkpoint holds besides weights and moments.
+// The state in a checkpoint besides weights and moments.
 
 package import Checkpoints
 
-/// What a checkpoint holds besides weights and moments.
+/// The state in a checkpoint besides weights and moments.
 package struct TrainerState: Sendable, Equatable {
   /// Steps done.
   package var step: Int
@@ -14,7 +14,7 @@ package struct TrainerState: Sendable, Equatable {
   package var earlyStopping: EarlyStopping
   package var skipped: SkippedSteps
   package var quarantine: Quarantine
-  /// Names the run that wrote the checkpoint, however often it was interrupted.
+  /// Identifies the run that wrote the checkpoint. It stays the same when the run is interrupted and resumed.
   package var run: String
 
   package init(
@@ -40,12 +40,12 @@ package struct TrainerState: Sendable, Equatable {
     ])
   }
 
-  /// Reads what `trainer_state.json` holds.
-  /// - Parameter path: the name that errors give to it.
+  /// Reads the content of `trainer_state.json`.
+  /// - Parameter path: the name of the file in error messages.
   /// - Throws: `ContentError`.
   package init(json: JSONValue, path: String) throws(ContentError) {
     let failures = json["evaluations_without_improvement"]?.int ?? 0
-    // What is counted on from a number that is not beyond reason cannot overflow.
+    // These bounds ensure that later counting cannot overflow.
     guard let step = json["global_step"]?.int, 0...(1 << 53) ~= step, let epoch = json["epoch"]?.double,
       let tokens = json["num_input_tokens_seen"]?.int, 0...(1 << 60) ~= tokens, 0...(1 << 53) ~= failures,
       let members = json["inputs"]?.members, let run = json["run"]?.string,

@@ -1,11 +1,11 @@
-// `shoal bench`: real training steps on synthetic pairs, next to the machine's own sgemm in the same minute.
+// `shoal bench`: times real training steps on synthetic pairs and, in the same minute, the machine's own sgemm.
 
 package import Collectives
 import Corpus
 package import Model
 package import Tensors
 
-/// What is measured.
+/// The settings of a measurement.
 package struct BenchmarkRequest: Sendable {
   /// Tokens of every pair.
   package var prompt, chosen, rejected: Int
@@ -13,7 +13,7 @@ package struct BenchmarkRequest: Sendable {
   package var pairs: Int
   /// Steps, each between two measurements of sgemm.
   package var rounds: Int
-  /// LoRA's rank, on all seven linears.
+  /// LoRA's rank, on all seven linear layers.
   package var loraRank: Int
   package var threads: Int
 
@@ -23,14 +23,14 @@ package struct BenchmarkRequest: Sendable {
   }
 }
 
-/// What was measured.
+/// The results of a measurement.
 package struct BenchmarkReport: Sendable {
   package struct Round: Sendable {
     /// Operations per second of OpenBLAS's sgemm on the layers' shapes, all ranks together.
     package var limit: Double
-    /// Of one optimizer step, and of the reference pass over its pairs.
+    /// Seconds of one optimizer step, and of the reference pass over its pairs.
     package var stepSeconds, referenceSeconds: Double
-    /// Of the step, by rank.
+    /// Phases of the step, by rank.
     package var phases: [PhaseSeconds]
     /// Page faults of the step, over all ranks.
     package var pageFaults: Int
@@ -40,16 +40,16 @@ package struct BenchmarkReport: Sendable {
   package var ranks: Int
   /// Rows of the largest micro-batch, and micro-batches of a step.
   package var rows, microBatches: Int
-  /// The least operations that a step and its reference pass need.
+  /// The minimum number of operations for a step and for its reference pass.
   package var step, reference: FlopCount
   package var rounds: [Round] = []
-  /// sgemm's operations per second by shape "out x in" (one rank's), for the record.
+  /// One rank's sgemm operations per second by shape "out x in", for information.
   package var shapes: [(name: String, rate: Double)] = []
   package var predictedStepSeconds: Double
   /// The largest private memory of a rank after the last step.
   package var privateBytes = 0
 
-  /// step operations / (seconds · limit), by round.
+  /// Operations of the step / (seconds · limit), by round.
   package var utilisations: [Double] { rounds.map { step.total / ($0.stepSeconds * $0.limit) } }
   package var referenceUtilisations: [Double] { rounds.map { reference.total / ($0.referenceSeconds * $0.limit) } }
 }
@@ -107,7 +107,7 @@ package final class Benchmark {
       predictedStepSeconds: Forecast.stepSeconds(trees, costModels, layout, recomputedLayers: 0))
   }
 
-  /// Measures; the same report on every rank.
+  /// Measures. Returns the same report on every rank.
   /// - Parameter progress: called with the number of every finished round.
   package func run(progress: (Int) -> Void) throws -> BenchmarkReport {
     let world = dispatcher.world
@@ -126,7 +126,7 @@ package final class Benchmark {
       references = try dispatcher.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
       let referenceSeconds = (clock.now - scoringBegan).seconds
       limits.append(try limit())
-      // The first round warms up.
+      // The first round is a warm-up.
       guard round > 0 else { continue }
       var total = [Int64(faulted)]
       try world.sum(&total)
@@ -145,7 +145,7 @@ package final class Benchmark {
     return report
   }
 
-  /// sgemm's operations per second, all ranks at once.
+  /// sgemm's operations per second, on all ranks at the same time.
   private func limit() throws -> Double {
     try dispatcher.world.barrier()
     var rates = [Int64(baseline.measure(threads: request.threads))]

@@ -1,4 +1,4 @@
-// How fast a rank computes each part of a pass, measured in a second or two, and what a run takes at that pace.
+// The cost model: measures in a second or two how fast a rank computes each part of a pass, to forecast a run.
 
 import Collectives
 import Corpus
@@ -7,14 +7,14 @@ import Tensors
 
 /// Seconds per unit of each kind of work, on one rank.
 package struct CostModel: Sendable, Equatable, Codable {
-  /// Seconds per operation of the linears (LoRA's products included), of attention and of the head.
+  /// Seconds per operation of the linear layers (LoRA's products included), of attention and of the head.
   var linears, attention, head: Double
   /// Seconds per row and layer of everything between products.
   var rows: Double
-  /// Seconds per adapter entry: of a micro-batch's rounding, and of a step's sum over the world and update.
+  /// Seconds per adapter entry: rounding of one micro-batch; all-reduce and update of one step.
   var rounding, update: Double
 
-  /// Seconds that a rank takes for a micro-batch of training.
+  /// Seconds that a rank needs for a micro-batch of training.
   func seconds(training trees: some Sequence<ExampleTree>, _ layout: AdapterLayout, recomputedLayers: Int) -> Double {
     let layers = layout.configuration.layerCount + recomputedLayers / 2
     return trees.reduce(rounding * Double(layout.count)) {
@@ -22,7 +22,7 @@ package struct CostModel: Sendable, Equatable, Codable {
     }
   }
 
-  /// Seconds that a rank takes to score trees. A forward pass is a third of the work between products.
+  /// Seconds that a rank needs to score trees. A forward pass has a third of the work between products.
   func seconds(scoring trees: some Sequence<ExampleTree>, _ c: ModelConfiguration) -> Double {
     trees.reduce(0) { $0 + seconds(.scoring($1, c), rows: $1.tokenCount * c.layerCount / 3) }
   }
@@ -33,10 +33,10 @@ package struct CostModel: Sendable, Equatable, Codable {
 }
 
 extension CostModel {
-  /// Measures this rank while all others measure too. Collective.
+  /// Measures this rank while all other ranks measure too. Collective.
   ///
-  /// The real kernels run on the model's own weights, but few: two layers and a part of the vocabulary.
-  /// - Parameter sample: a typical micro-batch's size.
+  /// Runs the real kernels on a part of the model's own weights: two layers and a part of the vocabulary.
+  /// - Parameter sample: has the size of a typical micro-batch.
   init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher) throws {
     let part = model.part(layers: 2, vocabulary: 3 * 4096)
     let c = part.configuration
@@ -56,9 +56,9 @@ extension CostModel {
       _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { $0.map { _ in 1 } }
       return pass.pool.clock.seconds - before
     }
-    // The first visit of a weight maps its pages.
+    // The first use of a weight maps its pages.
     _ = try run(sample.shape(tokens: 96, vocabulary: c.vocabularySize))
-    // The better of two: a disturbance only ever makes it slower.
+    // Takes the faster of two, because a disturbance can only make it slower.
     let (first, second) = (try run(tree), try run(tree))
     let seconds = first.total < second.total ? first : second
     let work = FlopCount.training(tree, small)
@@ -71,7 +71,7 @@ extension CostModel {
     (rounding, update) = try Self.perEntry(layout.count, pass.pool, dispatcher)
   }
 
-  /// Seconds per adapter entry of rounding, and of a sum over the world with an update.
+  /// Seconds per adapter entry: of rounding, and of an all-reduce with an update.
   private static func perEntry(_ count: Int, _ pool: ThreadPool, _ dispatcher: Dispatcher) throws -> (Double, Double) {
     let count = min(count, 1 << 22)
     let storages = (0..<4).map { _ in Storage(count: count) }
@@ -92,7 +92,7 @@ extension CostModel {
       AdamWStep(
         number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1), pool)
     let updated = clock.seconds
-    // Pointers alone went into the kernels.
+    // The kernels received only pointers.
     withExtendedLifetime(storages) {}
     return (
       (rounded - start).total / Double(count), ((updated - rounded).total - (updated - rounded)[.idle]) / Double(count)
@@ -112,7 +112,7 @@ extension ExampleTree {
 }
 
 extension CostModel {
-  /// Every rank's, on all ranks. Collective.
+  /// The cost models of all ranks, on every rank. Collective.
   /// - Parameter sample: a typical example, on rank 0.
   static func ofAllRanks(
     _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree?, threads: Int, dispatcher: Dispatcher

@@ -1,4 +1,4 @@
-// What a run will take: the ranks' cost models, and how long every step lasts when work is dispatched to whoever is free.
+// Forecasts a run: the ranks' cost models give the time of every step, if the first free rank takes the next item.
 
 package import Checkpoints
 import Corpus
@@ -6,18 +6,18 @@ import Model
 
 /// Predicted seconds of a run's parts. On rank 0, which knows the data.
 package struct Forecast: Sendable {
-  /// Of every step from the first.
+  /// Seconds of every step, starting with the first.
   package let steps: [Double]
-  /// Of one evaluation of the held-out examples.
+  /// Seconds of one evaluation of the held-out examples.
   package let evaluation: Double
-  /// Of the reference log-probs that the cache lacks.
+  /// Seconds for the reference log-probs that the cache lacks.
   package let references: Double
-  /// Of the longest item of work, on the slowest rank.
+  /// Seconds of the longest work item on the slowest rank.
   let longestItem: Double
   /// Seconds left after each step, from 0, evaluations included.
   private let left: [Double]
 
-  /// Seconds from after `step` to the end, at the predicted pace.
+  /// Seconds from after `step` to the end, at the predicted speed.
   package func remaining(after step: Int) -> Double { left[step] }
 
   /// Seconds of a run that starts after `step`.
@@ -35,8 +35,8 @@ package struct Forecast: Sendable {
 
   /// Predicts a run.
   /// - Parameters:
-  ///   - costModels: every rank's.
-  ///   - references: trees whose reference has to be computed first.
+  ///   - costModels: of all ranks.
+  ///   - references: trees whose reference sums must be computed first.
   init(
     _ costModels: [CostModel], _ layout: AdapterLayout, _ data: TrainingData, references: [ExampleTree],
     schedule: StepSchedule, _ configuration: RunConfiguration, recomputedLayers: Int
@@ -56,7 +56,7 @@ package struct Forecast: Sendable {
         trees.map(objective.trainedTree), costModels, layout, recomputedLayers: recomputedLayers)
       longestItem = costs.joined().reduce(longestItem, max)
       let training = Self.stepSeconds(costs, costModels, layout)
-      // Passes that only score are dispatched with those that train, or in a phase of their own: alike here.
+      // Scoring passes run in the training phase or in a phase of their own. Both cost the same here.
       steps.append(training + Double(configuration.scoringPassesPerStep) * scoring(trees))
     }
     self.steps = steps
@@ -90,8 +90,8 @@ package struct Forecast: Sendable {
     (costModels.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: costModels.count)
   }
 
-  /// Seconds until the last of `items` is done, each taken in order by the rank that is free first.
-  /// - Parameter items: each one's seconds by rank.
+  /// Seconds until all `items` are done. The first free rank takes the next item.
+  /// - Parameter items: seconds of each item, by rank.
   package static func span(_ items: [[Double]], ranks: Int) -> Double {
     var busy = [Double](repeating: 0, count: ranks)
     for seconds in items {

@@ -1,20 +1,20 @@
-// How much memory a rank takes for itself, and which layers keep their activations within a limit.
+// Plans a rank's private memory, and which layers can keep their activations within a limit.
 
 package import Collectives
 package import Model
 import Tensors
 
-/// The private memory of a rank; the frozen weights are shared by all ranks of a node and not counted.
+/// The private memory of a rank. It excludes the frozen weights, which all ranks of a node share.
 package struct MemoryPlan: Sendable, Equatable {
   package let retention: Retention
   /// Adapter, optimizer moments, gradient and its integer sums.
   package let arenaBytes: Int
   /// The pass's buffers.
   package let passBytes: Int
-  /// The process itself: what it held before, and what reduction and saving take for a moment.
+  /// The process itself: its memory before the plan, and temporary memory for all-reduce and saving.
   package let processBytes: Int
 
-  /// The cache and buffers of answering held-out documents.
+  /// The cache and buffers for answering held-out documents.
   package let sampleBytes: Int
 
   package var privateBytes: Int { arenaBytes + passBytes + sampleBytes + processBytes }
@@ -25,11 +25,11 @@ package struct MemoryPlan: Sendable, Equatable {
     return 4 + moments + 4 + 8 + (configuration.refersToStartingAdapter ? 4 : 0)
   }
 
-  /// Chunks that MPI and files are given, and the threads' stacks.
+  /// Chunks for MPI and files, and the threads' stacks.
   private static let reserve = 160_000_000
 
   /// Plans a rank of `world`.
-  /// - Throws: `MemoryLimitTooLow` when even recomputing everything needs more than `memory_limit`.
+  /// - Throws: `MemoryLimitTooLow` when recomputing all layers still needs more than `memory_limit`.
   package init(
     _ configuration: RunConfiguration, _ layout: AdapterLayout, demand: PassDemand, samples: SamplePlan, threads: Int,
     world: any Communicator
@@ -61,7 +61,7 @@ package struct MemoryPlan: Sendable, Equatable {
   }
 }
 
-/// A limit that no amount of recomputing meets.
+/// A memory limit that is too low even with recomputation of all layers.
 package struct MemoryLimitTooLow: UserError {
   let limit, needed: Int
 

@@ -1,9 +1,9 @@
-// The machine's limit: OpenBLAS's own sgemm, measured beside a benchmark's steps.
+// The machine's limit: OpenBLAS's own sgemm, measured between a benchmark's steps.
 
 import Model
 import Tensors
 
-/// OpenBLAS's sgemm on a layer's products, forward and backward, with weights that are fp32 already.
+/// OpenBLAS's sgemm on a layer's products, forward and backward, with weights that are already fp32.
 final class SgemmBaseline {
   let rows: Int
   private let a, b, c: Matrix
@@ -27,7 +27,7 @@ final class SgemmBaseline {
     operations = products.map { _ in 0 }
   }
 
-  /// Operations per second over all products of a layer, at least half a second long.
+  /// Operations per second over all products of a layer, measured for at least half a second.
   func measure(threads: Int) -> Double {
     let clock = ContinuousClock()
     var (total, work) = (0.0, 0.0)

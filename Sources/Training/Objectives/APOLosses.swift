@@ -1,4 +1,4 @@
-// Anchored preference optimization: each completion against the reference, not only against the other.
+// Anchored preference optimization: compares each completion with the reference, not only with the other completion.
 
 /// APO-zero (D'Oosterlinck et al. 2024, equation 7), for chosen completions better than the model's own:
 ///

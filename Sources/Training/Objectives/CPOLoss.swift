@@ -1,6 +1,6 @@
 // Contrastive preference optimization: DPO without a reference.
 
-/// CPO's preference term (Xu et al. 2024, equation 3), whose companion is the likelihood of the chosen completion:
+/// CPO's preference term (Xu et al. 2024, equation 3). The objective adds the likelihood of the chosen completion.
 ///
 ///     x = β (log π(w) − log π(l))
 ///     loss = −(1 − ε) log σ(x) − ε log σ(−x)

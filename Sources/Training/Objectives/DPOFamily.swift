@@ -1,6 +1,6 @@
-// Losses on a pair's log-ratios to a reference, alone or as a weighted sum.
+// Losses on a pair's log-ratios to a reference, singly or as a weighted sum.
 
-/// The losses of TRL's `loss_type`, under its names.
+/// The losses of TRL's `loss_type`, with the same names.
 package enum DPOLoss: String, Sendable, CaseIterable {
   case sigmoid, hinge, ipo
   case exoPair = "exo_pair"
@@ -20,7 +20,7 @@ package enum DPOLoss: String, Sendable, CaseIterable {
   /// Whether a pair's loss depends on the step's other pairs.
   package var needsWholeStep: Bool { self == .aot || self == .aotUnpaired }
 
-  /// Whether `labelSmoothing` means something to the loss.
+  /// Whether the loss uses `labelSmoothing`.
   package var usesLabelSmoothing: Bool {
     switch self {
     case .sigmoid, .robust, .exoPair, .aot, .aotUnpaired: true
@@ -28,7 +28,7 @@ package enum DPOLoss: String, Sendable, CaseIterable {
     }
   }
 
-  /// Whether the loss is defined for this share of flipped labels, as TRL has it.
+  /// Whether the loss is defined for this share of flipped labels, as in TRL.
   package func accepts(labelSmoothing: Double) -> Bool {
     switch self {
     case .robust: 0..<0.5 ~= labelSmoothing
@@ -49,7 +49,7 @@ package struct DPOFamily: Sendable, Equatable {
 
   package var losses: [Weighted]
   package var beta: Double
-  /// ε, the share of labels taken for flipped.
+  /// ε, the assumed share of flipped labels.
   package var labelSmoothing: Double
   /// τ of `discopop`.
   package var discopopTemperature: Double
@@ -63,10 +63,10 @@ package struct DPOFamily: Sendable, Equatable {
     (self.beta, self.labelSmoothing, self.discopopTemperature) = (beta, labelSmoothing, discopopTemperature)
   }
 
-  /// The weight of `sft`, which is no loss of single pairs.
+  /// The weight of `sft`, which is not a loss of single pairs.
   var likelihoodWeight: Double { losses.reduce(0) { $0 + ($1.loss == .sft ? $1.weight : 0) } }
 
-  /// Each pair's loss, all but `sft`.
+  /// Each pair's loss, without `sft`.
   func terms(_ examples: [ExampleSums]) -> [PairTerm] {
     var terms = examples.map { _ in PairTerm(value: 0, gradient: 0) }
     for weighted in losses {

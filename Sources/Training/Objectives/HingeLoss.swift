@@ -1,4 +1,4 @@
-// A margin in place of DPO's logistic function.
+// A hinge instead of DPO's logistic function.
 
 /// The hinge of SLiC (Zhao et al. 2023) on DPO's margin, as in RSO (Liu et al. 2023):
 ///

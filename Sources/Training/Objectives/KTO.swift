@@ -1,6 +1,6 @@
-// Kahneman-Tversky optimization: completions that are desirable or not, without pairs.
+// Kahneman-Tversky optimization: desirable and undesirable completions, without pairs.
 
-/// KTO (Ethayarajh et al. 2024, equation 7). With Δ = log π − log ref of a completion and Δ' that of a mismatched one,
+/// KTO (Ethayarajh et al. 2024, equation 7). With Δ = log π − log ref of a completion and Δ' of a mismatched one,
 ///
 ///     z = max(0, mean Δ' over the step)
 ///     desirable:    weight · (1 − σ(β (Δ − z)))
@@ -16,12 +16,12 @@ package struct KTO: Sendable, Equatable {
     (self.beta, self.desirableWeight, self.undesirableWeight) = (beta, desirableWeight, undesirableWeight)
   }
 
-  /// z, an estimate of how far the policy is from the reference (nats).
+  /// z, an estimate of the KL divergence of the policy from the reference (nats).
   func baseline(_ examples: [ExampleSums]) -> Double {
     max(0, examples.reduce(0) { $0 + $1.logRatio(1) } / Double(max(1, examples.count)))
   }
 
-  /// Each example's term; the mismatched completion has no gradient.
+  /// Each example's term. The mismatched completion has no gradient.
   func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
     let baseline = baseline(examples)
     return examples.map { example in

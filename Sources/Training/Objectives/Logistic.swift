@@ -1,4 +1,4 @@
-// The logistic function and its logarithm, in the forms that neither overflow nor cancel.
+// The logistic function and its logarithm, without overflow and cancellation.
 
 import Glibc
 
@@ -11,7 +11,7 @@ func sigmoid(_ x: Double) -> Double {
   return x >= 0 ? 1 / (1 + e) : e / (1 + e)
 }
 
-/// −(1 − ε) log σ(x) − ε log σ(−x) and its derivative, where ε is the share of labels taken for flipped.
+/// −(1 − ε) log σ(x) − ε log σ(−x) and its derivative. ε is the assumed share of flipped labels.
 func logisticLoss(_ x: Double, smoothing: Double) -> (value: Double, gradient: Double) {
   ((1 - smoothing) * softplus(-x) + smoothing * softplus(x), smoothing * sigmoid(x) - (1 - smoothing) * sigmoid(-x))
 }

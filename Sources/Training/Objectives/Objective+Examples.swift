@@ -1,9 +1,9 @@
-// What an objective asks of the data, and which sums of an example's tree it is a function of.
+// The data that an objective needs, and the sums of an example's tree that it uses.
 
 package import Corpus
 
 extension Objective {
-  /// What it learns from.
+  /// The kind of example that the objective learns from.
   package var exampleKind: ExampleKind {
     switch self {
     case .supervised: .completion
@@ -12,9 +12,9 @@ extension Objective {
     }
   }
 
-  /// The examples of a step as trees whose sums are those of `spans`.
+  /// Turns the examples of a step into trees whose sums are those of `spans`.
   ///
-  /// KTO's mismatched completion is cut where prompt and completion exceed `limit` tokens.
+  /// KTO's mismatched completion is truncated if prompt and completion exceed `limit` tokens.
   package func trees(_ examples: [ExampleTree], limit: Int) -> [ExampleTree] {
     switch self {
     case .supervised, .dpo, .cpo, .simpo: return examples
@@ -35,10 +35,10 @@ extension Objective {
     }
   }
 
-  /// How many of an example's sums have a gradient: the mismatched completion has none.
+  /// The number of an example's sums that have a gradient. The mismatched completion has no gradient.
   var trainedSpans: Int { spans.count - (spans.contains(.mismatched) ? 1 : 0) }
 
-  /// An example's tree without what has no gradient.
+  /// An example's tree without completions that have no gradient.
   package func trainedTree(_ tree: ExampleTree) -> ExampleTree {
     guard spans.contains(.mismatched) else { return tree }
     var trained = tree
@@ -48,14 +48,14 @@ extension Objective {
 }
 
 extension ExampleSums {
-  /// - Parameter reference: empty where the objective has none.
+  /// - Parameter reference: empty if the objective has no reference.
   package init(_ tree: ExampleTree, policy: [Double], reference: [Double]) {
     self.init(policy: policy, reference: reference, tokens: tree.sumTokens, isDesirable: tree.label ?? true)
   }
 }
 
 extension StepTotals {
-  /// The counts of a step that consists of `examples`.
+  /// The counts of a step with these examples.
   package init(_ examples: [ExampleSums], _ objective: Objective) {
     self.init(
       examples: examples.count,

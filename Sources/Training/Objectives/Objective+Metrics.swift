@@ -1,4 +1,4 @@
-// What sums say about a step or an evaluation, under TRL's names.
+// Metrics of a step or an evaluation, with TRL's names.
 
 import Corpus
 
@@ -17,7 +17,7 @@ package struct ObjectiveMetrics: Sendable, Equatable {
 }
 
 extension Objective {
-  /// The metrics of `examples` taken as one step: sums in fp64 and in the examples' order.
+  /// The metrics of `examples` as one step: sums in fp64 and in the examples' order.
   /// - Precondition: there is at least one example.
   package func metrics(_ examples: [ExampleSums]) -> ObjectiveMetrics {
     let terms = terms(examples)
@@ -41,8 +41,8 @@ extension Objective {
     return metrics
   }
 
-  /// The metrics of `examples`, and for pairs the share whose chosen completion has the higher mean log-probability per
-  /// token under the policy alone.
+  /// The metrics of `examples`. For pairs also the share whose chosen completion has the higher mean log-prob per token
+  /// under the policy alone.
   /// - Precondition: there is at least one example.
   package func evaluationMetrics(_ examples: [ExampleSums]) -> ObjectiveMetrics {
     var metrics = metrics(examples)
@@ -52,7 +52,7 @@ extension Objective {
     return metrics
   }
 
-  /// - Parameter isMean: whether log-probabilities are means per token, as the loss has them.
+  /// - Parameter isMean: whether log-probs are means per token, as in the loss.
   private func addPairs(_ examples: [ExampleSums], beta: Double, isMean: Bool, to metrics: inout ObjectiveMetrics) {
     func logProbabilities(_ span: Int) -> [Double] { examples.map { isMean ? $0.mean(span) : $0.policy[span] } }
     func rewards(_ span: Int) -> [Double] {
@@ -61,14 +61,14 @@ extension Objective {
     let (chosen, rejected) = (rewards(0), rewards(1))
     metrics.add("rewards/chosen", mean(chosen))
     metrics.add("rewards/rejected", mean(rejected))
-    // Strictly greater, as in TRL: 0 while the policy is the reference.
+    // Strictly greater, as in TRL: the accuracy is 0 while the policy equals the reference.
     metrics.add("rewards/accuracies", mean(zip(chosen, rejected).map { $0 > $1 ? 1 : 0 }))
     metrics.add("rewards/margins", mean(chosen) - mean(rejected))
     metrics.add("logps/chosen", mean(logProbabilities(0)))
     metrics.add("logps/rejected", mean(logProbabilities(1)))
   }
 
-  /// Means over the desirable and over the undesirable examples; what there is none of is left out.
+  /// Means over the desirable and over the undesirable examples. A group without examples is left out.
   private func addUnpaired(_ examples: [ExampleSums], _ kto: KTO, to metrics: inout ObjectiveMetrics) {
     let (chosen, rejected) = (examples.filter(\.isDesirable), examples.filter { !$0.isDesirable })
     func reward(_ examples: [ExampleSums]) -> Double { mean(examples.map { kto.beta * $0.logRatio(0) }) }

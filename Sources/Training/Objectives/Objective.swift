@@ -1,10 +1,10 @@
-// What a run minimises: every objective as one function of a step's log-probability sums.
+// The function that a run minimises: every objective as one function of a step's log-prob sums.
 
 /// A training objective. With N examples and T likelihood tokens in the global step, each is
 ///
 ///     (1 / N) Σ term(example) − (λ / T) Σ log π(likelihood tokens)
 ///
-/// so that neither micro-batches nor ranks change it. Formulas are those of TRL 1.16; docs/objectives.md lists them.
+/// so it does not depend on micro-batches or ranks. Formulas are those of TRL 1.16; docs/objectives.md lists them.
 package enum Objective: Sendable, Equatable {
   /// Supervised fine-tuning and continued pre-training: the mean negative log-likelihood of the trained tokens.
   case supervised
@@ -14,18 +14,18 @@ package enum Objective: Sendable, Equatable {
   case orpo(beta: Double)
   case kto(KTO)
 
-  /// A part of an example whose log-probability is summed.
+  /// A part of an example whose log-probs are summed.
   package enum Span: Sendable, Equatable {
     /// The only completion.
     case completion
     case chosen, rejected
-    /// The prompt's tokens but the first.
+    /// The prompt's tokens except the first.
     case prompt
-    /// The completion of the example before (the last one's for the first) after this example's prompt.
+    /// This example's prompt with the completion of the previous example (for the first example, of the last one).
     case mismatched
   }
 
-  /// What the sums of an example are sums over, in order.
+  /// The spans of an example's sums, in order.
   package var spans: [Span] {
     switch self {
     case .supervised: [.completion]
@@ -42,8 +42,8 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
-  /// Whether a gradient depends on other examples' sums. If so, all sums of the step come first and the gradient in a
-  /// second pass; if not, any part of the step can be differentiated alone.
+  /// Whether a gradient depends on other examples' sums. If so, a first pass computes all sums of the step and a second
+  /// pass the gradient. If not, any part of the step can be differentiated alone.
   package var needsWholeStep: Bool {
     switch self {
     case .dpo(let family): family.losses.contains(where: \.loss.needsWholeStep)
@@ -62,7 +62,7 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
-  /// Places in `spans` of the tokens whose likelihood counts.
+  /// Indices in `spans` of the tokens whose likelihood counts.
   var likelihoodSpans: [Int] {
     switch self {
     case .supervised, .dpo, .cpo, .simpo: [0]
@@ -71,13 +71,13 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
-  /// The likelihood tokens of an example, from the token count of each span; their total over the step is T.
+  /// The likelihood tokens of an example, from the token count of each span. Their total over the step is T.
   package func likelihoodTokens(_ tokens: [Int]) -> Int { likelihoodSpans.reduce(0) { $0 + tokens[$1] } }
 
   /// Loss and gradients of `examples`.
   ///
   /// - Parameters:
-  ///   - examples: all of the step in its order if `needsWholeStep`, else any of them.
+  ///   - examples: all of the step in its order if `needsWholeStep`, otherwise any of them.
   ///   - totals: counts of the whole step, over all ranks.
   package func callAsFunction(_ examples: [ExampleSums], totals: StepTotals) -> [ExampleOutcome] {
     precondition(
@@ -95,7 +95,7 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
-  /// Each example's term before it is divided by N.
+  /// Each example's term before division by N.
   func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
     switch self {
     case .supervised:

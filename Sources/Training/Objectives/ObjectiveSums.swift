@@ -1,12 +1,12 @@
-// What goes into an objective and what comes out.
+// The inputs and outputs of an objective.
 
-/// An example's log-probability sums, in fp64 and nats, one entry for each of `Objective.spans`.
+/// An example's log-prob sums, in fp64 and nats, one entry for each of `Objective.spans`.
 package struct ExampleSums: Sendable, Equatable {
   /// Σ log π over a span's trained tokens.
   package var policy: [Double]
   /// The same under the reference; empty when the objective has none.
   package var reference: [Double]
-  /// How many tokens are summed.
+  /// The number of tokens in each sum.
   package var tokens: [Int]
   /// KTO's label.
   package var isDesirable: Bool
@@ -58,7 +58,7 @@ extension ExampleTerm {
   init(_ term: PairTerm) { self.init(value: term.value, gradients: [term.chosenGradient, term.rejectedGradient]) }
 }
 
-/// A pair as its loss sees it.
+/// The numbers of a pair that its loss uses.
 struct Pair {
   /// Δw, Δl: log π − log ref of each completion, nats; log π alone in an objective without a reference.
   var chosen, rejected: Double
@@ -66,7 +66,7 @@ struct Pair {
   var chosenTokens, rejectedTokens: Double
 }
 
-/// A pair's loss and its derivative by either completion's sum.
+/// A pair's loss and its derivatives by the two completions' sums.
 struct PairTerm {
   var value: Double
   var chosenGradient, rejectedGradient: Double
@@ -75,7 +75,7 @@ struct PairTerm {
     (self.value, self.chosenGradient, self.rejectedGradient) = (value, chosenGradient, rejectedGradient)
   }
 
-  /// A loss of the difference of the sums, times a constant that is in `gradient` already.
+  /// A loss of the difference of the two sums. `gradient` already includes the constant factor.
   init(value: Double, gradient: Double) {
     self.init(value: value, chosenGradient: gradient, rejectedGradient: -gradient)
   }

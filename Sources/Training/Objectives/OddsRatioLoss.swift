@@ -1,9 +1,9 @@
-// Odds ratio preference optimization: no reference.
+// Odds ratio preference optimization, without a reference.
 
 import Glibc
 
-/// ORPO's preference term (Hong et al. 2024, equations 4 and 7), whose companion is the likelihood of prompt and chosen
-/// completion. With a the mean log-probability per token,
+/// ORPO's preference term (Hong et al. 2024, equations 4 and 7). The objective adds the likelihood of prompt and chosen
+/// completion. With a the mean log-prob per token,
 ///
 ///     log odds = (aw − log(1 − e^aw)) − (al − log(1 − e^al))
 ///     loss = −β log σ(log odds)
@@ -24,9 +24,9 @@ private struct LogOdds {
   var value, gradient: Double
 
   init(mean: Double) {
-    // A completion that is certain to fp32 has a = 0 and infinite odds: keep half an fp32 ulp from there.
+    // A completion with probability 1 in fp32 has a = 0 and infinite odds, so a stays half an fp32 ulp below 0.
     let a = min(mean, -0x1p-25)
-    // log(1 − e^a) by whichever of expm1 and log1p does not cancel.
+    // log(1 − e^a) by expm1 or log1p, whichever does not cancel.
     value = a - (a > -0.6931471805599453 ? log(-expm1(a)) : log1p(-exp(a)))
     gradient = -1 / expm1(a)
   }

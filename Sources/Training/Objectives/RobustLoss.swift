@@ -1,7 +1,7 @@
 // DPO that is unbiased under flipped labels.
 
-/// Robust DPO (Chowdhury et al. 2024): the expectation over labels that are flipped with probability ε < ½ is DPO's loss
-/// on the true ones:
+/// Robust DPO (Chowdhury et al. 2024). Its expectation over labels that are flipped with probability ε < ½ is DPO's
+/// loss on the true labels:
 ///
 ///     x = β (Δw − Δl)
 ///     loss = (−(1 − ε) log σ(x) + ε log σ(−x)) / (1 − 2ε)

@@ -1,4 +1,4 @@
-// Simple preference optimization: mean log-probabilities and a margin, no reference.
+// Simple preference optimization: mean log-probs and a margin, without a reference.
 
 /// SimPO (Meng et al. 2024, equation 6), with TRL's label smoothing:
 ///

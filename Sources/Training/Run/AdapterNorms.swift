@@ -1,4 +1,4 @@
-// How far an adapter has moved and what moves it: norms of A, B, their product and their gradients.
+// Telemetry of an adapter's movement: norms of A, B, their product and their gradients.
 
 import Model
 import Tensors
@@ -6,12 +6,12 @@ import Tensors
 /// Frobenius norms over all adapted matrices.
 package struct AdapterNorms: Sendable, Equatable {
   package var a, b: Double
-  /// Norm of what the adapter adds, s B A, relative to that of the frozen weights it is added to.
+  /// Norm of the adapter's update s B A, relative to the norm of the frozen weights that it is added to.
   package var relativeUpdate: Double
-  /// Of the gradients by A and by B, before clipping.
+  /// Norms of the gradients by A and by B, before clipping.
   package var aGradient, bGradient: Double
 
-  /// Names and values as they stand in metrics.jsonl.
+  /// Names and values for metrics.jsonl.
   package var entries: [(name: String, value: Double)] {
     [
       ("norm/A", a), ("norm/B", b), ("norm/BA_relative", relativeUpdate), ("grad_norm/A", aGradient),
@@ -20,7 +20,7 @@ package struct AdapterNorms: Sendable, Equatable {
   }
 }
 
-/// Computes norms on one rank; remembers those of the frozen weights.
+/// Computes norms on one rank. Caches the norm of the frozen weights.
 final class AdapterTelemetry {
   private let model: Qwen2
   private let layout: AdapterLayout
@@ -45,7 +45,7 @@ final class AdapterTelemetry {
       aGradient: norm(gradient, .a), bGradient: norm(gradient, .b))
   }
 
-  /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of R x R, never the matrix itself.
+  /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.
   private func squareOfUpdate(_ weights: Storage, _ pool: ThreadPool) -> Double {
     let (left, right) = (
       Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank)
@@ -60,7 +60,7 @@ final class AdapterTelemetry {
         sum += zip(left.elements, right.elements).reduce(0) { $0 + Double($1.0) * Double($1.1) }
       }
     }
-    // Rounding may leave the sum of a tiny product just below zero.
+    // Rounding can leave the sum of a tiny product slightly below zero.
     return Double(layout.scale) * Double(layout.scale) * max(0, sum)
   }
 
@@ -68,7 +68,7 @@ final class AdapterTelemetry {
     let weights = model.layers.flatMap { layer in layout.modules.map(layer.weight) }
     return parallelMap(count: weights.count) { place in
       let weight = weights[place]
-      // In portions that fit a cache.
+      // In blocks of rows that fit a cache.
       return stride(from: 0, to: weight.rows, by: 64).reduce(0.0) { sum, start in
         sum + Kernels.sumOfSquares(weight.rows(start..<min(start + 64, weight.rows)).widened())
       }

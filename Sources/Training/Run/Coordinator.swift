@@ -1,4 +1,4 @@
-// What only rank 0 has: the data, the references, and what is written.
+// Rank 0's exclusive part of a run: it holds the data and the references and writes all files.
 
 import Checkpoints
 import Collectives
@@ -11,16 +11,16 @@ package final class Coordinator {
   package let data: TrainingData
   let references: References
   let recorder: RunRecorder
-  /// What all ranks need to know.
+  /// The data that all ranks need.
   package let setup: RunSetup
   let schedule: StepSchedule
-  /// Lines worth reading before the run.
+  /// Messages for the user before the run starts.
   let notices: [String]
   private let configuration: RunConfiguration
   private let files: RunDirectory
   private let progress: (RunProgress) -> Void
 
-  /// What is known of a run before its data are read.
+  /// Facts about a run that are known before its data are read.
   struct Inputs {
     let directory: ModelDirectory
     let modelHash: String
@@ -29,8 +29,8 @@ package final class Coordinator {
     let ranks, threads: Int
   }
 
-  /// Reads the data and finds where the run starts; writes nothing.
-  /// - Throws: what the user can mend: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
+  /// Reads the data and finds where the run starts. Writes nothing.
+  /// - Throws: errors of the user: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
   init(
     _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs,
     progress: @escaping (RunProgress) -> Void
@@ -72,7 +72,7 @@ package final class Coordinator {
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
   }
 
-  /// SHA-256 of everything that the result depends on.
+  /// SHA-256 of every input that the result depends on.
   private static func hashes(
     _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData, _ starting: AdapterDirectory?
   ) throws -> [String: String] {
@@ -84,7 +84,7 @@ package final class Coordinator {
     return hashes
   }
 
-  /// The adapter that the configuration describes, or the starting adapter's own where there is one.
+  /// The starting adapter's configuration if there is one, otherwise the adapter of the run's configuration.
   private static func adapter(
     _ configuration: RunConfiguration, _ starting: AdapterDirectory?
   ) -> AdapterConfiguration {
@@ -137,7 +137,7 @@ package final class Coordinator {
     }
   }
 
-  /// Fills the sums of what was under way.
+  /// Fills the sums from the partial work, if there is any.
   func readPartialWork(into sums: UnsafeMutableBufferPointer<Int64>) throws {
     if let partial = setup.start.partial { try PartialWork.read(files.path(of: partial), into: sums) }
   }
@@ -152,12 +152,12 @@ package final class Coordinator {
 
   // MARK: Steps and evaluations
 
-  /// The examples of a step, with their references where they are known.
+  /// The examples of a step, with their references if these are already known.
   func stepExamples(_ positions: [Int]) -> [Trainer.StepExample] {
     data.stepTrees(positions).map { Trainer.StepExample(tree: $0, reference: references.sums(ofStepTree: $0)) }
   }
 
-  /// What there is to say of a step.
+  /// The report of a step.
   func report(
     step: Int, _ outcome: Trainer.StepOutcome, examples: [ExampleTree], norms: AdapterNorms?, seconds: Double,
     remainingSeconds: Double
@@ -173,7 +173,7 @@ package final class Coordinator {
       remainingSeconds: remainingSeconds)
   }
 
-  /// The held-out metrics after a step, which are written too.
+  /// Computes the held-out metrics after a step and writes them.
   func evaluate(_ sums: [[Double]], step: Int) throws -> ObjectiveMetrics {
     let objective = configuration.objective
     let examples = try zip(data.heldOut, sums).map { tree, sums in
@@ -187,7 +187,7 @@ package final class Coordinator {
     return metrics
   }
 
-  /// Writes what the model answered, and returns the first answer's text.
+  /// Writes the model's answers and returns the text of the first.
   func write(_ samples: [Sample], step: Int) -> String? {
     for sample in samples { recorder.append(sample, to: data.heldOut[sample.place], step: step, data.tokenizer) }
     return samples.first.map { TextStream.text(of: $0.ids, data.tokenizer) }

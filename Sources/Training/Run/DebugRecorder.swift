@@ -1,10 +1,10 @@
-// The debug mode's eye on a run: every kernel's result is checked, and its norm kept per layer and step.
+// The debug mode's observer: checks every kernel's result and records its norm per layer and step.
 
 import Checkpoints
 import Model
 package import Tensors
 
-/// A step of the debug mode that came to a value which is not finite.
+/// A step of the debug mode produced a value that is not finite.
 package struct NonFiniteResult: Error, CustomStringConvertible {
   package let step: Int
   package let value: NonFiniteValue
@@ -12,7 +12,7 @@ package struct NonFiniteResult: Error, CustomStringConvertible {
   package var description: String { "step \(step): \(value)" }
 }
 
-/// Checks every kernel's result and writes norms to `debug.jsonl`, the first step's gradient to
+/// Checks every kernel's result. Writes norms to `debug.jsonl` and the first step's gradient to
 /// `gradients.safetensors`.
 package final class DebugRecorder: PassObserver {
   private let directory: String
@@ -34,7 +34,7 @@ package final class DebugRecorder: PassObserver {
     }
   }
 
-  /// Starts a step; what was seen before it (reference pass, evaluation) is dropped.
+  /// Starts a step. Drops all values observed before it (reference pass, evaluation).
   func begin(step: Int) {
     self.step = step
     squares = [:]

@@ -1,4 +1,4 @@
-// The gradient of every LoRA matrix against central differences.
+// Compares the gradient of every LoRA matrix with central differences.
 
 package import Corpus
 package import Model
@@ -9,18 +9,18 @@ package struct GradientComparison: Sendable {
   /// A PEFT name, with an index when it is a single entry.
   package let name: String
   package let analytic, difference: Double
-  /// What rounding may do to the difference quotient.
+  /// An estimate of the rounding error in the difference quotient.
   package let uncertainty: Double
 
-  /// Agreement within 1 % and the rounding of fp32 forward passes.
+  /// Whether both agree within 1 % plus the rounding error of fp32 forward passes.
   package var agrees: Bool { abs(analytic - difference) <= 0.01 * abs(analytic) + uncertainty }
 }
 
-/// Compares derivatives on a few examples with the adapter as it is, what is zero drawn small: with B = 0 the gradient
-/// of A is zero too, and the other way round.
+/// Compares derivatives on an example at the current adapter. Zero matrices get small random values first: with B = 0
+/// the gradient of A is zero too, and vice versa.
 ///
-/// What is differenced is Σ gradient · sum, with the objective's gradients where the adapter stands: a loss may have kinks, and
-/// parts that no gradient flows through.
+/// The differenced function is Σ gradient · sum, with the objective's gradients held fixed: a loss may have kinks, and
+/// parts without a gradient.
 package struct GradientCheck {
   private let pass: Pass
   private let adapter: Adapter
@@ -28,7 +28,7 @@ package struct GradientCheck {
   private let example: ExampleTree
   private let reference: [Double]
 
-  /// - Parameter example: a tree of the objective's spans.
+  /// - Parameter example: a tree whose sums are those of the objective's spans.
   package init(
     pass: Pass, adapter: Adapter, referenceAdapter: Adapter?, objective: Objective, example: ExampleTree
   ) throws {
@@ -37,7 +37,7 @@ package struct GradientCheck {
       objective.usesReference ? try pass.logProbabilities(TreeBatch([example]), adapter: referenceAdapter) : []
   }
 
-  /// Compares one direction per matrix and a few single entries; leaves the adapter as it was.
+  /// Compares one direction per matrix and a few single entries. Restores the adapter afterwards.
   package func run(seed: UInt64, report: (GradientComparison) -> Void) throws {
     let count = adapter.layout.count
     let saved = Storage(count: count)
@@ -57,7 +57,7 @@ package struct GradientCheck {
     _ = try pass.gradient(trained.batch, adapter: adapter, dropout: nil, into: gradient) { _ in trained.lossGradients }
     for (stream, name) in names.enumerated() {
       let g = adapter.layout.matrix(name, in: gradient)
-      // Along the gradient, its entries weighted at random: the derivative is large, and every entry counts.
+      // Along the gradient, with random weights on its entries: the derivative is large, and every entry contributes.
       let direction = (0..<g.rows * g.columns).map { i in
         Float(2 * random.uniform(stream: UInt64(names.count + stream), index: UInt64(i))) * g.base[i]
       }
@@ -81,7 +81,7 @@ package struct GradientCheck {
     }
   }
 
-  /// What is differenced.
+  /// The differenced function.
   private struct Trained {
     let batch: TreeBatch
     let lossGradients: [Double]
@@ -113,21 +113,21 @@ package struct GradientCheck {
       return (above - (try value(trained))) / (2 * h)
     }
     let tokens = trained.batch.sumTokens.reduce(0, +)
-    // Richardson's extrapolation takes the cubic term away.
+    // Richardson's extrapolation removes the cubic error term.
     let extrapolated = (4 * (try difference(step / 2)) - (try difference(step))) / 3
     return GradientComparison(
       name: label, analytic: analytic, difference: extrapolated,
       uncertainty: Self.rounding * gradient * Double(tokens).squareRoot() / step)
   }
 
-  /// Of a sum, in nats: well above rounding, by steps that are small beside the weights.
+  /// The wanted change of a sum, in nats: well above rounding, by steps that are small relative to the weights.
   private static let wantedChange = 0.4
   private static let largestStep = 0.02
-  /// Rounding of an fp32 log-probability, which adds up as the square root of their number.
+  /// Rounding error of one fp32 log-prob. The error of a sum grows with the square root of their number.
   private static let rounding = 2e-6
 }
 
-/// Derivatives that disagree.
+/// Some derivatives disagree.
 package struct GradientMismatch: Error, CustomStringConvertible {
   package let count: Int
 

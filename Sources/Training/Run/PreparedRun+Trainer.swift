@@ -1,4 +1,4 @@
-// The trainer of a prepared run, in the state in which the run starts.
+// Makes the trainer of a prepared run, in the state from which the run starts.
 
 import Collectives
 import Corpus
@@ -17,7 +17,7 @@ extension PreparedRun {
       totalSteps: schedule.totalSteps, mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
   }
 
-  /// What answers held-out documents; nil where the configuration asks for none. Collective.
+  /// Answers held-out documents; nil if the configuration requests no samples. Collective.
   func sampling(_ trainer: Trainer) throws -> Sampling? {
     guard setup.samples.count > 0 else { return nil }
     var sampling: Sampling?
@@ -25,7 +25,7 @@ extension PreparedRun {
     return sampling
   }
 
-  /// Weights, moments and sums under way: read by rank 0 for all, or drawn. Collective.
+  /// Loads weights, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
   func loadState(into trainer: Trainer) throws {
     guard setup.startsFromFiles else { return initialize(trainer.adapter) }
     try world.agree {

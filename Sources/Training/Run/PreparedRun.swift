@@ -1,5 +1,4 @@
-// From a request to a run that can start: everything the user may have got wrong is found here, before the work, and all
-// ranks agree on it.
+// Prepares a run from a request. All mistakes of the user are found here, before any work, and all ranks agree on them.
 
 import Checkpoints
 package import Collectives
@@ -19,7 +18,7 @@ package struct PreparedRun {
   package let threads: Int
 
   /// Prepares a run. Collective.
-  /// - Throws: on all ranks alike, `AgreedFailure` for what any of them found, `WorldError` for unlike ranks.
+  /// - Throws: on all ranks alike: `AgreedFailure` for an error of any rank, `WorldError` when the ranks differ.
   package init(
     _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
   ) throws {
@@ -38,7 +37,7 @@ package struct PreparedRun {
       let directory = try ModelDirectory(configuration.baseModel)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
-      // One rank of a node quantises, while the others wait for it asleep.
+      // One rank per node quantises. The others sleep until it is done.
       let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
@@ -64,7 +63,7 @@ package struct PreparedRun {
     setup = try world.share(coordinator?.setup)
   }
 
-  /// The configuration that rank 0 read, on all ranks.
+  /// Sends the configuration that rank 0 read to all ranks.
   private static func share(_ request: RunRequest, _ world: any Communicator) throws -> RunConfiguration {
     var configuration: RunConfiguration?
     try world.agree {
@@ -76,11 +75,11 @@ package struct PreparedRun {
     return try RunConfiguration(yaml: yaml, name: request.configurationPath, overrides: [])
   }
 
-  /// Keeps other runs out of the output directory, and finds out whether it can be written.
-  /// - Throws: `DirectoryInUse`, `RunRefusal.notWritable`; `WriteError` when the machine falls short.
+  /// Locks the output directory against other runs and checks that it is writable.
+  /// - Throws: `DirectoryInUse`, `RunRefusal.notWritable`; `WriteError` when the machine lacks resources.
   private static func lock(_ path: String, _ progress: (RunProgress) -> Void) throws -> DirectoryLock {
     do {
-      // A rank 0 that was killed may take seconds to give its memory back, and holds the lock meanwhile.
+      // A killed rank 0 can take seconds to free its memory, and it holds the lock until then.
       let lock = try DirectoryLock(path, waiting: 15) { holder in
         let holder = holder?.description ?? "another process"
         progress(.notice("\(path): \(holder) works there; waiting a little for it to end"))
@@ -100,8 +99,8 @@ package struct PreparedRun {
 
   package var schedule: StepSchedule { StepSchedule(configuration, examples: setup.exampleCount) }
 
-  /// The memory of every rank. Collective.
-  /// - Throws: `AgreedFailure` when a rank cannot keep to the limit.
+  /// Plans the memory of every rank. Collective.
+  /// - Throws: `AgreedFailure` when a rank cannot stay within the limit.
   func memoryPlan() throws -> MemoryPlan {
     var plan: MemoryPlan?
     try world.agree {
@@ -112,7 +111,7 @@ package struct PreparedRun {
     return plan
   }
 
-  /// What the run will take, after a measurement of all ranks. Collective; nil on all ranks but 0.
+  /// Forecasts the run's time after measuring all ranks. Collective; nil on all ranks except 0.
   func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Forecast? {
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: coordinator?.data.typicalExample, threads: threads, dispatcher: dispatcher)

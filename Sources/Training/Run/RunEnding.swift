@@ -1,10 +1,10 @@
-// How a run ended.
+// The ways in which a run can end.
 
-/// How a run ended.
+/// The way in which a run ended.
 package enum RunEnding: Sendable, Equatable {
   case finished
-  /// A stop was asked for; everything is saved, what was under way after so many steps included.
+  /// A stop was requested. Everything is saved, including the partial work after `step` steps.
   case stopped(step: Int, PartialWork?)
-  /// An earlier run had finished already.
+  /// An earlier run had already finished.
   case alreadyFinished
 }

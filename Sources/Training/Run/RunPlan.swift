@@ -1,4 +1,4 @@
-// What a run will take, said before it starts.
+// The plan of a run, printed before it starts.
 
 package import Checkpoints
 import Collectives
@@ -8,8 +8,8 @@ import Tensors
 
 /// The plan of a run: tokens, memory, arithmetic and time.
 package enum RunPlan {
-  /// The plan of a prepared run as JSON, on rank 0; nothing is written and nothing trained. Collective: all ranks
-  /// measure themselves.
+  /// The plan of a prepared run as JSON, on rank 0. Writes and trains nothing. Collective: all ranks measure their own
+  /// speed.
   /// - Throws: `AgreedFailure` when a memory limit cannot be met.
   package static func json(_ run: PreparedRun) throws -> JSONValue? {
     let layout = run.layout
@@ -57,7 +57,7 @@ package enum RunPlan {
     ])
   }
 
-  /// Shared once per node: the mapped weights.
+  /// The memory entry. `shared_bytes` is counted once per node: the mapped weights.
   private static func memory(_ run: PreparedRun, _ plan: MemoryPlan) -> JSONValue {
     let c = run.model.configuration
     return .object([

@@ -1,22 +1,22 @@
-// What a run tells while it goes on; only the command line turns it into text.
+// Events that a run reports. Only the command line turns them into text.
 
 package import Tensors
 
-/// Something that happened in a run.
+/// One event of a run.
 package enum RunProgress: Sendable {
-  /// One line worth reading: odd but legal input, a setting without effect.
+  /// One line for the user: unusual but valid input, or a setting without effect.
   case notice(String)
-  /// Layers of the base in 4 bits, where that was not done before.
+  /// Layers of the base that were just quantised to 4 bits, if that was not done before.
   case quantized(layers: Int, of: Int)
-  /// Reference log-probabilities: examples done of those that the cache did not have.
+  /// Reference log-probs: how many of the examples that the cache lacked are done.
   case reference(done: Int, total: Int)
-  /// What the run will take, before it starts.
+  /// The forecast, before the run starts.
   case planned(secondsPerStep: Double, seconds: Double, privateBytesPerRank: Int)
-  /// Where every rank's time went, after the last step.
+  /// The time of every rank by phase, after the last step.
   case timed([PhaseSeconds])
   case evaluated(step: Int, examples: Int, ObjectiveMetrics)
   case stepped(StepReport)
-  /// What the model answers to the first of the sampled documents.
+  /// The model's answer to the first of the sampled documents.
   case sampled(step: Int, answer: String)
   case saved(path: String)
 }
@@ -28,16 +28,16 @@ package struct StepReport: Sendable {
   package var epoch: Double
   package var examples: Int
   package var metrics: ObjectiveMetrics
-  /// At logging steps.
+  /// Only at logging steps.
   package var norms: AdapterNorms?
   package var gradientNorm: Double
   package var learningRate: Double
-  /// Why the step changed nothing, if so.
+  /// The reason if the step was skipped.
   package var skip: SkippedStep?
-  /// Rows computed since the start of the run, a shared prompt once.
+  /// Rows computed since the start of the run. A shared prompt counts once.
   package var tokens: Int
   package var stepTokens: Int
   package var seconds: Double
-  /// Seconds until the end: the forecast's, corrected by the speed so far.
+  /// Seconds until the end: the forecast, corrected by the speed so far.
   package var remainingSeconds: Double
 }

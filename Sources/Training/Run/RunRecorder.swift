@@ -1,4 +1,4 @@
-// What rank 0 writes of a run: its record, a line for each step and evaluation, its checkpoints, the final adapter.
+// Rank 0's output files of a run: run.json, a line per step and evaluation, checkpoints, the final adapter.
 
 import Checkpoints
 import Corpus
@@ -9,21 +9,21 @@ import Tensors
 final class RunRecorder {
   private let configuration: RunConfiguration
   private let files: RunDirectory
-  /// Held for the life of the run; nil where nothing is written.
+  /// Held for the whole run; nil when the run writes nothing.
   private let lock: DirectoryLock?
   private let start: RunStart
   private let inputs: [String: String]
   private let overwrites: Bool
-  /// Checkpoints that were passed over.
+  /// Checkpoints that were skipped as damaged.
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
   private var earlyStopping: EarlyStopping
-  /// As it was before the evaluation after the last step: checkpoints are of before.
+  /// The state before the evaluation after the last step, because checkpoints are written before that evaluation.
   private var earlyStoppingBefore: EarlyStopping
-  /// There once the run has begun.
+  /// Set when the run has begun.
   private var log: RunLog?
 
   /// Writes nothing yet.
@@ -44,8 +44,8 @@ final class RunRecorder {
     ) { progress(.notice($0)) }
   }
 
-  /// Tidies the directory up and writes what is run.
-  /// - Parameter seconds: what the run is predicted to take.
+  /// Cleans the directory and writes the configuration and the record of the run.
+  /// - Parameter seconds: the forecast.
   /// - Throws: `WriteError`.
   func begin(privateBytes: Int, seconds: JSONValue?) throws {
     record = RunRecord.planned(record, privateBytes: privateBytes, seconds: seconds)
@@ -55,7 +55,7 @@ final class RunRecorder {
     try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step)
     try files.write(configuration)
     try files.write(record: record)
-    // The evaluation after a checkpoint follows it; the one before the first step counts as step 0.
+    // An evaluation comes after the checkpoint of its step. The evaluation before the first step counts as step 0.
     let evaluatesFirst = start.partial?.kind != .step
     let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
       progress(.notice($0))
@@ -66,13 +66,13 @@ final class RunRecorder {
 
   // MARK: Lines
 
-  /// Counts a step's tokens; returns those of the run so far.
+  /// Counts a step's tokens and returns those of the run so far.
   func count(tokens stepTokens: Int) -> Int {
     tokens += stepTokens
     return tokens
   }
 
-  /// Writes the line of a step.
+  /// Writes the metrics line of a step.
   func append(_ report: StepReport) {
     earlyStoppingBefore = earlyStopping
     var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
@@ -96,14 +96,14 @@ final class RunRecorder {
     log?.append(step: report.step, line)
   }
 
-  /// Writes the line of an evaluation.
+  /// Writes the metrics line of an evaluation.
   func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double) {
     let entries = metrics.entries.map { (name: "eval_\($0.name)", value: JSONValue.number($0.value)) }
     log?.append(step: step, [("epoch", .number(epoch))] + entries)
     if step > 0, let loss = metrics["loss"] { earlyStopping.take(loss) }
   }
 
-  /// Writes what the model answered to a held-out example.
+  /// Writes the model's answer to a held-out example.
   func append(_ sample: Sample, to tree: ExampleTree, step: Int, _ tokenizer: Tokenizer) {
     let completion = configuration.objective.exampleKind == .pair ? "chosen" : "completion"
     log?.append(
@@ -116,17 +116,17 @@ final class RunRecorder {
       ])
   }
 
-  /// Whether the held-out loss has stood still for as long as the configuration allows.
+  /// Whether the held-out loss has not improved for the configured number of evaluations.
   var endsEarly: Bool { earlyStopping.isExhausted(configuration.earlyStoppingPatience) }
 
   // MARK: Checkpoints
 
-  /// Where a run that ends early can be taken up.
+  /// The checkpoint from which a run that ends early can be resumed.
   var lastCheckpoint: String? { checkpoints.last }
 
   /// Writes a checkpoint.
-  /// - Parameter isLastChance: whether no later save could make up for a failure.
-  /// - Returns: its path; nil when it is there already, whole, or a warning has told why it is not.
+  /// - Parameter isLastChance: whether this save is the last, so that a failure ends the run.
+  /// - Returns: its path; nil when an undamaged one exists already, or when writing failed with a warning.
   /// - Throws: `SaveFailure`.
   func save(
     step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
@@ -137,7 +137,7 @@ final class RunRecorder {
     }
   }
 
-  /// Writes what is under way after the state that was saved last; otherwise the same.
+  /// Writes the partial work after the last saved state. Otherwise like the save of a checkpoint.
   func save(
     _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
   ) throws -> String? {
@@ -154,7 +154,7 @@ final class RunRecorder {
       skipped: trainer.skipped, quarantine: start.quarantine)
   }
 
-  /// Writes the final adapter and says in run.json that the run is done.
+  /// Writes the final adapter and marks the run as finished in run.json.
   /// - Throws: `SaveFailure`.
   func finish(
     _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]

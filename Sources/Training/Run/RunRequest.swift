@@ -1,15 +1,15 @@
-// What is asked of a run.
+// The caller's request for a run.
 
-/// What the caller asks of a run.
+/// The caller's request for a run.
 package struct RunRequest: Sendable {
   package var configurationPath: String
   package var overrides: [String]
   package var threads: Int?
   package var resume: ResumeMode
   package var overwrites: Bool
-  /// `--allow-mixed`: ranks of unlike builds or machines may work together.
+  /// `--allow-mixed`: ranks with different builds or machines may work together.
   package var allowsMixed: Bool
-  /// False where a run is only looked at.
+  /// False for a run that is only inspected.
   package var writes: Bool
 
   package init(

@@ -1,8 +1,8 @@
-// The one message with which rank 0 starts a run on all ranks.
+// The message with which rank 0 starts a run on all ranks.
 
 package import Model
 
-/// What rank 0 tells the others before the work starts.
+/// The data that rank 0 sends to the other ranks before the work starts.
 package struct RunSetup: Sendable, Equatable, Codable {
   package var adapter: AdapterConfiguration
   package var exampleCount: Int
@@ -12,7 +12,7 @@ package struct RunSetup: Sendable, Equatable, Codable {
   package var demand: PassDemand
   package var samples: SamplePlan
   package var start: RunStart
-  /// Places of the examples that no step takes.
+  /// Positions of examples that are in no step.
   package var quarantinedPositions: [Int]
   /// Whether weights come from a checkpoint or a starting adapter.
   package var startsFromFiles: Bool

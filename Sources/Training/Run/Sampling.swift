@@ -1,4 +1,4 @@
-// What the model writes about a few held-out documents at each evaluation, so that a person sees it change.
+// Lets the model answer a few held-out documents at each evaluation, so that the user sees how its answers change.
 
 import Collectives
 import Corpus
@@ -7,13 +7,13 @@ import Tensors
 
 /// One answer.
 package struct Sample: Sendable, Equatable {
-  /// The document's place among the held-out examples.
+  /// The document's index among the held-out examples.
   package var place: Int
   package var ids: [Int32]
   package var finishReason: Generation.FinishReason
 }
 
-/// Answers prompts with the adapter as it stands, greedily, dispatched like any other work.
+/// Answers prompts greedily with the current adapter. The work is dispatched like other work.
 final class Sampling {
   private let plan: SamplePlan
   private let trainer: Trainer
@@ -28,18 +28,18 @@ final class Sampling {
       model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, pool: trainer.pass.pool)
   }
 
-  /// The answers, on every rank; those that a request to stop cut short are left out. Collective.
+  /// The answers, on every rank. Answers that a stop request interrupted are left out. Collective.
   /// - Parameter trees: rank 0's held-out examples.
   func run(_ trees: [ExampleTree]?) throws -> [Sample] {
     let items = trees?.prefix(plan.count).enumerated().map { WorkItem(trees: [$1], slots: [$0]) }
-    // For each document the answer's length, how it ended (from 1), and its tokens; one rank fills them in.
+    // For each document the answer's length, its finish reason (from 1), and its tokens. One rank fills them in.
     let width = plan.newTokens + 2
     var words = [Int64](repeating: 0, count: plan.count * width)
     let clock = trainer.pass.pool.clock
     try trainer.dispatcher.phase(items, of: .heldOut, clock, pausesToSave: false) { item in
       for (tree, slot) in zip(item.trees, item.slots) {
         guard slot < plan.count else { throw DamagedMessage() }
-        // With transformers' penalties, but nothing drawn.
+        // With transformers' penalties, but greedy.
         var options = GenerationOptions(
           rules: defaults.rules, maximumNewTokens: min(plan.newTokens, plan.capacity - tree.prompt.count))
         options.rules.draws = false

@@ -1,4 +1,4 @@
-// Scoring of a data set in a world: the forward half of training, dispatched the same way.
+// Scores a data set on all ranks: the forward half of training, dispatched the same way.
 
 import Checkpoints
 package import Collectives
@@ -6,11 +6,11 @@ package import Corpus
 package import Model
 import Tensors
 
-/// Log-probability sums of every completion of a data set.
+/// Log-prob sums of every completion of a data set.
 package struct Scoring {
   /// Rank 0's examples.
   package let examples: [ExampleTree]?
-  /// What became of the records, on rank 0.
+  /// The report on the data's records, on rank 0.
   package let report: String?
   private let world: any Communicator
   private let pass: Pass
@@ -56,7 +56,7 @@ package struct Scoring {
       retention: .none, threads: threads)
   }
 
-  /// Each example's sums, on every rank. Collective.
+  /// Returns each example's sums, on every rank. Collective.
   package func run() throws -> [[Double]] {
     let dispatcher = try Dispatcher(world: world, stop: StopRequest())
     let sums = try dispatcher.scoreAll(examples, count: count, adapter: adapter, on: pass)

@@ -1,10 +1,10 @@
-// Why a run ends although nobody made a mistake.
+// Reasons why a run ends without a mistake of the user.
 
 import Collectives
 
-/// A run that cannot go on.
+/// A run that cannot continue.
 package enum TrainingError: Error, CustomStringConvertible {
-  /// The model itself yields no number for an example.
+  /// The reference model's log-prob for an example is not finite.
   case referenceNotFinite(example: Int, place: NonFiniteValue?)
   case tooManySkips(step: Int, skipped: SkippedSteps, reason: String, last: String?)
   case adapterNotFinite(step: Int, last: String?)

@@ -1,4 +1,4 @@
-// What is compared on the way, so that nothing is written that ranks do not agree on or that is no number.
+// Checks during a run: nothing is written if ranks disagree on it or if it is not finite.
 
 import Collectives
 import Corpus
@@ -9,7 +9,7 @@ extension TrainingRun {
   /// Steps between two comparisons of the ranks' adapters.
   static let stepsBetweenChecks = 50
 
-  /// Runs `body`; what any rank throws ends all of them in good order.
+  /// Runs `body`. An error of any rank ends all ranks in good order.
   func agree(_ body: () throws -> Void) throws {
     do {
       try world.agree(body)
@@ -19,7 +19,7 @@ extension TrainingRun {
     }
   }
 
-  /// Ends the run at a skipped step from which it cannot recover, or that was one too many. Collective.
+  /// Ends the run after a skipped step if the adapter is not finite or too many steps were skipped. Collective.
   func endIfHopeless(_ step: Int, _ skip: SkippedStep) throws {
     guard trainer.isFinite else {
       return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.recorder.lastCheckpoint) }
@@ -32,7 +32,7 @@ extension TrainingRun {
     }
   }
 
-  /// Nothing is written that ranks do not agree on, or that is no number. Collective.
+  /// Requires that all ranks have the same finite adapter, before it is written. Collective.
   func requireSound(after step: Int) throws {
     try requireSameAdapter(after: step)
     guard trainer.isFinite else {
@@ -40,7 +40,7 @@ extension TrainingRun {
     }
   }
 
-  /// Compares the ranks' weights and moments. Collective.
+  /// Requires that all ranks have the same weights and moments. Collective.
   func requireSameAdapter(after step: Int) throws {
     guard world.size > 1 else { return }
     trainer.pass.pool.clock.enter(.reduction)
@@ -53,7 +53,7 @@ extension TrainingRun {
     }
   }
 
-  /// Compares derivatives with central differences on the shortest of the first step's examples. Of a world of one.
+  /// Compares derivatives with central differences on the first step's shortest example. For a world of one rank.
   /// - Throws: `GradientMismatch` when any disagrees.
   package func checkGradients(report: (GradientComparison) -> Void) throws {
     guard let coordinator else { return }

@@ -1,4 +1,4 @@
-// Saving a run's state, between steps and between micro-batches.
+// Saves a run's state, between steps and between micro-batches.
 
 import Collectives
 import Corpus
@@ -7,7 +7,7 @@ import Synchronization
 import Tensors
 
 extension TrainingRun {
-  /// Saves the state; a failure that is not the last straw costs a warning. Collective.
+  /// Saves the state. A failure gives only a warning unless it is the last chance or one too many. Collective.
   func save(_ step: Int, isLastChance: Bool = false) throws {
     try requireSound(after: step)
     try write { recorder in
@@ -17,9 +17,9 @@ extension TrainingRun {
     }
   }
 
-  /// Saves the state together with what is under way after it, if that is anything. Collective.
+  /// Saves the state together with the partial work after it, if there is any. Collective.
   func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
-    // A step that has not begun still says that the evaluation before it is done.
+    // A step without a finished micro-batch still records that the evaluation before it is done.
     let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
     if isSomething || partial.base > setup.start.step { try save(partial.base, isLastChance: isLastChance) }
     if isSomething {
@@ -33,7 +33,7 @@ extension TrainingRun {
     lastSave.withLock { $0 = .now }
   }
 
-  /// Lets rank 0 write, and tells of the path that is new.
+  /// Lets rank 0 write, and reports the path if it is new.
   private func write(_ body: (RunRecorder) throws -> String?) throws {
     trainer.pass.pool.clock.enter(.saving)
     defer { trainer.pass.pool.clock.enter(.input) }

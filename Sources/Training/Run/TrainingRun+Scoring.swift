@@ -11,7 +11,7 @@ extension TrainingRun {
   func computeReferences() throws -> Bool {
     let missing = coordinator?.references.missing
     let count = try world.share(missing?.count)
-    // In portions, so that a crash does not cost the whole pass.
+    // In portions, so that a crash does not lose the whole pass.
     let portion = 256
     for first in stride(from: 0, to: count, by: portion) {
       let range = first..<min(first + portion, count)
@@ -33,7 +33,7 @@ extension TrainingRun {
     return try world.agree(on: dispatcher.isAskedToStop ? 1 : 0) == 0
   }
 
-  /// Rank 0 has the trees, and computes the first bad one again to see where it goes wrong. Collective.
+  /// Requires finite sums. Rank 0 has the trees and recomputes the first bad one to find the place. Collective.
   private func requireFiniteReferences(_ sums: [[Double]], of trees: [ExampleTree]?) throws {
     try agree {
       guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
@@ -46,7 +46,7 @@ extension TrainingRun {
 
   func evaluates(after step: Int) -> Bool { setup.heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step)) }
 
-  /// Evaluates the held-out examples, where that is due; returns false when it was stopped.
+  /// Evaluates the held-out examples if an evaluation is due; returns false when it was stopped.
   func evaluate(after step: Int) throws -> Bool {
     guard evaluates(after: step) else { return true }
     var scores = Scores(count: setup.heldOutCount, mostSums: trainer.objective.spans.count)
@@ -75,7 +75,7 @@ extension TrainingRun {
     }
   }
 
-  /// Lets the model answer a few held-out documents, where the configuration asks for it.
+  /// Lets the model answer a few held-out documents, if the configuration requests it.
   private func sample(_ step: Int) throws {
     guard let sampling else { return }
     let samples = try sampling.run(coordinator?.data.heldOut)

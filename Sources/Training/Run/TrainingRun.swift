@@ -1,4 +1,4 @@
-// A whole run: the reference pass, the steps with what follows each of them, and the end.
+// A whole run: the reference pass, the steps with their evaluations and saves, and the end.
 
 import Checkpoints
 package import Collectives
@@ -24,11 +24,11 @@ package final class TrainingRun {
   private let memory: MemoryPlan
   private let forecast: Forecast?
   private let telemetry: AdapterTelemetry
-  /// On rank 0, when the state was saved last.
+  /// On rank 0: the time of the last save.
   let lastSave = Mutex(ContinuousClock.now)
-  /// What a stop left under way.
+  /// The partial work when the run was stopped.
   var underWay: PartialWork?
-  /// What steps took, and what they were predicted to.
+  /// Seconds that the steps took, and their forecast.
   private var (spent, predicted) = (0.0, 0.0)
 
   package init(
@@ -58,7 +58,7 @@ package final class TrainingRun {
     }
   }
 
-  /// Says so where the ranks of this node are about to take more memory than there is.
+  /// Warns when the ranks of this node are about to use more memory than is available.
   private func warnOfMemory() {
     let needed = memory.privateBytes * world.ranksOnNode
     guard let available = ProcessMemory.availableBytes, needed > available else { return }
@@ -68,7 +68,7 @@ package final class TrainingRun {
           + "\(ByteCount.text(available)) are free: set gradient_checkpointing: auto, or start fewer ranks"))
   }
 
-  /// Trains to the end, or until a stop is asked for.
+  /// Trains to the end, or until a stop is requested.
   /// - Throws: `TrainingError` and `SaveFailure` as an `AgreedFailure`; `MPIFailure`.
   package func run() throws -> RunEnding {
     guard !setup.isFinished else {
@@ -96,7 +96,7 @@ package final class TrainingRun {
     guard try computeReferences() else { return .stopped(step: step, nil) }
     let phases = trainer.pass.pool.clock
     let phasesBefore = phases.seconds
-    // The evaluation after a checkpoint is not in it.
+    // The checkpoint of a step does not include the evaluation after that step.
     if setup.start.partial?.kind != .step, try !evaluate(after: step) { return .stopped(step: step, underWay) }
     if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
     while try step < schedule.totalSteps && !endsEarly(after: step) {
@@ -116,7 +116,7 @@ package final class TrainingRun {
     return .finished
   }
 
-  /// One step and its report, with what is saved between its micro-batches; nil when it was stopped.
+  /// Runs one step, saves between its micro-batches and reports it; nil when it was stopped.
   private func train(_ step: Int) throws -> Trainer.StepOutcome? {
     let start = setup.start
     let isResumed = start.partial?.kind == .step && step == start.step + 1
@@ -144,14 +144,14 @@ package final class TrainingRun {
     }
   }
 
-  /// A step whose examples are all quarantined.
+  /// Skips a step whose examples are all quarantined.
   private func skip(_ step: Int) -> Trainer.StepOutcome {
     let outcome = trainer.skip(number: step, SkippedStep(examples: [], reason: "all of its records are quarantined"))
     report(step, outcome, [], seconds: 0)
     return outcome
   }
 
-  /// Places of the examples that a step takes, from 1.
+  /// Positions of the examples of a step, without quarantined examples. Steps count from 1.
   private func positions(step: Int) -> [Int] {
     schedule.plan.positions(step: step - 1).filter { !quarantinedPositions.contains($0) }
   }
@@ -173,7 +173,7 @@ package final class TrainingRun {
     }
   }
 
-  /// Whether the run ends early after `step`. Collective where the configuration allows for it.
+  /// Whether the run ends early after `step`. Collective if the configuration uses early stopping.
   private func endsEarly(after step: Int) throws -> Bool {
     guard let patience = configuration.earlyStoppingPatience, schedule.evaluates(after: step) else { return false }
     let ends = try world.share(coordinator?.recorder.endsEarly)

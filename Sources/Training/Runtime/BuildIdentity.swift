@@ -1,9 +1,9 @@
-// What the running program is.
+// Identifies the running program.
 
 import Collectives
 import Tensors
 
-/// What the running program is; ranks must agree on it.
+/// The identity of the running program; ranks must agree on it.
 package struct BuildIdentity: Sendable {
   package var version: String
   /// SHA-256 of the executable.
@@ -11,9 +11,9 @@ package struct BuildIdentity: Sendable {
 
   package init(version: String, binary: String) { (self.version, self.binary) = (version, binary) }
 
-  /// Refuses a world of unlike ranks. Collective.
+  /// Refuses ranks that differ. Collective.
   /// - Parameters:
-  ///   - allowsMixed: whether unlike builds and machines get a notice only; another model is always refused.
+  ///   - allowsMixed: whether different builds and machines give only a notice; a different model is always refused.
   /// - Throws: `WorldError.ranksDiffer`, on all ranks alike.
   func requireAlike(
     in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }

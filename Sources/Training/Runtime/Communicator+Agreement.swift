@@ -1,9 +1,9 @@
-// Failures that all ranks share.
+// Turns a failure of one rank into a failure of all.
 
 import Collectives
 
 extension Communicator {
-  /// Runs `body` on every rank; a failure of any ends all, told by the lowest that failed.
+  /// Runs `body` on every rank. If any rank fails, all fail with the error of the lowest failed rank.
   /// - Throws: `AgreedFailure`.
   func agree(_ body: () throws -> Void) throws {
     var failure: (any Error)?

@@ -1,15 +1,15 @@
-// What a rank was computing when it crashed.
+// Reports which micro-batch a rank was computing when it crashed.
 
 import Checkpoints
 import Corpus
 import Tensors
 
-/// Notes down, in case of a crash, what this rank computes.
+/// Registers this rank's current micro-batch, so that a crash can report it.
 struct CrashReporter {
   private let (rank, data): (Int, String)
 
   /// - Parameters:
-  ///   - path: where a crash leaves its report; a host without that directory leaves none.
+  ///   - path: the file for a crash report; a host without that directory writes no report.
   ///   - data: the hash of the data.
   init(path: String, rank: Int, data: String) {
     (self.rank, self.data) = (rank, data)
@@ -22,10 +22,10 @@ struct CrashReporter {
     let report: JSONValue = .object([
       .init("rank", .integer(Int64(rank))), .init("data", .string(data)), .init("records", records.json),
     ])
-    // The signal's number ends the object.
+    // The crash handler appends the signal's number and closes the object.
     return try CrashNote.during(report.serialized().dropLast() + #","signal":"#, body)
   }
 }
 
-/// Where the examples of a phase come from.
+/// The data set that the examples of a phase come from.
 package enum RecordSource: Sendable { case training, heldOut, either }

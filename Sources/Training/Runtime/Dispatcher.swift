@@ -1,18 +1,18 @@
-// Phases: rank 0 dispatches micro-batches, every rank computes those it gets, and the world adds up the results.
+// Phases: rank 0 dispatches micro-batches, every rank computes its share, and the results are summed over ranks.
 
 package import Collectives
 package import Corpus
 package import Model
 import Tensors
 
-/// One rank's part in dispatching, computing and adding up.
+/// One rank's part in dispatching, computing and summing.
 package final class Dispatcher {
   let world: any Communicator
   private let queue: any WorkQueue
   private let stop: StopRequest
-  /// Whether it is time to save; asked on rank 0 between micro-batches.
+  /// Whether it is time to save. Called on rank 0 between micro-batches.
   var isSaveDue: () -> Bool = { false }
-  /// Where a crash leaves word of what was computed; nil where nothing is written.
+  /// Reports the current micro-batch in a crash; nil when the run writes nothing.
   var crashReporter: CrashReporter?
 
   package init(world: any Communicator, stop: StopRequest) throws {
@@ -24,15 +24,15 @@ package final class Dispatcher {
 
   /// Runs one phase. Collective.
   ///
-  /// A request to stop, or a save that is due, ends it between micro-batches: every rank completes the one it works at,
-  /// and the rest is left undone.
+  /// A stop request or a due save ends the phase between micro-batches: every rank completes its current micro-batch,
+  /// and the rest stays undone.
   ///
   /// - Parameters:
   ///   - items: rank 0's work; others pass nil.
-  ///   - source: where their examples come from.
+  ///   - source: the data set of their examples.
   ///   - clock: the rank's.
-  ///   - pausesToSave: whether a save that is due ends it.
-  ///   - body: called for each item that this rank is given.
+  ///   - pausesToSave: whether a due save ends the phase.
+  ///   - body: called for each item that this rank receives.
   func phase(
     _ items: [WorkItem]?, of source: RecordSource, _ clock: PhaseClock, pausesToSave: Bool = true,
     _ body: (WorkItem) throws -> Void
@@ -49,7 +49,7 @@ package final class Dispatcher {
     }
   }
 
-  /// Sums over the world, once all ranks are there.
+  /// Sums over ranks, after a barrier.
   func sum(_ values: UnsafeMutableBufferPointer<Int64>, _ clock: PhaseClock) throws {
     clock.enter(.idle)
     try world.barrier()
@@ -58,12 +58,12 @@ package final class Dispatcher {
     clock.enter(.input)
   }
 
-  /// Log-probability sums of `trees`. Collective.
+  /// Log-prob sums of `trees`. Collective.
   ///
   /// - Parameters:
   ///   - trees: rank 0's examples; others pass nil.
-  ///   - source: where they come from.
-  ///   - scores: what rank 0 has goes in, what there is then comes out on every rank. Complete, unless the phase was cut.
+  ///   - source: their data set.
+  ///   - scores: in: rank 0's known scores; out: all scores, on every rank. Complete unless the phase was interrupted.
   ///   - adapter: nil for the frozen model alone.
   /// - Returns: whether any rank was asked to stop.
   package func score(
@@ -92,7 +92,7 @@ package final class Dispatcher {
     return stops[0] > 0
   }
 
-  /// All sums of `trees`, in a world that nobody asks to stop. Collective.
+  /// All sums of `trees`, in a world without stop requests. Collective.
   package func scoreAll(_ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass) throws -> [[Double]] {
     var scores = Scores(count: count)
     _ = try score(trees, of: .either, into: &scores, adapter: adapter, on: pass)

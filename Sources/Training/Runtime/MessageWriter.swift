@@ -1,4 +1,4 @@
-// Numbers and tokens as little-endian words: the fast format for work on its way between ranks.
+// Writes numbers and tokens as little-endian words: the fast format for messages between ranks.
 
 import Collectives
 
@@ -24,7 +24,7 @@ struct MessageWriter {
   }
 }
 
-/// Reads what a `MessageWriter` wrote; throws `DamagedMessage` for anything else.
+/// Reads the messages of `MessageWriter`. Throws `DamagedMessage` for anything else.
 struct MessageReader {
   let bytes: [UInt8]
   private var place = 0
@@ -45,7 +45,7 @@ struct MessageReader {
 
   mutating func number() throws -> Double { Double(bitPattern: UInt64(UInt(bitPattern: try next()))) }
 
-  /// A number of things that follow, each at least a byte.
+  /// The number of following elements. Each has at least one byte.
   mutating func count() throws -> Int {
     let count = try next()
     guard count >= 0, count <= bytes.count - place else { throw DamagedMessage() }

@@ -1,8 +1,8 @@
-// Records that crash the program are left out of a run.
+// Records that are excluded from a run because they crash the program.
 
 import Checkpoints
 
-/// Records, by their numbers in the data they come from.
+/// Record numbers in the data sets that contain the records.
 package struct Quarantine: Sendable, Equatable, Codable {
   package var training: Set<Int> = []
   package var heldOut: Set<Int> = []
@@ -19,7 +19,7 @@ package struct Quarantine: Sendable, Equatable, Codable {
     Quarantine(training: training.subtracting(other.training), heldOut: heldOut.subtracting(other.heldOut))
   }
 
-  /// `record 7`, `records 3, 4; held-out record 1`.
+  /// For example `record 7` or `records 3, 4; held-out record 1`.
   var text: String {
     [
       training.isEmpty ? nil : recordList(training.sorted()),
@@ -33,7 +33,7 @@ package struct Quarantine: Sendable, Equatable, Codable {
     return .object([.init("training", list(training)), .init("held_out", list(heldOut))])
   }
 
-  /// Nil for what is no list of records.
+  /// Nil if the value is not a list of records.
   init?(_ json: JSONValue) {
     func list(_ name: String) -> Set<Int>? {
       let numbers = json[name]?.array.map { $0.map(\.int) }
@@ -45,7 +45,7 @@ package struct Quarantine: Sendable, Equatable, Codable {
   }
 }
 
-/// `record 7`, `records 3, 7`: places in the data, counted from 0.
+/// For example `record 7` or `records 3, 7`: record numbers in the data, from 0.
 func recordList(_ indices: [Int]) -> String {
   "record\(indices.count == 1 ? "" : "s") " + indices.map(String.init).joined(separator: ", ")
 }

@@ -2,20 +2,20 @@
 
 import Collectives
 
-/// Sums of examples as integers: each entry is filled by one rank, as the bits of a Double, and a sum of integers brings
-/// them together.
+/// Sums of examples as integers. One rank fills each entry with the bits of a Double, and an integer sum over ranks
+/// combines them.
 package struct Scores: Sendable {
   package let count: Int
   let mostSums: Int
   var words: [Int64]
 
-  /// - Parameter mostSums: the most sums that any example has.
+  /// - Parameter mostSums: the maximum number of sums of an example.
   package init(count: Int, mostSums: Int = 2) {
     (self.count, self.mostSums) = (count, mostSums)
     words = [Int64](repeating: 0, count: (mostSums + 1) * count)
   }
 
-  /// An example's sums; nil where there are none yet.
+  /// An example's sums; nil if they are not computed yet.
   package internal(set) subscript(slot: Int) -> [Double]? {
     get {
       let start = (mostSums + 1) * slot
@@ -29,12 +29,12 @@ package struct Scores: Sendable {
     }
   }
 
-  /// Places of the examples that have none yet.
+  /// Indices of the examples without sums.
   var missing: [Int] { (0..<count).filter { words[(mostSums + 1) * $0] == 0 } }
 
   mutating func clear() { words = [Int64](repeating: 0, count: words.count) }
 
-  /// All sums, if all are there.
+  /// All sums, if they are complete.
   package var all: [[Double]]? {
     let all = (0..<count).compactMap { self[$0] }
     return all.count == count ? all : nil

@@ -1,4 +1,4 @@
-// A request to stop, from a signal to an agreement: handlers only set a flag.
+// Requests to stop. Signal handlers only set a flag, so that all ranks can agree on the stop later.
 
 import Dispatch
 import Glibc
@@ -7,7 +7,7 @@ import Synchronization
 /// Whether this process was asked to stop (SIGTERM, SIGUSR1, SIGINT).
 package final class StopRequest: @unchecked Sendable {
   private let asked = Atomic(false)
-  /// Keeps the handlers alive; written by `watchSignals` alone.
+  /// Keeps the handlers alive. Only `watchSignals` writes it.
   private var sources: [any DispatchSourceSignal] = []
 
   package init() {}
@@ -16,7 +16,7 @@ package final class StopRequest: @unchecked Sendable {
 
   package func ask() { asked.store(true, ordering: .relaxed) }
 
-  /// Watches the process's signals from now on.
+  /// Starts to watch the process's signals.
   /// - Parameter onSecondInterrupt: called for a SIGINT after the first request.
   package func watchSignals(onSecondInterrupt: @escaping @Sendable () -> Void) {
     for number in [SIGTERM, SIGUSR1, SIGINT] {

@@ -1,23 +1,23 @@
-// What a rank is given: trees with all that a rank without data needs to know about them.
+// A micro-batch as a message: the trees, and everything that a rank without the data needs.
 
 import Collectives
 package import Corpus
 
-/// One micro-batch on its way to whichever rank is free.
+/// One micro-batch, to be sent to the next free rank.
 package struct WorkItem: Sendable, Equatable {
   package var trees: [ExampleTree]
-  /// Each tree's place in the results of the phase.
+  /// Each tree's index in the results of the phase.
   package var slots: [Int]
-  /// Reference sums of each tree's completions; empty when the phase needs none.
+  /// Reference sums of each tree's completions; empty when the phase does not need them.
   package var references: [[Double]]
-  /// Likelihood tokens of the whole step, where a loss needs to know.
+  /// Likelihood tokens of the whole step, for losses that need this count.
   package var likelihoodTokens: Int
 
   package init(trees: [ExampleTree], slots: [Int], references: [[Double]] = [], likelihoodTokens: Int = 0) {
     (self.trees, self.slots, self.references, self.likelihoodTokens) = (trees, slots, references, likelihoodTokens)
   }
 
-  /// The work it is, in tokens.
+  /// The amount of work, in tokens.
   package var cost: Double { Double(trees.reduce(0) { $0 + $1.tokenCount }) }
 
   /// Little-endian 64-bit words for numbers, 32-bit words for tokens.

@@ -1,9 +1,9 @@
-// Early stopping: how long a run has waited for a lower held-out loss.
+// Early stopping: counts evaluations without a lower held-out loss.
 
-/// What evaluations during training have shown so far, as transformers' `EarlyStoppingCallback` counts.
+/// The evaluations so far, counted like transformers' `EarlyStoppingCallback`.
 package struct EarlyStopping: Sendable, Equatable, Codable {
   package private(set) var lowestLoss: Double?
-  /// Evaluations in a row since then.
+  /// Evaluations in a row without a lower loss.
   package private(set) var failures: Int
 
   package init(lowestLoss: Double? = nil, failures: Int = 0) {
@@ -11,7 +11,7 @@ package struct EarlyStopping: Sendable, Equatable, Codable {
   }
 
   package mutating func take(_ loss: Double) {
-    // Not lower: equal, higher, or no number at all.
+    // Not lower: equal, higher or NaN.
     if let lowest = lowestLoss, !(loss < lowest) {
       failures += 1
     } else {
@@ -19,6 +19,6 @@ package struct EarlyStopping: Sendable, Equatable, Codable {
     }
   }
 
-  /// Whether a run that allows so many failures ends; nil allows any number.
+  /// Whether a run with this patience ends; nil means unlimited patience.
   package func isExhausted(_ allowed: Int?) -> Bool { allowed.map { failures >= $0 } ?? false }
 }

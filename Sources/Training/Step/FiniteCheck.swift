@@ -1,4 +1,4 @@
-// Where a number first ceases to be one: every kernel's result is looked at.
+// Finds the first NaN or infinity by checking every kernel's result.
 
 import Model
 import Tensors
@@ -30,14 +30,14 @@ final class FiniteCheck: PassObserver {
 }
 
 extension Pass {
-  /// Runs `body` with every kernel's result checked; returns the first value that is not finite, if there is one.
-  /// - Throws: what `body` throws.
+  /// Runs `body` and checks every kernel's result. Returns the first value that is not finite, if there is one.
+  /// - Throws: errors of `body`.
   func firstNonFinite(_ body: () throws -> Void) throws -> NonFiniteValue? {
     let check = FiniteCheck()
     let usual = observer
     observer = check
     defer { observer = usual }
-    // The pass itself does not keep it.
+    // The pass does not retain its observer.
     return try withExtendedLifetime(check) {
       do { try body() } catch let found as NonFiniteValue { return found }
       return nil

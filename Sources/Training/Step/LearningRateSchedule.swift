@@ -1,19 +1,19 @@
-// The learning rate of every step, as transformers' schedules compute it.
+// The learning rate schedule, with transformers' formulas.
 
 import Foundation
 
 /// A factor on the learning rate as a function of the number of completed steps.
 ///
-/// The formulas are those of transformers 5.23 (`get_cosine_schedule_with_warmup` and its kin); the
-/// cosine with a floor is axolotl's for `cosine_min_lr_ratio`, equal to transformers' `cosine_with_min_lr`.
+/// The formulas are those of transformers 5.23 (`get_cosine_schedule_with_warmup` and similar functions). The cosine
+/// with a floor is axolotl's for `cosine_min_lr_ratio`, equal to transformers' `cosine_with_min_lr`.
 /// `inverse_sqrt_cooldown` is llm-foundry's `InverseSquareRootWithWarmupScheduler`.
 package struct LearningRateSchedule: Sendable, Equatable {
   package let shape: LearningRateShape
   package let warmupSteps: Int
   package let totalSteps: Int
-  /// The last steps of the shapes that have a cooldown.
+  /// The length of the cooldown at the end, for shapes that have one.
   package let cooldownSteps: Int
-  /// Where the cosine ends and what the inverse square root tends to; the other shapes ignore it.
+  /// The final value of the cosine and the limit of the inverse square root. Other shapes ignore it.
   package let minimumRatio: Double
 
   package init(
@@ -25,15 +25,15 @@ package struct LearningRateSchedule: Sendable, Equatable {
     (self.totalSteps, self.cooldownSteps, self.minimumRatio) = (totalSteps, cooldownSteps, minimumRatio)
   }
 
-  /// The schedule that a configuration gives a run of `totalSteps` optimizer steps.
+  /// The schedule of a configuration for a run of `totalSteps` optimizer steps.
   package init(_ configuration: RunConfiguration, totalSteps: Int) {
     self.init(
       shape: configuration.schedule, warmup: configuration.warmup, totalSteps: totalSteps,
       cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0)
   }
 
-  /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`,
-  /// so with a warm-up the first step moves nothing.
+  /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`, so with a
+  /// warm-up the first step has learning rate 0.
   package func multiplier(after completedSteps: Int) -> Double {
     let step = Double(completedSteps)
     guard shape != .constant else { return 1 }
@@ -49,11 +49,11 @@ package struct LearningRateSchedule: Sendable, Equatable {
       let fall = 0.5 * (1 + cos(Double.pi * progress))
       return max(0, fall * (1 - minimumRatio) + minimumRatio)
     case .warmupStableDecay:
-      // A cooldown that does not fit after the warm-up begins inside it, as in transformers.
+      // If the cooldown does not fit after the warm-up, it begins inside the warm-up, as in transformers.
       let progress = (step - Double(totalSteps - cooldownSteps)) / Double(max(1, cooldownSteps))
       return completedSteps >= totalSteps ? 0 : max(0, 0.5 * (1 + cos(Double.pi * max(0, progress))))
     case .inverseSqrtCooldown:
-      // A cooldown that does not fit begins with the warm-up's end, as in llm-foundry, and is cut short.
+      // If the cooldown does not fit, it begins at the end of the warm-up, as in llm-foundry, and is cut short.
       let cooldownStart = Double(max(warmupSteps, totalSteps - cooldownSteps))
       let scale = Double(warmupSteps > 0 ? warmupSteps : 10_000)
       let elapsed = min(step, cooldownStart) - Double(warmupSteps)

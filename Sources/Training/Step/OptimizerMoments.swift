@@ -1,11 +1,11 @@
-// The optimizer's memory between steps.
+// The optimizer's state between steps.
 
 package import Tensors
 
 /// AdamW's running means, or Lion's momentum alone, in the adapter's layout.
 package struct OptimizerMoments: Sendable {
   package let first: Storage
-  /// Of squares.
+  /// Running mean of squares.
   package let second: Storage?
 
   package init(count: Int, _ optimizer: OptimizerName) {

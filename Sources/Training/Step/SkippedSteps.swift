@@ -1,13 +1,13 @@
-// Steps whose update was left out because their numbers were none: how many, and when there are too many.
+// Counts steps that were skipped because their gradient was not usable, and decides when there are too many.
 
-/// What has been skipped so far; the same on every rank.
+/// The skipped steps so far; the same on every rank.
 package struct SkippedSteps: Sendable, Equatable, Codable {
-  /// How many steps in a row are looked at, and how many of them end a run.
+  /// A run ends when `most` of `window` consecutive steps were skipped.
   package static let window = 20
   package static let most = 3
 
   package private(set) var count: Int
-  /// Those among the `window` steps up to the last that was skipped, in order.
+  /// The skipped steps among the `window` steps up to the last skipped one, in order.
   package private(set) var recent: [Int]
 
   package init(count: Int = 0, recent: [Int] = []) { (self.count, self.recent) = (count, recent) }
@@ -20,6 +20,6 @@ package struct SkippedSteps: Sendable, Equatable, Codable {
   /// Whether one of the `window` steps up to `step` was skipped.
   package func areRecent(at step: Int) -> Bool { recent.contains { $0 > step - Self.window } }
 
-  /// Whether the last skipped step was one too many.
+  /// Whether too many recent steps were skipped.
   package var areTooMany: Bool { recent.count >= Self.most }
 }

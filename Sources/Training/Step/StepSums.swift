@@ -1,23 +1,23 @@
-// The exact sums of a step under way. They are integers, which add up in any order, so neither ranks nor interruptions
-// change the result.
+// The exact sums of the current step. Integer sums do not depend on the order of their terms, so neither ranks nor
+// interruptions change the result.
 
 import Collectives
 import Tensors
 
-/// The gradient of a step in fixed point, and what is known of each of its examples.
+/// The gradient of a step in fixed point, and one record per example.
 ///
-/// The rank that computes a micro-batch fills in its examples; all other ranks leave them 0, and `reduce` brings them
-/// together. For each example: its log-prob sums under policy and reference, their tokens, its label, how many passes it
-/// is through, and what was wrong with its gradient. At the end: whether it is time to save, and how many ranks were
-/// asked to stop.
+/// The rank that computes a micro-batch fills in its examples. They are 0 on all other ranks, and `reduce` adds them
+/// up. For each example: its log-prob sums under policy and reference, their tokens, its label, the number of passes it
+/// has completed, and the fault of its gradient. At the end: whether it is time to save, and how many ranks were asked
+/// to stop.
 final class StepSums {
   private let objective: Objective
   private let parameterCount: Int
-  /// The most micro-batches of any step: bounds each one's gradient so that their sum fits.
+  /// The maximum number of micro-batches in a step. It bounds each one's gradient so that their sum does not overflow.
   private let mostMicroBatches: Int
   /// The gradient, then the examples.
   private let storage: UnsafeMutableBufferPointer<Int64>
-  /// The step under way, between `begin` and `end`.
+  /// The current step, between `begin` and `end`.
   private var step: Int?
   private(set) var exampleCount = 0
 
@@ -29,21 +29,21 @@ final class StepSums {
 
   deinit { storage.deallocate() }
 
-  /// Begins a step, or goes on with the one that was cut.
+  /// Begins a step, or continues one that was interrupted.
   func begin(_ step: Int, examples: Int) {
     if self.step != step { storage.update(repeating: 0) }
     (self.step, exampleCount) = (step, examples)
   }
 
-  /// The next step begins at 0.
+  /// Ends the step; the next step begins at 0.
   func end() { step = nil }
 
   // MARK: A step that is cut
 
-  /// What rank 0 saves of a step that was cut.
+  /// Rank 0's sums of an interrupted step, to be saved.
   var saved: UnsafeBufferPointer<Int64> { UnsafeBufferPointer(rebasing: storage[..<wordCount]) }
 
-  /// Takes up a step that was cut in another process.
+  /// Continues a step that was interrupted in another process.
   /// - Parameter read: fills rank 0's sums; nil on other ranks.
   func resume(_ step: Int, examples: Int, read: ((UnsafeMutableBufferPointer<Int64>) throws -> Void)?) rethrows {
     storage.update(repeating: 0)
@@ -51,12 +51,12 @@ final class StepSums {
     try read?(UnsafeMutableBufferPointer(rebasing: storage[..<wordCount]))
   }
 
-  /// What has been added up stays on rank 0 alone, so that it counts once when more is added.
+  /// Clears the reduced sums on all ranks except 0, so that they count once when more is added.
   func leaveToRankZero(in world: any Communicator) { if world.rank != 0 { storage.update(repeating: 0) } }
 
   // MARK: Micro-batches
 
-  /// Takes the log-prob sums of a micro-batch, which is through one pass more.
+  /// Stores the log-prob sums of a micro-batch and counts one more pass of it.
   func take(_ examples: [ExampleSums], of item: WorkItem, rank: Int) {
     for (slot, example) in zip(item.slots, examples) {
       self[slot] = example
@@ -65,7 +65,7 @@ final class StepSums {
     advance(item)
   }
 
-  /// A micro-batch is through one pass more.
+  /// Counts one more pass of a micro-batch.
   func advance(_ item: WorkItem) { for slot in item.slots { words[width * (slot + 1) - 2] += 1 } }
 
   /// Rounds a micro-batch's gradient once and adds it.
@@ -80,8 +80,8 @@ final class StepSums {
     words[width * (slot + 1) - 1] |= Int64(bitPattern: fault.rawValue) | Int64(rank) << 8
   }
 
-  /// Adds up over the world, and tells all ranks who was asked to stop and whether it is time to save. Collective.
-  /// - Parameter gradient: whether the gradient is added up too, or the examples alone.
+  /// Sums over all ranks. All ranks then know how many were asked to stop and whether it is time to save. Collective.
+  /// - Parameter gradient: whether to sum the gradient too, or only the examples.
   func reduce(gradient: Bool, by dispatcher: Dispatcher, _ clock: PhaseClock) throws {
     words[width * exampleCount] = dispatcher.isSaveDue() ? 1 : 0
     words[width * exampleCount + 1] = dispatcher.isAskedToStop ? 1 : 0
@@ -99,15 +99,15 @@ final class StepSums {
 
   var examples: [ExampleSums] { (0..<exampleCount).map { self[$0] } }
 
-  /// How many passes an example is through.
+  /// The number of passes that an example has completed.
   func passes(of slot: Int) -> Int { Int(words[width * (slot + 1) - 2]) }
 
-  /// Those of all examples together.
+  /// The number of passes of all examples together.
   var passes: Int { (0..<exampleCount).reduce(0) { $0 + passes(of: $1) } }
 
   func areThrough(passes: Int) -> Bool { (0..<exampleCount).allSatisfy { self.passes(of: $0) >= passes } }
 
-  /// What was wrong with the example's sums or with the gradient of its micro-batch, and the rank that computed it.
+  /// The fault of the example's sums or of its micro-batch's gradient, and the rank that computed it.
   func fault(of slot: Int) -> (kind: FixedPoint.Fault, rank: Int)? {
     let word = UInt64(bitPattern: words[width * (slot + 1) - 1])
     return word == 0 ? nil : (FixedPoint.Fault(rawValue: word & 0xFF), Int(word >> 8))

@@ -6,7 +6,7 @@ import Model
 import Tensors
 
 extension Trainer {
-  /// The step's micro-batches, by token counts alone.
+  /// The step's micro-batches. They depend on token counts only.
   func items(_ examples: [StepExample]) -> [WorkItem] {
     let likelihoodTokens = examples.reduce(0) { $0 + objective.likelihoodTokens($1.tree.sumTokens) }
     return MicroBatchPlan(tokenCounts: examples.map(\.tree.tokenCount)).microBatches.map { positions in
@@ -16,7 +16,7 @@ extension Trainer {
     }
   }
 
-  /// The micro-batches of what has a gradient.
+  /// The micro-batches of the completions that have a gradient.
   func trainedItems(_ examples: [StepExample]) -> [WorkItem] {
     items(examples.map { StepExample(tree: objective.trainedTree($0.tree), reference: nil) })
   }
@@ -28,8 +28,8 @@ extension Trainer {
     return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
   }
 
-  /// Leaves the gradient of a micro-batch in `gradient`, where examples do not depend on each other.
-  /// - Parameter note: sees the log-prob sums on the way.
+  /// Computes the gradient of a micro-batch into `gradient`, for losses whose examples are independent.
+  /// - Parameter note: called with the log-prob sums.
   func differentiate(_ item: WorkItem, _ draw: DropoutDraw, note: ([ExampleSums]) -> Void) throws {
     let batch = try batch(item, spans: objective.spans.count)
     let reference = try reference(item, batch)
@@ -41,7 +41,7 @@ extension Trainer {
     }
   }
 
-  /// Leaves the gradient of a micro-batch in `gradient`, with the loss's gradients by the sums known.
+  /// Computes the gradient of a micro-batch into `gradient`, from known gradients of the loss by the sums.
   func differentiate(_ item: WorkItem, _ draw: DropoutDraw, lossGradients: [[Double]]) throws {
     let spans = objective.trainedSpans
     let batch = try batch(item, spans: spans)
@@ -61,7 +61,7 @@ extension Trainer {
     return TreeBatch(item.trees)
   }
 
-  /// Reference sums of a micro-batch: those it came with, or computed now; empty where the objective has none.
+  /// Reference sums of a micro-batch: sent with it or computed now; empty if the objective has no reference.
   private func reference(_ item: WorkItem, _ batch: TreeBatch) throws -> [Double] {
     guard objective.usesReference else { return [] }
     let known = item.references.flatMap { $0 }

@@ -1,4 +1,4 @@
-// What a skipped step says of itself, and whether the adapter is still one.
+// Explains a skipped step and checks that the adapter is finite.
 
 import Corpus
 import Model
@@ -6,15 +6,15 @@ import Tensors
 
 /// A step that changed nothing.
 package struct SkippedStep: Sendable, Equatable {
-  /// Records, counted from 0. On other ranks than 0 their places in the step.
+  /// Record numbers from 0. On ranks other than 0, the examples' indices in the step.
   package var examples: [Int]
-  /// What was wrong and, on rank 0, where it began.
+  /// The fault and, on rank 0, where it began.
   package var reason: String
 }
 
 extension Trainer {
-  /// Says what was wrong. Rank 0 computes the first faulty micro-batch once more, with every kernel's result checked,
-  /// while the others wait for the next step.
+  /// Explains the fault. Rank 0 recomputes the first faulty micro-batch and checks every kernel's result, while the
+  /// others wait for the next step.
   func explain(_ fault: NonFiniteStep, _ examples: [StepExample]?, _ draw: DropoutDraw) throws -> SkippedStep {
     let records = fault.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
     let list = recordList(records)
@@ -32,7 +32,7 @@ extension Trainer {
     return SkippedStep(examples: records, reason: reason)
   }
 
-  /// Computes the first faulty micro-batch again, up to the first value that is not finite.
+  /// Recomputes the first faulty micro-batch, up to the first value that is not finite.
   private func placeOfFault(
     _ fault: NonFiniteStep, _ examples: [StepExample], _ draw: DropoutDraw
   ) throws -> NonFiniteValue? {
@@ -60,7 +60,7 @@ extension Trainer {
     return largest.map { "\($0.name): \($0.size)" }
   }
 
-  /// Whether weights and moments are numbers. Their squares cannot overflow in fp64.
+  /// Whether weights and moments are finite. Their squares cannot overflow in fp64.
   var isFinite: Bool { arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.pool).isFinite } }
 
   /// A checksum of weights and moments.

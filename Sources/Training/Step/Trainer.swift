@@ -1,4 +1,4 @@
-// The optimizer step, the same on every rank: compute, reduce, check, clip, update.
+// The optimizer step, the same on every rank: compute, all-reduce, check, clip, update.
 
 import Collectives
 package import Corpus
@@ -11,13 +11,13 @@ package final class Trainer {
   let dispatcher: Dispatcher
   let pass: Pass
   package let adapter: Adapter
-  /// The adapter whose model is the reference; nil where that is the frozen model alone.
+  /// The adapter of the reference model; nil when the reference is the frozen model alone.
   package let referenceAdapter: Adapter?
   package let moments: OptimizerMoments
   let schedule: LearningRateSchedule
   let objective: Objective
   private let groups: [ParameterGroup]
-  /// The step's gradient, before it is clipped.
+  /// The step's gradient before clipping.
   let gradient: Storage
   let sums: StepSums
   package private(set) var skipped: SkippedSteps
@@ -41,41 +41,41 @@ package final class Trainer {
   /// One example of a step on rank 0.
   package struct StepExample: Sendable {
     package var tree: ExampleTree
-    /// Reference sums, when they are known before the step.
+    /// Reference sums, if they are known before the step.
     package var reference: [Double]?
 
     package init(tree: ExampleTree, reference: [Double]?) { (self.tree, self.reference) = (tree, reference) }
   }
 
-  /// What a step yields on every rank.
+  /// The result of a step on every rank.
   package struct StepOutcome: Sendable {
     /// In the step's order.
     package var examples: [ExampleSums]
-    /// Before clipping; no number for a step that is skipped.
+    /// Before clipping; NaN for a skipped step.
     package var gradientNorm = Double.nan
     package var learningRate: Double
     package var isStopping = false
     package var isSaveDue = false
-    /// Why weights and moments are as they were, if they are.
+    /// The reason if weights and moments did not change.
     package var skip: SkippedStep?
   }
 
   /// How a call of `step` ended.
   package enum StepEnd: Sendable {
     case done(StepOutcome)
-    /// Between micro-batches, to save or to stop: another call with the same arguments goes on.
+    /// Interrupted between micro-batches, to save or to stop. Another call with the same arguments continues.
     case cut(examplesDone: Int, isStopping: Bool)
   }
 
-  /// One optimizer step, or what is left of it.
+  /// Runs one optimizer step, or the rest of it.
   ///
-  /// A gradient that is not finite, or too large for exact sums, leaves weights and moments untouched on every rank
-  /// alike; the data order and the learning rate's schedule move on.
+  /// Skips the update if the gradient is not finite or too large for exact sums: weights and moments stay the same on
+  /// every rank, but data order and learning rate schedule advance.
   /// - Parameters:
   ///   - number: the step's number, from 1.
   ///   - examples: on rank 0.
-  ///   - count: how many they are.
-  ///   - inspect: sees the gradient before it is clipped.
+  ///   - count: the number of examples.
+  ///   - inspect: called with the gradient before clipping.
   package func step(
     number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
   ) throws -> StepEnd {
@@ -85,7 +85,7 @@ package final class Trainer {
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
-      // Ranks agree on how far they are before all but rank 0 forget it.
+      // Ranks agree on the progress of the step before all ranks except 0 clear it.
       defer { sums.leaveToRankZero(in: dispatcher.world) }
       return .cut(examplesDone: sums.passes, isStopping: sums.isStopping)
     }
@@ -105,20 +105,20 @@ package final class Trainer {
     return .done(outcome)
   }
 
-  /// Leaves out a step that has no examples.
+  /// Skips a step that has no examples.
   func skip(number: Int, _ skip: SkippedStep) -> StepOutcome {
     skipped.take(number)
     return StepOutcome(examples: [], learningRate: learningRate(step: number), skip: skip)
   }
 
-  /// The learning rate of a step, from 1: `ratio` is a parameter group's.
+  /// The learning rate of a step, counted from 1. `ratio` is the parameter group's.
   private func learningRate(step: Int, ratio: Double = 1) -> Double {
     configuration.learningRate * ratio * schedule.multiplier(after: step - 1)
   }
 
   // MARK: Compute and reduce
 
-  /// Leaves the exact sums of the step on every rank; returns false when it was cut.
+  /// Computes the exact sums of the step on every rank; returns false when it was interrupted.
   private func computeAndReduce(_ examples: [StepExample]?, _ draw: DropoutDraw) throws -> Bool {
     let (clock, rank) = (pass.pool.clock, dispatcher.world.rank)
     guard objective.needsWholeStep else {
@@ -129,14 +129,14 @@ package final class Trainer {
       try sums.reduce(gradient: true, by: dispatcher, clock)
       return sums.areThrough(passes: 1)
     }
-    // The loss of an example depends on all others: first all log-probs, then, with the loss's gradients known, the rest.
+    // An example's loss depends on all others: first all log-probs, then the loss's gradients, then the adapter's.
     try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in
       sums.take(try measure(item, draw), of: item, rank: rank)
     }
     try sums.reduce(gradient: false, by: dispatcher, clock)
     guard sums.areThrough(passes: 1) else { return false }
     let all = sums.examples
-    // A sum that is not finite has no gradient; the check finds it.
+    // A sum that is not finite has no gradient. The later check finds it.
     guard all.allSatisfy(\.isFinite) else { return true }
     let gradients = lossGradients(all)
     sums.leaveToRankZero(in: dispatcher.world)
@@ -149,8 +149,8 @@ package final class Trainer {
     return sums.areThrough(passes: 2)
   }
 
-  /// The micro-batches that are not through so many passes.
-  /// - Throws: `DamagedMessage` for a step that was cut elsewhere.
+  /// The micro-batches that have completed fewer than `passes` passes.
+  /// - Throws: `DamagedMessage` when an interrupted step has other micro-batches.
   private func left(_ items: [WorkItem]?, passes: Int) throws -> [WorkItem]? {
     try items?.filter { item in
       let isThrough = sums.passes(of: item.slots[0]) >= passes
@@ -161,15 +161,15 @@ package final class Trainer {
 
   // MARK: Clip and update
 
-  /// The factor on the gradient, as torch.nn.utils.clip_grad_norm_ has it.
+  /// The factor on the gradient, as in torch.nn.utils.clip_grad_norm_.
   private func clipping(norm: Double) -> Float {
     let limit = configuration.maximumGradientNorm
     return Float(limit > 0 ? min(1, limit / (norm + 1e-6)) : 1)
   }
 
-  /// The optimizer's step.
+  /// The optimizer's update.
   private func update(step: Int, gradientScale: Float) {
-    // The moments know of the updates alone.
+    // Bias correction counts only steps that updated the moments.
     let number = step - skipped.count
     for group in groups {
       let rate = learningRate(step: step, ratio: group.learningRateRatio)

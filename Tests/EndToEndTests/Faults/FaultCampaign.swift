@@ -1,21 +1,21 @@
-// Campaigns of the fault injector: how many of which kind, and their place in docs/results/faults.md.
+// Campaigns of the fault injector: the number of faults of each kind, and their entry in docs/results/faults.md.
 
 import Foundation
 import Glibc
 import TestSupport
 
-/// What `make faults` asks for.
+/// The settings of `make faults`.
 struct FaultCampaign {
-  /// About how many processes are hit; sweeps have up to so many points each.
+  /// The approximate number of processes that are hit, and the maximum number of points of a sweep.
   let size: Int
   let seed: UInt64
 
   static let requested: FaultCampaign? = ProcessInfo.processInfo.environment["SHOAL_FAULTS"].flatMap { Int($0) }
     .flatMap { $0 > 0 ? FaultCampaign(size: $0, seed: requestedSeed) : nil }
-  /// Also of the short form.
+  /// The short form uses it too.
   static let requestedSeed = ProcessInfo.processInfo.environment["SHOAL_FAULT_SEED"].flatMap { UInt64($0) } ?? 1
 
-  /// Requests to stop, and who gets them.
+  /// Stop requests and their receivers.
   static let stops: [(Int32, Victim)] = [
     (SIGUSR1, .mpirun), (SIGUSR1, .program), (SIGTERM, .program), (SIGINT, .program), (SIGUSR1, .rank0),
     (SIGTERM, .otherRank), (SIGTERM, .launcher), (SIGUSR1, .launcher), (SIGINT, .launcher), (SIGHUP, .launcher),
@@ -51,13 +51,13 @@ struct FaultCampaign {
     }
   }
 
-  /// At most so many numbers of a range, evenly apart.
+  /// At most `most` numbers of a range, evenly spaced.
   private func points(_ range: Range<Int>, _ most: Int) -> [Int] {
     let count = min(range.count, max(most, 1))
     return (0..<count).map { range.lowerBound + $0 * range.count / count }
   }
 
-  /// Adds the tally to docs/results/faults.md.
+  /// Appends the tally to docs/results/faults.md.
   func report(_ tally: FaultTally, seconds: Double) throws {
     let url = URL(fileURLWithPath: "\(Repository.path)/docs/results/faults.md")
     var text = try String(contentsOf: url, encoding: .utf8)

@@ -1,19 +1,19 @@
-// Faults of files: the nth call that touches one goes wrong (Tests/FailingCalls), and so does what follows.
+// Faults of files: the nth call that touches a file fails (Tests/FailingCalls), or it and all later calls do.
 
 import Foundation
 import Glibc
 import TestSupport
 import Testing
 
-/// What becomes of a program's nth call.
+/// The fault of a program's nth call.
 enum CallFault: Hashable {
   case fails(Int32)
-  /// It and all that follow.
+  /// The call and all later calls fail.
   case failsFromThere(Int32)
-  /// It is done all the same.
+  /// The call succeeds but reports a failure.
   case seemsToFail(Int32)
   case doesHalf
-  /// It does half, and then there is no room.
+  /// The call does half of its work, and then the disk is full.
   case fillsTheDisk
   case kills
 
@@ -52,10 +52,10 @@ enum CallFault: Hashable {
   fileprivate var mayLoseLines: Bool { self != .kills && self != .doesHalf }
 }
 
-/// Which calls are counted.
+/// The group of calls that are counted.
 enum CallGroup: String {
   case writes
-  /// Of a run that goes on: its calls that read.
+  /// The reading calls of a resumed run.
   case reads
 }
 
@@ -80,12 +80,12 @@ extension FaultInjector {
     ].merging(CallFault.fails(EIO).environment) { $1 }
   }
 
-  /// The calls that a program listed, outside of what they touch.
+  /// The program's list of its calls, stored outside the directory that is watched.
   private static func calls(_ log: TemporaryDirectory) -> [Substring] {
     ((try? log.text("calls")) ?? "").split(separator: "\n")
   }
 
-  /// How many calls a run makes.
+  /// The number of calls that a run makes.
   func countCalls(_ group: CallGroup, of workload: Workload) throws -> Int {
     let (log, run) = (try TemporaryDirectory(), try callRun(group, workload))
     let ending = run.end(
@@ -101,7 +101,7 @@ extension FaultInjector {
     }
   }
 
-  /// Spoils the nth call of a run, and lets the run go on if that ended it.
+  /// Injects a fault into the nth call of a run. If that ends the run, resumes it.
   func spoil(
     _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of workload: Workload = .brief,
     from start: LaunchMode = .alone(threads: 1)
@@ -118,14 +118,14 @@ extension FaultInjector {
         $0.dropFirst(2).replacingOccurrences(of: run.fixture.path + "/", with: "")
       }
       guard let first = spoilt.first else {
-        // Not every run makes as many calls: saves follow the clock too.
+        // Not every run makes the same number of calls, because saves also depend on the clock.
         number = max(1, number * 3 / 4)
         return nil
       }
       run.requireWholeCheckpoints()
       if ending.code == 0 {
         try run.requireWhole()
-        // What was left in the cache must be sound too.
+        // The files in the cache must be undamaged too.
         if first.contains("cache/") { try run.requireSoundCache() }
       } else {
         if fault != .kills { run.requireClear(ending) }

@@ -1,11 +1,11 @@
-// Faults of bytes: files of an interrupted run are damaged before it goes on.
+// Faults of bytes: damages files of an interrupted run before it resumes.
 
 import Foundation
 import Glibc
 import TestSupport
 import Testing
 
-/// What happens to a file.
+/// A kind of damage to a file.
 enum Damage: String, CaseIterable {
   case bit = "a bit flipped"
   case cut = "cut short"
@@ -15,7 +15,7 @@ enum Damage: String, CaseIterable {
   case longer = "lengthened"
 }
 
-/// A kind of file that a run reads when it goes on.
+/// A kind of file that a run reads when it resumes.
 enum FileKind: String, CaseIterable {
   case checkpoint = "the newest checkpoint"
   case partial = "the step under way"
@@ -31,16 +31,16 @@ enum FileKind: String, CaseIterable {
   case data = "the data"
   case adapter = "the adapter of a finished run"
 
-  /// Whether a run may refuse to go on, in place of doing without.
+  /// Whether a run may refuse to resume instead of continuing without the file.
   var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .adapter].contains(self) }
 
-  /// The files of the kind, by their paths in a fixture.
+  /// The files of this kind, by their paths in a fixture.
   func files(in fixture: RunFixture) throws -> [String] {
     let newest = fixture.lastCheckpoint().map { "run/checkpoint-\($0)/" } ?? "-"
     return try FileManager.default.subpathsOfDirectory(atPath: fixture.path).sorted().filter { path in
       var isDirectory: ObjCBool = false
       _ = FileManager.default.fileExists(atPath: fixture.path(path), isDirectory: &isDirectory)
-      // Locks are empty, and what they say does not matter.
+      // Locks are empty, and their content does not matter.
       return !isDirectory.boolValue && !path.hasSuffix(".lock") && contains(path, newest)
     }
   }
@@ -96,7 +96,7 @@ extension FaultInjector {
 
   struct Unattained: Error { let what: String }
 
-  /// Damages a file of a kind at a random place and lets the run go on.
+  /// Damages a file of a kind at a random place and resumes the run.
   func damage(_ kind: FileKind, _ damage: Damage) throws {
     let name = damage == .bit ? "\(kind.rawValue): \(damage.rawValue)" : "\(kind.rawValue): other damage"
     let template = try kind == .adapter ? finished(kind.workload) : interrupted(kind.workload)
@@ -132,7 +132,7 @@ extension FaultInjector {
     }
   }
 
-  /// - Returns: what was done, in words.
+  /// - Returns: a description of the damage.
   private func apply(_ damage: Damage, to file: String, in fixture: RunFixture) throws -> String {
     let path = fixture.path(file)
     let size = try fixture.bytes(file).count

@@ -1,10 +1,10 @@
-// Faults of disks: there is less room than a run needs.
+// Faults of disks: less room than a run needs.
 
 import Foundation
 import TestSupport
 
 extension FaultInjector {
-  /// Runs on a disk of its own that is too small, then makes it larger and lets the run go on.
+  /// Runs on a separate disk that is too small, then makes it larger and resumes the run.
   func fillDisk(kibibytes: Int) throws {
     let kind = "a full disk"
     let fixture = try Workload.long.fixture()
@@ -26,7 +26,7 @@ extension FaultInjector {
     }
   }
 
-  /// Runs where no file may exceed a size, then without that limit.
+  /// Runs with a limit on the size of every file, then without that limit.
   func limitFiles(kibibytes: Int) throws {
     let kind = "a limit on the size of files"
     // Alone: mpirun's own files are large.

@@ -1,10 +1,10 @@
-// Faults of processes: killed, stopped, asked to end, at any moment of a run.
+// Faults of processes: kills, stops or asks them to end, at any moment of a run.
 
 import Foundation
 import Glibc
 import TestSupport
 
-/// Whom a signal is for.
+/// The receiver of a signal.
 enum Victim: String, CaseIterable {
   case program = "a run of one process"
   case rank0 = "rank 0"
@@ -14,10 +14,10 @@ enum Victim: String, CaseIterable {
   case launchedRank = "a rank under launch/local.sh"
   case launchedMpirun = "mpirun under launch/local.sh"
 
-  /// Whether the launcher starts the run again when the victim dies.
+  /// Whether the launcher restarts the run when the victim dies.
   var isReplaced: Bool { self == .launchedRank || self == .launchedMpirun }
 
-  /// The victims among a job's processes, as many as there are so far.
+  /// The victims among a job's processes at this moment.
   func found(_ job: Job, in fixture: RunFixture) -> [Int32] {
     switch self {
     case .program, .mpirun, .launcher: [job.identifier]
@@ -43,8 +43,8 @@ extension FaultInjector {
     }
   }
 
-  /// Kills a process of a run at a random moment, several times in a row if asked to, and lets the run go on with any
-  /// number of ranks.
+  /// Kills a process of a run at a random moment, once or several times in a row, and resumes the run with any number
+  /// of ranks.
   func kill(_ victims: [Victim]) throws {
     let kind = victims.count == 1 ? "kill -9 of \(victims[0].rawValue)" : "kill -9, \(victims.count) times in a row"
     try disturb(kind, FaultyRun(.long)) { run in
@@ -65,7 +65,7 @@ extension FaultInjector {
     }
   }
 
-  /// Asks a run to stop at a random moment, and lets it go on with any number of ranks.
+  /// Asks a run to stop at a random moment, and resumes it with any number of ranks.
   func stop(_ signal: Int32, to victim: Victim) throws {
     let isTold = victim != .mpirun || signal == SIGUSR1
     let kind = isTold ? "a stop request to \(victim.rawValue)" : "SIGTERM to mpirun, which grants one second"
@@ -76,7 +76,7 @@ extension FaultInjector {
       let moment = try send(signal, to: victim, of: job, run, start)
       let ending = run.end(job)
       guard let moment, ending.code != 0 else { return nil }
-      // Until a program listens, a signal ends it.
+      // Until a program has signal handlers, a signal ends it.
       let mayDie = !isTold || moment.phase == "starting"
       if ending.code != 75, !mayDie { run.complain("ended with \(ending.code) in place of 75: \(ending.errors)") }
       try run.finish(drawStart())
@@ -87,7 +87,7 @@ extension FaultInjector {
     }
   }
 
-  /// Stops a process for a while; the run must not notice.
+  /// Stops a process for a while. The run must not be affected.
   func pause(_ victim: Victim) throws {
     try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", FaultyRun(.long)) { run in
       let start = start(for: victim)
@@ -108,13 +108,13 @@ extension FaultInjector {
     }
   }
 
-  /// Stops a rank for good: the others notice and end the job, and the run goes on.
+  /// Stops a rank permanently. The others detect it and end the job, and the run resumes.
   func stall(_ victim: Victim) throws {
     let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
     try disturb("SIGSTOP for good to \(victim.rawValue)", FaultyRun(.long, environment: environment)) {
       run in
       run.keepsSaves = true
-      // A rank alone has nobody to notice.
+      // With one rank, no other rank can detect it.
       let start: LaunchMode = victim == .launchedRank ? .launcher(draw(2..<4)) : .ranks(draw(2..<4))
       let job = try run.start(start)
       let moment = try send(SIGSTOP, to: victim, of: job, run, start)
@@ -125,7 +125,7 @@ extension FaultInjector {
     }
   }
 
-  /// Sends a signal at a random moment of the victim's life; nil if the run was over before that.
+  /// Sends a signal at a random moment of the victim's life; nil if the run ended before that.
   private func send(
     _ signal: Int32, to victim: Victim, of job: Job, _ run: FaultyRun, _ start: LaunchMode
   ) throws -> (process: Int32, moment: String, phase: String)? {
@@ -136,8 +136,8 @@ extension FaultInjector {
     }
     guard !found.isEmpty else { return nil }
     let process = draw(found)
-    // A third of the moments lie before the first new line; the rest follows the steps, which take long on a busy
-    // machine and short on an idle one.
+    // A third of the moments are before the first new line. The others are relative to the steps, which take long on a
+    // busy machine and short on an idle one.
     let life = try run.workload.seconds(start.typical)
     let told = run.told()
     let isEarly = told == run.workload.steps || draw(0..<3) == 0

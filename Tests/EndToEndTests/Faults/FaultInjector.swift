@@ -1,17 +1,17 @@
-// Where faults are injected, one run after the other, by the seed.
+// Injects faults into one run after the other, as drawn from the seed.
 
 import Foundation
 
-/// Disturbs runs and keeps the tally. Its kinds of faults are in extensions.
+/// Disturbs runs and keeps the tally. Extensions contain the kinds of faults.
 final class FaultInjector {
   private(set) var tally = FaultTally()
-  /// Faults that no run waited for.
+  /// Faults whose run ended before they could be injected.
   private(set) var escaped = 0
   private var draws: Draws
   private var templates: [String: RunFixture] = [:]
   private let isCampaign: Bool
 
-  /// - Parameter isCampaign: whether every fault is told on standard output.
+  /// - Parameter isCampaign: whether to print every fault to standard output.
   init(seed: UInt64, isCampaign: Bool = false) {
     draws = Draws(state: seed)
     self.isCampaign = isCampaign
@@ -34,14 +34,14 @@ final class FaultInjector {
   func draw(_ range: Range<Double>) -> Double { Double.random(in: range, using: &draws) }
   func draw<Value>(_ values: [Value]) -> Value { values[draw(0..<values.count)] }
 
-  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads. Outside of campaigns one that is quick.
+  /// Any way to start a run: 1 to 4 ranks, 1 or 2 threads. Outside campaigns only the quick ways.
   func drawStart() -> LaunchMode {
     isCampaign
       ? draw([.alone(threads: 1), .alone(threads: 2), .ranks(1), .ranks(2), .ranks(3), .ranks(4), .launcher(2)])
       : drawSmallStart()
   }
 
-  /// One that is quick.
+  /// A quick way to start a run.
   func drawSmallStart() -> LaunchMode { draw([.alone(threads: 1), .alone(threads: 2), .ranks(2)]) }
 
   /// A fixture that is made once and then copied.
@@ -54,9 +54,9 @@ final class FaultInjector {
 
   func omit(_ text: String) { tally.omit(text) }
 
-  /// Disturbs a run and counts it.
-  /// - Parameter body: does it and sees the run to its end; returns what was done and where in the run that fell, or
-  ///   nil if the run escaped, and then is called for another run.
+  /// Disturbs a run and counts the result.
+  /// - Parameter body: injects the fault and waits for the run's end. Returns the fault and its phase of the run, or
+  ///   nil if the run escaped; it is then called again with another run.
   func disturb(
     _ kind: String, attempts: Int = 10, _ run: @autoclosure () throws -> FaultyRun,
     _ body: (FaultyRun) throws -> (fault: String, phase: String?)?
@@ -87,6 +87,6 @@ final class FaultInjector {
     for complaint in run.complaints { Self.tell("    \(complaint)") }
   }
 
-  /// At once, whoever reads.
+  /// Without buffering.
   private static func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 }

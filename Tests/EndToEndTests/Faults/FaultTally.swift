@@ -1,8 +1,8 @@
-// How many runs were disturbed in which way, and what became of them.
+// Counts disturbed runs by kind of fault, and their outcomes.
 
 import Foundation
 
-/// The tally of a campaign, kind by kind.
+/// The tally of a campaign, by kind of fault.
 struct FaultTally {
   struct Row {
     var injected = 0
@@ -13,18 +13,18 @@ struct FaultTally {
     var orphans = 0
     var lostSteps: [Int] = []
     var secondsToResume: [Double] = []
-    /// Where in the run the fault fell.
+    /// The run's phases at the time of the faults.
     var phases: [String: Int] = [:]
   }
 
   private var kinds: [String] = []
   private(set) var rows: [String: Row] = [:]
-  /// What should not have happened, with the fault that it followed.
+  /// Wrong behaviour, with the fault that caused it.
   private(set) var complaints: [String] = []
-  /// What could not be tried here.
+  /// Faults that could not be tried on this machine.
   private(set) var omissions: [String] = []
 
-  /// - Parameter fault: what was done, in detail.
+  /// - Parameter fault: a detailed description of the fault.
   mutating func add(_ kind: String, _ run: FaultyRun, fault: String, phase: String? = nil) {
     if rows[kind] == nil { kinds.append(kind) }
     var row = rows[kind] ?? Row()

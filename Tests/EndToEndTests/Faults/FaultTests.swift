@@ -1,5 +1,5 @@
-// The fault injector: a few faults of every kind in every test run, and campaigns of any length (make faults). Whatever is
-// done to a run, it ends in the adapter of one that nothing disturbs, or in a clear refusal.
+// The fault injector: a few faults of every kind in every test run, and campaigns of any length (make faults). Every
+// disturbed run ends with the adapter of an undisturbed run, or with a clear refusal.
 
 import Foundation
 import Glibc

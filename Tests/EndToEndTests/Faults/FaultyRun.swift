@@ -1,4 +1,4 @@
-// One run that is disturbed, and then left alone until it is done: what it lost, and whether anything came out wrong.
+// One run that is disturbed and then left alone until it is done. Records its losses and its wrong behaviour.
 
 import Checkpoints
 import Foundation
@@ -6,30 +6,30 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A run from its first start to its end, through all that is done to it.
+/// A run from its first start to its end, with all its disturbances.
 final class FaultyRun {
   let workload: Workload
   let fixture: RunFixture
-  /// Where the run writes, below the fixture.
+  /// The run's output directory, below the fixture.
   let directory: String
-  /// Whether lines of metrics.jsonl may be missing, as after writes that failed.
+  /// Whether lines of metrics.jsonl may be missing, as after failed writes.
   var mayLoseLines = false
-  /// Whether the fault hits a process alone, so that every save counts.
+  /// Whether the fault hits only a process, so that every save is kept.
   var keepsSaves = false
   var isRefused = false
-  /// What should not have happened.
+  /// Wrong behaviour.
   private(set) var complaints: [String] = []
   private(set) var hangs = 0
   private(set) var orphans = 0
-  /// Steps that were told of and had to be done again, at each restart.
+  /// Reported steps that had to be repeated, at each restart.
   private(set) var lostSteps: [Int] = []
-  /// From a restart to its first new line of metrics.jsonl, or to its end.
+  /// Seconds from a restart to its first new line of metrics.jsonl, or to its end.
   private(set) var secondsToResume: [Double] = []
   private let environment: [String: String]
   private var recovery: Recovery?
   private var starts = 0
 
-  /// - Parameter fixture: where the run may have been started already; nil: a new one.
+  /// - Parameter fixture: the fixture of a run that may have been started already; nil makes a new one.
   init(
     _ workload: Workload, in fixture: RunFixture? = nil, directory: String = "run", environment: [String: String] = [:]
   ) throws {
@@ -43,7 +43,7 @@ final class FaultyRun {
 
   // MARK: Programs
 
-  /// - Parameter wrapper: a command that runs the one that follows it.
+  /// - Parameter wrapper: a command that runs the command after it.
   func start(_ start: LaunchMode, wrapper: [String] = [], environment: [String: String] = [:]) throws -> Job {
     if starts > 0 { beginRecovery() }
     starts += 1
@@ -52,7 +52,7 @@ final class FaultyRun {
       environment: self.environment.merging(environment) { $1 })
   }
 
-  /// From now on the run is to be taken up again: by the next start, or by a launcher that restarts it itself.
+  /// Marks the beginning of a recovery: by the next start, or by a launcher that restarts the run itself.
   func beginRecovery() {
     let saved = fixture.lastCheckpoint(directory)
     let names = (try? fixture.names(directory)) ?? []
@@ -62,15 +62,15 @@ final class FaultyRun {
       lines: fixture.path("\(directory)/metrics.jsonl"))
   }
 
-  /// The last step that the run has told of.
+  /// The last step that the run has reported.
   func told() -> Int { fixture.steps(directory).last ?? 0 }
 
-  /// A restart and how long it takes until there is a new line of metrics.jsonl.
+  /// A restart, and its time until the first new line of metrics.jsonl.
   private struct Recovery {
     let stepsBefore: Int
-    /// Of the newest checkpoint.
+    /// The step of the newest checkpoint.
     let savedStep: Int?
-    /// Whether work on the step after it was saved too.
+    /// Whether partial work on the step after it was saved too.
     let isStepUnderWay: Bool
     let lines: String
     private let began = ContinuousClock.now
@@ -87,7 +87,7 @@ final class FaultyRun {
 
     var secondsSinceBegin: Double { (ContinuousClock.now - began) / .seconds(1) }
 
-    /// A restart replaces the file by one without the lines that it does not go on from, and then adds to that.
+    /// A restart first replaces the file by one without the lines that it will repeat, and then appends to it.
     mutating func look() {
       guard seconds == nil, let now = Self.status(lines), now.inode != inodeBefore else { return }
       if let size = trimmedSize, now.size > size { seconds = secondsSinceBegin }
@@ -100,7 +100,7 @@ final class FaultyRun {
     }
   }
 
-  /// Waits for the end of a job and of all its processes, and finds out what the restart before it cost.
+  /// Waits for the end of a job and of all its processes, and records the losses of the restart before it.
   func end(_ job: Job) -> ProcessResult {
     let ending = job.wait(seconds: Self.mostSeconds) { recovery?.look() }
     if ending.isHung {
@@ -120,7 +120,7 @@ final class FaultyRun {
   private static let mostSeconds = 60
 
   private func count(_ recovery: Recovery, _ ending: ProcessResult) {
-    // The last one: a launcher may have started it several times.
+    // The last match, because a launcher may have restarted the run several times.
     let steps = ending.errors.matches(of: /going on after step ([0-9]+)/).compactMap { Int($0.1) }
     if let step = steps.last {
       lostSteps.append(max(0, recovery.stepsBefore - step))
@@ -141,7 +141,7 @@ final class FaultyRun {
     }
   }
 
-  /// Runs it to its end, undisturbed, and looks at what came out.
+  /// Runs to the end without a disturbance, and checks the result.
   func finish(_ start: LaunchMode) throws {
     requireWholeCheckpoints()
     let ending = end(try self.start(start))
@@ -151,7 +151,7 @@ final class FaultyRun {
     if !leftovers.isEmpty { complain("leftovers: \(leftovers)") }
   }
 
-  /// A trap, a bad access or the like, told as a signal or by mpirun as a code.
+  /// A trap, a bad access or the like, reported as a signal or by mpirun as an exit code.
   private static func isCrash(_ ending: ProcessResult) -> Bool {
     let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV]
     return crashes.contains(ending.isSignalled ? ending.code : ending.code - 128)
@@ -160,7 +160,7 @@ final class FaultyRun {
 
   // MARK: What there is
 
-  /// How far the run is, for a person.
+  /// The phase of the run, for messages.
   var phase: String {
     let names = (try? fixture.names(directory)) ?? []
     if !names.contains("run.json") { return "starting" }
@@ -175,14 +175,14 @@ final class FaultyRun {
     (try? JSONValue.parse(fixture.text("\(directory)/run.json")))?["state"]?.string == "finished"
   }
 
-  /// Every checkpoint under its own name is whole.
+  /// Requires that every checkpoint under its final name is complete.
   func requireWholeCheckpoints() {
     for name in (try? fixture.names(directory)) ?? [] where name.wholeMatch(of: /checkpoint-[0-9]+/) != nil {
       do { _ = try VerifiedDirectory(fixture.path("\(directory)/\(name)")) } catch { complain("\(error)") }
     }
   }
 
-  /// A program that gave up says why, once.
+  /// Requires that a failed program gives its reason once.
   func requireClear(_ ending: ProcessResult) {
     if ending.isSignalled || ![1, 64].contains(ending.code) {
       complain("ended with \(ending.isSignalled ? "signal" : "code") \(ending.code): \(ending.errors)")
@@ -193,7 +193,7 @@ final class FaultyRun {
     if messages.count != 1 { complain("\(messages.count) messages: \(ending.errors)") }
   }
 
-  /// Another run with the same cache gives what it should.
+  /// Requires that another run with the same cache gives the right result.
   func requireSoundCache() throws {
     let job = try Job(
       LaunchMode.alone(threads: 1).command(in: fixture) + ["output_dir=again"], in: fixture, environment: environment)
@@ -203,7 +203,7 @@ final class FaultyRun {
     }
   }
 
-  /// All files of the run, but its lock.
+  /// All files of the run except its lock.
   func files() throws -> [String: Data] {
     let paths = try FileManager.default.subpathsOfDirectory(atPath: fixture.path(directory))
     return paths.reduce(into: [:]) { files, path in
@@ -211,8 +211,8 @@ final class FaultyRun {
     }
   }
 
-  /// The end of the run is that of one that nothing disturbed.
-  /// - Parameter linesChanged: whether the lines that were there before may be any.
+  /// Requires that the run ended like an undisturbed run.
+  /// - Parameter linesChanged: whether earlier lines may have any content.
   func requireWhole(linesChanged: Bool = false) throws {
     let golden = try workload.goldenRun()
     if (try? fixture.adapter(directory)) != golden.adapter { complain("the adapter is not the undisturbed run's") }

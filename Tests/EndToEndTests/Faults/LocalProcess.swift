@@ -1,4 +1,4 @@
-// The processes of one fixture, found by their working directory: its job's, and what that job left behind.
+// Finds the processes of one fixture by their working directory: those of its job, and those left by that job.
 
 import Foundation
 import Glibc
@@ -12,7 +12,7 @@ struct LocalProcess {
   /// Its rank, if mpirun started it.
   let rank: Int?
 
-  /// All of a fixture; those that have ended and wait for their parent are none.
+  /// All processes of a fixture, without zombies.
   static func all(in fixture: RunFixture) -> [LocalProcess] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return names.compactMap(Int32.init).filter { directory(of: $0) == fixture.path }.map { id in
@@ -23,14 +23,14 @@ struct LocalProcess {
     }
   }
 
-  /// What the process is and does, for a person.
+  /// A description of the process and its state, for messages.
   var description: String {
     let state = Self.text(of: id, "status").split(separator: "\n").first { $0.hasPrefix("State:") } ?? ""
     return "\(id) \(name)\(rank.map { " rank \($0)" } ?? "") \(state) \(Self.text(of: id, "wchan"))"
   }
 
-  /// Waits until no process of the fixture is left; ten seconds are too long.
-  /// - Returns: those that are left then, killed.
+  /// Waits up to ten seconds until no process of the fixture is left.
+  /// - Returns: the processes that were left then and were killed.
   static func waitForNone(in fixture: RunFixture) -> [String] {
     let deadline = ContinuousClock.now + .seconds(10)
     while true {
@@ -49,7 +49,7 @@ struct LocalProcess {
     try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(id)/cwd")
   }
 
-  /// Through a handle: Foundation's shorter ways read 4 KiB of a file that claims to be empty.
+  /// Uses a handle: Foundation's shorter functions read only 4 KiB of a file that reports size 0.
   private static func text(of id: Int32, _ file: String) -> String {
     guard let handle = FileHandle(forReadingAtPath: "/proc/\(id)/\(file)") else { return "" }
     return String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)

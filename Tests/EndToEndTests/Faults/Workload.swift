@@ -1,4 +1,4 @@
-// Runs that faults are tried on, and what they give when nothing disturbs them.
+// Runs for fault injection, and their results without disturbance.
 
 import Checkpoints
 import Foundation
@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// How a run is started.
+/// A way to start a run.
 enum LaunchMode: Sendable, Hashable, CustomStringConvertible {
   case alone(threads: Int)
   case ranks(Int)
@@ -21,7 +21,7 @@ enum LaunchMode: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// One that takes about as long.
+  /// A way to start that takes about the same time.
   var typical: LaunchMode {
     switch self {
     case .alone: .alone(threads: 1)
@@ -39,7 +39,7 @@ enum LaunchMode: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// A run that is short enough to be made hundreds of times.
+/// A run that is short enough to be repeated hundreds of times.
 struct Workload: Sendable {
   let name: String
   let model: String
@@ -47,26 +47,26 @@ struct Workload: Sendable {
   let steps: Int
   let stepsPerSave: Int
   let stepsPerEvaluation: Int
-  /// 0: saves follow steps alone, so that every run makes the same calls.
+  /// 0: saves depend on steps only, so that every run makes the same calls.
   let minutesPerSave: Double
 
   /// A second of steps, saves and evaluations.
   static let long = Workload(
     name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
     steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8, minutesPerSave: 0.001)
-  /// As few calls as show all there are.
+  /// As few calls as possible, but of every kind.
   static let brief = Workload(
     name: "brief", model: TinyFixture.path("model"),
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: lora", steps: 4, stepsPerSave: 1,
     stepsPerEvaluation: 2, minutesPerSave: 0)
-  /// With a base in 4 bits, which is kept in the cache.
+  /// With a 4-bit base, which is stored in the cache.
   static let quantized = Workload(
     name: "quantized", model: "\(Repository.path)/demo/model",
     settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: qlora\nload_in_4bit: true", steps: 6,
     stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
 
-  /// A directory with all that the run needs, its own model among it, and no absolute path in the configuration.
-  /// - Parameter linksModel: whether the model is a link to a directory of old files, whose hashes are remembered.
+  /// A directory with everything that the run needs, even a copy of the model, and no absolute path in its settings.
+  /// - Parameter linksModel: whether to link the model to a directory of old files, whose hashes are remembered.
   func fixture(linksModel: Bool = false) throws -> RunFixture {
     let fixture = try RunFixture(pairs: 27)
     if linksModel {
@@ -106,12 +106,12 @@ struct Workload: Sendable {
 
   // MARK: Undisturbed
 
-  /// What a run gives that nothing disturbs.
+  /// The result of an undisturbed run.
   struct GoldenRun: Sendable {
     let adapter: Data
     /// adapter_config.json.
     let configuration: String
-    /// What metrics.jsonl says of every step and evaluation, clocks left out.
+    /// The lines of metrics.jsonl for every step and evaluation, without clock values.
     let lines: [Line]
   }
 
@@ -134,10 +134,10 @@ struct Workload: Sendable {
 
   private static let records = Mutex<[String: Record]>([:])
 
-  /// - Throws: when a run that nothing disturbs fails, or another world gives another result.
+  /// - Throws: when an undisturbed run fails, or another world gives a different result.
   func goldenRun() throws -> GoldenRun { try measured(.alone(threads: 1)).golden }
 
-  /// How long an undisturbed run takes.
+  /// The duration of an undisturbed run.
   /// - Throws: as `goldenRun()`.
   func seconds(_ start: LaunchMode) throws -> Double { try measured(start).seconds[start] ?? 0 }
 
