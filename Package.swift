@@ -8,15 +8,18 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// The program carries Swift's runtime, so that it runs where there is no Swift. The target says so, and not a flag of
+// `swift build`: tests are linked to the shared runtime, of the same objects.
+let carriesRuntime = ["-static-stdlib"]
+
 // Arrows point down only: every target names all it imports (see docs/architecture.md).
 let package = Package(
   name: "shoal",
   // Preloaded by tests alone.
   products: [.library(name: "FailingCalls", type: .dynamic, targets: ["FailingCalls"])],
   dependencies: [
-    // Exact, so that every clone builds the same code; neither depends on more packages.
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    // Exact, so that every clone builds the same code; it depends on no other package.
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -24,6 +27,7 @@ let package = Package(
       providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
@@ -33,11 +37,7 @@ let package = Package(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: [
-        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model",
-        .product(name: "Yams", package: "Yams"),
-      ],
-      swiftSettings: strict),
+      dependencies: ["CYAML", "Tensors", "Checkpoints", "Collectives", "Corpus", "Model"], swiftSettings: strict),
     .target(
       name: "Preparation", dependencies: ["Tensors", "Checkpoints", "Corpus"],
       // A link to configs/prompts: the program carries the prompts that people read there.
@@ -49,7 +49,9 @@ let package = Package(
         "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training", "Preparation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: strict + [.unsafeFlags(carriesRuntime)],
+      // lld: GNU gold, the default, warns at every link of a call inside Foundation.
+      linkerSettings: [.unsafeFlags(carriesRuntime + ["-use-ld=lld"])]),
 
     .target(
       name: "TestSupport", dependencies: ["Tensors", "Checkpoints", "Corpus", "Model"],
@@ -82,9 +84,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .target(name: "FailingCalls", path: "Tests/FailingCalls"),
-    .testTarget(
-      name: "EndToEndTests", dependencies: ["shoal", "Checkpoints", "TestSupport"],
-      swiftSettings: strict),
+    // Starts shoal and does not depend on it: the tests' program cannot have two runtimes.
+    .testTarget(name: "EndToEndTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
   ]
 )
 

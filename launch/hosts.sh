@@ -45,10 +45,10 @@ read_hosts() {
 # A word as the shell of another host reads it.
 quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
-# Whether a host answers and has the files. Status 66: no program there; 67: no CONFIG.
+# Whether a host answers, and has the files. Status 66: no program there that runs; 67: no CONFIG.
 probe() {
   local check
-  check="test -x $(quoted "$shoal") || exit 66; test -r $(quoted "$config") || exit 67"
+  check="$(quoted "$shoal") --version || exit 66; test -r $(quoted "$config") || exit 67"
   if [[ $1 = localhost || ${1%%.*} = "${HOSTNAME%%.*}" ]]; then
     sh -c "$check"
   else
@@ -76,7 +76,7 @@ prepare_start() {
         ((total += slots[$host]))
         ;;
       66 | 67)
-        if ((code == 66)); then missing=$shoal; else missing=$config; fi
+        if ((code == 66)); then missing="$shoal that runs"; else missing=$config; fi
         ((starts > 1)) || mistake "$host has no $missing: program and CONFIG lie at the same path on all hosts"
         say "$host is left out: it has no $missing"
         ;;

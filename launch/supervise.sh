@@ -62,11 +62,16 @@ trap 'ask_to_stop HUP' HUP
 exec {silence}<> <(:)
 rest() { read -rt "$1" -u "$silence"; }
 
-# Sets `shoal`, and sees to what every job needs. $1: the directory above launch/.
+# Sets `shoal`, and sees to what every job needs. $1: the directory above launch/. A program that cannot be loaded
+# ends a job as a crash does, so it is run once before there is a job.
 find_programs() {
+  local complaint code
   shoal=$1/.build/release/shoal
   [[ -x $shoal ]] || shoal=$(type -P shoal) || mistake "there is no $1/.build/release/shoal: run \"make build\" first"
   type -P mpirun >/dev/null || mistake "there is no mpirun: run \"make deps\" first"
+  complaint=$("$shoal" --version 2>&1 >/dev/null </dev/null)
+  code=$?
+  ((code == 0)) || mistake "$shoal does not run (exit code $code): ${complaint%%$'\n'*}"
 }
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

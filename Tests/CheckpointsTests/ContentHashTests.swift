@@ -16,6 +16,39 @@ import Testing
     #expect(throws: FileError.self) { try ContentHash().sha256(ofFile: scratch.path("missing")) }
   }
 
+  /// Zeros of lengths around a block's end, where the padding changes: from NIST's examples and coreutils' sha256sum.
+  @Test(arguments: [
+    (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    (55, "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7"),
+    (56, "d4817aa5497628e7c77e6b606107042bbba3130888c5f47a375e6179be789fbb"),
+    (63, "c7723fa1e0127975e49e62e753db53924c1bd84b8ac1ac08df78d09270f3d971"),
+    (64, "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b"),
+    (65, "98ce42deef51d40269d542f5314bef2c7468d401ad5d85168bfab4c0108f75f7"),
+  ]) func `hashes are SHA-256's`(count: Int, sha256: String) throws {
+    let bytes = [UInt8](repeating: 0, count: count)
+    #expect(ContentHash.sha256(of: bytes) == sha256)
+    let scratch = try TemporaryDirectory()
+    let file = scratch.path("zeros")
+    try AtomicFile.write(bytes, to: file)
+    #expect(try ContentHash(cacheDirectory: nil).sha256(ofFile: file) == sha256)
+  }
+
+  /// FIPS 180's example of a million letters, whole and in uneven pieces.
+  @Test func `a long text hashes to the same in pieces`() {
+    let text = [UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000)
+    let expected = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+    #expect(ContentHash.sha256(of: text) == expected)
+    let hash = SHA256()
+    var start = 0
+    for length in 0..<1500 {
+      hash.append(Array(text.dropFirst(start).prefix(length)))
+      start += length
+    }
+    #expect(start > text.count)
+    #expect(hash.text == expected)
+    #expect(hash.text == expected, "asking ends nothing")
+  }
+
   /// A cached hash is used (a forged hash is accepted), and discarded if the file or the cache entry changed.
   @Test func `a hash is remembered until something changes`() async throws {
     let scratch = try TemporaryDirectory()

@@ -17,6 +17,7 @@ import Testing
       ".build/release/shoal",
       """
       #!/bin/bash
+      [[ $1 = --version ]] && exit
       trap 'exit 75' USR1
       [[ $OMPI_COMM_WORLD_RANK = 0 ]] && { printf '%s\\n' "$OMPI_COMM_WORLD_SIZE" "$@"; : >"$0.up"; }
       [[ $2 = wait ]] || exit "$2"

@@ -64,6 +64,21 @@ extension EndToEnd {
       #expect(ending.errors.contains("not started again because of --overwrite"), "\(ending.errors)")
     }
 
+    @Test func `a program that cannot be loaded is told once, and not started`() throws {
+      let fixture = try RunFixture()
+      try fixture.write("hosts", "localhost\n")
+      let missing = "shoal: error while loading shared libraries: libx.so.1: cannot open shared object file"
+      for (launcher, arguments) in [("local.sh", ["x"]), ("hosts.sh", ["-H", "hosts", "x"])] {
+        let ending = try fixture.launch(
+          launcher, arguments, standIn: "echo '\(missing)' >&2; exit 127", runs: false
+        ).wait()
+        #expect(ending.code == 64)
+        #expect(ending.errors.hasPrefix("\(launcher): "))
+        #expect(ending.errors.hasSuffix("/home/.build/release/shoal does not run (exit code 127): \(missing)\n"))
+        #expect(ending.errors.count { $0 == "\n" } == 1, "\(ending.errors)")
+      }
+    }
+
     // MARK: Stop requests
 
     @Test func `a stop is heard at every moment`() throws {

@@ -8,9 +8,12 @@ extension RunFixture {
   var told: String { ((try? names(".")) ?? []).filter { $0.hasSuffix(".err") }.compactMap { try? text($0) }.joined() }
 
   /// Starts a copy of a launcher beside the built program, or beside a script that replaces it.
-  /// - Parameter edits: texts of supervise.sh to be replaced.
+  /// - Parameters:
+  ///   - standIn: the script; what it does for a job.
+  ///   - runs: whether it can be run at all, which launchers ask first.
+  ///   - edits: texts of supervise.sh to be replaced.
   func launch(
-    _ name: String, _ arguments: [String], standIn: String? = nil, edits: [String: String] = [:],
+    _ name: String, _ arguments: [String], standIn: String? = nil, runs: Bool = true, edits: [String: String] = [:],
     environment: [String: String] = [:]
   ) throws -> Job {
     let (files, release) = (FileManager.default, path("home/.build/release"))
@@ -18,7 +21,8 @@ extension RunFixture {
       try files.createDirectory(atPath: release, withIntermediateDirectories: true)
       try files.copyItem(atPath: "\(Repository.path)/launch", toPath: path("home/launch"))
       if let standIn {
-        try write("home/.build/release/shoal", "#!/bin/bash\n\(standIn)\n")
+        let answer = runs ? "[[ $1 = --version ]] && exit\n" : ""
+        try write("home/.build/release/shoal", "#!/bin/bash\n\(answer)\(standIn)\n")
         try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(release)/shoal")
       } else {
         try files.createSymbolicLink(atPath: "\(release)/shoal", withDestinationPath: Job.program)

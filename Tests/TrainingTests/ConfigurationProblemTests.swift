@@ -165,12 +165,11 @@ import Training
     #expect(problems(yaml).first?.contains("expected at most 10000 values") == true)
   }
 
-  /// Yams hashes keys, aliases in them included, before anyone can count.
   @Test(.timeLimit(.minutes(1))) func `aliases in a key are refused`() {
     var yaml = "a0: &a0 [1, 1]\n"
     for level in 1..<40 { yaml += "a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]\n" }
-    #expect(problems(yaml + "? *a39\n: 1\n").first?.contains("16 of them aliases") == true)
-    #expect(problems("a: &b 1\nlora_r: *b\ndefault_system_message: '*not one* &b'\n").count > 1)
+    #expect(problems(yaml + "? *a39\n: 1\n").first?.contains("expected at most 10000 values") == true)
+    #expect(problems("a: &a [1]\n? *a\n: 1\n").first?.hasPrefix("line 2: expected a key, found") == true)
   }
 
   @Test(.timeLimit(.minutes(1))) func `what is too long or too large is told`() throws {

@@ -1,7 +1,4 @@
-// The YAML of a configuration as plain values that remember where they came from. Yams stays in here.
-
-import Foundation
-import Yams
+// The YAML of a configuration as plain values that remember where they came from.
 
 /// A YAML value with its place. Plain scalars are resolved once, here.
 ///
@@ -32,103 +29,8 @@ struct ConfigurationTree: Sendable {
     self.place = place
   }
 
-  /// Aliases make a short file mean a long tree; no configuration needs more than this.
-  private static let maximumNodes = 10_000
+  /// Of a file, and of the keys of an override: no configuration nests deeper.
   static let maximumDepth = 32
-  private static let maximumAliases = 16
-
-  /// Reads one YAML document; an empty one is null.
-  /// - Parameter override: The argument the text belongs to; without it, places are lines of `yaml`.
-  /// - Throws: `Unreadable` for text that is not YAML, or nests deeper than any configuration.
-  init(yaml: String, override: String? = nil) throws(Unreadable) {
-    let argument = override.map { ConfigurationProblem.Place.override($0) }
-    // Yams hashes keys as it reads, and a key may be a tree of aliases: that must not come as far.
-    guard Self.aliasCount(yaml) <= Self.maximumAliases else { throw Self.excess(at: argument ?? .file) }
-    do {
-      // The encoding is named because Yams' default one looks at the environment and prints.
-      guard let node = try Yams.compose(yaml: yaml, .default, .default, .utf8) else {
-        self.init(.null, place: argument ?? .file)
-        return
-      }
-      var budget = Self.maximumNodes
-      try self.init(node, place: argument ?? .line(1), isFromFile: override == nil, 0, &budget)
-    } catch let error as YamlError {
-      throw Unreadable(error, place: argument)
-    } catch let error as Unreadable {
-      throw error
-    } catch {
-      throw Unreadable("not YAML: \(error)", at: argument ?? .file)
-    }
-  }
-
-  private init(
-    _ node: Node, place: ConfigurationProblem.Place, isFromFile: Bool, _ depth: Int, _ budget: inout Int
-  ) throws(Unreadable) {
-    func lined(_ node: Node) -> ConfigurationProblem.Place {
-      guard isFromFile, let mark = node.mark else { return place }
-      return .line(mark.line)
-    }
-    budget -= 1
-    guard budget > 0, depth < Self.maximumDepth else { throw Self.excess(at: place) }
-    self.place = place
-    switch node {
-    case .scalar(let scalar):
-      content = Self.content(of: scalar)
-    case .sequence(let sequence):
-      var items: [ConfigurationTree] = []
-      for item in sequence {
-        items.append(try ConfigurationTree(item, place: lined(item), isFromFile: isFromFile, depth + 1, &budget))
-      }
-      content = .list(items)
-    case .mapping(let mapping):
-      var members: [Member] = []
-      for (key, value) in mapping {
-        guard let name = key.scalar?.string else {
-          throw Unreadable("expected a key, found a list or a mapping in its place", at: lined(key))
-        }
-        // A value's place is its key's line: that is where the reader looks.
-        let tree = try ConfigurationTree(value, place: lined(key), isFromFile: isFromFile, depth + 1, &budget)
-        members.append(Member(name: name, tree: tree))
-      }
-      content = .mapping(members)
-    case .alias:
-      throw Unreadable("unresolved alias", at: place)
-    }
-  }
-
-  private static func excess(at place: ConfigurationProblem.Place) -> Unreadable {
-    Unreadable(
-      "expected at most \(maximumNodes) values in \(maximumDepth) levels, \(maximumAliases) of them aliases", at: place)
-  }
-
-  /// How often a text has `*name` of a name that it also has as `&name`: no fewer than there are aliases.
-  private static func aliasCount(_ yaml: String) -> Int {
-    var anchors: Set<Substring> = []
-    var aliases: [Substring] = []
-    var rest = Substring(yaml).utf8
-    while let mark = rest.firstIndex(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) {
-      let isAlias = rest[mark] == UInt8(ascii: "*")
-      rest = rest[rest.index(after: mark)...]
-      let name = rest.prefix { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
-      if isAlias { aliases.append(Substring(name)) } else { anchors.insert(Substring(name)) }
-    }
-    return aliases.count { anchors.contains($0) && !$0.isEmpty }
-  }
-
-  private static func content(of scalar: Node.Scalar) -> Content {
-    let isPlain = scalar.style == .plain || scalar.style == .any
-    guard isPlain, scalar.tag.rawValue != Tag.Name.str.rawValue, scalar.tag.rawValue != "!" else {
-      return .text(scalar.string)
-    }
-    return content(ofPlain: scalar.string)
-  }
 
   /// What an unquoted scalar means.
   static func content(ofPlain text: String) -> Content {
@@ -180,31 +82,6 @@ struct ConfigurationTree: Sendable {
 }
 
 extension ConfigurationTree {
-  /// Text that is not one YAML document.
-  struct Unreadable: Error {
-    var problem: ConfigurationProblem
-
-    init(_ text: String, at place: ConfigurationProblem.Place) {
-      problem = ConfigurationProblem(place: place, text: text)
-    }
-
-    /// - Parameter place: Where the text came from when it is not the file.
-    fileprivate init(_ error: YamlError, place: ConfigurationProblem.Place?) {
-      switch error {
-      case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _), .composer(_, let text, let mark, _):
-        self.init("not YAML: \(text)", at: place ?? .line(mark.line))
-      case .reader(let text, let offset, _, let yaml):
-        let line = offset.map { yaml.prefix($0).count { $0.isNewline } + 1 }
-        self.init("not YAML: \(text)", at: place ?? line.map { .line($0) } ?? .file)
-      case .duplicatedKeysInMapping(let names, let context):
-        let list = names.map { "`\($0)`" }.joined(separator: ", ")
-        self.init("expected every key once, found \(list) twice", at: place ?? .line(context.mark.line))
-      default:
-        self.init("not YAML: \(error)", at: place ?? .file)
-      }
-    }
-  }
-
   /// The value in an error message.
   var found: String {
     switch content {
