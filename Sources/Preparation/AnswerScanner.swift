@@ -14,9 +14,7 @@ struct AnswerScanner {
     fileprivate var repetitions: [[String]] = []
 
     /// Removes the table rows at the end, which belong to a table of scores.
-    fileprivate mutating func dropTable() {
-      while lines.last?.trimmed.hasPrefix("|") == true { lines.removeLast() }
-    }
+    fileprivate mutating func dropTable() { while lines.last?.trimmed.hasPrefix("|") == true { lines.removeLast() } }
 
     private var others: [String] { repetitions.map(Self.trimmed) }
 

@@ -21,9 +21,7 @@ final class SpinningThreads: @unchecked Sendable {
   private var body: Body?
 
   /// - Parameter scratch: one storage per helper.
-  init(scratch: [Storage]) {
-    for storage in scratch { DispatchQueue.global().async { [self] in help(storage) } }
-  }
+  init(scratch: [Storage]) { for storage in scratch { DispatchQueue.global().async { [self] in help(storage) } } }
 
   /// Stops the helpers. No loop may follow.
   func dismiss() { isDismissed.store(true, ordering: .releasing) }

@@ -161,7 +161,7 @@ def ranges(codes):
 def wrap(words):
     lines, line = [], "   "
     for word in words:
-        if len(line) + 1 + len(word) > 109:
+        if len(line) + 1 + len(word) > 119:
             lines.append(line)
             line = "   "
         line += " " + word

@@ -98,15 +98,11 @@ extension RunConfiguration {
 extension LearningRateWarmup {
   fileprivate var stepCount: Int? {
     get { if case .ratio = self { nil } else { steps(of: 0) } }
-    set {
-      if let newValue, newValue > 0 { self = .steps(newValue) } else if case .steps = self { self = .none }
-    }
+    set { if let newValue, newValue > 0 { self = .steps(newValue) } else if case .steps = self { self = .none } }
   }
 
   fileprivate var share: Double? {
     get { if case .ratio(let ratio) = self { ratio } else { nil } }
-    set {
-      if let newValue, newValue > 0 { self = .ratio(newValue) } else if case .ratio = self { self = .none }
-    }
+    set { if let newValue, newValue > 0 { self = .ratio(newValue) } else if case .ratio = self { self = .none } }
   }
 }

@@ -93,9 +93,7 @@ private final class YAMLReader {
     return tree
   }
 
-  private func tree(
-    _ event: Event, at place: Place, level: Int
-  ) throws(Unreadable) -> ConfigurationTree {
+  private func tree(_ event: Event, at place: Place, level: Int) throws(Unreadable) -> ConfigurationTree {
     var extent = (values: 1, levels: 1)
     var content = ConfigurationTree.Content.null
     if case .alias = event.kind {
