@@ -56,7 +56,7 @@ probe() {
   fi
 }
 
-# Chooses the hosts of the next start. At the first one a host without the files is the caller's mistake;
+# Chooses the hosts of the next start. At the first one a host without the files is the user's mistake;
 # later it has lost them, and is left out as one that does not answer.
 starts=0
 prepare_start() {

@@ -5,7 +5,7 @@
 #
 # RANKS x THREADS fill the cores by default; without -n there is one rank per socket. More of them than
 # cores work too, unbound. RESTARTS in a row are 5 by default. The exit code is shoal's: 0 done, 64 the
-# caller's mistake, 75 stopped after saving, 1 anything else. SIGUSR1, SIGTERM, SIGINT and SIGHUP all mean:
+# user's mistake, 75 stopped after saving, 1 anything else. SIGUSR1, SIGTERM, SIGINT and SIGHUP all mean:
 # save and stop; a second one stops at once.
 # shellcheck source-path=SCRIPTDIR
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

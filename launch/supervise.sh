@@ -3,7 +3,7 @@
 #
 # A launcher sources this before anything else, so that a stop request finds a listener from its first
 # moment, fills `command` with what starts the ranks, and calls `supervise`, which does not return.
-# The exit code is 0, 64 (the caller's mistake), 75 (stopped; run it again to go on) or 1 (anything else).
+# The exit code is 0, 64 (the user's mistake), 75 (stopped; run it again to go on) or 1 (anything else).
 set -u
 
 # How often a job is started again in a row, the seconds before it (doubled each time, up to the longest), and

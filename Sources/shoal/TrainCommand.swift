@@ -17,7 +17,7 @@ struct TrainCommand: ParsableCommand {
 
       Example: mpirun -n 4 shoal train configs/qwen2-1.5b-dpo.yaml learning_rate=1e-4 datasets.0.path=pairs.jsonl
 
-      Exit codes: 0 done, 64 the caller's mistake, 75 stopped on request after saving (run it again to go on), \
+      Exit codes: 0 done, 64 the user's mistake, 75 stopped on request after saving (run it again to go on), \
       1 anything else.
       """)
 
