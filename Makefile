@@ -6,7 +6,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
 SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/Parity/same_bits.sh .ci/run
 
-# Quiet and without network when everything is there.
+# Prints nothing and uses no network if everything is installed.
 deps:
 	@command -v swift >/dev/null || { \
 	  echo "make deps: Swift 6.2 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
@@ -21,17 +21,17 @@ build: deps
 demo: build
 	demo/run.sh
 
-# In two steps: swift test alone builds with other flags than swift build and so compiles everything anew.
+# In two steps: swift test alone uses other flags than swift build, so it compiles everything again.
 test: deps
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
-# Every parser, a million inputs each, one after the other: FUZZ_RUNS=20000 is a look at all of them.
+# Fuzzes all parsers, one after the other, with a million inputs each. FUZZ_RUNS=20000 is a short run of all.
 fuzz: deps
 	Tests/Fuzz/run.sh
 
-# Runs that are killed, stopped, starved of disk and damaged, as many of each as FAULTS says; the tally is appended to
-# docs/results/faults.md. FAULTS=10 is a look at all of them; another SEED hits other moments and places.
+# Kills, stops and damages runs and fills their disks, FAULTS times per kind, and appends the tally to
+# docs/results/faults.md. FAULTS=10 is a short run of all kinds. Another SEED hits other moments and places.
 FAULTS ?= 100
 SEED ?= 1
 faults: deps

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Runs one training job on several hosts and starts it again after a crash, without the hosts that are gone.
+# Runs one training job on several hosts. Restarts it after a crash, without the hosts that no longer answer.
 #
 #     launch/hosts.sh -H HOSTFILE [-t THREADS] [-r RESTARTS] CONFIG [key=value ...]
 #
-# HOSTFILE is Open MPI's: a host name or address per line, `slots=N` for N ranks there (one without), # for
-# comments. THREADS per rank are by default the host's cores shared by its ranks. Hosts are reached through
-# ssh without a password (or through OMPI_MCA_plm_rsh_agent). The program, CONFIG and the model lie at the
-# same path on all of them; output_dir does too, on a file system that they share, or a lost first host takes
-# its checkpoints with it. The result does not depend on how many hosts are left.
+# HOSTFILE has Open MPI's format: one host name or address per line, `slots=N` for N ranks (default 1), # for
+# comments. The default for THREADS per rank is the host's cores divided by its ranks. Hosts must be reachable
+# through ssh without a password (or through OMPI_MCA_plm_rsh_agent). The program, CONFIG and the model must have
+# the same path on all hosts. output_dir must too, and on a shared file system: otherwise the checkpoints are
+# lost with the first host. The result does not depend on the number of hosts that are left.
 #
-# Ranks talk over plain TCP: nothing is encrypted, nobody is asked who he is. Use a network that you trust;
-# OMPI_MCA_btl_tcp_if_include and OMPI_MCA_oob_tcp_if_include (such as 10.1.0.0/16) keep to one of several.
+# Ranks communicate over plain TCP, without encryption or authentication. Use a network that you trust. To use only
+# one of several networks, set OMPI_MCA_btl_tcp_if_include and OMPI_MCA_oob_tcp_if_include (such as 10.1.0.0/16).
 #
-# Exit codes, restarts and signals are local.sh's.
+# Exit codes, restarts and signals are the same as for local.sh.
 # shellcheck source-path=SCRIPTDIR
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/launch/supervise.sh"
@@ -23,7 +23,7 @@ usage() {
   exit 64
 }
 
-# Fills `hosts` and `slots`. Names hold nothing that an option, a list or a shell could take for its own.
+# Fills `hosts` and `slots`. Names cannot contain characters with a meaning for options, lists or the shell.
 declare -a hosts=()
 declare -A slots=()
 read_hosts() {
@@ -42,7 +42,7 @@ read_hosts() {
   ((${#hosts[@]})) || mistake "$1 names no host"
 }
 
-# A word as the shell of another host reads it.
+# Quotes a word for the shell of another host.
 quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
 # Whether a host answers, and has the files. Status 66: no program there that runs; 67: no CONFIG.
@@ -56,8 +56,8 @@ probe() {
   fi
 }
 
-# Chooses the hosts of the next start. At the first one a host without the files is the user's mistake;
-# later it has lost them, and is left out as one that does not answer.
+# Chooses the hosts of the next start. At the first start, a host without the files is a the user's mistake.
+# Later the host has lost them, and is left out like a host that does not answer.
 starts=0
 prepare_start() {
   local host index code total=0 probes=() list=() missing
@@ -112,7 +112,7 @@ find_programs "$root"
 arguments=("$1" ${threads:+--threads "$threads"} "${@:2}")
 config=$1
 [[ $config = /* ]] || config=$PWD/$config
-# The first of the programs that Open MPI would try.
+# The first program that Open MPI would try.
 read -ra agent <<<"${OMPI_MCA_plm_rsh_agent:-ssh}"
 agent=("${agent[@]%%:*}")
 if [[ ${agent[0]##*/} = ssh ]]; then agent+=(-o BatchMode=yes -o ConnectTimeout=5); fi

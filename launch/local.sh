@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs one training job on this host, bound to its cores as they are, and starts it again after a crash.
+# Runs one training job on this host, bound to its cores, and restarts it after a crash.
 #
 #     launch/local.sh [-n RANKS] [-t THREADS] [-r RESTARTS] CONFIG [key=value ...]
 #
-# RANKS x THREADS fill the cores by default; without -n there is one rank per socket. More of them than
-# cores work too, unbound. RESTARTS in a row are 5 by default. The exit code is shoal's: 0 done, 64 the
-# user's mistake, 75 stopped after saving, 1 anything else. SIGUSR1, SIGTERM, SIGINT and SIGHUP all mean:
-# save and stop; a second one stops at once.
+# By default RANKS x THREADS fill the cores, with one rank per socket unless -n is given. More than the number of
+# cores works too, unbound. By default there are at most 5 RESTARTS in a row. The exit code is shoal's: 0 done, 64
+# the user's mistake, 75 stopped after saving, 1 anything else. SIGUSR1, SIGTERM, SIGINT and SIGHUP save and
+# stop the job; a second signal stops it at once.
 # shellcheck source-path=SCRIPTDIR
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/launch/supervise.sh"
@@ -17,7 +17,7 @@ usage() {
   exit 64
 }
 
-# The cores this process may compute on: nproc knows affinity, lscpu hyperthreads, cpu.max a container's quota.
+# Counts the usable cores: nproc knows the affinity, lscpu hyperthreads, cpu.max a container's quota.
 count_cores() {
   local physical quota period
   logical=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
@@ -58,7 +58,7 @@ if [[ -z $threads ]]; then
   ((threads > 0)) || threads=1
 fi
 
-# mpirun binds to the cores of the whole host, also those that this process may not use: then do not bind.
+# mpirun may bind to cores that this process may not use. Binds only if all cores of the host are usable.
 if ((whole && ranks * threads <= cores)); then
   placement=(--map-by "slot:PE=$threads" --bind-to core:if-supported)
 else

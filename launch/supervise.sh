@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What the launchers share: stop requests, restarts after a crash, the environment of a job.
+# Shared code of the launchers: stop requests, restarts after a crash, the environment of a job.
 #
-# A launcher sources this before anything else, so that a stop request finds a listener from its first
-# moment, fills `command` with what starts the ranks, and calls `supervise`, which does not return.
-# The exit code is 0, 64 (the user's mistake), 75 (stopped; run it again to go on) or 1 (anything else).
+# A launcher sources this file first, so that stop requests are handled from the start. It then sets `command` to
+# the command that starts the ranks, and calls `supervise`, which does not return.
+# The exit code is 0, 64 (the user's mistake), 75 (stopped; run it again to resume) or 1 (anything else).
 set -u
 
-# How often a job is started again in a row, the seconds before it (doubled each time, up to the longest), and
-# the seconds of a start after which the count begins anew.
+# The maximum number of restarts in a row, the seconds before a restart (doubled each time, up to the longest
+# pause), and the duration of a start in seconds after which the count is reset.
 restarts=5
 first_pause=1
 longest_pause=60
@@ -31,9 +31,9 @@ require_count() {
   [[ $2 = 0 ]] || require_number "$1" "$2"
 }
 
-# Stop requests. SIGUSR1 is what mpirun passes on to its ranks, which then save and leave. SIGTERM it follows
-# with SIGKILL after one second; a longer odls_base_sigkill_timeout is no way out: mpirun then waits twice as
-# long after every exit code but 0.
+# Stop requests. mpirun forwards SIGUSR1 to its ranks, which then save and exit. After SIGTERM it sends SIGKILL one
+# second later. A longer odls_base_sigkill_timeout does not help, because mpirun then waits twice as long after every
+# exit code except 0.
 stops=0
 first_signal=''
 is_running=0
@@ -46,7 +46,7 @@ ask_to_stop() {
     say "SIG$1: stopped; nothing was running"
     exit 75
   elif ((stops == 1)); then
-    # Passed on by run_once, which this woke up.
+    # This wakes up run_once, which forwards the signal.
     say "SIG$1: saving, then stopping; a second signal stops at once"
   else
     say "SIG$1: stopping at once"
@@ -58,12 +58,12 @@ trap 'ask_to_stop TERM' TERM
 trap 'ask_to_stop INT' INT
 trap 'ask_to_stop HUP' HUP
 
-# Sleeps without a process that could be left behind: nobody ever writes to this pipe.
+# Sleeps without a child process that could be left behind. No process ever writes to this pipe.
 exec {silence}<> <(:)
 rest() { read -rt "$1" -u "$silence"; }
 
-# Sets `shoal`, and sees to what every job needs. $1: the directory above launch/. A program that cannot be loaded
-# ends a job as a crash does, so it is run once before there is a job.
+# Sets `shoal` and checks the programs that every job needs. $1: the directory above launch/. Runs shoal once, because
+# a program that cannot be loaded would end a job like a crash.
 find_programs() {
   local complaint code
   shoal=$1/.build/release/shoal
@@ -75,17 +75,17 @@ find_programs() {
 }
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-# mpirun comments on every exit code but 0.
+# Without this, mpirun prints text for every exit code except 0.
 export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1}
-# Containers may refuse to let one process read another's memory; ranks say too little to each other to miss it.
+# Containers may forbid a process to read another's memory. Ranks exchange too little data to need it.
 export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
 # shoal runs its own threads and calls BLAS from each of them.
 export OPENBLAS_NUM_THREADS=1
-# For ranks on other hosts, which get no more of the environment than mpirun is told.
+# For ranks on other hosts: they get only the environment variables that are named to mpirun.
 forwarded=()
 for name in OPENBLAS_NUM_THREADS "${!SHOAL_@}"; do forwarded+=(-x "$name"); done
 
-# A job with these flags is not started again: it would not go on from what its first start saved.
+# A job with these flags is not restarted, because it would not resume from what its first start saved.
 # Usage: find_obstacle ARGUMENT ...
 obstacle=''
 find_obstacle() {
@@ -100,10 +100,10 @@ find_obstacle() {
   done
 }
 
-# What is to be done before each start: a launcher may define its own. Another status than 0 is the start's.
+# Runs before each start; a launcher may redefine it. A status other than 0 becomes the status of the start.
 prepare_start() { :; }
 
-# Whether mpirun listens to SIGUSR1: before it does, and when it is about to end, the signal would kill it.
+# Whether mpirun handles SIGUSR1. Before that, and shortly before it ends, the signal would kill it.
 hears_stop() {
   local key value
   while read -r key value; do
@@ -115,11 +115,11 @@ hears_stop() {
   return 1
 }
 
-# Starts the job and waits for its end; its status is the job's exit code.
+# Starts the job and waits for its end. Returns the job's exit code.
 run_once() {
   prepare_start || return
-  # A session of its own, so that a terminal's Ctrl-C reaches the launcher alone; should the launcher be
-  # killed, mpirun is told, and if that was before it could be told, it does not start.
+  # A separate session, so that a terminal's Ctrl-C reaches only the launcher. If the launcher is killed, mpirun gets
+  # a signal. If the launcher is killed before that signal is set up, mpirun does not start.
   local start=(setsid)
   if type -P setpriv >/dev/null; then start+=(setpriv --pdeathsig TERM); fi
   # shellcheck disable=SC2016  # for the inner shell
@@ -133,7 +133,7 @@ run_once() {
       # A signal ends the wait early.
       wait "$job"
     else
-      # mpirun loses a signal that comes before its ranks are there: say it again.
+      # mpirun loses a signal that comes before its ranks have started, so repeat it.
       if ((stops == 1 && SECONDS >= due)) && hears_stop "$job"; then
         kill -USR1 "$job" 2>/dev/null
         due=$((SECONDS + 2))
@@ -147,7 +147,7 @@ run_once() {
   return "$code"
 }
 
-# How a job ended, in words.
+# Describes how a job ended.
 ending() {
   local signal
   if (($1 > 128)) && signal=$(kill -l "$(($1 - 128))" 2>/dev/null) && [[ -n $signal ]]; then
@@ -169,7 +169,7 @@ supervise() {
     case $code in
       0 | 64 | 75) exit "$code" ;;
       138 | 143)
-        # SIGUSR1 or SIGTERM, before anybody there listened: nothing was begun that could be lost.
+        # SIGUSR1 or SIGTERM before the job had signal handlers: no work was begun that could be lost.
         say "$what: it was asked to stop before its work began"
         exit 75
         ;;
