@@ -228,8 +228,8 @@ final class FileParsers: Sendable {
   func checkpoint(_ bytes: UnsafeRawBufferPointer) throws {
     try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
       let state = try Checkpoint.state(of: path)
-      var patience = state.patience
-      patience.take(1)
+      var earlyStopping = state.earlyStopping
+      earlyStopping.take(1)
       _ = state.tokens + 1
       try Checkpoint.read(path, into: adapter, moments: moments)
     }
