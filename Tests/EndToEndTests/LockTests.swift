@@ -70,5 +70,18 @@ extension EndToEnd {
       #expect(fixture.steps() == Array(1...40))
       #expect(try fixture.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-39", "checkpoint-40"])
     }
+
+    @Test func `a run ends with as many checkpoints as it should, wherever it was killed`() throws {
+      let fixture = try RunFixture(pairs: 2)
+      let settings = ["max_steps=4", "save_steps=1"]
+      #expect(try fixture.start(World(threads: 1), settings).wait().code == 0)
+      // As a kill leaves it between the last save and the removal of older checkpoints.
+      for name in ["run.json", "adapter_model.safetensors", "adapter_config.json"] {
+        try FileManager.default.removeItem(atPath: fixture.path("run/\(name)"))
+      }
+      let again = try fixture.start(World(threads: 1), settings + ["save_total_limit=2"]).wait()
+      #expect(again.code == 0, "\(again.errors)")
+      #expect(try fixture.names("run").filter { $0.hasPrefix("checkpoint") } == ["checkpoint-3", "checkpoint-4"])
+    }
   }
 }

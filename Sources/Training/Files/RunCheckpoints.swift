@@ -99,7 +99,7 @@ final class RunCheckpoints {
   }
 
   /// Removes checkpoints that newer states replace.
-  private func tidy(_ state: TrainerState) {
+  func tidy(_ state: TrainerState) {
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = state.skipped.areRecent(at: state.step) ? nil : limit

@@ -157,8 +157,10 @@ final class RunRecorder {
   /// Writes the final adapter and marks the run as finished in run.json.
   /// - Throws: `SaveFailure`.
   func finish(
-    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
+    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, epoch: Double, seconds: [PhaseSeconds]
   ) throws {
+    // A start that was killed between a save and the removal of what that save outdates left it.
+    checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
     do {
       try files.writeFinal(trainer.adapter, adapterConfiguration)
       try files.write(
