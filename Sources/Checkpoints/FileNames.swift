@@ -6,12 +6,12 @@ package import Tensors
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
 /// The directory that contains `path`, as a path that can be opened.
-func parentDirectory(of path: String) -> String {
+package func parentDirectory(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
-func withoutTrailingSlashes(_ path: String) -> String {
+package func withoutTrailingSlashes(_ path: String) -> String {
   var path = path
   while path.count > 1, path.hasSuffix("/") { path.removeLast() }
   return path

@@ -9,6 +9,8 @@ package struct Dataset: Sendable {
   /// record made at most one example. Several examples of one record get consecutive numbers.
   package let examples: [ExampleTree]
   package let report: DatasetReport
+  /// Of the records that made examples.
+  package let styles: PromptStyles
 
   /// One entry of the configuration's `datasets`.
   package struct Source: Sendable, Equatable {
@@ -32,6 +34,7 @@ package struct Dataset: Sendable {
   package init(sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit) throws {
     var examples: [ExampleTree] = []
     var report = DatasetReport(limit: limit)
+    var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
     var index = 0
     for source in sources {
@@ -44,6 +47,7 @@ package struct Dataset: Sendable {
           report.count(outcome, at: reader.location(place))
           switch outcome {
           case .read(let parts):
+            for part in parts where !part.trees.isEmpty { styles.include(part.style) }
             for (number, tree) in parts.flatMap(\.trees).enumerated() {
               examples.append(tree)
               examples[examples.count - 1].index = index + number
@@ -62,7 +66,7 @@ package struct Dataset: Sendable {
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
     }
-    (self.examples, self.report) = (examples, report)
+    (self.examples, self.report, self.styles) = (examples, report, styles)
   }
 }
 
@@ -78,12 +82,14 @@ extension RecordOutcome {
         var parts: [Part] = []
         for record in records {
           let encoded = try encoder.encode(record, index: 0)
+          var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
           switch try limit.applied(to: encoded) {
-          case .fits: parts.append(Part(trees: [encoded.tree], traits: encoded.traits))
-          case .truncated(let tree): parts.append(Part(trees: [tree], traits: encoded.traits, isTruncated: true))
-          case .pieces(let trees): parts.append(Part(trees: trees, traits: encoded.traits))
-          case .dropped: parts.append(Part(trees: [], traits: encoded.traits))
+          case .fits: part.trees = [encoded.tree]
+          case .truncated(let tree): (part.trees, part.isTruncated) = ([tree], true)
+          case .pieces(let trees): part.trees = trees
+          case .dropped: break
           }
+          parts.append(part)
         }
         self = .read(parts)
       } catch {

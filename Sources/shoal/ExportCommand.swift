@@ -71,19 +71,36 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     let directory = try ModelDirectory(model)
     let opened = try adapter.map { try AdapterDirectory($0, model: directory.configuration) }
+    let inference = try InferenceFiles(adapter: adapter, base: model)
     let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
+    try warn(directory)
     switch format {
     case .merged:
       let export = try MergedExport(
         directory, adapter: loaded, into: mergeInto ?? .original, type: dtype?.elementType,
         threads: ProcessorSet.boundCount)
-      try export.write(to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
+      try export.write(inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
     case .adapter:
       guard let loaded, var configuration = opened?.configuration else { return }
       if configuration.baseModel == nil { configuration.baseModel = model }
-      try AdapterDirectory.write(loaded, configuration, to: out)
+      try AdapterDirectory.write(loaded, configuration, inference, to: out)
     }
     Console.print("wrote \(out)")
+  }
+
+  /// Warns when the adapter was trained on other weights than it is merged into.
+  private func warn(_ directory: ModelDirectory) throws {
+    guard format == .merged, let adapter, let origin = try AdapterOrigin(directory: adapter) else { return }
+    // Original weights are the usual target of QLoRA's adapters; the help says what that means.
+    let form = mergeInto == nil ? origin.storage : mergeInto == .dequantized ? .nf4 : .stored
+    for warning in origin.mismatches(
+      model: model, hash: try directory.contentHash(), storage: form, adapter: adapter)
+    { Console.print(warning) }
+    if mergeInto == nil, origin.storage == .nf4 {
+      Console.print(
+        "\(adapter) was trained on a base in 4 bits (NF4) and is merged into the original weights; "
+          + "--merge-into dequantized gives exactly the model that was trained")
+    }
   }
 }
 

@@ -41,9 +41,9 @@ struct ScoreCommand: ParsableCommand {
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       let scoring = try Scoring(
-        model: arguments.model, as: arguments.loadIn4Bit ? .nf4 : .stored, adapter: arguments.adapter, data: source,
-        world: world, threads: arguments.threads, build: try .running())
-      if let report = scoring.report { Console.print(report) }
+        model: arguments.model, as: arguments.storage, adapter: arguments.adapter, arguments.chat.choice,
+        data: source, world: world, threads: arguments.threads, build: try .running())
+      for notice in scoring.notices { Console.print(notice) }
       let sums = try scoring.run()
       if world.rank == 0 {
         let lines = zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }

@@ -40,9 +40,10 @@ final class FileParsers: Sendable {
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
     adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
     moments = OptimizerMoments(count: adapter.layout.count, .adamW)
-    try AdapterDirectory.write(adapter, configuration, to: "\(root)/adapter")
+    let inference = try InferenceFiles(adapter: nil, base: TinyModel.directory)
+    try AdapterDirectory.write(adapter, configuration, inference, to: "\(root)/adapter")
     let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
-    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")
+    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: "\(root)/checkpoint")
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }

@@ -160,7 +160,8 @@ import Training
     func write(in scratch: TemporaryDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
 
     func write(to path: String) throws {
-      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: path)
+      let inference = try InferenceFiles(adapter: nil, base: TinyFixture.path("model"))
+      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: path)
     }
 
     var arenas: [[UInt32]] {
@@ -224,7 +225,8 @@ import Training
     let path = scratch.path("checkpoint-7")
     try Checkpoint.write(
       Trained().state, adapter: adapter, configuration,
-      moments: OptimizerMoments(count: adapter.layout.count, .lion), to: path)
+      moments: OptimizerMoments(count: adapter.layout.count, .lion),
+      InferenceFiles(adapter: nil, base: TinyFixture.path("model")), to: path)
     let flips = FlippedBits()
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       try flips.forEach(of: "\(path)/\(name)") { (try? Checkpoint.state(of: path)) == nil }

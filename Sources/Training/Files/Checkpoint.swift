@@ -11,9 +11,9 @@ package enum Checkpoint {
   private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
 
   /// The files of a checkpoint.
-  static let fileNames = [
-    AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName,
-  ]
+  static let fileNames =
+    [AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName]
+    + InferenceFiles.names
 
   /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
   static func writer(of path: String) -> String? {
@@ -25,7 +25,7 @@ package enum Checkpoint {
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay unchanged.
   package static func write(
     _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
-    to path: String
+    _ inference: InferenceFiles, to path: String
   ) throws {
     let layout = adapter.layout
     try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
@@ -33,6 +33,7 @@ package enum Checkpoint {
         try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
       }
       try directory.file(AdapterDirectory.configurationName, text: configuration.text)
+      try inference.write(directory.file)
       try directory.file(optimizerName) {
         try SafetensorsWriter.write(
           layout.tensors(of: moments.first, prefix: prefixes.first)

@@ -37,16 +37,16 @@ struct Resumption {
     case .automatic:
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
-      if try goOn(files, steps, inputs: inputs, totalSteps: totalSteps) { return }
+      if try goOn(files, steps, configuration, inputs, totalSteps: totalSteps) { return }
       // The directory holds this run, but nothing that could be resumed.
-      if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
+      if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
       return
     }
     if holdsRun {
       guard let named, files.contains(named) else { throw RunRefusal.notEmpty(path: files.path) }
       try Self.requireSame(configuration, in: files)
     }
-    if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
+    if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
   }
 
   private static func requireSame(_ configuration: RunConfiguration, in files: RunDirectory) throws {
@@ -59,7 +59,8 @@ struct Resumption {
   /// Resumes from the newest undamaged checkpoint, or finds the run finished; false when there is no checkpoint.
   /// - Throws: `RunRefusal`: a disk that fails for a while must not lose all saved work.
   private mutating func goOn(
-    _ files: RunDirectory, _ steps: [Int], inputs: [String: String], totalSteps: Int
+    _ files: RunDirectory, _ steps: [Int], _ configuration: RunConfiguration, _ inputs: [String: String],
+    totalSteps: Int
   ) throws -> Bool {
     var record: JSONValue?
     do {
@@ -83,7 +84,7 @@ struct Resumption {
         reasons.append("  \(error)")
         continue
       }
-      try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
+      try resume(from: path, in: files, configuration, inputs, totalSteps: totalSteps)
       takeUpPartialWork(in: files)
       return true
     }
@@ -126,16 +127,36 @@ struct Resumption {
   }
 
   private mutating func resume(
-    from path: String, in files: RunDirectory, inputs: [String: String], totalSteps: Int
+    from path: String, in files: RunDirectory, _ configuration: RunConfiguration, _ inputs: [String: String],
+    totalSteps: Int
   ) throws {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
       skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
-    // Resuming from another directory's checkpoint starts a new run.
-    if files.contains(path) { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")
+    if files.contains(path) {
+      start.run = state.run
+    } else {
+      // Another directory's checkpoint starts a new run, which may differ: the user should know in what.
+      notices.append(Self.comparison(of: configuration, withTheRunOf: path))
+    }
+  }
+
+  /// Says in what a run differs from the one that wrote a checkpoint.
+  private static func comparison(of configuration: RunConfiguration, withTheRunOf checkpoint: String) -> String {
+    let other = RunDirectory(parentDirectory(of: withoutTrailingSlashes(checkpoint)))
+    do {
+      guard let found = try other.configuration() else {
+        return "\(other.path) has no config.yaml: whether this run differs from the checkpoint's is not known"
+      }
+      let differences = configuration.differences(from: found)
+      guard !differences.isEmpty else { return "this run has the same configuration as the checkpoint's" }
+      return "this run differs from the checkpoint's:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
+    } catch {
+      return "the configuration of the checkpoint's run cannot be read: \(error)"
+    }
   }
 
   private func requireSame(_ state: TrainerState, _ inputs: [String: String], path: String, totalSteps: Int) throws {

@@ -8,10 +8,11 @@ extension RunDirectory {
   /// Removes only the files of an earlier run, except the checkpoint from which the next run starts.
   /// - Throws: `WriteError`.
   package func removeRun(keeping checkpoint: String?) throws {
-    let files = [
-      "config.yaml", "run.json", LineFile.metrics.rawValue, LineFile.samples.rawValue, AdapterDirectory.weightsName,
-      AdapterDirectory.configurationName,
-    ]
+    let files =
+      [
+        "config.yaml", "run.json", LineFile.metrics.rawValue, LineFile.samples.rawValue, AdapterDirectory.weightsName,
+        AdapterDirectory.configurationName,
+      ] + InferenceFiles.namesWithTokenizer
     for name in entries {
       if files.contains(name) || Self.isCrashReport(name) { try Self.remove("\(path)/\(name)") }
       guard Self.isCheckpoint(name) else { continue }
@@ -44,7 +45,7 @@ extension RunDirectory {
       LineFile.allCases.map(\.rawValue) + [
         "config.yaml", "run.json", "debug.jsonl", "gradients.safetensors", AdapterDirectory.weightsName,
         AdapterDirectory.configurationName,
-      ]
+      ] + InferenceFiles.namesWithTokenizer
     for name in entries {
       guard let match = name.wholeMatch(of: /(.+)\.tmp-[0-9]+(-[0-9]+)?/) else { continue }
       let leftover = "\(path)/\(name)"

@@ -86,7 +86,10 @@ package struct RunDirectory {
   }
 
   /// Writes the adapter to the top of the directory. Weights come last, since their presence marks the run as finished.
-  package func writeFinal(_ adapter: Adapter, _ configuration: AdapterConfiguration) throws {
+  package func writeFinal(
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles
+  ) throws {
+    try inference.writeWithTokenizer { try AtomicFile.write(to: "\(path)/\($0)", $1) }
     try AtomicFile.write(configuration.text, to: "\(path)/\(AdapterDirectory.configurationName)")
     try AtomicFile.write(to: "\(path)/\(AdapterDirectory.weightsName)") {
       try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)

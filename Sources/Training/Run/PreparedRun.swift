@@ -32,7 +32,7 @@ package struct PreparedRun {
       guard world.rank == 0, request.writes else { return }
       lock = try Self.lock(configuration.outputDirectory, progress)
     }
-    var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
+    var opened: (directory: ModelDirectory, model: Qwen2, baseHash: String, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
       let hash = try directory.contentHash()
@@ -41,7 +41,7 @@ package struct PreparedRun {
       let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
-      opened = (directory, model, storage.contentHash(modelHash: hash))
+      opened = (directory, model, hash, storage.contentHash(modelHash: hash))
     }
     guard let opened else { throw DamagedMessage() }
     (directory, model) = (opened.directory, opened.model)
@@ -54,8 +54,8 @@ package struct PreparedRun {
     try world.agree {
       guard world.rank == 0 else { return }
       let inputs = Coordinator.Inputs(
-        directory: opened.directory, modelHash: opened.hash, build: build, lock: lock, ranks: world.size,
-        threads: threads)
+        directory: opened.directory, baseHash: opened.baseHash, modelHash: opened.hash, build: build, lock: lock,
+        ranks: world.size, threads: threads)
       coordinator = try Coordinator(configuration, request, inputs, progress: progress)
     }
     self.coordinator = coordinator

@@ -17,6 +17,7 @@ final class RunRecorder {
   /// Checkpoints that were skipped as damaged.
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
+  private let inference: InferenceFiles
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
@@ -29,11 +30,11 @@ final class RunRecorder {
   /// Writes nothing yet.
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
-    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, record: JSONValue,
+    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, inference: InferenceFiles, record: JSONValue,
     progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
-    (self.overwrites, self.record, self.progress) = (overwrites, record, progress)
+    (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
@@ -133,7 +134,8 @@ final class RunRecorder {
   ) throws -> String? {
     let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
-      try Checkpoint.write(state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
+      try Checkpoint.write(
+        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, inference, to: path)
     }
   }
 
@@ -162,7 +164,7 @@ final class RunRecorder {
     // A start that was killed between a save and the removal of what that save outdates left it.
     checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
     do {
-      try files.writeFinal(trainer.adapter, adapterConfiguration)
+      try files.writeFinal(trainer.adapter, adapterConfiguration, inference)
       try files.write(
         record: RunRecord.finished(
           record, adapter: files.finalHashes(), seconds: seconds, skippedSteps: trainer.skipped.count,
