@@ -131,17 +131,16 @@ struct Resumption {
     totalSteps: Int
   ) throws {
     let state = try Checkpoint.state(of: path)
-    try requireSame(state, inputs, path: path, totalSteps: totalSteps)
+    // Another directory's checkpoint starts a new run, which may differ: the user should know in what.
+    let isOwn = files.contains(path)
+    let comparison = isOwn ? nil : Self.comparison(of: configuration, withTheRunOf: path)
+    try requireSame(state, inputs, path: path, comparison, totalSteps: totalSteps)
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
       skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
+    if isOwn { start.run = state.run }
     notices.append("going on after step \(state.step), from \(path)")
-    if files.contains(path) {
-      start.run = state.run
-    } else {
-      // Another directory's checkpoint starts a new run, which may differ: the user should know in what.
-      notices.append(Self.comparison(of: configuration, withTheRunOf: path))
-    }
+    if let comparison { notices.append(comparison) }
   }
 
   /// Says in what a run differs from the one that wrote a checkpoint.
@@ -159,9 +158,11 @@ struct Resumption {
     }
   }
 
-  private func requireSame(_ state: TrainerState, _ inputs: [String: String], path: String, totalSteps: Int) throws {
+  private func requireSame(
+    _ state: TrainerState, _ inputs: [String: String], path: String, _ comparison: String?, totalSteps: Int
+  ) throws {
     let names = inputs.filter { state.inputs[$0.key] != $0.value }.map(\.key).sorted()
-    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names) }
+    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names, comparison: comparison) }
     guard state.step <= totalSteps else {
       throw RunRefusal.pastTheEnd(checkpoint: path, step: state.step, totalSteps: totalSteps)
     }
@@ -178,6 +179,8 @@ struct Resumption {
 
   private static func requireSame(_ inputs: [String: String], _ found: [JSONValue.Member], of path: String) throws {
     let names = inputs.filter { input in !found.contains { $0.name == input.key && $0.value.string == input.value } }
-    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names.keys.sorted()) }
+    guard names.isEmpty else {
+      throw RunRefusal.inputsDiffer(checkpoint: path, names: names.keys.sorted(), comparison: nil)
+    }
   }
 }

@@ -7,7 +7,8 @@ package enum RunRefusal: UserError {
   case notWritable(path: String, reason: String)
   case notEmpty(path: String)
   case configurationDiffers(path: String, differences: [String])
-  case inputsDiffer(checkpoint: String, names: [String])
+  /// - Parameter comparison: with the configuration of the checkpoint's run, in words.
+  case inputsDiffer(checkpoint: String, names: [String], comparison: String?)
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
   case adapterDiffers(path: String)
   case noneWhole(path: String, reason: String)
@@ -22,9 +23,9 @@ package enum RunRefusal: UserError {
     case .configurationDiffers(let path, let differences):
       "\(path): the run that is there was of another configuration; run with the same one, name another output_dir, "
         + "or pass --resume never --overwrite:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
-    case .inputsDiffer(let checkpoint, let names):
+    case .inputsDiffer(let checkpoint, let names, let comparison):
       "\(checkpoint): was made from other inputs: \(names.joined(separator: ", ")); restore them, or start again "
-        + "with --resume never --overwrite"
+        + "with --resume never --overwrite" + (comparison.map { "\n\($0)" } ?? "")
     case .pastTheEnd(let checkpoint, let step, let totalSteps):
       "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
     case .adapterDiffers(let path):
