@@ -32,11 +32,12 @@ package struct MergedExport {
   }
 
   /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
+  /// - Parameter replaces: whether an earlier export that is there is replaced.
   /// - Throws: `FileError`, `WriteError`, `ContentError`.
-  package func write(to path: String, shardBytes: Int) throws {
+  package func write(to path: String, shardBytes: Int, replaces: Bool = false) throws {
     let tensors = WeightName.all(directory.configuration).map(tensor)
     let bytes = tensors.reduce(0) { $0 + $1.byteCount }
-    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, hasManifest: false) {
+    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, replaces: replaces) {
       output in
       try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
       try HubFiles.copy(HubFiles.tokenizer + ["generation_config.json"], from: directory.path, to: output)
