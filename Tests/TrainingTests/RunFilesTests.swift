@@ -61,10 +61,14 @@ import Training
     try scratch.damage("checkpoint-6/optimizer.safetensors") { $0 / 2 }
     try files.prune(of: "own", upTo: 7, keeping: 2) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 1])
-    try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
-    #expect(steps() == [7, 4, 1])
+    // Of the damaged one goes what is still as it was written.
+    let left = try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
+    #expect(left == [scratch.path("checkpoint-6/optimizer.safetensors")])
+    #expect(steps() == [7, 6, 4, 1])
+    #expect(try scratch.names("checkpoint-6") == ["optimizer.safetensors"])
     #expect(
-      files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
+      files.entries
+        == ["checkpoint-1", "checkpoint-4", "checkpoint-6", "checkpoint-7", "checkpoint-best", "notes"],
       "nothing half removed either")
   }
 

@@ -57,34 +57,33 @@ final class RunCheckpoints {
   /// - Returns: the path of a new checkpoint; nil when an undamaged one exists already or writing failed.
   /// - Throws: `SaveFailure`.
   func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
-    let path = files.checkpointPath(step: state.step)
+    let paths = files.checkpointPaths(step: state.step)
     guard
-      let isNew = try attempt(
-        state.step, isLastChance, { try put(path, state, read: { try Checkpoint.state(of: $0) }, write) })
+      let saved = try attempt(
+        state.step, isLastChance, { try put(paths, state, read: { try Checkpoint.state(of: $0) }, write) })
     else { return nil }
-    last = path
+    last = saved.path
     tidy(state)
-    return isNew ? path : nil
+    return saved.isNew ? saved.path : nil
   }
 
   /// Saves the partial work after a saved state. Otherwise like the save of a state.
   func save(
     _ partial: PartialWork, after state: TrainerState, isLastChance: Bool, write: (String) throws -> Void
   ) throws -> String? {
-    let path = files.path(of: partial)
-    let isNew = try attempt(partial.step, isLastChance) {
-      try put(path, state, read: { try PartialWork.state(of: $0).1 }, write)
+    let saved = try attempt(partial.step, isLastChance) {
+      try put([files.path(of: partial)], state, read: { try PartialWork.state(of: $0).1 }, write)
     }
-    if isNew != nil { tidy(state) }
-    return isNew == true ? path : nil
+    if saved != nil { tidy(state) }
+    return saved?.isNew == true ? saved?.path : nil
   }
 
   /// Runs a save; nil when it failed and the run can continue.
-  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Bool) throws -> Bool? {
+  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Saved) throws -> Saved? {
     do {
-      let isNew = try body()
+      let saved = try body()
       failuresInRow = 0
-      return isNew
+      return saved
     } catch {
       failures += 1
       failuresInRow += 1
@@ -103,28 +102,36 @@ final class RunCheckpoints {
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = state.skipped.areRecent(at: state.step) ? nil : limit
-      try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
+      let left = try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
+      if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }
   }
 
-  /// Writes and verifies a directory. Returns false if the same state was there already.
+  /// Where a state is, and whether it was not there before.
+  private typealias Saved = (path: String, isNew: Bool)
+
+  /// Writes and verifies a directory, at the first of the paths that others have not taken.
   private func put(
-    _ path: String, _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
-  ) throws -> Bool {
-    if HubFiles.exists(path) {
-      // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
-      if let found = try? read(path), found == state { return false }
-      try files.setAside(path)
+    _ paths: [String], _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
+  ) throws -> Saved {
+    for path in paths {
+      if entryExists(path) {
+        // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
+        if EntryKind(path) == .directory, let found = try? read(path), found == state { return (path, false) }
+        guard try files.setAside(path) else { continue }
+      }
+      try write(path)
+      do {
+        guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
+      } catch {
+        try files.setAside(path)
+        throw error
+      }
+      return (path, true)
     }
-    try write(path)
-    do {
-      guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
-    } catch {
-      try files.setAside(path)
-      throw error
-    }
-    return true
+    throw ContentError(
+      paths[0], "and the other names it may have are taken by what is not Shoal's", expected: "one of them free")
   }
 }

@@ -49,6 +49,8 @@ package final class Coordinator {
     let resumption = try Resumption(
       files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
       totalSteps: schedule.totalSteps, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+    let fileNames = RunDirectory.fileNames(configuration, debugs: request.debugs)
+    if !resumption.isFinished { try files.requireOwn(fileNames) }
     let start = resumption.start
     data.exclude(start.quarantine)
     self.data = data
@@ -68,8 +70,8 @@ package final class Coordinator {
       quarantine: start.quarantine, ranks: inputs.ranks, threads: inputs.threads)
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
-      schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data), record: record,
-      progress: progress)
+      fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
+      record: record, progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))

@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Corpus
+import Glibc
 import Model
 import Tensors
 
@@ -14,6 +15,8 @@ final class RunRecorder {
   private let start: RunStart
   private let inputs: [String: String]
   private let overwrites: Bool
+  /// The names of the files that this run writes at the top of its directory.
+  private let fileNames: Set<String>
   /// Checkpoints that were skipped as damaged.
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
@@ -30,11 +33,12 @@ final class RunRecorder {
   /// Writes nothing yet.
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
-    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, inference: InferenceFiles, record: JSONValue,
-    progress: @escaping (RunProgress) -> Void
+    inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
+    inference: InferenceFiles, record: JSONValue, progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
     (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
+    self.fileNames = Set(fileNames)
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
@@ -50,12 +54,25 @@ final class RunRecorder {
   /// - Throws: `WriteError`.
   func begin(privateBytes: Int, seconds: JSONValue?) throws {
     record = RunRecord.planned(record, privateBytes: privateBytes, seconds: seconds)
-    if lock?.isExclusive == true { files.removeLeftovers() }
-    if overwrites { try files.removeRun(keeping: start.checkpoint) }
-    for path in damaged { try files.setAside(path) }
-    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step)
-    try files.write(configuration)
+    let proof = RunProof(files)
+    let isAlone = lock?.isExclusive == true
+    if isAlone { files.removeLeftovers(proof) }
+    // First of all, so that whatever comes after it is known to be this run's.
+    let processes = (isAlone ? [] : proof.processes ?? []).union([Int(getpid())])
+    record = RunRecord.claiming(record, names: fileNames.union(proof.names), processes: processes)
+    record = RunRecord.claiming(record, adapter: proof.adapter)
     try files.write(record: record)
+    if overwrites {
+      let left = try files.removeRun(keeping: start.checkpoint)
+      if !left.isEmpty { progress(.notice("stays, because nothing proves that Shoal wrote it: \(shortList(left))")) }
+      record = RunRecord.claiming(
+        RunRecord.claiming(record, names: fileNames, processes: processes), adapter: [])
+      try files.write(record: record)
+    }
+    for path in damaged { try files.setAside(path) }
+    let lines = RunDirectory.LineFile.allCases.filter { overwrites ? false : proof.names.contains($0.rawValue) }
+    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step, of: lines)
+    try files.write(configuration)
     // An evaluation comes after the checkpoint of its step. The evaluation before the first step counts as step 0.
     let evaluatesFirst = start.partial?.kind != .step
     let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
@@ -164,10 +181,13 @@ final class RunRecorder {
     // A start that was killed between a save and the removal of what that save outdates left it.
     checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
     do {
-      try files.writeFinal(trainer.adapter, adapterConfiguration, inference)
+      try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
+        record = RunRecord.claiming(record, adapter: hashes)
+        try files.write(record: record)
+      }
       try files.write(
         record: RunRecord.finished(
-          record, adapter: files.finalHashes(), seconds: seconds, skippedSteps: trainer.skipped.count,
+          record, seconds: seconds, skippedSteps: trainer.skipped.count,
           failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
