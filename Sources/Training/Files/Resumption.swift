@@ -114,7 +114,7 @@ struct Resumption {
         // Partial sums are useless if they include records that have been quarantined since.
         guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
-        start.earlyStopping = state.earlyStopping
+        start.best = state.best
         notices.append(
           "\(found.kind == .step ? "step \(found.step)" : "the evaluation after step \(found.step)") was under way: "
             + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
@@ -131,10 +131,10 @@ struct Resumption {
     let state = try Checkpoint.state(of: path)
     try requireSame(state, inputs, path: path, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
-      skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
+      step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
+      quarantine: start.quarantine.union(state.quarantine))
     // Resuming from another directory's checkpoint starts a new run.
-    if files.contains(path) { start.run = state.run }
+    if files.contains(path) { start.run = state.run } else { start.best.checkpoint = nil }
     notices.append("going on after step \(state.step), from \(path)")
   }
 

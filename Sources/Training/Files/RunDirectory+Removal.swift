@@ -84,20 +84,25 @@ extension RunDirectory {
 
   /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
   /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
-  /// Always keeps two undamaged checkpoints (one, if the limit is one).
+  /// Always keeps the newest undamaged checkpoint, and a second one unless the limit leaves no place for it.
+  /// - Parameter best: the step of a checkpoint that is never removed. It takes one of the places of the limit.
   /// - Throws: `WriteError`.
-  package func prune(of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool) throws {
-    let spared = min(limit ?? 2, 2)
+  package func prune(
+    of run: String, upTo step: Int, keeping limit: Int?, best: Int? = nil, isAskedFor: (Int) -> Bool
+  ) throws {
     let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
+    let others = own.filter { $0 != best }
+    let places = (limit ?? .max) - (others.count < own.count ? 1 : 0)
+    let isNewestBest = own.first == best && best.map { isWhole($0) } ?? false
+    let spared = max(isNewestBest ? 0 : 1, min(places, 2))
     // Verifying reads every byte, so skip it when nothing would be removed.
-    if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
+    if others.count > max(places, spared) || others.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
       var (whole, kept) = (0, 0)
-      for step in own {
-        let path = checkpointPath(step: step)
+      for step in others {
         if whole < spared {
-          if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
-        } else if !isAskedFor(step) || kept >= limit ?? .max {
-          try Self.removeCheckpoint(path)
+          if isWhole(step) { whole += 1 }
+        } else if !isAskedFor(step) || kept >= places {
+          try Self.removeCheckpoint(checkpointPath(step: step))
           continue
         }
         kept += 1
@@ -107,4 +112,6 @@ extension RunDirectory {
     let outdated = works.filter { $0.base < step } + works.filter { $0.base == step }.dropFirst(2)
     for partial in outdated { try Self.removeCheckpoint(path(of: partial)) }
   }
+
+  private func isWhole(_ step: Int) -> Bool { (try? Checkpoint.state(of: checkpointPath(step: step))) != nil }
 }

@@ -46,10 +46,10 @@ package struct RunDirectory {
   }
 
   private static func checkpointSteps(_ names: [String]) -> [Int] {
-    names.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.sorted(by: >)
+    names.compactMap { CheckpointName($0)?.step }.sorted(by: >)
   }
 
-  package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
+  package func checkpointPath(step: Int) -> String { "\(path)/\(CheckpointName(step: step))" }
 
   /// Saved parts of steps and evaluations, the furthest first.
   package var partials: [PartialWork] {
