@@ -56,7 +56,7 @@ package struct TrainingData: Sendable {
       }
     }
     hash = ContentHash.sha256(of: (training + held).flatMap(\.contentDigest))
-    heldOut = objective.trees(held, limit: limit)
+    heldOut = objective.heldOutTrees(held, limit: limit)
   }
 
   /// The given records that exist in this data.
