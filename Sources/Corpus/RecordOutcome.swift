@@ -2,7 +2,8 @@
 
 /// The result of reading one record.
 enum RecordOutcome: Sendable {
-  case read([Part])
+  /// The record's examples, and the digest of the prompt that they share.
+  case read([Part], prompt: [UInt8])
   case wrong(RecordMistake)
 
   /// An example of the record: its trees, or no tree if it was dropped.

@@ -27,6 +27,11 @@ package struct StepSchedule: Sendable {
   /// Whether a checkpoint follows `step`.
   package func saves(after step: Int) -> Bool { isDue(saves, step) }
 
+  /// The first step whose state an evaluation judges and nothing keeps. The final adapter keeps the last step's.
+  var firstEvaluationWithoutCheckpoint: Int? {
+    (1..<max(1, totalSteps)).first { evaluates(after: $0) && !saves(after: $0) }
+  }
+
   private func isDue(_ interval: RunConfiguration.Interval, _ step: Int) -> Bool {
     switch interval {
     case .never: return false

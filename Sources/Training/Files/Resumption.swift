@@ -123,7 +123,7 @@ struct Resumption {
         // Partial sums are useless if they include records that have been quarantined since.
         guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
-        start.earlyStopping = state.earlyStopping
+        start.best = state.best
         notices.append(
           "\(found.kind == .step ? "step \(found.step)" : "the evaluation after step \(found.step)") was under way: "
             + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
@@ -144,9 +144,9 @@ struct Resumption {
     let comparison = isOwn ? nil : Self.comparison(of: configuration, withTheRunOf: path)
     try requireSame(state, inputs, path: path, comparison, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
-      skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
-    if isOwn { start.run = state.run }
+      step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
+      quarantine: start.quarantine.union(state.quarantine))
+    if isOwn { start.run = state.run } else { start.best.checkpoint = nil }
     notices.append("going on after step \(state.step), from \(path)")
     if let comparison { notices.append(comparison) }
   }

@@ -36,19 +36,43 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
+  /// The step of the checkpoint that pruning spares.
+  private(set) var best: Int?
   private let files: RunDirectory
+  private let run: String
   private let limit: Int?
   private let isAskedFor: (Int) -> Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
+  ///   - run: identifies the run in its checkpoints.
   ///   - limit: `save_total_limit`.
   ///   - isAskedFor: whether the configuration requests the checkpoint of a step; others exist only for resuming.
   ///   - last: the checkpoint from which the run starts.
   init(
-    _ files: RunDirectory, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    warn: @escaping (String) -> Void
-  ) { (self.files, self.limit, self.isAskedFor, self.last, self.warn) = (files, limit, isAskedFor, last, warn) }
+    _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
+    best: Int?, warn: @escaping (String) -> Void
+  ) {
+    (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
+    (self.last, self.best, self.warn) = (last, best, warn)
+  }
+
+  /// Whether this run's checkpoint of a step is there.
+  func holds(_ step: Int) -> Bool { name(ofStep: step) != nil }
+
+  /// The name of this run's checkpoint of a step.
+  func name(ofStep step: Int) -> String? { files.checkpointName(ofStep: step, of: run) }
+
+  /// Whether the checkpoint of a step may be the best one. A checkpoint that exists only because the run was interrupted
+  /// may not: an interruption must change nothing.
+  func canBeBest(_ step: Int) -> Bool { isAskedFor(step) && holds(step) }
+
+  /// Spares another checkpoint from now on.
+  func spare(best step: Int?, after last: Int, _ skipped: SkippedSteps) {
+    guard best != step else { return }
+    best = step
+    tidy(after: last, skipped)
+  }
 
   /// Saves a state.
   /// - Parameters:
@@ -63,7 +87,7 @@ final class RunCheckpoints {
         state.step, isLastChance, { try put(paths, state, read: { try Checkpoint.state(of: $0) }, write) })
     else { return nil }
     last = saved.path
-    tidy(state)
+    tidy(after: state.step, state.skipped)
     return saved.isNew ? saved.path : nil
   }
 
@@ -74,7 +98,7 @@ final class RunCheckpoints {
     let saved = try attempt(partial.step, isLastChance) {
       try put([files.path(of: partial)], state, read: { try PartialWork.state(of: $0).1 }, write)
     }
-    if saved != nil { tidy(state) }
+    if saved != nil { tidy(after: state.step, state.skipped) }
     return saved?.isNew == true ? saved?.path : nil
   }
 
@@ -98,11 +122,11 @@ final class RunCheckpoints {
   }
 
   /// Removes checkpoints that newer states replace.
-  func tidy(_ state: TrainerState) {
+  func tidy(after step: Int, _ skipped: SkippedSteps) {
     do {
       // States of an exploded adapter must not displace the states before it.
-      let limit = state.skipped.areRecent(at: state.step) ? nil : limit
-      let left = try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
+      let limit = skipped.areRecent(at: step) ? nil : limit
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
       if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")

@@ -92,24 +92,27 @@ extension RunDirectory {
 
   /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
   /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
-  /// Always keeps two undamaged checkpoints (one, if the limit is one).
+  /// Always keeps the newest undamaged checkpoint, and a second one unless the limit leaves no place for it.
+  /// - Parameter best: the step of a checkpoint that is never removed. It takes one of the places of the limit.
   /// - Returns: what others put into removed checkpoints, which stays.
   /// - Throws: `RemovalFailure`.
   @discardableResult package func prune(
-    of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool
+    of run: String, upTo step: Int, keeping limit: Int?, best: Int? = nil, isAskedFor: (Int) -> Bool
   ) throws -> [String] {
-    let spared = min(limit ?? 2, 2)
     let own = checkpointNames.filter { $0.step <= step && isOwn("\(path)/\($0.name)", run) }
+    let others = own.filter { $0.step != best }
+    let places = (limit ?? .max) - (others.count < own.count ? 1 : 0)
+    let isNewestBest = own.first.map { $0.step == best && isWhole($0.name) } ?? false
+    let spared = max(isNewestBest ? 0 : 1, min(places, 2))
     var removal = Removal()
     // Verifying reads every byte, so skip it when nothing would be removed.
-    if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0.step) }) {
+    if others.count > max(places, spared) || others.dropFirst(spared).contains(where: { !isAskedFor($0.step) }) {
       var (whole, kept) = (0, 0)
-      for (step, name) in own {
-        let path = "\(path)/\(name)"
+      for (step, name) in others {
         if whole < spared {
-          if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
-        } else if !isAskedFor(step) || kept >= limit ?? .max {
-          try removal.remove(directory: path)
+          if isWhole(name) { whole += 1 }
+        } else if !isAskedFor(step) || kept >= places {
+          try removal.remove(directory: "\(path)/\(name)")
           continue
         }
         kept += 1
@@ -124,5 +127,12 @@ extension RunDirectory {
   /// Whether `run` wrote a checkpoint or a partial work there. A link to one is not it.
   private func isOwn(_ path: String, _ run: String) -> Bool {
     EntryKind(path) == .directory && Checkpoint.writer(of: path) == run
+  }
+
+  private func isWhole(_ name: String) -> Bool { (try? Checkpoint.state(of: "\(path)/\(name)")) != nil }
+
+  /// The name of the checkpoint of a step that `run` wrote.
+  func checkpointName(ofStep step: Int, of run: String) -> String? {
+    checkpointNames.first { $0.step == step && isOwn("\(path)/\($0.name)", run) }?.name
   }
 }

@@ -48,12 +48,10 @@ package struct RunDirectory {
   }
 
   private static func checkpointNames(_ names: [String]) -> [(step: Int, name: String)] {
-    names.compactMap { name in
-      name.wholeMatch(of: /checkpoint-([0-9]{1,15})(-[0-9]{1,3})?/).flatMap { Int($0.1) }.map { ($0, name) }
-    }.sorted { $0.step > $1.step }
+    names.compactMap { name in CheckpointName(name).map { ($0.step, name) } }.sorted { $0.step > $1.step }
   }
 
-  package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
+  package func checkpointPath(step: Int) -> String { "\(path)/\(CheckpointName(step: step))" }
 
   /// The paths that a checkpoint may have, the first first.
   func checkpointPaths(step: Int) -> [String] {

@@ -71,17 +71,17 @@ enum RunRecord {
     }
   }
 
-  /// The record of a finished run: every rank's time by phase, and its problems. These are the skipped steps of the
-  /// whole run, and the failed saves and lost lines since its last start.
+  /// The record of a finished run: its best state if there were evaluations, every rank's time by phase, and its
+  /// problems. These are the skipped steps of the whole run, and the failed saves and lost lines since its last start.
   static func finished(
-    _ record: JSONValue, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
+    _ record: JSONValue, best: BestOfRun?, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
   ) -> JSONValue {
     let ranks = seconds.map { seconds in
       JSONValue.object(Phase.allCases.map { .init($0.name, .number(seconds[$0])) })
     }
     let done = record.replacing("state") { _ in "finished" }
     return .object(
-      (done.members ?? []) + [
+      (done.members ?? []) + (best.map { [.init("best", $0.json)] } ?? []) + [
         .init("seconds_by_rank", .array(ranks)),
         .init("skipped_steps", .integer(Int64(skippedSteps))),
         .init("failed_saves", .integer(Int64(failedSaves))), .init("lost_lines", .integer(Int64(lostLines))),

@@ -77,6 +77,7 @@ package final class Coordinator {
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
       + (try Self.mismatches(configuration, inputs))
+      + HeldOutNotices.texts(configuration, data, schedule)
   }
 
   /// SHA-256 of every input that the result depends on.
@@ -209,7 +210,7 @@ package final class Coordinator {
   }
 
   /// Computes the held-out metrics after a step and writes them.
-  func evaluate(_ sums: [[Double]], step: Int) throws -> ObjectiveMetrics {
+  func evaluate(_ sums: [[Double]], step: Int, skipped: SkippedSteps) throws -> ObjectiveMetrics {
     let objective = configuration.objective
     let examples = try zip(data.heldOut, sums).map { tree, sums in
       guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
@@ -218,7 +219,8 @@ package final class Coordinator {
     let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
     if !bad.isEmpty { progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))")) }
     let metrics = objective.evaluationMetrics(examples)
-    recorder.append(evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step))
+    recorder.append(
+      evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step), skipped: skipped)
     return metrics
   }
 

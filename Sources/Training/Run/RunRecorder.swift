@@ -24,9 +24,10 @@ final class RunRecorder {
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
-  private var earlyStopping: EarlyStopping
+  private var best: BestModel
   /// The state before the evaluation after the last step, because checkpoints are written before that evaluation.
-  private var earlyStoppingBefore: EarlyStopping
+  private var bestBefore: BestModel
+  private var lastEvaluation: BestModel.Evaluation?
   /// Set when the run has begun.
   private var log: RunLog?
 
@@ -42,10 +43,11 @@ final class RunRecorder {
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
-    earlyStopping = start.earlyStopping
-    earlyStoppingBefore = earlyStopping
+    best = start.best
+    bestBefore = best
     checkpoints = RunCheckpoints(
-      files, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:), last: start.checkpoint
+      files, of: start.run, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:),
+      last: start.checkpoint, best: best.checkpoint?.step
     ) { progress(.notice($0)) }
   }
 
@@ -92,7 +94,7 @@ final class RunRecorder {
 
   /// Writes the metrics line of a step.
   func append(_ report: StepReport) {
-    earlyStoppingBefore = earlyStopping
+    bestBefore = best
     var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
     if let skip = report.skip {
       line += [
@@ -114,11 +116,19 @@ final class RunRecorder {
     log?.append(step: report.step, line)
   }
 
-  /// Writes the metrics line of an evaluation.
-  func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double) {
-    let entries = metrics.entries.map { (name: "eval_\($0.name)", value: JSONValue.number($0.value)) }
-    log?.append(step: step, [("epoch", .number(epoch))] + entries)
-    if step > 0, let loss = metrics["loss"] { earlyStopping.take(loss) }
+  /// Writes the metrics line of an evaluation and notes whether it is the best so far.
+  func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double, skipped: SkippedSteps) {
+    var line: [(name: String, value: JSONValue)] = [("epoch", .number(epoch))]
+    for entry in metrics.entries {
+      line.append(("eval_\(entry.name)", .number(entry.value)))
+      if let error = entry.standardError { line.append(("eval_\(entry.name)_stderr", .number(error))) }
+    }
+    log?.append(step: step, line)
+    guard step > 0, let loss = metrics["loss"] else { return }
+    let found = BestModel.Evaluation(step: step, loss: loss)
+    best.take(found, hasCheckpoint: checkpoints.canBeBest(step))
+    lastEvaluation = found
+    checkpoints.spare(best: best.checkpoint?.step, after: step, skipped)
   }
 
   /// Writes the model's answer to a held-out example.
@@ -135,7 +145,7 @@ final class RunRecorder {
   }
 
   /// Whether the held-out loss has not improved for the configured number of evaluations.
-  var endsEarly: Bool { earlyStopping.isExhausted(configuration.earlyStoppingPatience) }
+  var endsEarly: Bool { best.isExhausted(configuration.earlyStoppingPatience) }
 
   // MARK: Checkpoints
 
@@ -149,7 +159,7 @@ final class RunRecorder {
   func save(
     step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
   ) throws -> String? {
-    let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
+    let state = state(step: step, epoch: epoch, trainer, bestBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
       try Checkpoint.write(
         state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, inference, to: path)
@@ -160,26 +170,26 @@ final class RunRecorder {
   func save(
     _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
   ) throws -> String? {
-    let state = state(
-      step: partial.base, epoch: epoch, trainer, partial.kind == .step ? earlyStopping : earlyStoppingBefore)
+    let state = state(step: partial.base, epoch: epoch, trainer, partial.kind == .step ? best : bestBefore)
     return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
       try partial.write(sums, state, to: path)
     }
   }
 
-  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ earlyStopping: EarlyStopping) -> TrainerState {
+  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ best: BestModel) -> TrainerState {
     TrainerState(
-      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, earlyStopping: earlyStopping,
-      skipped: trainer.skipped, quarantine: start.quarantine)
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, best: best, skipped: trainer.skipped,
+      quarantine: start.quarantine)
   }
 
   /// Writes the final adapter and marks the run as finished in run.json.
   /// - Throws: `SaveFailure`.
   func finish(
-    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, epoch: Double, seconds: [PhaseSeconds]
+    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
   ) throws {
     // A start that was killed between a save and the removal of what that save outdates left it.
-    checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
+    checkpoints.tidy(after: step, trainer.skipped)
+    let ending = bestOfRun(step: step)
     do {
       try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
         record = RunRecord.claiming(record, adapter: hashes)
@@ -187,11 +197,23 @@ final class RunRecorder {
       }
       try files.write(
         record: RunRecord.finished(
-          record, seconds: seconds, skippedSteps: trainer.skipped.count,
+          record, best: ending, seconds: seconds, skippedSteps: trainer.skipped.count,
           failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
+    if let ending, configuration.evaluations != .never { progress(.notice(ending.description)) }
+  }
+
+  /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
+  private func bestOfRun(step: Int) -> BestOfRun? {
+    guard let evaluation = best.evaluation else { return nil }
+    let final = lastEvaluation.flatMap { $0.step == step && $0.loss.isFinite ? $0 : nil }
+    let kept = best.checkpoint.flatMap { checkpoints.holds($0.step) ? $0 : nil }
+    let isFinal = final.map { $0.loss < kept?.loss ?? .infinity || $0.step == kept?.step } ?? false
+    return BestOfRun(
+      evaluation: evaluation, kept: isFinal ? final : kept, isFinal: isFinal,
+      path: isFinal ? "." : kept.flatMap { checkpoints.name(ofStep: $0.step) })
   }
 }
