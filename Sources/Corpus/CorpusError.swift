@@ -45,6 +45,8 @@ package enum CorpusError: UserError, Equatable {
   case unusable(path: String, reason: String)
   /// Invalid records: the first few of `count`.
   case badRecords([RecordMistake], count: Int)
+  /// Records with rendered ChatML in a text, of which nobody said what it is.
+  case renderedChats(RenderedRecords)
   /// Every record was longer than the limit and was dropped.
   case nothingFits(records: Int, limit: Int)
   /// The held-out share or count leaves one side without examples.
@@ -61,6 +63,12 @@ package enum CorpusError: UserError, Equatable {
       var lines = mistakes.map(\.description)
       if count > mistakes.count { lines.append("and \(count - mistakes.count) more") }
       return lines.joined(separator: "\n")
+    case .renderedChats(let records):
+      let places = DatasetReport.names(records.first, of: records.count)
+      return "\(places): \(records.count == 1 ? "a record holds" : "\(records.count) records hold") rendered ChatML, "
+        + "\(ChatTemplate.start) with a role, in a text: set special_tokens_in_text of the data set "
+        + "(shoal score: --special-tokens-in-text) to parse, which makes special tokens of it as TRL and axolotl do, "
+        + "or to text, which trains on its letters"
     case .nothingFits(let records, let limit):
       return "none of the \(records) records fits into sequence_len \(limit), not even without its prompt's "
         + "text: raise sequence_len or shorten the completions"

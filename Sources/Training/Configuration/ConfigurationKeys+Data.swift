@@ -101,6 +101,10 @@ extension ConfigurationKeys {
       },
       DatasetKey("ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
       DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
+      DatasetKey(
+        "special_tokens_in_text", \.specialTokens, .choice(),
+        "Special tokens that texts spell: `parse` makes tokens of them, as TRL and axolotl do, `text` leaves them text. "
+          + "Rendered ChatML needs one of them; other texts stay text without it."),
       DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
     ]
     + RecordFields.Field.allCases.map { field in
@@ -151,7 +155,7 @@ extension Dataset.Source {
     case ("json", let files?), (nil, let files?): paths = files
     case (let path?, nil): paths = [path]
     case (let path?, let files?):
-      if [".json", ".jsonl", ".gz"].contains(where: path.hasSuffix) {
+      if RecordReader.isData(path) {
         section.report(
           "`\(section.prefix)path` is a file: `data_files` goes with a directory, or alone", about: "data_files")
       }
