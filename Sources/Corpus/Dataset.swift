@@ -50,7 +50,7 @@ package struct Dataset: Sendable {
     var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
     var index = 0
-    var rendered = RenderedRecords()
+    var rendered: [RecordLocation] = []
     for source in sources {
       let encoder = encoder.parsingSpecialTokens(source.specialTokens == .parse)
       for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
@@ -60,7 +60,7 @@ package struct Dataset: Sendable {
         }
         for (place, outcome) in outcomes.enumerated() {
           report.count(outcome, at: reader.location(place))
-          if source.specialTokens == nil { rendered.count(outcome, at: reader.location(place)) }
+          if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(reader.location(place)) }
           switch outcome {
           case .read(let parts):
             for part in parts where !part.trees.isEmpty { styles.include(part.style) }
@@ -79,7 +79,9 @@ package struct Dataset: Sendable {
     guard mistakes.isEmpty else {
       throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
     }
-    guard rendered.count == 0 else { throw CorpusError.renderedChats(rendered) }
+    guard rendered.isEmpty else {
+      throw CorpusError.renderedChats(Array(rendered.prefix(DatasetReport.namedRecords)), count: rendered.count)
+    }
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
     }

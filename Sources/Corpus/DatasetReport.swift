@@ -68,12 +68,12 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     if truncated > 0 {
       lines.append(
         "\(truncated) cut to sequence_len \(limit.sequenceLength), in the middle of the prompt: "
-          + Self.names(firstTruncated, of: truncated))
+          + RecordLocation.list(firstTruncated, of: truncated))
     }
     if dropped > 0 {
       lines.append(
         "\(dropped) dropped, longer than sequence_len \(limit.sequenceLength): "
-          + Self.names(firstDropped, of: dropped))
+          + RecordLocation.list(firstDropped, of: dropped))
     }
     if equalPairs > 0 { lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing") }
     if movedSeams > 0 {
@@ -89,9 +89,5 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
       lines.append("\(ignoredSystems) with a system field beside a rendered question: the question is taken as it is")
     }
     return lines.joined(separator: "\n")
-  }
-
-  static func names(_ locations: [RecordLocation], of count: Int) -> String {
-    locations.map(\.description).joined(separator: ", ") + (count > locations.count ? ", …" : "")
   }
 }

@@ -1,17 +1,5 @@
 // The result of reading a record.
 
-/// Records with a chat in a text that is rendered already.
-package struct RenderedRecords: Sendable, Equatable {
-  package private(set) var count = 0
-  package private(set) var first: [RecordLocation] = []
-
-  mutating func count(_ outcome: RecordOutcome, at location: RecordLocation) {
-    guard case .read(let parts) = outcome, parts.contains(where: \.traits.holdsRenderedChat) else { return }
-    count += 1
-    if first.count < DatasetReport.namedRecords { first.append(location) }
-  }
-}
-
 /// The result of reading one record.
 enum RecordOutcome: Sendable {
   case read([Part])
@@ -23,5 +11,11 @@ enum RecordOutcome: Sendable {
     var traits: EncodedExample.Traits
     var style: PromptStyle
     var isTruncated = false
+  }
+
+  /// Whether a text of the record is a chat that is rendered already.
+  var holdsRenderedChat: Bool {
+    guard case .read(let parts) = self else { return false }
+    return parts.contains(where: \.traits.holdsRenderedChat)
   }
 }

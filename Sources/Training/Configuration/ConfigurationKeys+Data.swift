@@ -31,14 +31,14 @@ extension ConfigurationKeys {
       "Every epoch takes the examples in the same order, that of the merged data."),
   ]
 
-  /// Padding is never used, so a `pad_token` changes nothing.
+  /// Nothing is padded, and no text is unknown to a tokenizer of bytes.
   private static let specialTokens = ConfigurationTable(
     initial: RunConfiguration.SpecialTokens(),
     keys: [ConfigurationKey("eos_token", \.endOfSequence, .text, "A token of the tokenizer.")],
-    inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
+    inert: [InertKeys("Padding", "nothing is padded or unknown", "pad_token unk_token")],
     refused: [
       RefusedKeys(
-        "bos_token unk_token additional_special_tokens",
+        "bos_token additional_special_tokens",
         because: "the tokens are those of the model's directory", remedy: "change its tokenizer files, or leave it out")
     ])
 }

@@ -63,9 +63,9 @@ extension ValueKind where Value == Int {
 extension ValueKind where Value == Int? {
   /// As in transformers, where a number that is not positive stands for none.
   static var limit: Self {
-    Self("a whole number of at least 1, or nothing, 0 or -1 for none") { tree in
-      guard let number = tree.wholeNumber, -1...1_000_000_000 ~= number else { return nil }
-      return .some(number > 0 ? number : nil)
+    let number = ValueKind<Int>.integer(from: -1)
+    return Self("a whole number; 0 and -1 are none") { section, key, tree in
+      number.read(&section, key, tree).map { $0 > 0 ? $0 : nil }
     } write: {
       $0.map(ConfigurationTree.integer) ?? .null
     }
