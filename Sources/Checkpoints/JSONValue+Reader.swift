@@ -3,10 +3,12 @@
 struct JSONReader {
   let bytes: UnsafeRawBufferPointer
   let maximumDepth: Int
-  let allowsNUL: Bool
+  let rules: JSONValue.Rules
   var position = 0
   /// Bytes of the current string without escapes; the buffer is kept to save allocations.
   var unescaped: [UInt8] = []
+  /// The first thing that makes the current string no text.
+  var flaw: JSONSyntaxError?
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
@@ -21,13 +23,18 @@ struct JSONReader {
 
   private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
     switch current {
-    case Byte.quote: return .string(try string())
+    case Byte.quote:
+      let text = try string()
+      defer { flaw = nil }
+      return flaw.map { .unusable($0) } ?? .string(text)
     case Byte.openBrace: return try object(depth: depth)
     case Byte.openBracket: return try array(depth: depth)
     case .some(Byte.minus), .some(Byte.digits): return try number()
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N") where rules == .data: return try word("NaN", .number(.nan))
+    case UInt8(ascii: "I") where rules == .data: return try word("Infinity", .number(.infinity))
     case nil: throw failure("the text ends where a value was expected")
     default: throw failure("a value was expected")
     }
@@ -43,12 +50,17 @@ struct JSONReader {
         let start = position
         guard current == Byte.quote else { throw failure("a member's name in double quotes was expected") }
         let name = try string()
-        guard names.insert(name, after: members) else {
-          throw failure("the name \"\(name.prefix(80))\" occurs twice in one object", at: start)
-        }
+        if let flaw { throw flaw }
+        let isNew = names.insert(name, after: members)
+        guard isNew || rules == .data else { throw repeated(name, at: start) }
         guard take(Byte.colon) else { throw failure("\":\" was expected after a name") }
         skipSpace()
-        members.append(JSONValue.Member(name, try value(depth: depth + 1)))
+        let value = try value(depth: depth + 1)
+        if isNew {
+          members.append(JSONValue.Member(name, value))
+        } else if let first = members.firstIndex(where: { $0.name.hasSameBytes(as: name) }) {
+          members[first].value = .unusable(repeated(name, at: start))
+        }
       } while take(Byte.comma)
       guard take(Byte.closeBrace) else { throw failure("\",\" or \"}\" was expected") }
     }
@@ -86,7 +98,10 @@ struct JSONReader {
   private mutating func number() throws(JSONSyntaxError) -> JSONValue {
     let start = position
     var isInteger = true
-    if current == Byte.minus { position += 1 }
+    if current == Byte.minus {
+      position += 1
+      if rules == .data, current == UInt8(ascii: "I") { return try word("Infinity", .number(-.infinity)) }
+    }
     let first = position
     try skipDigits()
     guard bytes[first] != UInt8(ascii: "0") || position == first + 1 else {
@@ -105,7 +120,7 @@ struct JSONReader {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let integer = Int64(text) { return .integer(integer) }
-    guard let number = Double(text), number.isFinite else {
+    guard let number = Double(text), number.isFinite || rules == .data else {
       throw failure("the number is outside the range of fp64", at: start)
     }
     return .number(number)
@@ -131,10 +146,20 @@ struct JSONReader {
     return true
   }
 
-  func controlCharacter(at offset: Int) -> JSONSyntaxError {
-    failure(
+  private func repeated(_ name: String, at start: Int) -> JSONSyntaxError {
+    failure("the name \"\(name.prefix(80))\" occurs twice in one object", at: start)
+  }
+
+  /// Notes what makes a string no text.
+  mutating func note(_ reason: String, at offset: Int) throws(JSONSyntaxError) {
+    guard rules == .data else { throw failure(reason, at: offset) }
+    if flaw == nil { flaw = failure(reason, at: offset) }
+  }
+
+  mutating func noteControlCharacter(at offset: Int) throws(JSONSyntaxError) {
+    try note(
       bytes[offset] == 0
-        ? "a NUL character in a string" : "a control character in a string must be escaped",
+        ? "a NUL character in a string must be escaped" : "a control character in a string must be escaped",
       at: offset)
   }
 

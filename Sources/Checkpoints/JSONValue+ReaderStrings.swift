@@ -12,7 +12,7 @@ extension JSONReader {
         return try decoded(bytes[start..<end], at: start)
       }
       if byte == Byte.backslash { return try stringWithEscapes(start: start, escape: end) }
-      guard byte >= 0x20 else { throw controlCharacter(at: end) }
+      if byte < 0x20 { try noteControlCharacter(at: end) }
       end += 1
     }
     throw failure("the string has no end", at: start - 1)
@@ -30,8 +30,8 @@ extension JSONReader {
           Result { () throws(JSONSyntaxError) in try decoded(buffer[...], at: start) }
         }.get()
       case Byte.backslash: try takeEscape()
-      case 0..<0x20: throw controlCharacter(at: position)
       default:
+        if byte < 0x20 { try noteControlCharacter(at: position) }
         unescaped.append(byte)
         position += 1
       }
@@ -53,7 +53,7 @@ extension JSONReader {
     case UInt8(ascii: "t"): unescaped.append(0x09)
     case UInt8(ascii: "u"):
       let scalar = try takeScalar(start: start)
-      guard scalar.value != 0 || allowsNUL else { throw failure("a NUL character in a string", at: start) }
+      if scalar.value == 0, rules == .strict { throw failure("a NUL character in a string", at: start) }
       unescaped.append(contentsOf: scalar.utf8)
     default: throw failure("an unknown escape", at: start)
     }
@@ -65,12 +65,21 @@ extension JSONReader {
     if let scalar = Unicode.Scalar(first) { return scalar }
     guard first < 0xDC00, position + 1 < bytes.count,
       bytes[position] == Byte.backslash, bytes[position + 1] == UInt8(ascii: "u")
-    else { throw failure("half of a surrogate pair", at: start) }
+    else { return try halfOfPair(start) }
+    let next = position
     position += 2
     let second = try hexadecimal()
     guard 0xDC00..<0xE000 ~= second, let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
-    else { throw failure("half of a surrogate pair", at: start) }
+    else {
+      position = next
+      return try halfOfPair(start)
+    }
     return scalar
+  }
+
+  private mutating func halfOfPair(_ start: Int) throws(JSONSyntaxError) -> Unicode.Scalar {
+    try note("half of a surrogate pair", at: start)
+    return "\u{FFFD}"
   }
 
   private mutating func hexadecimal() throws(JSONSyntaxError) -> UInt32 {
@@ -87,11 +96,13 @@ extension JSONReader {
     return value
   }
 
-  private func decoded(_ slice: Slice<UnsafeRawBufferPointer>, at start: Int) throws(JSONSyntaxError) -> String {
+  private mutating func decoded(_ slice: Slice<UnsafeRawBufferPointer>, at start: Int) throws(JSONSyntaxError) -> String
+  {
     let text = UnsafeRawBufferPointer(rebasing: slice).withMemoryRebound(to: UInt8.self) {
       String(validating: $0, as: UTF8.self)
     }
-    guard let text else { throw failure("the string is not valid UTF-8", at: start) }
-    return text
+    if let text { return text }
+    try note("the string is not valid UTF-8", at: start)
+    return ""
   }
 }

@@ -16,7 +16,7 @@ extension JSONValue {
 
   private func write(into text: inout [UInt8], indent: Int?, level: Int, sortedKeys: Bool) {
     switch self {
-    case .null: text += "null".utf8
+    case .null, .unusable: text += "null".utf8
     case .bool(let value): text += (value ? "true" : "false").utf8
     case .integer(let value): text += value.description.utf8
     case .number(let value): text += (value.isFinite ? value.description : "null").utf8

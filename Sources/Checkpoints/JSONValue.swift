@@ -14,6 +14,9 @@ package enum JSONValue: Sendable {
   case string(String)
   case array([JSONValue])
   case object([Member])
+  /// A value that is wrong in itself, but does not hide where the next one begins. Only `Rules.data` reads one, so
+  /// that it matters only where it is used.
+  case unusable(JSONSyntaxError)
 
   /// One name with its value.
   package struct Member: Sendable {
@@ -60,6 +63,7 @@ extension JSONValue: Equatable {
     case (.integer(let left), .integer(let right)): left == right
     case (.number(let left), .number(let right)): left == right
     case (.string(let left), .string(let right)): left.hasSameBytes(as: right)
+    case (.unusable(let left), .unusable(let right)): left == right
     case (.array(let left), .array(let right)): left == right
     case (.object(let left), .object(let right)):
       left.elementsEqual(right) { $0.name.hasSameBytes(as: $1.name) && $0.value == $1.value }

@@ -131,6 +131,18 @@ package struct ChatTemplate: Sendable, Equatable {
     return "\"\(line.prefix(80))\(line.count > 80 ? "…" : "")\""
   }
 
+  /// Whether a text holds the beginning of a rendered turn: `<|im_start|>`, a role, a line feed. A text that quotes one
+  /// of the tokens alone does not.
+  static func isRendered(_ text: String) -> Bool {
+    var rest = text.utf8[...]
+    while let start = rest.firstRange(of: Self.start.utf8) {
+      rest = rest[start.upperBound...]
+      let role = rest.prefix { 0x61...0x7A ~= $0 | 0x20 || $0 == UInt8(ascii: "_") }
+      if 1...32 ~= role.count, role.endIndex < rest.endIndex, rest[role.endIndex] == 0x0A { return true }
+    }
+    return false
+  }
+
   /// Whether a text can be part of a template: in one, every program would make special tokens of these.
   package static func isPlain(_ text: String) -> Bool { !text.contains(start) && !text.contains(end) }
 

@@ -20,8 +20,12 @@ struct ChatTokens {
 
   var contents: [Range<Int>] { turns.map(\.content) }
 
-  /// - Parameter start: tokens of a chat with the same start, whose ids are reused.
-  init(_ pieces: [ChatPiece], _ tokenizer: Tokenizer, startingAs start: ChatTokens? = nil) {
+  /// - Parameters:
+  ///   - allowSpecial: whether texts that spell special tokens become these.
+  ///   - start: tokens of a chat with the same start, whose ids are reused.
+  init(
+    _ pieces: [ChatPiece], _ tokenizer: Tokenizer, allowSpecial: Bool = false, startingAs start: ChatTokens? = nil
+  ) {
     for piece in ChatPiece.joined(pieces) {
       let place = self.pieces.count
       let ids: [Int32]
@@ -30,7 +34,7 @@ struct ChatTokens {
       } else {
         switch piece {
         case .special(let token): ids = tokenizer.encode(token, allowSpecial: true)
-        case .text(let text): ids = tokenizer.encode(text)
+        case .text(let text): ids = tokenizer.encode(text, allowSpecial: allowSpecial)
         }
       }
       self.pieces.append((piece, ids))

@@ -14,6 +14,11 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
   package init(file: String, line: Int, byte: Int) { (self.file, self.line, self.byte) = (file, line, byte) }
 
   package var description: String { "\(file):\(line)" }
+
+  /// The first few of `count` places.
+  static func list(_ places: [Self], of count: Int) -> String {
+    places.map(\.description).joined(separator: ", ") + (count > places.count ? ", …" : "")
+  }
 }
 
 /// The reason why a record cannot be used, and the field if one field is the cause.
@@ -45,6 +50,8 @@ package enum CorpusError: UserError, Equatable {
   case unusable(path: String, reason: String)
   /// Invalid records: the first few of `count`.
   case badRecords([RecordMistake], count: Int)
+  /// Rendered ChatML in texts, of which nobody said what it is: the first few of `count` records.
+  case renderedChats([RecordLocation], count: Int)
   /// Every record was longer than the limit and was dropped.
   case nothingFits(records: Int, limit: Int)
   /// The held-out share or count leaves one side without examples.
@@ -61,6 +68,12 @@ package enum CorpusError: UserError, Equatable {
       var lines = mistakes.map(\.description)
       if count > mistakes.count { lines.append("and \(count - mistakes.count) more") }
       return lines.joined(separator: "\n")
+    case .renderedChats(let places, let count):
+      return
+        "\(RecordLocation.list(places, of: count)): \(count == 1 ? "a record holds" : "\(count) records hold") rendered ChatML, "
+        + "\(ChatTemplate.start) with a role, in a text: set special_tokens_in_text of the data set "
+        + "(shoal score: --special-tokens-in-text) to parse, which makes special tokens of it as TRL and axolotl do, "
+        + "or to text, which trains on its letters"
     case .nothingFits(let records, let limit):
       return "none of the \(records) records fits into sequence_len \(limit), not even without its prompt's "
         + "text: raise sequence_len or shorten the completions"

@@ -5,7 +5,7 @@ import CZlib
 import Glibc
 import Tensors
 
-/// A .jsonl or .json file, or either as .gz. The bytes live as long as the object.
+/// A .jsonl, .ndjson or .json file, or any of them as .gz. The bytes live as long as the object.
 final class DataFile: @unchecked Sendable {
   // Sendable because the bytes never change.
   let bytes: UnsafeRawBufferPointer
@@ -16,17 +16,20 @@ final class DataFile: @unchecked Sendable {
 
   static func isData(_ path: String) -> Bool {
     let name = isCompressed(path) ? String(path.dropLast(3)) : path
-    return name.hasSuffix(".jsonl") || name.hasSuffix(".json")
+    return [".jsonl", ".ndjson", ".json"].contains(where: name.lowercased().hasSuffix)
   }
 
-  private static func isCompressed(_ path: String) -> Bool { path.hasSuffix(".gz") }
+  /// For messages.
+  static let names = ".jsonl, .ndjson or .json"
+
+  private static func isCompressed(_ path: String) -> Bool { path.lowercased().hasSuffix(".gz") }
 
   /// - Throws: `FileError` if the file cannot be read; `CorpusError` if its name is not that of a data file, or if its
   ///   gzip data is invalid.
   init(path: String, maximumUnpackedBytes: Int) throws {
     guard Self.isData(path) else {
       throw CorpusError.unusable(
-        path: path, reason: "expected a .jsonl or .json file, also as .gz, or a directory of them")
+        path: path, reason: "expected a \(Self.names) file, also as .gz, or a directory of them")
     }
     let file = try MappedFile(path: path)
     guard Self.isCompressed(path) else {
@@ -38,7 +41,8 @@ final class DataFile: @unchecked Sendable {
 
   deinit { if mapping == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) } }
 
-  /// Unpacks all members of a gzip file: parallel packers and `cat` write several in one file.
+  /// Unpacks all members of a gzip file: parallel packers and `cat` write several in one file. Zeros after a member are
+  /// padding, as gzip and Python have it: of a tape, or of a file that was given its size beforehand.
   private static func unpacked(_ file: MappedFile, _ maximumBytes: Int) throws -> UnsafeRawBufferPointer {
     var stream = z_stream()
     // 15 bits of window; 16 more mean gzip's header and checksum.
@@ -79,6 +83,9 @@ final class DataFile: @unchecked Sendable {
         guard status == Z_OK || status == Z_STREAM_END else {
           let reason = status == Z_BUF_ERROR ? "ends too early" : "is damaged before byte \(consumed)"
           throw CorpusError.unusable(path: file.path, reason: "the gzip data \(reason)")
+        }
+        if status == Z_STREAM_END {
+          consumed += file.bytes[consumed...].prefix { $0 == 0 }.count
         }
       } while consumed < file.bytes.count || status != Z_STREAM_END
     } catch {

@@ -23,10 +23,23 @@ package struct Dataset: Sendable {
     package var fields: RecordFields
     /// The split to read, if a data set is divided into splits by file.
     package var split: String
+    /// nil: text, and rendered ChatML is an error.
+    package var specialTokens: SpecialTokensInText?
 
     package init(
-      paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train"
-    ) { (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split) }
+      paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train",
+      specialTokens: SpecialTokensInText? = nil
+    ) {
+      (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split)
+      self.specialTokens = specialTokens
+    }
+  }
+
+  /// What becomes of special tokens that a record's texts spell.
+  package enum SpecialTokensInText: String, Sendable, CaseIterable {
+    /// They are tokens, as in TRL and axolotl.
+    case parse
+    case text
   }
 
   /// Reads the records of all sources, one after the other.
@@ -40,7 +53,9 @@ package struct Dataset: Sendable {
     var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
     var index = 0
+    var rendered: [RecordLocation] = []
     for source in sources {
+      let encoder = encoder.parsingSpecialTokens(source.specialTokens == .parse)
       for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
         let reader = try RecordReader(path: path)
         let outcomes = parallelMap(count: reader.count) { place in
@@ -48,6 +63,7 @@ package struct Dataset: Sendable {
         }
         for (place, outcome) in outcomes.enumerated() {
           report.count(outcome, at: reader.location(place))
+          if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(reader.location(place)) }
           switch outcome {
           case .read(let parts, let prompt):
             for part in parts where !part.trees.isEmpty { styles.include(part.style) }
@@ -66,6 +82,9 @@ package struct Dataset: Sendable {
     }
     guard mistakes.isEmpty else {
       throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
+    }
+    guard rendered.isEmpty else {
+      throw CorpusError.renderedChats(Array(rendered.prefix(DatasetReport.namedRecords)), count: rendered.count)
     }
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
@@ -87,6 +106,7 @@ extension RecordOutcome {
         for record in records {
           let encoded = try encoder.encode(record, index: 0)
           var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
+          if encoder.parsesSpecialTokens, encoded.traits.holdsRenderedChat { part.style = PromptStyle(frame: .chatML) }
           switch try limit.applied(to: encoded) {
           case .fits: part.trees = [encoded.tree]
           case .truncated(let tree): (part.trees, part.isTruncated) = ([tree], true)

@@ -27,6 +27,8 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var movedSeams = 0
   /// Examples with the text of a special token in a field; it stays text here.
   package private(set) var specialTexts = 0
+  /// Examples with special tokens that a field spells.
+  package private(set) var parsedTexts = 0
   /// Examples whose system field was ignored, because the prompt is already rendered.
   package private(set) var ignoredSystems = 0
 
@@ -52,7 +54,8 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     }
     equalPairs += part.traits.isEqualPair ? 1 : 0
     movedSeams += part.traits.seamTokens > 0 ? 1 : 0
-    specialTexts += part.traits.holdsSpecialText ? 1 : 0
+    specialTexts += part.traits.holdsSpecialText && !part.traits.parsesSpecialText ? 1 : 0
+    parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
     ignoredSystems += part.traits.ignoresSystem ? 1 : 0
     guard part.isTruncated else { return }
     truncated += 1
@@ -65,12 +68,12 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     if truncated > 0 {
       lines.append(
         "\(truncated) cut to sequence_len \(limit.sequenceLength), in the middle of the prompt: "
-          + Self.names(firstTruncated, of: truncated))
+          + RecordLocation.list(firstTruncated, of: truncated))
     }
     if dropped > 0 {
       lines.append(
         "\(dropped) dropped, longer than sequence_len \(limit.sequenceLength): "
-          + Self.names(firstDropped, of: dropped))
+          + RecordLocation.list(firstDropped, of: dropped))
     }
     if equalPairs > 0 { lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing") }
     if movedSeams > 0 {
@@ -81,13 +84,10 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
         "\(specialTexts) with the text of a special token in a field: it stays text (TRL and axolotl make it the "
           + "token)")
     }
+    if parsedTexts > 0 { lines.append("\(parsedTexts) with special tokens in a field, made from its text") }
     if ignoredSystems > 0 {
       lines.append("\(ignoredSystems) with a system field beside a rendered question: the question is taken as it is")
     }
     return lines.joined(separator: "\n")
-  }
-
-  private static func names(_ locations: [RecordLocation], of count: Int) -> String {
-    locations.map(\.description).joined(separator: ", ") + (count > locations.count ? ", …" : "")
   }
 }

@@ -1,5 +1,5 @@
 // Encodes a record as token ids. TRL's formats are tokenised as in TRL 1.16's DPOTrainer, SFTTrainer and KTOTrainer,
-// and axolotl's as in axolotl, except that text inside a field never becomes a special token.
+// and axolotl's as in axolotl, except that text inside a field becomes a special token only where the data set asks for it.
 
 /// A record's tree, with the facts that only the encoder knows.
 package struct EncodedExample: Sendable, Equatable {
@@ -16,6 +16,10 @@ package struct EncodedExample: Sendable, Equatable {
     package var seamTokens = 0
     /// Whether a field contains the text of a special token, which TRL and axolotl would read as the token.
     package var holdsSpecialText = false
+    /// Whether those texts were made tokens.
+    package var parsesSpecialText = false
+    /// Whether a field contains the beginning of a ChatML turn.
+    package var holdsRenderedChat = false
     /// Whether both completions are equal.
     package var isEqualPair = false
     /// Whether a system field was ignored, because the prompt is already rendered.
@@ -30,6 +34,8 @@ package struct ExampleEncoder: Sendable {
   /// `train_on_inputs`: the prompt of a single completion is in the loss too, so it is never cut. For preferences the
   /// prompt is never in the loss.
   private let trainsOnInputs: Bool
+  /// Whether fields' texts that spell special tokens become these, as in TRL and axolotl.
+  private(set) var parsesSpecialTokens = false
   /// What gives a template to a caller without one.
   private let templateKey: String
 
@@ -41,6 +47,13 @@ package struct ExampleEncoder: Sendable {
   ) {
     (self.tokenizer, self.template, self.trainsOnInputs) = (tokenizer, template, trainsOnInputs)
     self.templateKey = templateKey
+  }
+
+  /// The same, but for whether fields' texts that spell special tokens become these.
+  package func parsingSpecialTokens(_ parses: Bool) -> Self {
+    var encoder = self
+    encoder.parsesSpecialTokens = parses
+    return encoder
   }
 
   /// Encodes a record as the tree with index `index`; the chosen completion comes first.
@@ -68,7 +81,8 @@ package struct ExampleEncoder: Sendable {
     var whole: [[Int32]]
     /// The ranges of the prompt's texts.
     var texts: [Range<Int>]
-    var holdsSpecialText: Bool
+    /// The texts of the record's fields.
+    var fields: [String]
   }
 
   /// The prompt ends at the first token where its ids differ from those of prompt + completion, at the earliest such
@@ -91,31 +105,55 @@ package struct ExampleEncoder: Sendable {
     }
     return EncodedExample(
       tree: tree, texts: sequences.texts.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
-      traits: EncodedExample.Traits(
-        seamTokens: sequences.prompt.count - length, holdsSpecialText: sequences.holdsSpecialText,
-        isEqualPair: record.isEqualPair, ignoresSystem: record.ignoresSystem))
+      traits: traits(sequences.fields) {
+        $0.seamTokens = sequences.prompt.count - length
+        ($0.isEqualPair, $0.ignoresSystem) = (record.isEqualPair, record.ignoresSystem)
+      })
+  }
+
+  private func traits(
+    _ fields: [String], _ others: (inout EncodedExample.Traits) -> Void = { _ in }
+  ) -> EncodedExample.Traits {
+    var traits = EncodedExample.Traits()
+    traits.holdsSpecialText = fields.contains(where: tokenizer.holdsSpecialText)
+    traits.parsesSpecialText = parsesSpecialTokens
+    traits.holdsRenderedChat =
+      traits.holdsSpecialText && tokenizer.id(ofToken: ChatTemplate.start) != nil
+      && fields.contains(where: ChatTemplate.isRendered)
+    others(&traits)
+    return traits
+  }
+
+  /// The ids of a text of the record.
+  private func ids(_ text: String) -> [Int32] { tokenizer.encode(text, allowSpecial: parsesSpecialTokens) }
+
+  private func tokens(_ pieces: [ChatPiece], startingAs start: ChatTokens? = nil) -> ChatTokens {
+    ChatTokens(pieces, tokenizer, allowSpecial: parsesSpecialTokens, startingAs: start)
   }
 
   /// Appends the end-of-sequence token to every completion; if the text already ends with it, it occurs once.
   private func texts(_ prompt: String, _ completions: [String]) throws(RecordProblem) -> Sequences {
     let (ending, id) = try endOfText()
     let bare = completions.map { Self.text($0, without: ending) }
-    let ids = tokenizer.encode(prompt)
+    let prompted = ids(prompt)
+    // What may be cut of a rendered chat is what its messages say.
+    let turns = parsesSpecialTokens ? tokens(tokenizer.pieces(prompt)).contents : []
     return Sequences(
-      prompt: ids, whole: bare.map { tokenizer.encode(prompt + $0) + [id] }, texts: [0..<ids.count],
-      holdsSpecialText: ([prompt] + bare).contains(where: tokenizer.holdsSpecialText))
+      prompt: prompted, whole: bare.map { ids(prompt + $0) + [id] },
+      texts: turns.isEmpty ? [0..<prompted.count] : turns,
+      fields: [prompt] + bare)
   }
 
   private func messages(_ prompt: [ChatMessage], _ completions: [[ChatMessage]]) throws(RecordProblem) -> Sequences {
     let template = try requiredTemplate()
-    let start = ChatTokens(template.pieces(prompt, generationPrompt: true), tokenizer)
+    let start = tokens(template.pieces(prompt, generationPrompt: true))
     let whole = completions.map {
-      ChatTokens(template.pieces(prompt + $0, generationPrompt: false), tokenizer, startingAs: start).ids
+      tokens(template.pieces(prompt + $0, generationPrompt: false), startingAs: start).ids
     }
     let contents = (prompt + completions.joined()).map(\.content)
     return Sequences(
       prompt: start.ids, whole: whole, texts: start.contents.suffix(prompt.count),
-      holdsSpecialText: contents.contains(where: tokenizer.holdsSpecialText))
+      fields: contents)
   }
 
   /// axolotl builds strings, which TRL tokenises. The completion follows the prefill and ends in `<|im_end|>` without a
@@ -144,38 +182,38 @@ package struct ExampleEncoder: Sendable {
       turns = nil
     }
     pieces.append(.text(prefill))
-    let start = ChatTokens(pieces, tokenizer)
+    let start = tokens(pieces)
     let end: [ChatPiece] =
       [.special(ChatTemplate.end)] + (ending == ChatTemplate.end ? [] : [.special(ending)])
-    let whole = completions.map { ChatTokens(pieces + [.text($0)] + end, tokenizer, startingAs: start).ids }
+    let whole = completions.map { tokens(pieces + [.text($0)] + end, startingAs: start).ids }
     return Sequences(
       prompt: start.ids, whole: whole, texts: turns.map { start.contents.suffix($0) } ?? start.contents,
-      holdsSpecialText: fields.contains(where: tokenizer.holdsSpecialText))
+      fields: fields)
   }
 
   /// axolotl tokenises the prompt and the response separately, so tokens never merge across them.
   private func alpaca(_ instruction: String, _ input: String, _ output: String) throws(RecordProblem) -> Sequences {
     let (ending, id) = try endOfText()
     let parts = AlpacaPrompt.parts(instruction: instruction, input: input)
-    let prompt = tokenizer.encode(parts.map(\.text).joined())
+    let prompt = ids(parts.map(\.text).joined())
     let texts = parts.indices.filter { parts[$0].isContent }.map { place in
       contentRange(
         in: prompt, before: parts[..<place].map(\.text).joined(), after: parts[(place + 1)...].map(\.text).joined())
     }
     let bare = Self.text(output, without: ending)
     return Sequences(
-      prompt: prompt, whole: [prompt + tokenizer.encode(bare) + [id]], texts: texts,
-      holdsSpecialText: [instruction, input, bare].contains(where: tokenizer.holdsSpecialText))
+      prompt: prompt, whole: [prompt + ids(bare) + [id]], texts: texts,
+      fields: [instruction, input, bare])
   }
 
   /// The tokens between two texts around a content; a token that holds bytes of both counts as part of those texts.
-  private func contentRange(in ids: [Int32], before: String, after: String) -> Range<Int> {
-    let head = tokenizer.encode(before)
-    let tail = tokenizer.encode(after)
-    let start = ChatTokens.commonPrefix(head, ids)
-    let end = zip(tail.reversed(), ids.reversed()).prefix { $0 == $1 }.count
+  private func contentRange(in prompt: [Int32], before: String, after: String) -> Range<Int> {
+    let head = ids(before)
+    let tail = ids(after)
+    let start = ChatTokens.commonPrefix(head, prompt)
+    let end = zip(tail.reversed(), prompt.reversed()).prefix { $0 == $1 }.count
     let lower = start == head.count ? start : start + 1
-    let upper = ids.count - (end == tail.count ? end : end + 1)
+    let upper = prompt.count - (end == tail.count ? end : end + 1)
     return lower..<max(lower, upper)
   }
 
@@ -184,7 +222,7 @@ package struct ExampleEncoder: Sendable {
   private func conversation(
     _ messages: [ChatMessage], _ turns: ExampleRecord.TrainedTurns, index: Int
   ) throws(RecordProblem) -> EncodedExample {
-    let tokens = ChatTokens(try requiredTemplate().pieces(messages, generationPrompt: false), tokenizer)
+    let tokens = tokens(try requiredTemplate().pieces(messages, generationPrompt: false))
     let trained = zip(messages, tokens.turns.suffix(messages.count)).filter { message, _ in
       trainsOnInputs || message.role == "assistant"
     }
@@ -202,20 +240,18 @@ package struct ExampleEncoder: Sendable {
       tree: tree,
       texts: tokens.contents.suffix(messages.count).map { $0.clamped(to: 0..<tree.prompt.count) },
       isRunningText: false,
-      traits: EncodedExample.Traits(
-        holdsSpecialText: messages.map(\.content).contains(where: tokenizer.holdsSpecialText)))
+      traits: traits(messages.map(\.content)))
   }
 
   private func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
     let (ending, id) = try endOfText()
     let bare = Self.text(text, without: ending)
-    let ids = tokenizer.encode(bare) + [id]
+    let ids = ids(bare) + [id]
     guard let tree = ExampleTree(index: index, sequence: ids, scored: [0..<ids.count]) else {
       throw RecordProblem("the text is nothing but its end")
     }
     return EncodedExample(
-      tree: tree, texts: [], isRunningText: true,
-      traits: EncodedExample.Traits(holdsSpecialText: tokenizer.holdsSpecialText(bare)))
+      tree: tree, texts: [], isRunningText: true, traits: traits([bare]))
   }
 
   // MARK: Parts

@@ -89,10 +89,13 @@ struct RecordValues {
 
   func label() throws(RecordProblem) -> Bool {
     let member = try required(.label)
-    guard case .bool(let label) = member else {
-      throw RecordProblem(field: fields[.label], "expected true or false, found \(member.kind)")
+    switch member {
+    case .bool(let label): return label
+    // As tables have it.
+    case .integer(0), .number(0): return false
+    case .integer(1), .number(1): return true
+    default: throw RecordProblem(field: fields[.label], "expected true or false, found \(member.kind)")
     }
-    return label
   }
 
   func content(_ field: RecordFields.Field) throws(RecordProblem) -> RecordContent {
@@ -166,7 +169,9 @@ extension JSONValue {
     switch self {
     case .null: "null"
     case .bool: "a truth value"
-    case .integer, .number: "a number"
+    case .integer: "a number"
+    case .number(let value): value.isFinite ? "a number" : "\(value.isNaN ? "NaN" : "an infinite number")"
+    case .unusable(let error): "what is no JSON: \(error.reason)"
     case .string: "a text"
     case .array: "a list"
     case .object: "an object"

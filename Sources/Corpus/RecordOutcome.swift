@@ -13,4 +13,10 @@ enum RecordOutcome: Sendable {
     var style: PromptStyle
     var isTruncated = false
   }
+
+  /// Whether a text of the record is a chat that is rendered already.
+  var holdsRenderedChat: Bool {
+    guard case .read(let parts, _) = self else { return false }
+    return parts.contains(where: \.traits.holdsRenderedChat)
+  }
 }

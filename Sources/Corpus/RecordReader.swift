@@ -58,7 +58,7 @@ package struct RecordReader: Sendable {
       .filter { !$0.hasPrefix(".") && DataFile.isData($0) }
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard !names.isEmpty else {
-      throw CorpusError.unusable(path: path, reason: "the directory holds no .jsonl or .json file")
+      throw CorpusError.unusable(path: path, reason: "the directory holds no \(DataFile.names) file")
     }
     let members = names.filter { Self.split(ofFile: $0) == split }
     guard !members.isEmpty else {
@@ -67,6 +67,9 @@ package struct RecordReader: Sendable {
     }
     return members.map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
   }
+
+  /// Whether a name is that of a data file.
+  package static func isData(_ path: String) -> Bool { DataFile.isData(path) }
 
   private static func split(ofFile path: String) -> String {
     let words = path.split(separator: "/").last?.lowercased().split { !$0.isLetter } ?? []
@@ -85,7 +88,9 @@ package struct RecordReader: Sendable {
   }
 
   /// Parses record `index`.
-  /// - Throws: `RecordMistake` if it is too long, not strict JSON, or not an object.
+  ///
+  /// What is wrong in a value alone is an error only where the value is read (`JSONValue.Rules.data`).
+  /// - Throws: `RecordMistake` if it is too long, not JSON, or not an object.
   package func record(_ index: Int) throws(RecordMistake) -> JSONValue {
     let span = spans[index]
     guard span.bytes.count <= Self.maximumBytes else {
@@ -95,7 +100,7 @@ package struct RecordReader: Sendable {
     }
     let value: JSONValue
     do {
-      value = try JSONValue.parse(UnsafeRawBufferPointer(rebasing: file.bytes[span.bytes]))
+      value = try JSONValue.parse(UnsafeRawBufferPointer(rebasing: file.bytes[span.bytes]), by: .data)
     } catch {
       throw RecordMistake(
         location: RecordLocation(
@@ -132,10 +137,11 @@ package struct RecordReader: Sendable {
     private mutating func lines() -> [Span] {
       var spans: [Span] = []
       while offset < bytes.count {
-        let rest = bytes[offset...]
-        let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+        let end = bytes[offset...].firstIndex(where: Self.endsLine) ?? bytes.count
         if !bytes[offset..<end].allSatisfy(Self.isBlank) { spans.append(Span(bytes: offset..<end, line: line)) }
-        offset = end + 1
+        // CR LF is one end.
+        let isPair = end + 1 < bytes.count && bytes[end] == 0x0D && bytes[end + 1] == 0x0A
+        offset = end + (isPair ? 2 : 1)
         line += 1
       }
       return spans
@@ -198,6 +204,9 @@ package struct RecordReader: Sendable {
         offset += 1
       }
     }
+
+    /// As Python reads text: also CR alone, which old systems write. Inside a JSON string neither stands for itself.
+    private static func endsLine(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
   }

@@ -1,6 +1,7 @@
 // Opens a model in hub layout. Checks once, at the start, that configuration and weights fit each other.
 
 package import Checkpoints
+import Glibc
 import Tensors
 
 /// An opened hub directory. Its weights stay in mapped files. Every name, shape and type agrees with config.json.
@@ -46,6 +47,16 @@ package final class ModelDirectory: Sendable {
   }
 }
 
+extension HubWeights.Weight {
+  /// Some programs write a tied model's head too. Read once, and left to the system at once.
+  fileprivate func hasSameContent(as other: Self) -> Bool {
+    guard type == other.type, shape == other.shape else { return false }
+    defer { file.file.release(bytes) }
+    guard let own = bytes.baseAddress, let others = other.bytes.baseAddress else { return true }
+    return memcmp(own, others, bytes.count) == 0
+  }
+}
+
 extension HubWeights {
   /// One problem for every tensor that is missing, unexpected, misshapen or of an unusable type.
   fileprivate func problems(for configuration: ModelConfiguration) -> [ContentError.Problem] {
@@ -72,11 +83,17 @@ extension HubWeights {
     }
     let known = Set(expected.map(\.hubName))
     for name in names where !known.contains(name) && !WeightName.isIgnored(name) {
-      let isHead = name == WeightName.head.hubName
+      guard name == WeightName.head.hubName else {
+        problems.append(.init(name, "is unexpected"))
+        continue
+      }
+      if let head = self[name], let embedding = self[WeightName.embedding.hubName], head.hasSameContent(as: embedding) {
+        continue
+      }
       problems.append(
         .init(
-          name, isHead ? "is there although tie_word_embeddings is true" : "is unexpected",
-          expected: isHead ? "no such tensor, or tie_word_embeddings false" : nil))
+          name, "differs from \(WeightName.embedding.hubName) although tie_word_embeddings is true",
+          expected: "tie_word_embeddings false, if the model has this head, or a file without it"))
     }
     return problems
   }

@@ -1,6 +1,7 @@
 // A model's linear layers in NF4: quantised once, cached under the hash of their content, mapped by every rank.
 
 package import Checkpoints
+import Glibc
 package import Tensors
 
 /// The matrices of a model's linear layers in NF4, in a mapped file of the cache.
@@ -23,7 +24,7 @@ package final class NF4File: Sendable {
   ///   - cacheDirectory: Shoal's cache, `CacheDirectory.path` except in tests.
   ///   - progress: called by the process that quantises.
   /// - Throws: `ContentError` when a width is not a multiple of 64, an entry is not finite, or there is no cache
-  ///   directory; `WriteError`.
+  ///   directory that can be written; `WriteError`.
   package init(
     of directory: ModelDirectory, modelHash: String, cacheDirectory: String? = CacheDirectory.path, threads: Int,
     progress: @escaping Progress = { _, _ in }
@@ -41,7 +42,15 @@ package final class NF4File: Sendable {
       self.file = file
       return
     }
-    try CacheDirectory.create(folder)
+    do throws(WriteError) {
+      try CacheDirectory.create(folder)
+      guard access(folder, W_OK) == 0 else { throw WriteError(path: folder, action: "write to", code: errno) }
+    } catch {
+      guard !error.isShortage else { throw error }
+      throw ContentError(
+        directory.path, "cannot be quantised: there is no place for its NF4 form (\(error))",
+        expected: "a directory that can be written in SHOAL_CACHE, which is ~/.cache/shoal when it is not set")
+    }
     file = try FileLock.hold("\(folder)/\(key).lock") {
       if let file = Self.opened(path, key: key, directory.configuration) { return file }
       try Self.write(directory, to: path, key: key, ThreadPool(threads: threads), progress)

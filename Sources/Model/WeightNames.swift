@@ -65,7 +65,8 @@ package enum WeightName: Sendable, Hashable {
   case linear(LinearModule, layer: Int)
   case bias(LinearModule, layer: Int)
   case finalNorm
-  /// The matrix of the logits. A tied model uses the embedding and has no such tensor in its file.
+  /// The matrix of the logits. A tied model uses the embedding; if its file has the tensor
+  /// too, it is the same.
   case head
 
   /// The name in a hub checkpoint.

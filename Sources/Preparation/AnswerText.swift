@@ -77,7 +77,7 @@ enum AnswerText {
     case .array(let elements):
       // "summaries": the heading gives neither the number nor the start of a summary.
       for (place, element) in elements.enumerated() { append(element, named: "summary \(place + 1)", to: &lines) }
-    case .null, .bool: break
+    case .null, .bool, .unusable: break
     }
   }
 }

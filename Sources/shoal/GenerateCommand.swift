@@ -14,7 +14,7 @@ struct GenerateCommand: ParsableCommand {
     discussion: """
       Text goes to stdout as it is made, special tokens left out. What is not given comes from the model's \
       generation_config.json, with the meanings it has in transformers: do_sample, temperature, top_k, top_p, \
-      repetition_penalty, max_new_tokens, and the ids that end an answer. --temperature (above 0), --top-k and --top-p \
+      repetition_penalty, max_new_tokens, max_length, and the ids that end an answer. --temperature (above 0), --top-k and --top-p \
       switch sampling on, --greedy and --temperature 0 switch it off.
 
       Example: shoal generate --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --prompt 'Why do shoals turn?'
@@ -48,7 +48,9 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw from the most probable tokens that make up this share.", valueName: "p"))
   var topP: Double?
 
-  @Option(help: ArgumentHelp("Draw from this many of the most probable tokens; 0: all.", valueName: "k"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Draw from this many of the most probable tokens; 0 or -1: all.", valueName: "k"))
   var topK: Int?
 
   @Option(help: ArgumentHelp("What positive logits of tokens that were there already are divided by.", valueName: "r"))
@@ -70,7 +72,7 @@ struct GenerateCommand: ParsableCommand {
     if let maxNewTokens, !(1...1_000_000_000 ~= maxNewTokens) {
       throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000000.")
     }
-    if let topK, topK < 0 { throw ValidationError("--top-k is \(topK), expected at least 0.") }
+    if let topK, topK < -1 { throw ValidationError("--top-k is \(topK), expected at least 0, or -1.") }
     if let topP, !SamplingRules.isTopP(topP) { throw ValidationError("--top-p is \(topP), expected 0 to 1.") }
     if let temperature, temperature != 0, !SamplingRules.isTemperature(temperature) {
       throw ValidationError("--temperature is \(temperature), expected 0 or a number above it.")
@@ -78,7 +80,7 @@ struct GenerateCommand: ParsableCommand {
     if let repetitionPenalty, !SamplingRules.isPenalty(repetitionPenalty) {
       throw ValidationError("--repetition-penalty is \(repetitionPenalty), expected a number above 0.")
     }
-    if greedy, [temperature, topP].contains(where: { $0 != nil && $0 != 0 }) || topK != nil {
+    if greedy, [temperature, topP].contains(where: { $0 != nil && $0 != 0 }) || (topK ?? 0) > 0 {
       throw ValidationError("--greedy draws nothing: it goes without --temperature, --top-p and --top-k.")
     }
   }
@@ -87,10 +89,8 @@ struct GenerateCommand: ParsableCommand {
     let model = try arguments.open()
     let tokenizer = model.tokenizer
     let ids = try promptIDs(model)
-    let options = options(model.defaults, prompt: ids.count, context: model.configuration.maximumPositions)
-    if !model.defaults.ignoredKeys.isEmpty {
-      Console.print("\(GenerationDefaults.name): not supported: \(model.defaults.ignoredKeys.joined(separator: ", "))")
-    }
+    let options = try options(model.defaults, prompt: ids.count, context: model.configuration.maximumPositions)
+    model.defaults.printIgnoredKeys(draws: options.rules.draws)
     let generator = try Generator(
       model: try model.load(), adapter: model.adapter, capacity: ids.count + options.maximumNewTokens,
       threads: model.threads)
@@ -142,16 +142,21 @@ struct GenerateCommand: ParsableCommand {
     }
   }
 
-  private func options(_ defaults: GenerationDefaults, prompt: Int, context: Int) -> GenerationOptions {
+  private func options(_ defaults: GenerationDefaults, prompt: Int, context: Int) throws -> GenerationOptions {
     var rules = defaults.rules
     if temperature != nil || topP != nil || topK != nil { rules.draws = true }
     if greedy || temperature == 0 { rules.draws = false }
     if let temperature, temperature > 0 { rules.temperature = temperature }
     rules.topP = topP ?? rules.topP
-    rules.topK = topK ?? rules.topK
+    rules.topK = topK.map { max($0, 0) } ?? rules.topK
+    if rules.draws {
+      let given = [temperature.map { _ in "temperature" }, topP.map { _ in "top_p" }, topK.map { _ in "top_k" }]
+      try defaults.checkSampling(except: given.compactMap(\.self))
+    }
     rules.repetitionPenalty = repetitionPenalty ?? rules.repetitionPenalty
     // Only a number that the user gave is binding.
-    let new = maxNewTokens ?? min(defaults.maximumNewTokens ?? 512, max(context - prompt, 1))
+    let usual = defaults.maximumNewTokens ?? defaults.maximumLength.map { max($0 - prompt, 1) } ?? 512
+    let new = maxNewTokens ?? min(usual, max(context - prompt, 1))
     var options = GenerationOptions(rules: rules, maximumNewTokens: new)
     options.seed = seed
     options.stopIDs = defaults.stopIDs

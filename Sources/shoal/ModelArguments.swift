@@ -85,3 +85,10 @@ struct OpenedModel {
     }
   }
 }
+
+extension GenerationDefaults {
+  func printIgnoredKeys(draws: Bool) {
+    let keys = ignoredKeys(draws: draws)
+    if !keys.isEmpty { Console.print("\(Self.name): not supported: \(keys.joined(separator: ", "))") }
+  }
+}

@@ -27,6 +27,12 @@ struct ScoreCommand: ParsableCommand {
     help: ArgumentHelp("The records' format, as datasets.type; TRL's are found from the fields.", valueName: "name"))
   var type: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Special tokens that the records' texts spell: parse or text, as special_tokens_in_text of a data set.",
+      valueName: "what"))
+  var specialTokensInText: Dataset.SpecialTokensInText?
+
   @Option(help: ArgumentHelp("The file to write; - is standard output.", valueName: "file"))
   var out: String
 
@@ -46,6 +52,7 @@ struct ScoreCommand: ParsableCommand {
       try world.agreeOnFailure(local: refusal)
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
+      source.specialTokens = specialTokensInText
       let scoring = try Scoring(
         model: arguments.model, as: arguments.storage, adapter: arguments.adapter, arguments.chat.choice,
         data: source, world: world, threads: arguments.threads, build: try .running())
@@ -70,3 +77,5 @@ struct ScoreCommand: ParsableCommand {
     return JSONValue.object([.init("index", .integer(Int64(tree.index)))] + completions).serialized()
   }
 }
+
+extension Dataset.SpecialTokensInText: ExpressibleByArgument {}

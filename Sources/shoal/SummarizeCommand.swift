@@ -76,6 +76,7 @@ struct SummarizeCommand: ParsableCommand {
     var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false
     options.stopIDs = model.defaults.stopIDs
+    model.defaults.printIgnoredKeys(draws: false)
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     for document in documents {

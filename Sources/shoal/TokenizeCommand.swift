@@ -56,7 +56,7 @@ struct TokenizeCommand: ParsableCommand {
     while let line = try input.next(beforeWaiting: { try output.flush() }) {
       do {
         // Any text is valid here, including the character NUL.
-        let value = try JSONValue.parse(line, allowsNUL: true)
+        let value = try JSONValue.parse(line, by: .anyText)
         if decode {
           output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
         } else if let template {

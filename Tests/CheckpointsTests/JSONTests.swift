@@ -63,6 +63,40 @@ import Testing
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse("{\(many),\"name4321\":0}") }
   }
 
+  @Test func `data is read as Python writes it`() throws {
+    func data(_ text: String) throws -> JSONValue { try JSONValue.parse(Array(text.utf8), by: .data) }
+    let value = try data(#"{"a": NaN, "b": [Infinity, -Infinity], "c": 1e999, "d": "x\u0000y", "e": -1}"#)
+    #expect(value["a"]?.double?.isNaN == true && value["b"] == [.number(.infinity), .number(-.infinity)])
+    #expect(value["c"] == .number(.infinity) && value["d"]?.string == "x\0y" && value["e"] == -1)
+    for text in ["Nan", "nan", "-NaN", "Infinit", "-Inf", "+Infinity", "[Infinity Infinity]"] {
+      #expect(throws: JSONSyntaxError.self, "\(text)") { try data(text) }
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"a": "x\ud83d", "b": 1}"#, "surrogate"), (#"{"a": "\udc00\ud83d\ude00", "b": 1}"#, "surrogate"),
+    (#"{"a": "\ud83d\u0041", "b": 1}"#, "surrogate"), ("{\"a\": \"\t\", \"b\": 1}", "must be escaped"),
+    ("{\"a\": \"x\0\", \"b\": 1}", "NUL"), ("{\"a\": 1, \"b\": 1, \"a\": 2}", "twice"),
+    ("{\"a\": [1], \"\\u0061\": 2, \"b\": 1, \"a\": 3}", "twice"),
+  ])
+  func `in data a bad value is bad alone`(text: String, reason: String) throws {
+    let value = try JSONValue.parse(Array(text.utf8), by: .data)
+    guard case .unusable(let error)? = value["a"] else {
+      Issue.record("\(value) is taken")
+      return
+    }
+    #expect(error.reason.contains(reason) && value["b"] == 1 && value.members?.count == 2)
+    #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(text) }
+  }
+
+  @Test func `in data bad UTF-8 is bad alone, and a bad name is not`() throws {
+    let bad: [UInt8] = [0x22, 0x63, 0xE9, 0x22]
+    let value = try JSONValue.parse(Array("{\"a\": ".utf8) + bad + Array(", \"b\": \"é\"}".utf8), by: .data)
+    #expect(value["b"] == "é" && value["a"]?.string == nil)
+    #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(Array("{".utf8) + bad + Array(": 1}".utf8), by: .data) }
+    #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(Array("{\"\\ud800\": 1}".utf8), by: .data) }
+  }
+
   @Test func `writes as Python does`() throws {
     let value: JSONValue = [
       "b": [1, 2.5, []], "a": ["k": "é\"\\\n\u{1}"], "empty": [:], "nan": .number(.nan),

@@ -141,4 +141,87 @@ struct DatasetTests {
     #expect(data.report.ignoredSystems == 1)
     #expect(data.report.specialTexts == 1)
   }
+
+  @Test func `labels may be numbers`() throws {
+    for (label, means) in [("1", true), ("0", false), ("1.0", true), ("0.0", false), ("true", true)] {
+      let path = try directory.write("a.jsonl", #"{"prompt":"p","completion":" c","label":\#(label)}"#)
+      let data = try Dataset(
+        sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
+        limit: LengthLimit(sequenceLength: 100))
+      #expect(data.examples.map(\.label) == [means])
+    }
+  }
+
+  // MARK: Rendered ChatML
+
+  private static let rendered = #"<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n"#
+
+  private func load(_ text: String, _ specialTokens: Dataset.SpecialTokensInText?, type: DatasetType? = nil) throws
+    -> Dataset
+  {
+    let path = try directory.write("rendered.jsonl", text)
+    return try Dataset(
+      sources: [Dataset.Source(paths: [path], type: type, specialTokens: specialTokens)], kind: .pair,
+      encoder: try Fixtures.encoder(), limit: LengthLimit(sequenceLength: 500))
+  }
+
+  @Test func `rendered ChatML is refused until the data set says what it is`() throws {
+    let text = line("Plain") + line(Self.rendered) + line("Plain") + line("p", Self.rendered)
+    let error = #expect(throws: CorpusError.self) { try load(text, nil) }
+    let told = try #require(error).description
+    let path = directory.path + "/rendered.jsonl"
+    #expect(told.hasPrefix("\(path):2, \(path):4: 2 records hold rendered ChatML"))
+    #expect(told.contains("special_tokens_in_text") && told.contains("parse") && told.contains("or to text"))
+
+    let tokenizer = try Fixtures.tokenizer()
+    let start = try #require(tokenizer.id(ofToken: "<|im_start|>"))
+    let parsed = try load(text, .parse)
+    #expect(parsed.examples[1].prompt.filter { $0 == start }.count == 2)
+    #expect(parsed.report.parsedTexts == 2 && parsed.report.specialTexts == 0)
+    #expect(parsed.report.description.contains("2 with special tokens in a field, made from its text"))
+    let plain = try load(text, .text)
+    #expect(plain.examples.allSatisfy { !$0.prompt.contains(start) && !$0.completions.joined().contains(start) })
+    #expect(plain.report.parsedTexts == 0 && plain.report.specialTexts == 2)
+    #expect(tokenizer.decode(plain.examples[1].prompt) == tokenizer.decode(parsed.examples[1].prompt))
+  }
+
+  @Test(arguments: [
+    "Ends in <|im_end|>", "<|im_start|> alone", "<|im_start|>user and more", #"<|im_start|>\nuser"#, "<|im_start|>",
+    #"<|im_start|>a b\n"#,
+  ])
+  func `a text that quotes a special token is a text`(prompt: String) throws {
+    let data = try load(line(prompt), nil)
+    #expect(data.report.specialTexts == 1)
+    #expect(data.report.description.contains("it stays text"))
+  }
+
+  @Test func `messages and answers may hold it too, a rendered question does not count`() throws {
+    let chat =
+      #"{"prompt":[{"role":"user","content":"\#(Self.rendered)"}],"chosen":[{"role":"assistant","content":"a"}],"#
+      + #""rejected":[{"role":"assistant","content":"b"}]}"#
+    #expect(throws: CorpusError.self) { try load(chat, nil) }
+    let question = #"{"question":"\#(Self.rendered)","chosen":"a","rejected":"b"}"#
+    #expect(throws: CorpusError.self) { try load(question, nil, type: .intel) }
+    #expect(try load(question, nil, type: .intelPrefilled).report.specialTexts == 0)
+  }
+
+  /// A run on rendered chats is a run on chats: inference renders prompts for it.
+  @Test func `parsed chats are chats`() throws {
+    #expect(try load(line(Self.rendered), .parse).styles.areTexts == false)
+    #expect(try load(line(Self.rendered), .text).styles.areTexts)
+    #expect(try load(line("<|im_end|>"), .parse).styles.areTexts)
+  }
+
+  @Test func `a parsed prompt is cut inside its messages`() throws {
+    let long =
+      #"<|im_start|>user\n"# + String(repeating: "over and over ", count: 100)
+      + #"<|im_end|>\n<|im_start|>assistant\n"#
+    let path = try directory.write("rendered.jsonl", line(long))
+    let data = try Dataset(
+      sources: [Dataset.Source(paths: [path], specialTokens: .parse)], kind: .pair, encoder: try Fixtures.encoder(),
+      limit: LengthLimit(sequenceLength: 40))
+    let text = try Fixtures.tokenizer().decode(data.examples[0].prompt)
+    #expect(data.report.truncated == 1)
+    #expect(text.hasPrefix("<|im_start|>user\n") && text.hasSuffix("<|im_end|>\n<|im_start|>assistant\n"))
+  }
 }

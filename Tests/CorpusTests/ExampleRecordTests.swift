@@ -100,7 +100,7 @@ struct ExampleRecordTests {
       (.intelPrefilled, .pair, #"{"question":"q","prefill":1,"chosen":"c","rejected":"r"}"#, "prefill", "a number"),
       (.intel, .pair, #"{"question":"q","system":[],"chosen":"c","rejected":"r"}"#, "system", "a list"),
       (.intel, .labelled, #"{"question":"q","completion":"c"}"#, "label", "missing"),
-      (.intel, .labelled, #"{"question":"q","completion":"c","label":1}"#, "label", "true or false"),
+      (.intel, .labelled, #"{"question":"q","completion":"c","label":2}"#, "label", "true or false"),
       (.intel, .completion, #"{"question":"q","chosen":"c","rejected":"r"}"#, "completion", "missing"),
       (.alpaca, .pair, #"{"instruction":"i","output":"o"}"#, nil, "type alpaca"),
       (.alpaca, .completion, #"{"instruction":"i","output":""}"#, "output", "empty"),

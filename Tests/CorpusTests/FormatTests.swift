@@ -64,7 +64,8 @@ struct FormatTests {
       tokenizer: tokenizer,
       template: isQwen25
         ? .qwen25 : try ChatTemplate(directory: Repository.fixture("tokenizer"), tokenizer: tokenizer),
-      trainsOnInputs: value["train_on_inputs"]?.bool ?? false)
+      trainsOnInputs: value["train_on_inputs"]?.bool ?? false
+    ).parsingSpecialTokens(value["special_tokens_in_text"] == "parse")
   }
 
   private static func fields(_ value: JSONValue) throws -> RecordFields {

@@ -23,11 +23,14 @@ struct RecordReaderTests {
 
   @Test(arguments: [
     "{\"a\":1}\n{\"a\":2}\n", "{\"a\":1}\n{\"a\":2}", "\u{FEFF}{\"a\":1}\r\n{\"a\":2}\r\n",
-    "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "[{\"a\":1},{\"a\":2}]",
+    "\n{\"a\":1}\n  \n\r\n {\"a\":2} \n\n", "{\"a\":1}\r{\"a\":2}\r", "\r{\"a\":1}\r\n\r{\"a\":2}",
+    "{\"a\":1}\n{\"a\":2}\0".replacing("\0", with: "\r"), "[{\"a\":1},{\"a\":2}]",
     "\u{FEFF} [\n {\"a\":1}\n,\r\n{\"a\":2}]\n",
   ])
   func `lines and arrays are read`(text: String) throws {
-    for name in ["a.jsonl", "a.json"] { #expect(try records(name, text) == [["a": 1], ["a": 2]]) }
+    for name in ["a.jsonl", "a.json", "a.ndjson", "A.JSONL", "a.Json"] {
+      #expect(try records(name, text) == [["a": 1], ["a": 2]])
+    }
   }
 
   @Test func `elements of an array may hold anything`() throws {
@@ -42,9 +45,8 @@ struct RecordReaderTests {
   @Test func `mistakes name line and byte and not the content`() throws {
     let good = "{\"a\":\"1\"}\r\n\n"
     let cases: [[UInt8]] = [
-      Array("{\"secret\": }".utf8), Array("{\"a\":\"secret\",\"a\":\"secret\"}".utf8), Array("secret".utf8),
-      Array("[\"secret\"]".utf8), Array("{\"secret\":\"".utf8) + [0xC3, 0x28] + Array("\"}".utf8),
-      Array("{\"secret\":\"".utf8) + [0] + Array("\"}".utf8),
+      Array("{\"secret\": }".utf8), Array("secret".utf8), Array("[\"secret\"]".utf8),
+      Array("{\"secret".utf8) + [0xC3, 0x28] + Array("\": 1}".utf8), Array("{\"secret\": \"\\x\"}".utf8),
       Array("{\"secret\":1} {\"secret\":1}".utf8),
       Array(("{\"secret\":" + String(repeating: "[", count: 70) + String(repeating: "]", count: 70) + "}").utf8),
     ]
@@ -55,6 +57,51 @@ struct RecordReaderTests {
       #expect(mistake.description.hasPrefix("\(directory.path)/a.jsonl:3 (byte "))
       #expect(!mistake.description.contains("secret"))
     }
+  }
+
+  @Test func `lines that end in CR are counted`() throws {
+    let text = "{\"a\":1}\r\r\n\r{\"a\":2}\r\n{\"a\":}\n"
+    let reader = try RecordReader(path: try directory.write("a.jsonl", text))
+    #expect((0..<reader.count).map { reader.location($0).line } == [1, 4, 5])
+    #expect(throws: RecordMistake.self) { try reader.record(2) }
+  }
+
+  /// What Python's json.dumps writes, and what other programs leave, in fields that nobody reads.
+  private static let unread: [[UInt8]] = [
+    Array("NaN".utf8), Array("-Infinity".utf8), Array("1e999".utf8), Array("\"\\ud83d\"".utf8),
+    Array("{\"deep\": [\"\\udead\", NaN]}".utf8), [0x22, 0xE9, 0x22], [0x22, 0x00, 0x22], Array("1, \"score\": 2".utf8),
+  ]
+
+  @Test(arguments: unread) func `what nobody reads may be anything`(value: [UInt8]) throws {
+    let text = { (field: String) in
+      Array("{\"prompt\":\"p\",\"\(field)\":".utf8) + value + Array(",\"chosen\":\"c\",\"rejected\":\"r\"}".utf8)
+    }
+    let reader = try RecordReader(path: try directory.write("a.jsonl", Array("\n".utf8) + text("score")))
+    #expect(try ExampleRecord.read(try reader.record(0), kind: .pair).count == 1)
+    var fields = RecordFields()
+    fields[.chosen] = "score"
+    let problem = #expect(throws: RecordProblem.self) {
+      try ExampleRecord.read(try reader.record(0), kind: .pair, fields: fields)
+    }
+    #expect(problem?.field == "score")
+    #expect(problem?.reason.contains("found") == true)
+  }
+
+  @Test func `NaN is named where a value is wanted`() throws {
+    for (text, found) in [("NaN", "NaN"), ("1e999", "an infinite number"), ("\"\\ud83d\"", "half of a surrogate")] {
+      let record = try #require(
+        try records("a.jsonl", "{\"prompt\":\"p\",\"chosen\":\(text),\"rejected\":\"r\"}").first)
+      let problem = #expect(throws: RecordProblem.self) { try ExampleRecord.read(record, kind: .pair) }
+      #expect(problem?.field == "chosen" && problem?.reason.contains(found) == true, "\(problem?.reason ?? "")")
+    }
+  }
+
+  /// TRL and the hub's libraries keep the character, and so does the tokenizer.
+  @Test func `NUL is a character of a text`() throws {
+    let record = try #require(try records("a.jsonl", #"{"prompt":"a\u0000b","completion":" c\u0000"}"#).first)
+    let example = try #require(try ExampleRecord.read(record).first)
+    let tree = try Fixtures.encoder().encode(example, index: 0).tree
+    #expect(try Fixtures.tokenizer().decode(tree.prompt + tree.completions[0]) == "a\0b c\0<|im_end|>")
   }
 
   @Test func `places inside an array are exact`() throws {
@@ -119,6 +166,19 @@ struct RecordReaderTests {
     }
     let files = try RecordReader.files(at: directory.path)
     #expect(files == ["a.json.gz", "a.jsonl.gz"].map { directory.path + "/" + $0 })
+  }
+
+  @Test func `zeros after a member are padding`() throws {
+    let (first, second) = (Self.packed[..<28], Self.packed[28...])
+    for bytes in [Self.packed + [0], Self.packed + [UInt8](repeating: 0, count: 70_000), first + [0, 0, 0] + second] {
+      for name in ["a.jsonl.gz", "A.JSONL.GZ", "a.ndjson.gz"] {
+        let reader = try RecordReader(path: try directory.write(name, Array(bytes)))
+        #expect(reader.count == 2)
+        #expect(try reader.record(1) == ["a": 2])
+      }
+    }
+    let garbage = try directory.write("b.jsonl.gz", Self.packed + [0, 0, 7, 0])
+    #expect(throws: CorpusError.self) { _ = try RecordReader(path: garbage) }
   }
 
   /// More than one buffer; the first buffer is filled to its last byte.

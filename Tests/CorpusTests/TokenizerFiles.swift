@@ -13,7 +13,7 @@ struct TokenizerFiles: TestDirectory {
   /// The texts, decodings and chats of cases.json.
   static let cases: JSONValue = {
     let bytes = (try? Data(contentsOf: URL(fileURLWithPath: Repository.fixture("tokenizer/cases.json")))) ?? Data()
-    return (try? JSONValue.parse(Array(bytes), allowsNUL: true)) ?? .null
+    return (try? JSONValue.parse(Array(bytes), by: .anyText)) ?? .null
   }()
 
   static func cases(_ name: String) throws -> [JSONValue] {

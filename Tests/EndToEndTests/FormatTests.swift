@@ -48,6 +48,32 @@ extension EndToEnd {
       #expect(unknown.code == 64 && unknown.errors.contains("did you mean \"chatml.intel\"?"))
     }
 
+    @Test func `rendered ChatML is refused or parsed, in training and in scores`() throws {
+      let fixture = try RunFixture()
+      let head = #"<|im_start|>user\nWhat turns?<|im_end|>\n<|im_start|>assistant\n"#
+      try fixture.write("pairs.jsonl", #"{"prompt": "\#(head)", "chosen": "The tide.", "rejected": "A stone."}"#)
+      let refused = try fixture.train(.alone, "max_steps=1")
+      #expect(refused.code == 64 && refused.errors.contains("pairs.jsonl:1: a record holds rendered ChatML"))
+      #expect(!fixture.exists("run"))
+      let trained = try fixture.train(.alone, "max_steps=1", "datasets.0.special_tokens_in_text=parse")
+      #expect(trained.code == 0 && trained.errors.contains("1 with special tokens in a field"), "\(trained.errors)")
+      func tokens(_ arguments: String...) throws -> (code: Int32, errors: String, count: Int?) {
+        let out = fixture.path("\(arguments.last ?? "none").jsonl")
+        let ending = try Job(
+          [Job.program, "score", "--model", TinyFixture.path("model"), "--data", fixture.path("pairs.jsonl")]
+            + ["--out", out] + arguments, in: fixture
+        ).wait()
+        let line = try? String(contentsOfFile: out, encoding: .utf8)
+        return (ending.code, ending.errors, try line.flatMap { try JSONValue.parse($0)["chosen"]?["tokens"]?.int })
+      }
+      let asked = try tokens()
+      #expect(asked.code == 64 && asked.errors.contains("--special-tokens-in-text"))
+      let (parsed, plain) = (
+        try tokens("--special-tokens-in-text", "parse"), try tokens("--special-tokens-in-text", "text")
+      )
+      #expect(parsed.code == 0 && parsed.count != nil && plain.code == 0 && plain.count != nil)
+    }
+
     @Test func `examples are shown token by token`() throws {
       let fixture = try RunFixture()
       try fixture.write("pairs.jsonl", Self.intel)

@@ -96,6 +96,25 @@ extension EndToEnd {
       #expect(stopped["finish_reason"]?.string == "stop" && stopped["ids"]?.array?.last?.int == stop)
     }
 
+    @Test func `a greedy answer needs no values to draw with`() throws {
+      let fixture = try RunFixture()
+      let usual = try answer(fixture, "--prompt", "a", "--max-new-tokens", "6")["ids"]
+      let model = try fixture.copy("model", as: "own")
+      let settings = #""temperature": 0.0, "top_p": 2, "top_k": -1, "min_p": 0.1, "num_beams": 3"#
+      try fixture.write("own/generation_config.json", "{\"do_sample\": false, \(settings)}")
+      let greedy = try generate(fixture, ["--prompt", "a", "--max-new-tokens", "6", "--json"], model: model)
+      #expect(try JSONValue.parse(greedy.output)["ids"] == usual)
+      try fixture.write("own/generation_config.json", "{\"do_sample\": true, \(settings)}")
+      let drawn = try generate(fixture, ["--prompt", "a", "--top-p", "0.9", "--max-new-tokens", "6"], model: model)
+      #expect(drawn.code == 64 && drawn.errors.contains("\"temperature\" is 0.0, expected a number above 0"))
+      for arguments in [["--greedy"], ["--temperature", "0", "--top-k", "-1"], ["--greedy", "--top-k", "-1"]] {
+        let ending = try generate(
+          fixture, ["--prompt", "a", "--max-new-tokens", "6", "--json"] + arguments, model: model)
+        #expect(try JSONValue.parse(ending.output)["ids"] == usual)
+        #expect(ending.errors.contains("generation_config.json: not supported: num_beams\n"))
+      }
+    }
+
     @Test func `what cannot be done is told`() throws {
       let fixture = try RunFixture()
       try fixture.write("chat.json", #"[{"role": "user"}]"#)
@@ -103,7 +122,7 @@ extension EndToEnd {
       try fixture.write("empty.json", "[]")
       let bare = try fixture.copy("model-untied", as: "bare")
       let broken = try fixture.copy("model", as: "broken")
-      try fixture.write("broken/generation_config.json", #"{"temperature": -1, "top_k": "many"}"#)
+      try fixture.write("broken/generation_config.json", #"{"do_sample": true, "temperature": -1, "top_k": "many"}"#)
       let prompt = ["--prompt", "a"]
       let mistakes: [([String], String, String)] = [
         ([], TinyFixture.path("model"), "one of --prompt and --messages"),
@@ -118,7 +137,7 @@ extension EndToEnd {
         (["--prompt", String(repeating: "a ", count: 900)], TinyFixture.path("model"), "expected at most 512"),
         (prompt + ["--max-new-tokens", "0"], TinyFixture.path("model"), "--max-new-tokens is 0"),
         (prompt + ["--top-p", "1.1"], TinyFixture.path("model"), "--top-p is 1.1, expected 0 to 1"),
-        (prompt + ["--top-k", "-1"], TinyFixture.path("model"), "top-k"),
+        (prompt + ["--top-k", "-2"], TinyFixture.path("model"), "--top-k is -2"),
         (prompt + ["--temperature", "nan"], TinyFixture.path("model"), "--temperature is nan"),
         (prompt + ["--repetition-penalty", "0"], TinyFixture.path("model"), "--repetition-penalty is 0.0"),
         (prompt + ["--greedy", "--temperature", "0.5"], TinyFixture.path("model"), "--greedy draws nothing"),

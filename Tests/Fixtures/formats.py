@@ -8,8 +8,8 @@ Every line of OUT is one case: `type` (null for TRL's formats), `kind` (pair, la
 and other settings where the case has them, the `record`, and `expected`: per example its ids, the places in the
 loss and the label; for a pair the prompt's ids and both completions'. TRL's cases run through the trainers' own
 `_prepare_dataset`, with the chat template of Qwen2.5 where the assistant's turns are asked for, since TRL marks
-them in that one and none of Qwen2. No text spells a special token but where a format brings it rendered: there
-Shoal differs on purpose.
+them in that one and none of Qwen2. A text spells a special token only where a format brings it rendered, and in cases
+with `special_tokens_in_text`: without that key Shoal differs on purpose.
 """
 
 import json
@@ -27,6 +27,7 @@ from datasets import Dataset, disable_progress_bars
 from transformers import AutoTokenizer
 from trl import DPOTrainer, KTOTrainer, SFTTrainer
 from trl.chat_template_utils import qwen2_5_training_chat_template
+from trl.data_utils import extract_prompt
 
 IGNORED = -100
 
@@ -231,6 +232,52 @@ def prefilled(tokenizer, case):
     return strung(tokenizer, case["kind"], strings)
 
 
+# MARK: special_tokens_in_text
+
+TURN = "<|im_start|>user\n" + ASKED + "<|im_end|>\n"
+
+
+def parse(record, type=None, kind="completion", **settings):
+    return case(record, type, kind, special_tokens_in_text="parse", **settings)
+
+
+PARSED = (
+    [parse({"prompt": prompt, "chosen": chosen, "rejected": rejected}, kind="pair", **settings)
+     for settings in ({}, {"eos_token": "<|endoftext|>"})
+     for prompt, chosen, rejected in [
+         (HEAD, "It is blue.<|im_end|>", "It is green.<|im_end|>\n"), (HEAD, "\nBlue.", "  green"),
+         (HEAD + "The sky? It", " is blue.", "<|im_end|>\n" + HEAD + "Green."),
+         ("Quote <|im_end|> and", " go on.", " stop"), ("caf", "e\u0301<|im_end|>", "\u0301 x"),
+         ([user("What is <|im_end|>?")], [assistant("A <|im_start|>user\nmark")], [assistant("Nothing.")])]]
+    + [parse({"chosen": HEAD + "Blue.", "rejected": HEAD + "Green."}, kind="pair"),
+       parse({"prompt": HEAD, "completion": "Blue.<|im_end|>", "label": True}, kind="labelled"),
+       parse({"prompt": HEAD, "chosen": "Blue.", "rejected": "Green."}, kind="labelled")]
+    + [parse(record, **settings) for settings in ({}, {"train_on_inputs": True}) for record in [
+        {"prompt": HEAD, "completion": "It is blue."}, {"prompt": HEAD, "completion": "Blue.<|im_end|>"},
+        {"text": HEAD + "It is blue.<|im_end|>\n"}, {"text": HEAD + "It is blue.<|im_end|>"},
+        {"messages": [user("What is <|im_end|>?"), assistant("A <|endoftext|> mark.")]}]]
+    + [parse({"text": HEAD + LONG + "<|im_end|>\n" + HEAD + LONG}, type="completion", sequence_len=length)
+       for length in (32, 400)]
+    + [parse({"instruction": TURN, "input": "a <|im_end|>", "output": "Blue.<|im_end|>\n"}, type="alpaca"),
+       parse({"question": TURN, **QA}, type="chatml.intel", kind="pair"),
+       parse({"question": ASKED, "chosen": "Blue.<|im_end|>\n" + HEAD + "Yes.", "rejected": "No."},
+             type="chatml.intel", kind="pair"),
+       parse({"question": HEAD, "chosen": "Blue.<|im_end|>\n" + HEAD + "Yes.", "rejected": "No."},
+             type="chatml.intel_prefilled", kind="pair")]
+)
+
+
+def parsed(tokenizer, case):
+    if case["type"] == "chatml.intel_prefilled":
+        return prefilled(tokenizer, case)
+    if case["type"]:
+        return axolotl(tokenizer, case)
+    if case["kind"] != "pair":
+        return trl(tokenizer, case)
+    record = case["record"]
+    return strung(tokenizer, "pair", record if "prompt" in record else extract_prompt(record))
+
+
 # MARK: Ids
 
 def strung(tokenizer, kind, strings):
@@ -259,7 +306,7 @@ def main():
     logging.disable(logging.WARNING)
     tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
     with open(sys.argv[2], "w", encoding="utf-8") as out:
-        for cases, run in [(TRL, trl), (AXOLOTL, axolotl), (PREFILLED, prefilled)]:
+        for cases, run in [(TRL, trl), (AXOLOTL, axolotl), (PREFILLED, prefilled), (PARSED, parsed)]:
             for case in cases:
                 tokenizer.eos_token = case.get("eos_token", "<|im_end|>")
                 expected = run(tokenizer, case)

@@ -156,7 +156,8 @@ final class FileParsers: Sendable {
       for type in [DatasetType?.none] + DatasetType.allCases.map({ $0 }) {
         for kind in [ExampleKind?.none, .pair, .labelled, .completion] {
           guard let records = try? ExampleRecord.read(value, type: type, kind: kind) else { continue }
-          for record in records {
+          for (record, parses) in records.flatMap({ [($0, false), ($0, true)] }) {
+            let encoder = encoder.parsingSpecialTokens(parses)
             guard let encoded = try? encoder.encode(record, index: index) else { continue }
             precondition(encoded.tree.isWellFormed, "the example is not well formed")
             if case .pieces(let trees)? = try? limit.applied(to: encoded) {

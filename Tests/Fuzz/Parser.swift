@@ -51,11 +51,14 @@ enum Parser: String, CaseIterable {
   }
 }
 
-/// A serialized value must parse to the same value.
+/// A serialized value must parse to the same value. What is JSON is the same value in data.
 private func parseJSON(_ bytes: UnsafeRawBufferPointer) throws {
-  let value = try JSONValue.parse(bytes, allowsNUL: true)
-  let again = try JSONValue.parse(Array(value.serialized().utf8), allowsNUL: true)
+  let data = Result { try JSONValue.parse(bytes, by: .data) }
+  if case .success(let data) = data { _ = try JSONValue.parse(Array(data.serialized().utf8), by: .data) }
+  let value = try JSONValue.parse(bytes, by: .anyText)
+  let again = try JSONValue.parse(Array(value.serialized().utf8), by: .anyText)
   precondition(again == value, "the serialized value reads otherwise")
+  guard case .success(value) = data else { preconditionFailure("the value is another one in data") }
 }
 
 /// An accepted configuration must plan a run, and its written form must mean the same.
@@ -65,7 +68,7 @@ private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
   let schedule = StepSchedule(configuration, examples: 13)
   for step in Set([1, min(schedule.totalSteps, 1000)]) {
     _ = schedule.plan.positions(step: step - 1)
-    _ = (schedule.evaluates(after: step), schedule.saves(after: step))
+    _ = (schedule.evaluates(after: step), schedule.saves(after: step), schedule.logs(after: step))
     let rates = LearningRateSchedule(configuration, totalSteps: schedule.totalSteps)
     _ = rates.multiplier(after: step)
   }

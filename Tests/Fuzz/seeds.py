@@ -48,11 +48,14 @@ def sealed(tensors, key):
 
 # JSON, and files in JSON
 seed("json", "all", r'{"a":[1,-2.5e3,true,false,null,"é\u00e9\ud83d\ude00\n"],"b":{"c":{}},"":[]}')
+seed("json", "python", r'{"a":NaN,"b":[-Infinity,1e999],"c":"\ud83d","a":1,"d":"\u0000"}')
 seed("json", "nested", "[" * 20 + "]" * 20)
 seed("config", "qwen2", (FIXTURES / "tiny/model/config.json").read_text())
 seed("generation-config", "qwen2", compact({
     "bos_token_id": 0, "do_sample": True, "eos_token_id": [1, 2], "repetition_penalty": 1.1, "temperature": 0.7,
     "top_k": 20, "top_p": 0.8, "max_new_tokens": 64, "num_beams": 1, "min_p": 0.0}))
+seed("generation-config", "greedy", compact({
+    "do_sample": False, "temperature": 0.0, "top_k": -1, "max_length": 20.0, "stop_strings": ["x"], "min_p": 0.1}))
 
 # Weights
 two = [("a", "F32", [1, 2], struct.pack("<2f", 1, 2)), ("b", "BF16", [3], b"\0\x3f" * 3)]
@@ -98,9 +101,14 @@ records = {
 for name, record in records.items():
     seed("records", name, compact(record) + "\n")
 seed("records", "array", " [" + ", ".join(map(compact, records.values())) + "]\n")
+rendered = "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n"
+seed("records", "rendered-text", compact({"prompt": rendered, "chosen": "a<|im_end|>\n" + rendered, "rejected": "b"}) + "\n")
+seed("records", "harmless", compact({"score": float("nan"), "prompt": "p\0", "completion": "c", "label": 1}) + "\r"
+     + r'{"x":"\ud83d","x":1e999,"text":"t"}' + "\r\n")
 lines = (compact(records["pair"]) + "\n").encode()
 seed("gzip", "one", gzip.compress(lines, mtime=0))
 seed("gzip", "two-members", gzip.compress(lines, mtime=0) + gzip.compress(b"[1]", mtime=0))
+seed("gzip", "padded", gzip.compress(lines, mtime=0) + b"\0" * 9 + gzip.compress(lines, mtime=0) + b"\0" * 3)
 
 # A configuration with most of its keys
 seed("configuration", "most-keys", """\
@@ -139,6 +147,31 @@ saves_per_epoch: 2
 gradient_checkpointing: auto
 memory_limit: 12GB
 output_dir: run
+""")
+seed("configuration", "of-others", """\
+x-common: &common {lora_r: "4", lora_alpha: 0.5}
+base_model: m
+adapter: lora
+<<: [*common, {seed: 1}]
+datasets:
+  - &first {path: a.jsonl, special_tokens_in_text: parse}
+  - <<: *first
+    path: b.ndjson
+learning_rate: '1e-4'
+optimizer: paged_adamw_8bit
+lr_scheduler: cosine_with_min_lr
+lr_scheduler_kwargs: {min_lr: 1e-5}
+eval_steps: 0.05
+save_steps: 0.2
+logging_steps: 0.1
+warmup_steps: 0.03
+max_steps: -1
+save_total_limit: 0
+resume_from_checkpoint: true
+load_in_8bit: true
+plugins: [axolotl.integrations.liger.LigerPlugin]
+val_set_size: 0.1
+output_dir: o
 """)
 seed("configuration", "kto", """\
 {base_model: m, adapter: qlora, load_in_4bit: true, rl: kto, kto_desirable_weight: 1.5, micro_batch_size: 4,

@@ -219,13 +219,33 @@ private final class CachedPassProbe {
       // Without stop tokens, transformers never stops; here config.json's apply.
       let expected = stops.isNull ? [402] : (stops.array ?? [stops]).compactMap(\.int)
       #expect(ours.stopIDs == Set(expected.map(Int32.init)))
-      #expect(ours.ignoredKeys.isEmpty)
+      #expect(ours.ignoredKeys(draws: true).isEmpty)
     }
   }
 
   @Test func `what would change answers is named`() throws {
     let file: JSONValue = ["num_beams": 4, "min_p": 0.05, "typical_p": 1.0, "suppress_tokens": [3], "use_cache": true]
-    #expect(Set(try defaults(file).ignoredKeys) == ["num_beams", "min_p", "suppress_tokens"])
+    #expect(Set(try defaults(file).ignoredKeys(draws: true)) == ["num_beams", "min_p", "suppress_tokens"])
+    #expect(Set(try defaults(file).ignoredKeys(draws: false)) == ["num_beams", "suppress_tokens"])
+    let others: JSONValue = [
+      "stop_strings": ["x"], "max_time": 1, "min_new_tokens": 3, "no_repeat_ngram_size": 2, "unknown": 7, "top_h": 0.5,
+    ]
+    #expect(
+      Set(try defaults(others).ignoredKeys(draws: false))
+        == ["stop_strings", "max_time", "min_new_tokens", "no_repeat_ngram_size"])
+  }
+
+  /// transformers reads none of these three without do_sample.
+  @Test func `values to draw with matter to who draws`() throws {
+    let file = try defaults(["do_sample": false, "temperature": 0.0, "top_p": 1.5, "top_k": "x", "max_new_tokens": 3.0])
+    #expect(file.maximumNewTokens == 3)
+    let error = #expect(throws: ContentError.self) { try file.checkSampling(except: []) }
+    #expect(error?.problems.map(\.item) == ["temperature", "top_p", "top_k"])
+    #expect(throws: ContentError.self) { try file.checkSampling(except: ["temperature", "top_p"]) }
+    #expect(throws: Never.self) { try file.checkSampling(except: ["temperature", "top_p", "top_k"]) }
+    let all = try defaults(["top_k": -1, "max_length": 20])
+    #expect(all.rules.topK == 0 && all.maximumLength == 20)
+    #expect(throws: Never.self) { try all.checkSampling(except: []) }
   }
 
   @Test func `all that is wrong is told at once`() throws {
@@ -234,7 +254,7 @@ private final class CachedPassProbe {
       "eos_token_id": [402, 407], "max_new_tokens": 0,
     ]
     let error = try #require(throws: ContentError.self) { try defaults(file) }
-    #expect(error.problems.count == 7, "\(error)")
+    #expect(error.problems.count == 4, "\(error)")
     #expect(throws: ContentError.self) { try defaults([1]) }
   }
 }

@@ -108,6 +108,26 @@ import Testing
     #expect(model[.head].bytes.allSatisfy { $0 == 0 })
   }
 
+  /// transformers ties the two if they are equal, and keeps both otherwise.
+  @Test func `a tied model may have its head again`() throws {
+    let embedding = try #require(
+      try HubWeights(directory: Repository.fixture("checkpoints/base"))[WeightName.embedding.hubName])
+    func head(_ type: ElementType, _ bytes: [UInt8]) -> OutgoingTensor {
+      OutgoingTensor(name: "lm_head.weight", type: type, shape: embedding.shape) { try bytes.withUnsafeBytes($0) }
+    }
+    let same = try TemporaryDirectory()
+    let model = try ModelDirectory(try directory(in: same) { $0.append(head(.bfloat16, Array(embedding.bytes))) })
+    #expect(model[.head].bytes.baseAddress == model[.embedding].bytes.baseAddress)
+    var changed = Array(embedding.bytes)
+    changed[changed.count - 1] ^= 1
+    for tensor in [head(.bfloat16, changed), head(.float16, Array(embedding.bytes))] {
+      let other = try TemporaryDirectory()
+      #expect(
+        message(try directory(in: other) { $0.append(tensor) }).contains(
+          "\"lm_head.weight\" differs from model.embed_tokens.weight although tie_word_embeddings is true, expected "))
+    }
+  }
+
   @Test func `old buffers are ignored`() throws {
     let scratch = try TemporaryDirectory()
     _ = try ModelDirectory(

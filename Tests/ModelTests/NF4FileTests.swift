@@ -129,6 +129,12 @@ import Testing
     }
     #expect(homeless?.description.contains("SHOAL_CACHE") == true)
 
+    // A directory of the kernel's: nobody can write there, not even root.
+    let unwritable = #expect(throws: ContentError.self) {
+      try NF4File(of: directory, modelHash: "", cacheDirectory: "/proc/.cache/shoal", threads: 1)
+    }
+    #expect(unwritable?.description.contains("a directory that can be written in SHOAL_CACHE") == true)
+
     let broken = scratch.path("model")
     try FileManager.default.copyItem(atPath: Self.modelPath, toPath: broken)
     let name = WeightName.linear(.up, layer: 1).hubName

@@ -69,7 +69,7 @@ import Training
 
   @Test(
     arguments: [
-      "load_in_8bit=true", "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "datasets.0.chat_template=chatml",
+      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "datasets.0.chat_template=chatml",
       "special_tokens.bos_token=x",
     ])
   func `what is refused says why, and what to do`(override: String) throws {
@@ -86,30 +86,35 @@ import Training
       "load_in_4bit=false", "load_in_8bit=no", "rl_adapter_ref_model=false", "train_on_inputs=false",
       "early_stopping_patience=", "peft_init_lora_weights=true", "lora_fan_in_fan_out=",
       "dpo_loss_type=sigmoid", "optimizer=adamw_hf", "datasets.0.type=", "neftune_noise_alpha=",
-      "load_best_model_at_end=false", "special_tokens={}", "special_tokens.pad_token=<|endoftext|>",
+      "load_best_model_at_end=false", "special_tokens={}", "special_tokens.unk_token=<unk>", "tokens=[]",
+      "plugins=[]", "rl=''", "save_steps=''", "neftune_noise_alpha=''", "gptq_groupsize=", "save_first_step=false",
+      "special_tokens.pad_token=<|endoftext|>",
     ])
   func `what is off is accepted`(override: String) { #expect(problems(minimalYAML, overrides: [override]).isEmpty) }
 
   @Test(
     arguments: [
-      "learning_rate=0", "learning_rate=-1e-4", "learning_rate='5e-5'", "learning_rate=.inf",
+      "learning_rate=0", "learning_rate=-1e-4", "learning_rate='5e-5x'", "learning_rate=.inf",
       "learning_rate=.nan", "learning_rate=true", "lora_r=0", "lora_r=8.5", "lora_alpha=0",
       "lora_dropout=-0.1", "lora_dropout=1", "rl_beta=0", "dpo_label_smoothing=0.5", "num_epochs=0",
-      "max_steps=0", "max_steps=-1", "seed=-1", "warmup_steps=-1", "warmup_ratio=1.5", "adam_beta1=1",
+      "max_steps=-2", "max_steps=1.5", "seed=-1", "warmup_steps=-1", "warmup_ratio=1.5", "adam_beta1=1",
       "adam_beta2=1", "adam_epsilon=0", "weight_decay=-1", "max_grad_norm=-1", "batch_size=0",
-      "sequence_len=0", "sequence_len=99999999999999999999", "logging_steps=0", "save_total_limit=0",
-      "eval_steps=0.5", "cosine_min_lr_ratio=2", "peft_use_rslora=1", "seed=0x10", "seed=1:30",
+      "sequence_len=0", "sequence_len=99999999999999999999", "logging_steps=0", "save_total_limit=-2",
+      "eval_steps=1.5", "save_steps=-0.5", "warmup_steps=1.5", "lora_alpha=-1", "cosine_min_lr_ratio=2",
+      "peft_use_rslora=1", "seed=0x10", "seed=1:30",
       "shuffle_merged_datasets=maybe", "lora_target_modules=[]", "lora_target_modules=[q_proj, 1]",
       "lora_target_modules=lm_head", "lora_fan_in_fan_out=true", "excess_length_strategy=truncate",
-      "chat_template=llama3", "optimizer=adamw_bnb_8bit", "rl=true", "dpo_loss_type=sigmoyd",
+      "chat_template=llama3", "optimizer=adafactor", "rl=true", "dpo_loss_type=sigmoyd",
       "peft_init_lora_weights=false", "datasets=[]", "datasets=x.jsonl", "datasets.0=x.jsonl",
       "datasets.0.path=", "datasets.0.path=3", "datasets.0.data_files=b.jsonl",
       "datasets.0.ds_type=csv", "base_model=''", "default_system_message=[a]",
       "neftune_noise_alpha=5", "plugins=[x]", "output_dir={a: b}", "dpo_loss_type=[sigmoid, sigmoyd]",
       "dpo_loss_type=exo_pair", "dpo_loss_weights=[1.0, 0.5]", "dpo_loss_weights=1", "dpo_loss_weights=[a]",
       "rpo_alpha=-1", "rl=[dpo]", "rl=kto", "loraplus_lr_ratio=0", "loraplus_weight_decay=-1",
-      "lr_scheduler=polynomial", "early_stopping_patience=0", "kto_desirable_weight=-1", "simpo_gamma=-1",
-      "optimizer=lion_8bit", "train_on_inputs=2",
+      "lr_scheduler=polynomial", "early_stopping_patience=-2", "kto_desirable_weight=-1", "simpo_gamma=-1",
+      "optimizer=galore_adamw_8bit", "train_on_inputs=2", "lr_scheduler=cosine_with_min_lr",
+      "lr_scheduler_kwargs.num_decay_steps=3", "lr_scheduler_kwargs.min_lr=1",
+      "datasets.0.special_tokens_in_text=yes", "plugins=[axolotl.integrations.spectrum.SpectrumPlugin]",
     ])
   func `a value that does not fit is refused`(override: String) {
     let found = problems(minimalYAML, overrides: [override])

@@ -188,7 +188,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.adamEpsilon == 1e-6 && run.weightDecay == 0.01 && run.maximumGradientNorm == 0)
     #expect(run.warmup == .ratio(0.1) && run.cosineMinimumRatio == 0.1)
     #expect(run.evaluations == .steps(5) && run.saves == .steps(10) && run.saveTotalLimit == 3)
-    #expect(run.loggingSteps == 2 && run.outputDirectory == "runs/1")
+    #expect(run.logs == .steps(2) && run.outputDirectory == "runs/1")
     #expect(run.resumeFromCheckpoint == "runs/0/checkpoint-10" && !run.autoResumesFromCheckpoints)
   }
 

@@ -55,6 +55,20 @@ import Training
     #expect(schedule.totalSteps == 1 && schedule.saves(after: 1) && schedule.plan.positions(step: 0).count == 11)
   }
 
+  /// math.ceil(steps * share), as TrainerState.compute_steps of transformers 5.23.
+  @Test(arguments: [
+    (0.05, 3), (0.1, 5), (0.25, 11), (0.34, 14), (0.5, 21), (0.99, 41), (0.001, 1),
+  ])
+  func `a share of all steps`(share: Double, every: Int) throws {
+    var configuration = try minimal(with: "max_steps=41")
+    (configuration.evaluations, configuration.saves, configuration.logs) = (.share(share), .share(share), .share(share))
+    let schedule = StepSchedule(configuration, examples: 7)
+    let due = Array(stride(from: every, through: 41, by: every))
+    #expect(Self.steps(schedule, schedule.saves) == due)
+    #expect(Self.steps(schedule, schedule.logs) == (due.last == 41 ? due : due + [41]))
+    #expect(Self.steps(schedule, schedule.evaluates) == (due.last == 41 ? due : due + [41]))
+  }
+
   @Test func `every so many steps`() throws {
     let schedule = try Self.schedule("batch=2", "epochs=3", "save_steps=4", "eval_steps=5", examples: 7)
     #expect(schedule.totalSteps == 12)

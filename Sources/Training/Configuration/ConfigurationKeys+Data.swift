@@ -34,14 +34,14 @@ extension ConfigurationKeys {
       "Every epoch takes the examples in the same order, that of the merged data."),
   ]
 
-  /// Padding is never used, so a `pad_token` changes nothing.
+  /// Nothing is padded, and no text is unknown to a tokenizer of bytes.
   private static let specialTokens = ConfigurationTable(
     initial: RunConfiguration.SpecialTokens(),
     keys: [ConfigurationKey("eos_token", \.endOfSequence, .text, "A token of the tokenizer.")],
-    inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
+    inert: [InertKeys("Padding", "nothing is padded or unknown", "pad_token unk_token")],
     refused: [
       RefusedKeys(
-        "bos_token unk_token additional_special_tokens",
+        "bos_token additional_special_tokens",
         because: "the tokens are those of the model's directory", remedy: "change its tokenizer files, or leave it out")
     ])
 }
@@ -104,6 +104,10 @@ extension ConfigurationKeys {
       },
       DatasetKey("ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
       DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
+      DatasetKey(
+        "special_tokens_in_text", \.specialTokens, .choice(),
+        "Special tokens that texts spell: `parse` makes tokens of them, as TRL and axolotl do, `text` leaves them text. "
+          + "Rendered ChatML needs one of them; other texts stay text without it."),
       DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
     ]
     + RecordFields.Field.allCases.map { field in
@@ -154,7 +158,7 @@ extension Dataset.Source {
     case ("json", let files?), (nil, let files?): paths = files
     case (let path?, nil): paths = [path]
     case (let path?, let files?):
-      if [".json", ".jsonl", ".gz"].contains(where: path.hasSuffix) {
+      if RecordReader.isData(path) {
         section.report(
           "`\(section.prefix)path` is a file: `data_files` goes with a directory, or alone", about: "data_files")
       }

@@ -2,6 +2,7 @@
 
 extension ConfigurationKeys {
   static let inert = [
+    InertKeys("Anchors", "what they hold counts where an alias (`*name`, `<<: *name`) stands for it", "x-*"),
     InertKeys(
       "Python classes", "Shoal reads Qwen2's files itself",
       """
@@ -31,7 +32,8 @@ extension ConfigurationKeys {
       flash_attention flash_attn_cross_entropy flash_attn_rms_norm flash_attn_fuse_qkv flash_attn_fuse_mlp
       flash_optimum xformers_attention sdp_attention flex_attention flex_attn_compile_kwargs eager_attention
       sage_attention attn_implementation lora_mlp_kernel lora_qkv_kernel lora_o_kernel dpo_use_logits_to_keep
-      dpo_use_liger_kernel use_kernels torch_compile* unsloth_* liger_*
+      dpo_use_liger_kernel use_kernels torch_compile* unsloth_* liger_* cut_cross_entropy cut_cross_entropy_*
+      chunked_cross_entropy chunked_cross_entropy_*
       """),
     InertKeys(
       "GPU memory", "`gradient_checkpointing` and `memory_limit` govern memory",

@@ -13,8 +13,11 @@ extension ConfigurationKeys {
       "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4)."
     ).required("lora or qlora (full fine-tuning is not built yet)"),
     Key("load_in_4bit", \.isBaseInFourBits, .bool, "Holds the base in 4 bits: `adapter: lora` becomes `qlora`."),
+    Key(
+      "load_in_8bit", .eightBits, "The base stays as it is stored, which is more exact: no base is held in 8 bits."
+    ).standing(at: "false"),
     Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank"),
-    Key("lora_alpha", \.loraAlpha, .integer(from: 1), "The adapter's output is scaled by `lora_alpha / lora_r`."),
+    Key("lora_alpha", \.loraAlpha, .scale, "The adapter's output is scaled by `lora_alpha / lora_r`."),
     Key("lora_dropout", \.loraDropout, .belowOne, "The share of an adapter's inputs that training drops."),
     Key("lora_target_modules", \.loraTargetModules, .targetModules, "The linear layers that have an adapter.")
       .elsewhere("lora_target"),
@@ -25,6 +28,7 @@ extension ConfigurationKeys {
       "peft_init_lora_weights", \.initialisation, .initialisation,
       "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
     ).effective { $0.startingAdapter == nil },
+    Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
     Key("lora_model_dir", \.startingAdapter, .path, "A PEFT adapter to start from, instead of a fresh one."),
   ]
 }
@@ -35,6 +39,38 @@ extension ValueKind where Value == [String] {
     let names = Self.several(of: (["all-linear"] + all).map { ($0, $0) })
     return Self(names.text) { section, key, tree in
       names.read(&section, key, tree).map { $0.contains("all-linear") ? all : all.filter($0.contains) }
+    } write: {
+      names.write($0)
+    }
+  }
+}
+
+extension ValueKind where Value == Bool {
+  static var eightBits: Self {
+    Self(bool.text) { section, key, tree in
+      let value = bool.read(&section, key, tree)
+      if value == true { section.ignore("\(key) (the base stays as it is stored)") }
+      return value
+    } write: {
+      .bool($0)
+    }
+  }
+}
+
+extension ValueKind where Value == [String] {
+  static var plugins: Self {
+    let harmless = ["liger", "cut_cross_entropy", "swanlab"]
+    let names = Self.texts("nothing, or plugins that change no result (\(harmless.joined(separator: ", ")))")
+    return Self(names.text) { section, key, tree in
+      if tree.isOff { return [] }
+      let found = names.read(&section, key, tree)
+      let other = found?.first { name in !harmless.contains { name.hasPrefix("axolotl.integrations.\($0).") } }
+      if let other {
+        section.refuse(key, expected: names.text, found: "\"\(other)\": Shoal runs no Python; leave it out")
+      } else if found != nil {
+        section.ignore(key)
+      }
+      return found
     } write: {
       names.write($0)
     }

@@ -3,27 +3,27 @@
 extension ConfigurationKeys {
   static let output = [
     Key(
-      "eval_steps", \.evaluations.steps, .integer(from: 0),
+      "eval_steps", \.evaluations.everySteps, .interval(from: 0),
       "Steps between evaluations; 0: before the first and after the last step only."
     ).changeableOnResume().elsewhere("steps_per_eval"),
     Key(
       "evals_per_epoch", \.evaluations.timesPerEpoch, .integer(from: 0),
       "Evaluations per epoch, instead of `eval_steps`."
     ).changeableOnResume(),
-    Key("save_steps", \.saves.steps, .integer(from: 0), "Steps between checkpoints; 0: the final adapter only.")
-      .changeableOnResume().elsewhere("save_every"),
+    Key(
+      "save_steps", \.saves.everySteps, .interval(from: 0), "Steps between checkpoints; 0: the final adapter only."
+    ).changeableOnResume().elsewhere("save_every"),
     Key("saves_per_epoch", \.saves.timesPerEpoch, .integer(from: 0), "Checkpoints per epoch, instead of `save_steps`.")
       .changeableOnResume(),
     Key(
-      "save_total_limit", \.saveTotalLimit, .integer(from: 1),
+      "save_total_limit", \.saveTotalLimit, .limit,
       "How many checkpoints are kept, the best among them; empty keeps all."
-    )
-    .changeableOnResume(),
+    ).changeableOnResume(),
     Key(
       "save_minutes", \.saveMinutes, .number("minutes from 0 (never) to 1e6") { 0...1e6 ~= $0 },
       "The run is also saved when it was not for this long, even within a step."
     ).changeableOnResume(),
-    Key("logging_steps", \.loggingSteps, .integer(from: 1), "Steps between lines of `metrics.jsonl`.")
+    Key("logging_steps", \.logs.everySteps, .interval(from: 1), "Steps between lines of `metrics.jsonl`.")
       .changeableOnResume(),
     Key(
       "sample_documents", \.sampleDocuments, .integer(from: 0),
@@ -31,27 +31,56 @@ extension ConfigurationKeys {
     ).changeableOnResume(),
     Key("output_dir", \.outputDirectory, .path, "The directory of the run's files.")
       .required("a directory for the run's files").changeableOnResume(),
-    Key("resume_from_checkpoint", \.resumeFromCheckpoint, .path, "The checkpoint to go on from.").changeableOnResume(),
+    Key(
+      "resume_from_checkpoint", \.resumeFromCheckpoint, .checkpoint,
+      "The checkpoint to go on from; `true` is the newest of `output_dir`, as `auto_resume_from_checkpoints`."
+    ).changeableOnResume(),
     Key(
       "auto_resume_from_checkpoints", \.autoResumesFromCheckpoints, .bool,
       "Goes on from the newest checkpoint of `output_dir`."
     ).changeableOnResume(),
     Key(
-      "early_stopping_patience", \.earlyStoppingPatience, .integer(from: 1),
+      "early_stopping_patience", \.earlyStoppingPatience, .limit,
       "Ends the run when so many evaluations in a row have not lowered the loss."),
   ]
 }
 
-extension RunConfiguration.Interval {
-  fileprivate var steps: Int? {
-    get {
-      switch self {
-      case .never: 0
-      case .steps(let steps): steps
-      case .perEpoch: nil
+extension ValueKind where Value == String? {
+  /// transformers' `true` is the newest one, where Shoal goes on without being asked.
+  static var checkpoint: Self {
+    Self("a path, true or false") { section, key, tree in
+      if case .bool = tree.content { return .some(nil) }
+      return ValueKind<String>.path.read(&section, key, tree)
+    } write: {
+      .text($0)
+    }
+  }
+}
+
+extension ValueKind where Value == RunConfiguration.Interval {
+  /// A number of steps, or transformers' share of all steps.
+  static func interval(from minimum: Int) -> Self {
+    Self("a whole number of at least \(minimum), or a share of all steps between 0 and 1") { tree in
+      if let steps = tree.wholeNumber {
+        return minimum...1_000_000_000 ~= steps ? (steps == 0 ? .never : .steps(steps)) : nil
+      }
+      return tree.finiteNumber.flatMap { 0..<1 ~= $0 ? .share($0) : nil }
+    } write: { interval in
+      switch interval {
+      case .never: .integer(0)
+      case .steps(let steps): .integer(steps)
+      case .share(let share): .number(share)
+      case .perEpoch: .null
       }
     }
-    set { self = newValue.map { $0 == 0 ? .never : .steps($0) } ?? self }
+  }
+}
+
+extension RunConfiguration.Interval {
+  /// Nil where it is told in times per epoch.
+  fileprivate var everySteps: Self? {
+    get { if case .perEpoch = self { nil } else { self } }
+    set { self = newValue ?? self }
   }
 
   fileprivate var timesPerEpoch: Int? {

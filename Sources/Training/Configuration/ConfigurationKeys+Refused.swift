@@ -2,7 +2,6 @@
 
 extension ConfigurationKeys {
   static let refused = [
-    RefusedKeys("load_in_8bit", because: "no base is held in 8 bits", remedy: "`load_in_4bit: true` holds it in 4"),
     RefusedKeys(
       "gptq qat quantization loftq_config", because: "NF4 is the one quantisation",
       remedy: "use `adapter: qlora`, or leave it out"),
@@ -35,7 +34,6 @@ extension ConfigurationKeys {
     RefusedKeys(
       "reward_model process_reward_model trl vllm",
       because: "no reward model is trained, and nothing is sampled for training", remedy: "choose an objective in `rl`"),
-    RefusedKeys("plugins", because: "Shoal runs no Python"),
     RefusedKeys(
       "auto_find_batch_size", because: "the batch is as large as the file says",
       remedy: "use `gradient_checkpointing: auto` to save memory"),
@@ -45,7 +43,7 @@ extension ConfigurationKeys {
       "embedding_lr embedding_lr_scale lr_groups", because: "only adapters are trained",
       remedy: "use `loraplus_lr_ratio` for other rates of A and B"),
     RefusedKeys(
-      "cosine_constant_lr_ratio lr_quadratic_warmup lr_scheduler_kwargs", because: "schedules have keys of their own",
+      "cosine_constant_lr_ratio lr_quadratic_warmup", because: "schedules have keys of their own",
       remedy: "use `warmup_steps`, `cooldown_steps`, `cosine_min_lr_ratio`"),
     RefusedKeys(
       "eval_strategy save_strategy", because: "the interval alone decides",

@@ -18,6 +18,7 @@ extension RunConfiguration {
     checkMemory(&section)
     checkSchedule(&section)
     checkEvaluations(&section)
+    checkResumption(&section)
   }
 
   /// axolotl wants both keys for QLoRA; either is enough here.
@@ -115,16 +116,59 @@ extension RunConfiguration {
     }
   }
 
-  private func checkSchedule(_ section: inout ConfigurationSection) {
-    let steps = section.value("warmup_steps", as: .integer(from: 0)) ?? 0
+  private mutating func checkSchedule(_ section: inout ConfigurationSection) {
+    let steps = section.value("warmup_steps", as: .stepsOrShare) ?? 0
     let share = section.value("warmup_ratio", as: .share) ?? 0
     if steps > 0, share > 0 { section.exclude("warmup_ratio", "warmup_steps") }
+    let arguments = section.value("lr_scheduler_kwargs", as: .scheduleArguments)
+    if let arguments { settleSchedule(arguments, &section) }
     if schedule != .cosine, section["cosine_min_lr_ratio"] != nil {
       section.report(
         "`cosine_min_lr_ratio` needs `lr_scheduler: cosine`, found \(schedule.rawValue)", about: "cosine_min_lr_ratio")
     }
-    if schedule.hasCooldown, section["cooldown_steps"] == nil {
+    if case .text("cosine_with_min_lr")? = section["lr_scheduler"]?.content, cosineMinimumRatio == nil {
+      section.report(
+        "`lr_scheduler: cosine_with_min_lr` needs the rate it ends with: give `lr_scheduler_kwargs: {min_lr: …}`, or "
+          + "`cosine_min_lr_ratio`", about: "lr_scheduler")
+    }
+    if schedule.hasCooldown, section["cooldown_steps"] == nil, arguments?.decaySteps == nil {
       section.refuse("cooldown_steps", expected: "how many steps `lr_scheduler: \(schedule.rawValue)` ends with")
+    }
+  }
+
+  /// What transformers' arguments say has keys of its own here.
+  private mutating func settleSchedule(_ arguments: ScheduleArguments, _ section: inout ConfigurationSection) {
+    let key = "lr_scheduler_kwargs"
+    func give(_ argument: String, _ name: String, if isItsOwn: Bool, _ schedules: String) -> Bool {
+      if !isItsOwn {
+        section.report(
+          "`\(key).\(argument)` needs `lr_scheduler: \(schedules)`, found \(schedule.rawValue)", about: key)
+      } else if section[name] != nil {
+        section.exclude("\(key).\(argument)", name)
+      }
+      return isItsOwn
+    }
+    if arguments.minimumRate != nil, arguments.minimumRatio != nil { section.exclude("\(key).min_lr", "min_lr_rate") }
+    if let rate = arguments.minimumRate, give("min_lr", "cosine_min_lr_ratio", if: schedule == .cosine, "cosine") {
+      if rate > learningRate {
+        section.report("`\(key).min_lr`: expected at most `learning_rate` (\(learningRate)), found \(rate)", about: key)
+      }
+      cosineMinimumRatio = rate / learningRate
+    }
+    if let ratio = arguments.minimumRatio, give("min_lr_rate", "cosine_min_lr_ratio", if: schedule == .cosine, "cosine")
+    {
+      cosineMinimumRatio = ratio
+    }
+    if let steps = arguments.decaySteps,
+      give("num_decay_steps", "cooldown_steps", if: schedule.hasCooldown, "warmup_stable_decay")
+    {
+      cooldownSteps = steps
+    }
+  }
+
+  private func checkResumption(_ section: inout ConfigurationSection) {
+    if case .bool(true)? = section["resume_from_checkpoint"]?.content, !autoResumesFromCheckpoints {
+      section.exclude("resume_from_checkpoint: true", "auto_resume_from_checkpoints: false")
     }
   }
 

@@ -13,7 +13,7 @@ extension ConfigurationKeys {
       "Examples per optimizer step of the whole world: `micro_batch_size` x `gradient_accumulation_steps`."
     ).standing(at: "the product"),
     Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs"),
-    Key("max_steps", \.maximumSteps, .integer(from: 1), "Optimizer steps, instead of `num_epochs`.").elsewhere("iters"),
+    Key("max_steps", \.maximumSteps, .limit, "Optimizer steps, instead of `num_epochs`.").elsewhere("iters"),
     Key(
       "seed", \.seed, .integer(from: 0, to: .max),
       "The seed of the adapter, dropout, the data's order and `val_set_size`."),
@@ -29,10 +29,9 @@ extension ConfigurationKeys {
 
   static let optimizer = [
     Key(
-      "optimizer", \.optimizer,
-      // Implementations of the same two algorithms.
-      .choice(or: [("adamw_torch_fused", .adamW), ("adamw_hf", .adamW), ("lion_32bit", .lion)]),
-      "The optimizer: AdamW or Lion."),
+      "optimizer", \.optimizer, .optimizer,
+      "AdamW or Lion, under every name of their implementations (`adamw_bnb_8bit`, `paged_lion_32bit`, …); the states "
+        + "are in 32 bits."),
     Key("learning_rate", \.learningRate, .positive, "The highest learning rate.").required().elsewhere("lr"),
     Key("adam_beta1", \.adamBeta1, .belowOne, "β₁ of AdamW and of Lion."),
     Key("adam_beta2", \.adamBeta2, .belowOne, "β₂ of AdamW and of Lion."),
@@ -45,9 +44,14 @@ extension ConfigurationKeys {
       "max_grad_norm", \.maximumGradientNorm, .number("a number of at least 0 (0 clips nothing)") { $0 >= 0 },
       "A longer gradient is shortened to this norm."),
     Key(
-      "lr_scheduler", \.schedule, .choice(), "How the learning rate changes after the warm-up (docs/objectives.md)."
+      "lr_scheduler", \.schedule, .choice(or: [("cosine_with_min_lr", .cosine)]),
+      "How the learning rate changes after the warm-up (docs/objectives.md)."
     ).elsewhere("lr_scheduler_type"),
-    Key("warmup_steps", \.warmup.stepCount, .integer(from: 0), "Steps in which the learning rate rises from 0.")
+    Key(
+      "lr_scheduler_kwargs", .scheduleArguments,
+      "transformers' way to give `cosine_min_lr_ratio` (as a rate: `min_lr`) and `cooldown_steps`."
+    ).part(of: "cosine_min_lr_ratio", "cooldown_steps"),
+    Key("warmup_steps", \.warmup.stepCount, .stepsOrShare, "Steps in which the learning rate rises from 0.")
       .effective { $0.schedule != .constant },
     Key("warmup_ratio", \.warmup.share, .share, "The share of all steps that do, instead of `warmup_steps`.")
       .effective { $0.schedule != .constant },
@@ -65,6 +69,67 @@ extension ValueKind where Value == Int {
       if case .text(let text) = tree.content { ByteCount.bytes(text) } else { nil }
     } write: {
       .text("\(Double($0) / 1e9)GB")
+    }
+  }
+}
+
+extension ValueKind where Value == OptimizerName {
+  static var optimizer: Self {
+    // The same numbers by other means.
+    let exact: [Word<Value>] = [
+      ("adamw_torch_fused", .adamW), ("adamw_torch_xla", .adamW), ("adamw_torch_npu_fused", .adamW),
+      ("adamw_apex_fused", .adamW), ("adamw_hf", .adamW), ("paged_adamw", .adamW), ("paged_adamw_32bit", .adamW),
+      ("lion_pytorch", .lion), ("lion_32bit", .lion), ("paged_lion_32bit", .lion),
+    ]
+    // Moments that are rounded to save memory.
+    let rounded: [Word<Value>] = [
+      ("adamw_bnb_8bit", .adamW), ("adamw_8bit", .adamW), ("adamw_torch_8bit", .adamW), ("adamw_torch_4bit", .adamW),
+      ("ao_adamw_8bit", .adamW), ("ao_adamw_4bit", .adamW), ("ao_adamw_fp8", .adamW), ("paged_adamw_8bit", .adamW),
+      ("lion_8bit", .lion), ("paged_lion_8bit", .lion),
+    ]
+    let all = choice(Value.words + exact + rounded)
+    let text = choice(Value.words).text
+    return Self(text) { section, key, tree in
+      guard let value = section.value(key, as: all) else {
+        section.refuse(key, expected: text)
+        return nil
+      }
+      if rounded.contains(where: { ConfigurationTree.text($0.word).source == tree.source }) {
+        section.ignore("\(key): \(tree.source) (it is \(value.rawValue), with states in 32 bits)")
+      }
+      return value
+    } write: {
+      all.write($0)
+    }
+  }
+}
+
+/// transformers' `lr_scheduler_kwargs`.
+struct ScheduleArguments: Sendable {
+  var minimumRate: Double?
+  var minimumRatio: Double?
+  var decaySteps: Int?
+}
+
+extension ValueKind where Value == ScheduleArguments {
+  static var scheduleArguments: Self {
+    .mapping(
+      ConfigurationTable(
+        initial: ScheduleArguments(),
+        keys: [
+          ConfigurationKey("min_lr", \.minimumRate, .nonNegative, ""),
+          ConfigurationKey("min_lr_rate", \.minimumRatio, .share, ""),
+          ConfigurationKey("num_decay_steps", \.decaySteps, .integer(from: 0), ""),
+        ]))
+  }
+}
+
+extension ValueKind where Value == Double {
+  static var stepsOrShare: Self {
+    Self("a whole number of at least 0, or a share of all steps below 1") { tree in
+      tree.finiteNumber.flatMap { 0..<1 ~= $0 || 1...1e9 ~= $0 && $0 == $0.rounded() ? $0 : nil }
+    } write: {
+      Int(exactly: $0).map(ConfigurationTree.integer) ?? .number($0)
     }
   }
 }
@@ -96,13 +161,26 @@ extension RunConfiguration {
 }
 
 extension LearningRateWarmup {
-  fileprivate var stepCount: Int? {
-    get { if case .ratio = self { nil } else { steps(of: 0) } }
-    set { if let newValue, newValue > 0 { self = .steps(newValue) } else if case .steps = self { self = .none } }
+  /// Below 1 it is transformers' share.
+  fileprivate var stepCount: Double? {
+    get { if case .ratio = self { nil } else { Double(steps(of: 0)) } }
+    set {
+      if let newValue, newValue > 0 {
+        self = newValue < 1 ? .ratio(newValue) : .steps(Int(newValue))
+      } else if case .steps = self {
+        self = .none
+      }
+    }
   }
 
   fileprivate var share: Double? {
     get { if case .ratio(let ratio) = self { ratio } else { nil } }
-    set { if let newValue, newValue > 0 { self = .ratio(newValue) } else if case .ratio = self { self = .none } }
+    set {
+      if let newValue {
+        if newValue > 0 { self = .ratio(newValue) }
+      } else if case .ratio = self {
+        self = .none
+      }
+    }
   }
 }

@@ -22,8 +22,7 @@ struct ConfigurationSection {
   }
 
   /// The value of `key`, or nil when the key is absent or empty.
-  subscript(key: String) -> ConfigurationTree? { members.first { $0.name == key && !$0.tree.isNull }?.tree }
-
+  subscript(key: String) -> ConfigurationTree? { members.first { $0.name == key && !$0.tree.isEmpty }?.tree }
 }
 
 // MARK: What is wrong

@@ -49,10 +49,14 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
         section.report(
           "`\(section.prefix)\(name)`: expected nothing or false, found \(member.tree.found): \(row.reason); "
             + row.remedy, at: member.tree.place)
-      } else if inert.contains(where: { $0.contains(name) }) {
+      } else if member.tree.isOff || inert.contains(where: { $0.contains(name) }) {
+        // Nothing depends on a key that is off, whatever its name.
         section.ignore(name)
       } else {
-        let hint = nearest(to: name).map { "; did you mean `\($0)`?" } ?? ""
+        var hint = nearest(to: name).map { "; did you mean `\($0)`?" } ?? ""
+        if hint.isEmpty, case .mapping = member.tree.content {
+          hint = "; a key that is there for its anchor alone begins with `x-`"
+        }
         section.report("unknown key `\(section.prefix)\(name)`\(hint)", at: member.tree.place)
       }
     }

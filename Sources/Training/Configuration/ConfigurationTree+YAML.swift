@@ -130,20 +130,45 @@ private final class YAMLReader {
 
   private func members(level: Int) throws(Unreadable) -> [ConfigurationTree.Member] {
     var members: [ConfigurationTree.Member] = []
+    var merged: [ConfigurationTree.Member] = []
     var places: [String: Place] = [:]
     while true {
       let event = try next()
-      if case .end = event.kind { return members }
+      if case .end = event.kind { return merged.filter { places[$0.name] == nil } + members }
       // A value's place is its key's line: that is where the reader looks.
       let place = place(event)
-      guard case .scalar(let name, _) = event.kind else {
+      guard case .scalar(let name, let isText) = event.kind else {
         throw Unreadable("expected a key, found a list, a mapping or an alias in its place", at: place)
+      }
+      if name == "<<", !isText {
+        for member in try Self.merged(tree(next(), at: place, level: level)) {
+          merged.removeAll { $0.name == member.name }
+          merged.append(member)
+        }
+        continue
       }
       if let first = places.updateValue(place, forKey: name) {
         throw Unreadable("expected every key once, found `\(name)` twice", at: first)
       }
       members.append(.init(name: name, tree: try tree(next(), at: place, level: level)))
     }
+  }
+
+  /// The members that a merge key (`<<`) brings into its mapping: those of one mapping, or of several, of which an
+  /// earlier one goes first. As in PyYAML, the mapping's own keys and those of a later `<<` take their place.
+  private static func merged(_ tree: ConfigurationTree) throws(Unreadable) -> [ConfigurationTree.Member] {
+    let sources: [ConfigurationTree]
+    if case .list(let items) = tree.content { sources = items } else { sources = [tree] }
+    var members: [ConfigurationTree.Member] = []
+    var names: Set<String> = []
+    for source in sources {
+      guard case .mapping(let own) = source.content else {
+        throw Unreadable(
+          "`<<` merges mappings: expected a mapping or a list of mappings, found \(source.found)", at: tree.place)
+      }
+      members += own.filter { names.insert($0.name).inserted }
+    }
+    return members
   }
 
   private func next() throws(Unreadable) -> Event {

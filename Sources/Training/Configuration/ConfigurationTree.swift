@@ -97,10 +97,18 @@ extension ConfigurationTree {
 
   var isNull: Bool { if case .null = content { true } else { false } }
 
+  /// Nothing, or the empty text that a program leaves where it had no value: to Python both are false.
+  var isEmpty: Bool { if case .text("") = content { true } else { isNull } }
+
+  /// A scalar without its quotes: other readers take `"2"` for a number where they want one.
+  private var bare: Content { if case .text(let text) = content { Self.content(ofPlain: text) } else { content } }
+
+  var truth: Bool? { if case .bool(let value) = bare { value } else { nil } }
+
   /// Empty, false, or a list or mapping of nothing else: a switch that is off.
   var isOff: Bool {
     switch content {
-    case .null, .bool(false): true
+    case .null, .bool(false), .text(""): true
     case .list(let items): items.allSatisfy(\.isNull)
     case .mapping(let members): members.allSatisfy(\.tree.isNull)
     default: false
@@ -108,7 +116,7 @@ extension ConfigurationTree {
   }
 
   var wholeNumber: Int? {
-    switch content {
+    switch bare {
     case .integer(let value): value
     case .number(let value): Int(exactly: value)
     default: nil
@@ -116,7 +124,7 @@ extension ConfigurationTree {
   }
 
   var finiteNumber: Double? {
-    switch content {
+    switch bare {
     case .integer(let value): Double(value)
     case .number(let value) where value.isFinite: value
     default: nil

@@ -12,7 +12,7 @@ package struct RunConfiguration: Sendable, Equatable {
   /// R in shapes. PEFT's default.
   package var loraRank = 8
   /// PEFT's default (axolotl has none; LLaMA-Factory's is twice the rank).
-  package var loraAlpha = 8
+  package var loraAlpha = 8.0
   package var loraDropout = 0.0
   /// In the model's order. PEFT's default for Qwen2 is the query and value projections.
   package var loraTargetModules = ["q_proj", "v_proj"]
@@ -76,7 +76,7 @@ package struct RunConfiguration: Sendable, Equatable {
   package var saveTotalLimit: Int?
   /// Between micro-batches.
   package var saveMinutes = 10.0
-  package var loggingSteps = 1
+  package var logs = Interval.steps(1)
   package var sampleDocuments = 0
   package var earlyStoppingPatience: Int?
   package var outputDirectory = ""
@@ -137,6 +137,8 @@ extension RunConfiguration {
     case never
     /// Every so many optimizer steps.
     case steps(Int)
+    /// Every so many steps, as a share of all steps of the run, between 0 and 1.
+    case share(Double)
     case perEpoch(Int)
   }
 }

@@ -37,7 +37,7 @@ struct ValueKind<Value>: Sendable {
 extension ValueKind where Value == Bool {
   static var bool: Self {
     Self("true or false") {
-      if case .bool(let value) = $0.content { value } else { nil }
+      $0.truth
     } write: {
       .bool($0)
     }
@@ -60,7 +60,28 @@ extension ValueKind where Value == Int {
   }
 }
 
+extension ValueKind where Value == Int? {
+  /// As in transformers, where a number that is not positive stands for none.
+  static var limit: Self {
+    let number = ValueKind<Int>.integer(from: -1)
+    return Self("a whole number; 0 and -1 are none") { section, key, tree in
+      number.read(&section, key, tree).map { $0 > 0 ? $0 : nil }
+    } write: {
+      $0.map(ConfigurationTree.integer) ?? .null
+    }
+  }
+}
+
 extension ValueKind where Value == Double {
+  /// A number above 0; a whole one is written without a fraction.
+  static var scale: Self {
+    Self(positive.text) {
+      $0.finiteNumber.flatMap { $0 > 0 ? $0 : nil }
+    } write: {
+      Int(exactly: $0).map(ConfigurationTree.integer) ?? .number($0)
+    }
+  }
+
   static var positive: Self { number("a number greater than 0") { $0 > 0 } }
   static var nonNegative: Self { number("a number of at least 0") { $0 >= 0 } }
   static var belowOne: Self { number("a number from 0 to less than 1") { 0..<1 ~= $0 } }

@@ -7,6 +7,7 @@ package struct StepSchedule: Sendable {
   package let plan: StepPlan
   private let evaluations: RunConfiguration.Interval
   private let saves: RunConfiguration.Interval
+  private let logs: RunConfiguration.Interval
 
   package init(_ configuration: RunConfiguration, examples: Int) {
     let order = DataOrder(
@@ -17,6 +18,7 @@ package struct StepSchedule: Sendable {
       maximumSteps: configuration.maximumSteps)
     evaluations = configuration.evaluations
     saves = configuration.saves
+    logs = configuration.logs
   }
 
   package var totalSteps: Int { plan.totalSteps }
@@ -32,10 +34,15 @@ package struct StepSchedule: Sendable {
     (1..<max(1, totalSteps)).first { evaluates(after: $0) && !saves(after: $0) }
   }
 
+  /// Whether a line of `metrics.jsonl` is about `step`. The last step always has one.
+  package func logs(after step: Int) -> Bool { step == totalSteps || isDue(logs, step) }
+
   private func isDue(_ interval: RunConfiguration.Interval, _ step: Int) -> Bool {
     switch interval {
     case .never: return false
     case .steps(let every): return step % every == 0
+    // transformers' rounding.
+    case .share(let share): return step % max(1, Int((Double(totalSteps) * share).rounded(.up))) == 0
     case .perEpoch(let times):
       // The k-th of n per epoch is due after step ⌈k · steps / n⌉, that is where ⌊place · n / steps⌋ increases.
       let (steps, place) = (plan.stepsPerEpoch, (step - 1) % plan.stepsPerEpoch + 1)

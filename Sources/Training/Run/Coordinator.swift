@@ -78,6 +78,7 @@ package final class Coordinator {
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
       + (try Self.mismatches(configuration, inputs))
       + HeldOutNotices.texts(configuration, data, schedule)
+      + (try Self.sampleNotices(configuration, model))
   }
 
   /// SHA-256 of every input that the result depends on.
@@ -103,7 +104,7 @@ package final class Coordinator {
       return adapter
     }
     return AdapterConfiguration(
-      rank: configuration.loraRank, alpha: Double(configuration.loraAlpha), dropout: configuration.loraDropout,
+      rank: configuration.loraRank, alpha: configuration.loraAlpha, dropout: configuration.loraDropout,
       usesRankStabilizedScaling: configuration.usesRSLoRA,
       modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)),
       baseModel: configuration.baseModel)
@@ -127,6 +128,14 @@ package final class Coordinator {
     return try AdapterOrigin(directory: adapter)?.mismatches(
       model: configuration.baseModel, hash: inputs.baseHash, storage: configuration.weightStorage, adapter: adapter)
       ?? []
+  }
+
+  /// What the answers at evaluations leave out of the model's own settings.
+  private static func sampleNotices(_ configuration: RunConfiguration, _ model: ModelConfiguration) throws -> [String] {
+    guard configuration.sampleDocuments > 0 else { return [] }
+    let keys = try GenerationDefaults(directory: configuration.baseModel, model).ignoredKeys(draws: false)
+    return keys.isEmpty
+      ? [] : ["sample_documents: \(GenerationDefaults.name): not supported: \(keys.joined(separator: ", "))"]
   }
 
   private static func notices(

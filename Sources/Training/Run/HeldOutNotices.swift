@@ -40,6 +40,7 @@ enum HeldOutNotices {
     switch evaluations {
     case .never: return nil
     case .steps(let steps): key = "eval_steps: \(steps)"
+    case .share(let share): key = "eval_steps: \(share)"
     case .perEpoch(let times): key = "evals_per_epoch: \(times)"
     }
     return "\(key) is without effect: no data is held out; set val_set_size or test_datasets"

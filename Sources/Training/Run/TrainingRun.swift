@@ -161,7 +161,7 @@ package final class TrainingRun {
     guard let coordinator, let forecast else { return }
     spent += seconds
     predicted += forecast.steps[step - 1]
-    let isLogged = step % configuration.loggingSteps == 0 || step == schedule.totalSteps
+    let isLogged = schedule.logs(after: step)
     let report = coordinator.report(
       step: step, outcome, examples: trees, norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil,
       seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
