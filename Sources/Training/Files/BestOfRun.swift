@@ -1,27 +1,16 @@
-// The best state of a finished run: for the user, and for run.json.
+// The best state of a finished run.
 
 import Checkpoints
 
 /// The best evaluation of a finished run, and the best state that its directory has.
-struct BestOfRun: CustomStringConvertible {
-  let evaluation: BestModel.Evaluation
-  let kept: BestModel.Evaluation?
+package struct BestOfRun: Sendable, Equatable {
+  package let evaluation: BestModel.Evaluation
+  package let kept: BestModel.Evaluation?
   /// Whether the kept state is the final adapter.
-  let isFinal: Bool
+  package let isFinal: Bool
 
-  /// In the output directory.
-  private var path: String? { kept.map { isFinal ? "." : "\(CheckpointName(step: $0.step))" } }
-
-  var description: String {
-    let name = isFinal ? "the final adapter" : path
-    if let name, kept?.step == evaluation.step {
-      return "best: \(name) (eval_loss \(Self.text(evaluation.loss)) at step \(evaluation.step))"
-    }
-    let other = kept.flatMap { kept in
-      name.map { "; the best that was: \($0) (eval_loss \(Self.text(kept.loss)) at step \(kept.step))" }
-    }
-    return "best: step \(evaluation.step) (eval_loss \(Self.text(evaluation.loss))), which was not saved\(other ?? "")"
-  }
+  /// The kept state's place in the output directory.
+  package var path: String? { kept.map { isFinal ? "." : "\(CheckpointName(step: $0.step))" } }
 
   var json: JSONValue {
     .object([
@@ -31,13 +20,10 @@ struct BestOfRun: CustomStringConvertible {
         "kept",
         kept.map { kept in
           .object([
-            .init("path", .string(path ?? "")), .init("value", .number(kept.loss)),
+            .init("path", path.map { .string($0) } ?? .null), .init("value", .number(kept.loss)),
             .init("step", .integer(Int64(kept.step))),
           ])
         } ?? .null),
     ])
   }
-
-  /// Four decimal places, like losses elsewhere on the screen.
-  private static func text(_ loss: Double) -> String { "\((loss * 1e4).rounded() / 1e4)" }
 }

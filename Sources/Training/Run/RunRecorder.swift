@@ -181,7 +181,7 @@ final class RunRecorder {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
-    if let ending, configuration.evaluations != .never { progress(.notice(ending.description)) }
+    if let ending, configuration.evaluations != .never { progress(.best(ending)) }
   }
 
   /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
