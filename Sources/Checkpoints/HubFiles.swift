@@ -15,13 +15,14 @@ package enum HubFiles {
   package static func exists(_ path: String) -> Bool { fileExists(path) }
 
   /// Copies those of `names` that exist in the directory `source`; follows links.
+  /// - Parameter write: writes one file; `AtomicDirectory.file` is one.
   /// - Throws: `FileError`, `WriteError`.
   package static func copy(
-    _ names: [String] = configuration + tokenizer, from source: String, to directory: AtomicDirectory
+    _ names: [String], from source: String, _ write: (String, (OutputFile) throws -> Void) throws -> Void
   ) throws {
     for name in names where fileExists("\(source)/\(name)") {
       let file = try MappedFile(path: "\(source)/\(name)")
-      try withExtendedLifetime(file) { try directory.file(name) { try $0.append(file.bytes) } }
+      try withExtendedLifetime(file) { try write(name) { try $0.append(file.bytes) } }
     }
   }
 }

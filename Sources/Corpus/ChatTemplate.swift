@@ -12,7 +12,7 @@ package struct ChatMessage: Sendable, Equatable {
 }
 
 /// A ChatML template: each message is `<|im_start|>role`, a line feed, the content, `<|im_end|>` and a line feed.
-package struct ChatTemplate: Sendable {
+package struct ChatTemplate: Sendable, Equatable {
   /// ChatML without a default system message.
   package static let chatML = ChatTemplate(defaultSystemMessage: nil)
   /// The template of Qwen2 Instruct.
@@ -24,11 +24,35 @@ package struct ChatTemplate: Sendable {
 
   /// Rendered first if a chat does not begin with a system message.
   package var defaultSystemMessage: String?
+  /// The beginning of every answer: it follows the header of the assistant's message.
+  package var prefill = ""
   /// The roles that the template renders; nil: any role.
   private let roles: [String]?
 
+  /// The file of a template in a hub directory.
+  package static let fileName = TokenizerConfiguration.templateName
+
   static let start = "<|im_start|>"
   static let end = "<|im_end|>"
+
+  /// A template by its name in a configuration or an argument.
+  package enum Name: String, Sendable, CaseIterable {
+    /// The one of the model's own directory.
+    case tokenizerDefault = "tokenizer_default"
+    case chatml
+    case qwen
+    case qwen25 = "qwen_25"
+
+    /// nil for the model's own.
+    package var template: ChatTemplate? {
+      switch self {
+      case .tokenizerDefault: nil
+      case .chatml: .chatML
+      case .qwen: .qwen2
+      case .qwen25: .qwen25
+      }
+    }
+  }
 
   private init(defaultSystemMessage: String?, roles: [String]? = nil) {
     (self.defaultSystemMessage, self.roles) = (defaultSystemMessage, roles)
@@ -45,34 +69,70 @@ package struct ChatTemplate: Sendable {
         reason: "there is no chat_template, and no chat_template.jinja beside; chats need that of Qwen2 or "
           + "Qwen2.5")
     }
-    guard let template = Self(jinja: text) else {
+    try self.init(jinja: text, path: path)
+    try validate(with: tokenizer)
+  }
+
+  /// The Jinja text of a hub directory's template, known or not; nil if there is none.
+  /// - Throws: `FileError`, or `TokenizerError` if a file is malformed.
+  package static func text(in directory: String) throws -> String? {
+    try TokenizerConfiguration(directory: directory).chatTemplate?.text
+  }
+
+  /// The template in a file.
+  /// - Throws: `FileError`; `TokenizerError` if Shoal does not know it.
+  package init(file path: String) throws {
+    try self.init(jinja: TokenizerConfiguration.text(ofTemplate: path), path: path)
+  }
+
+  private init(jinja: String, path: String) throws(TokenizerError) {
+    guard let template = Self(jinja: jinja) else {
       throw TokenizerError(
         path: path,
         reason: "the chat template is not one that Shoal knows (Qwen2's, Qwen2.5's, ChatML's); templates "
           + "are programs and are not run")
     }
     self = template
-    try validate(with: tokenizer)
   }
 
-  /// Recognises a template by its text; any default system message is accepted.
+  /// Recognises a template by its text; any default system message and any prefill are accepted.
   init?(jinja: String) {
-    // Jinja drops one final line feed.
-    let text = jinja.utf8.last == 0x0A ? String(jinja.dropLast()) : jinja
-    // In these two templates all line feeds are inside string literals, where the escape has the same meaning.
-    let plain = text.replacing(#"\n"#, with: "\n")
-    if plain.utf8.elementsEqual(KnownTemplates.chatML.utf8) {
+    if let found = KnownTemplate.chatML.match(jinja) {
       self = .chatML
-    } else if let message = KnownTemplates.defaultSystemMessage(of: plain, in: KnownTemplates.qwen2) {
+      prefill = found.prefill
+    } else if let found = KnownTemplate.qwen2.match(jinja) {
       self = .qwen2
-      defaultSystemMessage = message
-    } else if let message = KnownTemplates.defaultSystemMessage(of: text, in: KnownTemplates.qwen25) {
+      (defaultSystemMessage, prefill) = (found.message, found.prefill)
+    } else if let found = KnownTemplate.qwen25.match(jinja) {
       self = .qwen25
-      defaultSystemMessage = message
+      (defaultSystemMessage, prefill) = (found.message, found.prefill)
     } else {
       return nil
     }
   }
+
+  /// A Jinja template that renders every chat as this one does.
+  /// - Precondition: default system message and prefill pass `isPlain`.
+  package var jinja: String {
+    guard let defaultSystemMessage else { return KnownTemplate.chatML.text(message: "", prefill: prefill) }
+    let family = roles == nil ? KnownTemplate.qwen2 : .qwen25
+    return family.text(message: defaultSystemMessage, prefill: prefill)
+  }
+
+  /// The template in a few words.
+  package var summary: String {
+    let system =
+      defaultSystemMessage.map { "the system message \(Self.quoted($0)) by default" } ?? "no system message by default"
+    return "ChatML, \(system)" + (prefill.isEmpty ? "" : ", answers begin with \(Self.quoted(prefill))")
+  }
+
+  private static func quoted(_ text: String) -> String {
+    let line = text.replacing("\n", with: " ")
+    return "\"\(line.prefix(80))\(line.count > 80 ? "…" : "")\""
+  }
+
+  /// Whether a text can be part of a template: in one, every program would make special tokens of these.
+  package static func isPlain(_ text: String) -> Bool { !text.contains(start) && !text.contains(end) }
 
   /// Checks that the tokenizer has the template's special tokens.
   /// - Throws: `TokenizerError` if a token is missing.
@@ -108,7 +168,7 @@ package struct ChatTemplate: Sendable {
       append(ChatMessage(role: "system", content: defaultSystemMessage))
     }
     messages.forEach(append)
-    if generationPrompt { pieces += [.special(Self.start), .text("assistant\n")] }
+    if generationPrompt { pieces += [.special(Self.start), .text("assistant\n" + prefill)] }
     return pieces
   }
 

@@ -11,6 +11,8 @@ package struct Dataset: Sendable {
   /// The digest of each example's prompt. Examples of one record have the same.
   package let prompts: [[UInt8]]
   package let report: DatasetReport
+  /// Of the records that made examples.
+  package let styles: PromptStyles
 
   /// One entry of the configuration's `datasets`.
   package struct Source: Sendable, Equatable {
@@ -35,6 +37,7 @@ package struct Dataset: Sendable {
     var examples: [ExampleTree] = []
     var prompts: [[UInt8]] = []
     var report = DatasetReport(limit: limit)
+    var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
     var index = 0
     for source in sources {
@@ -47,6 +50,7 @@ package struct Dataset: Sendable {
           report.count(outcome, at: reader.location(place))
           switch outcome {
           case .read(let parts, let prompt):
+            for part in parts where !part.trees.isEmpty { styles.include(part.style) }
             for (number, tree) in parts.flatMap(\.trees).enumerated() {
               examples.append(tree)
               prompts.append(prompt)
@@ -66,7 +70,7 @@ package struct Dataset: Sendable {
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
     }
-    (self.examples, self.prompts, self.report) = (examples, prompts, report)
+    (self.examples, self.prompts, self.report, self.styles) = (examples, prompts, report, styles)
   }
 }
 
@@ -82,12 +86,14 @@ extension RecordOutcome {
         var parts: [Part] = []
         for record in records {
           let encoded = try encoder.encode(record, index: 0)
+          var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
           switch try limit.applied(to: encoded) {
-          case .fits: parts.append(Part(trees: [encoded.tree], traits: encoded.traits))
-          case .truncated(let tree): parts.append(Part(trees: [tree], traits: encoded.traits, isTruncated: true))
-          case .pieces(let trees): parts.append(Part(trees: trees, traits: encoded.traits))
-          case .dropped: parts.append(Part(trees: [], traits: encoded.traits))
+          case .fits: part.trees = [encoded.tree]
+          case .truncated(let tree): (part.trees, part.isTruncated) = ([tree], true)
+          case .pieces(let trees): part.trees = trees
+          case .dropped: break
           }
+          parts.append(part)
         }
         self = .read(parts, prompt: records.first?.promptDigest ?? [])
       } catch {

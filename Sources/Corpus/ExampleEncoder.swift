@@ -30,10 +30,17 @@ package struct ExampleEncoder: Sendable {
   /// `train_on_inputs`: the prompt of a single completion is in the loss too, so it is never cut. For preferences the
   /// prompt is never in the loss.
   private let trainsOnInputs: Bool
+  /// What gives a template to a caller without one.
+  private let templateKey: String
 
-  /// - Parameter template: needed for conversations only.
-  package init(tokenizer: Tokenizer, template: ChatTemplate?, trainsOnInputs: Bool = false) {
+  /// - Parameters:
+  ///   - template: needed for conversations only.
+  ///   - templateKey: the key or flag that chooses another template, for errors.
+  package init(
+    tokenizer: Tokenizer, template: ChatTemplate?, trainsOnInputs: Bool = false, templateKey: String = "chat_template"
+  ) {
     (self.tokenizer, self.template, self.trainsOnInputs) = (tokenizer, template, trainsOnInputs)
+    self.templateKey = templateKey
   }
 
   /// Encodes a record as the tree with index `index`; the chosen completion comes first.
@@ -223,7 +230,7 @@ package struct ExampleEncoder: Sendable {
   private func requiredTemplate() throws(RecordProblem) -> ChatTemplate {
     guard let template else {
       throw RecordProblem(
-        "messages need a chat template, and the model has none that Shoal knows: set chat_template, or use texts")
+        "messages need a chat template, and the model has none that Shoal knows: set \(templateKey), or use texts")
     }
     return template
   }

@@ -10,6 +10,7 @@ enum RecordOutcome: Sendable {
   struct Part {
     var trees: [ExampleTree]
     var traits: EncodedExample.Traits
+    var style: PromptStyle
     var isTruncated = false
   }
 }

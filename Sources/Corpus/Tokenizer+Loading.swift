@@ -11,9 +11,10 @@ extension Tokenizer {
   private static let maximumAddedTokens = 1 << 14
 
   /// Reads tokenizer.json and, if it exists, tokenizer_config.json of a hub directory.
+  /// - Parameter endOfSequence: takes the place of the directory's own `eos_token`.
   /// - Throws: `FileError`, or `TokenizerError` if a file is malformed, is beyond the limits, or needs more than
   ///   byte-level BPE with Qwen2's split rule.
-  package convenience init(directory: String) throws {
+  package convenience init(directory: String, endOfSequence: String? = nil) throws {
     let path = directory + "/tokenizer.json"
     let file = try TokenizerFile(path: path)
     try file.checkShape()
@@ -31,16 +32,22 @@ extension Tokenizer {
       normalizedTokens: added.filter { $0.isNormalized && !normalizer.isNull }.map(\.token),
       tokenBytes: bytes)
     let configuration = try TokenizerConfiguration(directory: directory)
-    if let token = configuration.endOfSequenceToken {
+    if let token = endOfSequence ?? configuration.endOfSequenceToken {
       guard let id = added.first(where: { $0.token.bytes.elementsEqual(token.utf8) })?.token.id else {
         throw TokenizerError(
-          path: configuration.path,
+          path: endOfSequence == nil ? configuration.path : path,
           reason: "eos_token is \"\(token)\", which is not among the added tokens of tokenizer.json")
       }
       parts.endOfSequenceToken = token
       parts.endOfSequence = id
     }
     self.init(parts)
+  }
+
+  /// `eos_token` of a directory's tokenizer_config.json; nil if there is none.
+  /// - Throws: `FileError`, or `TokenizerError` if the file is malformed.
+  package static func endOfSequence(in directory: String) throws -> String? {
+    try TokenizerConfiguration(directory: directory).endOfSequenceToken
   }
 
   // MARK: - Vocabulary

@@ -6,6 +6,8 @@ import Tensors
 
 /// The end-of-sequence token and the chat template of a hub directory. Both files may be absent.
 struct TokenizerConfiguration {
+  static let name = "tokenizer_config.json"
+  static let templateName = "chat_template.jinja"
   private static let maximumBytes = 1 << 20
 
   /// tokenizer_config.json.
@@ -16,13 +18,17 @@ struct TokenizerConfiguration {
 
   /// - Throws: `FileError`, or `TokenizerError` if a file is malformed.
   init(directory: String) throws {
-    path = directory + "/tokenizer_config.json"
+    path = "\(directory)/\(Self.name)"
     if access(path, F_OK) == 0 { try readConfiguration() }
-    let template = directory + "/chat_template.jinja"
-    if access(template, F_OK) == 0 {
-      let file = try MappedFile(path: template, atMost: Self.maximumBytes)
-      chatTemplate = (String(decoding: file.bytes, as: UTF8.self), template)
-    }
+    let template = "\(directory)/\(Self.templateName)"
+    if access(template, F_OK) == 0 { chatTemplate = (try Self.text(ofTemplate: template), template) }
+  }
+
+  /// The text of a chat template's file.
+  /// - Throws: `FileError`.
+  static func text(ofTemplate path: String) throws -> String {
+    let file = try MappedFile(path: path, atMost: maximumBytes)
+    return String(decoding: file.bytes, as: UTF8.self)
   }
 
   private mutating func readConfiguration() throws {

@@ -32,21 +32,26 @@ package struct MergedExport {
   }
 
   /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
+  /// - Parameters:
+  ///   - inference: what the adapter's training says beside the weights.
+  ///   - replaces: whether an earlier export that is there is replaced.
   /// - Throws: `FileError`, `WriteError`, `ContentError`.
-  package func write(to path: String, shardBytes: Int) throws {
+  package func write(
+    _ inference: InferenceFiles, to path: String, shardBytes: Int, replaces: Bool = false
+  ) throws {
     let tensors = WeightName.all(directory.configuration).map(tensor)
     let bytes = tensors.reduce(0) { $0 + $1.byteCount }
-    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, hasManifest: false) {
+    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, replaces: replaces) {
       output in
       try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
-      try HubFiles.copy(HubFiles.tokenizer + ["generation_config.json"], from: directory.path, to: output)
+      try inference.writeWithTokenizer(output.file)
       try writeConfiguration(to: output)
     }
   }
 
   /// Writes config.json with the element type of the written weights.
   private func writeConfiguration(to output: AtomicDirectory) throws {
-    guard let type else { return try HubFiles.copy(["config.json"], from: directory.path, to: output) }
+    guard let type else { return try HubFiles.copy(["config.json"], from: directory.path, output.file) }
     let json = try JSONValue.read(file: "\(directory.path)/config.json", limit: 1 << 20)
     let name: JSONValue = type == .float32 ? "float32" : type == .float16 ? "float16" : "bfloat16"
     var members = json.members ?? []

@@ -18,6 +18,9 @@ struct ExportCommand: ParsableCommand {
       the adapter also corrects a rounding that is no longer there. --merge-into dequantized adds it to the weights \
       as NF4 has them: exactly the model that was trained (up to the one rounding to --dtype), NF4's loss included.
 
+      manifest.json lists the written files with their hashes. It proves to --overwrite what may be replaced: a \
+      directory that holds anything else is left as it is.
+
       Example: shoal export --model models/Qwen2-1.5B-Instruct --adapter runs/dpo --format merged --out models/tuned
       """)
 
@@ -44,8 +47,11 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "What to write.")
   var format: Format
 
-  @Option(help: ArgumentHelp("The directory to write; it must not exist.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The directory to write.", valueName: "dir"))
   var out: String
+
+  @Flag(help: "Replace an earlier export that is there.")
+  var overwrite = false
 
   @Option(help: "Element type of the merged weights; by default the base's own.")
   var dtype: Precision?
@@ -69,21 +75,43 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
+    let inputs =
+      InputPath.model(model, "--model") + (adapter.map { InputPath.model($0, "--adapter") } ?? [])
+    let target = try OutputTarget(directory: out, overwrites: overwrite, inputs: inputs)
     let directory = try ModelDirectory(model)
     let opened = try adapter.map { try AdapterDirectory($0, model: directory.configuration) }
+    let inference = try InferenceFiles(adapter: adapter, base: model)
     let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
+    try warn(directory)
     switch format {
     case .merged:
       let export = try MergedExport(
         directory, adapter: loaded, into: mergeInto ?? .original, type: dtype?.elementType,
         threads: ProcessorSet.boundCount)
-      try export.write(to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
+      try export.write(
+        inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes,
+        replaces: target.replaces)
     case .adapter:
       guard let loaded, var configuration = opened?.configuration else { return }
       if configuration.baseModel == nil { configuration.baseModel = model }
-      try AdapterDirectory.write(loaded, configuration, to: out)
+      try AdapterDirectory.write(loaded, configuration, inference, to: out, replaces: target.replaces)
     }
     Console.print("wrote \(out)")
+  }
+
+  /// Warns when the adapter was trained on other weights than it is merged into.
+  private func warn(_ directory: ModelDirectory) throws {
+    guard format == .merged, let adapter, let origin = try AdapterOrigin(directory: adapter) else { return }
+    // Original weights are the usual target of QLoRA's adapters; the help says what that means.
+    let form = mergeInto == nil ? origin.storage : mergeInto == .dequantized ? .nf4 : .stored
+    for warning in origin.mismatches(
+      model: model, hash: try directory.contentHash(), storage: form, adapter: adapter)
+    { Console.print(warning) }
+    if mergeInto == nil, origin.storage == .nf4 {
+      Console.print(
+        "\(adapter) was trained on a base in 4 bits (NF4) and is merged into the original weights; "
+          + "--merge-into dequantized gives exactly the model that was trained")
+    }
   }
 }
 

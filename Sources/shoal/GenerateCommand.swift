@@ -63,6 +63,9 @@ struct GenerateCommand: ParsableCommand {
   func validate() throws {
     guard (prompt == nil) != (messages == nil) else { throw ValidationError("Give one of --prompt and --messages.") }
     if raw, prompt == nil { throw ValidationError("--raw goes with --prompt.") }
+    if raw, arguments.chat.chatTemplate != nil || arguments.chat.system != nil {
+      throw ValidationError("--raw goes without --chat-template and --system.")
+    }
     if allowSpecial, !raw { throw ValidationError("--allow-special needs --raw: text in a message stays text.") }
     if let maxNewTokens, !(1...1_000_000_000 ~= maxNewTokens) {
       throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000000.")
@@ -116,8 +119,15 @@ struct GenerateCommand: ParsableCommand {
 
   private func promptIDs(_ model: OpenedModel) throws -> [Int32] {
     let tokenizer = model.tokenizer
-    if raw, let prompt { return tokenizer.encode(prompt, allowSpecial: allowSpecial) }
-    let template = try model.chatTemplate()
+    if let prompt, raw || model.prompting.takesTexts {
+      if !raw {
+        Console.print(
+          "the prompt is taken as it is, as in the training of \(arguments.adapter ?? arguments.model); "
+            + "--chat-template makes it a chat")
+      }
+      return tokenizer.encode(prompt, allowSpecial: allowSpecial)
+    }
+    let template = try model.prompting.template()
     guard let path = messages else {
       return template.encode(
         [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)

@@ -1,6 +1,7 @@
 // The model of a command. For commands with one process, also checks that model, adapter and tokenizer fit together.
 
 import ArgumentParser
+import Checkpoints
 import Corpus
 import Model
 import Tensors
@@ -13,9 +14,13 @@ struct ModelArguments: ParsableArguments {
   var adapter: String?
 
   @Flag(
-    name: .customLong("load-in-4bit"),
-    help: "Hold the frozen linear layers in 4 bits (NF4), as load_in_4bit in training.")
-  var loadIn4Bit = false
+    name: .customLong("load-in-4bit"), inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Hold the frozen linear layers in 4 bits (NF4), as load_in_4bit in training; by default as the adapter was "
+        + "trained."))
+  var loadIn4Bit: Bool?
+
+  @OptionGroup var chat: ChatArguments
 
   @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
@@ -26,14 +31,22 @@ struct ModelArguments: ParsableArguments {
     }
   }
 
+  /// What is read, for the check that no output is an input.
+  var inputs: [InputPath] {
+    InputPath.model(model, "--model") + (adapter.map { InputPath.model($0, "--adapter") } ?? [])
+  }
+
   func open() throws -> OpenedModel { try OpenedModel(self) }
+
+  /// How the base is held: as asked, or as the adapter was trained.
+  var storage: WeightStorage? { loadIn4Bit.map { $0 ? .nf4 : .stored } }
 }
 
 /// A model without its weights.
 struct OpenedModel {
   let configuration: ModelConfiguration
+  let prompting: Prompting
   let defaults: GenerationDefaults
-  let tokenizer: Tokenizer
   let adapter: Adapter?
   let threads: Int
   private let arguments: ModelArguments
@@ -44,21 +57,30 @@ struct OpenedModel {
     directory = try ModelDirectory(arguments.model)
     let configuration = directory.configuration
     self.configuration = configuration
-    defaults = try GenerationDefaults(directory: arguments.model, configuration)
-    tokenizer = try Tokenizer(directory: arguments.model)
-    try tokenizer.validate(vocabularySize: configuration.vocabularySize)
+    prompting = try Prompting(model: arguments.model, adapter: arguments.adapter, arguments.chat.choice)
+    defaults = try prompting.generation(configuration)
+    try prompting.tokenizer.validate(vocabularySize: configuration.vocabularySize)
     adapter = try arguments.adapter.map {
       try Adapter(AdapterDirectory($0, model: configuration), model: configuration)
     }
     threads = arguments.threads ?? ProcessorSet.boundCount
   }
 
-  /// - Throws: `TokenizerError` when the model has no known template.
-  func chatTemplate() throws -> ChatTemplate { try ChatTemplate(directory: arguments.model, tokenizer: tokenizer) }
+  var tokenizer: Tokenizer { prompting.tokenizer }
 
+  /// Loads the weights, and says in what the model differs from the one that the adapter was trained on.
   func load() throws -> Qwen2 {
-    guard arguments.loadIn4Bit else { return Qwen2(directory) }
-    return try Qwen2(directory, as: .nf4, modelHash: try directory.contentHash(), threads: threads) { done, count in
+    for notice in prompting.notices { Console.print(notice) }
+    let origin = arguments.adapter.flatMap { _ in prompting.origin }
+    let storage = arguments.storage ?? origin?.storage ?? .stored
+    guard storage == .nf4 || origin != nil else { return Qwen2(directory) }
+    let hash = try directory.contentHash()
+    if let origin, let adapter = arguments.adapter {
+      for warning in origin.mismatches(model: arguments.model, hash: hash, storage: storage, adapter: adapter) {
+        Console.print(warning)
+      }
+    }
+    return try Qwen2(directory, as: storage, modelHash: hash, threads: threads) { done, count in
       if done == 1 { Console.print("\(arguments.model): quantising \(count) layers to NF4, once") }
     }
   }

@@ -61,9 +61,9 @@ final class ProgressPrinter {
   private static func line(_ best: BestOfRun) -> String {
     func loss(_ evaluation: BestModel.Evaluation) -> String { "eval_loss \(number(evaluation.loss, 4))" }
     let kept = best.kept.map { kept in
-      "\(best.isFinal ? "the final adapter" : best.path ?? "") (\(loss(kept)) at step \(kept.step))"
+      "\(best.isFinal ? "the final adapter" : kept.name) (\(loss(kept.evaluation)) at step \(kept.evaluation.step))"
     }
-    if let kept, best.kept?.step == best.evaluation.step { return "best: \(kept)" }
+    if let kept, best.kept?.evaluation == best.evaluation { return "best: \(kept)" }
     return "best: step \(best.evaluation.step) (\(loss(best.evaluation))), which was not saved"
       + (kept.map { "; the best that was: \($0)" } ?? "")
   }

@@ -58,7 +58,7 @@ struct SummarizeCommand: ParsableCommand {
     let model = try arguments.open()
     let (shape, tokenizer) = (model.configuration, model.tokenizer)
     let request = SummaryRequest(
-      tokenizer: tokenizer, template: try model.chatTemplate(),
+      tokenizer: tokenizer, template: try model.prompting.template(), system: arguments.chat.system,
       prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
       context: shape.maximumPositions)
     // Reads all documents before it summarises the first, so that a mistake in the last is found at once.

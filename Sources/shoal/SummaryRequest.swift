@@ -7,6 +7,8 @@ import Preparation
 struct SummaryRequest {
   let tokenizer: Tokenizer
   let template: ChatTemplate
+  /// Takes the place of the prompt's own system message; empty: no system message.
+  let system: String?
   let prompt: PromptTemplate
   let newTokens: Int
   /// The model's context length.
@@ -21,7 +23,9 @@ struct SummaryRequest {
   }
 
   private func ids(_ text: String) -> [Int32] {
-    template.encode(prompt.messages(about: text), generationPrompt: true, with: tokenizer)
+    var messages = prompt.messages(about: text)
+    if system != nil { messages.removeAll { $0.role == "system" } }
+    return template.encode(messages, generationPrompt: true, with: tokenizer)
   }
 
   func document(_ path: String, text: String) throws -> Document {

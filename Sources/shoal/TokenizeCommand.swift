@@ -3,6 +3,7 @@
 import ArgumentParser
 import Checkpoints
 import Corpus
+import Model
 import Tensors
 
 struct TokenizeCommand: ParsableCommand {
@@ -18,8 +19,13 @@ struct TokenizeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A directory with tokenizer.json.", valueName: "dir"))
   var model: String
 
+  @Option(help: ArgumentHelp("An adapter's directory: its template and end of sequence.", valueName: "dir"))
+  var adapter: String?
+
   @Flag(help: "Lines are JSON arrays of messages, rendered with the model's chat template.")
   var chat = false
+
+  @OptionGroup var chatArguments: ChatArguments
 
   @Flag(help: "With --chat: add the header of the assistant's answer.")
   var generationPrompt = false
@@ -35,12 +41,16 @@ struct TokenizeCommand: ParsableCommand {
     if chat, allowSpecial {
       throw ValidationError("--chat goes without --allow-special: text in a message stays text.")
     }
+    if !chat, chatArguments.chatTemplate != nil || chatArguments.system != nil {
+      throw ValidationError("--chat-template and --system need --chat.")
+    }
     if generationPrompt, !chat { throw ValidationError("--generation-prompt needs --chat.") }
   }
 
   func run() throws {
-    let tokenizer = try Tokenizer(directory: model)
-    let template = chat ? try ChatTemplate(directory: model, tokenizer: tokenizer) : nil
+    let prompting = try Prompting(model: model, adapter: adapter, chatArguments.choice)
+    let tokenizer = prompting.tokenizer
+    let template = chat ? try prompting.template() : nil
     var input = LineInput()
     var output = LineOutput()
     while let line = try input.next(beforeWaiting: { try output.flush() }) {

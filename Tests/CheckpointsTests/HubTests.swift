@@ -144,7 +144,7 @@ import Testing
   @Test func `carries files over`() throws {
     let scratch = try TemporaryDirectory()
     try AtomicDirectory.write(to: scratch.path("out"), neededBytes: 0, hasManifest: false) {
-      try HubFiles.copy(from: Repository.fixture("checkpoints/base"), to: $0)
+      try HubFiles.copy(HubFiles.configuration, from: Repository.fixture("checkpoints/base"), $0.file)
     }
     #expect(try scratch.names("out") == ["config.json", "generation_config.json"])
     #expect(

@@ -97,13 +97,32 @@ import Testing
     #expect(try template(jinja: chatML).defaultSystemMessage == nil)
   }
 
+  /// Whatever is in them, the written template is recognised, and transformers renders the same (`Tests/Parity`).
+  @Test(
+    arguments: [ChatTemplate.chatML, .qwen2, .qwen25], ["", "It's \"so\" {{ x }} \\n \\ {% y %}\nthen é\r\t</s>'"])
+  func `what is written is read back`(family: ChatTemplate, text: String) throws {
+    var expected = family
+    if family.defaultSystemMessage != nil, !text.isEmpty { expected.defaultSystemMessage = text }
+    expected.prefill = text
+    #expect(try template(jinja: expected.jinja) == expected)
+  }
+
+  @Test func `quotes and line ends do not matter`() throws {
+    let qwen2 = try qwen2Text()
+    #expect(try template(jinja: qwen2.replacing("\n", with: "\r\n")) == .qwen2)
+    let others = qwen2.replacing("'", with: "\"").replacing(#"["role"]"#, with: "['role']")
+    #expect(try template(jinja: others) == .qwen2)
+    let escaped = try template(jinja: qwen2.replacing("a helpful", with: #"a\th\u00e9\x6c\'pful"#))
+    #expect(escaped.defaultSystemMessage == "You are a\thél'pful assistant.")
+  }
+
   @Test func `other templates are refused`() throws {
     let qwen2 = try qwen2Text()
     let qwen25 = try TokenizerFiles.text(of: "qwen2_5.jinja")
     let others = [
       "x" + qwen2, qwen2 + " ", qwen2.replacing("message['role']", with: "message['rule']"),
       qwen2.replacing("a helpful", with: "a ' + secret + ' helpful"),
-      qwen2.replacing("a helpful", with: #"a\thelpful"#), qwen25.replacing("tool_response", with: "response"),
+      qwen2.replacing("a helpful", with: #"a\N{BULLET}helpful"#), qwen25.replacing("tool_response", with: "response"),
       qwen25.replacing("Alibaba Cloud. You are a helpful assistant.<", with: "me.<"),
     ]
     for other in others {

@@ -89,21 +89,27 @@ extension EndToEnd {
     @Test func `the reference may be the adapter that training starts from`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.train(.alone, "output_dir=start").code == 0)
-      func first(_ name: String, _ settings: String...) throws -> JSONValue {
+      func first(_ name: String, _ settings: String..., said notice: String) throws -> JSONValue {
         let ending = try fixture.start(
           .alone, settings + ["lora_model_dir=start", "output_dir=\(name)", "lora_dropout=0"]
         ).wait()
         #expect(ending.code == 0, "\(ending.errors)")
+        #expect(ending.errors.contains(notice), "\(ending.errors)")
         return try #require(fixture.metrics(name).first { $0["step"]?.int == 1 })
       }
-      let base = try first("base")
+      let base = try first(
+        "base", "rl_adapter_ref_model=false", said: "the reference is the base without lora_model_dir")
       #expect(base["loss"]?.double != log(2))
+      // As in TRL, without the key.
       for precomputes in ["true", "false"] {
         let own = try first(
-          "own-\(precomputes)", "rl_adapter_ref_model=true", "precompute_ref_log_probs=\(precomputes)")
+          "own-\(precomputes)", "precompute_ref_log_probs=\(precomputes)",
+          said: "the reference is a frozen copy of lora_model_dir")
         #expect(own["loss"]?.double == log(2) && own["rewards/margins"]?.double == 0)
       }
       #expect(try fixture.adapter("own-true") == fixture.adapter("own-false"))
+      _ = try first("asked", "rl_adapter_ref_model=true", said: "the reference is a frozen copy")
+      #expect(try fixture.adapter("asked") == fixture.adapter("own-true"))
     }
 
     @Test func `a run ends early when the held-out loss stands still`() throws {

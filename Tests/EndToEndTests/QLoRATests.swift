@@ -60,7 +60,9 @@ extension EndToEnd {
         }
       }
       func distance(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).map { abs($0 - $1) }.max() ?? 0 }
-      let trained = try scores(Self.base, "--adapter", fixture.path("run"), "--load-in-4bit")
+      // In 4 bits, as it was trained.
+      let trained = try scores(Self.base, "--adapter", fixture.path("run"))
+      #expect(try scores(Self.base, "--adapter", fixture.path("run"), "--load-in-4bit") == trained)
       for target in ["original", "dequantized"] {
         let export = try fixture.shoal(
           "export", "--model", Self.base, "--adapter", fixture.path("run"), "--format", "merged", "--merge-into",
@@ -71,7 +73,23 @@ extension EndToEnd {
       #expect(distance(try scores(fixture.path("dequantized")), trained) < 1e-3)
       #expect(distance(try scores(fixture.path("original")), trained) > 0.1)
       #expect(
-        distance(try scores(Self.base, "--adapter", fixture.path("run")), try scores(fixture.path("original"))) < 1e-3)
+        distance(
+          try scores(Self.base, "--adapter", fixture.path("run"), "--no-load-in-4bit"),
+          try scores(fixture.path("original"))) < 1e-3)
+
+      let asked = ["--model", Self.base, "--adapter", fixture.path("run")]
+      func errors(_ arguments: [String]) throws -> String {
+        let ending = try Job([Job.program] + arguments + asked, in: fixture).wait()
+        #expect(ending.code == 0, "\(ending.errors)")
+        return ending.errors
+      }
+      let generate = ["generate", "--prompt", "a", "--max-new-tokens", "1"]
+      #expect(try !errors(generate).contains("warning"))
+      let warning = "was trained on a base in 4 bits (NF4), but"
+      #expect(try errors(generate + ["--no-load-in-4bit"]).contains(warning))
+      let export = ["export", "--format", "merged", "--out"]
+      #expect(try errors(export + [fixture.path("usual")]).contains("is merged into the original weights"))
+      #expect(try errors(export + [fixture.path("asked"), "--merge-into", "original"]).contains(warning))
     }
   }
 }

@@ -155,8 +155,24 @@ extension EndToEnd {
       // In its own directory, and in the run's, which has newer checkpoints.
       let own = try fixture.train(.alone, "--resume", "whole/checkpoint-14")
       #expect(own.code == 0, "\(own.errors)")
+      #expect(own.errors.contains("this run has the same configuration as the checkpoint's"))
       #expect(try fixture.adapter() == fixture.adapter("whole"))
       #expect(fixture.steps() == Array(15...Self.steps))
+      let other = try fixture.train(
+        .alone, "output_dir=other", "--resume", "whole/checkpoint-14/", "learning_rate=2e-3", "micro_batch_size=4",
+        "logging_steps=2")
+      #expect(other.code == 0, "\(other.errors)")
+      #expect(
+        other.errors.contains(
+          """
+          this run differs from the checkpoint's:
+            batch_size: 5 in the checkpoint, 4 now
+            learning_rate: 0.001 in the checkpoint, 0.002 now
+
+          """), "\(other.errors)")
+      // Other examples are held out, so the data differ.
+      let refused = try fixture.train(.alone, "output_dir=seed", "--resume", "whole/checkpoint-14", "seed=7")
+      #expect(refused.code == 64 && refused.errors.contains("seed: 42 in the checkpoint, 7 now"), "\(refused.errors)")
       let again = try fixture.train(.alone, "output_dir=whole", "--resume", fixture.path("whole/checkpoint-7"))
       #expect(again.code == 0, "\(again.errors)")
       #expect(fixture.steps("whole") == Array(1...Self.steps))

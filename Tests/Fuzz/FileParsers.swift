@@ -40,9 +40,10 @@ final class FileParsers: Sendable {
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
     adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
     moments = OptimizerMoments(count: adapter.layout.count, .adamW)
-    try AdapterDirectory.write(adapter, configuration, to: "\(root)/adapter")
+    let inference = try InferenceFiles(adapter: nil, base: TinyModel.directory)
+    try AdapterDirectory.write(adapter, configuration, inference, to: "\(root)/adapter")
     let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
-    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: "\(root)/checkpoint")
+    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: "\(root)/checkpoint")
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
@@ -229,7 +230,7 @@ final class FileParsers: Sendable {
     try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
       let state = try Checkpoint.state(of: path)
       var best = state.best
-      best.take(BestModel.Evaluation(step: 1, loss: 1), hasCheckpoint: true)
+      best.take(BestModel.Evaluation(step: 1, loss: 1), checkpoint: "checkpoint-1")
       _ = state.tokens + 1
       try Checkpoint.read(path, into: adapter, moments: moments)
     }

@@ -51,7 +51,8 @@ import Testing
     for (matrix, values) in entries {
       adapter.layout.matrix(matrix, in: adapter.weights).base.update(from: values, count: values.count)
     }
-    try AdapterDirectory.write(adapter, configuration, to: path)
+    let inference = try InferenceFiles(adapter: nil, base: TinyFixture.path("model"))
+    try AdapterDirectory.write(adapter, configuration, inference, to: path)
     let back = try AdapterDirectory(path, model: model)
     #expect(back.configuration == configuration)
     for matrix in matrices { #expect(try back.entries(of: matrix) == entries[matrix]) }

@@ -144,7 +144,7 @@ import Testing
     #expect(left.allSatisfy { $0.hasSuffix(".lock") }, "\(left)")
     #expect(throws: ContentError.self) {
       try MergedExport(ModelDirectory(broken), adapter: nil, into: .dequantized, type: nil, threads: 1)
-        .write(to: scratch.path("merged"), shardBytes: 1 << 30)
+        .write(InferenceFiles(adapter: nil, base: broken), to: scratch.path("merged"), shardBytes: 1 << 30)
     }
     #expect(!FileManager.default.fileExists(atPath: scratch.path("merged")))
   }

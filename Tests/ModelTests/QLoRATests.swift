@@ -95,7 +95,7 @@ import Testing
   private func merged(_ target: MergedExport.Target, adapter: Adapter?, type: ElementType?) throws -> Qwen2 {
     let path = scratch.path("merged-\(UUID().uuidString)")
     try MergedExport(directory, adapter: adapter, into: target, type: type, threads: 2)
-      .write(to: path, shardBytes: 1 << 30)
+      .write(InferenceFiles(adapter: nil, base: directory.path), to: path, shardBytes: 1 << 30)
     return try Qwen2(ModelDirectory(path))
   }
 

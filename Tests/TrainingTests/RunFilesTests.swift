@@ -61,10 +61,14 @@ import Training
     try scratch.damage("checkpoint-6/optimizer.safetensors") { $0 / 2 }
     try files.prune(of: "own", upTo: 7, keeping: 2) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 1])
-    try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
-    #expect(steps() == [7, 4, 1])
+    // Of the damaged one goes what is still as it was written.
+    let left = try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
+    #expect(left == [scratch.path("checkpoint-6/optimizer.safetensors")])
+    #expect(steps() == [7, 6, 4, 1])
+    #expect(try scratch.names("checkpoint-6") == ["optimizer.safetensors"])
     #expect(
-      files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
+      files.entries
+        == ["checkpoint-1", "checkpoint-4", "checkpoint-6", "checkpoint-7", "checkpoint-best", "notes"],
       "nothing half removed either")
   }
 
@@ -84,7 +88,7 @@ import Training
     if damaged > 0 { try scratch.damage("checkpoint-\(damaged)/optimizer.safetensors") { $0 / 2 } }
     let files = RunDirectory(scratch.path)
     for _ in 0..<2 {
-      try files.prune(of: "own", upTo: 7, keeping: limit, best: best) { _ in true }
+      try files.prune(of: "own", upTo: 7, keeping: limit, best: "checkpoint-\(best)") { _ in true }
       #expect(files.checkpointSteps == left)
     }
   }
@@ -93,7 +97,7 @@ import Training
     let scratch = try TemporaryDirectory()
     for step in 2...7 { try Trained(step: step, run: "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
-    try files.prune(of: "own", upTo: 7, keeping: nil, best: 3) { $0 == 4 }
+    try files.prune(of: "own", upTo: 7, keeping: nil, best: "checkpoint-3") { $0 == 4 }
     #expect(files.checkpointSteps == [7, 6, 4, 3])
   }
 
@@ -182,7 +186,9 @@ import Training
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
         best: BestModel(
-          evaluation: .init(step: 2, loss: 0.1 + 0.2), checkpoint: .init(step: 3, loss: 0.4), failures: 2),
+          evaluation: .init(step: 2, loss: 0.1 + 0.2),
+          checkpoint: .init(evaluation: .init(step: 3, loss: 0.4), name: "checkpoint-3-2"),
+          failures: 2),
         skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]),
         quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }
@@ -190,7 +196,8 @@ import Training
     func write(in scratch: TemporaryDirectory) throws { try write(to: scratch.path("checkpoint-\(state.step)")) }
 
     func write(to path: String) throws {
-      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, to: path)
+      let inference = try InferenceFiles(adapter: nil, base: TinyFixture.path("model"))
+      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: path)
     }
 
     var arenas: [[UInt32]] {
@@ -254,7 +261,8 @@ import Training
     let path = scratch.path("checkpoint-7")
     try Checkpoint.write(
       Trained().state, adapter: adapter, configuration,
-      moments: OptimizerMoments(count: adapter.layout.count, .lion), to: path)
+      moments: OptimizerMoments(count: adapter.layout.count, .lion),
+      InferenceFiles(adapter: nil, base: TinyFixture.path("model")), to: path)
     let flips = FlippedBits()
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       try flips.forEach(of: "\(path)/\(name)") { (try? Checkpoint.state(of: path)) == nil }

@@ -10,8 +10,8 @@ extension ConfigurationKeys {
     Key(
       "default_system_message", \.defaultSystemMessage, .text, "The system message of conversations that have none."),
     Key(
-      "special_tokens", .mapping(specialTokens),
-      "The tokens are the tokenizer's own. Only `pad_token` is accepted, and nothing is padded."),
+      "special_tokens", \.specialTokens, .mapping(specialTokens),
+      "The tokens are the tokenizer's own; `eos_token` chooses another of them as the end of texts and answers."),
     Key("datasets", \.datasets, .datasets, "What is trained on; the keys of each are below.")
       .required().elsewhere("dataset_name"),
     Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
@@ -34,12 +34,14 @@ extension ConfigurationKeys {
       "Every epoch takes the examples in the same order, that of the merged data."),
   ]
 
-  /// Padding is never used, so a `pad_token` changes nothing; any other token would.
-  private static let specialTokens = ConfigurationTable<[String: String]>(
-    initial: [:], keys: [], inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
+  /// Padding is never used, so a `pad_token` changes nothing.
+  private static let specialTokens = ConfigurationTable(
+    initial: RunConfiguration.SpecialTokens(),
+    keys: [ConfigurationKey("eos_token", \.endOfSequence, .text, "A token of the tokenizer.")],
+    inert: [InertKeys("Padding", "nothing is padded", "pad_token")],
     refused: [
       RefusedKeys(
-        "bos_token eos_token unk_token additional_special_tokens",
+        "bos_token unk_token additional_special_tokens",
         because: "the tokens are those of the model's directory", remedy: "change its tokenizer files, or leave it out")
     ])
 }

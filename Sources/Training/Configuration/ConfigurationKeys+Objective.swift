@@ -32,8 +32,8 @@ extension ConfigurationKeys {
     ).ofSomeObjectives(),
     Key(
       "rl_adapter_ref_model", \.refersToStartingAdapter, .bool,
-      "With `lora_model_dir`, the reference is that adapter; else it is the base alone."
-    ).effective { $0.objective.usesReference },
+      "With `lora_model_dir`: whether the reference is a frozen copy of that adapter, or the base alone."
+    ).effective { $0.objective.usesReference }.standing(at: "true with `lora_model_dir`"),
     Key(
       "precompute_ref_log_probs", \.precomputesReferenceLogProbs, .bool,
       "Computes the reference's numbers once, before the first step; else at every step."

@@ -1,16 +1,18 @@
 // What ties several keys together: pairs that exclude or need each other, numbers that must agree.
 
+import Corpus
 import Model
 
 extension RunConfiguration {
   /// Applies every rule. The values have been read; the section says which of them were given, and where.
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
+    checkSystemMessage(&section)
     checkORPOAlpha(&section)
     checkIPO(&section)
     checkLossWeights(&section)
     checkLabelSmoothing(&section)
-    settleReference()
+    settleReference(section)
     settleDecay(&section)
     multiplyBatch(&section)
     checkMemory(&section)
@@ -24,6 +26,13 @@ extension RunConfiguration {
       section.report(
         "`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", about: "load_in_4bit")
     }
+  }
+
+  private func checkSystemMessage(_ section: inout ConfigurationSection) {
+    guard let message = defaultSystemMessage, !ChatTemplate.isPlain(message) else { return }
+    section.report(
+      "`default_system_message` spells a special token of ChatML, which every program that reads the run's template "
+        + "would take for the token: leave it out", about: "default_system_message")
   }
 
   private func checkORPOAlpha(_ section: inout ConfigurationSection) {
@@ -62,7 +71,14 @@ extension RunConfiguration {
   }
 
   /// A fresh adapter changes nothing yet, so the base is the same reference.
-  private mutating func settleReference() { if startingAdapter == nil { refersToStartingAdapter = false } }
+  /// As in TRL, a run that starts from an adapter refers to a copy of it, unless the key says otherwise.
+  private mutating func settleReference(_ section: ConfigurationSection) {
+    if startingAdapter == nil || !objective.usesReference {
+      refersToStartingAdapter = false
+    } else if section["rl_adapter_ref_model"].map(\.isNull) ?? true {
+      refersToStartingAdapter = true
+    }
+  }
 
   /// The groups of PEFT's LoRA+ have a decay of their own.
   private mutating func settleDecay(_ section: inout ConfigurationSection) {

@@ -38,8 +38,9 @@ package struct RunConfiguration: Sendable, Equatable {
   package var excessLengthStrategy = ExcessLengthStrategy.truncateMiddle
   package var shufflesMergedDatasets = true
   package var usesCurriculumSampling = false
-  package var chatTemplate = ChatTemplateName.tokenizerDefault
+  package var chatTemplate = ChatTemplate.Name.tokenizerDefault
   package var defaultSystemMessage: String?
+  package var specialTokens = SpecialTokens()
 
   // MARK: Steps
 
@@ -125,11 +126,10 @@ extension RunConfiguration {
     case off, on, automatic
   }
 
-  package enum ChatTemplateName: String, Sendable, CaseIterable {
-    case tokenizerDefault = "tokenizer_default"
-    case chatml
-    case qwen
-    case qwen25 = "qwen_25"
+  /// Tokens that take the place of the tokenizer's own.
+  package struct SpecialTokens: Sendable, Equatable {
+    /// Ends completions that are plain texts, and answers.
+    package var endOfSequence: String?
   }
 
   /// How often something is done.

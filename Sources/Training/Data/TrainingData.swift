@@ -21,6 +21,12 @@ package struct TrainingData: Sendable {
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
   package let tokenizer: Tokenizer
+  /// The template with which a chat becomes a prompt like those of the records; nil if none of them is a chat.
+  package let promptTemplate: ChatTemplate?
+  /// Whether all records are plain texts.
+  package let areTexts: Bool
+  /// The special tokens that end the completions.
+  package let endIDs: [Int32]
   private let objective: Objective
   /// Maximum sequence length in tokens.
   private let limit: Int
@@ -28,23 +34,26 @@ package struct TrainingData: Sendable {
   /// Reads and tokenizes the data that the configuration names.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
-    tokenizer = try Tokenizer(directory: configuration.baseModel)
+    tokenizer = try Tokenizer(
+      directory: configuration.baseModel, endOfSequence: configuration.specialTokens.endOfSequence)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
+    let template = try Self.template(configuration, tokenizer: tokenizer)
     let encoder = ExampleEncoder(
-      tokenizer: tokenizer, template: try Self.template(configuration, tokenizer: tokenizer),
-      trainsOnInputs: configuration.trainsOnInputs)
+      tokenizer: tokenizer, template: template, trainsOnInputs: configuration.trainsOnInputs)
     objective = configuration.objective
     limit = min(configuration.sequenceLength, model.maximumPositions)
     let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
     let kind = objective.exampleKind
     let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
     report = dataset.report
+    var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
       let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
+      styles.include(test.styles)
     } else {
       (heldOutReport, familiarHeldOut) = (nil, 0)
       let seed = UInt64(bitPattern: Int64(configuration.seed))
@@ -55,6 +64,9 @@ package struct TrainingData: Sendable {
         (training, held, wantedHeldOut) = (split.training, split.validation, split.wanted)
       }
     }
+    promptTemplate = styles.template(template)
+    areTexts = styles.areTexts
+    endIDs = Self.endIDs(of: training, tokenizer)
     hash = ContentHash.sha256(of: (training + held).flatMap(\.contentDigest))
     heldOut = objective.heldOutTrees(held, limit: limit)
   }
@@ -84,6 +96,21 @@ package struct TrainingData: Sendable {
     return objective.trees(positions.map { training[$0] }, limit: limit)
   }
 
+  /// The special token before nothing but special tokens and line feeds at the end of each completion, each once. A
+  /// text that was cut has none.
+  private static func endIDs(of examples: [ExampleTree], _ tokenizer: Tokenizer) -> [Int32] {
+    var found: Set<Int32> = []
+    for completion in examples.flatMap(\.completions) {
+      var end: Int32?
+      for id in completion.reversed() {
+        guard tokenizer.isSpecial(id) || tokenizer.decode([id]) == "\n" else { break }
+        if tokenizer.isSpecial(id) { end = id }
+      }
+      if let end { found.insert(end) }
+    }
+    return found.sorted()
+  }
+
   /// The trees of all steps. If a tree depends on the other examples of its step, trees are made for each step.
   func allTrees(of plan: StepPlan) -> [ExampleTree] {
     guard objective.spans.contains(.mismatched) else { return stepTrees(training.indices) }
@@ -96,15 +123,10 @@ package struct TrainingData: Sendable {
   /// only for messages.
   /// - Throws: `TokenizerError`.
   static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
-    var template: ChatTemplate
-    switch configuration.chatTemplate {
-    case .tokenizerDefault:
-      guard let own = try? ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer) else { return nil }
-      template = own
-    case .chatml: template = .chatML
-    case .qwen: template = .qwen2
-    case .qwen25: template = .qwen25
-    }
+    guard
+      var template = configuration.chatTemplate.template
+        ?? (try? ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer))
+    else { return nil }
     if let message = configuration.defaultSystemMessage { template.defaultSystemMessage = message }
     try template.validate(with: tokenizer)
     return template

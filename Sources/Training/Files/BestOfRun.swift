@@ -4,13 +4,14 @@ import Checkpoints
 
 /// The best evaluation of a finished run, and the best state that its directory has.
 package struct BestOfRun: Sendable, Equatable {
-  package let evaluation: BestModel.Evaluation
-  package let kept: BestModel.Evaluation?
-  /// Whether the kept state is the final adapter.
-  package let isFinal: Bool
+  /// The name of the final adapter as a state: the directory itself.
+  static let finalName = "."
 
-  /// The kept state's place in the output directory.
-  package var path: String? { kept.map { isFinal ? "." : "\(CheckpointName(step: $0.step))" } }
+  package let evaluation: BestModel.Evaluation
+  package let kept: BestModel.Saved?
+
+  /// Whether the kept state is the final adapter.
+  package var isFinal: Bool { kept?.name == Self.finalName }
 
   var json: JSONValue {
     .object([
@@ -20,8 +21,8 @@ package struct BestOfRun: Sendable, Equatable {
         "kept",
         kept.map { kept in
           .object([
-            .init("path", path.map { .string($0) } ?? .null), .init("value", .number(kept.loss)),
-            .init("step", .integer(Int64(kept.step))),
+            .init("path", .string(kept.name)), .init("value", .number(kept.evaluation.loss)),
+            .init("step", .integer(Int64(kept.evaluation.step))),
           ])
         } ?? .null),
     ])

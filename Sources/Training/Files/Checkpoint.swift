@@ -11,9 +11,9 @@ package enum Checkpoint {
   private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
 
   /// The files of a checkpoint.
-  static let fileNames = [
-    AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName,
-  ]
+  static let fileNames =
+    [AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName]
+    + InferenceFiles.names
 
   /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
   static func writer(of path: String) -> String? {
@@ -21,11 +21,18 @@ package enum Checkpoint {
     return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
   }
 
+  /// Whether `path` is a directory, no link, that Shoal wrote as a checkpoint or a partial work, by its manifest or, if
+  /// that is damaged, by its state.
+  static func isOwn(_ path: String) -> Bool {
+    OwnedFiles.hasManifest(path, listing: stateName)
+      || (EntryKind(path) == .directory && EntryKind("\(path)/\(stateName)") == .file && writer(of: path) != nil)
+  }
+
   /// Writes a checkpoint completely or not at all.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay unchanged.
   package static func write(
     _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
-    to path: String
+    _ inference: InferenceFiles, to path: String
   ) throws {
     let layout = adapter.layout
     try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
@@ -33,6 +40,7 @@ package enum Checkpoint {
         try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
       }
       try directory.file(AdapterDirectory.configurationName, text: configuration.text)
+      try inference.write(directory.file)
       try directory.file(optimizerName) {
         try SafetensorsWriter.write(
           layout.tensors(of: moments.first, prefix: prefixes.first)
@@ -42,10 +50,10 @@ package enum Checkpoint {
     }
   }
 
-  /// Verifies every byte of a checkpoint and reads its state.
+  /// Verifies every byte of a checkpoint and reads its state. What others put beside its files does not matter.
   /// - Throws: `FileError`; `ContentError` that names the damage.
   package static func state(of path: String) throws -> TrainerState {
-    _ = try VerifiedDirectory(path)
+    _ = try VerifiedDirectory(path, allowsOthers: true)
     let statePath = "\(path)/\(stateName)"
     return try TrainerState(json: try JSONValue.read(file: statePath), path: statePath)
   }

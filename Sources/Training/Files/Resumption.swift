@@ -28,8 +28,8 @@ struct Resumption {
   ) throws {
     start.quarantine = quarantine
     // A run that will be removed first does not count.
-    let steps = overwrites ? [] : try files.readCheckpointSteps()
-    let holdsRun = !overwrites && (files.hasRecord || !steps.isEmpty)
+    let names = overwrites ? [] : try files.readCheckpointNames()
+    let holdsRun = !overwrites && files.holdsRun(RunProof(files))
     var named = configuration.resumeFromCheckpoint
     switch mode {
     case .never: named = nil
@@ -37,16 +37,16 @@ struct Resumption {
     case .automatic:
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
-      if try goOn(files, steps, inputs: inputs, totalSteps: totalSteps) { return }
+      if try goOn(files, names.map(\.name), configuration, inputs, totalSteps: totalSteps) { return }
       // The directory holds this run, but nothing that could be resumed.
-      if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
+      if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
       return
     }
     if holdsRun {
       guard let named, files.contains(named) else { throw RunRefusal.notEmpty(path: files.path) }
       try Self.requireSame(configuration, in: files)
     }
-    if let named { try resume(from: named, in: files, inputs: inputs, totalSteps: totalSteps) }
+    if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
   }
 
   private static func requireSame(_ configuration: RunConfiguration, in files: RunDirectory) throws {
@@ -59,7 +59,8 @@ struct Resumption {
   /// Resumes from the newest undamaged checkpoint, or finds the run finished; false when there is no checkpoint.
   /// - Throws: `RunRefusal`: a disk that fails for a while must not lose all saved work.
   private mutating func goOn(
-    _ files: RunDirectory, _ steps: [Int], inputs: [String: String], totalSteps: Int
+    _ files: RunDirectory, _ names: [String], _ configuration: RunConfiguration, _ inputs: [String: String],
+    totalSteps: Int
   ) throws -> Bool {
     var record: JSONValue?
     do {
@@ -74,16 +75,20 @@ struct Resumption {
       return true
     }
     var reasons: [String] = []
-    for step in steps {
-      let path = files.checkpointPath(step: step)
+    for name in names {
+      let path = "\(files.path)/\(name)"
       do {
         _ = try Checkpoint.state(of: path)
       } catch {
-        passOver(path, error)
+        guard Checkpoint.isOwn(path) else {
+          notices.append("\(path) is not Shoal's and stays as it is")
+          continue
+        }
+        passOver(path, error, in: files)
         reasons.append("  \(error)")
         continue
       }
-      try resume(from: path, in: files, inputs: inputs, totalSteps: totalSteps)
+      try resume(from: path, in: files, configuration, inputs, totalSteps: totalSteps)
       takeUpPartialWork(in: files)
       return true
     }
@@ -94,10 +99,14 @@ struct Resumption {
     return false
   }
 
-  private mutating func passOver(_ path: String, _ error: any Error) {
+  private mutating func passOver(_ path: String, _ error: any Error, in files: RunDirectory) {
     // A temporary disk error: the checkpoint itself may be undamaged.
     if let error = error as? FileError, [EIO, ESTALE, ETIMEDOUT].contains(error.code) {
       notices.append("\(error)\n\(path) is passed over and stays as it is")
+      return
+    }
+    guard files.isMovable(path) else {
+      notices.append("\(error)\n\(path) is passed over and stays as it is, with what is not Shoal's in it")
       return
     }
     notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
@@ -120,27 +129,48 @@ struct Resumption {
             + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
         return
       } catch {
-        passOver(path, error)
+        passOver(path, error, in: files)
       }
     }
   }
 
   private mutating func resume(
-    from path: String, in files: RunDirectory, inputs: [String: String], totalSteps: Int
+    from path: String, in files: RunDirectory, _ configuration: RunConfiguration, _ inputs: [String: String],
+    totalSteps: Int
   ) throws {
     let state = try Checkpoint.state(of: path)
-    try requireSame(state, inputs, path: path, totalSteps: totalSteps)
+    // Another directory's checkpoint starts a new run, which may differ: the user should know in what.
+    let isOwn = files.contains(path)
+    let comparison = isOwn ? nil : Self.comparison(of: configuration, withTheRunOf: path)
+    try requireSame(state, inputs, path: path, comparison, totalSteps: totalSteps)
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
       quarantine: start.quarantine.union(state.quarantine))
-    // Resuming from another directory's checkpoint starts a new run.
-    if files.contains(path) { start.run = state.run } else { start.best.checkpoint = nil }
+    if isOwn { start.run = state.run } else { start.best.checkpoint = nil }
     notices.append("going on after step \(state.step), from \(path)")
+    if let comparison { notices.append(comparison) }
   }
 
-  private func requireSame(_ state: TrainerState, _ inputs: [String: String], path: String, totalSteps: Int) throws {
+  /// Says in what a run differs from the one that wrote a checkpoint.
+  private static func comparison(of configuration: RunConfiguration, withTheRunOf checkpoint: String) -> String {
+    let other = RunDirectory(parentDirectory(of: withoutTrailingSlashes(checkpoint)))
+    do {
+      guard let found = try other.configuration() else {
+        return "\(other.path) has no config.yaml: whether this run differs from the checkpoint's is not known"
+      }
+      let differences = configuration.differences(from: found)
+      guard !differences.isEmpty else { return "this run has the same configuration as the checkpoint's" }
+      return "this run differs from the checkpoint's:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
+    } catch {
+      return "the configuration of the checkpoint's run cannot be read: \(error)"
+    }
+  }
+
+  private func requireSame(
+    _ state: TrainerState, _ inputs: [String: String], path: String, _ comparison: String?, totalSteps: Int
+  ) throws {
     let names = inputs.filter { state.inputs[$0.key] != $0.value }.map(\.key).sorted()
-    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names) }
+    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names, comparison: comparison) }
     guard state.step <= totalSteps else {
       throw RunRefusal.pastTheEnd(checkpoint: path, step: state.step, totalSteps: totalSteps)
     }
@@ -157,6 +187,8 @@ struct Resumption {
 
   private static func requireSame(_ inputs: [String: String], _ found: [JSONValue.Member], of path: String) throws {
     let names = inputs.filter { input in !found.contains { $0.name == input.key && $0.value.string == input.value } }
-    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names.keys.sorted()) }
+    guard names.isEmpty else {
+      throw RunRefusal.inputsDiffer(checkpoint: path, names: names.keys.sorted(), comparison: nil)
+    }
   }
 }

@@ -36,8 +36,8 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
-  /// The step of the checkpoint that pruning spares.
-  private(set) var best: Int?
+  /// The name of the checkpoint that pruning spares.
+  private(set) var best: String?
   private let files: RunDirectory
   private let run: String
   private let limit: Int?
@@ -51,23 +51,28 @@ final class RunCheckpoints {
   ///   - last: the checkpoint from which the run starts.
   init(
     _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    best: Int?, warn: @escaping (String) -> Void
+    best: String?, warn: @escaping (String) -> Void
   ) {
     (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
     (self.last, self.best, self.warn) = (last, best, warn)
   }
 
-  /// Whether this run's checkpoint of a step is there.
-  func holds(_ step: Int) -> Bool { Checkpoint.writer(of: files.checkpointPath(step: step)) == run }
+  /// Whether this run's checkpoint with that name is there.
+  func holds(_ name: String) -> Bool { files.isOwn("\(files.path)/\(name)", run) }
 
-  /// Whether the checkpoint of a step may be the best one. A checkpoint that exists only because the run was interrupted
-  /// may not: an interruption must change nothing.
-  func canBeBest(_ step: Int) -> Bool { isAskedFor(step) && holds(step) }
+  /// The name of the checkpoint that was just saved for a step, or that the run starts from, if it may be the best one. A
+  /// checkpoint that exists only because the run was interrupted may not: an interruption must change nothing.
+  func candidate(for step: Int) -> String? {
+    guard isAskedFor(step), let name = last?.split(separator: "/").last.map(String.init),
+      CheckpointName(name)?.step == step, holds(name)
+    else { return nil }
+    return name
+  }
 
   /// Spares another checkpoint from now on.
-  func spare(best step: Int?, after last: Int, _ skipped: SkippedSteps) {
-    guard best != step else { return }
-    best = step
+  func spare(best name: String?, after last: Int, _ skipped: SkippedSteps) {
+    guard best != name else { return }
+    best = name
     tidy(after: last, skipped)
   }
 
@@ -78,34 +83,33 @@ final class RunCheckpoints {
   /// - Returns: the path of a new checkpoint; nil when an undamaged one exists already or writing failed.
   /// - Throws: `SaveFailure`.
   func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
-    let path = files.checkpointPath(step: state.step)
+    let paths = files.checkpointPaths(step: state.step)
     guard
-      let isNew = try attempt(
-        state.step, isLastChance, { try put(path, state, read: { try Checkpoint.state(of: $0) }, write) })
+      let saved = try attempt(
+        state.step, isLastChance, { try put(paths, state, read: { try Checkpoint.state(of: $0) }, write) })
     else { return nil }
-    last = path
+    last = saved.path
     tidy(after: state.step, state.skipped)
-    return isNew ? path : nil
+    return saved.isNew ? saved.path : nil
   }
 
   /// Saves the partial work after a saved state. Otherwise like the save of a state.
   func save(
     _ partial: PartialWork, after state: TrainerState, isLastChance: Bool, write: (String) throws -> Void
   ) throws -> String? {
-    let path = files.path(of: partial)
-    let isNew = try attempt(partial.step, isLastChance) {
-      try put(path, state, read: { try PartialWork.state(of: $0).1 }, write)
+    let saved = try attempt(partial.step, isLastChance) {
+      try put([files.path(of: partial)], state, read: { try PartialWork.state(of: $0).1 }, write)
     }
-    if isNew != nil { tidy(after: state.step, state.skipped) }
-    return isNew == true ? path : nil
+    if saved != nil { tidy(after: state.step, state.skipped) }
+    return saved?.isNew == true ? saved?.path : nil
   }
 
   /// Runs a save; nil when it failed and the run can continue.
-  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Bool) throws -> Bool? {
+  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Saved) throws -> Saved? {
     do {
-      let isNew = try body()
+      let saved = try body()
       failuresInRow = 0
-      return isNew
+      return saved
     } catch {
       failures += 1
       failuresInRow += 1
@@ -124,28 +128,36 @@ final class RunCheckpoints {
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = skipped.areRecent(at: step) ? nil : limit
-      try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
+      if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }
   }
 
-  /// Writes and verifies a directory. Returns false if the same state was there already.
+  /// Where a state is, and whether it was not there before.
+  private typealias Saved = (path: String, isNew: Bool)
+
+  /// Writes and verifies a directory, at the first of the paths that others have not taken.
   private func put(
-    _ path: String, _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
-  ) throws -> Bool {
-    if HubFiles.exists(path) {
-      // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
-      if let found = try? read(path), found == state { return false }
-      try files.setAside(path)
+    _ paths: [String], _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
+  ) throws -> Saved {
+    for path in paths {
+      if entryExists(path) {
+        // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
+        if EntryKind(path) == .directory, let found = try? read(path), found == state { return (path, false) }
+        guard try files.setAside(path) else { continue }
+      }
+      try write(path)
+      do {
+        guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
+      } catch {
+        try files.setAside(path)
+        throw error
+      }
+      return (path, true)
     }
-    try write(path)
-    do {
-      guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
-    } catch {
-      try files.setAside(path)
-      throw error
-    }
-    return true
+    throw ContentError(
+      paths[0], "and the other names it may have are taken by what is not Shoal's", expected: "one of them free")
   }
 }

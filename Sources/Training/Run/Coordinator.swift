@@ -23,6 +23,9 @@ package final class Coordinator {
   /// Facts about a run that are known before its data are read.
   struct Inputs {
     let directory: ModelDirectory
+    /// SHA-256 of the base's files.
+    let baseHash: String
+    /// The same, of the base in the form that is trained on.
     let modelHash: String
     let build: BuildIdentity
     let lock: DirectoryLock?
@@ -46,6 +49,8 @@ package final class Coordinator {
     let resumption = try Resumption(
       files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
       totalSteps: schedule.totalSteps, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+    let fileNames = RunDirectory.fileNames(configuration, debugs: request.debugs)
+    if !resumption.isFinished { try files.requireOwn(fileNames) }
     let start = resumption.start
     data.exclude(start.quarantine)
     self.data = data
@@ -58,19 +63,21 @@ package final class Coordinator {
       adapter: Self.adapter(configuration, starting), exampleCount: data.training.count,
       heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
-      start: start, quarantinedPositions: data.quarantinedPositions.sorted(),
+      endIDs: data.endIDs, start: start, quarantinedPositions: data.quarantinedPositions.sorted(),
       startsFromFiles: start.checkpoint != nil || starting != nil, isFinished: resumption.isFinished)
     let record = RunRecord.json(
       configuration, build: inputs.build, inputs: hashes, data: data, schedule: schedule,
       quarantine: start.quarantine, ranks: inputs.ranks, threads: inputs.threads)
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
-      schedule: schedule, record: record, progress: progress)
+      fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
+      record: record, progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
       + HeldOutNotices.texts(configuration, data, schedule)
+      + (try Self.mismatches(configuration, inputs))
   }
 
   /// SHA-256 of every input that the result depends on.
@@ -102,6 +109,26 @@ package final class Coordinator {
       baseModel: configuration.baseModel)
   }
 
+  /// The files that say beside the adapter how it was trained.
+  private static func inferenceFiles(
+    _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData
+  ) -> InferenceFiles {
+    InferenceFiles(
+      base: configuration.baseModel,
+      origin: AdapterOrigin(
+        baseModel: configuration.baseModel, baseHash: inputs.baseHash, storage: configuration.weightStorage,
+        prompts: data.areTexts ? .text : .chat, endOfSequence: data.tokenizer.endOfSequenceToken),
+      template: data.promptTemplate, endIDs: data.endIDs)
+  }
+
+  /// Warnings of a starting adapter that was trained on another base.
+  private static func mismatches(_ configuration: RunConfiguration, _ inputs: Inputs) throws -> [String] {
+    guard let adapter = configuration.startingAdapter else { return [] }
+    return try AdapterOrigin(directory: adapter)?.mismatches(
+      model: configuration.baseModel, hash: inputs.baseHash, storage: configuration.weightStorage, adapter: adapter)
+      ?? []
+  }
+
   private static func notices(
     _ configuration: RunConfiguration, _ data: TrainingData, _ demand: PassDemand, ranks: Int
   ) -> [String] {
@@ -120,7 +147,15 @@ package final class Coordinator {
       notices.append(
         "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }
-    if configuration.startingAdapter != nil { notices.append("rank, alpha and targets are those of lora_model_dir") }
+    if configuration.startingAdapter != nil {
+      notices.append("rank, alpha and targets are those of lora_model_dir")
+      if configuration.objective.usesReference {
+        notices.append(
+          configuration.refersToStartingAdapter
+            ? "the reference is a frozen copy of lora_model_dir (rl_adapter_ref_model: false takes the base alone)"
+            : "the reference is the base without lora_model_dir (rl_adapter_ref_model: false)")
+      }
+    }
     if configuration.initialisation == .initB {
       notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
     }

@@ -21,7 +21,7 @@ extension PreparedRun {
   func sampling(_ trainer: Trainer) throws -> Sampling? {
     guard setup.samples.count > 0 else { return nil }
     var sampling: Sampling?
-    try world.agree { sampling = try Sampling(setup.samples, trainer, directory: directory) }
+    try world.agree { sampling = try Sampling(setup.samples, trainer, directory: directory, endIDs: setup.endIDs) }
     return sampling
   }
 

@@ -29,10 +29,15 @@ package struct PreparedRun {
 
     var lock: DirectoryLock?
     try world.agree {
-      guard world.rank == 0, request.writes else { return }
+      guard world.rank == 0 else { return }
+      let (files, inputs) = (RunDirectory(configuration.outputDirectory), configuration.inputs)
+      try OutputTarget.requireDirectory(files.path, inputs: inputs)
+      try files.requireApart(from: inputs)
+      try files.requireKept(configuration: request.configurationPath)
+      guard request.writes else { return }
       lock = try Self.lock(configuration.outputDirectory, progress)
     }
-    var opened: (directory: ModelDirectory, model: Qwen2, hash: String)?
+    var opened: (directory: ModelDirectory, model: Qwen2, baseHash: String, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseModel)
       let hash = try directory.contentHash()
@@ -41,7 +46,7 @@ package struct PreparedRun {
       let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
-      opened = (directory, model, storage.contentHash(modelHash: hash))
+      opened = (directory, model, hash, storage.contentHash(modelHash: hash))
     }
     guard let opened else { throw DamagedMessage() }
     (directory, model) = (opened.directory, opened.model)
@@ -54,8 +59,8 @@ package struct PreparedRun {
     try world.agree {
       guard world.rank == 0 else { return }
       let inputs = Coordinator.Inputs(
-        directory: opened.directory, modelHash: opened.hash, build: build, lock: lock, ranks: world.size,
-        threads: threads)
+        directory: opened.directory, baseHash: opened.baseHash, modelHash: opened.hash, build: build, lock: lock,
+        ranks: world.size, threads: threads)
       coordinator = try Coordinator(configuration, request, inputs, progress: progress)
     }
     self.coordinator = coordinator

@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Corpus
+import Glibc
 import Model
 import Tensors
 
@@ -14,9 +15,12 @@ final class RunRecorder {
   private let start: RunStart
   private let inputs: [String: String]
   private let overwrites: Bool
+  /// The names of the files that this run writes at the top of its directory.
+  private let fileNames: Set<String>
   /// Checkpoints that were skipped as damaged.
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
+  private let inference: InferenceFiles
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
@@ -30,11 +34,12 @@ final class RunRecorder {
   /// Writes nothing yet.
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
-    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, record: JSONValue,
-    progress: @escaping (RunProgress) -> Void
+    inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
+    inference: InferenceFiles, record: JSONValue, progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
-    (self.overwrites, self.record, self.progress) = (overwrites, record, progress)
+    (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
+    self.fileNames = Set(fileNames)
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
@@ -42,7 +47,7 @@ final class RunRecorder {
     bestBefore = best
     checkpoints = RunCheckpoints(
       files, of: start.run, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:),
-      last: start.checkpoint, best: best.checkpoint?.step
+      last: start.checkpoint, best: best.checkpoint?.name
     ) { progress(.notice($0)) }
   }
 
@@ -51,12 +56,25 @@ final class RunRecorder {
   /// - Throws: `WriteError`.
   func begin(privateBytes: Int, seconds: JSONValue?) throws {
     record = RunRecord.planned(record, privateBytes: privateBytes, seconds: seconds)
-    if lock?.isExclusive == true { files.removeLeftovers() }
-    if overwrites { try files.removeRun(keeping: start.checkpoint) }
-    for path in damaged { try files.setAside(path) }
-    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step)
-    try files.write(configuration)
+    let proof = RunProof(files)
+    let isAlone = lock?.isExclusive == true
+    if isAlone { files.removeLeftovers(proof) }
+    // First of all, so that whatever comes after it is known to be this run's.
+    let processes = (isAlone ? [] : proof.processes ?? []).union([Int(getpid())])
+    record = RunRecord.claiming(record, names: fileNames.union(proof.names), processes: processes)
+    record = RunRecord.claiming(record, adapter: proof.adapter)
     try files.write(record: record)
+    if overwrites {
+      let left = try files.removeRun(keeping: start.checkpoint)
+      if !left.isEmpty { progress(.notice("stays, because nothing proves that Shoal wrote it: \(shortList(left))")) }
+      record = RunRecord.claiming(
+        RunRecord.claiming(record, names: fileNames, processes: processes), adapter: [])
+      try files.write(record: record)
+    }
+    for path in damaged { try files.setAside(path) }
+    let lines = RunDirectory.LineFile.allCases.filter { overwrites ? false : proof.names.contains($0.rawValue) }
+    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step, of: lines)
+    try files.write(configuration)
     // An evaluation comes after the checkpoint of its step. The evaluation before the first step counts as step 0.
     let evaluatesFirst = start.partial?.kind != .step
     let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
@@ -108,9 +126,9 @@ final class RunRecorder {
     log?.append(step: step, line)
     guard step > 0, let loss = metrics["loss"] else { return }
     let found = BestModel.Evaluation(step: step, loss: loss)
-    best.take(found, hasCheckpoint: checkpoints.canBeBest(step))
+    best.take(found, checkpoint: checkpoints.candidate(for: step))
     lastEvaluation = found
-    checkpoints.spare(best: best.checkpoint?.step, after: step, skipped)
+    checkpoints.spare(best: best.checkpoint?.name, after: step, skipped)
   }
 
   /// Writes the model's answer to a held-out example.
@@ -143,7 +161,8 @@ final class RunRecorder {
   ) throws -> String? {
     let state = state(step: step, epoch: epoch, trainer, bestBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
-      try Checkpoint.write(state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, to: path)
+      try Checkpoint.write(
+        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, inference, to: path)
     }
   }
 
@@ -172,10 +191,13 @@ final class RunRecorder {
     checkpoints.tidy(after: step, trainer.skipped)
     let ending = bestOfRun(step: step)
     do {
-      try files.writeFinal(trainer.adapter, adapterConfiguration)
+      try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
+        record = RunRecord.claiming(record, adapter: hashes)
+        try files.write(record: record)
+      }
       try files.write(
         record: RunRecord.finished(
-          record, adapter: files.finalHashes(), best: ending, seconds: seconds, skippedSteps: trainer.skipped.count,
+          record, best: ending, seconds: seconds, skippedSteps: trainer.skipped.count,
           failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
@@ -188,8 +210,10 @@ final class RunRecorder {
   private func bestOfRun(step: Int) -> BestOfRun? {
     guard let evaluation = best.evaluation else { return nil }
     let final = lastEvaluation.flatMap { $0.step == step && $0.loss.isFinite ? $0 : nil }
-    let kept = best.checkpoint.flatMap { checkpoints.holds($0.step) ? $0 : nil }
-    let isFinal = final.map { $0.loss < kept?.loss ?? .infinity || $0.step == kept?.step } ?? false
-    return BestOfRun(evaluation: evaluation, kept: isFinal ? final : kept, isFinal: isFinal)
+    let kept = best.checkpoint.flatMap { checkpoints.holds($0.name) ? $0 : nil }
+    if let final, final.loss < kept?.evaluation.loss ?? .infinity || final.step == kept?.evaluation.step {
+      return BestOfRun(evaluation: evaluation, kept: BestModel.Saved(evaluation: final, name: BestOfRun.finalName))
+    }
+    return BestOfRun(evaluation: evaluation, kept: kept)
   }
 }

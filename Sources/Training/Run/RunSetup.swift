@@ -11,6 +11,8 @@ package struct RunSetup: Sendable, Equatable, Codable {
   package var dataHash: String
   package var demand: PassDemand
   package var samples: SamplePlan
+  /// Tokens that end an answer, besides the base's own.
+  package var endIDs: [Int32]
   package var start: RunStart
   /// Positions of examples that are in no step.
   package var quarantinedPositions: [Int]

@@ -21,9 +21,11 @@ final class Sampling {
   private let defaults: GenerationDefaults
 
   /// - Throws: `GenerationError` when there is not enough memory; `ContentError` for a damaged generation_config.json.
-  init(_ plan: SamplePlan, _ trainer: Trainer, directory: ModelDirectory) throws {
+  init(_ plan: SamplePlan, _ trainer: Trainer, directory: ModelDirectory, endIDs: [Int32]) throws {
     (self.plan, self.trainer) = (plan, trainer)
-    defaults = try GenerationDefaults(directory: directory.path, directory.configuration)
+    var defaults = try GenerationDefaults(directory: directory.path, directory.configuration)
+    defaults.stopIDs.formUnion(endIDs)
+    self.defaults = defaults
     generator = try Generator(
       model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, pool: trainer.pass.pool)
   }

@@ -10,42 +10,54 @@ import Tensors
 package struct Scoring {
   /// Rank 0's examples.
   package let examples: [ExampleTree]?
-  /// The report on the data's records, on rank 0.
-  package let report: String?
+  /// Messages for the user, on rank 0.
+  package let notices: [String]
   private let world: any Communicator
   private let pass: Pass
   private let count: Int
   private let adapter: Adapter?
 
   /// Opens model, adapter and data. Collective.
+  /// - Parameters:
+  ///   - storage: nil: as the adapter was trained.
+  ///   - choice: how chats are rendered, if not as the adapter was trained.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldError`.
   package init(
-    model: String, as storage: WeightStorage = .stored, adapter path: String?, data: Dataset.Source,
-    world: any Communicator, threads: Int?, build: BuildIdentity
+    model: String, as storage: WeightStorage?, adapter path: String?, _ choice: Prompting.Choice,
+    data: Dataset.Source, world: any Communicator, threads: Int?, build: BuildIdentity
   ) throws {
     self.world = world
     let threads = Threads.count(asked: threads, in: world)
     var opened: (model: Qwen2, hash: String, adapter: Adapter?)?
     var dataset: Dataset?
+    var notices: [String] = []
     try world.agree {
       let directory = try ModelDirectory(model)
       let shape = directory.configuration
       let adapter = try path.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
       let hash = try directory.contentHash()
+      let prompting = try Prompting(model: model, adapter: path, choice)
+      let origin = path.flatMap { _ in prompting.origin }
+      let storage = storage ?? origin?.storage ?? .stored
       let frozen = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)
       opened = (frozen, storage.contentHash(modelHash: hash), adapter)
       guard world.rank == 0 else { return }
-      let tokenizer = try Tokenizer(directory: model)
-      try tokenizer.validate(vocabularySize: shape.vocabularySize)
+      try prompting.tokenizer.validate(vocabularySize: shape.vocabularySize)
       let encoder = ExampleEncoder(
-        tokenizer: tokenizer, template: try? ChatTemplate(directory: model, tokenizer: tokenizer))
-      dataset = try Dataset(
+        tokenizer: prompting.tokenizer, template: prompting.dataTemplate, templateKey: "--chat-template")
+      let read = try Dataset(
         sources: [data], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
+      notices = prompting.notices
+      if let origin, let path {
+        notices += origin.mismatches(model: model, hash: hash, storage: storage, adapter: path)
+      }
+      notices.append(read.report.description)
+      dataset = read
     }
     guard let opened else { throw DamagedMessage() }
     try build.requireAlike(in: world, modelHash: opened.hash)
     examples = dataset?.examples
-    report = dataset?.report.description
+    self.notices = notices
     count = try world.share(dataset?.examples.count)
     var demand = PassDemand()
     demand.includeScoring(dataset?.examples ?? [])
