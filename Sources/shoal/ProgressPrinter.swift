@@ -40,6 +40,7 @@ final class ProgressPrinter {
       let line = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
       Console.print("step \(step): sample: \(line.prefix(200))\(line.count > 200 ? "…" : "")")
     case .saved(let path): Console.print("saved \(path)")
+    case .best(let best): Console.print(Self.line(best))
     }
   }
 
@@ -57,7 +58,18 @@ final class ProgressPrinter {
       + "  \(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
   }
 
-  /// The named metrics, without those that do not exist. While the policy equals the reference, rewards say nothing.
+  private static func line(_ best: BestOfRun) -> String {
+    func loss(_ evaluation: BestModel.Evaluation) -> String { "eval_loss \(number(evaluation.loss, 4))" }
+    let kept = best.kept.map { kept in
+      "\(best.isFinal ? "the final adapter" : kept.name) (\(loss(kept.evaluation)) at step \(kept.evaluation.step))"
+    }
+    if let kept, best.kept?.evaluation == best.evaluation { return "best: \(kept)" }
+    return "best: step \(best.evaluation.step) (\(loss(best.evaluation))), which was not saved"
+      + (kept.map { "; the best that was: \($0)" } ?? "")
+  }
+
+  /// The named metrics, without those that do not exist. While the policy equals the reference, rewards say nothing; an
+  /// error that rounds to 0, as where all pairs are right, is no estimate.
   private static func text(_ metrics: ObjectiveMetrics, _ names: [String], separator: String) -> String {
     let isUntrained = metrics["rewards/chosen"] == 0 && metrics["rewards/rejected"] == 0
     return names.compactMap { name in
@@ -67,8 +79,10 @@ final class ProgressPrinter {
       }
       let digits = name == "loss" ? 4 : 3
       let value = "\(name) \(number(entry.value, digits))"
-      // An error of 0, as where all pairs are right, is no estimate.
-      return entry.standardError.map { $0 > 0 ? "\(value) ± \(number($0, digits))" : value } ?? value
+      guard let error = entry.standardError.map({ number($0, digits) }), error != number(0, digits) else {
+        return value
+      }
+      return "\(value) ± \(error)"
     }
     .joined(separator: separator)
   }

@@ -58,11 +58,12 @@ extension EndToEnd {
         "step", "epoch", "grad_norm", "learning_rate", "num_tokens", "step_seconds", "pairs_per_second",
         "tokens_per_second", "norm/A", "norm/B", "norm/BA_relative", "grad_norm/A", "grad_norm/B",
       ]
+      let ofEvaluations =
+        ["step", "epoch", "eval_logps/accuracies"] + shared.map { "eval_\($0)" }
+        + ["loss", "rewards/accuracies", "rewards/margins", "logps/accuracies"].map { "eval_\($0)_stderr" }
       for line in metrics {
         let names = Set((line.members ?? []).map(\.name))
-        let expected =
-          line["eval_loss"] == nil
-          ? ofSteps + shared : ["step", "epoch", "eval_logps/accuracies"] + shared.map { "eval_\($0)" }
+        let expected = line["eval_loss"] == nil ? ofSteps + shared : ofEvaluations
         #expect(names == Set(expected))
         #expect(line.members?.allSatisfy { $0.value.double?.isFinite == true } == true)
       }

@@ -5,7 +5,9 @@ import Training
   static func taken(_ losses: [Double], saved: Set<Int> = [], after start: BestModel = BestModel()) -> BestModel {
     var best = start
     for (place, loss) in losses.enumerated() {
-      best.take(BestModel.Evaluation(step: place + 1, loss: loss), hasCheckpoint: saved.contains(place + 1))
+      best.take(
+        BestModel.Evaluation(step: place + 1, loss: loss),
+        checkpoint: saved.contains(place + 1) ? "checkpoint-\(place + 1)" : nil)
     }
     return best
   }
@@ -23,8 +25,9 @@ import Training
   @Test func `the best checkpoint is the best of the evaluations that have one`() {
     let best = Self.taken([0.5, 0.7, 0.4, 0.6, 0.6, .nan], saved: [2, 4, 5, 6])
     #expect(best.evaluation == .init(step: 3, loss: 0.4))
-    #expect(best.checkpoint == .init(step: 4, loss: 0.6), "the first of equals")
-    #expect(Self.taken([0.3, 0.2], saved: [1, 2]).checkpoint == .init(step: 2, loss: 0.2))
+    #expect(
+      best.checkpoint == .init(evaluation: .init(step: 4, loss: 0.6), name: "checkpoint-4"), "the first of equals")
+    #expect(Self.taken([0.3, 0.2], saved: [1, 2]).checkpoint?.name == "checkpoint-2")
     #expect(Self.taken([0.3], saved: []).checkpoint == nil)
   }
 }

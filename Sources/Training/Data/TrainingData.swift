@@ -51,9 +51,9 @@ package struct TrainingData: Sendable {
     if !configuration.testDatasets.isEmpty {
       let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
-      styles.include(test.styles)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
+      styles.include(test.styles)
     } else {
       (heldOutReport, familiarHeldOut) = (nil, 0)
       let seed = UInt64(bitPattern: Int64(configuration.seed))

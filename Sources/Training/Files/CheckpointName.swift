@@ -1,6 +1,6 @@
 // The name of a checkpoint in its run's directory.
 
-/// `checkpoint-N`, with the number of steps done; `checkpoint-N-2` and so on where others have taken that name.
+/// `checkpoint-N`, with the number of steps done, or `checkpoint-N-2` and so on where others have taken that name.
 struct CheckpointName: CustomStringConvertible {
   let step: Int
 
@@ -13,5 +13,6 @@ struct CheckpointName: CustomStringConvertible {
     self.step = step
   }
 
+  /// The name where nobody has taken it.
   var description: String { "checkpoint-\(step)" }
 }

@@ -36,8 +36,8 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
-  /// The step of the checkpoint that pruning spares.
-  private(set) var best: Int?
+  /// The name of the checkpoint that pruning spares.
+  private(set) var best: String?
   private let files: RunDirectory
   private let run: String
   private let limit: Int?
@@ -51,26 +51,28 @@ final class RunCheckpoints {
   ///   - last: the checkpoint from which the run starts.
   init(
     _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    best: Int?, warn: @escaping (String) -> Void
+    best: String?, warn: @escaping (String) -> Void
   ) {
     (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
     (self.last, self.best, self.warn) = (last, best, warn)
   }
 
-  /// Whether this run's checkpoint of a step is there.
-  func holds(_ step: Int) -> Bool { name(ofStep: step) != nil }
+  /// Whether this run's checkpoint with that name is there.
+  func holds(_ name: String) -> Bool { files.isOwn("\(files.path)/\(name)", run) }
 
-  /// The name of this run's checkpoint of a step.
-  func name(ofStep step: Int) -> String? { files.checkpointName(ofStep: step, of: run) }
-
-  /// Whether the checkpoint of a step may be the best one. A checkpoint that exists only because the run was interrupted
-  /// may not: an interruption must change nothing.
-  func canBeBest(_ step: Int) -> Bool { isAskedFor(step) && holds(step) }
+  /// The name of the checkpoint that was just saved for a step, or that the run starts from, if it may be the best one. A
+  /// checkpoint that exists only because the run was interrupted may not: an interruption must change nothing.
+  func candidate(for step: Int) -> String? {
+    guard isAskedFor(step), let name = last?.split(separator: "/").last.map(String.init),
+      CheckpointName(name)?.step == step, holds(name)
+    else { return nil }
+    return name
+  }
 
   /// Spares another checkpoint from now on.
-  func spare(best step: Int?, after last: Int, _ skipped: SkippedSteps) {
-    guard best != step else { return }
-    best = step
+  func spare(best name: String?, after last: Int, _ skipped: SkippedSteps) {
+    guard best != name else { return }
+    best = name
     tidy(after: last, skipped)
   }
 

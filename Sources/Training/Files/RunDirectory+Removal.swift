@@ -93,16 +93,16 @@ extension RunDirectory {
   /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
   /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
   /// Always keeps the newest undamaged checkpoint, and a second one unless the limit leaves no place for it.
-  /// - Parameter best: the step of a checkpoint that is never removed. It takes one of the places of the limit.
+  /// - Parameter best: the name of a checkpoint that is never removed. It takes one of the places of the limit.
   /// - Returns: what others put into removed checkpoints, which stays.
   /// - Throws: `RemovalFailure`.
   @discardableResult package func prune(
-    of run: String, upTo step: Int, keeping limit: Int?, best: Int? = nil, isAskedFor: (Int) -> Bool
+    of run: String, upTo step: Int, keeping limit: Int?, best: String? = nil, isAskedFor: (Int) -> Bool
   ) throws -> [String] {
     let own = checkpointNames.filter { $0.step <= step && isOwn("\(path)/\($0.name)", run) }
-    let others = own.filter { $0.step != best }
+    let others = own.filter { $0.name != best }
     let places = (limit ?? .max) - (others.count < own.count ? 1 : 0)
-    let isNewestBest = own.first.map { $0.step == best && isWhole($0.name) } ?? false
+    let isNewestBest = own.first.map { $0.name == best && isWhole($0.name) } ?? false
     let spared = max(isNewestBest ? 0 : 1, min(places, 2))
     var removal = Removal()
     // Verifying reads every byte, so skip it when nothing would be removed.
@@ -125,14 +125,9 @@ extension RunDirectory {
   }
 
   /// Whether `run` wrote a checkpoint or a partial work there. A link to one is not it.
-  private func isOwn(_ path: String, _ run: String) -> Bool {
+  func isOwn(_ path: String, _ run: String) -> Bool {
     EntryKind(path) == .directory && Checkpoint.writer(of: path) == run
   }
 
   private func isWhole(_ name: String) -> Bool { (try? Checkpoint.state(of: "\(path)/\(name)")) != nil }
-
-  /// The name of the checkpoint of a step that `run` wrote.
-  func checkpointName(ofStep step: Int, of run: String) -> String? {
-    checkpointNames.first { $0.step == step && isOwn("\(path)/\($0.name)", run) }?.name
-  }
 }

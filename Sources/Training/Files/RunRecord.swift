@@ -71,8 +71,8 @@ enum RunRecord {
     }
   }
 
-  /// The record of a finished run: its best state if there were evaluations, every rank's time by phase, and its
-  /// problems. These are the skipped steps of the whole run, and the failed saves and lost lines since its last start.
+  /// The record of a finished run: its best state if there were evaluations, every rank's time by phase, and its problems.
+  /// These are the skipped steps of the whole run, and the failed saves and lost lines since its last start.
   static func finished(
     _ record: JSONValue, best: BestOfRun?, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
   ) -> JSONValue {

@@ -33,8 +33,8 @@ package struct TrainerState: Sendable, Equatable {
       .init("best_metric", best.evaluation.map { .number($0.loss) } ?? .null),
       .init("best_global_step", best.evaluation.map { .integer(Int64($0.step)) } ?? .null),
       .init(
-        "best_model_checkpoint", best.checkpoint.map { .string("\(CheckpointName(step: $0.step))") } ?? .null),
-      .init("best_model_checkpoint_metric", best.checkpoint.map { .number($0.loss) } ?? .null),
+        "best_model_checkpoint", best.checkpoint.map { .string($0.name) } ?? .null),
+      .init("best_model_checkpoint_metric", best.checkpoint.map { .number($0.evaluation.loss) } ?? .null),
       .init("evaluations_without_improvement", .integer(Int64(best.failures))),
       .init("skipped_steps", .integer(Int64(skipped.count))),
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
@@ -69,9 +69,13 @@ package struct TrainerState: Sendable, Equatable {
       guard let loss = json[metric]?.double, let step else { return nil }
       return BestModel.Evaluation(step: step, loss: loss)
     }
-    let checkpoint = json["best_model_checkpoint"]?.string.flatMap { CheckpointName($0)?.step }
+    let checkpoint = json["best_model_checkpoint"]?.string.flatMap { name in
+      evaluation("best_model_checkpoint_metric", at: CheckpointName(name)?.step).map {
+        BestModel.Saved(evaluation: $0, name: name)
+      }
+    }
     best = BestModel(
-      evaluation: evaluation("best_metric", at: json["best_global_step"]?.int),
-      checkpoint: evaluation("best_model_checkpoint_metric", at: checkpoint), failures: failures)
+      evaluation: evaluation("best_metric", at: json["best_global_step"]?.int), checkpoint: checkpoint,
+      failures: failures)
   }
 }

@@ -76,9 +76,9 @@ package final class Coordinator {
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
-      + (try Self.mismatches(configuration, inputs))
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model))
+      + (try Self.mismatches(configuration, inputs))
   }
 
   /// SHA-256 of every input that the result depends on.

@@ -19,6 +19,8 @@ package enum RunProgress: Sendable {
   /// The model's answer to the first of the sampled documents.
   case sampled(step: Int, answer: String)
   case saved(path: String)
+  /// After the last step, if evaluations came between steps.
+  case best(BestOfRun)
 }
 
 /// One optimizer step.

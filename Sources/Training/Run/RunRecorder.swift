@@ -47,7 +47,7 @@ final class RunRecorder {
     bestBefore = best
     checkpoints = RunCheckpoints(
       files, of: start.run, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:),
-      last: start.checkpoint, best: best.checkpoint?.step
+      last: start.checkpoint, best: best.checkpoint?.name
     ) { progress(.notice($0)) }
   }
 
@@ -126,9 +126,9 @@ final class RunRecorder {
     log?.append(step: step, line)
     guard step > 0, let loss = metrics["loss"] else { return }
     let found = BestModel.Evaluation(step: step, loss: loss)
-    best.take(found, hasCheckpoint: checkpoints.canBeBest(step))
+    best.take(found, checkpoint: checkpoints.candidate(for: step))
     lastEvaluation = found
-    checkpoints.spare(best: best.checkpoint?.step, after: step, skipped)
+    checkpoints.spare(best: best.checkpoint?.name, after: step, skipped)
   }
 
   /// Writes the model's answer to a held-out example.
@@ -203,17 +203,17 @@ final class RunRecorder {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
-    if let ending, configuration.evaluations != .never { progress(.notice(ending.description)) }
+    if let ending, configuration.evaluations != .never { progress(.best(ending)) }
   }
 
   /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
   private func bestOfRun(step: Int) -> BestOfRun? {
     guard let evaluation = best.evaluation else { return nil }
     let final = lastEvaluation.flatMap { $0.step == step && $0.loss.isFinite ? $0 : nil }
-    let kept = best.checkpoint.flatMap { checkpoints.holds($0.step) ? $0 : nil }
-    let isFinal = final.map { $0.loss < kept?.loss ?? .infinity || $0.step == kept?.step } ?? false
-    return BestOfRun(
-      evaluation: evaluation, kept: isFinal ? final : kept, isFinal: isFinal,
-      path: isFinal ? "." : kept.flatMap { checkpoints.name(ofStep: $0.step) })
+    let kept = best.checkpoint.flatMap { checkpoints.holds($0.name) ? $0 : nil }
+    if let final, final.loss < kept?.evaluation.loss ?? .infinity || final.step == kept?.evaluation.step {
+      return BestOfRun(evaluation: evaluation, kept: BestModel.Saved(evaluation: final, name: BestOfRun.finalName))
+    }
+    return BestOfRun(evaluation: evaluation, kept: kept)
   }
 }
