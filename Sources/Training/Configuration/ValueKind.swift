@@ -75,8 +75,8 @@ extension ValueKind where Value == Int? {
 extension ValueKind where Value == Double {
   /// A number above 0; a whole one is written without a fraction.
   static var scale: Self {
-    Self(positive.text) {
-      $0.finiteNumber.flatMap { $0 > 0 ? $0 : nil }
+    Self("a number greater than 0 and below 1e9") {
+      $0.finiteNumber.flatMap { $0 > 0 && $0 < 1e9 ? $0 : nil }
     } write: {
       Int(exactly: $0).map(ConfigurationTree.integer) ?? .number($0)
     }
