@@ -19,6 +19,8 @@ package struct DirectoryInUse: UserError, Equatable {
 package struct NoLock: UserError, Equatable {
   package let path: String
 
+  package init(path: String) { self.path = path }
+
   package var description: String {
     "\(path): is not a lock of Shoal's, which would replace it; move it away, or name another directory"
   }
