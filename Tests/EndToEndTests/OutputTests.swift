@@ -115,7 +115,8 @@ extension EndToEnd {
         try requireRefusal(fixture, writer, name)
         if !writer.writesFile { try requireRefusal(fixture, writer, "\(name)/new", says: "lies in \(name), which") }
         try fixture.link("link", to: name)
-        try requireRefusal(fixture, writer, writer.writesFile ? "link/\(name == "model" ? "" : "adapter_")config.json" : "link")
+        try requireRefusal(
+          fixture, writer, writer.writesFile ? "link/\(name == "model" ? "" : "adapter_")config.json" : "link")
         try FileManager.default.removeItem(atPath: fixture.path("link"))
       }
     }

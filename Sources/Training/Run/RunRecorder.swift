@@ -179,6 +179,8 @@ final class RunRecorder {
     // A start that was killed between a save and the removal of what that save outdates left it.
     checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
     do {
+      // During the run others may have put files of these names there.
+      try files.requireOwn([AdapterDirectory.configurationName, AdapterDirectory.weightsName])
       try files.writeFinal(trainer.adapter, adapterConfiguration) { hashes in
         record = RunRecord.claiming(record, adapter: hashes)
         try files.write(record: record)
