@@ -5,9 +5,9 @@ set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=demo/run merged=demo/merged
 
-rm -rf "$run" "$merged"
-launch/local.sh -n 2 configs/demo.yaml
-.build/release/shoal export --model demo/model --adapter "$run" --format merged --out "$merged"
+# Replaces what an earlier demo wrote there, and nothing else.
+launch/local.sh -n 2 configs/demo.yaml --overwrite
+.build/release/shoal export --model demo/model --adapter "$run" --format merged --out "$merged" --overwrite
 
 # Three held-out reports, as documents.
 documents=$(mktemp -d)

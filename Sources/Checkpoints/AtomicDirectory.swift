@@ -31,11 +31,12 @@ package final class AtomicDirectory {
   ) throws {
     let path = withoutTrailingSlashes(path)
     let parent = parentDirectory(of: path)
-    func requireFree() throws {
-      if isAbsentOrEmptyDirectory(path) || (replaces && OwnedFiles(path)?.others.isEmpty == true) { return }
-      throw FileError(path: path, action: "write a new directory", code: EEXIST)
+    func requireFree(orReplaces: Bool) throws {
+      guard isAbsentOrEmptyDirectory(path) || orReplaces else {
+        throw FileError(path: path, action: "write a new directory", code: EEXIST)
+      }
     }
-    try requireFree()
+    try requireFree(orReplaces: replaces)
     try requireFreeSpace(neededBytes, at: parent, for: path)
     let directory = AtomicDirectory(
       temporaryPath: try makeTemporary(for: path, permissions: permissions),
@@ -44,8 +45,8 @@ package final class AtomicDirectory {
       try body(directory)
       try directory.writeManifest()
       try syncDirectory(directory.temporaryPath)
-      // The work may have taken hours, in which others put something there.
-      if replaces { try requireFree() }
+      // Only now, since others may have put something there during the work.
+      if replaces { try requireFree(orReplaces: OwnedFiles(path)?.others.isEmpty == true) }
       try directory.rename(to: path, replaces: replaces)
     } catch {
       directory.removeTemporary()

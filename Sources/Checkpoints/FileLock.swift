@@ -9,7 +9,7 @@ package enum FileLock {
   /// On file systems without locks `body` runs at once, so the caller must also be correct without the lock.
   /// - Throws: `WriteError` if the lock's file cannot be created; errors of `body`.
   package static func hold<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FilePermissions.user.fileMode)
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
     defer { close(descriptor) }
     while flock(descriptor, LOCK_EX) != 0, errno == EINTR {}

@@ -73,9 +73,9 @@ package struct Removal {
       left += owned.others.map { "\(path)/\($0)" }
       return
     }
-    let old = "\(path).tmp-\(getpid())"
-    guard !entryExists(old), rename(path, old) == 0 else {
-      throw RemovalFailure(path: path, code: entryExists(old) ? EEXIST : errno, removed: removed)
+    let names = (0..<1000).lazy.map { "\(path).tmp-\(getpid())" + ($0 == 0 ? "" : "-\($0)") }
+    guard let old = names.first(where: { !entryExists($0) }), rename(path, old) == 0 else {
+      throw RemovalFailure(path: path, code: errno, removed: removed)
     }
     for (place, name) in owned.names.enumerated() where unlink("\(old)/\(name)") != 0 {
       let code = errno

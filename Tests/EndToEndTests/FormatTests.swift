@@ -35,9 +35,9 @@ extension EndToEnd {
       func scores(_ data: String) throws -> [JSONValue] {
         let ending = try fixture.shoal(
           "score", "--model", TinyFixture.path("model"), "--data", fixture.path(data), "--out",
-          fixture.path("out.jsonl"))
+          fixture.path("out-\(data)"))
         #expect(ending.code == 0, "\(ending.errors)")
-        return try fixture.text("out.jsonl").split(separator: "\n").map { try JSONValue.parse(String($0)) }
+        return try fixture.text("out-\(data)").split(separator: "\n").map { try JSONValue.parse(String($0)) }
       }
       let (pairs, alone) = (try scores("pairs.jsonl"), try scores("single.jsonl"))
       #expect(alone.count == 4 && alone.allSatisfy { $0["chosen"] == nil && $0["completion"]?["logp"] != nil })

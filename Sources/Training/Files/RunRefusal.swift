@@ -33,7 +33,7 @@ package enum RunRefusal: UserError {
       "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
     case .adapterDiffers(let path):
       "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
-        + "start again with --resume never --overwrite"
+        + "move it away and start again with --resume never --overwrite"
     case .noneWhole(let path, let reason):
       "\(path): no checkpoint there is whole or can be read; restore one, or start again with --resume never "
         + "--overwrite:\n\(reason)"

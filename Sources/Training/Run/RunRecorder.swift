@@ -191,6 +191,8 @@ final class RunRecorder {
     checkpoints.tidy(after: step, trainer.skipped)
     let ending = bestOfRun(step: step)
     do {
+      // During the run others may have put files of these names there.
+      try files.requireOwn(RunDirectory.finalNames)
       try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
         record = RunRecord.claiming(record, adapter: hashes)
         try files.write(record: record)
