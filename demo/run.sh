@@ -20,13 +20,16 @@ done
 # The value of a metric in the first or last evaluation.
 metric() { grep '"eval_loss"' "$run/metrics.jsonl" | "$1" -n 1 | sed -n "s|.*\"$2\":\([-0-9.e]*\).*|\1|p" | cut -c 1-6; }
 
+# The same with its standard error.
+measured() { echo "$(metric "$1" "eval_$2") ± $(metric "$1" "eval_$2_stderr")"; }
+
 cat <<END
 
 What changed, measured on $(wc -l <demo/heldout.jsonl) held-out pairs:
-  eval_logps/accuracies    $(metric head eval_logps/accuracies) before, $(metric tail eval_logps/accuracies) after
+  eval_logps/accuracies    $(measured head logps/accuracies) before, $(measured tail logps/accuracies) after
                            (share of pairs whose faithful summary has the higher mean log-prob per token)
-  eval_rewards/accuracies  $(metric tail eval_rewards/accuracies) after
-  eval_rewards/margins     $(metric tail eval_rewards/margins) after
+  eval_rewards/accuracies  $(measured tail rewards/accuracies) after
+  eval_rewards/margins     $(measured tail rewards/margins) after
 
   $(awk -f demo/facts.awk demo/facts.txt "$run/samples.jsonl" | sed '2s|^|  |')
                            (names, places, numbers and months in the summaries of all held-out reports)

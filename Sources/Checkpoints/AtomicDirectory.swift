@@ -22,17 +22,20 @@ package final class AtomicDirectory {
   /// - Parameters:
   ///   - neededBytes: an estimate of the files' size; a lack of free space is detected before the work.
   ///   - hasManifest: whether to write, as the last file, `manifest.json` with the hash of every file, for
-  ///     `VerifiedDirectory`. Exported models have no manifest.
+  ///     `VerifiedDirectory` and `OwnedFiles`.
+  ///   - replaces: whether a directory that holds nothing but what its manifest lists is replaced.
   /// - Throws: `FileError` if `path` exists (but an empty directory is replaced); `WriteError`; errors of `body`.
   package static func write(
     to path: String, neededBytes: Int, permissions: FilePermissions = .user, hasManifest: Bool = true,
-    _ body: (AtomicDirectory) throws -> Void
+    replaces: Bool = false, _ body: (AtomicDirectory) throws -> Void
   ) throws {
     let path = withoutTrailingSlashes(path)
     let parent = parentDirectory(of: path)
-    guard isAbsentOrEmptyDirectory(path) else {
+    func requireFree() throws {
+      if isAbsentOrEmptyDirectory(path) || (replaces && OwnedFiles(path)?.others.isEmpty == true) { return }
       throw FileError(path: path, action: "write a new directory", code: EEXIST)
     }
+    try requireFree()
     try requireFreeSpace(neededBytes, at: parent, for: path)
     let directory = AtomicDirectory(
       temporaryPath: try makeTemporary(for: path, permissions: permissions),
@@ -41,14 +44,34 @@ package final class AtomicDirectory {
       try body(directory)
       try directory.writeManifest()
       try syncDirectory(directory.temporaryPath)
-      guard rename(directory.temporaryPath, path) == 0 else {
-        throw WriteError(path: path, action: "rename the finished directory to", code: errno)
-      }
+      // The work may have taken hours, in which others put something there.
+      if replaces { try requireFree() }
+      try directory.rename(to: path, replaces: replaces)
     } catch {
       directory.removeTemporary()
       throw error
     }
-    try syncDirectory(parent)
+    try syncDirectory(parent, afterChange: true)
+  }
+
+  /// Gives the finished directory its name. A directory that it replaces is moved away first and then removed.
+  private func rename(to path: String, replaces: Bool) throws {
+    func move(_ from: String, _ to: String) throws(WriteError) {
+      guard Glibc.rename(from, to) == 0 else {
+        throw WriteError(path: path, action: "rename the finished directory to", code: errno)
+      }
+    }
+    guard replaces, !isAbsentOrEmptyDirectory(path) else {
+      return try move(temporaryPath, path)
+    }
+    let old = try Self.makeTemporary(for: path, permissions: permissions)
+    try move(path, old)
+    do { try move(temporaryPath, path) } catch {
+      Glibc.rename(old, path)
+      throw error
+    }
+    var removal = Removal()
+    try removal.remove(directory: old)
   }
 
   /// Adds the file `name` with the bytes that `body` appends.
@@ -85,55 +108,6 @@ package final class AtomicDirectory {
   private func removeTemporary() {
     for name in (try? directoryEntries(temporaryPath)) ?? [] { unlink("\(temporaryPath)/\(name)") }
     rmdir(temporaryPath)
-  }
-}
-
-/// Replaces a file atomically.
-package enum AtomicFile {
-  /// Writes `path` with the bytes that `body` appends; a failure leaves the file unchanged.
-  /// - Throws: `WriteError`, and errors of `body`.
-  package static func write(
-    to path: String, permissions: FilePermissions = .user, _ body: (OutputFile) throws -> Void
-  ) throws {
-    let output = try withFreeTemporaryName(for: path) { (temporary) throws(WriteError) in
-      try OutputFile(path: temporary, permissions: permissions, hashes: false)
-    }
-    let temporary = output.path
-    do {
-      try body(output)
-      _ = try output.finish()
-      guard rename(temporary, path) == 0 else {
-        throw WriteError(path: path, action: "rename the finished file to", code: errno)
-      }
-    } catch {
-      unlink(temporary)
-      throw error
-    }
-    try syncDirectory(parentDirectory(of: path))
-  }
-
-  package static func write(_ bytes: [UInt8], to path: String, permissions: FilePermissions = .user) throws {
-    try write(to: path, permissions: permissions) { try $0.append(bytes) }
-  }
-
-  package static func write(_ text: String, to path: String, permissions: FilePermissions = .user) throws {
-    try write(Array(text.utf8), to: path, permissions: permissions)
-  }
-}
-
-/// Calls `create` with `PATH.tmp-PID`, or with the next free name: a crashed process with the same number, perhaps on
-/// another host, may have left that name. The leftovers of other processes are never removed.
-private func withFreeTemporaryName<Made>(
-  for path: String, create: (String) throws(WriteError) -> Made
-) throws(WriteError) -> Made {
-  var attempt = 0
-  while true {
-    do throws(WriteError) {
-      return try create("\(path).tmp-\(getpid())" + (attempt == 0 ? "" : "-\(attempt)"))
-    } catch {
-      attempt += 1
-      guard error.code == EEXIST, attempt < 1000 else { throw error }
-    }
   }
 }
 

@@ -15,6 +15,17 @@ package struct DirectoryInUse: UserError, Equatable {
   }
 }
 
+/// A file of the lock's name that is no lock.
+package struct NoLock: UserError, Equatable {
+  package let path: String
+
+  package init(path: String) { self.path = path }
+
+  package var description: String {
+    "\(path): is not a lock of Shoal's, which would replace it; move it away, or name another directory"
+  }
+}
+
 /// The lock of a directory, held until the object is released.
 ///
 /// The kernel releases it when its process ends, in any way, so a dead process never blocks the directory. On NFS it
@@ -56,7 +67,7 @@ package final class DirectoryLock {
   /// - Parameters:
   ///   - seconds: the longest wait.
   ///   - onWait: called with the holder before the wait.
-  /// - Throws: `DirectoryInUse`; `WriteError` if the directory is not writable.
+  /// - Throws: `DirectoryInUse`; `NoLock`; `WriteError` if the directory is not writable.
   package init(_ directory: String, waiting seconds: Double, onWait: (Holder?) -> Void) throws {
     let directory = withoutTrailingSlashes(directory)
     path = "\(directory)/\(Self.name)"
@@ -96,7 +107,14 @@ package final class DirectoryLock {
       made += try CacheDirectory.create(directory)
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
       if descriptor < 0, errno == ENOENT, ContinuousClock.now < deadline { continue }
-      guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
+      guard descriptor >= 0 else {
+        guard errno != ELOOP else { throw NoLock(path: path) }
+        throw WriteError(path: path, action: "create the lock", code: errno)
+      }
+      guard isLock(descriptor) else {
+        close(descriptor)
+        throw NoLock(path: path)
+      }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
         // The previous holder may have removed the file between the two calls; other processes then lock another file.
         if isCurrent(descriptor, path) { return (descriptor, true) }
@@ -111,6 +129,17 @@ package final class DirectoryLock {
       isWaiting = true
       usleep(50_000)
     }
+  }
+
+  /// Whether the open file is what a lock's holder writes, the beginning of it, or what a power failure makes of it.
+  private static func isLock(_ descriptor: Int32) -> Bool {
+    var bytes = [UInt8](repeating: 0, count: 512)
+    // A disk that fails to read it must not keep a run from its directory.
+    let count = max(0, pread(descriptor, &bytes, bytes.count, 0))
+    let found = bytes.prefix(count)
+    let start = Array(#"{"pid":"#.utf8)
+    return found.count < bytes.count
+      && (found.prefix(start.count).elementsEqual(start.prefix(found.count)) || found.allSatisfy { $0 == 0 })
   }
 
   /// Whether `path` still names the open file.

@@ -38,6 +38,25 @@ package final class EventFile {
 
   package var path: String { output.path }
 
+  /// Whether `path` is a file that begins as this type begins its files: with a version and a start of one time.
+  package static func isOwn(_ path: String) -> Bool {
+    guard EntryKind(path) == .file, let file = try? MappedFile(path: path) else { return false }
+    defer { withExtendedLifetime(file) {} }
+    // The time of the first record, after its length, the checksum of that, and the field's key.
+    guard file.bytes.count >= 21 else { return false }
+    let now = Double(bitPattern: UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: 13, as: UInt64.self)))
+    let version = EventRecord.version(wallTime: now).framed
+    guard file.bytes.starts(with: version) else { return false }
+    // A step of 0 is left out; others follow the time as a varint.
+    let rest = file.bytes.dropFirst(version.count)
+    let zero = EventRecord.start(step: 0, wallTime: now).framed
+    let (time, end) = (zero[12..<21], zero[21..<25])
+    let start = rest.dropFirst(12)
+    guard start.starts(with: time) else { return false }
+    let length = Int(rest.first ?? 0)
+    return length < 32 && rest.count >= 16 + length && start.prefix(length).suffix(4).elementsEqual(end)
+  }
+
   /// Appends the values measured at `step`; they are rounded to fp32.
   /// - Throws: `WriteError`.
   package func append(step: Int, _ scalars: [(tag: String, value: Double)]) throws(WriteError) {

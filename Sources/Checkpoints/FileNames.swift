@@ -5,6 +5,30 @@ package import Tensors
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+/// Whether the directory has an entry of that name, even a link that leads nowhere.
+package func entryExists(_ path: String) -> Bool { EntryKind(path) != nil }
+
+/// What an entry of a directory is itself; a link is not followed.
+package enum EntryKind: Sendable {
+  case file, directory, link
+  /// A pipe or a character device.
+  case stream
+  case other
+
+  /// Nil if there is no such entry.
+  package init?(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: self = .file
+    case S_IFDIR: self = .directory
+    case S_IFLNK: self = .link
+    case S_IFIFO, S_IFCHR: self = .stream
+    default: self = .other
+    }
+  }
+}
+
 /// The directory that contains `path`, as a path that can be opened.
 package func parentDirectory(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }

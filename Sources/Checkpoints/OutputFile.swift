@@ -10,9 +10,16 @@ package struct WriteError: Error, CustomStringConvertible {
   package let path: String
   package let action: String
   package let code: Int32
+  /// What the same command had replaced before it failed.
+  private let replacedBefore: [String]
+  /// Whether it failed only after the change, which may be lost if the machine stops now.
+  private let isAfterChange: Bool
 
-  package init(path: String, action: String, code: Int32) {
+  package init(
+    path: String, action: String, code: Int32, replacedBefore: [String] = [], isAfterChange: Bool = false
+  ) {
     (self.path, self.action, self.code) = (path, action, code)
+    (self.replacedBefore, self.isAfterChange) = (replacedBefore, isAfterChange)
   }
 
   /// Whether the cause is a shortage or fault of the machine, which may pass; the user must fix other causes.
@@ -21,8 +28,12 @@ package struct WriteError: Error, CustomStringConvertible {
   package var reason: String { String(cString: strerror(code)) }
 
   package var description: String {
-    "\(path): cannot \(action): \(reason);"
-      + " what was there before is untouched"
+    let state =
+      isAfterChange
+      ? "what was written is there"
+      : replacedBefore.isEmpty
+        ? "what was there before is untouched" : "already replaced: \(replacedBefore.joined(separator: ", "))"
+    return "\(path): cannot \(action): \(reason); \(state)"
   }
 }
 
@@ -43,14 +54,21 @@ package final class OutputFile {
   package private(set) var byteCount = 0
   private var descriptor: Int32
   private let hash: SHA256?
+  private let isStream: Bool
 
   /// Creates `path`, which must not exist yet.
   /// - Throws: `WriteError`.
   init(path: String, permissions: FilePermissions, hashes: Bool) throws(WriteError) {
     self.path = path
     hash = hashes ? SHA256() : nil
+    isStream = false
     descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions.fileMode)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create", code: errno) }
+  }
+
+  /// A pipe, a terminal or a device that is open already; it is closed at the end.
+  init(path: String, stream descriptor: Int32) {
+    (self.path, self.descriptor, hash, isStream) = (path, descriptor, nil, true)
   }
 
   /// Appends `bytes`.
@@ -87,7 +105,9 @@ package final class OutputFile {
   ///
   /// A failed fsync is final: the kernel may have dropped the pages, so a second fsync proves nothing.
   func finish() throws(WriteError) -> String? {
-    guard fsync(descriptor) == 0 else { throw WriteError(path: path, action: "make durable", code: errno) }
+    guard isStream || fsync(descriptor) == 0 else {
+      throw WriteError(path: path, action: "make durable", code: errno)
+    }
     let closing = descriptor
     descriptor = -1
     guard close(closing) == 0 else { throw WriteError(path: path, action: "close", code: errno) }
@@ -98,9 +118,14 @@ package final class OutputFile {
 }
 
 /// Makes the names in the directory `path` durable.
-func syncDirectory(_ path: String) throws(WriteError) {
+/// - Parameter afterChange: whether the change to be made durable is done.
+func syncDirectory(_ path: String, afterChange: Bool = false) throws(WriteError) {
   let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
+  guard descriptor >= 0 else {
+    throw WriteError(path: path, action: "open", code: errno, isAfterChange: afterChange)
+  }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw WriteError(path: path, action: "make durable", code: errno) }
+  guard fsync(descriptor) == 0 else {
+    throw WriteError(path: path, action: "make durable", code: errno, isAfterChange: afterChange)
+  }
 }

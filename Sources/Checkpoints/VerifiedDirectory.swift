@@ -49,9 +49,10 @@ package struct VerifiedDirectory: Sendable {
   package let names: [String]
 
   /// Reads every file of `path` and compares its hash.
+  /// - Parameter allowsOthers: whether it may hold more than what its manifest lists.
   /// - Throws: `FileError`; `ContentError` that names all files that are missing, additional, of another size or
   ///   changed.
-  package init(_ path: String) throws {
+  package init(_ path: String, allowsOthers: Bool = false) throws {
     let entries = try directoryEntries(path)
     guard entries.contains(manifestName) else {
       throw ContentError(path, "has no \(manifestName)", expected: "a directory that was finished")
@@ -60,9 +61,8 @@ package struct VerifiedDirectory: Sendable {
     guard let manifest = try Manifest(file: manifestPath) else {
       throw ContentError(manifestPath, "is damaged, or not a manifest of version 1")
     }
-    var problems = entries.filter { $0 != manifestName && manifest.files[$0] == nil }.map {
-      ContentError.Problem($0, "is not in the manifest")
-    }
+    let others = allowsOthers ? [] : entries.filter { $0 != manifestName && manifest.files[$0] == nil }
+    var problems = others.map { ContentError.Problem($0, "is not in the manifest") }
     for (name, file) in manifest.files.sorted(by: { $0.key < $1.key }) {
       guard entries.contains(name) else {
         problems.append(.init(name, "is missing"))

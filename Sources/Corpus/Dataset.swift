@@ -8,6 +8,8 @@ package struct Dataset: Sendable {
   /// In the order of the records. An example's `index` is its record's number over all files, from 0, if each earlier
   /// record made at most one example. Several examples of one record get consecutive numbers.
   package let examples: [ExampleTree]
+  /// The digest of each example's prompt. Examples of one record have the same.
+  package let prompts: [[UInt8]]
   package let report: DatasetReport
   /// Of the records that made examples.
   package let styles: PromptStyles
@@ -46,6 +48,7 @@ package struct Dataset: Sendable {
   ///   20), or no example is left.
   package init(sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit) throws {
     var examples: [ExampleTree] = []
+    var prompts: [[UInt8]] = []
     var report = DatasetReport(limit: limit)
     var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
@@ -62,10 +65,11 @@ package struct Dataset: Sendable {
           report.count(outcome, at: reader.location(place))
           if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(reader.location(place)) }
           switch outcome {
-          case .read(let parts):
+          case .read(let parts, let prompt):
             for part in parts where !part.trees.isEmpty { styles.include(part.style) }
             for (number, tree) in parts.flatMap(\.trees).enumerated() {
               examples.append(tree)
+              prompts.append(prompt)
               examples[examples.count - 1].index = index + number
             }
             index += max(1, parts.reduce(0) { $0 + $1.trees.count })
@@ -85,7 +89,7 @@ package struct Dataset: Sendable {
     guard !examples.isEmpty else {
       throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
     }
-    (self.examples, self.report, self.styles) = (examples, report, styles)
+    (self.examples, self.prompts, self.report, self.styles) = (examples, prompts, report, styles)
   }
 }
 
@@ -111,49 +115,12 @@ extension RecordOutcome {
           }
           parts.append(part)
         }
-        self = .read(parts)
+        self = .read(parts, prompt: records.first?.promptDigest ?? [])
       } catch {
         self = .wrong(RecordMistake(location: reader.location(place), problem: error))
       }
     } catch {
       self = .wrong(error)
     }
-  }
-}
-
-// MARK: Held-out examples
-
-/// `val_set_size`: the amount of data that is held out.
-package enum ValidationSize: Sendable, Equatable {
-  /// A share between 0 and 1, rounded up to whole examples.
-  case share(Double)
-  case count(Int)
-}
-
-extension Dataset {
-  /// Holds out examples that the seed selects; both parts keep the order of the data.
-  /// - Throws: `CorpusError` if one part would be empty.
-  package func split(
-    holdingOut size: ValidationSize, seed: UInt64
-  ) throws -> (training: [ExampleTree], validation: [ExampleTree]) {
-    let wanted: Int
-    switch size {
-    case .count(let count): wanted = count
-    case .share(let share):
-      guard share > 0, share < 1 else {
-        throw CorpusError.badValidationSize("expected a share between 0 and 1 or a count, found \(share)")
-      }
-      wanted = Int((share * Double(examples.count)).rounded(.up))
-    }
-    guard wanted > 0, wanted < examples.count else {
-      throw CorpusError.badValidationSize(
-        "holding out \(wanted) of \(examples.count) examples leaves none on one side")
-    }
-    let order = CounterRandom(key: seed).permutation(count: examples.count, stream: RandomStream.validation)
-    let held = Set(order.prefix(wanted))
-    return (
-      examples.indices.filter { !held.contains($0) }.map { examples[$0] },
-      held.sorted().map { examples[$0] }
-    )
   }
 }

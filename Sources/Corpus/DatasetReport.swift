@@ -36,7 +36,7 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
 
   mutating func count(_ outcome: RecordOutcome, at location: RecordLocation) {
     records += 1
-    guard case .read(let parts) = outcome else { return }
+    guard case .read(let parts, _) = outcome else { return }
     if parts.contains(where: { !$0.trees.isEmpty }) { kept += 1 }
     for part in parts { count(part, at: location) }
   }

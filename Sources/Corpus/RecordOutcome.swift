@@ -2,7 +2,8 @@
 
 /// The result of reading one record.
 enum RecordOutcome: Sendable {
-  case read([Part])
+  /// The record's examples, and the digest of the prompt that they share.
+  case read([Part], prompt: [UInt8])
   case wrong(RecordMistake)
 
   /// An example of the record: its trees, or no tree if it was dropped.
@@ -15,7 +16,7 @@ enum RecordOutcome: Sendable {
 
   /// Whether a text of the record is a chat that is rendered already.
   var holdsRenderedChat: Bool {
-    guard case .read(let parts) = self else { return false }
+    guard case .read(let parts, _) = self else { return false }
     return parts.contains(where: \.traits.holdsRenderedChat)
   }
 }

@@ -69,12 +69,14 @@ extension Adapter {
 
 extension AdapterDirectory {
   /// Writes an adapter as a PEFT directory.
+  /// - Parameter replaces: whether an earlier export that is there is replaced.
   /// - Throws: `FileError` when `path` exists, `WriteError`.
   package static func write(
-    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    replaces: Bool = false
   ) throws {
     let bytes = 4 * adapter.layout.count + (1 << 20)
-    try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, hasManifest: false) { directory in
+    try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, replaces: replaces) { directory in
       try directory.file(weightsName) {
         try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
       }

@@ -32,12 +32,16 @@ package struct MergedExport {
   }
 
   /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
+  /// - Parameters:
+  ///   - inference: what the adapter's training says beside the weights.
+  ///   - replaces: whether an earlier export that is there is replaced.
   /// - Throws: `FileError`, `WriteError`, `ContentError`.
-  /// - Parameter inference: what the adapter's training says beside the weights.
-  package func write(_ inference: InferenceFiles, to path: String, shardBytes: Int) throws {
+  package func write(
+    _ inference: InferenceFiles, to path: String, shardBytes: Int, replaces: Bool = false
+  ) throws {
     let tensors = WeightName.all(directory.configuration).map(tensor)
     let bytes = tensors.reduce(0) { $0 + $1.byteCount }
-    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, hasManifest: false) {
+    try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, replaces: replaces) {
       output in
       try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
       try inference.writeWithTokenizer(output.file)

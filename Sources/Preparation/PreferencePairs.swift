@@ -7,8 +7,8 @@ import Tensors
 
 /// Preference pairs from a teacher's answers, and the rejected answers.
 package struct PreferencePairs: Sendable {
-  /// The files of `write`. The report comes last: if it exists, the other files are complete.
-  package static let fileNames = ["train.jsonl", "test.jsonl", "heldout.jsonl", "rejects.jsonl", "report.json"]
+  /// The files of `write`.
+  package static let fileNames = PairsDirectory.fileNames
 
   package let report: PreparationReport
   private let documents: SourceDocuments
@@ -68,16 +68,19 @@ package struct PreferencePairs: Sendable {
     (self.documents, self.answers, self.prompt, self.rejects) = (documents, answers, prompt, rejects)
   }
 
-  /// Writes all files into a directory, each completely or not at all.
+  /// Writes all files into a directory. Only when all are written they get their names, the report last.
   /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
   package func write(to directory: String) throws {
     try createDirectory(directory)
-    // If writing is interrupted, an older report must not remain beside newer pairs.
-    unlink("\(directory)/report.json")
-    for (name, pairs) in [("train.jsonl", train), ("test.jsonl", test)] {
-      try write(name, in: directory) { file in for pair in pairs { try file.append(line: try row(pair)) } }
+    let files = AtomicFiles(permissions: .umask)
+    var hashes: [JSONValue.Member] = []
+    func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
+      hashes.append(.init(name, .string(try files.file("\(directory)/\(name)", body))))
     }
-    try write("heldout.jsonl", in: directory) { file in
+    for (name, pairs) in [("train.jsonl", train), ("test.jsonl", test)] {
+      try write(name) { file in for pair in pairs { try file.append(line: try row(pair)) } }
+    }
+    try write("heldout.jsonl") { file in
       for document in documents.documents where document.lengthClass == .heldOut {
         try file.append(
           line: [
@@ -86,10 +89,11 @@ package struct PreferencePairs: Sendable {
           ])
       }
     }
-    try write("rejects.jsonl", in: directory) { file in for reject in rejects { try file.append(line: row(reject)) } }
-    try write("report.json", in: directory) { file in
-      try file.append(Array((report.json.serialized(indent: 2) + "\n").utf8))
+    try write("rejects.jsonl") { file in for reject in rejects { try file.append(line: row(reject)) } }
+    try write(PairsDirectory.reportName) { file in
+      try file.append(Array(PairsDirectory.text(report.json, files: hashes).utf8))
     }
+    try files.commit()
   }
 
   /// Creates a directory and its parents.
@@ -103,10 +107,6 @@ package struct PreferencePairs: Sendable {
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
       throw FileError(path: path, action: "create the directory", code: errno)
     }
-  }
-
-  private func write(_ name: String, in directory: String, _ body: (OutputFile) throws -> Void) throws {
-    try AtomicFile.write(to: "\(directory)/\(name)", permissions: .umask, body)
   }
 
   /// A row of type `chatml.intel`. Fields that training does not read tell where the pair is from.

@@ -1,6 +1,6 @@
 // Writes requests to a teacher, one line for each document, in the format of batch interfaces.
 
-import Checkpoints
+package import Checkpoints
 import Corpus
 import Tensors
 
@@ -23,10 +23,14 @@ package struct TeacherRequests {
   /// Writes the requests in the order of the documents.
   /// - Throws: `WriteError`; `RecordMistake` when the documents have changed.
   package func write(to path: String) throws {
-    try AtomicFile.write(to: path, permissions: .umask) { file in
-      for document in documents.documents where document.lengthClass == .pair {
-        try file.append(line: request(document.id, try documents.text(of: document)))
-      }
+    try AtomicFile.write(to: path, permissions: .umask, append)
+  }
+
+  /// Appends the requests in the order of the documents.
+  /// - Throws: as `write`.
+  package func append(to file: OutputFile) throws {
+    for document in documents.documents where document.lengthClass == .pair {
+      try file.append(line: request(document.id, try documents.text(of: document)))
     }
   }
 

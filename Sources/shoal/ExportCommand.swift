@@ -18,6 +18,9 @@ struct ExportCommand: ParsableCommand {
       the adapter also corrects a rounding that is no longer there. --merge-into dequantized adds it to the weights \
       as NF4 has them: exactly the model that was trained (up to the one rounding to --dtype), NF4's loss included.
 
+      manifest.json lists the written files with their hashes. It proves to --overwrite what may be replaced: a \
+      directory that holds anything else is left as it is.
+
       Example: shoal export --model models/Qwen2-1.5B-Instruct --adapter runs/dpo --format merged --out models/tuned
       """)
 
@@ -44,8 +47,11 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "What to write.")
   var format: Format
 
-  @Option(help: ArgumentHelp("The directory to write; it must not exist.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The directory to write.", valueName: "dir"))
   var out: String
+
+  @Flag(help: "Replace an earlier export that is there.")
+  var overwrite = false
 
   @Option(help: "Element type of the merged weights; by default the base's own.")
   var dtype: Precision?
@@ -69,6 +75,9 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
+    let inputs =
+      InputPath.model(model, "--model") + (adapter.map { InputPath.model($0, "--adapter") } ?? [])
+    let target = try OutputTarget(directory: out, overwrites: overwrite, inputs: inputs)
     let directory = try ModelDirectory(model)
     let opened = try adapter.map { try AdapterDirectory($0, model: directory.configuration) }
     let inference = try InferenceFiles(adapter: adapter, base: model)
@@ -79,11 +88,13 @@ struct ExportCommand: ParsableCommand {
       let export = try MergedExport(
         directory, adapter: loaded, into: mergeInto ?? .original, type: dtype?.elementType,
         threads: ProcessorSet.boundCount)
-      try export.write(inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes)
+      try export.write(
+        inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes,
+        replaces: target.replaces)
     case .adapter:
       guard let loaded, var configuration = opened?.configuration else { return }
       if configuration.baseModel == nil { configuration.baseModel = model }
-      try AdapterDirectory.write(loaded, configuration, inference, to: out)
+      try AdapterDirectory.write(loaded, configuration, inference, to: out, replaces: target.replaces)
     }
     Console.print("wrote \(out)")
   }

@@ -1,6 +1,7 @@
 // The model of a command. For commands with one process, also checks that model, adapter and tokenizer fit together.
 
 import ArgumentParser
+import Checkpoints
 import Corpus
 import Model
 import Tensors
@@ -28,6 +29,11 @@ struct ModelArguments: ParsableArguments {
     if let threads, !(1...1_000_000_000 ~= threads) {
       throw ValidationError("--threads is \(threads), expected 1 to 1000000000.")
     }
+  }
+
+  /// What is read, for the check that no output is an input.
+  var inputs: [InputPath] {
+    InputPath.model(model, "--model") + (adapter.map { InputPath.model($0, "--adapter") } ?? [])
   }
 
   func open() throws -> OpenedModel { try OpenedModel(self) }

@@ -1,6 +1,7 @@
 // `shoal prepare`: the summarisation recipe, from documents to requests and from answers to pairs.
 
 import ArgumentParser
+import Checkpoints
 import Corpus
 import Foundation
 import Preparation
@@ -39,7 +40,7 @@ struct DocumentOptions: ParsableArguments {
       valueName: "file"))
   var prompt: String?
 
-  @Flag(help: "Replace files that are there.")
+  @Flag(help: "Replace what is there: the file that --out names; in --out-dir only what an earlier start wrote.")
   var overwrite = false
 
   func validate() throws {
@@ -55,26 +56,10 @@ struct DocumentOptions: ParsableArguments {
     return try SourceDocuments(path: documents, tokenizer: tokenizer, limits: limits)
   }
 
-  /// Requires that the path does not exist, before any work.
-  /// - Throws: `ExistingFile`.
-  func requireFree(_ path: String) throws {
-    guard overwrite || !FileManager.default.fileExists(atPath: path) else { throw ExistingFile(path: path) }
-  }
-
-  /// - Parameter mayBeNew: whether the directory will be created if it does not exist.
-  /// - Throws: `FileError`.
-  func requireWritable(directory path: String, mayBeNew: Bool) throws {
-    let directory = path.isEmpty ? "." : path
-    if access(directory, W_OK) == 0 { return }
-    guard mayBeNew, errno == ENOENT, directory != "/" else {
-      throw FileError(path: directory, action: "write to the directory", code: errno)
-    }
-    try requireWritable(directory: Self.parent(of: directory), mayBeNew: true)
-  }
-
-  static func parent(of path: String) -> String {
-    let path = path.hasSuffix("/") ? String(path.dropLast()) : path
-    return path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  /// What is read, for the check that no output is an input.
+  var inputs: [InputPath] {
+    InputPath.model(model, "--model") + [InputPath(documents, "--documents")]
+      + (prompt.map { [InputPath($0, "--prompt")] } ?? [])
   }
 }
 
@@ -92,15 +77,14 @@ struct PrepareRequestsCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The teacher's name for the interface.", valueName: "name"))
   var teacher = "Qwen/Qwen2-72B-Instruct"
 
-  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  @Option(help: ArgumentHelp("The file to write; - is standard output.", valueName: "file"))
   var out: String
 
   func run() throws {
-    try input.requireFree(out)
-    try input.requireWritable(directory: DocumentOptions.parent(of: out), mayBeNew: false)
+    let target = try OutputTarget(file: out, overwrites: input.overwrite, inputs: input.inputs)
     let prompt = try input.prompt.map { try PromptTemplate(file: $0) } ?? .teacher()
     let documents = try input.read()
-    try TeacherRequests(documents: documents, prompt: prompt, teacher: teacher).write(to: out)
+    try target.write(TeacherRequests(documents: documents, prompt: prompt, teacher: teacher).append)
     Console.print(
       "wrote \(documents.count(.pair)) requests to \(out): of \(documents.recordCount) documents "
         + "\(documents.duplicates.count) came again, \(documents.count(.tooShort)) have fewer than "
@@ -153,8 +137,8 @@ struct PreparePairsCommand: ParsableCommand {
   }
 
   func run() throws {
-    try input.requireWritable(directory: outDir, mayBeNew: true)
-    for name in PreferencePairs.fileNames { try input.requireFree("\(outDir)/\(name)") }
+    try PairsDirectory(outDir).requireFree(
+      overwrites: input.overwrite, inputs: input.inputs + answers.map { InputPath($0, "--answers") })
     let prompt = try input.prompt.map { try PromptTemplate(file: $0) } ?? .summarize()
     var filter = PairFilter()
     filter.maximumSimilarity = maxSimilarity
@@ -165,11 +149,4 @@ struct PreparePairsCommand: ParsableCommand {
     try pairs.write(to: outDir)
     Console.print("\(pairs.report)\nwrote \(PreferencePairs.fileNames.joined(separator: ", ")) into \(outDir)")
   }
-}
-
-/// An output file already exists.
-struct ExistingFile: UserError {
-  let path: String
-
-  var description: String { "\(path) is there already: name another place, or add --overwrite" }
 }

@@ -7,6 +7,7 @@ import Training
 /// Prints at most one line per second for steps, and everything else at once.
 final class ProgressPrinter {
   private var lastStep = ContinuousClock.now - .seconds(1)
+  private var hasExplained = false
 
   func print(_ progress: RunProgress) {
     switch progress {
@@ -21,7 +22,15 @@ final class ProgressPrinter {
     case .timed(let ranks): Console.print(Self.line(ranks))
     case .evaluated(let step, let examples, let metrics):
       let shown = ["loss", "rewards/accuracies", "rewards/margins", "logps/accuracies", "kl"]
-      Console.print("step \(step): held out \(examples) examples: " + Self.text(metrics, shown, separator: ", "))
+      let isOfPairs = metrics["logps/accuracies"] != nil
+      let kind = (isOfPairs ? "pair" : "example") + (examples == 1 ? "" : "s")
+      Console.print("step \(step): held out \(examples) \(kind): " + Self.text(metrics, shown, separator: ", "))
+      if isOfPairs, !hasExplained {
+        hasExplained = true
+        Console.print(
+          "(± standard error; logps/accuracies: share of pairs whose chosen completion is likelier per token under "
+            + "the model alone)")
+      }
     case .stepped(let report):
       let now = ContinuousClock.now
       guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }
@@ -48,10 +57,20 @@ final class ProgressPrinter {
       + "  \(number(tokensPerSecond, 0)) tokens/s  \(number(report.seconds, 2)) s/step  ETA \(duration(report.remainingSeconds))"
   }
 
-  /// The named metrics, without those that do not exist.
+  /// The named metrics, without those that do not exist. While the policy equals the reference, rewards say nothing.
   private static func text(_ metrics: ObjectiveMetrics, _ names: [String], separator: String) -> String {
-    names.compactMap { name in metrics[name].map { "\(name) \(number($0, name == "loss" ? 4 : 3))" } }
-      .joined(separator: separator)
+    let isUntrained = metrics["rewards/chosen"] == 0 && metrics["rewards/rejected"] == 0
+    return names.compactMap { name in
+      guard let entry = metrics.entry(name) else { return nil }
+      if isUntrained, name.hasPrefix("rewards/") {
+        return name == "rewards/margins" ? "rewards: none before training" : nil
+      }
+      let digits = name == "loss" ? 4 : 3
+      let value = "\(name) \(number(entry.value, digits))"
+      // An error of 0, as where all pairs are right, is no estimate.
+      return entry.standardError.map { $0 > 0 ? "\(value) ± \(number($0, digits))" : value } ?? value
+    }
+    .joined(separator: separator)
   }
 
   /// The share of time in each phase, and the share that each rank waited.

@@ -33,8 +33,11 @@ struct ScoreCommand: ParsableCommand {
       valueName: "what"))
   var specialTokensInText: Dataset.SpecialTokensInText?
 
-  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  @Option(help: ArgumentHelp("The file to write; - is standard output.", valueName: "file"))
   var out: String
+
+  @Flag(help: "Replace the file that --out names.")
+  var overwrite = false
 
   func validate() throws { do { _ = try dataType } catch { throw ValidationError("--type: \(error)") } }
 
@@ -43,7 +46,10 @@ struct ScoreCommand: ParsableCommand {
   func run() {
     runInWorld { world in
       // Check before the work, not after it.
-      try world.agreeOnFailure(local: world.rank == 0 ? unwritable : nil)
+      let checked = world.rank == 0 ? Result { try target } : nil
+      var refusal: (any Error)?
+      if case .failure(let error) = checked { refusal = error }
+      try world.agreeOnFailure(local: refusal)
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       source.specialTokens = specialTokensInText
@@ -52,19 +58,15 @@ struct ScoreCommand: ParsableCommand {
         data: source, world: world, threads: arguments.threads, build: try .running())
       for notice in scoring.notices { Console.print(notice) }
       let sums = try scoring.run()
-      if world.rank == 0 {
-        let lines = zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }
-        try AtomicFile.write(lines.joined(), to: out, permissions: .umask)
-      }
+      try checked?.get().write(zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }.joined())
       return 0
     }
   }
 
-  /// The reason why `out` cannot be written, as far as its directory shows.
-  private var unwritable: FileError? {
-    let directory = out.lastIndex(of: "/").map { $0 == out.startIndex ? "/" : String(out[..<$0]) } ?? "."
-    return access(directory, W_OK) == 0
-      ? nil : FileError(path: directory, action: "write to the directory", code: errno)
+  private var target: OutputTarget {
+    get throws {
+      try OutputTarget(file: out, overwrites: overwrite, inputs: arguments.inputs + [InputPath(data, "--data")])
+    }
   }
 
   private func line(_ tree: ExampleTree, _ sums: [Double]) -> String {

@@ -35,7 +35,7 @@ struct TrainCommand: ParsableCommand {
       "auto: go on where a run stopped; never: start afresh; or a checkpoint directory.", valueName: "auto|never|dir"))
   var resume = "auto"
 
-  @Flag(help: "Remove the run that output_dir holds.")
+  @Flag(help: "Remove the run that output_dir holds; what others put there stays.")
   var overwrite = false
 
   @Flag(help: "Let ranks of unlike builds or machines work together; their results then differ in the last bits.")
@@ -78,7 +78,7 @@ struct TrainCommand: ParsableCommand {
       }
     return RunRequest(
       configurationPath: configurationPath, overrides: overrides, threads: threads, resume: resume,
-      overwrites: overwrite, allowsMixed: allowMixed, writes: !plan && showExamples == nil)
+      overwrites: overwrite, allowsMixed: allowMixed, writes: !plan && showExamples == nil, debugs: debug)
   }
 
   func run() {

@@ -36,11 +36,20 @@ import Testing
 
   @Test func `the file of a dead process is taken over`() throws {
     let scratch = try TemporaryDirectory()
-    for text in [#"{"pid":1,"host":"elsewhere"}"#, "", "garbage"] {
+    for text in [#"{"pid":1,"host":"elsewhere"}"#, #"{"pi"#, "", "\0\0\0"] {
       try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
       let held = try lock(scratch.path(""))
       #expect(try JSONValue.read(file: scratch.path(DirectoryLock.name))["pid"]?.int == Int(getpid()))
       withExtendedLifetime(held) {}
+    }
+  }
+
+  @Test func `another's file of that name is no lock and stays`() throws {
+    let scratch = try TemporaryDirectory()
+    for text in ["mine", "{}", String(repeating: "\0", count: 600)] {
+      try AtomicFile.write(text, to: scratch.path(DirectoryLock.name))
+      #expect(throws: NoLock(path: scratch.path(DirectoryLock.name))) { try lock(scratch.path) }
+      #expect(try scratch.text(DirectoryLock.name) == text)
     }
   }
 
@@ -66,7 +75,7 @@ import Testing
     // A symbolic link out of the directory is not followed.
     try FileManager.default.createSymbolicLink(
       atPath: scratch.path(DirectoryLock.name), withDestinationPath: scratch.path("elsewhere"))
-    #expect(throws: WriteError.self) { try lock(scratch.path("")) }
+    #expect(throws: NoLock.self) { try lock(scratch.path) }
     #expect(try scratch.names() == ["file", DirectoryLock.name])
   }
 }

@@ -224,19 +224,4 @@ struct DatasetTests {
     #expect(data.report.truncated == 1)
     #expect(text.hasPrefix("<|im_start|>user\n") && text.hasSuffix("<|im_end|>\n<|im_start|>assistant\n"))
   }
-
-  @Test func `held out examples are chosen by seed`() throws {
-    let path = try directory.write("a.jsonl", (0..<50).map { line("Number \($0) is") }.joined())
-    let data = try load([path])
-    let split = try data.split(holdingOut: .share(0.11), seed: 7)
-    #expect(split.validation.count == 6)
-    #expect((split.training + split.validation).map(\.index).sorted() == Array(0..<50))
-    #expect(split.training.map(\.index) == split.training.map(\.index).sorted())
-    #expect(split.validation.map(\.index) == split.validation.map(\.index).sorted())
-    #expect(try data.split(holdingOut: .count(6), seed: 7).validation == split.validation)
-    #expect(try data.split(holdingOut: .count(6), seed: 8).validation != split.validation)
-    for size in [ValidationSize.count(0), .count(50), .share(0), .share(1), .share(.nan), .share(0.999)] {
-      #expect(throws: CorpusError.self) { try data.split(holdingOut: size, seed: 7) }
-    }
-  }
 }

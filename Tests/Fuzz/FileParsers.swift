@@ -230,8 +230,8 @@ final class FileParsers: Sendable {
   func checkpoint(_ bytes: UnsafeRawBufferPointer) throws {
     try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
       let state = try Checkpoint.state(of: path)
-      var earlyStopping = state.earlyStopping
-      earlyStopping.take(1)
+      var best = state.best
+      best.take(BestModel.Evaluation(step: 1, loss: 1), hasCheckpoint: true)
       _ = state.tokens + 1
       try Checkpoint.read(path, into: adapter, moments: moments)
     }

@@ -205,6 +205,7 @@ seed("quantized-base", "small", sealed([("a", "U8", [2], b"ab")], "key"), 0)
 
 # Checkpoints: the files in the order of their names
 state = {"global_step": 3, "epoch": 0.5, "num_input_tokens_seen": 77, "best_metric": 0.25,
+         "best_global_step": 2, "best_model_checkpoint": "checkpoint-1", "best_model_checkpoint_metric": 0.5,
          "evaluations_without_improvement": 1, "inputs": {"model": "m"}, "run": "r", "skipped_steps": 1,
          "skipped_recently": [2], "quarantined": {"training": [5], "held_out": []}}
 partial = {"partial": {"kind": "step", "step": 4, "examples_done": 1, "seconds": 2.5}}

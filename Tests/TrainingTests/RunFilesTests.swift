@@ -61,11 +61,44 @@ import Training
     try scratch.damage("checkpoint-6/optimizer.safetensors") { $0 / 2 }
     try files.prune(of: "own", upTo: 7, keeping: 2) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 1])
-    try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
-    #expect(steps() == [7, 4, 1])
+    // Of the damaged one goes what is still as it was written.
+    let left = try files.prune(of: "own", upTo: 7, keeping: 1) { _ in true }
+    #expect(left == [scratch.path("checkpoint-6/optimizer.safetensors")])
+    #expect(steps() == [7, 6, 4, 1])
+    #expect(try scratch.names("checkpoint-6") == ["optimizer.safetensors"])
     #expect(
-      files.entries == ["checkpoint-1", "checkpoint-4", "checkpoint-7", "checkpoint-best", "notes"],
+      files.entries
+        == ["checkpoint-1", "checkpoint-4", "checkpoint-6", "checkpoint-7", "checkpoint-best", "notes"],
       "nothing half removed either")
+  }
+
+  /// As in transformers, the best counts among the limit but stays.
+  @Test(arguments: [
+    (limit: 1, best: 7, damaged: 0, left: [7]), (limit: 1, best: 3, damaged: 0, left: [7, 3]),
+    (limit: 2, best: 3, damaged: 0, left: [7, 3]), (limit: 2, best: 7, damaged: 0, left: [7, 6]),
+    (limit: 3, best: 3, damaged: 0, left: [7, 6, 3]), (limit: 3, best: 6, damaged: 0, left: [7, 6, 5]),
+    (limit: 2, best: 9, damaged: 0, left: [7, 6]),
+    // A damaged newest or best is no state to go on from.
+    (limit: 1, best: 7, damaged: 7, left: [7, 6]), (limit: 2, best: 3, damaged: 7, left: [7, 6, 3]),
+    (limit: 1, best: 3, damaged: 3, left: [7, 3]),
+  ])
+  func `the best checkpoint is never pruned`(limit: Int, best: Int, damaged: Int, left: [Int]) throws {
+    let scratch = try TemporaryDirectory()
+    for step in 2...7 { try Trained(step: step, run: "own").write(in: scratch) }
+    if damaged > 0 { try scratch.damage("checkpoint-\(damaged)/optimizer.safetensors") { $0 / 2 } }
+    let files = RunDirectory(scratch.path)
+    for _ in 0..<2 {
+      try files.prune(of: "own", upTo: 7, keeping: limit, best: best) { _ in true }
+      #expect(files.checkpointSteps == left)
+    }
+  }
+
+  @Test func `without a limit the best checkpoint takes no place`() throws {
+    let scratch = try TemporaryDirectory()
+    for step in 2...7 { try Trained(step: step, run: "own").write(in: scratch) }
+    let files = RunDirectory(scratch.path)
+    try files.prune(of: "own", upTo: 7, keeping: nil, best: 3) { $0 == 4 }
+    #expect(files.checkpointSteps == [7, 6, 4, 3])
   }
 
   @Test func `what is only there to go on from goes when newer states are there`() throws {
@@ -152,7 +185,8 @@ import Training
       }
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
-        earlyStopping: EarlyStopping(lowestLoss: 0.1 + 0.2, failures: 2),
+        best: BestModel(
+          evaluation: .init(step: 2, loss: 0.1 + 0.2), checkpoint: .init(step: 3, loss: 0.4), failures: 2),
         skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]),
         quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }

@@ -15,8 +15,11 @@ extension ConfigurationKeys {
     Key("datasets", \.datasets, .datasets, "What is trained on; the keys of each are below.")
       .required().elsewhere("dataset_name"),
     Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
-    Key("val_set_size", \.heldOut, .validationSize, "How much of `datasets` is held out for evaluations; 0 is nothing.")
-      .elsewhere("val_size"),
+    Key(
+      "val_set_size", \.heldOut, .validationSize,
+      "How much of `datasets` is held out for evaluations, whole prompts at a time; 0 is nothing."
+    )
+    .elsewhere("val_size"),
     Key("sequence_len", \.sequenceLength, .integer(from: 2), "The most tokens of a prompt and its longest completion.")
       .elsewhere("max_length", "max_seq_len", "max_seq_length", "cutoff_len"),
     Key(

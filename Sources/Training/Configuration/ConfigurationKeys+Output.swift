@@ -15,8 +15,11 @@ extension ConfigurationKeys {
     ).changeableOnResume().elsewhere("save_every"),
     Key("saves_per_epoch", \.saves.timesPerEpoch, .integer(from: 0), "Checkpoints per epoch, instead of `save_steps`.")
       .changeableOnResume(),
-    Key("save_total_limit", \.saveTotalLimit, .limit, "How many checkpoints are kept; empty keeps all.")
-      .changeableOnResume(),
+    Key(
+      "save_total_limit", \.saveTotalLimit, .limit,
+      "How many checkpoints are kept, the best among them; empty keeps all."
+    )
+    .changeableOnResume(),
     Key(
       "save_minutes", \.saveMinutes, .number("minutes from 0 (never) to 1e6") { 0...1e6 ~= $0 },
       "The run is also saved when it was not for this long, even within a step."

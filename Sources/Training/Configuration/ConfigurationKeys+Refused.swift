@@ -50,7 +50,7 @@ extension ConfigurationKeys {
       remedy: "use `eval_steps`, `evals_per_epoch`, `save_steps` or `saves_per_epoch`"),
     RefusedKeys(
       "load_best_model_at_end", because: "the final adapter is that of the last step",
-      remedy: "take the checkpoint with the lowest `eval_loss`"),
+      remedy: "take the checkpoint that the run names at its end, which is never pruned"),
     RefusedKeys("do_bench_eval do_causal_lm_eval", because: "an evaluation is the loss and its metrics"),
   ]
 }

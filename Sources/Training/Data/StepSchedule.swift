@@ -32,6 +32,11 @@ package struct StepSchedule: Sendable {
   /// Whether a line of `metrics.jsonl` is about `step`. The last step always has one.
   package func logs(after step: Int) -> Bool { step == totalSteps || isDue(logs, step) }
 
+  /// The first step whose state an evaluation judges and nothing keeps. The final adapter keeps the last step's.
+  var firstEvaluationWithoutCheckpoint: Int? {
+    (1..<max(1, totalSteps)).first { evaluates(after: $0) && !saves(after: $0) }
+  }
+
   private func isDue(_ interval: RunConfiguration.Interval, _ step: Int) -> Bool {
     switch interval {
     case .never: return false

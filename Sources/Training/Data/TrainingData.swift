@@ -14,6 +14,10 @@ package struct TrainingData: Sendable {
   private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
+  /// The number of examples that `val_set_size` asks for.
+  let wantedHeldOut: Int?
+  /// Held-out examples of `test_datasets` whose prompt is in the training data too.
+  let familiarHeldOut: Int
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
   package let tokenizer: Tokenizer
@@ -48,19 +52,23 @@ package struct TrainingData: Sendable {
       let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       styles.include(test.styles)
+      let trained = Set(dataset.prompts)
+      (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
     } else {
-      heldOutReport = nil
+      (heldOutReport, familiarHeldOut) = (nil, 0)
       let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.heldOut {
-      case nil: (training, held) = (dataset.examples, [])
-      case let size?: (training, held) = try dataset.split(holdingOut: size, seed: seed)
+      case nil: (training, held, wantedHeldOut) = (dataset.examples, [], nil)
+      case let size?:
+        let split = try dataset.split(holdingOut: size, seed: seed)
+        (training, held, wantedHeldOut) = (split.training, split.validation, split.wanted)
       }
     }
     promptTemplate = styles.template(template)
     areTexts = styles.areTexts
     endIDs = Self.endIDs(of: training, tokenizer)
     hash = ContentHash.sha256(of: (training + held).flatMap(\.contentDigest))
-    heldOut = objective.trees(held, limit: limit)
+    heldOut = objective.heldOutTrees(held, limit: limit)
   }
 
   /// The given records that exist in this data.

@@ -21,6 +21,13 @@ package enum Checkpoint {
     return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
   }
 
+  /// Whether `path` is a directory, no link, that Shoal wrote as a checkpoint or a partial work, by its manifest or, if
+  /// that is damaged, by its state.
+  static func isOwn(_ path: String) -> Bool {
+    OwnedFiles.hasManifest(path, listing: stateName)
+      || (EntryKind(path) == .directory && EntryKind("\(path)/\(stateName)") == .file && writer(of: path) != nil)
+  }
+
   /// Writes a checkpoint completely or not at all.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay unchanged.
   package static func write(
@@ -43,10 +50,10 @@ package enum Checkpoint {
     }
   }
 
-  /// Verifies every byte of a checkpoint and reads its state.
+  /// Verifies every byte of a checkpoint and reads its state. What others put beside its files does not matter.
   /// - Throws: `FileError`; `ContentError` that names the damage.
   package static func state(of path: String) throws -> TrainerState {
-    _ = try VerifiedDirectory(path)
+    _ = try VerifiedDirectory(path, allowsOthers: true)
     let statePath = "\(path)/\(stateName)"
     return try TrainerState(json: try JSONValue.read(file: statePath), path: statePath)
   }

@@ -75,7 +75,7 @@ package struct PartialWork: Sendable, Equatable, Codable {
   /// Verifies every byte of a directory and reads its description and state.
   /// - Throws: `FileError`; `ContentError` that names the damage.
   package static func state(of path: String) throws -> (PartialWork, TrainerState) {
-    _ = try VerifiedDirectory(path)
+    _ = try VerifiedDirectory(path, allowsOthers: true)
     let statePath = "\(path)/\(Checkpoint.stateName)"
     let json = try JSONValue.read(file: statePath)
     let state = try TrainerState(json: json, path: statePath)

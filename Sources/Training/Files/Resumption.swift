@@ -28,8 +28,8 @@ struct Resumption {
   ) throws {
     start.quarantine = quarantine
     // A run that will be removed first does not count.
-    let steps = overwrites ? [] : try files.readCheckpointSteps()
-    let holdsRun = !overwrites && (files.hasRecord || !steps.isEmpty)
+    let names = overwrites ? [] : try files.readCheckpointNames()
+    let holdsRun = !overwrites && files.holdsRun(RunProof(files))
     var named = configuration.resumeFromCheckpoint
     switch mode {
     case .never: named = nil
@@ -37,7 +37,7 @@ struct Resumption {
     case .automatic:
       guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
       try Self.requireSame(configuration, in: files)
-      if try goOn(files, steps, configuration, inputs, totalSteps: totalSteps) { return }
+      if try goOn(files, names.map(\.name), configuration, inputs, totalSteps: totalSteps) { return }
       // The directory holds this run, but nothing that could be resumed.
       if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
       return
@@ -59,7 +59,7 @@ struct Resumption {
   /// Resumes from the newest undamaged checkpoint, or finds the run finished; false when there is no checkpoint.
   /// - Throws: `RunRefusal`: a disk that fails for a while must not lose all saved work.
   private mutating func goOn(
-    _ files: RunDirectory, _ steps: [Int], _ configuration: RunConfiguration, _ inputs: [String: String],
+    _ files: RunDirectory, _ names: [String], _ configuration: RunConfiguration, _ inputs: [String: String],
     totalSteps: Int
   ) throws -> Bool {
     var record: JSONValue?
@@ -75,12 +75,16 @@ struct Resumption {
       return true
     }
     var reasons: [String] = []
-    for step in steps {
-      let path = files.checkpointPath(step: step)
+    for name in names {
+      let path = "\(files.path)/\(name)"
       do {
         _ = try Checkpoint.state(of: path)
       } catch {
-        passOver(path, error)
+        guard Checkpoint.isOwn(path) else {
+          notices.append("\(path) is not Shoal's and stays as it is")
+          continue
+        }
+        passOver(path, error, in: files)
         reasons.append("  \(error)")
         continue
       }
@@ -95,10 +99,14 @@ struct Resumption {
     return false
   }
 
-  private mutating func passOver(_ path: String, _ error: any Error) {
+  private mutating func passOver(_ path: String, _ error: any Error, in files: RunDirectory) {
     // A temporary disk error: the checkpoint itself may be undamaged.
     if let error = error as? FileError, [EIO, ESTALE, ETIMEDOUT].contains(error.code) {
       notices.append("\(error)\n\(path) is passed over and stays as it is")
+      return
+    }
+    guard files.isMovable(path) else {
+      notices.append("\(error)\n\(path) is passed over and stays as it is, with what is not Shoal's in it")
       return
     }
     notices.append("\(error)\n\(path) is passed over and set aside as \(path).damaged")
@@ -115,13 +123,13 @@ struct Resumption {
         // Partial sums are useless if they include records that have been quarantined since.
         guard state.run == start.run, state.quarantine == start.quarantine else { continue }
         start.partial = found
-        start.earlyStopping = state.earlyStopping
+        start.best = state.best
         notices.append(
           "\(found.kind == .step ? "step \(found.step)" : "the evaluation after step \(found.step)") was under way: "
             + "\(found.done) \(found.done == 1 ? "example is" : "examples are") done, from \(path)")
         return
       } catch {
-        passOver(path, error)
+        passOver(path, error, in: files)
       }
     }
   }
@@ -136,9 +144,9 @@ struct Resumption {
     let comparison = isOwn ? nil : Self.comparison(of: configuration, withTheRunOf: path)
     try requireSame(state, inputs, path: path, comparison, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, earlyStopping: state.earlyStopping,
-      skipped: state.skipped, quarantine: start.quarantine.union(state.quarantine))
-    if isOwn { start.run = state.run }
+      step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
+      quarantine: start.quarantine.union(state.quarantine))
+    if isOwn { start.run = state.run } else { start.best.checkpoint = nil }
     notices.append("going on after step \(state.step), from \(path)")
     if let comparison { notices.append(comparison) }
   }

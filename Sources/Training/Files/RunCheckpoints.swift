@@ -36,19 +36,43 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
+  /// The step of the checkpoint that pruning spares.
+  private(set) var best: Int?
   private let files: RunDirectory
+  private let run: String
   private let limit: Int?
   private let isAskedFor: (Int) -> Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
+  ///   - run: identifies the run in its checkpoints.
   ///   - limit: `save_total_limit`.
   ///   - isAskedFor: whether the configuration requests the checkpoint of a step; others exist only for resuming.
   ///   - last: the checkpoint from which the run starts.
   init(
-    _ files: RunDirectory, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    warn: @escaping (String) -> Void
-  ) { (self.files, self.limit, self.isAskedFor, self.last, self.warn) = (files, limit, isAskedFor, last, warn) }
+    _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
+    best: Int?, warn: @escaping (String) -> Void
+  ) {
+    (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
+    (self.last, self.best, self.warn) = (last, best, warn)
+  }
+
+  /// Whether this run's checkpoint of a step is there.
+  func holds(_ step: Int) -> Bool { name(ofStep: step) != nil }
+
+  /// The name of this run's checkpoint of a step.
+  func name(ofStep step: Int) -> String? { files.checkpointName(ofStep: step, of: run) }
+
+  /// Whether the checkpoint of a step may be the best one. A checkpoint that exists only because the run was interrupted
+  /// may not: an interruption must change nothing.
+  func canBeBest(_ step: Int) -> Bool { isAskedFor(step) && holds(step) }
+
+  /// Spares another checkpoint from now on.
+  func spare(best step: Int?, after last: Int, _ skipped: SkippedSteps) {
+    guard best != step else { return }
+    best = step
+    tidy(after: last, skipped)
+  }
 
   /// Saves a state.
   /// - Parameters:
@@ -57,34 +81,33 @@ final class RunCheckpoints {
   /// - Returns: the path of a new checkpoint; nil when an undamaged one exists already or writing failed.
   /// - Throws: `SaveFailure`.
   func save(_ state: TrainerState, isLastChance: Bool, write: (String) throws -> Void) throws -> String? {
-    let path = files.checkpointPath(step: state.step)
+    let paths = files.checkpointPaths(step: state.step)
     guard
-      let isNew = try attempt(
-        state.step, isLastChance, { try put(path, state, read: { try Checkpoint.state(of: $0) }, write) })
+      let saved = try attempt(
+        state.step, isLastChance, { try put(paths, state, read: { try Checkpoint.state(of: $0) }, write) })
     else { return nil }
-    last = path
-    tidy(state)
-    return isNew ? path : nil
+    last = saved.path
+    tidy(after: state.step, state.skipped)
+    return saved.isNew ? saved.path : nil
   }
 
   /// Saves the partial work after a saved state. Otherwise like the save of a state.
   func save(
     _ partial: PartialWork, after state: TrainerState, isLastChance: Bool, write: (String) throws -> Void
   ) throws -> String? {
-    let path = files.path(of: partial)
-    let isNew = try attempt(partial.step, isLastChance) {
-      try put(path, state, read: { try PartialWork.state(of: $0).1 }, write)
+    let saved = try attempt(partial.step, isLastChance) {
+      try put([files.path(of: partial)], state, read: { try PartialWork.state(of: $0).1 }, write)
     }
-    if isNew != nil { tidy(state) }
-    return isNew == true ? path : nil
+    if saved != nil { tidy(after: state.step, state.skipped) }
+    return saved?.isNew == true ? saved?.path : nil
   }
 
   /// Runs a save; nil when it failed and the run can continue.
-  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Bool) throws -> Bool? {
+  private func attempt(_ step: Int, _ isLastChance: Bool, _ body: () throws -> Saved) throws -> Saved? {
     do {
-      let isNew = try body()
+      let saved = try body()
       failuresInRow = 0
-      return isNew
+      return saved
     } catch {
       failures += 1
       failuresInRow += 1
@@ -99,32 +122,40 @@ final class RunCheckpoints {
   }
 
   /// Removes checkpoints that newer states replace.
-  func tidy(_ state: TrainerState) {
+  func tidy(after step: Int, _ skipped: SkippedSteps) {
     do {
       // States of an exploded adapter must not displace the states before it.
-      let limit = state.skipped.areRecent(at: state.step) ? nil : limit
-      try files.prune(of: state.run, upTo: state.step, keeping: limit, isAskedFor: isAskedFor)
+      let limit = skipped.areRecent(at: step) ? nil : limit
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
+      if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
     }
   }
 
-  /// Writes and verifies a directory. Returns false if the same state was there already.
+  /// Where a state is, and whether it was not there before.
+  private typealias Saved = (path: String, isNew: Bool)
+
+  /// Writes and verifies a directory, at the first of the paths that others have not taken.
   private func put(
-    _ path: String, _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
-  ) throws -> Bool {
-    if HubFiles.exists(path) {
-      // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
-      if let found = try? read(path), found == state { return false }
-      try files.setAside(path)
+    _ paths: [String], _ state: TrainerState, read: (String) throws -> TrainerState, _ write: (String) throws -> Void
+  ) throws -> Saved {
+    for path in paths {
+      if entryExists(path) {
+        // The same run, resumed from an older checkpoint, left it. It has the same bytes unless it was damaged since.
+        if EntryKind(path) == .directory, let found = try? read(path), found == state { return (path, false) }
+        guard try files.setAside(path) else { continue }
+      }
+      try write(path)
+      do {
+        guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
+      } catch {
+        try files.setAside(path)
+        throw error
+      }
+      return (path, true)
     }
-    try write(path)
-    do {
-      guard try read(path) == state else { throw ContentError(path, "does not read as it was written") }
-    } catch {
-      try files.setAside(path)
-      throw error
-    }
-    return true
+    throw ContentError(
+      paths[0], "and the other names it may have are taken by what is not Shoal's", expected: "one of them free")
   }
 }

@@ -2,110 +2,137 @@
 
 import Checkpoints
 import Glibc
-import Model
+import Tensors
 
 extension RunDirectory {
-  /// Removes only the files of an earlier run, except the checkpoint from which the next run starts.
-  /// - Throws: `WriteError`.
-  package func removeRun(keeping checkpoint: String?) throws {
-    let files =
-      [
-        "config.yaml", "run.json", LineFile.metrics.rawValue, LineFile.samples.rawValue, AdapterDirectory.weightsName,
-        AdapterDirectory.configurationName,
-      ] + InferenceFiles.namesWithTokenizer
-    for name in entries {
-      if files.contains(name) || Self.isCrashReport(name) { try Self.remove("\(path)/\(name)") }
-      guard Self.isCheckpoint(name) else { continue }
-      if let checkpoint, Self.isSame(checkpoint, "\(path)/\(name)") { continue }
-      try Self.removeDirectory("\(path)/\(name)")
+  /// Removes an earlier run, as far as it is proven to be Shoal's, except run.json, which the next run replaces, and the
+  /// checkpoint from which that run starts.
+  /// - Returns: what stays although a run's files have such names.
+  /// - Throws: `RemovalFailure`.
+  @discardableResult package func removeRun(keeping checkpoint: String?) throws -> [String] {
+    let proof = RunProof(self)
+    var removal = Removal()
+    for name in entries where Self.isCheckpoint(name) {
+      if let checkpoint, isSameFile(checkpoint, "\(path)/\(name)") { continue }
+      try removal.remove(directory: "\(path)/\(name)")
     }
     // Keeps the directory: the run writes to it again at once, and it may hold files of others.
     for name in Self.names(in: eventsPath) where name.hasPrefix(EventFile.namePrefix) {
-      try Self.remove("\(eventsPath)/\(name)")
+      let file = "\(eventsPath)/\(name)"
+      if EventFile.isOwn(file) { try removal.remove(file: file) } else { removal.leave(file) }
     }
+    for report in crashReports {
+      if Self.isOwnCrashReport(report) { try removal.remove(file: report) } else { removal.leave(report) }
+    }
+    // The configuration comes last: without it nothing says of which configuration the rest is.
+    for name in proof.names.sorted(by: >) where name != "run.json" && entryExists("\(path)/\(name)") {
+      if proof.isOwn(name) { try removal.remove(file: "\(path)/\(name)") } else { removal.leave("\(path)/\(name)") }
+    }
+    return removal.left
   }
 
   /// Whether it is the name of a checkpoint or a partial work, damaged or not.
-  private static func isCheckpoint(_ name: String) -> Bool {
+  static func isCheckpoint(_ name: String) -> Bool {
     let name = name.replacing(/\.damaged(-[0-9]+)?$/, with: "")
-    return name.wholeMatch(of: /checkpoint-[0-9]+/) != nil || PartialWork(name: name) != nil
+    return name.wholeMatch(of: /checkpoint-[0-9]+(-[0-9]+)?/) != nil || PartialWork(name: name) != nil
   }
 
-  /// Removes a directory. Renames it first, so that an interrupted removal is visible.
-  static func removeCheckpoint(_ path: String) throws {
-    let old = "\(path).tmp-\(getpid())"
-    guard rename(path, old) == 0 else { throw WriteError(path: path, action: "rename", code: errno) }
-    try removeDirectory(old)
-  }
-
-  /// Removes unfinished files of a killed run. Call only while holding the directory's lock: no other run then writes
-  /// them.
-  func removeLeftovers() {
-    let files =
-      LineFile.allCases.map(\.rawValue) + [
-        "config.yaml", "run.json", "debug.jsonl", "gradients.safetensors", AdapterDirectory.weightsName,
-        AdapterDirectory.configurationName,
-      ] + InferenceFiles.namesWithTokenizer
+  /// Removes unfinished files of a killed start of the run. Call only while holding the directory's lock: no other run
+  /// then writes them.
+  func removeLeftovers(_ proof: RunProof) {
     for name in entries {
-      guard let match = name.wholeMatch(of: /(.+)\.tmp-[0-9]+(-[0-9]+)?/) else { continue }
-      let leftover = "\(path)/\(name)"
-      var status = stat()
-      guard lstat(leftover, &status) == 0 else { continue }
-      if files.contains(String(match.1)) {
+      guard let match = name.wholeMatch(of: /(.+)\.tmp-([0-9]{1,9})(-[0-9]+)?/), let process = Int(match.2) else {
+        continue
+      }
+      let (leftover, original) = ("\(path)/\(name)", String(match.1))
+      let isOwn = proof.isLeftover(process: process)
+      switch EntryKind(leftover) {
+      case .file where isOwn && proof.names.contains(original) || original == "run.json" && Self.isRecord(leftover):
         unlink(leftover)
-      } else if Self.isCheckpoint(String(match.1)), status.st_mode & S_IFMT == S_IFDIR {
-        for file in Checkpoint.fileNames + PartialWork.fileNames { unlink("\(leftover)/\(file)") }
+      case .directory where isOwn && Self.isCheckpoint(original):
+        for file in Checkpoint.fileNames + PartialWork.fileNames where EntryKind("\(leftover)/\(file)") == .file {
+          unlink("\(leftover)/\(file)")
+        }
         // Fails, and keeps the directory, if other files are in it.
         rmdir(leftover)
+      default: break
       }
     }
   }
 
+  /// Whether a file is the beginning of a run's record. The first one of a run has nothing else that proves it.
+  private static func isRecord(_ path: String) -> Bool {
+    let start = Array(RunRecord.beginning.utf8)
+    guard let file = try? MappedFile(path: path) else { return false }
+    return withExtendedLifetime(file) { file.bytes.prefix(start.count).elementsEqual(start.prefix(file.bytes.count)) }
+  }
+
+  /// Whether a checkpoint or partial work can be renamed as a whole: it is Shoal's, and nothing else is in it.
+  func isMovable(_ path: String) -> Bool {
+    Checkpoint.isOwn(path)
+      && Self.names(in: path).allSatisfy { name in
+        (Checkpoint.fileNames + PartialWork.fileNames).contains(name) && EntryKind("\(path)/\(name)") == .file
+      }
+  }
+
   /// Renames an unusable checkpoint to `checkpoint-N.damaged`, or the next free name, so that the user can inspect it.
+  /// - Returns: false if it stays, because files of others are in it.
   /// - Throws: `WriteError`.
-  func setAside(_ old: String) throws {
+  @discardableResult func setAside(_ old: String) throws -> Bool {
+    guard isMovable(old) else { return false }
     var new = old + ".damaged"
     var count = 1
-    while HubFiles.exists(new) {
+    while entryExists(new) {
       count += 1
       new = "\(old).damaged-\(count)"
     }
     guard rename(old, new) == 0 else { throw WriteError(path: old, action: "rename", code: errno) }
-  }
-
-  private static func remove(_ path: String) throws {
-    guard unlink(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
-  }
-
-  /// Removes a directory without subdirectories.
-  private static func removeDirectory(_ path: String) throws {
-    for name in names(in: path) { try remove("\(path)/\(name)") }
-    guard rmdir(path) == 0 else { throw WriteError(path: path, action: "remove", code: errno) }
+    return true
   }
 
   /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
   /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
-  /// Always keeps two undamaged checkpoints (one, if the limit is one).
-  /// - Throws: `WriteError`.
-  package func prune(of run: String, upTo step: Int, keeping limit: Int?, isAskedFor: (Int) -> Bool) throws {
-    let spared = min(limit ?? 2, 2)
-    let own = checkpointSteps.filter { step >= $0 && Checkpoint.writer(of: checkpointPath(step: $0)) == run }
+  /// Always keeps the newest undamaged checkpoint, and a second one unless the limit leaves no place for it.
+  /// - Parameter best: the step of a checkpoint that is never removed. It takes one of the places of the limit.
+  /// - Returns: what others put into removed checkpoints, which stays.
+  /// - Throws: `RemovalFailure`.
+  @discardableResult package func prune(
+    of run: String, upTo step: Int, keeping limit: Int?, best: Int? = nil, isAskedFor: (Int) -> Bool
+  ) throws -> [String] {
+    let own = checkpointNames.filter { $0.step <= step && isOwn("\(path)/\($0.name)", run) }
+    let others = own.filter { $0.step != best }
+    let places = (limit ?? .max) - (others.count < own.count ? 1 : 0)
+    let isNewestBest = own.first.map { $0.step == best && isWhole($0.name) } ?? false
+    let spared = max(isNewestBest ? 0 : 1, min(places, 2))
+    var removal = Removal()
     // Verifying reads every byte, so skip it when nothing would be removed.
-    if own.count > limit ?? .max || own.dropFirst(spared).contains(where: { !isAskedFor($0) }) {
+    if others.count > max(places, spared) || others.dropFirst(spared).contains(where: { !isAskedFor($0.step) }) {
       var (whole, kept) = (0, 0)
-      for step in own {
-        let path = checkpointPath(step: step)
+      for (step, name) in others {
         if whole < spared {
-          if (try? Checkpoint.state(of: path)) != nil { whole += 1 }
-        } else if !isAskedFor(step) || kept >= limit ?? .max {
-          try Self.removeCheckpoint(path)
+          if isWhole(name) { whole += 1 }
+        } else if !isAskedFor(step) || kept >= places {
+          try removal.remove(directory: "\(path)/\(name)")
           continue
         }
         kept += 1
       }
     }
-    let works = partials.filter { Checkpoint.writer(of: path(of: $0)) == run && $0.base <= step }
+    let works = partials.filter { isOwn(path(of: $0), run) && $0.base <= step }
     let outdated = works.filter { $0.base < step } + works.filter { $0.base == step }.dropFirst(2)
-    for partial in outdated { try Self.removeCheckpoint(path(of: partial)) }
+    for partial in outdated { try removal.remove(directory: path(of: partial)) }
+    return removal.left
+  }
+
+  /// Whether `run` wrote a checkpoint or a partial work there. A link to one is not it.
+  private func isOwn(_ path: String, _ run: String) -> Bool {
+    EntryKind(path) == .directory && Checkpoint.writer(of: path) == run
+  }
+
+  private func isWhole(_ name: String) -> Bool { (try? Checkpoint.state(of: "\(path)/\(name)")) != nil }
+
+  /// The name of the checkpoint of a step that `run` wrote.
+  func checkpointName(ofStep step: Int, of run: String) -> String? {
+    checkpointNames.first { $0.step == step && isOwn("\(path)/\($0.name)", run) }?.name
   }
 }

@@ -11,7 +11,7 @@ package struct RunDirectory {
 
   package init(_ path: String) { self.path = path }
 
-  private var configurationPath: String { "\(path)/config.yaml" }
+  var configurationPath: String { "\(path)/config.yaml" }
   private var runPath: String { "\(path)/run.json" }
   private func path(of file: LineFile) -> String { "\(path)/\(file.rawValue)" }
   var eventsPath: String { "\(path)/tensorboard" }
@@ -25,8 +25,6 @@ package struct RunDirectory {
     return try RunConfiguration(path: configurationPath, overrides: [])
   }
 
-  var hasRecord: Bool { HubFiles.exists(runPath) }
-
   /// The content of run.json, if it exists.
   /// - Throws: `ContentError`.
   package func record() throws -> JSONValue? { HubFiles.exists(runPath) ? try JSONValue.read(file: runPath) : nil }
@@ -36,20 +34,29 @@ package struct RunDirectory {
 
   static func names(in path: String) -> [String] { (try? directoryEntries(path)) ?? [] }
 
-  /// Steps of the finished checkpoints, newest first.
-  package var checkpointSteps: [Int] { Self.checkpointSteps(entries) }
+  /// Steps with a directory `checkpoint-N`, newest first.
+  package var checkpointSteps: [Int] { checkpointNames.map(\.step) }
+
+  /// Names of checkpoints, newest first, whoever wrote them: `checkpoint-N`, or `checkpoint-N-2` and so on where others
+  /// have that name.
+  var checkpointNames: [(step: Int, name: String)] { Self.checkpointNames(entries) }
 
   /// The same, but an unreadable directory is an error and not an empty list.
   /// - Throws: `FileError`.
-  func readCheckpointSteps() throws -> [Int] {
-    HubFiles.exists(path) ? Self.checkpointSteps(try directoryEntries(path)) : []
+  func readCheckpointNames() throws -> [(step: Int, name: String)] {
+    HubFiles.exists(path) ? Self.checkpointNames(try directoryEntries(path)) : []
   }
 
-  private static func checkpointSteps(_ names: [String]) -> [Int] {
-    names.compactMap { $0.hasPrefix("checkpoint-") ? Int($0.dropFirst("checkpoint-".count)) : nil }.sorted(by: >)
+  private static func checkpointNames(_ names: [String]) -> [(step: Int, name: String)] {
+    names.compactMap { name in CheckpointName(name).map { ($0.step, name) } }.sorted { $0.step > $1.step }
   }
 
-  package func checkpointPath(step: Int) -> String { "\(path)/checkpoint-\(step)" }
+  package func checkpointPath(step: Int) -> String { "\(path)/\(CheckpointName(step: step))" }
+
+  /// The paths that a checkpoint may have, the first first.
+  func checkpointPaths(step: Int) -> [String] {
+    [checkpointPath(step: step)] + (2...9).map { "\(checkpointPath(step: step))-\($0)" }
+  }
 
   /// Saved parts of steps and evaluations, the furthest first.
   package var partials: [PartialWork] {
@@ -67,13 +74,7 @@ package struct RunDirectory {
   func newCrashReport(rank: Int) -> String { "\(path)/crash-\(time(nil))-\(rank).json" }
 
   /// Whether `other` is a checkpoint of this directory, however its path is written.
-  func contains(_ other: String) -> Bool { checkpointSteps.contains { Self.isSame(checkpointPath(step: $0), other) } }
-
-  static func isSame(_ path: String, _ other: String) -> Bool {
-    var (first, second) = (stat(), stat())
-    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_ino == second.st_ino
-      && first.st_dev == second.st_dev
-  }
+  func contains(_ other: String) -> Bool { checkpointNames.contains { isSameFile("\(path)/\($0.name)", other) } }
 
   // MARK: Writing
 
@@ -86,14 +87,23 @@ package struct RunDirectory {
   }
 
   /// Writes the adapter to the top of the directory. Weights come last, since their presence marks the run as finished.
+  /// - Parameter announce: called with the SHA-256 of each file before the first is there.
   package func writeFinal(
-    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles,
+    announce: ([JSONValue.Member]) throws -> Void = { _ in }
   ) throws {
-    try inference.writeWithTokenizer { try AtomicFile.write(to: "\(path)/\($0)", $1) }
-    try AtomicFile.write(configuration.text, to: "\(path)/\(AdapterDirectory.configurationName)")
-    try AtomicFile.write(to: "\(path)/\(AdapterDirectory.weightsName)") {
+    let files = AtomicFiles()
+    var hashes: [JSONValue.Member] = []
+    func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
+      hashes.append(.init(name, .string(try files.file("\(path)/\(name)", body))))
+    }
+    try inference.writeWithTokenizer(write)
+    try write(AdapterDirectory.configurationName) { try $0.append(Array(configuration.text.utf8)) }
+    try write(AdapterDirectory.weightsName) {
       try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
     }
+    try announce(hashes)
+    try files.commit()
   }
 
   /// The SHA-256 of each of the final adapter's files.
@@ -119,9 +129,13 @@ package struct RunDirectory {
   }
 
   /// Removes the lines after `step`, so that a resumed run does not repeat lines.
-  /// - Parameter withEvaluation: whether to keep the evaluation after `step` and its samples.
-  package func trimLines(toStep step: Int, withEvaluation: Bool) throws {
-    for path in LineFile.allCases.map(path(of:)) where HubFiles.exists(path) {
+  /// - Parameters:
+  ///   - withEvaluation: whether to keep the evaluation after `step` and its samples.
+  ///   - files: the files that are the run's.
+  package func trimLines(
+    toStep step: Int, withEvaluation: Bool, of files: [LineFile] = LineFile.allCases
+  ) throws {
+    for path in files.map(path(of:)) where HubFiles.exists(path) {
       let file = try? MappedFile(path: path)
       let lines = (file?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).split(separator: UInt8(ascii: "\n"))
       var kept: [UInt8] = []
@@ -138,6 +152,12 @@ package struct RunDirectory {
     }
   }
 
+  /// - Throws: `FileError`.
+  func bytes(of path: String) throws -> [UInt8] {
+    let file = try MappedFile(path: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
+  }
+
   /// The readable lines of a file.
   func lines(_ file: LineFile) -> [JSONValue] {
     guard let mapped = try? MappedFile(path: path(of: file)) else { return [] }
@@ -149,7 +169,7 @@ package struct RunDirectory {
   package func append(_ line: [(name: String, value: JSONValue)], to file: LineFile) throws {
     let line = JSONValue.object(line.map { .init($0.name, $0.value) }).serialized() + "\n"
     let path = path(of: file)
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
     var before = stat()

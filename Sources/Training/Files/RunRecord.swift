@@ -6,8 +6,13 @@ import Model
 import Tensors
 
 enum RunRecord {
-  /// The hashes of the final adapter's files, in the record of a finished run.
+  /// The hashes of the final adapter's files, from just before they are there.
   static let finalHashes = "adapter_sha256"
+
+  /// Which files at the top of the directory are the run's, and the process numbers of its starts.
+  static let (fileNames, processes) = ("files", "processes")
+  /// What every record begins with.
+  static let beginning = "{\n  \"state\": \""
 
   static func json(
     _ configuration: RunConfiguration, build: BuildIdentity, inputs: [String: String], data: TrainingData,
@@ -45,6 +50,17 @@ enum RunRecord {
     ])
   }
 
+  /// Says which files are the run's.
+  static func claiming(_ record: JSONValue, names: Set<String>, processes: Set<Int>) -> JSONValue {
+    record.setting(fileNames, .array(names.sorted().map { .string($0) }))
+      .setting(Self.processes, .array(processes.sorted().map { .integer(Int64($0)) }))
+  }
+
+  /// Says which files are the run's final adapter; empty: none.
+  static func claiming(_ record: JSONValue, adapter: [JSONValue.Member]) -> JSONValue {
+    record.setting(finalHashes, adapter.isEmpty ? nil : .object(adapter))
+  }
+
   /// Adds the memory plan and the time forecast to the record.
   static func planned(_ record: JSONValue, privateBytes: Int, seconds: JSONValue?) -> JSONValue {
     record.replacing("plan") { plan in
@@ -55,19 +71,18 @@ enum RunRecord {
     }
   }
 
-  /// The record of a finished run: its adapter's hashes, every rank's time by phase, and its problems. These are the
-  /// skipped steps of the whole run, and the failed saves and lost lines since its last start.
+  /// The record of a finished run: its best state if there were evaluations, every rank's time by phase, and its
+  /// problems. These are the skipped steps of the whole run, and the failed saves and lost lines since its last start.
   static func finished(
-    _ record: JSONValue, adapter: [JSONValue.Member], seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int,
-    lostLines: Int
+    _ record: JSONValue, best: BestOfRun?, seconds: [PhaseSeconds], skippedSteps: Int, failedSaves: Int, lostLines: Int
   ) -> JSONValue {
     let ranks = seconds.map { seconds in
       JSONValue.object(Phase.allCases.map { .init($0.name, .number(seconds[$0])) })
     }
     let done = record.replacing("state") { _ in "finished" }
     return .object(
-      (done.members ?? []) + [
-        .init(finalHashes, .object(adapter)), .init("seconds_by_rank", .array(ranks)),
+      (done.members ?? []) + (best.map { [.init("best", $0.json)] } ?? []) + [
+        .init("seconds_by_rank", .array(ranks)),
         .init("skipped_steps", .integer(Int64(skippedSteps))),
         .init("failed_saves", .integer(Int64(failedSaves))), .init("lost_lines", .integer(Int64(lostLines))),
       ])
@@ -75,6 +90,11 @@ enum RunRecord {
 }
 
 extension JSONValue {
+  /// The object with one member added, replaced or, if the value is nil, left out.
+  fileprivate func setting(_ name: String, _ value: JSONValue?) -> JSONValue {
+    .object((members ?? []).filter { $0.name != name } + (value.map { [.init(name, $0)] } ?? []))
+  }
+
   /// The object with one member's value replaced.
   fileprivate func replacing(_ name: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
     .object((members ?? []).map { $0.name == name ? .init(name, change($0.value)) : $0 })

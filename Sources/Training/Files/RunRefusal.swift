@@ -1,5 +1,6 @@
 // Reasons to refuse a run whose configuration is valid.
 
+import Checkpoints
 import Tensors
 
 /// A run that is refused although its configuration is valid.
@@ -12,14 +13,16 @@ package enum RunRefusal: UserError {
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
   case adapterDiffers(path: String)
   case noneWhole(path: String, reason: String)
+  case othersFiles(path: String, names: [String])
+  case holdsInput(path: String, input: String, option: String)
 
   package var description: String {
     switch self {
     case .notWritable(let path, let reason):
       "\(path): \(reason); output_dir must be a directory that can be written"
     case .notEmpty(let path):
-      "\(path): holds a run already, and this one would not go on from there; pass --overwrite to remove that one, "
-        + "or name another output_dir"
+      "\(path): holds a run already, and this one would not go on from there; pass --overwrite to remove that one "
+        + "(not what others put there), or name another output_dir"
     case .configurationDiffers(let path, let differences):
       "\(path): the run that is there was of another configuration; run with the same one, name another output_dir, "
         + "or pass --resume never --overwrite:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
@@ -34,6 +37,12 @@ package enum RunRefusal: UserError {
     case .noneWhole(let path, let reason):
       "\(path): no checkpoint there is whole or can be read; restore one, or start again with --resume never "
         + "--overwrite:\n\(reason)"
+    case .othersFiles(let path, let names):
+      "\(path): holds \(shortList(names)), which this run would have to replace and which nothing proves to be "
+        + "Shoal's; nothing was changed: name another output_dir, or move \(names.count == 1 ? "it" : "them") away"
+    case .holdsInput(let path, let input, let option):
+      "\(path): this run would replace or remove \(input), which \(option) names and which is read; name another "
+        + "output_dir"
     }
   }
 }

@@ -10,7 +10,7 @@ package struct RunStart: Sendable, Equatable, Codable {
   package var checkpoint: String?
   /// The partial work after those steps.
   package var partial: PartialWork?
-  package var earlyStopping = EarlyStopping()
+  package var best = BestModel()
   package var skipped = SkippedSteps()
   /// Records that are excluded from steps and evaluations.
   package var quarantine = Quarantine()

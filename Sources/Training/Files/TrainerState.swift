@@ -11,7 +11,7 @@ package struct TrainerState: Sendable, Equatable {
   package var tokens: Int
   /// SHA-256 of the model, the tokenizer and the examples.
   package var inputs: [String: String]
-  package var earlyStopping: EarlyStopping
+  package var best: BestModel
   package var skipped: SkippedSteps
   package var quarantine: Quarantine
   /// Identifies the run that wrote the checkpoint. It stays the same when the run is interrupted and resumed.
@@ -19,19 +19,23 @@ package struct TrainerState: Sendable, Equatable {
 
   package init(
     step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String,
-    earlyStopping: EarlyStopping = EarlyStopping(),
+    best: BestModel = BestModel(),
     skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
   ) {
     (self.run, self.quarantine, self.skipped, self.step, self.epoch) = (run, quarantine, skipped, step, epoch)
-    (self.tokens, self.inputs, self.earlyStopping) = (tokens, inputs, earlyStopping)
+    (self.tokens, self.inputs, self.best) = (tokens, inputs, best)
   }
 
   var json: JSONValue {
     .object([
       .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
       .init("num_input_tokens_seen", .integer(Int64(tokens))),
-      .init("best_metric", earlyStopping.lowestLoss.map { .number($0) } ?? .null),
-      .init("evaluations_without_improvement", .integer(Int64(earlyStopping.failures))),
+      .init("best_metric", best.evaluation.map { .number($0.loss) } ?? .null),
+      .init("best_global_step", best.evaluation.map { .integer(Int64($0.step)) } ?? .null),
+      .init(
+        "best_model_checkpoint", best.checkpoint.map { .string("\(CheckpointName(step: $0.step))") } ?? .null),
+      .init("best_model_checkpoint_metric", best.checkpoint.map { .number($0.loss) } ?? .null),
+      .init("evaluations_without_improvement", .integer(Int64(best.failures))),
       .init("skipped_steps", .integer(Int64(skipped.count))),
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
       .init("quarantined", quarantine.json),
@@ -61,6 +65,13 @@ package struct TrainerState: Sendable, Equatable {
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     self.quarantine = quarantine
     for member in members { inputs[member.name] = member.value.string }
-    earlyStopping = EarlyStopping(lowestLoss: json["best_metric"]?.double, failures: failures)
+    func evaluation(_ metric: String, at step: Int?) -> BestModel.Evaluation? {
+      guard let loss = json[metric]?.double, let step else { return nil }
+      return BestModel.Evaluation(step: step, loss: loss)
+    }
+    let checkpoint = json["best_model_checkpoint"]?.string.flatMap { CheckpointName($0)?.step }
+    best = BestModel(
+      evaluation: evaluation("best_metric", at: json["best_global_step"]?.int),
+      checkpoint: evaluation("best_model_checkpoint_metric", at: checkpoint), failures: failures)
   }
 }

@@ -16,6 +16,25 @@ extension Objective {
   ///
   /// KTO's mismatched completion is truncated if prompt and completion exceed `limit` tokens.
   package func trees(_ examples: [ExampleTree], limit: Int) -> [ExampleTree] {
+    let count = examples.count
+    return trees(examples, limit: limit) { place in (place + count - 1) % count }
+  }
+
+  /// The same for an evaluation. There KTO's mismatched completion is that of the nearest earlier example with another
+  /// prompt: in the order of the data, which no shuffling changes, the example before is often the other half of a pair.
+  package func heldOutTrees(_ examples: [ExampleTree], limit: Int) -> [ExampleTree] {
+    guard let first = examples.first?.prompt, let other = examples.lastIndex(where: { $0.prompt != first }) else {
+      return trees(examples, limit: limit)
+    }
+    var sources = [other]
+    for place in examples.indices.dropFirst() {
+      sources.append(examples[place].prompt == examples[place - 1].prompt ? sources[place - 1] : place - 1)
+    }
+    return trees(examples, limit: limit) { sources[$0] }
+  }
+
+  /// - Parameter source: the place of the example that another's mismatched completion comes from.
+  private func trees(_ examples: [ExampleTree], limit: Int, source: (Int) -> Int) -> [ExampleTree] {
     switch self {
     case .supervised, .dpo, .cpo, .simpo: return examples
     case .orpo:
@@ -27,9 +46,9 @@ extension Objective {
     case .kto:
       return examples.indices.map { place in
         var tree = examples[place]
-        let before = examples[(place + examples.count - 1) % examples.count].completions[0]
+        let mismatched = examples[source(place)].completions[0]
         let room = max(1, limit - tree.prompt.count)
-        tree.completions.append(before.count <= room ? before : Array(before.prefix(room)))
+        tree.completions.append(mismatched.count <= room ? mismatched : Array(mismatched.prefix(room)))
         return tree
       }
     }

@@ -7,13 +7,21 @@ package struct ObjectiveMetrics: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
     package var name: String
     package var value: Double
+    /// Of the value as an estimate for all data like the held-out examples. Evaluations only.
+    package var standardError: Double?
   }
 
   package private(set) var entries: [Entry] = []
 
   mutating func add(_ name: String, _ value: Double) { entries.append(Entry(name: name, value: value)) }
 
-  package subscript(name: String) -> Double? { entries.first { $0.name == name }?.value }
+  mutating func add(_ name: String, standardError: Double?) {
+    if let place = entries.firstIndex(where: { $0.name == name }) { entries[place].standardError = standardError }
+  }
+
+  package subscript(name: String) -> Double? { entry(name)?.value }
+
+  package func entry(_ name: String) -> Entry? { entries.first { $0.name == name } }
 }
 
 extension Objective {
@@ -27,11 +35,9 @@ extension Objective {
     metrics.add("loss", mean(terms.map(\.value)) + likelihoodWeight * negativeLogLikelihood)
     switch self {
     case .supervised: break
-    case .dpo(let family): addPairs(examples, beta: family.beta, isMean: false, to: &metrics)
-    case .cpo(let beta, _, _): addPairs(examples, beta: beta, isMean: false, to: &metrics)
-    case .simpo(let beta, _, _, _): addPairs(examples, beta: beta, isMean: true, to: &metrics)
+    case .dpo, .cpo, .simpo: addPairs(examples, to: &metrics)
     case .orpo(let beta):
-      addPairs(examples, beta: beta, isMean: true, to: &metrics)
+      addPairs(examples, to: &metrics)
       let logOdds = examples.map { oddsRatioLoss($0.pair, beta: beta).logOdds }
       metrics.add("log_odds_ratio", mean(logOdds.map { -softplus(-$0) }))
       metrics.add("log_odds_chosen", mean(logOdds))
@@ -41,31 +47,53 @@ extension Objective {
     return metrics
   }
 
-  /// The metrics of `examples`. For pairs also the share whose chosen completion has the higher mean log-prob per token
-  /// under the policy alone.
+  /// The metrics of `examples` with standard errors. For pairs also the share whose chosen completion has the higher mean
+  /// log-prob per token under the policy alone.
   /// - Precondition: there is at least one example.
   package func evaluationMetrics(_ examples: [ExampleSums]) -> ObjectiveMetrics {
     var metrics = metrics(examples)
-    if exampleKind == .pair {
-      metrics.add("logps/accuracies", mean(examples.map { $0.mean(0) > $0.mean(1) ? 1 : 0 }))
-    }
+    if exampleKind == .pair { metrics.add("logps/accuracies", mean(Self.likelihoodWins(examples))) }
+    addStandardErrors(examples, to: &metrics)
     return metrics
   }
 
-  /// - Parameter isMean: whether log-probs are means per token, as in the loss.
-  private func addPairs(_ examples: [ExampleSums], beta: Double, isMean: Bool, to metrics: inout ObjectiveMetrics) {
-    func logProbabilities(_ span: Int) -> [Double] { examples.map { isMean ? $0.mean(span) : $0.policy[span] } }
-    func rewards(_ span: Int) -> [Double] {
-      isMean ? logProbabilities(span).map { beta * $0 } : examples.map { beta * $0.logRatio(span) }
+  /// 1 for each pair whose chosen completion has the higher mean log-prob per token, otherwise 0.
+  static func likelihoodWins(_ examples: [ExampleSums]) -> [Double] {
+    examples.map { $0.mean(0) > $0.mean(1) ? 1 : 0 }
+  }
+
+  /// The rewards of pairs: of log-probs per token if these are what the loss uses.
+  func pairRewards(_ examples: [ExampleSums]) -> (chosen: [Double], rejected: [Double], wins: [Double])? {
+    func rewards(_ span: Int) -> [Double]? {
+      switch self {
+      case .dpo(let family): examples.map { family.beta * $0.logRatio(span) }
+      case .cpo(let beta, _, _): examples.map { beta * $0.logRatio(span) }
+      case .simpo(let beta, _, _, _), .orpo(let beta): examples.map { beta * $0.mean(span) }
+      case .supervised, .kto: nil
+      }
     }
-    let (chosen, rejected) = (rewards(0), rewards(1))
-    metrics.add("rewards/chosen", mean(chosen))
-    metrics.add("rewards/rejected", mean(rejected))
+    guard let chosen = rewards(0), let rejected = rewards(1) else { return nil }
     // Strictly greater, as in TRL: the accuracy is 0 while the policy equals the reference.
-    metrics.add("rewards/accuracies", mean(zip(chosen, rejected).map { $0 > $1 ? 1 : 0 }))
-    metrics.add("rewards/margins", mean(chosen) - mean(rejected))
-    metrics.add("logps/chosen", mean(logProbabilities(0)))
-    metrics.add("logps/rejected", mean(logProbabilities(1)))
+    return (chosen, rejected, zip(chosen, rejected).map { $0 > $1 ? 1 : 0 })
+  }
+
+  private func addPairs(_ examples: [ExampleSums], to metrics: inout ObjectiveMetrics) {
+    guard let rewards = pairRewards(examples) else { return }
+    metrics.add("rewards/chosen", mean(rewards.chosen))
+    metrics.add("rewards/rejected", mean(rewards.rejected))
+    metrics.add("rewards/accuracies", mean(rewards.wins))
+    metrics.add("rewards/margins", mean(rewards.chosen) - mean(rewards.rejected))
+    for (span, name) in ["chosen", "rejected"].enumerated() {
+      metrics.add("logps/\(name)", mean(examples.map { averagesTokens ? $0.mean(span) : $0.policy[span] }))
+    }
+  }
+
+  /// Whether the log-probs of pairs are means per token, as in the loss.
+  private var averagesTokens: Bool {
+    switch self {
+    case .simpo, .orpo: true
+    case .supervised, .dpo, .cpo, .kto: false
+    }
   }
 
   /// Means over the desirable and over the undesirable examples. A group without examples is left out.

@@ -21,7 +21,8 @@ package enum Objective: Sendable, Equatable {
     case chosen, rejected
     /// The prompt's tokens except the first.
     case prompt
-    /// This example's prompt with the completion of the previous example (for the first example, of the last one).
+    /// This example's prompt with the completion of the previous example (for the first example, of the last one), or in
+    /// an evaluation of the previous one with another prompt.
     case mismatched
   }
 

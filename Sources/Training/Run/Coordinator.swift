@@ -49,6 +49,8 @@ package final class Coordinator {
     let resumption = try Resumption(
       files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
       totalSteps: schedule.totalSteps, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+    let fileNames = RunDirectory.fileNames(configuration, debugs: request.debugs)
+    if !resumption.isFinished { try files.requireOwn(fileNames) }
     let start = resumption.start
     data.exclude(start.quarantine)
     self.data = data
@@ -68,14 +70,15 @@ package final class Coordinator {
       quarantine: start.quarantine, ranks: inputs.ranks, threads: inputs.threads)
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
-      schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data), record: record,
-      progress: progress)
+      fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
+      record: record, progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
       + (try Self.mismatches(configuration, inputs))
       + (try Self.sampleNotices(configuration, model))
+      + HeldOutNotices.texts(configuration, data, schedule)
   }
 
   /// SHA-256 of every input that the result depends on.
@@ -216,7 +219,7 @@ package final class Coordinator {
   }
 
   /// Computes the held-out metrics after a step and writes them.
-  func evaluate(_ sums: [[Double]], step: Int) throws -> ObjectiveMetrics {
+  func evaluate(_ sums: [[Double]], step: Int, skipped: SkippedSteps) throws -> ObjectiveMetrics {
     let objective = configuration.objective
     let examples = try zip(data.heldOut, sums).map { tree, sums in
       guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
@@ -225,7 +228,8 @@ package final class Coordinator {
     let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
     if !bad.isEmpty { progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))")) }
     let metrics = objective.evaluationMetrics(examples)
-    recorder.append(evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step))
+    recorder.append(
+      evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step), skipped: skipped)
     return metrics
   }
 

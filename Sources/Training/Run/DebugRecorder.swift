@@ -57,7 +57,7 @@ package final class DebugRecorder: PassObserver {
           .init("activations", norms(false)), .init("gradients", norms(true)),
         ]).serialized() + "\n")
     }
-    try AtomicFile.write(lines.joined(), to: "\(directory)/debug.jsonl")
+    try AtomicFile.write(lines.joined(), to: "\(directory)/\(RunDirectory.debugFileNames[0])")
   }
 
   private static let gradientPrefix = "gradient of "
@@ -65,7 +65,7 @@ package final class DebugRecorder: PassObserver {
   /// Writes a gradient under PEFT's names.
   /// - Throws: `WriteError`.
   func write(gradient: Storage, _ layout: AdapterLayout) throws {
-    try AtomicFile.write(to: "\(directory)/gradients.safetensors") {
+    try AtomicFile.write(to: "\(directory)/\(RunDirectory.debugFileNames[1])") {
       try SafetensorsWriter.write(layout.tensors(of: gradient), to: $0)
     }
   }

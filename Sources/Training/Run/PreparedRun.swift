@@ -29,7 +29,12 @@ package struct PreparedRun {
 
     var lock: DirectoryLock?
     try world.agree {
-      guard world.rank == 0, request.writes else { return }
+      guard world.rank == 0 else { return }
+      let (files, inputs) = (RunDirectory(configuration.outputDirectory), configuration.inputs)
+      try OutputTarget.requireDirectory(files.path, inputs: inputs)
+      try files.requireApart(from: inputs)
+      try files.requireKept(configuration: request.configurationPath)
+      guard request.writes else { return }
       lock = try Self.lock(configuration.outputDirectory, progress)
     }
     var opened: (directory: ModelDirectory, model: Qwen2, baseHash: String, hash: String)?

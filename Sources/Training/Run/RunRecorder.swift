@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Corpus
+import Glibc
 import Model
 import Tensors
 
@@ -14,6 +15,8 @@ final class RunRecorder {
   private let start: RunStart
   private let inputs: [String: String]
   private let overwrites: Bool
+  /// The names of the files that this run writes at the top of its directory.
+  private let fileNames: Set<String>
   /// Checkpoints that were skipped as damaged.
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
@@ -21,27 +24,30 @@ final class RunRecorder {
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
-  private var earlyStopping: EarlyStopping
+  private var best: BestModel
   /// The state before the evaluation after the last step, because checkpoints are written before that evaluation.
-  private var earlyStoppingBefore: EarlyStopping
+  private var bestBefore: BestModel
+  private var lastEvaluation: BestModel.Evaluation?
   /// Set when the run has begun.
   private var log: RunLog?
 
   /// Writes nothing yet.
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
-    inputs: [String: String], overwrites: Bool, schedule: StepSchedule, inference: InferenceFiles, record: JSONValue,
-    progress: @escaping (RunProgress) -> Void
+    inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
+    inference: InferenceFiles, record: JSONValue, progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
     (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
+    self.fileNames = Set(fileNames)
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
-    earlyStopping = start.earlyStopping
-    earlyStoppingBefore = earlyStopping
+    best = start.best
+    bestBefore = best
     checkpoints = RunCheckpoints(
-      files, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:), last: start.checkpoint
+      files, of: start.run, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:),
+      last: start.checkpoint, best: best.checkpoint?.step
     ) { progress(.notice($0)) }
   }
 
@@ -50,12 +56,25 @@ final class RunRecorder {
   /// - Throws: `WriteError`.
   func begin(privateBytes: Int, seconds: JSONValue?) throws {
     record = RunRecord.planned(record, privateBytes: privateBytes, seconds: seconds)
-    if lock?.isExclusive == true { files.removeLeftovers() }
-    if overwrites { try files.removeRun(keeping: start.checkpoint) }
-    for path in damaged { try files.setAside(path) }
-    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step)
-    try files.write(configuration)
+    let proof = RunProof(files)
+    let isAlone = lock?.isExclusive == true
+    if isAlone { files.removeLeftovers(proof) }
+    // First of all, so that whatever comes after it is known to be this run's.
+    let processes = (isAlone ? [] : proof.processes ?? []).union([Int(getpid())])
+    record = RunRecord.claiming(record, names: fileNames.union(proof.names), processes: processes)
+    record = RunRecord.claiming(record, adapter: proof.adapter)
     try files.write(record: record)
+    if overwrites {
+      let left = try files.removeRun(keeping: start.checkpoint)
+      if !left.isEmpty { progress(.notice("stays, because nothing proves that Shoal wrote it: \(shortList(left))")) }
+      record = RunRecord.claiming(
+        RunRecord.claiming(record, names: fileNames, processes: processes), adapter: [])
+      try files.write(record: record)
+    }
+    for path in damaged { try files.setAside(path) }
+    let lines = RunDirectory.LineFile.allCases.filter { overwrites ? false : proof.names.contains($0.rawValue) }
+    try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step, of: lines)
+    try files.write(configuration)
     // An evaluation comes after the checkpoint of its step. The evaluation before the first step counts as step 0.
     let evaluatesFirst = start.partial?.kind != .step
     let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
@@ -75,7 +94,7 @@ final class RunRecorder {
 
   /// Writes the metrics line of a step.
   func append(_ report: StepReport) {
-    earlyStoppingBefore = earlyStopping
+    bestBefore = best
     var line: [(name: String, value: JSONValue)] = [("epoch", .number(report.epoch))]
     if let skip = report.skip {
       line += [
@@ -97,11 +116,19 @@ final class RunRecorder {
     log?.append(step: report.step, line)
   }
 
-  /// Writes the metrics line of an evaluation.
-  func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double) {
-    let entries = metrics.entries.map { (name: "eval_\($0.name)", value: JSONValue.number($0.value)) }
-    log?.append(step: step, [("epoch", .number(epoch))] + entries)
-    if step > 0, let loss = metrics["loss"] { earlyStopping.take(loss) }
+  /// Writes the metrics line of an evaluation and notes whether it is the best so far.
+  func append(evaluation metrics: ObjectiveMetrics, step: Int, epoch: Double, skipped: SkippedSteps) {
+    var line: [(name: String, value: JSONValue)] = [("epoch", .number(epoch))]
+    for entry in metrics.entries {
+      line.append(("eval_\(entry.name)", .number(entry.value)))
+      if let error = entry.standardError { line.append(("eval_\(entry.name)_stderr", .number(error))) }
+    }
+    log?.append(step: step, line)
+    guard step > 0, let loss = metrics["loss"] else { return }
+    let found = BestModel.Evaluation(step: step, loss: loss)
+    best.take(found, hasCheckpoint: checkpoints.canBeBest(step))
+    lastEvaluation = found
+    checkpoints.spare(best: best.checkpoint?.step, after: step, skipped)
   }
 
   /// Writes the model's answer to a held-out example.
@@ -118,7 +145,7 @@ final class RunRecorder {
   }
 
   /// Whether the held-out loss has not improved for the configured number of evaluations.
-  var endsEarly: Bool { earlyStopping.isExhausted(configuration.earlyStoppingPatience) }
+  var endsEarly: Bool { best.isExhausted(configuration.earlyStoppingPatience) }
 
   // MARK: Checkpoints
 
@@ -132,7 +159,7 @@ final class RunRecorder {
   func save(
     step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
   ) throws -> String? {
-    let state = state(step: step, epoch: epoch, trainer, earlyStoppingBefore)
+    let state = state(step: step, epoch: epoch, trainer, bestBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
       try Checkpoint.write(
         state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, inference, to: path)
@@ -143,35 +170,50 @@ final class RunRecorder {
   func save(
     _ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, epoch: Double, trainer: Trainer, isLastChance: Bool
   ) throws -> String? {
-    let state = state(
-      step: partial.base, epoch: epoch, trainer, partial.kind == .step ? earlyStopping : earlyStoppingBefore)
+    let state = state(step: partial.base, epoch: epoch, trainer, partial.kind == .step ? best : bestBefore)
     return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
       try partial.write(sums, state, to: path)
     }
   }
 
-  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ earlyStopping: EarlyStopping) -> TrainerState {
+  private func state(step: Int, epoch: Double, _ trainer: Trainer, _ best: BestModel) -> TrainerState {
     TrainerState(
-      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, earlyStopping: earlyStopping,
-      skipped: trainer.skipped, quarantine: start.quarantine)
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, best: best, skipped: trainer.skipped,
+      quarantine: start.quarantine)
   }
 
   /// Writes the final adapter and marks the run as finished in run.json.
   /// - Throws: `SaveFailure`.
   func finish(
-    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, epoch: Double, seconds: [PhaseSeconds]
+    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
   ) throws {
     // A start that was killed between a save and the removal of what that save outdates left it.
-    checkpoints.tidy(state(step: step, epoch: epoch, trainer, earlyStopping))
+    checkpoints.tidy(after: step, trainer.skipped)
+    let ending = bestOfRun(step: step)
     do {
-      try files.writeFinal(trainer.adapter, adapterConfiguration, inference)
+      try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
+        record = RunRecord.claiming(record, adapter: hashes)
+        try files.write(record: record)
+      }
       try files.write(
         record: RunRecord.finished(
-          record, adapter: files.finalHashes(), seconds: seconds, skippedSteps: trainer.skipped.count,
+          record, best: ending, seconds: seconds, skippedSteps: trainer.skipped.count,
           failedSaves: checkpoints.failures, lostLines: log?.lostLines ?? 0))
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
+    if let ending, configuration.evaluations != .never { progress(.notice(ending.description)) }
+  }
+
+  /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
+  private func bestOfRun(step: Int) -> BestOfRun? {
+    guard let evaluation = best.evaluation else { return nil }
+    let final = lastEvaluation.flatMap { $0.step == step && $0.loss.isFinite ? $0 : nil }
+    let kept = best.checkpoint.flatMap { checkpoints.holds($0.step) ? $0 : nil }
+    let isFinal = final.map { $0.loss < kept?.loss ?? .infinity || $0.step == kept?.step } ?? false
+    return BestOfRun(
+      evaluation: evaluation, kept: isFinal ? final : kept, isFinal: isFinal,
+      path: isFinal ? "." : kept.flatMap { checkpoints.name(ofStep: $0.step) })
   }
 }

@@ -61,7 +61,7 @@ extension TrainingRun {
         coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
       if !isStopping, let sums = scores.all {
         if let coordinator {
-          let metrics = try coordinator.evaluate(sums, step: step)
+          let metrics = try coordinator.evaluate(sums, step: step, skipped: trainer.skipped)
           progress(.evaluated(step: step, examples: setup.heldOutCount, metrics))
         }
         try sample(step)

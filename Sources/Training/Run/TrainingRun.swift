@@ -112,8 +112,7 @@ package final class TrainingRun {
     let seconds = try world.gather(message: phases.seconds - phasesBefore)
     if coordinator != nil { progress(.timed(seconds)) }
     try requireSound(after: step)
-    let epoch = schedule.plan.epoch(afterSteps: step)
-    try agree { try coordinator?.recorder.finish(trainer, setup.adapter, step: step, epoch: epoch, seconds: seconds) }
+    try agree { try coordinator?.recorder.finish(trainer, setup.adapter, step: step, seconds: seconds) }
     return .finished
   }
 
