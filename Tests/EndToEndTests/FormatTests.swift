@@ -34,7 +34,7 @@ extension EndToEnd {
       try fixture.write("single.jsonl", single)
       func scores(_ data: String) throws -> [JSONValue] {
         let ending = try fixture.shoal(
-          "score", "--model", TinyFixture.path("model"), "--data", fixture.path(data), "--out",
+          "score", "--overwrite", "--model", TinyFixture.path("model"), "--data", fixture.path(data), "--out",
           fixture.path("out.jsonl"))
         #expect(ending.code == 0, "\(ending.errors)")
         return try fixture.text("out.jsonl").split(separator: "\n").map { try JSONValue.parse(String($0)) }
