@@ -197,8 +197,9 @@ def shoal_run(work, case):
         "micro_batch_size": BATCH // 2, "gradient_accumulation_steps": 2, "num_epochs": EPOCHS,
         "shuffle_merged_datasets": False, "curriculum_sampling": True, "optimizer": "adamw_torch",
         "lr_scheduler": "constant", "logging_steps": 1, "output_dir": out, **TRAINING, **case.training}
-    if case.reference:
-        entries["rl_adapter_ref_model"] = case.reference == "start"
+    # The starting adapter is the reference by default, as in TRL.
+    if case.reference == "base":
+        entries["rl_adapter_ref_model"] = False
     entries.update(case.shoal)
     path = work.path(f"{case.name}.yaml")
     with open(path, "w") as file:
