@@ -10,13 +10,15 @@ package struct OwnedFiles: Sendable {
   /// Everything else: files that the manifest does not list or that changed, directories, links.
   package let others: [String]
 
-  /// Reads every listed file. Nil if `path` is no directory or a link to one, or has no manifest of Shoal's.
+  /// Reads every listed file. Nil if `path` is no directory or a link to one, has no manifest of Shoal's, or has a
+  /// listed file that cannot be read now: then nothing is known about it, and without it the rest is not to be removed.
   package init?(_ path: String) {
     guard let manifest = Self.manifest(of: path), let entries = try? directoryEntries(path) else { return nil }
-    let own = entries.filter { name in
-      guard let listed = manifest.files[name], EntryKind("\(path)/\(name)") == .file else { return false }
-      return (try? hashedFile("\(path)/\(name)")).map { ($0.byteCount, $0.sha256) == (listed.byteCount, listed.sha256) }
-        == true
+    var own: [String] = []
+    for name in entries {
+      guard let listed = manifest.files[name], EntryKind("\(path)/\(name)") == .file else { continue }
+      guard let found = try? hashedFile("\(path)/\(name)") else { return nil }
+      if (found.byteCount, found.sha256) == (listed.byteCount, listed.sha256) { own.append(name) }
     }
     names = own + [manifestName]
     others = entries.filter { $0 != manifestName && !own.contains($0) }

@@ -221,7 +221,8 @@ extension EndToEnd {
       let refused = try export(.merged)
       #expect(refused.code == 64 && refused.errors.contains("an earlier export is there; name another place, or add"))
       #expect(try export(.adapter, "--overwrite").code == 0)
-      #expect(try fixture.names("out") == ["adapter_config.json", "adapter_model.safetensors", "manifest.json"])
+      let names = try fixture.names("out")
+      #expect(names.contains("adapter_model.safetensors") && !names.contains("model.safetensors"))
       let spoils: [@Sendable (RunFixture) throws -> Void] = [
         { try $0.write("out/notes", "mine") }, { try $0.makeDirectory("out/notes") },
         { try $0.link("out/notes", to: "mine.txt") },
