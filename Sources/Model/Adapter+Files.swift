@@ -6,7 +6,14 @@ package import Tensors
 extension AdapterLayout {
   /// The layout of an adapter for a model.
   package init(_ adapter: AdapterConfiguration, model: ModelConfiguration) {
-    self.init(configuration: model, rank: adapter.rank, scale: Float(adapter.scaling), modules: Set(adapter.modules))
+    self.init(
+      configuration: model,
+      layers: (0..<model.layerCount).map { layer in
+        Dictionary(
+          uniqueKeysWithValues: adapter.targets(layer: layer).map {
+            ($0.module, Shape(rank: $0.rank, scale: Float(adapter.scaling(of: $0))))
+          })
+      })
   }
 
   /// The part of an arena that holds one PEFT matrix.
@@ -23,7 +30,7 @@ extension AdapterLayout {
   /// The tensors of `arena` (weights, gradients or moments) under PEFT's names.
   /// - Parameter prefix: put before every name.
   package func tensors(of arena: Storage, prefix: String = "") -> [OutgoingTensor] {
-    AdapterMatrix.all(configuration, modules: LinearModule.allCases.filter(modules.contains)).map { name in
+    matrices.map { name in
       let matrix = matrix(name, in: arena)
       return OutgoingTensor(name: prefix + name.name, type: .float32, shape: [matrix.rows, matrix.columns]) { emit in
         try emit(UnsafeRawBufferPointer(UnsafeBufferPointer(start: matrix.base, count: matrix.rows * matrix.columns)))
@@ -35,7 +42,7 @@ extension AdapterLayout {
   /// - Throws: `ContentError` that names every missing or misshapen tensor.
   package func read(_ file: SafetensorsFile, prefix: String, into arena: Storage) throws(ContentError) {
     var problems: [ContentError.Problem] = []
-    for name in AdapterMatrix.all(configuration, modules: LinearModule.allCases.filter(modules.contains)) {
+    for name in matrices {
       let matrix = matrix(name, in: arena)
       guard let entry = file.tensors[prefix + name.name] else {
         problems.append(.init(prefix + name.name, "is missing"))
@@ -60,7 +67,7 @@ extension Adapter {
   /// - Throws: `ContentError` when an entry is not finite.
   package convenience init(_ directory: AdapterDirectory, model: ModelConfiguration) throws(ContentError) {
     self.init(layout: AdapterLayout(directory.configuration, model: model))
-    for name in AdapterMatrix.all(model, modules: directory.configuration.modules) {
+    for name in layout.matrices {
       let entries = try directory.entries(of: name)
       layout.matrix(name, in: weights).base.update(from: entries, count: entries.count)
     }

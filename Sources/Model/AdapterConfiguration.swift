@@ -1,20 +1,37 @@
-// Reads and writes adapter_config.json as PEFT does. Every unsupported key that changes the arithmetic is an error that
-// names the key, even if this code has never heard of it.
+// What an adapter is: which linear layers have one, of which rank and scale.
 
-package import Checkpoints
+import Checkpoints
 
-/// The settings of a LoRA adapter: W + scaling · B A on some of the seven linear layers of every block.
+/// The settings of a LoRA adapter: W + scaling · B A on some of the seven linear layers of the blocks.
 package struct AdapterConfiguration: Sendable, Equatable, Codable {
-  /// The LoRA rank R.
+  /// The LoRA rank R, where no pattern says otherwise.
   package var rank: Int
+  /// Where no pattern says otherwise.
   package var alpha: Double
   package var dropout: Double
   /// Scale by alpha / √R (rsLoRA) instead of alpha / R.
   package var usesRankStabilizedScaling: Bool
-  /// In the order of `LinearModule`.
+  /// The linear layers that have an adapter in some block, in the order of `LinearModule`.
   package var modules: [LinearModule]
   /// `base_model_name_or_path`
   package var baseModel: String?
+  /// nil: all blocks have the same `modules`, with the same rank and alpha.
+  package private(set) var variation: Variation?
+
+  /// What differs between linear layers.
+  package struct Variation: Sendable, Equatable, Codable {
+    /// The linear layers of every block, in the order of `LinearModule`.
+    package var layers: [[Target]]
+    /// The members of adapter_config.json that say so, as JSON.
+    fileprivate var selection: String
+  }
+
+  /// One linear layer of a block.
+  package struct Target: Sendable, Equatable, Codable {
+    package var module: LinearModule
+    package var rank: Int
+    package var alpha: Double
+  }
 
   package init(
     rank: Int, alpha: Double, dropout: Double, usesRankStabilizedScaling: Bool = false,
@@ -26,94 +43,49 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     self.baseModel = baseModel
   }
 
+  /// Takes the linear layers of every block. Where they are all alike, `selection` says nothing more than they do.
+  mutating func settle(_ layers: [[Target]], selection: JSONValue) {
+    modules = LinearModule.allCases.filter { module in layers.contains { $0.contains { $0.module == module } } }
+    guard let first = layers.first?.first,
+      layers.allSatisfy({ $0 == modules.map { Target(module: $0, rank: first.rank, alpha: first.alpha) } })
+    else {
+      variation = Variation(layers: layers, selection: selection.serialized())
+      return
+    }
+    (rank, alpha) = (first.rank, first.alpha)
+  }
+
+  /// The adapted linear layers of a block.
+  package func targets(layer: Int) -> [Target] {
+    variation?.layers[layer] ?? modules.map { Target(module: $0, rank: rank, alpha: alpha) }
+  }
+
   /// The factor of B A.
-  package var scaling: Double { alpha / (usesRankStabilizedScaling ? Double(rank).squareRoot() : Double(rank)) }
-
-  /// Reads the JSON object of an adapter_config.json.
-  /// - Throws: `ContentError` with every problem.
-  package init(json: JSONValue, path: String, model: ModelConfiguration) throws(ContentError) {
-    var problems = Self.unsupported(json)
-    let rank = json["r"]?.int ?? 0
-    if !(1...4096 ~= rank) {
-      problems.append(.init("r", Self.found(json["r"]), expected: "an integer from 1 to 4096"))
-    }
-    let alpha = json["lora_alpha"]?.double ?? 0
-    if !(alpha > 0 && alpha < 1e9) {
-      problems.append(.init("lora_alpha", Self.found(json["lora_alpha"]), expected: "a number above 0"))
-    }
-    let dropout = json["lora_dropout"].map { $0.double ?? -1 } ?? 0
-    if !(0..<1 ~= dropout) {
-      problems.append(.init("lora_dropout", Self.found(json["lora_dropout"]), expected: "a number from 0 to below 1"))
-    }
-    let stabilized = json["use_rslora"].map { $0 == true }
-    if stabilized == false, json["use_rslora"] != false {
-      problems.append(.init("use_rslora", Self.found(json["use_rslora"]), expected: "true or false"))
-    }
-    var modules: [LinearModule] = []
-    do throws(TargetModules.Refusal) {
-      modules = try TargetModules(json["target_modules"]).modules(of: model)
-    } catch {
-      problems.append(.init("target_modules", error.found, expected: error.expected))
-    }
-    guard problems.isEmpty else { throw ContentError(path, problems) }
-    self.init(
-      rank: rank, alpha: alpha, dropout: dropout, usesRankStabilizedScaling: stabilized ?? false,
-      modules: modules, baseModel: json["base_model_name_or_path"]?.string)
+  package func scaling(of target: Target) -> Double {
+    target.alpha / (usesRankStabilizedScaling ? Double(target.rank).squareRoot() : Double(target.rank))
   }
 
-  /// Keys that do not change the arithmetic of a trained adapter, or that `init` reads itself.
-  private static let harmless: Set<String> = [
-    "r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "base_model_name_or_path",
-    "revision", "inference_mode", "peft_version", "auto_mapping", "megatron_core", "layers_pattern",
-    "loftq_config", "eva_config", "corda_config", "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
+  /// The factor of B A where no pattern says otherwise.
+  package var scaling: Double { scaling(of: Target(module: .query, rank: rank, alpha: alpha)) }
+
+  /// The members of adapter_config.json that select modules and their ranks.
+  static let selectionKeys = [
+    "alpha_pattern", "exclude_modules", "layers_pattern", "layers_to_transform", "rank_pattern", "target_modules",
   ]
-
-  /// Initialisations that change the base weights. The base directory does not hold the changed weights.
-  private static let initsThatChangeTheBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
-
-  /// One problem for every key that is set, not read and not harmless. Includes keys that PEFT may add later.
-  private static func unsupported(_ json: JSONValue) -> [ContentError.Problem] {
-    guard let members = json.members else { return [.init(nil, "is not a JSON object")] }
-    var problems: [ContentError.Problem] = []
-    if json["peft_type"] == nil { problems.append(.init("peft_type", "is missing", expected: "LORA")) }
-    for member in members where !harmless.contains(member.name) {
-      let expected: String
-      switch (member.name, member.value) {
-      case ("peft_type", "LORA"), ("task_type", "CAUSAL_LM"), ("bias", "none"): continue
-      case ("init_lora_weights", let value):
-        let name = value.string ?? ""
-        guard initsThatChangeTheBase.contains(where: name.hasPrefix) else { continue }
-        expected =
-          "an adapter that was converted when it was saved"
-          + " (path_initial_model_for_weight_conversion)"
-      case ("peft_type", _): expected = "LORA"
-      case ("task_type", .null), ("bias", .null): continue
-      case ("task_type", _): expected = "CAUSAL_LM"
-      case ("bias", _): expected = "none"
-      case (_, .null), (_, false), (_, []), (_, [:]): continue
-      default: expected = "null: it changes what the adapter computes and is not supported"
-      }
-      problems.append(.init(member.name, "is \(member.value.serialized().prefix(120))", expected: expected))
-    }
-    return problems
-  }
-
-  private static func found(_ value: JSONValue?) -> String {
-    value.map { "is \($0.serialized().prefix(120))" } ?? "is missing"
-  }
 
   /// The text of adapter_config.json in PEFT's order and layout. Recent keys are left out when they have their
   /// defaults, so that older releases of PEFT, which do not know them, can read the file.
   ///
-  /// A rank-stabilised adapter is written as a plain one with `lora_alpha` = alpha √R. The scaling is the same, and
-  /// readers that do not know `use_rslora` (such as llama.cpp's converter) also apply it.
+  /// A rank-stabilised adapter is written as a plain one with `lora_alpha` = alpha √R, if it has one R. The scaling is
+  /// the same, and readers that do not know `use_rslora` (such as llama.cpp's converter) also apply it.
   package var text: String {
-    let alpha = usesRankStabilizedScaling ? alpha * Double(rank).squareRoot() : alpha
+    let isRewritten = usesRankStabilizedScaling && variation == nil
+    let alpha = isRewritten ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [
       "alpha_pattern": [:], "auto_mapping": .null,
-      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": "none", "fan_in_fan_out": false,
-      "inference_mode": true, "init_lora_weights": true, "layer_replication": .null, "layers_pattern": .null,
-      "layers_to_transform": .null, "loftq_config": [:],
+      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": "none", "exclude_modules": .null,
+      "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true, "layer_replication": .null,
+      "layers_pattern": .null, "layers_to_transform": .null, "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
       "lora_dropout": .number(dropout), "megatron_config": .null, "megatron_core": "megatron.core",
       "modules_to_save": .null, "peft_type": "LORA", "r": .integer(Int64(rank)), "rank_pattern": [:],
@@ -121,8 +93,16 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",
       "use_dora": false,
-      "use_rslora": false,
+      "use_rslora": .bool(usesRankStabilizedScaling && !isRewritten),
     ]
-    return json.serialized(indent: 2, sortedKeys: true)
+    var members = json.members ?? []
+    let selection = variation.flatMap { try? JSONValue.parse($0.selection) }
+    for place in members.indices {
+      if let value = selection?[members[place].name] { members[place].value = value }
+    }
+    // Older releases of PEFT know no exclude_modules.
+    members.removeAll { $0.name == "exclude_modules" && $0.value.isNull }
+    // The members are in order. Those of a pattern keep theirs: the first that matches counts.
+    return JSONValue.object(members).serialized(indent: 2)
   }
 }

@@ -1,6 +1,5 @@
 // The offset of each LoRA matrix in one flat arena. All-reduce, clipping, optimizer and files share this arena.
 
-import Glibc
 package import Tensors
 
 /// The inputs that linear layers share. The A matrices of one input are stacked, so that one product serves them all.
@@ -18,59 +17,123 @@ package enum InputGroup: Int, CaseIterable, Sendable {
   }
 }
 
-/// Offsets of all A [R, in] and B [out, R] in the arena, layer by layer.
+/// Rank, scale and offsets of all A [R, in] and B [out, R] in the arena, layer by layer.
 package struct AdapterLayout: Sendable, Equatable {
+  /// What an adapted linear layer has.
+  package struct Shape: Sendable, Equatable {
+    package let rank: Int
+    /// The factor of B A x: alpha / R, or alpha / √R (rank-stabilised).
+    package let scale: Float
+  }
+
+  private struct Place: Sendable, Equatable {
+    let shape: Shape
+    var a, b: Int
+  }
+
   package let configuration: ModelConfiguration
-  package let rank: Int
-  /// The factor of B A x: alpha / R, or alpha / √R (rank-stabilised).
-  package let scale: Float
-  /// The adapted linear layers, in arena order.
+  /// The linear layers that are adapted in some decoder layer, in arena order.
   package let modules: [LinearModule]
   /// The number of entries of all A and B.
   package let count: Int
+  /// One per decoder layer.
+  private let places: [[LinearModule: Place]]
 
-  private let layerCount: Int
-  private let aOffsets: [LinearModule: Int]
-  private let bOffsets: [LinearModule: Int]
-
-  package init(configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>) {
-    (self.configuration, self.rank, self.scale) = (configuration, rank, scale)
-    self.modules = InputGroup.allCases.flatMap { $0.modules.filter(modules.contains) }
-    var aOffsets: [LinearModule: Int] = [:]
-    var bOffsets: [LinearModule: Int] = [:]
+  /// - Parameter layers: the adapted linear layers of every decoder layer.
+  package init(configuration: ModelConfiguration, layers: [[LinearModule: Shape]]) {
+    precondition(layers.count == configuration.layerCount, "\(layers.count) layers of \(configuration.layerCount)")
+    self.configuration = configuration
+    modules = LinearModule.allCases.filter { module in layers.contains { $0[module] != nil } }
     var offset = 0
-    for group in InputGroup.allCases {
-      for module in group.modules where modules.contains(module) {
-        aOffsets[module] = offset
-        offset += rank * module.inputWidth(configuration)
+    places = layers.map { shapes in
+      var places = shapes.mapValues { Place(shape: $0, a: 0, b: 0) }
+      for group in InputGroup.allCases {
+        for module in group.modules {
+          guard let shape = shapes[module] else { continue }
+          places[module]?.a = offset
+          offset += shape.rank * module.inputWidth(configuration)
+        }
+        for module in group.modules {
+          guard let shape = shapes[module] else { continue }
+          places[module]?.b = offset
+          offset += shape.rank * module.outputWidth(configuration)
+        }
       }
-      for module in group.modules where modules.contains(module) {
-        bOffsets[module] = offset
-        offset += rank * module.outputWidth(configuration)
+      return places
+    }
+    count = offset
+  }
+
+  /// The same rank and scale everywhere.
+  package init(configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>) {
+    let shapes = Dictionary(uniqueKeysWithValues: modules.map { ($0, Shape(rank: rank, scale: scale)) })
+    self.init(
+      configuration: configuration, layers: [[LinearModule: Shape]](repeating: shapes, count: configuration.layerCount))
+  }
+
+  /// The layout of an adapter for a model with fewer layers, the ones of this one that have the most entries.
+  package func part(of configuration: ModelConfiguration) -> AdapterLayout {
+    func size(_ layer: Int) -> Int {
+      places[layer].reduce(0) {
+        $0 + $1.value.shape.rank * ($1.key.inputWidth(configuration) + $1.key.outputWidth(configuration))
       }
     }
-    layerCount = offset
-    count = offset * configuration.layerCount
-    (self.aOffsets, self.bOffsets) = (aOffsets, bOffsets)
+    let layers = places.indices.sorted { (size($1), $0) < (size($0), $1) }.prefix(configuration.layerCount)
+    return AdapterLayout(configuration: configuration, layers: layers.map { places[$0].mapValues(\.shape) })
   }
 
-  /// The adapted linear layers of a group.
-  package func modules(of group: InputGroup) -> [LinearModule] { group.modules.filter { aOffsets[$0] != nil } }
+  /// Rank and scale of a linear layer; nil if it is not adapted.
+  package func shape(_ module: LinearModule, layer: Int) -> Shape? { places[layer][module]?.shape }
 
-  /// The number of columns, n R, of a group's reduced rows.
-  package func reducedWidth(of group: InputGroup) -> Int { modules(of: group).count * rank }
-
-  /// The columns of `module` in its group's reduced rows [N, n R].
-  package func columns(of module: LinearModule, in group: InputGroup) -> Range<Int>? {
-    guard let place = modules(of: group).firstIndex(of: module) else { return nil }
-    return place * rank..<(place + 1) * rank
+  /// All matrices: layer by layer, module by module, A before B.
+  package var matrices: [AdapterMatrix] {
+    places.indices.flatMap { layer in
+      modules.filter { places[layer][$0] != nil }.flatMap { module in
+        AdapterMatrix.Side.allCases.map { AdapterMatrix(module, layer: layer, side: $0) }
+      }
+    }
   }
 
-  /// The stacked A [n R, in] of adjacent adapted linear layers of one decoder layer.
+  private func rank(of modules: some Sequence<LinearModule>, layer: Int) -> Int {
+    modules.reduce(0) { $0 + (places[layer][$1]?.shape.rank ?? 0) }
+  }
+
+  /// The most columns, Σ R, that a group's reduced rows have in any layer.
+  package func reducedWidth(of group: InputGroup) -> Int {
+    places.indices.map { rank(of: group.modules, layer: $0) }.max() ?? 0
+  }
+
+  /// The columns of adjacent adapted linear layers in their group's reduced rows [N, Σ R].
+  package func columns(of modules: [LinearModule], in group: InputGroup, layer: Int) -> Range<Int> {
+    let start = rank(of: group.modules.prefix { $0 != modules.first }, layer: layer)
+    return start..<start + rank(of: modules, layer: layer)
+  }
+
+  /// reduced ∘ scale for the columns of adjacent adapted linear layers.
+  func scale(_ reduced: Matrix, _ modules: [LinearModule], layer: Int, _ pool: ThreadPool) {
+    var start = 0
+    for run in runs(modules.compactMap { places[layer][$0]?.shape }) {
+      Kernels.scale(reduced.columns(start..<start + run.rank), by: run.scale, pool)
+      start += run.rank
+    }
+  }
+
+  /// Neighbours of one scale as one.
+  private func runs(_ shapes: [Shape]) -> [Shape] {
+    shapes.reduce(into: []) { runs, shape in
+      if let last = runs.last, last.scale == shape.scale {
+        runs[runs.count - 1] = Shape(rank: last.rank + shape.rank, scale: last.scale)
+      } else {
+        runs.append(shape)
+      }
+    }
+  }
+
+  /// The stacked A [Σ R, in] of adjacent adapted linear layers of one decoder layer.
   package func stackedA(_ modules: [LinearModule], layer: Int, in arena: Storage) -> Matrix? {
-    guard let first = modules.first, let offset = aOffsets[first] else { return nil }
+    guard let first = modules.first, let place = places[layer][first] else { return nil }
     return Matrix(
-      arena, offset: layer * layerCount + offset, rows: rank * modules.count, columns: first.inputWidth(configuration))
+      arena, offset: place.a, rows: rank(of: modules, layer: layer), columns: first.inputWidth(configuration))
   }
 
   /// A [R, in] of a linear layer.
@@ -80,25 +143,23 @@ package struct AdapterLayout: Sendable, Equatable {
 
   /// B [out, R] of a linear layer.
   package func b(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
-    guard let offset = bOffsets[module] else { return nil }
-    return Matrix(arena, offset: layer * layerCount + offset, rows: module.outputWidth(configuration), columns: rank)
+    guard let place = places[layer][module] else { return nil }
+    return Matrix(arena, offset: place.b, rows: module.outputWidth(configuration), columns: place.shape.rank)
   }
 
   /// The ranges of the arena that hold all A or all B, ascending. Adjacent matrices form one range.
   package func ranges(of side: AdapterMatrix.Side) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
-    for layer in 0..<configuration.layerCount {
+    for layer in places.indices {
       for module in modules {
-        let (offset, width) =
-          side == .a
-          ? (aOffsets[module], module.inputWidth(configuration))
-          : (bOffsets[module], module.outputWidth(configuration))
-        guard let offset else { continue }
-        let start = layer * layerCount + offset
+        guard let place = places[layer][module] else { continue }
+        let (start, width) =
+          side == .a ? (place.a, module.inputWidth(configuration)) : (place.b, module.outputWidth(configuration))
+        let end = start + place.shape.rank * width
         if let last = ranges.last, last.upperBound == start {
-          ranges[ranges.count - 1] = last.lowerBound..<start + rank * width
+          ranges[ranges.count - 1] = last.lowerBound..<end
         } else {
-          ranges.append(start..<start + rank * width)
+          ranges.append(start..<end)
         }
       }
     }
@@ -106,67 +167,14 @@ package struct AdapterLayout: Sendable, Equatable {
   }
 }
 
-/// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
-package final class Adapter: Sendable {
-  package let layout: AdapterLayout
-  package let weights: Storage
-
-  /// Starts with all entries zero.
-  package init(layout: AdapterLayout) {
-    self.layout = layout
-    weights = Storage(count: layout.count)
-  }
-
-  /// PEFT's default start, Init[A]: A is uniform in ±1/√in (Kaiming with a = √5). B is zero, so the model's output is
-  /// unchanged at first.
-  ///
-  /// In all three initialisers each number depends on the seed and its place only, not on the number of ranks.
-  package func initializeUniform(seed: UInt64) {
-    fill(.a) { [layout] module, stream, index in
-      let bound = 1 / Double(module.inputWidth(layout.configuration)).squareRoot()
-      return (2 * CounterRandom(key: seed).uniform(stream: stream, index: index) - 1) * bound
-    }
-  }
-
-  /// PEFT's `gaussian` start: A is normal with standard deviation 1/R, for every input width. B is zero.
-  package func initializeGaussian(seed: UInt64) {
-    fill(.a) { [layout] _, stream, index in
-      CounterRandom(key: seed).normal(stream: stream, index: index) / Double(layout.rank)
-    }
-  }
-
-  /// Init[B] of Hayou et al. 2024b: B is uniform in ±1/√R (the same Kaiming rule). A is zero.
-  package func initializeB(seed: UInt64) {
-    fill(.b) { [layout] _, stream, index in
-      (2 * CounterRandom(key: seed).uniform(stream: stream, index: index) - 1) / Double(layout.rank).squareRoot()
-    }
-  }
-
-  /// Fills all A or all B from each matrix's random stream and each entry's index. The other side keeps its values.
-  private func fill(
-    _ side: AdapterMatrix.Side, _ value: (_ module: LinearModule, _ stream: UInt64, _ index: UInt64) -> Double
-  ) {
-    for layer in 0..<layout.configuration.layerCount {
-      for (place, module) in LinearModule.allCases.enumerated() {
-        let found =
-          side == .a ? layout.a(module, layer: layer, in: weights) : layout.b(module, layer: layer, in: weights)
-        guard let matrix = found else { continue }
-        let stream = UInt64(layer * LinearModule.allCases.count + place)
-        for index in 0..<matrix.rows * matrix.columns {
-          matrix.base[index] = Float(value(module, stream, UInt64(index)))
-        }
-      }
-    }
-  }
-}
-
-extension CounterRandom {
-  /// A standard normal number (Box and Muller 1958).
-  fileprivate func normal(stream: UInt64, index: UInt64) -> Double {
-    let words = block(stream, index)
-    func uniform(_ low: UInt32, _ high: UInt32) -> Double { Double((UInt64(low) | UInt64(high) << 32) >> 11) * 0x1p-53 }
-    // 1 − u lies in (0, 1], where the logarithm is finite.
-    let radius = (-2 * log(1 - uniform(words.x, words.y))).squareRoot()
-    return radius * cos(2 * Double.pi * uniform(words.z, words.w))
+extension AdapterLayout: CustomStringConvertible {
+  /// `rank 8 on q_proj, v_proj`, and whether that is all.
+  package var description: String {
+    let shapes = places.flatMap { $0.values.map(\.shape) }
+    let ranks = (shapes.map(\.rank).min() ?? 0, shapes.map(\.rank).max() ?? 0)
+    let isWhole = shapes.count == modules.count * places.count && Set(shapes.map(\.scale)).count == 1
+    return (ranks.0 == ranks.1 ? "rank \(ranks.0)" : "ranks \(ranks.0) to \(ranks.1)")
+      + " on \(modules.map(\.rawValue).joined(separator: ", "))"
+      + (isWhole && ranks.0 == ranks.1 ? "" : " by patterns, \(shapes.count) in all")
   }
 }

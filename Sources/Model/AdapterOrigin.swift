@@ -1,6 +1,6 @@
 // What an adapter was trained on and how it was addressed: training.json, beside every adapter and export.
 
-package import Checkpoints
+import Checkpoints
 import Tensors
 
 /// The origin of an adapter. PEFT ignores its file.

@@ -182,18 +182,21 @@ package final class CachedPass {
   ) -> [LinearModule: Matrix] {
     guard let adapter else { return [:] }
     let layout = adapter.layout
-    let adapted = modules.filter(layout.modules(of: group).contains)
+    let adapted = modules.filter { layout.shape($0, layer: layer) != nil }
     guard let a = layout.stackedA(adapted, layer: layer, in: adapter.weights) else { return [:] }
-    let reduced = buffers.reduced.prefix(x.rows).columns(0..<adapted.count * layout.rank)
+    let reduced = buffers.reduced.prefix(x.rows).columns(0..<a.rows)
     if x.rows == 1 {
       Products.computeRows([RowProduct(reduced, [.timesTransposed(x, a)])], phase: .lora, pool)
     } else {
       Products.compute(reduced, [.timesTransposed(x, a)], phase: .lora, pool)
     }
-    Kernels.scale(reduced, by: layout.scale, pool)
+    layout.scale(reduced, adapted, layer: layer, pool)
+    // The columns in the group begin with those of the first of these modules.
+    let start = layout.columns(of: adapted, in: group, layer: layer).lowerBound
     return Dictionary(
-      uniqueKeysWithValues: adapted.enumerated().map { place, module in
-        (module, reduced.columns(place * layout.rank..<(place + 1) * layout.rank))
+      uniqueKeysWithValues: adapted.map { module in
+        let columns = layout.columns(of: [module], in: group, layer: layer)
+        return (module, reduced.columns(columns.lowerBound - start..<columns.upperBound - start))
       })
   }
 }

@@ -72,7 +72,7 @@ package struct MergedExport {
       for start in stride(from: 0, to: whole.rows, by: block) {
         let rows = start..<min(start + block, whole.rows)
         let sum = whole.rows(rows).widened()
-        if let delta { add(delta, rows: rows, to: sum) }
+        if let delta { Self.add(delta, rows: rows, to: sum, pool) }
         try sum.narrowed(to: type).withUnsafeBytes(emit)
       }
     }
@@ -84,19 +84,25 @@ package struct MergedExport {
     return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, pool)
   }
 
-  /// A and B of an adapted linear layer.
-  private func delta(_ name: WeightName) -> (a: Matrix, b: Matrix)? {
+  /// What is added to an adapted linear layer.
+  private struct Delta {
+    let a, b: Matrix
+    let scale: Float
+  }
+
+  private func delta(_ name: WeightName) -> Delta? {
     guard case .linear(let module, let layer) = name, let adapter,
       let a = adapter.layout.a(module, layer: layer, in: adapter.weights),
-      let b = adapter.layout.b(module, layer: layer, in: adapter.weights)
+      let b = adapter.layout.b(module, layer: layer, in: adapter.weights),
+      let shape = adapter.layout.shape(module, layer: layer)
     else { return nil }
-    return (a, b)
+    return Delta(a: a, b: b, scale: shape.scale)
   }
 
   /// sum += scale · B A for some rows of B.
-  private func add(_ delta: (a: Matrix, b: Matrix), rows: Range<Int>, to sum: Matrix) {
+  private static func add(_ delta: Delta, rows: Range<Int>, to sum: Matrix, _ pool: ThreadPool) {
     let product = Matrix(rows: rows.count, columns: delta.a.columns)
     Products.compute(product, [.times(delta.b.rows(rows), delta.a)], pool)
-    Kernels.combine(sum, 1, product, adapter?.layout.scale ?? 0, pool)
+    Kernels.combine(sum, 1, product, delta.scale, pool)
   }
 }

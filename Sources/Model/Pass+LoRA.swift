@@ -22,40 +22,33 @@ extension Pass {
     return dropped
   }
 
-  private func columns(_ modules: [LinearModule], _ group: InputGroup) -> Range<Int> {
-    guard let layout = adapter?.layout, let first = modules.first.flatMap({ layout.columns(of: $0, in: group) }) else {
-      return 0..<0
-    }
-    return first.lowerBound..<first.lowerBound + modules.count * layout.rank
+  private func columns(_ modules: [LinearModule], _ group: InputGroup, layer: Int) -> Range<Int> {
+    adapter?.layout.columns(of: modules, in: group, layer: layer) ?? 0..<0
   }
 
-  private func adaptedModules(_ modules: [LinearModule], _ group: InputGroup) -> [LinearModule] {
-    guard let layout = adapter?.layout else { return [] }
-    let present = layout.modules(of: group)
-    return modules.filter(present.contains)
+  private func adaptedModules(_ modules: [LinearModule], layer: Int) -> [LinearModule] {
+    modules.filter { adapter?.layout.shape($0, layer: layer) != nil }
   }
 
   /// reduced = s · drop(x) Aᵀ for the adapted layers of `modules`. They are adjacent in their group.
   func loraReduce(_ group: InputGroup, _ modules: [LinearModule], _ x: Matrix, layer: Int, scored: Bool) throws {
-    let modules = adaptedModules(modules, group)
+    let modules = adaptedModules(modules, layer: layer)
     guard !modules.isEmpty, let adapter, let a = adapter.layout.stackedA(modules, layer: layer, in: adapter.weights)
     else { return }
     let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows).columns(
-      columns(modules, group))
+      columns(modules, group, layer: layer))
     Products.compute(
       reduced, [.timesTransposed(loraInput(x, group, layer: layer, scored: scored), a)], phase: .lora, pool)
-    Kernels.scale(reduced, by: adapter.layout.scale, pool)
+    adapter.layout.scale(reduced, modules, layer: layer, pool)
     try observe("lora_A of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, reduced)
   }
 
   /// The terms of y = W x + B · reduced.
   func linearTerms(_ module: LinearModule, _ group: InputGroup, _ x: Matrix, layer: Int) -> [Term] {
     var terms: [Term] = [.forward(x, model.layers[layer].weight(module))]
-    if let adapter, !adaptedModules([module], group).isEmpty,
-      let b = adapter.layout.b(module, layer: layer, in: adapter.weights)
-    {
+    if let adapter, let b = adapter.layout.b(module, layer: layer, in: adapter.weights) {
       let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(x.rows)
-      terms.append(.timesTransposed(reduced.columns(columns([module], group)), b))
+      terms.append(.timesTransposed(reduced.columns(columns([module], group, layer: layer)), b))
     }
     return terms
   }
@@ -70,19 +63,19 @@ extension Pass {
   ) throws {
     guard let scratch = workspace.gradient, let rows = dys.first?.rows else { return }
     var terms = zip(dys, modules).map { Term.backward($0, model.layers[layer].weight($1)) }
-    let present = adaptedModules(modules, group)
-    let dreduced = scratch.reduced.prefix(rows).columns(columns(present, group))
+    let present = adaptedModules(modules, layer: layer)
+    let dreduced = scratch.reduced.prefix(rows).columns(columns(present, group, layer: layer))
     for (dy, module) in zip(dys, modules) where present.contains(module) {
       guard let adapter, let b = adapter.layout.b(module, layer: layer, in: adapter.weights),
         let bGradient = adapter.layout.b(module, layer: layer, in: gradient)
       else { continue }
-      let own = columns([module], group)
+      let own = columns([module], group, layer: layer)
       let reduced = workspace.activations(layer: layer).reduced[group.rawValue].prefix(dy.rows).columns(own)
       Products.compute(bGradient, [.transposedTimes(dy, reduced)], phase: .lora, pool)
       try observe("gradient of lora_B of \(module.rawValue)", layer: layer, bGradient)
       Products.compute(scratch.reduced.prefix(dy.rows).columns(own), [.times(dy, b)], phase: .lora, pool)
     }
-    if !present.isEmpty, let adapter { Kernels.scale(dreduced, by: adapter.layout.scale, pool) }
+    adapter?.layout.scale(dreduced, present, layer: layer, pool)
     guard let dx else { return }
     if !present.isEmpty, let adapter, let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights) {
       if let mask = dropoutRows(group, layer: layer, scored: scored), let buffer = scratch.dropped {
@@ -103,11 +96,11 @@ extension Pass {
   func loraAGradient(
     _ group: InputGroup, _ modules: [LinearModule], x: Matrix, layer: Int, scored: Bool, into gradient: Storage
   ) throws {
-    let present = adaptedModules(modules, group)
+    let present = adaptedModules(modules, layer: layer)
     guard !present.isEmpty, let scratch = workspace.gradient,
       let aGradient = adapter?.layout.stackedA(present, layer: layer, in: gradient)
     else { return }
-    let dreduced = scratch.reduced.prefix(x.rows).columns(columns(present, group))
+    let dreduced = scratch.reduced.prefix(x.rows).columns(columns(present, group, layer: layer))
     let input = loraInput(x, group, layer: layer, scored: scored)
     Products.compute(aGradient, [.transposedTimes(dreduced, input)], phase: .lora, pool)
     try observe("gradient of lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, aGradient)

@@ -148,11 +148,4 @@ package struct AdapterMatrix: Sendable, Hashable {
     case .b: [module.outputWidth(configuration), rank]
     }
   }
-
-  /// The matrices of all layers: layer by layer, module by module, A before B.
-  package static func all(_ configuration: ModelConfiguration, modules: [LinearModule]) -> [AdapterMatrix] {
-    (0..<configuration.layerCount).flatMap { layer in
-      modules.flatMap { module in Side.allCases.map { AdapterMatrix(module, layer: layer, side: $0) } }
-    }
-  }
 }

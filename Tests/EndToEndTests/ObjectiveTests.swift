@@ -112,6 +112,23 @@ extension EndToEnd {
       #expect(try fixture.adapter("asked") == fixture.adapter("own-true"))
     }
 
+    @Test func `keys that contradict the adapter that training starts from are refused`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train(.alone, "output_dir=start", "max_steps=1").code == 0)
+      let same = ["lora_model_dir=start", "max_steps=1"]
+      #expect(try fixture.start(.alone, same + ["output_dir=same"]).wait().code == 0)
+      let other = try fixture.start(
+        .alone,
+        same + ["output_dir=other", "lora_r=16", "lora_alpha=64", "lora_target_linear=false"]
+          + ["lora_target_modules=[q_proj]"]
+      ).wait()
+      #expect(other.code == 64 && !fixture.exists("other/run.json"))
+      for text in [
+        "\"r\" is 4, expected 16, as `lora_r` says", "\"lora_alpha\" is 8",
+        "expected q_proj, as `lora_target_modules` says",
+      ] { #expect(other.errors.contains(text), "\(text): \(other.errors)") }
+    }
+
     @Test func `a run ends early when the held-out loss stands still`() throws {
       let fixture = try RunFixture()
       let settings = [

@@ -21,6 +21,7 @@ enum Parser: String, CaseIterable {
   case workItem = "work-item"
   case answers
   case prompts
+  case pattern
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -43,6 +44,8 @@ enum Parser: String, CaseIterable {
       case .partialWork: try FileParsers.shared.partialWork(bytes)
       case .workItem: try parseWorkItem(bytes)
       case .answers: try parseAnswer(bytes)
+      case .pattern:
+        _ = try RegularExpression(String(decoding: bytes, as: UTF8.self)).matches("model.layers.0.mlp.up_proj")
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {

@@ -259,4 +259,6 @@ seed("answers", "openai", compact({"custom_id": "7", "response": {"status_code":
 seed("answers", "anthropic", compact({"custom_id": "7", "result": {
     "type": "succeeded", "message": {"content": [{"type": "text", "text": judged}], "stop_reason": "max_tokens"}}}))
 seed("answers", "languages", "Zusammenfassung 1: eins\n摘要2：二\n总分：15分\nBeste Zusammenfassung: 2\nнет резюме № 1\n")
+seed("pattern", "unsloth", r"(?:.*?(?:self_attn|mlp).*?(?:k_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.mlp\.up_proj)")
+seed("pattern", "counts", r"^(?P<n>a{2,3}|[^b-d\w]+?){0,4}\x41\Z$")
 seed("prompts", "two-sections", "[system]\nYou.\n\n[user]\nSum up:\n{document}\nNow.\n")

@@ -81,7 +81,7 @@ import Testing
         number: 1, learningRate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01,
         gradientScale: Float(min(1, 1 / (norm + 1e-6)))), pass.pool)
     var (ours, theirs) = ([Float](), [Float]())
-    for matrix in AdapterMatrix.all(model.configuration, modules: adapter.layout.modules) {
+    for matrix in adapter.layout.matrices {
       let found = adapter.layout.matrix(matrix, in: gradient).elements
       #expect(relativeDistance(found, try fixture.reference("gradient/\(matrix.name)")) < Distance.gradient)
       let origin = adapter.layout.matrix(matrix, in: begun).elements

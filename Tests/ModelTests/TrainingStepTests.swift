@@ -61,10 +61,9 @@ import Testing
     }
 
     var (ours, theirs) = ([Float](), [Float]())
-    let modules = adapter.layout.modules
     let begun = Storage(count: count)
     begun.base.update(from: start, count: count)
-    for matrix in AdapterMatrix.all(fixture.model.configuration, modules: modules) {
+    for matrix in adapter.layout.matrices {
       let origin = adapter.layout.matrix(matrix, in: begun).elements
       ours += zip(adapter.layout.matrix(matrix, in: adapter.weights).elements, origin).map { $0 - $1 }
       theirs += zip(try fixture.reference("\(run)/\(matrix.name)"), origin).map { $0 - $1 }

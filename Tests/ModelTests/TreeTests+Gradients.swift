@@ -59,7 +59,7 @@ extension TreeTests {
     let found = try Self.gradient(pass, fixture, trees)
     let gradient = Storage(count: found.entries.count)
     gradient.base.update(from: found.entries, count: found.entries.count)
-    for matrix in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules) {
+    for matrix in adapter.layout.matrices {
       let isZero = adapter.layout.matrix(matrix, in: gradient).elements.allSatisfy { $0 == 0 }
       #expect(isZero == (matrix.side == .a), "\(matrix.name)")
     }
@@ -100,9 +100,7 @@ extension TreeTests {
     _ = try value()
     let found = Array(UnsafeBufferPointer(start: gradient.base, count: gradient.count))
     let random = CounterRandom(key: 17)
-    for (place, matrix) in AdapterMatrix.all(fixture.model.configuration, modules: adapter.layout.modules)
-      .enumerated()
-    {
+    for (place, matrix) in adapter.layout.matrices.enumerated() {
       let part = adapter.layout.matrix(matrix, in: adapter.weights)
       let offset = part.base - adapter.weights.base
       let count = part.rows * part.columns

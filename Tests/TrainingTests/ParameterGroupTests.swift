@@ -41,7 +41,7 @@ private struct LoRAPlusFixture: Decodable {
       let groups = ParameterGroup.loraPlus(layout, ratio: expected.ratio, weightDecay: expected.weightDecay ?? 0)
       let arena = Storage(count: layout.count)
       var count = 0
-      for name in AdapterMatrix.all(layout.configuration, modules: layout.modules) {
+      for name in layout.matrices {
         let matrix = layout.matrix(name, in: arena)
         let start = matrix.base - arena.base
         let range = start..<start + matrix.rows * matrix.columns

@@ -98,7 +98,12 @@ extension ConfigurationKey {
 
   /// A key that is written only where it means something.
   func absent(unless condition: @escaping @Sendable (Owner) -> Bool) -> Self {
+    effective(if: condition).written(if: condition)
+  }
+
+  /// A key that is sometimes not written, and still is what it was when it was read.
+  func written(if condition: @escaping @Sendable (Owner) -> Bool) -> Self {
     let write = write
-    return effective(if: condition).with { $0.write = { condition($0) ? write?($0) ?? .null : .null } }
+    return with { $0.write = { condition($0) ? write?($0) ?? .null : .null } }
   }
 }

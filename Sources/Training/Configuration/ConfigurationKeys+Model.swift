@@ -16,21 +16,32 @@ extension ConfigurationKeys {
     Key(
       "load_in_8bit", .eightBits, "The base stays as it is stored, which is more exact: no base is held in 8 bits."
     ).standing(at: "false"),
-    Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank"),
-    Key("lora_alpha", \.loraAlpha, .scale, "The adapter's output is scaled by `lora_alpha / lora_r`."),
+    Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank")
+      .ofFreshAdapter(),
+    Key("lora_alpha", \.loraAlpha, .scale, "The adapter's output is scaled by `lora_alpha / lora_r`.").ofFreshAdapter(),
     Key("lora_dropout", \.loraDropout, .belowOne, "The share of an adapter's inputs that training drops."),
     Key("lora_target_modules", \.loraTargetModules, .targetModules, "The linear layers that have an adapter.")
-      .elsewhere("lora_target"),
+      .elsewhere("lora_target").ofFreshAdapter(),
     Key("lora_target_linear", \.targetsAllLinear, .bool, "`true` is `lora_target_modules: all-linear`.")
       .part(of: "lora_target_modules"),
-    Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`."),
+    Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`.").ofFreshAdapter(),
     Key(
       "peft_init_lora_weights", \.initialisation, .initialisation,
       "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
     ).effective { $0.startingAdapter == nil },
     Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
-    Key("lora_model_dir", \.startingAdapter, .path, "A PEFT adapter to start from, instead of a fresh one."),
+    Key(
+      "lora_model_dir", \.startingAdapter, .path,
+      "A PEFT adapter to start from, instead of a fresh one. It has its own rank, alpha and target modules."),
   ]
+}
+
+extension ConfigurationKey<RunConfiguration> {
+  /// A key of a fresh adapter. Of one that training starts from, the adapter's own file tells; the key may say it too.
+  fileprivate func ofFreshAdapter() -> Self {
+    let name = name
+    return written { $0.startingAdapter == nil || $0.statedAdapterKeys.contains(name) }
+  }
 }
 
 extension ValueKind where Value == [String] {

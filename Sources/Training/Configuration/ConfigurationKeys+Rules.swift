@@ -12,6 +12,7 @@ extension RunConfiguration {
     checkIPO(&section)
     checkLossWeights(&section)
     checkLabelSmoothing(&section)
+    settleStartingAdapter(section)
     settleReference(section)
     settleDecay(&section)
     multiplyBatch(&section)
@@ -69,6 +70,14 @@ extension RunConfiguration {
         "`dpo_loss_type: \(loss.rawValue)` needs `dpo_label_smoothing` greater than 0 (0.001 is usual), found "
           + "\(family.labelSmoothing)", about: "dpo_loss_type")
     }
+  }
+
+  /// What is said of an adapter that exists is compared with it when it is opened.
+  private mutating func settleStartingAdapter(_ section: ConfigurationSection) {
+    guard startingAdapter != nil else { return }
+    let keys = ["lora_r", "lora_alpha", "lora_target_modules", "peft_use_rslora"]
+    statedAdapterKeys = Set(keys.filter { section[$0] != nil })
+    if let linear = section["lora_target_linear"], !linear.isOff { statedAdapterKeys.insert("lora_target_modules") }
   }
 
   /// A fresh adapter changes nothing yet, so the base is the same reference.

@@ -19,6 +19,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var usesRSLoRA = false
   package var initialisation = AdapterInitialisation.uniform
   package var startingAdapter: String?
+  /// The keys of a fresh adapter that are given although there is a `startingAdapter`: they must say what it has.
+  package var statedAdapterKeys: Set<String> = []
 
   // MARK: Objective
 

@@ -65,8 +65,7 @@ package enum Checkpoint {
     let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
     guard found == adapter.layout else {
       throw ContentError(
-        path, "holds an adapter of rank \(found.rank) on \(found.modules.map(\.rawValue).joined(separator: ", "))",
-        expected: "rank \(adapter.layout.rank) on \(adapter.layout.modules.map(\.rawValue).joined(separator: ", "))")
+        path, "holds an adapter of \(found)", expected: "\(adapter.layout)")
     }
     let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
     try adapter.layout.read(weights, prefix: "", into: adapter.weights)

@@ -40,7 +40,7 @@ extension CostModel {
   init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher) throws {
     let part = model.part(layers: 2, vocabulary: 3 * 4096)
     let c = part.configuration
-    let small = AdapterLayout(configuration: c, rank: layout.rank, scale: layout.scale, modules: Set(layout.modules))
+    let small = layout.part(of: c)
     let adapter = Adapter(layout: small)
     adapter.initializeUniform(seed: 0)
     let tree = sample.shape(tokens: 1152, vocabulary: c.vocabularySize)

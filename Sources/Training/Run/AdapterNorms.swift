@@ -47,25 +47,31 @@ final class AdapterTelemetry {
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.
   private func squareOfUpdate(_ weights: Storage, _ pool: ThreadPool) -> Double {
-    let (left, right) = (
-      Matrix(rows: layout.rank, columns: layout.rank), Matrix(rows: layout.rank, columns: layout.rank)
-    )
-    var sum = 0.0
+    // By scale.
+    var sums: [Float: Double] = [:]
     for layer in 0..<layout.configuration.layerCount {
       for module in layout.modules {
-        guard let a = layout.a(module, layer: layer, in: weights), let b = layout.b(module, layer: layer, in: weights)
+        guard let a = layout.a(module, layer: layer, in: weights), let b = layout.b(module, layer: layer, in: weights),
+          let shape = layout.shape(module, layer: layer)
         else { continue }
+        let (left, right) = (
+          Matrix(rows: shape.rank, columns: shape.rank), Matrix(rows: shape.rank, columns: shape.rank)
+        )
         Products.compute(left, [.transposedTimes(b, b)], phase: .lora, pool)
         Products.compute(right, [.timesTransposed(a, a)], phase: .lora, pool)
-        sum += zip(left.elements, right.elements).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        sums[shape.scale, default: 0] += zip(left.elements, right.elements).reduce(0) {
+          $0 + Double($1.0) * Double($1.1)
+        }
       }
     }
     // Rounding can leave the sum of a tiny product slightly below zero.
-    return Double(layout.scale) * Double(layout.scale) * max(0, sum)
+    return sums.sorted { $0.key < $1.key }.reduce(0) { $0 + Double($1.key) * Double($1.key) * max(0, $1.value) }
   }
 
   private func squareOfFrozenWeights() -> Double {
-    let weights = model.layers.flatMap { layer in layout.modules.map(layer.weight) }
+    let weights = model.layers.enumerated().flatMap { number, layer in
+      layout.modules.filter { layout.shape($0, layer: number) != nil }.map(layer.weight)
+    }
     return parallelMap(count: weights.count) { place in
       let weight = weights[place]
       // In blocks of rows that fit a cache.

@@ -41,6 +41,7 @@ package final class Coordinator {
     (self.configuration, self.progress) = (configuration, progress)
     let model = inputs.directory.configuration
     let starting = try configuration.startingAdapter.map { try AdapterDirectory($0, model: model) }
+    if let starting { try configuration.requireStatedAdapter(starting) }
     var data = try TrainingData(configuration, model: model)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
     schedule = StepSchedule(configuration, examples: data.training.count)

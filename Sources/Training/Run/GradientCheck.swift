@@ -44,8 +44,7 @@ package struct GradientCheck {
     saved.base.update(from: adapter.weights.base, count: count)
     defer { adapter.weights.base.update(from: saved.base, count: count) }
     let random = CounterRandom(key: seed)
-    let names = AdapterMatrix.all(
-      adapter.layout.configuration, modules: LinearModule.allCases.filter(adapter.layout.modules.contains))
+    let names = adapter.layout.matrices
     for (stream, name) in names.enumerated() { drawIfZero(name, random, stream: UInt64(stream)) }
     let gradient = Storage(count: count)
     let sums = ExampleSums(

@@ -54,7 +54,7 @@ extension Trainer {
   /// The matrix whose gradient has the largest entry, and that entry.
   private var largestEntry: String? {
     let layout = adapter.layout
-    let largest = AdapterMatrix.all(layout.configuration, modules: layout.modules).map { name in
+    let largest = layout.matrices.map { name in
       (name: name.name, size: layout.matrix(name, in: gradient).elements.reduce(0) { max($0, abs($1)) })
     }.max { $0.size < $1.size }
     return largest.map { "\($0.name): \($0.size)" }
