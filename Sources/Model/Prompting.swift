@@ -92,6 +92,11 @@ package struct Prompting: Sendable {
     return template
   }
 
+  /// What the user should know about a chat.
+  package var chatNotice: String? {
+    takesTexts ? "\(adapter ?? model) was trained on plain texts, and this is a chat" : nil
+  }
+
   /// Whether a prompt is taken as it is, because all prompts of the training were texts.
   package var takesTexts: Bool { origin?.prompts == .text && !isTemplateChosen }
 

@@ -128,6 +128,7 @@ struct GenerateCommand: ParsableCommand {
       return tokenizer.encode(prompt, allowSpecial: allowSpecial)
     }
     let template = try model.prompting.template()
+    if let notice = model.prompting.chatNotice { Console.print(notice) }
     guard let path = messages else {
       return template.encode(
         [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)

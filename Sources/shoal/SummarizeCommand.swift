@@ -61,6 +61,7 @@ struct SummarizeCommand: ParsableCommand {
       tokenizer: tokenizer, template: try model.prompting.template(), system: arguments.chat.system,
       prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
       context: shape.maximumPositions)
+    if let notice = model.prompting.chatNotice { Console.print(notice) }
     // Reads all documents before it summarises the first, so that a mistake in the last is found at once.
     let documents = try files.map { path in
       let document = try request.document(path, text: DocumentText.read(path))

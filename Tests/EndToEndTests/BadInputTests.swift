@@ -126,12 +126,12 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
     .model("another family", says: "model_type") { fixture in
       try fixture.replace("\"qwen2\"", by: "\"llama\"", in: "model/config.json")
     },
-    Mistake("an adapter of another rank", says: "adapter/adapter_model.safetensors: 42 problems") { fixture in
+    Mistake("an adapter of another rank", says: "adapter/adapter_model.safetensors: holds 42 tensors") { fixture in
       let path = try fixture.copy("adapter", as: "adapter")
       try fixture.replace("\"r\": 4", by: "\"r\": 8", in: "adapter/adapter_config.json")
       return ["lora_model_dir=\(path)"]
     },
-    Mistake("an adapter of another model", says: "adapter_model.safetensors: 42 problems") { _ in
+    Mistake("an adapter of another model", says: "adapter_model.safetensors: 2 problems") { _ in
       ["lora_model_dir=\(TinyFixture.path("adapter-untied"))"]
     },
   ]

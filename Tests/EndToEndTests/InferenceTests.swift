@@ -138,6 +138,12 @@ extension EndToEnd {
         let answer = try Job([Job.program, "generate"] + flags + asked, in: fixture).wait()
         #expect(answer.code == 0, "\(answer.errors)")
         #expect(answer.errors.contains("the prompt is taken as it is") == (format.prompt == nil), "\(answer.errors)")
+        if format.prompt == nil {
+          try fixture.write("chat.json", #"[{"role": "user", "content": "a"}]"#)
+          let chat = ["--messages", fixture.path("chat.json"), "--max-new-tokens", "1"]
+          let told = try Job([Job.program, "generate"] + flags + chat, in: fixture).wait()
+          #expect(told.errors.contains("was trained on plain texts, and this is a chat"), "\(told.errors)")
+        }
         let json = try JSONValue.parse(answer.output)
         answers.append(["ids": json["ids"] ?? .null, "prompt": json["prompt_tokens"] ?? .null])
         if let prompt = format.prompt {
