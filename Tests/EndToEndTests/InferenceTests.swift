@@ -57,6 +57,32 @@ extension EndToEnd {
           #"{"system": "Be brief.", "question": "Why N?", "prefill": "It's:\n", "chosen": "turning N.", "rejected": "No"}"#,
         prompt: system("Be brief.") + user + "It's:\n"),
       Format(
+        name: "chatml.icr", type: "chatml.icr",
+        record: #"{"system": "Be brief.", "input": "Why N?", "chosen": "It turns N.", "rejected": "No N"}"#,
+        prompt: system("Be brief.") + user),
+      Format(
+        name: "chatml.argilla", type: "chatml.argilla",
+        record: #"{"instruction": "Why N?", "chosen_response": "It turns N.", "rejected_response": "No N"}"#,
+        prompt: user),
+      Format(
+        name: "chatml.prompt_pairs", type: "chatml.prompt_pairs",
+        record: #"{"prompt": "Why N?", "chosen": "It turns N.", "rejected": "No N"}"#, prompt: user),
+      Format(
+        name: "chatml.ultra", type: "chatml.ultra",
+        record:
+          #"{"prompt": "Why N?", "chosen": [{"role": "user", "content": "Why N?"}, {"role": "assistant", "content": "So"}], "rejected": [{"role": "user", "content": "Why N?"}, {"role": "assistant", "content": "No"}]}"#,
+        prompt: user),
+      Format(
+        name: "chat_template pairs", type: "chat_template",
+        record:
+          #"{"messages": [{"role": "user", "content": "Why N?"}], "chosen": {"role": "assistant", "content": "So"}, "rejected": {"role": "assistant", "content": "No"}}"#,
+        prompt: system("You are a helpful assistant.") + user),
+      Format(
+        name: "chat_template conversations", settings: ["default_system_message=Hush."], type: "chat_template",
+        record:
+          #"{"messages": [{"role": "user", "content": "Why N?"}, {"role": "assistant", "content": "It turns N."}]}"#,
+        prompt: system("Hush.") + user, rl: ""),
+      Format(
         name: "conversations",
         record:
           #"{"messages": [{"role": "user", "content": "Why N?"}, {"role": "assistant", "content": "It turns N."}]}"#,
