@@ -23,7 +23,7 @@ BASE = peft_adapters.BASE
 RECORDS = [
     {"prompt": f"The {word} turns", "chosen": f" together, {word} by moon.", "rejected": " nobody leads"}
     for word in ("shoal", "river", "tide", "net", "wind")]
-# Per token, from PEFT in fp64. PEFT in fp32 is as far from it: 0.4e-6 to 1.6e-6 on this model.
+# Per token, from PEFT in fp64. PEFT in fp32 is as far from it: 0.5e-6 to 1.7e-6 on this model.
 TOLERANCE = 2e-6
 
 
