@@ -57,13 +57,13 @@ enum TemplateGlobals {
         for argument in arguments.named { scope[argument.name] = argument.value }
         return .namespace(scope)
       },
-      TemplateFunction(name: "dict") { _, arguments in
+      TemplateFunction(name: "dict") { budget, arguments in
         var mapping = TemplateMapping([])
         for case .mapping(let other) in arguments.positional {
           for member in other.members { mapping[member.key] = member.value }
         }
         for argument in arguments.named { mapping[.text(argument.name)] = argument.value }
-        return .mapping(mapping)
+        return try budget.make(.mapping(mapping))
       },
       TemplateFunction(name: "range") { _, arguments in
         let bounds = try arguments.positional.map { value in

@@ -18,7 +18,9 @@ enum TemplateFilters {
     filters["upper"] = { _, value, _ in .text(value.string.map { $0.uppercased() }) }
     filters["lower"] = { _, value, _ in .text(value.string.map { $0.lowercased() }) }
     filters["title"] = { _, value, _ in .text(value.string.derived(titled(value.string.plain))) }
-    filters["capitalize"] = { _, value, _ in .text(value.string.derived(TemplateMethods.capitalized(value.string.plain))) }
+    filters["capitalize"] = { _, value, _ in
+      .text(value.string.derived(TemplateMethods.capitalized(value.string.plain)))
+    }
     filters["trim"] = { _, value, arguments in .text(value.string.stripped(try TemplateMethods.characters(arguments))) }
     filters["replace"] = { budget, value, arguments in
       guard let old = arguments.value(0, "old")?.string, let new = arguments.value(1, "new")?.string else {

@@ -55,8 +55,8 @@ enum TemplateMethods {
       return .list((parts.count > limit ? [joined] : []).map { .text($0) } + parts.suffix(limit).map { .text($0) })
     }
     methods["splitlines"] = { _, text, _ in
-      let lines = TemplateText(text.plain.replacing("\r\n", with: "\n"), text.runs.first?.origin ?? .template)
-        .split(by: TemplateText("\n"))
+      let ends: [TemplateText] = [TemplateText("\r\n"), TemplateText("\r")]
+      let lines = ends.reduce(text) { $0.replacing($1, with: TemplateText("\n")) }.split(by: TemplateText("\n"))
       return .list((lines.last?.isEmpty == true ? lines.dropLast() : lines[...]).map { .text($0) })
     }
     methods["partition"] = { _, text, arguments in
@@ -120,7 +120,9 @@ enum TemplateMethods {
       "isalpha": { isLetter($0) }, "isalnum": { isLetter($0) || $0.properties.numericType != nil },
       "isspace": { TemplateText.isSpace($0) },
     ]
-    for (name, check) in checks { methods[name] = { _, text, _ in .bool(!text.isEmpty && text.scalars.allSatisfy(check)) } }
+    for (name, check) in checks {
+      methods[name] = { _, text, _ in .bool(!text.isEmpty && text.scalars.allSatisfy(check)) }
+    }
     methods["isupper"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.uppercased()) }
     methods["islower"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.lowercased()) }
     return methods

@@ -42,6 +42,8 @@ extension TemplateParser {
   private mutating func negation() throws(TemplateError) -> TemplateExpression {
     var count = 0
     while take(word: "not") { count += 1 }
+    // Evaluated one inside the other.
+    if count > Self.maximumDepth { throw failure("expressions are nested deeper than \(Self.maximumDepth)") }
     var value = try comparison()
     for _ in 0..<count { value = .unary("not", value) }
     return value

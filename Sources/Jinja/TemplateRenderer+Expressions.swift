@@ -8,10 +8,11 @@ extension TemplateRenderer {
     switch expression {
     case .constant(let value): return value
     case .name(let name): return scope[name] ?? .undefined(name)
-    case .list(let elements): return .list(try elements.map { try evaluate($0, scope) })
-    case .tuple(let elements): return .tuple(try elements.map { try evaluate($0, scope) })
+    case .list(let elements): return try budget.make(.list(elements.map { try evaluate($0, scope) }))
+    case .tuple(let elements): return try budget.make(.tuple(elements.map { try evaluate($0, scope) }))
     case .mapping(let members):
-      return .mapping(TemplateMapping(try members.map { (try evaluate($0.key, scope), try evaluate($0.value, scope)) }))
+      let members = try members.map { (try evaluate($0.key, scope), try evaluate($0.value, scope)) }
+      return try budget.make(.mapping(TemplateMapping(members)))
     case .attribute(let base, let name): return try attribute(name, of: evaluate(base, scope))
     case .item(let base, let key): return try item(evaluate(key, scope), of: evaluate(base, scope))
     case .slice(let base, let start, let stop, let step):
@@ -151,11 +152,9 @@ extension TemplateRenderer {
       try budget.make(bytes: a.byteCount + b.byteCount)
       return .text(a + b)
     case ("+", .list(let a), .list(let b)):
-      try budget.spend(a.count + b.count)
-      return .list(a + b)
+      return try budget.make(.list(a + b))
     case ("+", .tuple(let a), .tuple(let b)):
-      try budget.spend(a.count + b.count)
-      return .tuple(a + b)
+      return try budget.make(.tuple(a + b))
     case ("*", .text(let text), let count), ("*", let count, .text(let text)):
       guard let count = count.whole else { throw TemplateProblem("a text times \(count.kind)") }
       let bytes = text.byteCount.multipliedReportingOverflow(by: max(0, count))
@@ -165,8 +164,7 @@ extension TemplateRenderer {
       guard let count = count.whole else { throw TemplateProblem("a list times \(count.kind)") }
       let total = elements.count.multipliedReportingOverflow(by: max(0, count))
       guard !total.overflow, total.partialValue < 1_000_000 else { throw TemplateProblem("a list is too long") }
-      try budget.spend(total.partialValue)
-      return .list((0..<(elements.isEmpty ? 0 : max(0, count))).flatMap { _ in elements })
+      return try budget.make(.list((0..<(elements.isEmpty ? 0 : max(0, count))).flatMap { _ in elements }))
     case ("%", .text(let format), _):
       let arguments: [TemplateValue] = if case .tuple(let elements) = right { elements } else { [right] }
       return .text(try TemplateMethods.format(format, arguments))

@@ -89,6 +89,21 @@ indirect enum TemplateValue: Sendable {
     }
   }
 
+  /// Takes the number of its values from a number, until that is 0.
+  func count(into left: inout Int) {
+    left -= 1
+    switch self {
+    case .list(let elements), .tuple(let elements):
+      for element in elements where left > 0 { element.count(into: &left) }
+    case .mapping(let mapping):
+      for member in mapping.members where left > 0 {
+        member.key.count(into: &left)
+        member.value.count(into: &left)
+      }
+    default: break
+    }
+  }
+
   /// The elements of something to loop over.
   func elements() throws(TemplateProblem) -> [TemplateValue] {
     switch self {
