@@ -32,6 +32,7 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
+    .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
@@ -69,6 +70,7 @@ let package = Package(
       name: "CollectivesTests",
       dependencies: ["Collectives", "Tensors", "collectives-probe", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(name: "JinjaTests", dependencies: ["Jinja", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(

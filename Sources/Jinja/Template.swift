@@ -1,0 +1,94 @@
+// Chat templates: the part of Jinja that they use, rendered as transformers' environment does.
+
+package import Checkpoints
+import Foundation
+
+/// A parsed template. Rendering can only produce text.
+package struct Template: Sendable {
+  private let statements: [TemplateStatement]
+
+  /// Parses a template.
+  /// - Throws: `TemplateError` with the line of what is malformed or not built.
+  package init(_ text: String) throws(TemplateError) {
+    guard text.utf8.count <= 1 << 20 else { throw TemplateError("the template has more than 1 MiB", line: 1) }
+    statements = try TemplateParser.statements(of: text)
+  }
+
+  /// Renders a chat.
+  /// - Parameters:
+  ///   - messages: objects with `role`, `content` and more.
+  ///   - variables: what else the template knows by name.
+  /// - Throws: `TemplateError`.
+  package func render(_ messages: [JSONValue], _ variables: [JSONValue.Member] = []) throws(TemplateError)
+    -> [TemplateOutput]
+  {
+    let scope = TemplateScope()
+    for (name, function) in TemplateGlobals.all { scope[name] = .function(function) }
+    for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
+    scope["messages"] = .list(messages.enumerated().map { TemplateValue($1, message: $0) })
+    let renderer = TemplateRenderer()
+    do {
+      try renderer.render(statements, TemplateScope(scope))
+    } catch let problem as TemplateProblem {
+      throw TemplateError(problem.reason, line: renderer.line)
+    } catch {
+      throw TemplateError("\(error)", line: renderer.line)
+    }
+    return renderer.output
+  }
+}
+
+/// The functions that every template has.
+enum TemplateGlobals {
+  static let all: [String: TemplateFunction] = {
+    let functions = [
+      TemplateFunction(name: "raise_exception") { _, arguments in
+        throw TemplateProblem("the template refuses the chat: \(arguments.value(0, "message")?.string.plain ?? "")")
+      },
+      TemplateFunction(name: "strftime_now") { _, arguments in
+        guard let format = try arguments.text(0, "format") else { throw TemplateProblem("strftime_now needs a format") }
+        return .text(TemplateText(now(format.plain)))
+      },
+      TemplateFunction(name: "namespace") { _, arguments in
+        let scope = TemplateScope()
+        for case .mapping(let mapping) in arguments.positional {
+          for member in mapping.members { scope[member.key.string.plain] = member.value }
+        }
+        for argument in arguments.named { scope[argument.name] = argument.value }
+        return .namespace(scope)
+      },
+      TemplateFunction(name: "dict") { budget, arguments in
+        var mapping = TemplateMapping([])
+        for case .mapping(let other) in arguments.positional {
+          for member in other.members { mapping[member.key] = member.value }
+        }
+        for argument in arguments.named { mapping[.text(argument.name)] = argument.value }
+        return try budget.make(.mapping(mapping))
+      },
+      TemplateFunction(name: "range") { _, arguments in
+        let bounds = try arguments.positional.map { value in
+          guard let whole = value.whole else { throw TemplateProblem("range needs whole numbers") }
+          return whole
+        }
+        guard 1...3 ~= bounds.count else { throw TemplateProblem("range needs one to three numbers") }
+        let (start, stop) = bounds.count == 1 ? (0, bounds[0]) : (bounds[0], bounds[1])
+        let step = bounds.count == 3 ? bounds[2] : 1
+        guard step != 0 else { throw TemplateProblem("the step of range is 0") }
+        let distance = Double(stop) - Double(start)
+        // As in Jinja's sandbox.
+        guard distance / Double(step) <= 100_000 else { throw TemplateProblem("range has more than 100000 numbers") }
+        return .list(stride(from: start, to: stop, by: step).map { .integer($0) })
+      },
+    ]
+    return Dictionary(uniqueKeysWithValues: functions.map { ($0.name, $0) })
+  }()
+
+  private static func now(_ format: String) -> String {
+    var seconds = time(nil)
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = strftime(&buffer, buffer.count, format, &parts)
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
