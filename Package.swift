@@ -33,7 +33,10 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
-    .target(name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints"], swiftSettings: strict),
+    .target(
+      name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints", "Jinja"],
+      resources: ["chatml", "qwen", "qwen_25", "qwen3"].map { .embedInCode("Templates/\($0).jinja") },
+      swiftSettings: strict),
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
     .target(

@@ -66,9 +66,15 @@ extension JSONValue: Equatable {
     case (.unusable(let left), .unusable(let right)): left == right
     case (.array(let left), .array(let right)): left == right
     case (.object(let left), .object(let right)):
-      left.elementsEqual(right) { $0.name.hasSameBytes(as: $1.name) && $0.value == $1.value }
+      left == right
     default: false
     }
+  }
+}
+
+extension JSONValue.Member: Equatable {
+  package static func == (left: Self, right: Self) -> Bool {
+    left.name.hasSameBytes(as: right.name) && left.value == right.value
   }
 }
 

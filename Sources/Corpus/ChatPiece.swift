@@ -1,32 +1,29 @@
 // The parts of a rendered chat.
 
-/// A part of a chat. Between two special tokens there is at most one text.
-package enum ChatPiece: Sendable {
-  case special(String)
-  case text(String)
+/// A run of a rendered chat: a special token, or text of one origin.
+package struct ChatPiece: Sendable, Equatable {
+  package var text: String
+  package var isSpecial = false
+  /// The message whose content it is; nil for what the template wrote.
+  package var message: Int?
+  /// Whether the template marks it as the assistant's (`{% generation %}`).
+  package var isGenerated = false
+
+  package static func special(_ token: String) -> Self { ChatPiece(text: token, isSpecial: true) }
+  package static func text(_ text: String) -> Self { ChatPiece(text: text) }
 }
 
-extension ChatPiece {
-  /// Joins neighbouring texts and removes empty texts.
-  static func joined(_ pieces: [Self]) -> [Self] {
-    var joined: [Self] = []
-    for piece in pieces {
-      if case .text("") = piece { continue }
-      if case .text(let second) = piece, case .text(let first)? = joined.last {
-        joined[joined.count - 1] = .text(first + second)
-      } else {
-        joined.append(piece)
-      }
+extension [ChatPiece] {
+  /// The pieces without white space at the end.
+  func trimmingEnd() -> [ChatPiece] {
+    var pieces = self
+    while let last = pieces.last, !last.isSpecial {
+      let scalars = last.text.unicodeScalars
+      let end = scalars.lastIndex { !$0.properties.isWhitespace }
+      pieces[pieces.count - 1].text = end.map { String(scalars[...$0]) } ?? ""
+      if end != nil { break }
+      pieces.removeLast()
     }
-    return joined
-  }
-
-  /// Equal code point by code point.
-  func isSame(as other: Self) -> Bool {
-    switch (self, other) {
-    case (.special(let first), .special(let second)), (.text(let first), .text(let second)):
-      first.utf8.elementsEqual(second.utf8)
-    default: false
-    }
+    return pieces
   }
 }

@@ -1,33 +1,19 @@
-// Renders chats as the models' own templates do. A template is a program, and Shoal runs none: it recognises the known
-// templates by their text and renders them itself.
+// Renders chats as the models' own templates do: with a bounded interpreter of their Jinja text, which can produce text
+// and nothing else.
 
+package import Checkpoints
+package import Jinja
 import Tensors
 
-/// A message of a chat.
-package struct ChatMessage: Sendable, Equatable {
-  package var role: String
-  package var content: String
-
-  package init(role: String, content: String) { (self.role, self.content) = (role, content) }
-}
-
-/// A ChatML template: each message is `<|im_start|>role`, a line feed, the content, `<|im_end|>` and a line feed.
+/// A chat template. Equal templates have the same text and variables.
 package struct ChatTemplate: Sendable, Equatable {
-  /// ChatML without a default system message.
-  package static let chatML = ChatTemplate(defaultSystemMessage: nil)
-  /// The template of Qwen2 Instruct.
-  package static let qwen2 = ChatTemplate(defaultSystemMessage: "You are a helpful assistant.")
-  /// The template of Qwen2.5 Instruct; without tools it differs from Qwen2's only in the default message.
-  package static let qwen25 = ChatTemplate(
-    defaultSystemMessage: "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
-    roles: ["system", "user", "assistant"])
-
-  /// Rendered first if a chat does not begin with a system message.
-  package var defaultSystemMessage: String?
-  /// The beginning of every answer: it follows the header of the assistant's message.
-  package var prefill = ""
-  /// The roles that the template renders; nil: any role.
-  private let roles: [String]?
+  /// The Jinja text. It renders the same chats with transformers.
+  package let jinja: String
+  /// `chat_template_kwargs`: what else the template knows by name, such as `enable_thinking`.
+  package var variables: [JSONValue.Member] = []
+  /// Whether chats are rendered as ChatML, whatever the default system message.
+  package let isChatML: Bool
+  private let program: Template
 
   /// The file of a template in a hub directory.
   package static let fileName = TokenizerConfiguration.templateName
@@ -35,101 +21,131 @@ package struct ChatTemplate: Sendable, Equatable {
   static let start = "<|im_start|>"
   static let end = "<|im_end|>"
 
-  /// A template by its name in a configuration or an argument.
-  package enum Name: String, Sendable, CaseIterable {
-    /// The one of the model's own directory.
-    case tokenizerDefault = "tokenizer_default"
-    case chatml
-    case qwen
-    case qwen25 = "qwen_25"
-
-    /// nil for the model's own.
-    package var template: ChatTemplate? {
-      switch self {
-      case .tokenizerDefault: nil
-      case .chatml: .chatML
-      case .qwen: .qwen2
-      case .qwen25: .qwen25
-      }
-    }
+  /// Parses a template.
+  /// - Throws: `TemplateError`.
+  package init(jinja: String) throws(TemplateError) {
+    self.jinja = jinja
+    program = try Template(jinja)
+    isChatML = Self.rendersChatML(program)
   }
 
-  private init(defaultSystemMessage: String?, roles: [String]? = nil) {
-    (self.defaultSystemMessage, self.roles) = (defaultSystemMessage, roles)
+  /// A template that is part of this program.
+  init(own jinja: String) {
+    guard let template = try? Self(jinja: jinja) else { preconditionFailure("no template: \(jinja)") }
+    self = template
   }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.jinja.utf8.elementsEqual(right.jinja.utf8) && left.variables == right.variables
+  }
+
+  // MARK: Files
 
   /// The template of a hub directory: chat_template.jinja, or `chat_template` of tokenizer_config.json.
-  /// - Throws: `FileError`; `TokenizerError` if there is no template, Shoal does not know it, or the tokenizer lacks
-  ///   its special tokens.
+  /// - Throws: `FileError`; `TokenizerError` if there is no template or a malformed one, or the tokenizer lacks its
+  ///   special tokens.
   package init(directory: String, tokenizer: Tokenizer) throws {
     let configuration = try TokenizerConfiguration(directory: directory)
     guard let (text, path) = configuration.chatTemplate else {
       throw TokenizerError(
         path: configuration.path,
-        reason: "there is no chat_template, and no chat_template.jinja beside; chats need that of Qwen2 or "
-          + "Qwen2.5")
+        reason: "there is no chat_template, and no chat_template.jinja beside; name another template, such as chatml")
     }
     try self.init(jinja: text, path: path)
     try validate(with: tokenizer)
   }
 
-  /// The Jinja text of a hub directory's template, known or not; nil if there is none.
+  /// The Jinja text of a hub directory's template; nil if there is none.
   /// - Throws: `FileError`, or `TokenizerError` if a file is malformed.
   package static func text(in directory: String) throws -> String? {
     try TokenizerConfiguration(directory: directory).chatTemplate?.text
   }
 
   /// The template in a file.
-  /// - Throws: `FileError`; `TokenizerError` if Shoal does not know it.
+  /// - Throws: `FileError`; `TokenizerError` if it is malformed.
   package init(file path: String) throws {
     try self.init(jinja: TokenizerConfiguration.text(ofTemplate: path), path: path)
   }
 
   private init(jinja: String, path: String) throws(TokenizerError) {
-    guard let template = Self(jinja: jinja) else {
-      throw TokenizerError(
-        path: path,
-        reason: "the chat template is not one that Shoal knows (Qwen2's, Qwen2.5's, ChatML's); templates "
-          + "are programs and are not run")
-    }
-    self = template
-  }
-
-  /// Recognises a template by its text; any default system message and any prefill are accepted.
-  init?(jinja: String) {
-    if let found = KnownTemplate.chatML.match(jinja) {
-      self = .chatML
-      prefill = found.prefill
-    } else if let found = KnownTemplate.qwen2.match(jinja) {
-      self = .qwen2
-      (defaultSystemMessage, prefill) = (found.message, found.prefill)
-    } else if let found = KnownTemplate.qwen25.match(jinja) {
-      self = .qwen25
-      (defaultSystemMessage, prefill) = (found.message, found.prefill)
-    } else {
-      return nil
+    do {
+      try self.init(jinja: jinja)
+    } catch {
+      throw TokenizerError(path: path, reason: "\(error)")
     }
   }
 
-  /// A Jinja template that renders every chat as this one does.
-  /// - Precondition: default system message and prefill pass `isPlain`.
-  package var jinja: String {
-    guard let defaultSystemMessage else { return KnownTemplate.chatML.text(message: "", prefill: prefill) }
-    let family = roles == nil ? KnownTemplate.qwen2 : .qwen25
-    return family.text(message: defaultSystemMessage, prefill: prefill)
+  // MARK: Rendering
+
+  /// What a chat brings besides messages.
+  package struct Context: Sendable, Equatable {
+    /// The descriptions of the functions that the assistant may call.
+    package var tools: JSONValue?
+    /// Variables of this chat alone; they go before those of the template.
+    package var variables: [JSONValue.Member] = []
+
+    package init(tools: JSONValue? = nil, variables: [JSONValue.Member] = []) {
+      (self.tools, self.variables) = (tools, variables)
+    }
   }
 
-  /// The template in a few words.
-  package var summary: String {
-    let system =
-      defaultSystemMessage.map { "the system message \(Self.quoted($0)) by default" } ?? "no system message by default"
-    return "ChatML, \(system)" + (prefill.isEmpty ? "" : ", answers begin with \(Self.quoted(prefill))")
+  /// The rendered chat. Only what the template itself writes becomes a special token.
+  /// - Parameter generationPrompt: whether to end with the header of an assistant's message.
+  /// - Throws: `ChatError` if there are no messages, or if the template refuses them.
+  package func pieces(
+    _ messages: [ChatMessage], _ context: Context = Context(), generationPrompt: Bool, with tokenizer: Tokenizer
+  ) throws(ChatError) -> [ChatPiece] {
+    guard !messages.isEmpty else { throw ChatError(reason: "the chat has no messages") }
+    let output: [TemplateOutput]
+    do {
+      output = try program.render(
+        messages.map(\.json), variables(context, generationPrompt: generationPrompt), constants: tokenizer.namedTokens)
+    } catch {
+      throw ChatError(reason: "\(error)")
+    }
+    var pieces: [ChatPiece] = []
+    for part in output {
+      switch part.origin {
+      case .data(let message):
+        pieces.append(ChatPiece(text: part.text, message: message, isGenerated: part.isGenerated))
+      case .template:
+        pieces += tokenizer.pieces(part.text).filter { !$0.text.isEmpty }.map { piece in
+          var piece = piece
+          piece.isGenerated = part.isGenerated
+          return piece
+        }
+      }
+    }
+    return pieces
   }
 
-  private static func quoted(_ text: String) -> String {
-    let line = text.replacing("\n", with: " ")
-    return "\"\(line.prefix(80))\(line.count > 80 ? "…" : "")\""
+  /// As transformers gives them to templates.
+  private func variables(_ context: Context, generationPrompt: Bool) -> [JSONValue.Member] {
+    [
+      .init("tools", context.tools ?? .null), .init("documents", .null),
+      .init("add_generation_prompt", .bool(generationPrompt)),
+    ] + variables + context.variables
   }
+
+  /// Whether the template marks what the assistant wrote.
+  var marksAnswers: Bool { program.marksAnswers }
+
+  /// The text of a chat; nil if the template refuses it.
+  func text(_ messages: [ChatMessage], generationPrompt: Bool = false, constants: [String: String] = [:]) -> String? {
+    let output = try? program.render(
+      messages.map(\.json), variables(Context(), generationPrompt: generationPrompt), constants: constants)
+    return output?.map(\.text).joined()
+  }
+
+  /// The ids of the rendered chat. Text inside a message never becomes a special token.
+  /// - Throws: `ChatError`.
+  package func encode(
+    _ messages: [ChatMessage], _ context: Context = Context(), generationPrompt: Bool, with tokenizer: Tokenizer
+  ) throws(ChatError) -> [Int32] {
+    ChatTokens(try pieces(messages, context, generationPrompt: generationPrompt, with: tokenizer), tokenizer).ids
+  }
+
+  // MARK: Checks
 
   /// Whether a text holds the beginning of a rendered turn: `<|im_start|>`, a role, a line feed. A text that quotes one
   /// of the tokens alone does not.
@@ -146,50 +162,30 @@ package struct ChatTemplate: Sendable, Equatable {
   /// Whether a text can be part of a template: in one, every program would make special tokens of these.
   package static func isPlain(_ text: String) -> Bool { !text.contains(start) && !text.contains(end) }
 
-  /// Checks that the tokenizer has the template's special tokens.
+  private static func rendersChatML(_ program: Template) -> Bool {
+    let roles = ["system", "user", "assistant", "user"]
+    let messages = roles.enumerated().map { ChatMessage(role: $1, content: "text \($0)").json }
+    let text = try? program.render(messages, [.init("add_generation_prompt", .bool(true)), .init("tools", .null)])
+    let turns = roles.enumerated().map { "\(start)\($1)\ntext \($0)\(end)\n" }
+    return text?.map(\.text).joined() == turns.joined() + "\(start)assistant\n"
+  }
+
+  /// Checks that the tokenizer has the special tokens that the template writes around messages.
   /// - Throws: `TokenizerError` if a token is missing.
   package func validate(with tokenizer: Tokenizer) throws {
-    for token in [Self.start, Self.end] where tokenizer.id(ofToken: token) == nil {
-      throw TokenizerError(
-        path: tokenizer.path, reason: "there is no special token \(token), which the chat template needs")
+    let probe = [ChatMessage(role: "user", content: "x"), ChatMessage(role: "assistant", content: "y")]
+    let outputs = [false, true].compactMap {
+      try? program.render(
+        Array(probe[..<($0 ? 1 : 2)]).map(\.json), variables(Context(), generationPrompt: $0),
+        constants: tokenizer.namedTokens)
     }
-  }
-
-  /// Checks that the template renders these messages.
-  /// - Throws: `ChatError` if there are no messages, or if a message has a role that the template does not know.
-  package func validate(_ messages: [ChatMessage]) throws(ChatError) {
-    guard !messages.isEmpty else { throw ChatError(reason: "the chat has no messages") }
-    guard let roles else { return }
-    for (index, message) in messages.enumerated() where !roles.contains(message.role) {
-      throw ChatError(
-        reason: "message \(index) has the role \"\(message.role.prefix(80))\", expected one of "
-          + roles.joined(separator: ", "))
-    }
-  }
-
-  /// The rendered chat.
-  /// - Parameter generationPrompt: whether to end with the header of an assistant's message.
-  package func pieces(_ messages: [ChatMessage], generationPrompt: Bool) -> [ChatPiece] {
-    var pieces: [ChatPiece] = []
-    func append(_ message: ChatMessage) {
-      pieces += [
-        .special(Self.start), .text(message.role + "\n" + message.content), .special(Self.end), .text("\n"),
-      ]
-    }
-    if let defaultSystemMessage, messages.first?.role != "system" {
-      append(ChatMessage(role: "system", content: defaultSystemMessage))
-    }
-    messages.forEach(append)
-    if generationPrompt { pieces += [.special(Self.start), .text("assistant\n" + prefill)] }
-    return pieces
-  }
-
-  /// The ids of the rendered chat. Text inside a message never becomes a special token.
-  package func encode(_ messages: [ChatMessage], generationPrompt: Bool, with tokenizer: Tokenizer) -> [Int32] {
-    pieces(messages, generationPrompt: generationPrompt).flatMap { piece in
-      switch piece {
-      case .special(let token): tokenizer.encode(token, allowSpecial: true)
-      case .text(let text): tokenizer.encode(text)
+    for part in outputs.joined() where part.origin == .template {
+      for piece in tokenizer.pieces(part.text) where !piece.isSpecial {
+        guard let token = piece.text.firstMatch(of: #/<\|[A-Za-z0-9_]+\|>/#)?.output else { continue }
+        throw TokenizerError(
+          path: tokenizer.path,
+          reason: "there is no special token \(token), which the chat template needs: the template is of another "
+            + "family of models; tokenizer_default is this model's own, chatml needs \(Self.start) and \(Self.end)")
       }
     }
   }

@@ -1,24 +1,44 @@
-// A rendered chat as token ids, with the token ranges of its turns.
+// A rendered chat as token ids, with the token ranges of its runs.
 
 /// The ids of a chat's pieces.
 struct ChatTokens {
-  /// The token ranges of `<|im_start|>role\ncontent<|im_end|>\n`.
-  struct Turn {
-    var whole: Range<Int>
-    /// `<|im_start|>role`.
-    var role: Range<Int>
-    /// The content; a token that also holds bytes of the header counts as header.
-    var content: Range<Int>
-    /// The content, including such a token.
-    var trainedContent: Range<Int>
+  /// A piece as tokens.
+  struct Run {
+    let piece: ChatPiece
+    /// The tokens that hold bytes of the piece and of no other.
+    let inner: Range<Int>
+    /// The tokens that hold bytes of the piece.
+    let outer: Range<Int>
   }
 
   private(set) var ids: [Int32] = []
-  /// Complete turns, in order; an assistant's header or prefill at the end is not a turn.
-  private(set) var turns: [Turn] = []
-  private var pieces: [(piece: ChatPiece, ids: [Int32])] = []
+  private(set) var runs: [Run] = []
+  /// The texts that were tokenised as a whole, with their ids.
+  private var units: [(text: String, isSpecial: Bool, ids: [Int32])] = []
 
-  var contents: [Range<Int>] { turns.map(\.content) }
+  /// The ranges of the messages' contents that hold nothing else.
+  var contents: [Range<Int>] { runs.filter { $0.piece.message != nil }.map(\.inner) }
+
+  /// The tokens of a message's content, from its first to its last byte; nil if the template does not show it.
+  func content(of message: Int) -> Range<Int>? {
+    let own = runs.filter { $0.piece.message == message && !$0.outer.isEmpty }
+    guard let first = own.first, let last = own.last else { return nil }
+    return first.outer.lowerBound..<last.outer.upperBound
+  }
+
+  /// The tokens inside `{% generation %}`, as ranges that do not touch. As in transformers, a token belongs to the
+  /// part if the part's first or last character is in it.
+  var generated: [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    for run in runs where run.piece.isGenerated && !run.outer.isEmpty {
+      if let last = ranges.last, run.outer.lowerBound <= last.upperBound {
+        ranges[ranges.count - 1] = last.lowerBound..<max(last.upperBound, run.outer.upperBound)
+      } else {
+        ranges.append(run.outer)
+      }
+    }
+    return ranges
+  }
 
   /// - Parameters:
   ///   - allowSpecial: whether texts that spell special tokens become these.
@@ -26,46 +46,107 @@ struct ChatTokens {
   init(
     _ pieces: [ChatPiece], _ tokenizer: Tokenizer, allowSpecial: Bool = false, startingAs start: ChatTokens? = nil
   ) {
-    for piece in ChatPiece.joined(pieces) {
-      let place = self.pieces.count
-      let ids: [Int32]
-      if let start, place < start.pieces.count, piece.isSame(as: start.pieces[place].piece) {
-        ids = start.pieces[place].ids
-      } else {
-        switch piece {
-        case .special(let token): ids = tokenizer.encode(token, allowSpecial: true)
-        case .text(let text): ids = tokenizer.encode(text, allowSpecial: allowSpecial)
-        }
-      }
-      self.pieces.append((piece, ids))
+    var pending: [ChatPiece] = []
+    func flush(_ tokens: inout ChatTokens) {
+      guard !pending.isEmpty else { return }
+      tokens.append(pending, tokenizer, allowSpecial, start)
+      pending = []
     }
-    locateTurns(tokenizer)
+    for piece in pieces where !piece.text.isEmpty {
+      if piece.isSpecial {
+        flush(&self)
+        append([piece], tokenizer, true, start)
+      } else {
+        pending.append(piece)
+      }
+    }
+    flush(&self)
   }
 
-  private mutating func locateTurns(_ tokenizer: Tokenizer) {
-    var start = 0
-    for (place, (piece, pieceIDs)) in pieces.enumerated() {
-      defer {
-        ids += pieceIDs
-        start += pieceIDs.count
-      }
-      guard case .text(let text) = piece, place > 0, place + 1 < pieces.count,
-        case .special(ChatTemplate.start) = pieces[place - 1].piece,
-        case .special(ChatTemplate.end) = pieces[place + 1].piece,
-        let lineFeed = text.utf8.firstIndex(of: 0x0A)
-      else { continue }
-      let header = tokenizer.encode(String(decoding: text.utf8[...lineFeed], as: UTF8.self))
-      let role = tokenizer.encode(String(decoding: text.utf8[..<lineFeed], as: UTF8.self))
-      let common = Self.commonPrefix(header, pieceIDs)
-      let own = common == header.count ? common : min(common + 1, pieceIDs.count)
-      let end = start + pieceIDs.count
-      let isLast = place + 2 >= pieces.count
-      turns.append(
-        Turn(
-          whole: start - 1..<end + 1 + (isLast ? 0 : pieces[place + 2].ids.count),
-          role: start - 1..<start + role.count, content: start + own..<end, trainedContent: start + common..<end))
+  /// Appends pieces that are one text to the tokenizer.
+  private mutating func append(
+    _ pieces: [ChatPiece], _ tokenizer: Tokenizer, _ allowSpecial: Bool, _ start: ChatTokens?
+  ) {
+    let text = pieces.count == 1 ? pieces[0].text : pieces.map(\.text).joined()
+    let isSpecial = pieces[0].isSpecial
+    let own: [Int32]
+    if let start, units.count < start.units.count, case let unit = start.units[units.count],
+      unit.isSpecial == isSpecial, unit.text.utf8.elementsEqual(text.utf8)
+    {
+      own = unit.ids
+    } else {
+      own = tokenizer.encode(text, allowSpecial: allowSpecial)
+    }
+    let first = ids.count
+    ids += own
+    units.append((text, isSpecial, own))
+    guard pieces.count > 1 else {
+      runs.append(Run(piece: pieces[0], inner: first..<ids.count, outer: first..<ids.count))
+      return
+    }
+    let bounds = TokenBounds(of: own, text: text, tokenizer, allowSpecial: allowSpecial)
+    var byte = 0
+    var start = bounds.at(byte)
+    for piece in pieces {
+      byte += piece.text.utf8.count
+      let stop = bounds.at(byte)
+      runs.append(
+        Run(
+          piece: piece, inner: first + start.upperBound..<first + max(start.upperBound, stop.lowerBound),
+          outer: first + start.lowerBound..<first + stop.upperBound))
+      start = stop
     }
   }
 
   static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }
+}
+
+/// Where the tokens of a text begin and end in it.
+private struct TokenBounds {
+  private let ids: [Int32]
+  private let text: String
+  private let tokenizer: Tokenizer
+  private let allowSpecial: Bool
+  /// The text's bytes up to the end of each token; nil if the tokens do not spell the text, because it was normalised.
+  private let ends: [Int]?
+
+  init(of ids: [Int32], text: String, _ tokenizer: Tokenizer, allowSpecial: Bool) {
+    (self.ids, self.text, self.tokenizer, self.allowSpecial) = (ids, text, tokenizer, allowSpecial)
+    var ends: [Int] = []
+    var rest = text.utf8[...]
+    var byte = 0
+    for id in ids {
+      let bytes = tokenizer.bytes(of: id)
+      guard rest.starts(with: bytes) else { break }
+      rest = rest.dropFirst(bytes.count)
+      byte += bytes.count
+      ends.append(byte)
+    }
+    self.ends = rest.isEmpty && ends.count == ids.count ? ends : nil
+  }
+
+  /// The number of tokens that end at or before a byte, and the number of tokens that begin before it.
+  func at(_ byte: Int) -> Range<Int> {
+    if let ends {
+      let whole = ends.partitioningIndex { $0 > byte }
+      return whole..<(byte == (whole == 0 ? 0 : ends[whole - 1]) ? whole : whole + 1)
+    }
+    // Tokens of the text's beginning are the text's own tokens up to the one that the byte is in.
+    let head = tokenizer.encode(
+      String(decoding: text.utf8.prefix(byte), as: UTF8.self), allowSpecial: allowSpecial)
+    let common = ChatTokens.commonPrefix(head, ids)
+    return common..<(common == head.count ? common : min(common + 1, ids.count))
+  }
+}
+
+extension [Int] {
+  /// The first index whose element satisfies a condition that no earlier element satisfies.
+  fileprivate func partitioningIndex(where belongsToSecond: (Int) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if belongsToSecond(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
 }

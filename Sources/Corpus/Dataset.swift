@@ -25,6 +25,8 @@ package struct Dataset: Sendable {
     package var split: String
     /// nil: text, and rendered ChatML is an error.
     package var specialTokens: SpecialTokensInText?
+    /// `chat_template` of the data set; nil: the run's.
+    package var template: ChatTemplate.Choice?
 
     package init(
       paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train",

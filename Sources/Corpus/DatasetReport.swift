@@ -31,6 +31,8 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var parsedTexts = 0
   /// Examples whose system field was ignored, because the prompt is already rendered.
   package private(set) var ignoredSystems = 0
+  /// Examples of which the template renders an answer otherwise once messages follow.
+  package private(set) var brokenPrefixes = 0
 
   init(limit: LengthLimit) { self.limit = limit }
 
@@ -57,6 +59,7 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     specialTexts += part.traits.holdsSpecialText && !part.traits.parsesSpecialText ? 1 : 0
     parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
     ignoredSystems += part.traits.ignoresSystem ? 1 : 0
+    brokenPrefixes += part.traits.breaksPrefix ? 1 : 0
     guard part.isTruncated else { return }
     truncated += 1
     if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
@@ -87,6 +90,11 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     if parsedTexts > 0 { lines.append("\(parsedTexts) with special tokens in a field, made from its text") }
     if ignoredSystems > 0 {
       lines.append("\(ignoredSystems) with a system field beside a rendered question: the question is taken as it is")
+    }
+    if brokenPrefixes > 0 {
+      lines.append(
+        "\(brokenPrefixes) with answers that the chat template renders otherwise once messages follow: they are trained as "
+          + "the whole chat has them")
     }
     return lines.joined(separator: "\n")
   }

@@ -24,6 +24,8 @@ package struct EncodedExample: Sendable, Equatable {
     package var isEqualPair = false
     /// Whether a system field was ignored, because the prompt is already rendered.
     package var ignoresSystem = false
+    /// Whether the template renders an answer otherwise once messages follow.
+    package var breaksPrefix = false
   }
 }
 
@@ -33,7 +35,7 @@ package struct ExampleEncoder: Sendable {
   let template: ChatTemplate?
   /// `train_on_inputs`: the prompt of a single completion is in the loss too, so it is never cut. For preferences the
   /// prompt is never in the loss.
-  private let trainsOnInputs: Bool
+  let trainsOnInputs: Bool
   /// Whether fields' texts that spell special tokens become these, as in TRL and axolotl.
   private(set) var parsesSpecialTokens = false
   /// What gives a template to a caller without one.
@@ -63,11 +65,14 @@ package struct ExampleEncoder: Sendable {
     let sequences: Sequences
     switch record.form {
     case .texts(let prompt, let completions): sequences = try texts(prompt, completions)
-    case .messages(let prompt, let completions): sequences = try messages(prompt, completions)
+    case .messages(let prompt, let completions): sequences = try messages(prompt, completions, record.context)
+    case .chat(.template(let messages), _, let completions):
+      sequences = try chat(messages, completions, record.context)
     case .chat(let prompt, let prefill, let completions):
       sequences = try chat(prompt, prefill: prefill, completions)
     case .alpaca(let instruction, let input, let output): sequences = try alpaca(instruction, input, output)
-    case .conversation(let messages, let turns): return try conversation(messages, turns, index: index)
+    case .conversation(let messages, let turns):
+      return try conversation(messages, turns, record.context, index: index)
     case .text(let text): return try runningText(text, index: index)
     }
     return try example(sequences, of: record, index: index)
@@ -111,7 +116,7 @@ package struct ExampleEncoder: Sendable {
       })
   }
 
-  private func traits(
+  func traits(
     _ fields: [String], _ others: (inout EncodedExample.Traits) -> Void = { _ in }
   ) -> EncodedExample.Traits {
     var traits = EncodedExample.Traits()
@@ -127,7 +132,7 @@ package struct ExampleEncoder: Sendable {
   /// The ids of a text of the record.
   private func ids(_ text: String) -> [Int32] { tokenizer.encode(text, allowSpecial: parsesSpecialTokens) }
 
-  private func tokens(_ pieces: [ChatPiece], startingAs start: ChatTokens? = nil) -> ChatTokens {
+  func tokens(_ pieces: [ChatPiece], startingAs start: ChatTokens? = nil) -> ChatTokens {
     ChatTokens(pieces, tokenizer, allowSpecial: parsesSpecialTokens, startingAs: start)
   }
 
@@ -137,23 +142,48 @@ package struct ExampleEncoder: Sendable {
     let bare = completions.map { Self.text($0, without: ending) }
     let prompted = ids(prompt)
     // What may be cut of a rendered chat is what its messages say.
-    let turns = parsesSpecialTokens ? tokens(tokenizer.pieces(prompt)).contents : []
+    let turns = parsesSpecialTokens ? tokens(tokenizer.pieces(prompt).markingTurns()).contents : []
     return Sequences(
       prompt: prompted, whole: bare.map { ids(prompt + $0) + [id] },
       texts: turns.isEmpty ? [0..<prompted.count] : turns,
       fields: [prompt] + bare)
   }
 
-  private func messages(_ prompt: [ChatMessage], _ completions: [[ChatMessage]]) throws(RecordProblem) -> Sequences {
-    let template = try requiredTemplate()
-    let start = tokens(template.pieces(prompt, generationPrompt: true))
-    let whole = completions.map {
-      tokens(template.pieces(prompt + $0, generationPrompt: false), startingAs: start).ids
+  private func messages(
+    _ prompt: [ChatMessage], _ completions: [[ChatMessage]], _ context: ChatTemplate.Context
+  ) throws(RecordProblem) -> Sequences {
+    let start = try rendered(prompt, context, generationPrompt: true)
+    var whole: [[Int32]] = []
+    for completion in completions {
+      whole.append(try rendered(prompt + completion, context, startingAs: start).ids)
     }
-    let contents = (prompt + completions.joined()).map(\.content)
     return Sequences(
-      prompt: start.ids, whole: whole, texts: start.contents.suffix(prompt.count),
-      fields: contents)
+      prompt: start.ids, whole: whole, texts: start.contents,
+      fields: (prompt + completions.joined()).flatMap(\.texts))
+  }
+
+  /// axolotl's chat_template for pairs. The completion is what the template writes from the answer's content on, without
+  /// white space at its end. If it does not end in the end-of-sequence token, that token follows.
+  private func chat(
+    _ messages: [ChatMessage], _ completions: [String], _ context: ChatTemplate.Context
+  ) throws(RecordProblem) -> Sequences {
+    let (ending, _) = try endOfText()
+    let template = try requiredTemplate()
+    let prompt = try pieces(messages, context, generationPrompt: true)
+    let start = tokens(prompt)
+    let question = ChatMessage(role: "user", content: "x")
+    var whole: [[Int32]] = []
+    for completion in completions {
+      let chat = try pieces([question, ChatMessage(role: "assistant", content: completion)], generationPrompt: false)
+      guard let content = chat.firstIndex(where: { $0.message == 1 }) else {
+        throw RecordProblem("the chat template does not write the answer, \(template.summary)")
+      }
+      var answer = Array(chat[content...]).trimmingEnd()
+      if answer.last != .special(ending) { answer.append(.special(ending)) }
+      whole.append(tokens(prompt + answer, startingAs: start).ids)
+    }
+    return Sequences(
+      prompt: start.ids, whole: whole, texts: start.contents, fields: completions + messages.flatMap(\.texts))
   }
 
   /// axolotl builds strings, which TRL tokenises. The completion follows the prefill and ends in `<|im_end|>` without a
@@ -169,26 +199,18 @@ package struct ExampleEncoder: Sendable {
     }
     var pieces: [ChatPiece]
     var fields = completions + [prefill]
-    let turns: Int?
     switch prompt {
-    case .chatML(let messages):
-      pieces = ChatTemplate.chatML.pieces(messages, generationPrompt: true)
-      (turns, fields) = (messages.count, fields + messages.map(\.content))
-    case .template(let messages):
-      pieces = try requiredTemplate().pieces(messages, generationPrompt: true)
-      (turns, fields) = (messages.count, fields + messages.map(\.content))
-    case .rendered(let text):
-      pieces = tokenizer.pieces(text)
-      turns = nil
+    case .chatML(let messages), .template(let messages):
+      pieces = try self.pieces(messages, of: .chatML, generationPrompt: true)
+      fields += messages.flatMap(\.texts)
+    case .rendered(let text): pieces = tokenizer.pieces(text).markingTurns()
     }
     pieces.append(.text(prefill))
     let start = tokens(pieces)
     let end: [ChatPiece] =
       [.special(ChatTemplate.end)] + (ending == ChatTemplate.end ? [] : [.special(ending)])
     let whole = completions.map { tokens(pieces + [.text($0)] + end, startingAs: start).ids }
-    return Sequences(
-      prompt: start.ids, whole: whole, texts: turns.map { start.contents.suffix($0) } ?? start.contents,
-      fields: fields)
+    return Sequences(prompt: start.ids, whole: whole, texts: start.contents, fields: fields)
   }
 
   /// axolotl tokenises the prompt and the response separately, so tokens never merge across them.
@@ -217,31 +239,7 @@ package struct ExampleEncoder: Sendable {
     return lower..<max(lower, upper)
   }
 
-  // MARK: Sequences
-
-  private func conversation(
-    _ messages: [ChatMessage], _ turns: ExampleRecord.TrainedTurns, index: Int
-  ) throws(RecordProblem) -> EncodedExample {
-    let tokens = tokens(try requiredTemplate().pieces(messages, generationPrompt: false))
-    let trained = zip(messages, tokens.turns.suffix(messages.count)).filter { message, _ in
-      trainsOnInputs || message.role == "assistant"
-    }
-    let scored: [Range<Int>] =
-      switch turns {
-      case .afterRole:
-        trainsOnInputs ? [0..<tokens.ids.count] : trained.map { $1.role.upperBound..<$1.whole.upperBound }
-      case .contentAndEnd:
-        trained.filter { !$0.0.content.isEmpty }.map { $1.trainedContent.lowerBound..<$1.content.upperBound + 1 }
-      }
-    guard let tree = ExampleTree(index: index, sequence: tokens.ids, scored: scored) else {
-      throw RecordProblem("no message of the assistant has content to learn from")
-    }
-    return EncodedExample(
-      tree: tree,
-      texts: tokens.contents.suffix(messages.count).map { $0.clamped(to: 0..<tree.prompt.count) },
-      isRunningText: false,
-      traits: traits(messages.map(\.content)))
-  }
+  // MARK: Parts
 
   private func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
     let (ending, id) = try endOfText()
@@ -254,8 +252,6 @@ package struct ExampleEncoder: Sendable {
       tree: tree, texts: [], isRunningText: true, traits: traits([bare]))
   }
 
-  // MARK: Parts
-
   private func endOfText() throws(RecordProblem) -> (text: String, id: Int32) {
     guard let id = tokenizer.endOfSequence, let ending = tokenizer.endOfSequenceToken else {
       throw RecordProblem("a completion must end, but the model's tokenizer_config.json has no \"eos_token\"")
@@ -263,12 +259,34 @@ package struct ExampleEncoder: Sendable {
     return (ending, id)
   }
 
-  private func requiredTemplate() throws(RecordProblem) -> ChatTemplate {
+  func requiredTemplate() throws(RecordProblem) -> ChatTemplate {
     guard let template else {
       throw RecordProblem(
-        "messages need a chat template, and the model has none that Shoal knows: set \(templateKey), or use texts")
+        "messages need a chat template, and the model has none: set \(templateKey), such as chatml, or use texts")
     }
     return template
+  }
+
+  /// A chat, rendered by a template or the run's own.
+  func pieces(
+    _ messages: [ChatMessage], _ context: ChatTemplate.Context = ChatTemplate.Context(),
+    of template: ChatTemplate? = nil,
+    generationPrompt: Bool
+  ) throws(RecordProblem) -> [ChatPiece] {
+    let chosen: ChatTemplate
+    if let template { chosen = template } else { chosen = try requiredTemplate() }
+    do throws(ChatError) {
+      return try chosen.pieces(messages, context, generationPrompt: generationPrompt, with: tokenizer)
+    } catch {
+      throw RecordProblem(error.reason)
+    }
+  }
+
+  func rendered(
+    _ messages: [ChatMessage], _ context: ChatTemplate.Context, generationPrompt: Bool = false,
+    startingAs start: ChatTokens? = nil
+  ) throws(RecordProblem) -> ChatTokens {
+    tokens(try pieces(messages, context, generationPrompt: generationPrompt), startingAs: start)
   }
 
   private static func text(_ text: String, without ending: String) -> String {

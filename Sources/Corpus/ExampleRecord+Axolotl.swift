@@ -88,7 +88,7 @@ extension ExampleRecord {
     if messages[0].role != "system", let system = try values.text(ifPresent: .system) {
       messages.insert(ChatMessage(role: "system", content: system), at: 0)
     }
-    return [ExampleRecord(.conversation(messages, .contentAndEnd))]
+    return [ExampleRecord(.conversation(messages, .turns(TurnTraining())))]
   }
 
   /// The assistant's text: a text, a message, or a conversation's last message.

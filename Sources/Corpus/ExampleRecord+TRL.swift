@@ -20,7 +20,7 @@ extension ExampleRecord {
 
   private static func single(_ values: RecordValues) throws(RecordProblem) -> Form {
     if values[.completion] != nil { return try promptAndCompletion(values) }
-    if values[.messages] != nil { return .conversation(try values.messages(.messages), .afterRole) }
+    if values[.messages] != nil { return .conversation(try values.messages(.messages), .answers) }
     if values[.text] != nil { return .text(try values.completion(.text)) }
     let fields = values.fields
     let hint =

@@ -8,6 +8,8 @@ package struct ExampleRecord: Sendable, Equatable {
   package var form: Form
   /// Whether its completion is desirable, if the data has labels.
   package var label: Bool?
+  /// What its chat brings besides messages.
+  package var context = ChatTemplate.Context()
   /// Whether a system field was ignored, because the prompt is already rendered.
   package var ignoresSystem = false
 
@@ -36,13 +38,12 @@ package struct ExampleRecord: Sendable, Equatable {
     case rendered(String)
   }
 
-  /// The tokens of a turn that are trained.
+  /// The tokens of a conversation that are trained.
   package enum TrainedTurns: Sendable, Equatable {
-    /// TRL's `assistant_only_loss`: everything after the role's name, up to the next turn.
-    case afterRole
-    /// axolotl's `chat_template`: the content and the token that ends the turn; nothing of an empty turn. (axolotl
-    /// leaves out the end unless it is the tokenizer's end of sequence, so some models never stop.)
-    case contentAndEnd
+    /// TRL's `assistant_only_loss`: the assistant's answers.
+    case answers
+    /// axolotl's `chat_template`: the contents of turns and the tokens that end them; nothing of an empty turn.
+    case turns(TurnTraining)
   }
 
   /// Reads and checks a record. It gives two records if KTO splits a pair. Fields that the format does not define are
@@ -92,12 +93,5 @@ package struct ExampleRecord: Sendable, Equatable {
       both.count == 2 && both[0].elementsEqual(both[1]) { $0.isSame(as: $1) }
     case .conversation, .alpaca, .text: false
     }
-  }
-}
-
-extension ChatMessage {
-  /// Equal code point by code point.
-  func isSame(as other: ChatMessage) -> Bool {
-    role.utf8.elementsEqual(other.role.utf8) && content.utf8.elementsEqual(other.content.utf8)
   }
 }

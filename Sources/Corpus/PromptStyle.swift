@@ -74,8 +74,8 @@ package struct PromptStyles: Sendable, Equatable {
   /// - Parameter template: the run's own; nil if there is none.
   package func template(_ template: ChatTemplate?) -> ChatTemplate? {
     guard !areTexts, var common = frames.contains(.template) ? template : .chatML else { return nil }
-    if case .same(let system?) = systems, ChatTemplate.isPlain(system) { common.defaultSystemMessage = system }
-    if case .same(let prefill) = prefills, ChatTemplate.isPlain(prefill) { common.prefill = prefill }
+    if case .same(let system?) = systems, ChatTemplate.isPlain(system) { common = common.withDefaultSystem(system) }
+    if case .same(let prefill) = prefills, ChatTemplate.isPlain(prefill) { common = common.withPrefill(prefill) }
     return common
   }
 

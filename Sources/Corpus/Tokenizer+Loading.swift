@@ -32,6 +32,7 @@ extension Tokenizer {
       normalizedTokens: added.filter { $0.isNormalized && !normalizer.isNull }.map(\.token),
       tokenBytes: bytes)
     let configuration = try TokenizerConfiguration(directory: directory)
+    parts.namedTokens = configuration.namedTokens
     if let token = endOfSequence ?? configuration.endOfSequenceToken {
       guard let id = added.first(where: { $0.token.bytes.elementsEqual(token.utf8) })?.token.id else {
         throw TokenizerError(
@@ -40,6 +41,7 @@ extension Tokenizer {
       }
       parts.endOfSequenceToken = token
       parts.endOfSequence = id
+      parts.namedTokens["eos_token"] = token
     }
     self.init(parts)
   }

@@ -10,6 +10,8 @@ package final class Tokenizer: Sendable {
   /// `eos_token` of tokenizer_config.json.
   package let endOfSequenceToken: String?
   package let endOfSequence: Int32?
+  /// The tokens that templates know by name, such as `eos_token`.
+  let namedTokens: [String: String]
 
   /// The tokenizer's file, for error messages.
   let path: String
@@ -36,6 +38,7 @@ package final class Tokenizer: Sendable {
     vocabularyBound = parts.tokenBytes.count
     endOfSequenceToken = parts.endOfSequenceToken
     endOfSequence = parts.endOfSequence
+    namedTokens = parts.namedTokens
   }
 
   /// The parts that loading creates.
@@ -48,6 +51,7 @@ package final class Tokenizer: Sendable {
     var tokenBytes: ByteStrings
     var endOfSequenceToken: String?
     var endOfSequence: Int32?
+    var namedTokens: [String: String] = [:]
   }
 
   /// The buffers of one call of `encode`, kept for the next call.
@@ -159,12 +163,12 @@ package final class Tokenizer: Sendable {
   /// Splits `text` into the special tokens that it spells and the texts between them.
   func pieces(_ text: String) -> [ChatPiece] {
     [rawTokens, normalizedTokens].reduce([.text(text)]) { pieces, tokens in
-      pieces.flatMap { Self.pieces(of: $0, at: tokens) }
+      pieces.flatMap { $0.isSpecial ? [$0] : Self.pieces(of: $0.text, at: tokens) }
     }
   }
 
-  private static func pieces(of piece: ChatPiece, at tokens: AddedTokenMatcher) -> [ChatPiece] {
-    guard case .text(var text) = piece else { return [piece] }
+  private static func pieces(of text: String, at tokens: AddedTokenMatcher) -> [ChatPiece] {
+    var text = text
     return text.withUTF8 { text in
       var pieces: [ChatPiece] = []
       var start = 0

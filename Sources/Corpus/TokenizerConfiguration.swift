@@ -13,6 +13,8 @@ struct TokenizerConfiguration {
   /// tokenizer_config.json.
   let path: String
   private(set) var endOfSequenceToken: String?
+  /// The tokens that have a name.
+  private(set) var namedTokens: [String: String] = [:]
   /// The Jinja text of the template, and its file.
   private(set) var chatTemplate: (text: String, path: String)?
 
@@ -44,6 +46,10 @@ struct TokenizerConfiguration {
     endOfSequenceToken = token.string ?? token["content"]?.string
     guard token.isNull || endOfSequenceToken != nil else {
       throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
+    }
+    for name in ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] {
+      guard let value = root[name], let token = value.string ?? value["content"]?.string else { continue }
+      namedTokens[name] = token
     }
     let template = root["chat_template"] ?? .null
     // A string, or a list of named templates.

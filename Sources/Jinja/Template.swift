@@ -6,26 +6,31 @@ import Foundation
 /// A parsed template. Rendering can only produce text.
 package struct Template: Sendable {
   private let statements: [TemplateStatement]
+  /// Whether it marks what the assistant wrote (`{% generation %}`).
+  package let marksAnswers: Bool
 
   /// Parses a template.
   /// - Throws: `TemplateError` with the line of what is malformed or not built.
   package init(_ text: String) throws(TemplateError) {
     guard text.utf8.count <= 1 << 20 else { throw TemplateError("the template has more than 1 MiB", line: 1) }
     statements = try TemplateParser.statements(of: text)
+    marksAnswers = statements.contains(where: \.marksAnswers)
   }
 
   /// Renders a chat.
   /// - Parameters:
   ///   - messages: objects with `role`, `content` and more.
   ///   - variables: what else the template knows by name.
+  ///   - constants: texts that the template knows by name and that are the template's own, such as special tokens.
   /// - Throws: `TemplateError`.
-  package func render(_ messages: [JSONValue], _ variables: [JSONValue.Member] = []) throws(TemplateError)
-    -> [TemplateOutput]
-  {
+  package func render(
+    _ messages: [JSONValue], _ variables: [JSONValue.Member] = [], constants: [String: String] = [:]
+  ) throws(TemplateError) -> [TemplateOutput] {
     let scope = TemplateScope()
     for (name, function) in TemplateGlobals.all { scope[name] = .function(function) }
+    for (name, text) in constants { scope[name] = .text(text) }
     for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
-    scope["messages"] = .list(messages.enumerated().map { TemplateValue($1, message: $0) })
+    scope["messages"] = .list(messages.enumerated().map { TemplateValue(message: $1, index: $0) })
     let renderer = TemplateRenderer()
     do {
       try renderer.render(statements, TemplateScope(scope))

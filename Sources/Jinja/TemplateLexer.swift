@@ -46,8 +46,6 @@ struct TemplateLexer {
 
   private func failure(_ reason: String) -> TemplateError { TemplateError(reason, line: line) }
 
-  // MARK: Text
-
   private mutating func read() throws(TemplateError) {
     while position < source.count {
       switch (source[position], peek(1)) {
@@ -286,7 +284,7 @@ struct TemplateLexer {
       }
     case "0"..."7":
       radix = 8
-      digits.unicodeScalars.append(escape)
+      digits = String(escape)
       while digits.count < 3, let digit = peek(0), ("0"..."7").contains(digit) {
         digits.unicodeScalars.append(digit)
         position += 1

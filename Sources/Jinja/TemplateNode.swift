@@ -56,7 +56,7 @@ indirect enum TemplateStatement: Sendable {
   case with([(target: TemplateTarget, value: TemplateExpression)], [TemplateStatement], line: Int)
   /// `{% generation %}…{% endgeneration %}`: what the assistant wrote.
   case generation([TemplateStatement])
-  case exit(isBreak: Bool)
+  case leave(isBreak: Bool)
 }
 
 struct TemplateLoop: Sendable {
@@ -74,4 +74,19 @@ struct TemplateMacro: Sendable {
   var parameters: [(name: String, value: TemplateExpression?)]
   var body: [TemplateStatement]
   var line: Int
+}
+
+extension TemplateStatement {
+  /// Whether `{% generation %}` is in it.
+  var marksAnswers: Bool {
+    switch self {
+    case .generation: true
+    case .branches(let branches, _): branches.contains { $0.body.contains(where: \.marksAnswers) }
+    case .loop(let loop): (loop.body + loop.otherwise).contains(where: \.marksAnswers)
+    case .macro(let macro), .callBlock(_, let macro, _): macro.body.contains(where: \.marksAnswers)
+    case .capture(_, let body, _, _), .filterBlock(_, let body, _), .with(_, let body, _):
+      body.contains(where: \.marksAnswers)
+    case .text, .output, .set, .leave: false
+    }
+  }
 }

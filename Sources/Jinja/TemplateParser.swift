@@ -128,7 +128,7 @@ struct TemplateParser {
     case "break", "continue":
       try end()
       guard loops > 0 else { throw failure("\"\(word)\" stands outside of a loop", line: line) }
-      return .exit(isBreak: word == "break")
+      return .leave(isBreak: word == "break")
     case "include", "import", "from", "extends", "block", "autoescape", "do", "trans", "debug":
       throw failure("\"\(word)\" is not for chat templates", line: line)
     default: throw failure("unknown statement \"\(word)\"", line: line)

@@ -112,7 +112,7 @@ final class TemplateRenderer: @unchecked Sendable {
       isGenerated = true
       defer { isGenerated = before }
       return try run(body, scope)
-    case .exit(let isBreak): return isBreak ? .breaks : .continues
+    case .leave(let isBreak): return isBreak ? .breaks : .continues
     }
     return .goesOn
   }

@@ -1,6 +1,6 @@
 // The values of a template: Python's, as far as data and text go.
 
-package import Checkpoints
+import Checkpoints
 
 /// A value.
 indirect enum TemplateValue: Sendable {
@@ -21,10 +21,29 @@ indirect enum TemplateValue: Sendable {
   static func text(_ text: String) -> Self { .text(TemplateText(text)) }
 
   /// Data from outside.
-  /// - Parameter message: the index of the message that it belongs to.
-  init(_ json: JSONValue, message: Int? = nil) {
+  init(_ json: JSONValue) { self.init(json, message: nil) }
+
+  /// The message with an index; its content's text knows of which message it is.
+  init(message json: JSONValue, index: Int) {
+    guard case .object(let members) = json else {
+      self.init(json)
+      return
+    }
+    self = .mapping(
+      TemplateMapping(
+        members.map {
+          (
+            .text(TemplateText($0.name, .data(message: nil))),
+            Self($0.value, message: $0.name == "content" ? index : nil)
+          )
+        }))
+  }
+
+  private init(_ json: JSONValue, message: Int?) {
     switch json {
     case .null: self = .none
+    // What is wrong in a value is an error where the value is used.
+    case .unusable(let error): self = .undefined("a value that is no JSON (\(error.reason))")
     case .bool(let value): self = .bool(value)
     case .integer(let value): self = .integer(Int(value))
     case .number(let value): self = .number(value)

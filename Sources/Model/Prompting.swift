@@ -29,7 +29,7 @@ package struct Prompting: Sendable {
   /// - Parameters:
   ///   - model: a directory with a tokenizer.
   ///   - adapter: an adapter's directory.
-  /// - Throws: `FileError`, `TokenizerError`, `ContentError`; a missing or unknown template is an error of `template()`.
+  /// - Throws: `FileError`, `TokenizerError`, `ContentError`; a missing or malformed template is an error of `template()`.
   package init(model: String, adapter: String?, _ choice: Choice = Choice()) throws {
     (self.model, self.adapter, isTemplateChosen) = (model, adapter, choice.template != nil)
     let origin = try AdapterOrigin(directory: adapter ?? model)
@@ -39,7 +39,7 @@ package struct Prompting: Sendable {
     found = try Self.template(model: model, adapter: adapter, choice, tokenizer)
     guard let adapter, choice.template == nil, let template = try? found.get() else { return }
     var base = try? ChatTemplate(directory: model, tokenizer: tokenizer)
-    if let system = choice.system { base?.defaultSystemMessage = system.isEmpty ? nil : system }
+    if let system = choice.system { base = base?.withDefaultSystem(system) }
     if template != base { notices.append("chats are rendered as \(adapter) was trained: \(template.summary)") }
   }
 
@@ -48,35 +48,17 @@ package struct Prompting: Sendable {
   ) throws -> Result<ChatTemplate, any Error> {
     let found: Result<ChatTemplate, any Error>
     if let name = choice.template {
-      found = .success(try named(name, model: model, tokenizer))
+      found = .success(try ChatTemplate(ChatTemplate.Choice(name), directory: model, tokenizer: tokenizer))
     } else {
       let source = try adapter.flatMap { try ChatTemplate.text(in: $0) == nil ? nil : $0 } ?? model
       found = Result { try ChatTemplate(directory: source, tokenizer: tokenizer) }
     }
     guard let system = choice.system else { return found }
-    return found.map { template in
-      var template = template
-      template.defaultSystemMessage = system.isEmpty ? nil : system
-      return template
-    }
-  }
-
-  /// - Throws: `UnknownTemplate`; `FileError`, `TokenizerError`.
-  private static func named(_ name: String, model: String, _ tokenizer: Tokenizer) throws -> ChatTemplate {
-    let template: ChatTemplate
-    if let known = ChatTemplate.Name(rawValue: name) {
-      template = try known.template ?? ChatTemplate(directory: model, tokenizer: tokenizer)
-    } else if HubFiles.exists(name) {
-      template = try ChatTemplate(file: name)
-    } else {
-      throw UnknownTemplate(name: name)
-    }
-    try template.validate(with: tokenizer)
-    return template
+    return found.map { $0.withDefaultSystem(system) }
   }
 
   /// The template of chats.
-  /// - Throws: `MissingTemplate` if there is none that Shoal knows.
+  /// - Throws: `MissingTemplate` if there is none, or a malformed one.
   package func template() throws -> ChatTemplate {
     do {
       return try found.get()
@@ -85,11 +67,9 @@ package struct Prompting: Sendable {
     }
   }
 
-  /// The template of chats in data, which bring prefills of their own; nil if there is none that Shoal knows.
+  /// The template of chats in data, which bring prefills of their own; nil if there is none.
   package var dataTemplate: ChatTemplate? {
-    var template = try? found.get()
-    template?.prefill = ""
-    return template
+    try? found.get().withPrefill("")
   }
 
   /// What the user should know about a chat.
@@ -111,16 +91,6 @@ package struct Prompting: Sendable {
       defaults.stopIDs.insert(id)
     }
     return defaults
-  }
-}
-
-/// A `--chat-template` that is neither a name nor a file.
-package struct UnknownTemplate: UserError {
-  package let name: String
-
-  package var description: String {
-    let names = ChatTemplate.Name.allCases.map(\.rawValue).joined(separator: ", ")
-    return "the chat template \"\(name)\" is unknown: expected one of \(names), or the path of a file with a template"
   }
 }
 

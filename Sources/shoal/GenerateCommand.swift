@@ -130,14 +130,13 @@ struct GenerateCommand: ParsableCommand {
     let template = try model.prompting.template()
     if let notice = model.prompting.chatNotice { Console.print(notice) }
     guard let path = messages else {
-      return template.encode(
+      return try template.encode(
         [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)
     }
     let json = try JSONValue.read(file: path)
     do {
       let messages = try ChatMessage.list(json)
-      try template.validate(messages)
-      return template.encode(messages, generationPrompt: true, with: tokenizer)
+      return try template.encode(messages, generationPrompt: true, with: tokenizer)
     } catch {
       throw ContentError(path, "is no chat: \(error)")
     }

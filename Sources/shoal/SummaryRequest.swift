@@ -22,26 +22,28 @@ struct SummaryRequest {
     let parts: [[Int32]]
   }
 
-  private func ids(_ text: String) -> [Int32] {
+  private func ids(_ text: String) throws(ChatError) -> [Int32] {
     var messages = prompt.messages(about: text)
     if system != nil { messages.removeAll { $0.role == "system" } }
-    return template.encode(messages, generationPrompt: true, with: tokenizer)
+    return try template.encode(messages, generationPrompt: true, with: tokenizer)
   }
 
   func document(_ path: String, text: String) throws -> Document {
     let tokens = tokenizer.encode(text).count
-    let whole = ids(text)
+    let whole = try ids(text)
     guard whole.count + newTokens > context else { return Document(path: path, tokens: tokens, parts: [whole]) }
     // When parts are joined with the prompt, they can need a token or two more than counted.
-    let room = context - newTokens - ids("").count - 16
+    let empty = try ids("").count
+    let room = context - newTokens - empty - 16
     guard room >= 64 else {
       throw DocumentError(
         path,
         "the model's context of \(context) tokens leaves no room beside \(newTokens) for the summary: lower "
           + "--max-new-tokens")
     }
-    return Document(
-      path: path, tokens: tokens, parts: DocumentParts(tokenizer: tokenizer, limit: room).parts(of: text).map(ids))
+    return try Document(
+      path: path, tokens: tokens,
+      parts: DocumentParts(tokenizer: tokenizer, limit: room).parts(of: text).map { try ids($0) })
   }
 
   func excess(_ document: Document) -> DocumentError {

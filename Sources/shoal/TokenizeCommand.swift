@@ -61,8 +61,7 @@ struct TokenizeCommand: ParsableCommand {
           output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
         } else if let template {
           let messages = try ChatMessage.list(value)
-          try template.validate(messages)
-          output.append(template.encode(messages, generationPrompt: generationPrompt, with: tokenizer))
+          output.append(try template.encode(messages, generationPrompt: generationPrompt, with: tokenizer))
         } else {
           guard let text = value.string else { throw InputProblem("expected a JSON string") }
           output.append(tokenizer.encode(text, allowSpecial: allowSpecial))

@@ -43,7 +43,7 @@ struct ExampleTreeTests {
       ChatMessage(role: "user", content: "Sure?"), ChatMessage(role: "assistant", content: "Yes."),
     ]
     let encoder = ExampleEncoder(tokenizer: tokenizer, template: .chatML)
-    let tree = try encoder.encode(ExampleRecord(.conversation(messages, .contentAndEnd)), index: 0).tree
+    let tree = try encoder.encode(ExampleRecord(.conversation(messages, .turns(TurnTraining()))), index: 0).tree
     let segments = tree.segments(with: tokenizer)
     #expect(segments.map(\.role) == [.prompt, .loss, .context, .loss])
     #expect(

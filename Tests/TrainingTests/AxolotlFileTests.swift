@@ -98,7 +98,7 @@ private let experiment = """
     #expect(run.batchSize == 4 && run.epochs == 2 && run.warmup == .steps(10))
     #expect(run.loraTargetModules.count == 7 && run.gradientCheckpointing == .on)
     #expect(run.evaluations == .perEpoch(4) && run.saves == .perEpoch(1))
-    #expect(run.heldOut == .share(0.02) && run.chatTemplate == .chatml)
+    #expect(run.heldOut == .share(0.02) && run.chatTemplate == .named(.chatml))
     #expect(
       run.ignoredKeys == [
         "model_type", "tokenizer_type", "trust_remote_code", "strict", "dataset_prepared_path",

@@ -172,7 +172,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(run.usesRSLoRA && run.startingAdapter == "adapters/start")
     #expect(run.objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.2, labelSmoothing: 0.1)))
     #expect(!run.precomputesReferenceLogProbs && run.referenceLogProbsCache == "cache/ref")
-    #expect(run.chatTemplate == .qwen25)
+    #expect(run.chatTemplate == .named(.qwen25))
     #expect(run.defaultSystemMessage == "Be \"brief\": yes,\n# not long\t— ✓ \u{2028} \u{85}")
     #expect(
       run.datasets == [

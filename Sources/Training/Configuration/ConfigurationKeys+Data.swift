@@ -1,12 +1,20 @@
 // The keys of the data: what is read, how it is rendered and how it is cut.
 
+import Checkpoints
 import Corpus
 
 extension ConfigurationKeys {
   static let data = [
     Key(
-      "chat_template", \.chatTemplate, .choice(),
-      "How conversations become text: as the model's own directory has it, or a family's template."),
+      "chat_template", \.chatTemplate, .chatTemplate,
+      "How conversations become text: as the model's own directory has it, a family's template, a .jinja file, or "
+        + "`jinja` with `chat_template_jinja`."),
+    Key("chat_template_jinja", ValueKind<String>.text, "The template's text, or its file.") { configuration in
+      if case .text(let jinja) = configuration.chatTemplate { .text(jinja) } else { .null }
+    },
+    Key(
+      "chat_template_kwargs", \.chatTemplateVariables, .variables,
+      "What else the template knows by name, such as `enable_thinking`."),
     Key(
       "default_system_message", \.defaultSystemMessage, .text, "The system message of conversations that have none."),
     Key(
@@ -62,6 +70,34 @@ extension ValueKind where Value == ValidationSize? {
   }
 }
 
+extension ValueKind where Value == ChatTemplate.Choice {
+  /// `jinja` is a template without text, which `chat_template_jinja` gives.
+  static var chatTemplate: Self {
+    let names = ["tokenizer_default"] + ChatTemplate.Name.allCases.map(\.rawValue)
+    return Self(names.joined(separator: " or ") + ", or a .jinja file") { section, key, tree in
+      guard let name = ValueKind<String>.text.read(&section, key, tree) else { return nil }
+      if name == "jinja" { return .text("") }
+      do { return try ChatTemplate.Choice(name) } catch {
+        section.report("`\(section.prefix)\(key)`: \(error)", at: tree.place)
+        return nil
+      }
+    } write: { choice in
+      if case .text = choice { .text("jinja") } else { .text(choice.name) }
+    }
+  }
+}
+
+extension ValueKind where Value == [JSONValue.Member] {
+  /// Values by name, of any kind.
+  static var variables: Self {
+    Self("a mapping") { tree in
+      JSONValue(tree).members
+    } write: { members in
+      members.isEmpty ? .null : ConfigurationTree(JSONValue.object(members))
+    }
+  }
+}
+
 // MARK: One data set
 
 extension ValueKind where Value == [Dataset.Source] {
@@ -73,9 +109,6 @@ extension ConfigurationKeys {
     initial: Dataset.Source(paths: []), keys: datasetKeys,
     inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")],
     refused: [
-      RefusedKeys(
-        "chat_template", because: "one template serves all data sets of a run",
-        remedy: "give `chat_template` at the top"),
       RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
       RefusedKeys(
         "drop_system_message", because: "conversations are taken as they are",
@@ -108,6 +141,9 @@ extension ConfigurationKeys {
         "special_tokens_in_text", \.specialTokens, .choice(),
         "Special tokens that texts spell: `parse` makes tokens of them, as TRL and axolotl do, `text` leaves them text. "
           + "Rendered ChatML needs one of them; other texts stay text without it."),
+      DatasetKey(
+        "chat_template", \.template, .chatTemplate,
+        "As `chat_template` of the run: one template serves all data sets."),
       DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
     ]
     + RecordFields.Field.allCases.map { field in

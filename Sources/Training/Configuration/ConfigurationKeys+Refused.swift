@@ -21,9 +21,6 @@ extension ConfigurationKeys {
       "tokenizer_config tokens added_tokens_overrides fix_untrained_tokens eot_tokens",
       because: "the tokenizer is the one in the model's directory", remedy: "change its files, or leave it out"),
     RefusedKeys(
-      "chat_template_jinja", because: "a template has a name or comes from the model's directory",
-      remedy: "use `chat_template`"),
-    RefusedKeys(
       "pretraining_dataset", because: "all data is in `datasets`", remedy: "list it there with `type: completion`"),
     RefusedKeys(
       "dataset_exact_deduplication dataset_shard_idx dataset_shard_num max_prompt_len min_sample_len",

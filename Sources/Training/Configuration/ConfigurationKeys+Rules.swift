@@ -1,5 +1,6 @@
 // What ties several keys together: pairs that exclude or need each other, numbers that must agree.
 
+import Checkpoints
 import Corpus
 import Model
 
@@ -7,6 +8,7 @@ extension RunConfiguration {
   /// Applies every rule. The values have been read; the section says which of them were given, and where.
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
+    findTemplate(&section)
     checkSystemMessage(&section)
     checkORPOAlpha(&section)
     checkIPO(&section)
@@ -27,6 +29,29 @@ extension RunConfiguration {
     if weightStorage == .nf4, section.value("load_in_4bit", as: .bool) == false {
       section.report(
         "`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", about: "load_in_4bit")
+    }
+  }
+
+  /// `chat_template_jinja` is the template if it is asked for or alone; a data set's own template is the run's.
+  private mutating func findTemplate(_ section: inout ConfigurationSection) {
+    let isNamed = section["chat_template"] != nil
+    if let jinja = section.value("chat_template_jinja", as: .text), !jinja.isEmpty {
+      if isNamed, chatTemplate != .text("") {
+        section.report(
+          "`chat_template_jinja` goes with `chat_template: jinja`, found \(chatTemplate.name): give one",
+          about: "chat_template_jinja")
+      }
+      chatTemplate = jinja.hasSuffix(".jinja") || HubFiles.exists(jinja) ? .file(jinja) : .text(jinja)
+    } else if chatTemplate == .text("") {
+      section.report("`chat_template: jinja` needs `chat_template_jinja`, a text or a file", about: "chat_template")
+    }
+    let named = (datasets + testDatasets).compactMap(\.template)
+    guard let first = named.first else { return }
+    if !isNamed, named.count == datasets.count + testDatasets.count { chatTemplate = first }
+    if let other = named.first(where: { $0 != chatTemplate }) {
+      section.report(
+        "`chat_template` of a data set is \(other.name), and that of the run \(chatTemplate.name): one template serves all "
+          + "data sets of a run, since the tuned model is asked with one", about: "datasets")
     }
   }
 

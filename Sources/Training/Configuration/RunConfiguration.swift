@@ -1,5 +1,6 @@
 // The typed configuration of `shoal train`: every default is here, every key in `ConfigurationKeys`.
 
+package import Checkpoints
 package import Corpus
 package import Model
 
@@ -40,7 +41,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var excessLengthStrategy = ExcessLengthStrategy.truncateMiddle
   package var shufflesMergedDatasets = true
   package var usesCurriculumSampling = false
-  package var chatTemplate = ChatTemplate.Name.tokenizerDefault
+  package var chatTemplate = ChatTemplate.Choice.own
+  package var chatTemplateVariables: [JSONValue.Member] = []
   package var defaultSystemMessage: String?
   package var specialTokens = SpecialTokens()
 

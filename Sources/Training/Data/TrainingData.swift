@@ -119,16 +119,16 @@ package struct TrainingData: Sendable {
     return trees
   }
 
-  /// The chat template that the configuration selects; nil if the model has no template that Shoal knows, which matters
-  /// only for messages.
+  /// The chat template that the configuration selects; nil if the model has none, which matters only for messages.
   /// - Throws: `TokenizerError`.
   static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
-    guard
-      var template = configuration.chatTemplate.template
-        ?? (try? ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer))
-    else { return nil }
-    if let message = configuration.defaultSystemMessage { template.defaultSystemMessage = message }
-    try template.validate(with: tokenizer)
+    // That the model has no template, or one that is of no use, matters only where a record needs it.
+    let isOwn = configuration.chatTemplate == .own
+    guard isOwn ? try ChatTemplate.text(in: configuration.baseModel) != nil : true else { return nil }
+    var template = try ChatTemplate(
+      configuration.chatTemplate, directory: configuration.baseModel, tokenizer: tokenizer)
+    template.variables = configuration.chatTemplateVariables
+    if let message = configuration.defaultSystemMessage { template = template.withDefaultSystem(message) }
     return template
   }
 }

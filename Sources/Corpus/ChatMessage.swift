@@ -1,0 +1,55 @@
+// A message of a chat, as templates see it.
+
+package import Checkpoints
+
+/// A message of a chat.
+package struct ChatMessage: Sendable, Equatable {
+  package var role: String
+  /// Empty if the message has none, as beside tool calls.
+  package var content: String
+  /// Whether there is a content, even an empty one.
+  package var hasContent = true
+  /// What else a template may use: `tool_calls`, `name`, `reasoning_content`, …
+  package var others: [JSONValue.Member] = []
+  /// Whether the data say that the turn is trained, or that it is not.
+  package var isTrained: Bool?
+  /// The parts of the content that are trained or not, if the data say so.
+  package var parts: [Part] = []
+
+  /// A part of a content, in Unicode code points.
+  package struct Part: Sendable, Equatable {
+    package var range: Range<Int>
+    package var isTrained: Bool
+
+    package init(_ range: Range<Int>, isTrained: Bool) { (self.range, self.isTrained) = (range, isTrained) }
+  }
+
+  package init(role: String, content: String) { (self.role, self.content) = (role, content) }
+
+  /// The message as the template's variable.
+  var json: JSONValue {
+    .object(
+      [.init("role", .string(role)), .init("content", hasContent ? .string(content) : .null)] + others)
+  }
+
+  /// Equal code point by code point.
+  func isSame(as other: ChatMessage) -> Bool {
+    role.utf8.elementsEqual(other.role.utf8) && content.utf8.elementsEqual(other.content.utf8)
+      && hasContent == other.hasContent && others == other.others
+  }
+
+  /// The texts of the message that come from outside.
+  var texts: [String] { [content] + others.flatMap { $0.value.texts } }
+}
+
+extension JSONValue {
+  /// All strings in the value.
+  fileprivate var texts: [String] {
+    switch self {
+    case .string(let text): [text]
+    case .array(let elements): elements.flatMap(\.texts)
+    case .object(let members): members.flatMap(\.value.texts)
+    case .null, .bool, .integer, .number, .unusable: []
+    }
+  }
+}

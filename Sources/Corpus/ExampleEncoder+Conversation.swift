@@ -1,0 +1,191 @@
+// Conversations, of which only some tokens are trained.
+
+import Checkpoints
+
+extension ExampleEncoder {
+  func conversation(
+    _ messages: [ChatMessage], _ turns: ExampleRecord.TrainedTurns, _ context: ChatTemplate.Context, index: Int
+  ) throws(RecordProblem) -> EncodedExample {
+    var context = context
+    if case .turns = turns { context.variables.append(.init("real_last_index", .integer(Int64(messages.count - 1)))) }
+    let whole = try rendered(messages, context)
+    var breaksPrefix = false
+    let scored: [Range<Int>] =
+      switch turns {
+      case .answers where trainsOnInputs: [0..<whole.ids.count]
+      case .answers: try answers(messages, context, whole, &breaksPrefix)
+      case .turns(let training): try trained(messages, training, context, whole)
+      }
+    guard let tree = ExampleTree(index: index, sequence: whole.ids, scored: scored) else {
+      throw RecordProblem("no message of the assistant has content to learn from")
+    }
+    return EncodedExample(
+      tree: tree, texts: whole.contents.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
+      traits: traits(messages.flatMap(\.texts)) { $0.breaksPrefix = breaksPrefix })
+  }
+
+  // MARK: TRL
+
+  /// The answers of TRL's `assistant_only_loss`: what the template marks; otherwise what it adds to the chat before, with
+  /// the answer's header, when the answer follows. For ChatML the line feed after the role belongs to the answer, as in
+  /// the template that TRL has for Qwen2.5.
+  private func answers(
+    _ messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens, _ breaksPrefix: inout Bool
+  ) throws(RecordProblem) -> [Range<Int>] {
+    let template = try requiredTemplate()
+    guard !template.marksAnswers else { return whole.generated }
+    var ranges: [Range<Int>] = []
+    for (place, message) in messages.enumerated() where message.role == "assistant" {
+      let answered =
+        place + 1 == messages.count ? whole : try rendered(Array(messages[...place]), context, startingAs: whole)
+      let start =
+        place == 0
+        ? try firstAnswer(in: answered)
+        : ChatTokens.commonPrefix(try header(Array(messages[..<place]), context, startingAs: whole), answered.ids)
+      if answered.ids.elementsEqual(whole.ids.prefix(answered.ids.count)) {
+        ranges.append(start..<answered.ids.count)
+        continue
+      }
+      breaksPrefix = true
+      guard let content = whole.content(of: place), let alone = answered.content(of: place) else {
+        throw RecordProblem(
+          "the chat template renders message \(place) otherwise once others follow, so that what is trained is not clear: "
+            + "use a template with {% generation %}, or leave the later messages out")
+      }
+      let ending = ChatTokens.commonPrefix(
+        Array(answered.ids[alone.upperBound...]), Array(whole.ids[content.upperBound...]))
+      ranges.append(min(content.lowerBound, start)..<content.upperBound + ending)
+    }
+    return ranges
+  }
+
+  /// The ids of a chat with the header of an answer.
+  private func header(
+    _ messages: [ChatMessage], _ context: ChatTemplate.Context, startingAs start: ChatTokens?
+  ) throws(RecordProblem) -> [Int32] {
+    let pieces = try pieces(messages, context, generationPrompt: true)
+    return tokens(try requiredTemplate().isChatML ? pieces.trimmingEnd() : pieces, startingAs: start).ids
+  }
+
+  /// Where the answer that begins a chat begins. No chat precedes it, so that its header is looked for.
+  private func firstAnswer(in tokens: ChatTokens) throws(RecordProblem) -> Int {
+    let question = [ChatMessage(role: "user", content: "x")]
+    let context = ChatTemplate.Context()
+    let asked = try rendered(question, context).ids
+    let header = Array(try header(question, context, startingAs: nil).dropFirst(asked.count))
+    guard !header.isEmpty, let place = tokens.ids.firstRange(of: header) else {
+      return tokens.content(of: 0)?.lowerBound ?? 0
+    }
+    return place.upperBound
+  }
+
+  // MARK: axolotl
+
+  /// What axolotl's chat_template trains: the contents of turns and the tokens that end them, found by rendering each turn
+  /// with another content.
+  private func trained(
+    _ messages: [ChatMessage], _ training: TurnTraining, _ context: ChatTemplate.Context, _ whole: ChatTokens
+  ) throws(RecordProblem) -> [Range<Int>] {
+    if training.isLastAnswer, !trainsOnInputs, !messages.contains(where: { $0.isTrained != nil || !$0.parts.isEmpty }) {
+      guard messages.count > 1 else { throw RecordProblem("expected a question and an answer, found one message") }
+      return [try rendered(Array(messages.dropLast()), context, generationPrompt: true).ids.count..<whole.ids.count]
+    }
+    var ranges: [Range<Int>] = []
+    let options = [
+      (training.endOfTurn ?? training.endOfSequence, endsOfTurn(training)),
+      (training.endOfSequence, Set([tokenizer.endOfSequence].compactMap(\.self))),
+    ]
+    var lastEnds: [Int?] = [nil, nil]
+    for (place, message) in messages.enumerated() {
+      let isTrained =
+        message.isTrained ?? (!message.parts.isEmpty || trainsOnInputs || training.roles.contains(message.role))
+      guard isTrained || options.contains(where: { $0.0 == .all }) else { continue }
+      guard let turn = try turn(place, of: messages, context, whole) else { continue }
+      if isTrained {
+        ranges += message.parts.isEmpty ? [turn.content] : trainedParts(of: message, from: turn.content.lowerBound)
+      }
+      for (number, (ends, tokens)) in options.enumerated() {
+        let tokens =
+          number == 0 && training.endOfTurnTokens == nil ? tokens.union([turn.end].compactMap(\.self)) : tokens
+        let after = turn.content.upperBound..<min(turn.content.upperBound + 4, whole.ids.count)
+        guard let end = after.first(where: { tokens.contains(whole.ids[$0]) }) else { continue }
+        lastEnds[number] = end
+        if ends == .all || ends == .turn && isTrained { ranges.append(end..<end + 1) }
+      }
+    }
+    for (option, end) in zip(options, lastEnds) {
+      if option.0 == .last, let end { ranges.append(end..<end + 1) }
+    }
+    return Self.merged(ranges, count: whole.ids.count)
+  }
+
+  private func endsOfTurn(_ training: TurnTraining) -> Set<Int32> {
+    guard let tokens = training.endOfTurnTokens else { return Set([tokenizer.endOfSequence].compactMap(\.self)) }
+    return Set(tokens.compactMap { tokenizer.id(ofToken: $0) })
+  }
+
+  /// The tokens of a turn's content, with those in which it differs from a turn with another content, such as tool calls;
+  /// and the special token after them. nil for an empty turn.
+  private func turn(
+    _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
+  ) throws(RecordProblem) -> (content: Range<Int>, end: Int32?)? {
+    var dummy = ChatMessage(role: messages[place].role, content: "[[dummy_message]]")
+    if !messages[place].parts.isEmpty {
+      dummy.others = messages[place].others.filter { $0.name == "reasoning_content" }
+    }
+    let before = Array(messages[..<place])
+    let other = try rendered(before + [dummy], context, startingAs: whole).ids
+    let own =
+      place + 1 == messages.count ? whole : try rendered(before + [messages[place]], context, startingAs: whole)
+    var start = ChatTokens.commonPrefix(own.ids, other)
+    var end = own.ids.count - zip(own.ids.reversed(), other.reversed()).prefix { $0 == $1 }.count
+    // axolotl leaves out what the other content happens to begin or end with.
+    if let content = own.content(of: place) {
+      (start, end) = (min(start, content.lowerBound), max(end, content.upperBound))
+    }
+    return start < end ? (start..<end, own.ids[end...].first(where: tokenizer.isSpecial)) : nil
+  }
+
+  /// The tokens of a content that lie in its trained parts. A token that is partly in one belongs to it if more than its
+  /// last character is; so axolotl has it.
+  private func trainedParts(of message: ChatMessage, from start: Int) -> [Range<Int>] {
+    let ids = tokenizer.encode(message.content, allowSpecial: parsesSpecialTokens)
+    // The first code point of each token, and the last one before the next token.
+    var firsts: [Int] = []
+    var bytes = 0
+    let utf8 = Array(message.content.utf8)
+    var points = 0
+    for id in ids {
+      firsts.append(max(0, bytes < utf8.count && utf8[bytes] & 0xC0 == 0x80 ? points - 1 : points))
+      let count = tokenizer.bytes(of: id).count
+      points += utf8[min(bytes, utf8.count)..<min(bytes + count, utf8.count)].count { $0 & 0xC0 != 0x80 }
+      bytes += count
+    }
+    let lasts = firsts.dropFirst().map { $0 - 1 } + [points - 1]
+    var ranges: [Range<Int>] = []
+    for part in message.parts where part.isTrained && !part.range.isEmpty {
+      let (begin, end) = (part.range.lowerBound, part.range.upperBound - 1)
+      var first = firsts.firstIndex { $0 >= begin } ?? firsts.count
+      if first > 0, lasts[first - 1] > begin { first -= 1 }
+      var last = lasts.lastIndex { $0 <= end } ?? -1
+      if last + 1 < firsts.count, firsts[last + 1] < end { last += 1 }
+      if first <= last { ranges.append(start + first..<start + last + 1) }
+    }
+    return ranges
+  }
+
+  /// Ascending ranges that do not touch.
+  private static func merged(_ ranges: [Range<Int>], count: Int) -> [Range<Int>] {
+    var isTrained = [Bool](repeating: false, count: count)
+    for place in ranges.joined() where place < count { isTrained[place] = true }
+    var merged: [Range<Int>] = []
+    for place in isTrained.indices where isTrained[place] {
+      if let last = merged.last, last.upperBound == place {
+        merged[merged.count - 1] = last.lowerBound..<place + 1
+      } else {
+        merged.append(place..<place + 1)
+      }
+    }
+    return merged
+  }
+}
