@@ -1,7 +1,7 @@
 .PHONY: deps build demo test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
-PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libssl-dev libyaml-dev pkg-config
+PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libzstd-dev libssl-dev libyaml-dev pkg-config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
 SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/Parity/same_bits.sh .ci/run

@@ -26,6 +26,7 @@ let package = Package(
       name: "CSystem", pkgConfig: "ompi-c openblas",
       providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
@@ -34,7 +35,7 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
-      name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints", "Jinja"],
+      name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja"],
       resources: ["chatml", "qwen", "qwen_25", "qwen3"].map { .embedInCode("Templates/\($0).jinja") },
       swiftSettings: strict),
     .target(

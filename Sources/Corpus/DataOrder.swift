@@ -24,6 +24,7 @@ package struct DataOrder: Sendable, Equatable {
 enum RandomStream {
   static let order: UInt64 = 0x4F52_4445 << 32
   static let validation: UInt64 = 0x5641_4C49 << 32
+  static let shards: UInt64 = 0x5348_4152 << 32
 }
 
 /// The optimizer steps of a run and the examples of each.

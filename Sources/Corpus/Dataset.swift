@@ -16,20 +16,35 @@ package struct Dataset: Sendable {
 
   /// One entry of the configuration's `datasets`.
   package struct Source: Sendable, Equatable {
-    /// Files or directories.
+    /// Files, patterns or directories.
     package var paths: [String]
     /// nil: TRL's formats, identified by the fields.
     package var type: DatasetType?
     package var fields: RecordFields
-    /// The split to read, if a data set is divided into splits by file.
-    package var split: String
+    /// The splits to read, if a data set is divided into splits by file, and which records of them.
+    package var split: SplitSelection
     /// nil: text, and rendered ChatML is an error.
     package var specialTokens: SpecialTokensInText?
     /// `chat_template` of the data set; nil: the run's.
     package var template: ChatTemplate.Choice?
+    /// `name`: the directory of a subset.
+    package var subset: String?
+    /// `ds_type`; nil: what each file's name says.
+    package var format: DataFormat?
+    /// `sample_by`: what text files are cut into.
+    package var samples = TextSamples.paragraph
+    /// `shards` and `shards_idx`: one of equal parts of the records.
+    package var shard: Shard?
+
+    package struct Shard: Sendable, Equatable {
+      package var count: Int
+      package var index: Int
+
+      package init(count: Int, index: Int) { (self.count, self.index) = (count, index) }
+    }
 
     package init(
-      paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: String = "train",
+      paths: [String], type: DatasetType? = nil, fields: RecordFields = RecordFields(), split: SplitSelection = .train,
       specialTokens: SpecialTokensInText? = nil
     ) {
       (self.paths, self.type, self.fields, self.split) = (paths, type, fields, split)
@@ -45,10 +60,14 @@ package struct Dataset: Sendable {
   }
 
   /// Reads the records of all sources, one after the other.
-  /// - Parameter kind: the wanted kind; nil accepts any.
+  /// - Parameters:
+  ///   - kind: the wanted kind; nil accepts any.
+  ///   - seed: selects the records of shards.
   /// - Throws: `FileError` or `CorpusError` if a file cannot be read, any record is wrong (the error lists the first
   ///   20), or no example is left.
-  package init(sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit) throws {
+  package init(
+    sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit, seed: UInt64 = 0
+  ) throws {
     var examples: [ExampleTree] = []
     var prompts: [[UInt8]] = []
     var report = DatasetReport(limit: limit)
@@ -58,14 +77,14 @@ package struct Dataset: Sendable {
     var rendered: [RecordLocation] = []
     for source in sources {
       let encoder = encoder.parsingSpecialTokens(source.specialTokens == .parse)
-      for path in try source.paths.flatMap({ try RecordReader.files(at: $0, split: source.split) }) {
-        let reader = try RecordReader(path: path)
-        let outcomes = parallelMap(count: reader.count) { place in
-          RecordOutcome(reader, place, of: source, kind, encoder, limit)
+      var records = try Records(source, seed: seed)
+      while let (batch, places) = try records.next() {
+        let outcomes = parallelMap(count: places.count) { number in
+          RecordOutcome(batch, places[number], of: source, kind, encoder, limit)
         }
-        for (place, outcome) in outcomes.enumerated() {
-          report.count(outcome, at: reader.location(place))
-          if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(reader.location(place)) }
+        for (place, outcome) in zip(places, outcomes) {
+          report.count(outcome, at: batch.location(place))
+          if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(batch.location(place)) }
           switch outcome {
           case .read(let parts, let prompt):
             for part in parts where !part.trees.isEmpty { styles.include(part.style) }
@@ -97,11 +116,11 @@ package struct Dataset: Sendable {
 
 extension RecordOutcome {
   init(
-    _ reader: RecordReader, _ place: Int, of source: Dataset.Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
+    _ batch: RecordBatch, _ place: Int, of source: Dataset.Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
     _ limit: LengthLimit
   ) {
     do {
-      let value = try reader.record(place)
+      let value = try batch.record(place)
       do {
         let records = try ExampleRecord.read(value, type: source.type, kind: kind, fields: source.fields)
         var parts: [Part] = []
@@ -119,7 +138,7 @@ extension RecordOutcome {
         }
         self = .read(parts, prompt: records.first?.promptDigest ?? [])
       } catch {
-        self = .wrong(RecordMistake(location: reader.location(place), problem: error))
+        self = .wrong(RecordMistake(location: batch.location(place), problem: error))
       }
     } catch {
       self = .wrong(error)

@@ -56,7 +56,7 @@ package struct SourceDocuments: Sendable {
   /// - Parameter path: a file, or a directory of files.
   /// - Throws: `FileError`, or `CorpusError` with every invalid record. Using one id for two texts is also an error.
   package init(path: String, tokenizer: Tokenizer, limits: DocumentLimits = DocumentLimits()) throws {
-    let readers = try RecordReader.files(at: path).map { try RecordReader(path: $0) }
+    let readers = try DataFiles.at(path).map { try RecordReader(path: $0) }
     let places = readers.indices.flatMap { file in (0..<readers[file].count).map { Place(file: file, record: $0) } }
     let read = parallelMap(count: places.count) { number in
       Result { () throws(RecordMistake) in

@@ -27,7 +27,7 @@ package struct TeacherAnswer: Sendable, Equatable {
   package static func read(_ paths: [String]) throws -> [TeacherAnswer] {
     var answers: [TeacherAnswer] = []
     var mistakes: [RecordMistake] = []
-    for path in try paths.flatMap({ try RecordReader.files(at: $0) }) {
+    for path in try paths.flatMap({ try DataFiles.at($0) }) {
       let reader = try RecordReader(path: path)
       let read = parallelMap(count: reader.count) { index in
         Result { () throws(RecordMistake) in

@@ -138,19 +138,10 @@ struct RecordReaderTests {
     }
     let empty = try directory.write("empty.jsonl", "")
     #expect(throws: FileError.self) { _ = try RecordReader(path: empty) }
-    for name in ["a.csv", "a.jsonl.gz", "a.gz"] {
+    for name in ["a.pdf", "a.jsonl.gz", "a.gz", "a.jsonl.zst", "a.arrow"] {
       let path = try directory.write(name, "{}")
       #expect(throws: CorpusError.self) { _ = try RecordReader(path: path) }
     }
-  }
-
-  @Test func `a directory stands for its files by name`() throws {
-    #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path) }
-    for name in ["b.jsonl", "a.json", "B.jsonl", ".hidden.jsonl", "README.md"] { try directory.write(name, "{}") }
-    let expected = ["B.jsonl", "a.json", "b.jsonl"].map { directory.path + "/" + $0 }
-    #expect(try RecordReader.files(at: directory.path) == expected)
-    #expect(try RecordReader.files(at: expected[1]) == [expected[1]])
-    #expect(throws: CorpusError.self) { _ = try RecordReader.files(at: directory.path + "/none.jsonl") }
   }
 
   /// Two gzip members in a row, as parallel packers and `cat` write them.
@@ -164,8 +155,6 @@ struct RecordReaderTests {
       #expect(try reader.record(1) == ["a": 2])
       #expect(reader.location(1).line == 2)
     }
-    let files = try RecordReader.files(at: directory.path)
-    #expect(files == ["a.json.gz", "a.jsonl.gz"].map { directory.path + "/" + $0 })
   }
 
   @Test func `zeros after a member are padding`() throws {
@@ -221,24 +210,5 @@ struct RecordReaderTests {
     let plain = try directory.write("plain.jsonl.gz", "{}\n")
     let error = #expect(throws: CorpusError.self) { _ = try RecordReader(path: plain) }
     #expect(error?.description.contains("gzip") == true)
-  }
-
-  @Test func `files of a directory belong to splits`() throws {
-    let names = [
-      "train-00000.jsonl", "more.jsonl", "test.jsonl", "validation_1.json", "dev.json", "latest.jsonl", "Eval.jsonl.gz",
-    ]
-    for name in names { try directory.write(name, "{}") }
-    func files(_ split: String) throws -> [String] {
-      try RecordReader.files(at: directory.path, split: split).map { String($0.dropFirst(directory.path.count + 1)) }
-    }
-    #expect(try files("train") == ["latest.jsonl", "more.jsonl", "train-00000.jsonl"])
-    #expect(try files("test") == ["Eval.jsonl.gz", "test.jsonl"])
-    #expect(try files("validation") == ["dev.json", "validation_1.json"])
-    let error = #expect(throws: CorpusError.self) { try files("extra") }
-    #expect(error?.description.contains("there is only: test, train, validation") == true)
-    let single = directory.path + "/test.jsonl"
-    #expect(try RecordReader.files(at: single) == [single])
-    #expect(try RecordReader.files(at: single, split: "test") == [single])
-    #expect(throws: CorpusError.self) { try RecordReader.files(at: single, split: "validation") }
   }
 }

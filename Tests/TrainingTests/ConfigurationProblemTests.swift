@@ -1,3 +1,4 @@
+import Checkpoints
 import Corpus
 import Foundation
 import TestSupport
@@ -69,7 +70,7 @@ import Training
 
   @Test(
     arguments: [
-      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "datasets.0.chat_template=chatml",
+      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true",
       "special_tokens.bos_token=x",
     ])
   func `what is refused says why, and what to do`(override: String) throws {
@@ -107,7 +108,8 @@ import Training
       "chat_template=llama3", "optimizer=adafactor", "rl=true", "dpo_loss_type=sigmoyd",
       "peft_init_lora_weights=false", "datasets=[]", "datasets=x.jsonl", "datasets.0=x.jsonl",
       "datasets.0.path=", "datasets.0.path=3", "datasets.0.data_files=b.jsonl",
-      "datasets.0.ds_type=csv", "base_model=''", "default_system_message=[a]",
+      "datasets.0.ds_type=arrow", "datasets.0.split=train[1]", "datasets.0.shards_idx=1", "base_model=''",
+      "default_system_message=[a]",
       "neftune_noise_alpha=5", "plugins=[x]", "output_dir={a: b}", "dpo_loss_type=[sigmoid, sigmoyd]",
       "dpo_loss_type=exo_pair", "dpo_loss_weights=[1.0, 0.5]", "dpo_loss_weights=1", "dpo_loss_weights=[a]",
       "rpo_alpha=-1", "rl=[dpo]", "rl=kto", "loraplus_lr_ratio=0", "loraplus_weight_decay=-1",
@@ -218,12 +220,44 @@ import Training
 }
 
 @Suite struct ConfigurationOverrideTests {
+  @Test func `a data set's template is the run's`() throws {
+    let run = try minimal(with: "datasets.0.chat_template=qwen3")
+    #expect(run.chatTemplate == .named(.qwen3))
+    #expect(
+      try minimal(with: "datasets.0.chat_template=chatml", "chat_template=chatml").chatTemplate == .named(.chatml))
+    #expect(throws: ConfigurationError.self) {
+      try minimal(with: "datasets.0.chat_template=qwen3", "chat_template=chatml")
+    }
+    let text = "{{ messages[0].content }}"
+    let own = try minimal(with: "chat_template=jinja", "chat_template_jinja='\(text)'", "chat_template_kwargs.x=[1]")
+    #expect(own.chatTemplate == .text(text) && own.chatTemplateVariables.map(\.name) == ["x"])
+    #expect(try configuration(own.resolvedYAML) == own)
+    #expect(try minimal(with: "chat_template_jinja=a.jinja").chatTemplate == .file("a.jinja"))
+    for wrong in [
+      ["chat_template=jinja"], ["chat_template=chatml", "chat_template_jinja=x"], ["chat_template=llama3"],
+    ] {
+      #expect(throws: ConfigurationError.self) {
+        try wrong.count == 1 ? minimal(with: wrong[0]) : minimal(with: wrong[0], wrong[1])
+      }
+    }
+  }
+
+  @Test func `parts of data sets are read and written`() throws {
+    let run = try minimal(
+      with: "datasets.0.split='train[:10%]'", "datasets.0.shards=3", "datasets.0.shards_idx=2", "datasets.0.name=main",
+      "datasets.0.ds_type=csv", "datasets.0.sample_by=line")
+    let source = try #require(run.datasets.first)
+    #expect(source.split == SplitSelection("train[:10%]") && source.shard == .init(count: 3, index: 2))
+    #expect(source.subset == "main" && source.format == .csv && source.samples == .line)
+    #expect(try configuration(run.resolvedYAML) == run)
+  }
+
   @Test func `overrides reach into lists and mappings, in order`() throws {
     let run = try minimal(
       with: "datasets.0.path=x.jsonl", "datasets.1.data_files=[a, b]", "seed=1", "seed=2",
       "datasets.0.split=train", "default_system_message='a=b: c'")
     #expect(run.datasets.map(\.paths) == [["x.jsonl"], ["a", "b"]])
-    #expect(run.datasets.first?.split == "train")
+    #expect(run.datasets.first?.split == SplitSelection("train"))
     #expect(run.seed == 2 && run.defaultSystemMessage == "a=b: c")
     #expect(try minimal(with: "test_datasets.0.path=t.jsonl").testDatasets == [.init(paths: ["t.jsonl"])])
   }

@@ -149,7 +149,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     chats.roles = ["assistant": ["gpt", "model"], "user": ["human"]]
     #expect(
       run.datasets == [
-        .init(paths: ["chats.jsonl.gz"], type: .chatTemplate, fields: chats, split: "test"),
+        .init(paths: ["chats.jsonl.gz"], type: .chatTemplate, fields: chats, split: SplitSelection("test") ?? .train),
         .init(paths: ["pairs.jsonl"], type: .intelPrefilled),
       ])
     // The format reads no such field.
@@ -174,10 +174,14 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
     #expect(!run.precomputesReferenceLogProbs && run.referenceLogProbsCache == "cache/ref")
     #expect(run.chatTemplate == .named(.qwen25))
     #expect(run.defaultSystemMessage == "Be \"brief\": yes,\n# not long\t— ✓ \u{2028} \u{85}")
+    var first = Dataset.Source(
+      paths: ["a, b.jsonl"], fields: fields([.prompt: "question", .chosen: "yes", .rejected: "7"]))
+    first.format = .json
+    first.split = SplitSelection("train") ?? .train
     #expect(
       run.datasets == [
-        .init(paths: ["a, b.jsonl"], fields: fields([.prompt: "question", .chosen: "yes", .rejected: "7"])),
-        .init(paths: ["one.jsonl", "two: 2.jsonl"], split: "half"),
+        first,
+        .init(paths: ["one.jsonl", "two: 2.jsonl"], split: SplitSelection("half") ?? .train),
       ])
     #expect(run.testDatasets == [.init(paths: ["held.jsonl"])])
     #expect(run.sequenceLength == 1024 && run.excessLengthStrategy == .error)

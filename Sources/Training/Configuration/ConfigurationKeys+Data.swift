@@ -107,7 +107,7 @@ extension ValueKind where Value == [Dataset.Source] {
 extension ConfigurationKeys {
   static let dataset = ConfigurationTable(
     initial: Dataset.Source(paths: []), keys: datasetKeys,
-    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")],
+    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision preprocess_shards")],
     refused: [
       RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
       RefusedKeys(
@@ -116,6 +116,7 @@ extension ConfigurationKeys {
     ],
     rules: { source, section in
       source.findFiles(&section)
+      source.findShard(&section)
       let fields = RecordFields.Field.read(by: source.type)
       for field in RecordFields.Field.allCases where section[field.key] != nil && !fields.contains(field) {
         section.ignore(field.key)
@@ -135,7 +136,10 @@ extension ConfigurationKeys {
       DatasetKey("data_files", files, "Files and directories, alone or inside the directory `path`.") {
         $0.paths.count == 1 ? .null : files.write($0.paths)
       },
-      DatasetKey("ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
+      DatasetKey("ds_type", \.format, .choice(), "The format of the files; without it what their names say."),
+      DatasetKey(
+        "sample_by", \.samples, .choice(),
+        "What text files are cut into: the texts between blank lines, whole files, or lines."),
       DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
       DatasetKey(
         "special_tokens_in_text", \.specialTokens, .choice(),
@@ -144,7 +148,17 @@ extension ConfigurationKeys {
       DatasetKey(
         "chat_template", \.template, .chatTemplate,
         "As `chat_template` of the run: one template serves all data sets."),
-      DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
+      DatasetKey(
+        "split", \.split, .split,
+        "The split of a directory that is read, by the files' names, and which records of it: `train[:10%]`, "
+          + "`train[5:100]`, `train+test`."),
+      DatasetKey("name", \.subset, .text, "The subset that is read: a directory inside that of the data set."),
+      DatasetKey(
+        "shards", .integer(from: 1), "Only one of this many parts of the records is read; the seed selects them."
+      ) { $0.shard.map { .integer($0.count) } ?? .null },
+      DatasetKey("shards_idx", .integer(from: 0), "Which part that is.") {
+        $0.shard.map { .integer($0.index) } ?? .null
+      },
     ]
     + RecordFields.Field.allCases.map { field in
       DatasetKey(field.key, \.fields[field], .text, "What the data calls the field `\(field.rawValue)`.")
@@ -184,7 +198,30 @@ extension ValueKind where Value == DatasetType {
   }
 }
 
+extension ValueKind where Value == SplitSelection {
+  static var split: Self {
+    Self("a split or a part of one, such as train, train[:10%] or train[5:100]") { tree in
+      if case .text(let text) = tree.content { SplitSelection(text) } else { nil }
+    } write: {
+      $0 == .train ? .null : .text($0.text)
+    }
+  }
+}
+
 extension Dataset.Source {
+  fileprivate mutating func findShard(_ section: inout ConfigurationSection) {
+    let index = section.value("shards_idx", as: .integer(from: 0))
+    guard let count = section.value("shards", as: .integer(from: 1)) else {
+      if index != nil { section.report("`shards_idx` needs `shards`", about: "shards_idx") }
+      return
+    }
+    guard index ?? 0 < count else {
+      section.report("`shards_idx` is \(index ?? 0), expected one of the \(count) shards from 0", about: "shards_idx")
+      return
+    }
+    shard = Shard(count: count, index: index ?? 0)
+  }
+
   /// As in the hub's library, `data_files` are names in the directory `path`, or alone.
   fileprivate mutating func findFiles(_ section: inout ConfigurationSection) {
     let files = section.value("data_files", as: .texts(""))
@@ -194,7 +231,7 @@ extension Dataset.Source {
     case ("json", let files?), (nil, let files?): paths = files
     case (let path?, nil): paths = [path]
     case (let path?, let files?):
-      if RecordReader.isData(path) {
+      if DataFiles.isData(path) {
         section.report(
           "`\(section.prefix)path` is a file: `data_files` goes with a directory, or alone", about: "data_files")
       }

@@ -44,19 +44,21 @@ package struct TrainingData: Sendable {
     limit = min(configuration.sequenceLength, model.maximumPositions)
     let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
     let kind = objective.exampleKind
-    let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
+    let seed = UInt64(bitPattern: Int64(configuration.seed))
+    let dataset = try Dataset(
+      sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed)
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
-      let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
+      let test = try Dataset(
+        sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed)
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
       styles.include(test.styles)
     } else {
       (heldOutReport, familiarHeldOut) = (nil, 0)
-      let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.heldOut {
       case nil: (training, held, wantedHeldOut) = (dataset.examples, [], nil)
       case let size?:

@@ -1,0 +1,172 @@
+// Which files a data set is: a file, a pattern, or a directory as the hub's tools leave it, with splits and subsets.
+
+import Foundation
+import Tensors
+
+/// The data files of a path, by split and subset.
+package struct DataFiles {
+  /// A file of a directory.
+  private struct Entry {
+    /// Relative to the directory.
+    let name: String
+    let split: DataSplit
+  }
+
+  private let root: String
+  private let entries: [Entry]
+
+  /// Whether a name is that of a data file.
+  package static func isData(_ path: String) -> Bool { DataFormat(path: path) != nil }
+
+  /// The files of a path that belong to a split, by name.
+  /// - Parameters:
+  ///   - path: a file, a pattern with `*`, `?`, `[…]` or `**`, or a directory, which is searched with what is below it.
+  ///   - split: nil: `train`. A file alone is the whole data set, whatever its name is.
+  ///   - subset: the directory of a subset inside the data set's (`name`); nil: there is one set of files.
+  /// - Throws: `CorpusError` if there is no such file, or if it is not clear which files are meant.
+  package static func at(_ path: String, split: String? = nil, subset: String? = nil) throws -> [String] {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+      guard path.contains(where: { "*?[".contains($0) }) else { throw missing(path) }
+      return try Self.matching(path)
+    }
+    guard isDirectory.boolValue else {
+      guard split == nil || split == "train" || DataSplit(ofFile: path).answers(to: split ?? "") else {
+        throw CorpusError.unusable(path: path, reason: "a single file has no split \"\(split ?? "")\", only train")
+      }
+      return [path]
+    }
+    return try DataFiles(directory: path).files(of: split, subset: subset)
+  }
+
+  private static func missing(_ path: String) -> CorpusError {
+    let isHubName = path.wholeMatch(of: #/[\w.\-]+/[\w.\-]+/#) != nil && !isData(path)
+    return .unusable(
+      path: path,
+      reason: isHubName
+        ? "no such file or directory; if it is a data set of the hub, download it first: hf download --repo-type dataset "
+          + "\(path) --local-dir DIR, then path: DIR"
+        : "no such file or directory")
+  }
+
+  /// The files that a pattern names.
+  private static func matching(_ pattern: String) throws -> [String] {
+    let parts = pattern.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    let fixed = parts.prefix { part in !part.contains { "*?[".contains($0) } }
+    let prefix = fixed.joined(separator: "/")
+    let root = fixed.isEmpty ? "." : prefix.isEmpty ? "/" : prefix
+    let wanted = Array(parts[fixed.count...])
+    let found = try names(below: root).filter { name in
+      Self.matches(name.split(separator: "/").map(String.init)[...], wanted[...])
+    }
+    guard !found.isEmpty else { throw CorpusError.unusable(path: pattern, reason: "no file matches the pattern") }
+    let files = found.filter(isData)
+    guard !files.isEmpty else {
+      throw CorpusError.unusable(
+        path: pattern, reason: "no file that matches is a \(DataFormat.names) file, such as \(found[0])")
+    }
+    return files.map { fixed.isEmpty ? $0 : root == "/" ? "/" + $0 : "\(root)/\($0)" }
+  }
+
+  private static func matches(_ name: ArraySlice<String>, _ pattern: ArraySlice<String>) -> Bool {
+    guard let first = pattern.first else { return name.isEmpty }
+    let rest = pattern.dropFirst()
+    if first == "**" {
+      return (name.startIndex...name.endIndex).contains { matches(name[$0...], rest) }
+    }
+    guard let part = name.first, fnmatch(first, part, FNM_PERIOD) == 0 else { return false }
+    return matches(name.dropFirst(), rest)
+  }
+
+  /// All files below a directory, relative to it, in the order of their bytes; hidden ones are left out.
+  private static func names(below root: String) throws -> [String] {
+    guard let entries = FileManager.default.enumerator(atPath: root) else {
+      throw CorpusError.unusable(path: root, reason: "the directory cannot be listed: check its permissions")
+    }
+    var names: [String] = []
+    while let name = entries.nextObject() as? String {
+      let isHidden = name.split(separator: "/").last?.hasPrefix(".") ?? false
+      let isDirectory = entries.fileAttributes?[.type] as? FileAttributeType == .typeDirectory
+      if isHidden, isDirectory { entries.skipDescendants() }
+      if !isHidden, !isDirectory { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  // MARK: Directories
+
+  /// What the hub's library writes beside data.
+  private static let descriptions: Set<String> = [
+    "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json",
+  ]
+
+  private init(directory root: String) throws {
+    guard (try? FileManager.default.contentsOfDirectory(atPath: root)) != nil else {
+      throw CorpusError.unusable(path: root, reason: "the directory cannot be listed: check its permissions")
+    }
+    let all = try Self.names(below: root)
+    let names = all.filter {
+      Self.isData($0) && !Self.descriptions.contains(($0 as NSString).lastPathComponent)
+    }
+    guard !names.isEmpty else {
+      let other = all.first { DataFormat.advice(for: $0) != nil }
+      throw CorpusError.unusable(
+        path: root,
+        reason: "the directory holds no \(DataFormat.names) file"
+          + (other.flatMap { DataFormat.advice(for: "\(root)/\($0)") }.map { ": \($0)" } ?? ""))
+    }
+    self.root = root
+    entries = names.map { Entry(name: $0, split: DataSplit(ofFile: $0)) }
+  }
+
+  private func failure(_ reason: String) -> CorpusError { CorpusError.unusable(path: root, reason: reason) }
+
+  private func files(of split: String?, subset: String?) throws -> [String] {
+    var entries = entries
+    if let subset {
+      entries = entries.filter { $0.name.hasPrefix("\(subset)/") || $0.name.contains("/\(subset)/") }
+      guard !entries.isEmpty else {
+        throw failure(
+          "no directory in it is called \"\(subset)\" (name), there are: \(list(Set(subsets(self.entries))))")
+      }
+    }
+    let wanted = split ?? "train"
+    let exact = entries.filter { $0.split.name == wanted }
+    let members = exact.isEmpty ? entries.filter { $0.split.answers(to: wanted) } : exact
+    guard !members.isEmpty else {
+      // Parts of one set, such as part-00000-of-00008.
+      if split == nil, Set(entries.map(\.split.name)).count == 1, entries.allSatisfy(\.split.isNameless) {
+        return entries.map { root.hasSuffix("/") ? root + $0.name : "\(root)/\($0.name)" }
+      }
+      throw failure(
+        "no file is of split \"\(wanted)\", there is only: \(list(Set(entries.map(\.split.name)))); split names one")
+    }
+    let splits = Set(members.map(\.split.name))
+    guard splits.count == 1 else {
+      throw failure("the files are of several splits: \(list(splits)); name one of them with split")
+    }
+    // Two files of one name are the same part of two subsets.
+    let files = members.map { ($0.name as NSString).lastPathComponent }
+    guard Set(files).count == files.count else {
+      throw failure("there are several subsets: \(list(Set(subsets(members)))); name one of them with name")
+    }
+    let formats = Set(members.compactMap { DataFormat(path: $0.name) })
+    guard formats.count == 1 else {
+      throw failure(
+        "split \"\(wanted)\" has files of several formats, such as \(list(Set(formats.map { format in members.first { DataFormat(path: $0.name) == format }?.name ?? "" }))): name the files with data_files"
+      )
+    }
+    return members.map { root.hasSuffix("/") ? root + $0.name : "\(root)/\($0.name)" }
+  }
+
+  /// The directories that files lie in, without those that say nothing.
+  private func subsets(_ entries: [Entry]) -> [String] {
+    entries.compactMap { entry in
+      entry.name.split(separator: "/").dropLast().map(String.init).first {
+        $0 != "data" && DataSplit.family(ofWord: $0.lowercased()) == nil
+      }
+    }
+  }
+
+  private func list(_ names: Set<String>) -> String { names.sorted().joined(separator: ", ") }
+}

@@ -1,0 +1,199 @@
+// Finds the start and end of each record of a text file, a buffer at a time; the parsers check later what is in them.
+
+import Tensors
+
+/// Cuts bytes into records. A record that a buffer does not hold whole is found again in the next one.
+struct RecordScanner {
+  /// The bytes of a record in its buffer, and the line on which it starts.
+  struct Span: Sendable {
+    var bytes: Range<Int>
+    var line: Int
+  }
+
+  enum Mode {
+    /// JSON, of which the first byte says whether it is lines or an array.
+    case json
+    case lines
+    /// The elements of an array; `isFirst` before the first one.
+    case array(isFirst: Bool)
+    case ended
+    /// Rows; quotes may hide line ends.
+    case rows
+    /// Texts between blank lines.
+    case paragraphs
+    case document
+  }
+
+  private(set) var mode: Mode
+  private(set) var line = 1
+  private let path: String
+
+  init(_ mode: Mode, path: String) { (self.mode, self.path) = (mode, path) }
+
+  /// The next record at or after a place in a buffer.
+  /// - Parameters:
+  ///   - offset: moves behind the record, or to where the next buffer has to begin.
+  ///   - base: the place of the buffer in the file.
+  ///   - isLast: whether the file ends with the buffer.
+  /// - Returns: nil if the buffer holds no other record.
+  /// - Throws: `CorpusError` if an array is malformed between elements.
+  mutating func next(
+    in bytes: UnsafeRawBufferPointer, at offset: inout Int, base: Int, isLast: Bool
+  ) throws -> Span? {
+    if base == 0, offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { offset = 3 }
+    switch mode {
+    case .json:
+      let first = bytes[offset...].first { !Self.isBlank($0) }
+      guard first != nil || isLast else { return nil }
+      if first == UInt8(ascii: "[") {
+        skipBlanks(bytes, &offset)
+        offset += 1
+        mode = .array(isFirst: true)
+      } else {
+        mode = .lines
+      }
+      return try next(in: bytes, at: &offset, base: base, isLast: isLast)
+    case .lines: return nextLine(bytes, &offset, isLast)
+    case .array(let isFirst): return try nextElement(bytes, &offset, base, isLast, isFirst)
+    case .ended:
+      skipBlanks(bytes, &offset)
+      guard offset == bytes.count else { throw broken("expected nothing after the array's end", base + offset) }
+      return nil
+    case .rows: return nextRow(bytes, &offset, isLast)
+    case .paragraphs: return nextParagraph(bytes, &offset, isLast)
+    case .document:
+      guard isLast, offset < bytes.count else { return nil }
+      defer { offset = bytes.count }
+      return Span(bytes: offset..<bytes.count, line: 1)
+    }
+  }
+
+  // MARK: Lines
+
+  /// The end of the line that begins at `start`, and the start of the next; nil if the buffer may not hold its end.
+  private func lineEnd(
+    _ bytes: UnsafeRawBufferPointer, from start: Int, _ isLast: Bool
+  ) -> (end: Int, next: Int)? {
+    guard let end = bytes[start...].firstIndex(where: Self.endsLine) else {
+      return isLast && start < bytes.count ? (bytes.count, bytes.count) : nil
+    }
+    // CR LF is one end.
+    guard bytes[end] == 0x0D else { return (end, end + 1) }
+    guard end + 1 < bytes.count else { return isLast ? (end, end + 1) : nil }
+    return (end, bytes[end + 1] == 0x0A ? end + 2 : end + 1)
+  }
+
+  private mutating func nextLine(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ isLast: Bool) -> Span? {
+    while let (end, next) = lineEnd(bytes, from: offset, isLast) {
+      let span = Span(bytes: offset..<end, line: line)
+      offset = next
+      line += 1
+      if !bytes[span.bytes].allSatisfy(Self.isBlank) { return span }
+    }
+    return nil
+  }
+
+  private mutating func nextParagraph(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ isLast: Bool) -> Span? {
+    var (place, lines) = (offset, 0)
+    var span: Span?
+    while let (end, next) = lineEnd(bytes, from: place, isLast) {
+      lines += 1
+      if bytes[place..<end].allSatisfy(Self.isBlank) {
+        if span != nil { break }
+        (offset, line, lines) = (next, line + lines, 0)
+      } else {
+        span = Span(bytes: (span?.bytes.lowerBound ?? place)..<end, line: line)
+      }
+      place = next
+    }
+    // Without a blank line after it a paragraph may go on in the next buffer.
+    guard let span, isLast || place < bytes.count else { return nil }
+    guard isLast || lineEnd(bytes, from: place, isLast) != nil else { return nil }
+    (offset, line) = (place, line + lines)
+    return span
+  }
+
+  /// A row of RFC 4180: a quoted field may hold line ends.
+  private mutating func nextRow(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ isLast: Bool) -> Span? {
+    while offset < bytes.count {
+      var (place, lines, isQuoted) = (offset, 1, false)
+      while place < bytes.count, isQuoted || !Self.endsLine(bytes[place]) {
+        if bytes[place] == UInt8(ascii: "\"") { isQuoted.toggle() }
+        if bytes[place] == 0x0A { lines += 1 }
+        place += 1
+      }
+      guard place < bytes.count || isLast else { return nil }
+      let isCR = place < bytes.count && bytes[place] == 0x0D
+      guard !isCR || place + 1 < bytes.count || isLast else { return nil }
+      let span = Span(bytes: offset..<place, line: line)
+      offset = min(bytes.count, isCR && place + 1 < bytes.count && bytes[place + 1] == 0x0A ? place + 2 : place + 1)
+      line += lines
+      if !bytes[span.bytes].allSatisfy(Self.isBlank) { return span }
+    }
+    return nil
+  }
+
+  // MARK: Arrays
+
+  private mutating func nextElement(
+    _ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ base: Int, _ isLast: Bool, _ isFirst: Bool
+  ) throws -> Span? {
+    skipBlanks(bytes, &offset)
+    if isFirst, offset < bytes.count, bytes[offset] == UInt8(ascii: "]") {
+      offset += 1
+      mode = .ended
+      return try next(in: bytes, at: &offset, base: base, isLast: isLast)
+    }
+    var (place, lines) = (offset, line)
+    guard let end = elementEnd(bytes, &place, &lines) else {
+      guard isLast else { return nil }
+      line = lines
+      throw broken("the file ends inside the array", base + bytes.count)
+    }
+    guard end > offset else { throw broken("expected an element of the array", base + offset) }
+    let span = Span(bytes: offset..<end, line: line)
+    mode = bytes[place] == UInt8(ascii: ",") ? .array(isFirst: false) : .ended
+    (offset, line) = (place + 1, lines)
+    return span
+  }
+
+  /// Moves to the comma or bracket after an element and returns the end of the element's bytes; nil if it is not there.
+  private func elementEnd(_ bytes: UnsafeRawBufferPointer, _ place: inout Int, _ line: inout Int) -> Int? {
+    var depth = 0
+    var inString = false
+    while place < bytes.count {
+      switch bytes[place] {
+      case UInt8(ascii: "\n"): line += 1
+      case UInt8(ascii: "\\") where inString: place += 1
+      case UInt8(ascii: "\""): inString.toggle()
+      case _ where inString: break
+      case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+      case UInt8(ascii: ",") where depth == 0: return place
+      case UInt8(ascii: "]") where depth == 0: return place
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+      default: break
+      }
+      place += 1
+    }
+    return nil
+  }
+
+  private func broken(_ reason: String, _ byte: Int) -> CorpusError {
+    let location = RecordLocation(file: path, line: line, byte: byte)
+    return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))], count: 1)
+  }
+
+  // MARK: Bytes
+
+  private mutating func skipBlanks(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) {
+    while offset < bytes.count, Self.isBlank(bytes[offset]) {
+      if bytes[offset] == UInt8(ascii: "\n") { line += 1 }
+      offset += 1
+    }
+  }
+
+  /// As Python reads text: also CR alone, which old systems write. Inside a JSON string neither stands for itself.
+  private static func endsLine(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
+
+  static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
+}

@@ -1,0 +1,143 @@
+import Checkpoints
+import Corpus
+import Foundation
+import TestSupport
+import Testing
+
+struct DataFilesTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func write(_ names: String..., text: String = "{}\n") throws {
+    for name in names {
+      let folder = (name as NSString).deletingLastPathComponent
+      try FileManager.default.createDirectory(
+        atPath: directory.path + "/" + folder, withIntermediateDirectories: true)
+      try directory.write(name, text)
+    }
+  }
+
+  private func files(_ path: String = "", split: String? = nil, subset: String? = nil) throws -> [String] {
+    try DataFiles.at(path.isEmpty ? directory.path : directory.path + "/" + path, split: split, subset: subset)
+      .map { String($0.dropFirst(directory.path.count + 1)) }
+  }
+
+  private func refusal(_ path: String = "", split: String? = nil, subset: String? = nil) -> String {
+    let error = #expect(throws: CorpusError.self) { try files(path, split: split, subset: subset) }
+    return error?.description ?? ""
+  }
+
+  @Test func `a directory stands for its files by name`() throws {
+    #expect(refusal().contains("holds no .jsonl"))
+    try write("b.jsonl", "a.json", "B.jsonl.zst", ".hidden.jsonl", "README.md", ".cache/x.jsonl", "dataset_infos.json")
+    #expect(try files() == ["B.jsonl.zst", "a.json", "b.jsonl"])
+    #expect(try files("a.json") == ["a.json"])
+    #expect(refusal("none.jsonl").contains("no such file or directory"))
+  }
+
+  @Test func `what the hub's tools leave is found`() throws {
+    try write("README.md", "data/train-00000-of-00002.jsonl", "data/train-00001-of-00002.jsonl", "data/test.csv")
+    #expect(try files() == ["data/train-00000-of-00002.jsonl", "data/train-00001-of-00002.jsonl"])
+    #expect(try files(split: "test") == ["data/test.csv"])
+  }
+
+  @Test func `files belong to splits`() throws {
+    try write(
+      "train-00000.jsonl", "more.jsonl", "test.jsonl", "validation_1.json", "dev.json", "latest.jsonl", "Eval.jsonl.gz")
+    #expect(try files() == ["latest.jsonl", "more.jsonl", "train-00000.jsonl"])
+    #expect(try files(split: "test") == ["Eval.jsonl.gz", "test.jsonl"])
+    #expect(try files(split: "validation") == ["dev.json", "validation_1.json"])
+    #expect(refusal(split: "extra").contains("there is only: test, train, validation"))
+    #expect(try files("test.jsonl") == ["test.jsonl"])
+    #expect(try files("test.jsonl", split: "test") == ["test.jsonl"])
+    #expect(refusal("test.jsonl", split: "validation").contains("only train"))
+  }
+
+  @Test func `splits with longer names are told apart`() throws {
+    let all = ["test_prefs", "train_gen", "train_prefs", "train_sft"].map { "\($0)-00000-of-00001.jsonl" }
+    for name in all { try write(name) }
+    #expect(try files(split: "train_prefs") == ["train_prefs-00000-of-00001.jsonl"])
+    #expect(try files(split: "test") == ["test_prefs-00000-of-00001.jsonl"])
+    #expect(refusal().contains("several splits: train_gen, train_prefs, train_sft; name one of them with split"))
+  }
+
+  @Test func `parts without a split's name are one set`() throws {
+    try write("data/part-00000-of-00002.jsonl", "data/part-00001-of-00002.jsonl")
+    #expect(try files().count == 2)
+  }
+
+  @Test func `subsets are told apart`() throws {
+    try write("main/train-00000-of-00001.jsonl", "main/test.jsonl", "socratic/train-00000-of-00001.jsonl")
+    #expect(refusal().contains("several subsets: main, socratic; name one of them with name"))
+    #expect(try files(subset: "main") == ["main/train-00000-of-00001.jsonl"])
+    #expect(refusal(subset: "other").contains("there are: main, socratic"))
+    try write("train/x.jsonl", "test/x.jsonl")
+    #expect(try files(split: "test", subset: nil).contains("test/x.jsonl"))
+  }
+
+  @Test func `one split in two formats is refused`() throws {
+    try write("train.jsonl", "train.csv")
+    #expect(refusal().contains("several formats"))
+  }
+
+  @Test func `patterns name files`() throws {
+    try write("data/a-0.jsonl", "data/a-1.jsonl", "data/b.jsonl", "data/deep/er/a-2.jsonl", "data/notes.md")
+    #expect(try files("data/*.jsonl") == ["data/a-0.jsonl", "data/a-1.jsonl", "data/b.jsonl"])
+    #expect(try files("data/a-[01].jsonl") == ["data/a-0.jsonl", "data/a-1.jsonl"])
+    #expect(try files("**/a-?.jsonl") == ["data/a-0.jsonl", "data/a-1.jsonl", "data/deep/er/a-2.jsonl"])
+    #expect(refusal("data/*.csv").contains("no file matches"))
+    #expect(refusal("data/*.md").contains("such as notes.md"))
+  }
+
+  @Test func `a name of the hub says how to have it`() {
+    let error = #expect(throws: CorpusError.self) { try DataFiles.at("owner/some-dataset") }
+    #expect(
+      error?.description.contains("owner/some-dataset") == true && error?.description.contains("download") == true)
+  }
+
+  // MARK: Parts
+
+  private func taken(_ split: String, shard: Dataset.Source.Shard? = nil, seed: UInt64 = 1) throws -> [String] {
+    let texts = (0..<7).map { "{\"prompt\":\"Number\",\"completion\":\" \($0)\"}\n" }
+    try write("t/train-0.jsonl", text: texts[..<4].joined())
+    try write("t/train-1.jsonl", text: texts[4...].joined())
+    try write("t/test.jsonl", text: "{\"prompt\":\"Number\",\"completion\":\" test\"}\n")
+    var source = Dataset.Source(paths: [directory.path + "/t"])
+    source.split = try #require(SplitSelection(split))
+    source.shard = shard
+    let encoder = try Fixtures.encoder()
+    let dataset = try Dataset(
+      sources: [source], encoder: encoder, limit: LengthLimit(sequenceLength: 64), seed: seed)
+    #expect(dataset.examples.map(\.index) == Array(0..<dataset.examples.count))
+    let tokenizer = try Fixtures.tokenizer()
+    return dataset.examples.map { String(tokenizer.decode($0.completions[0].dropLast()).dropFirst()) }
+  }
+
+  @Test(arguments: [
+    ("train", "0123456"), ("train[:3]", "012"), ("train[3:5]", "34"), ("train[-2:]", "56"), ("train[:-5]", "01"),
+    ("train[:50%]", "0123"), ("train[50%:]", "456"), ("train[10%:30%]", "1"), ("train[:1]+train[6:]", "06"),
+    ("train[4:]+test", "456test"),
+  ]) func `parts of splits are taken`(split: String, expected: String) throws {
+    #expect(try taken(split).joined() == expected)
+  }
+
+  @Test func `parts outside of a split are refused`() throws {
+    for split in ["train[:8]", "train[:101%]", "train[-8:]"] {
+      let error = #expect(throws: CorpusError.self) { try taken(split) }
+      #expect(error?.description.contains("outside of the 7") == true)
+    }
+    for text in ["train[1]", "train[", "train[:5", "train[a:b]", "", "train[1:2]x"] {
+      #expect(SplitSelection(text) == nil)
+    }
+  }
+
+  @Test func `shards are equal parts that the seed selects`() throws {
+    let shards = try (0..<3).map { try taken("train", shard: .init(count: 3, index: $0)) }
+    #expect(shards.map(\.count) == [3, 2, 2])
+    #expect(shards.joined().sorted().joined() == "0123456")
+    #expect(try taken("train", shard: .init(count: 3, index: 0)) == shards[0])
+    #expect(try (2..<9).contains { try taken("train", shard: .init(count: 3, index: 0), seed: $0) != shards[0] })
+    #expect(throws: CorpusError.self) { try taken("train", shard: .init(count: 8, index: 0)) }
+  }
+}
