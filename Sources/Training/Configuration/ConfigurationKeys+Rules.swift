@@ -15,6 +15,7 @@ extension RunConfiguration {
     settleStartingAdapter(section)
     settleReference(section)
     settleDecay(&section)
+    settlePacking(&section)
     multiplyBatch(&section)
     checkMemory(&section)
     checkSchedule(&section)
@@ -97,6 +98,24 @@ extension RunConfiguration {
     weightDecay = 0
   }
 
+  private mutating func settlePacking(_ section: inout ConfigurationSection) {
+    if packs {
+      // axolotl's default: where the kernel separates examples itself, it sees one long row.
+      if section["multipack_real_batches"] == nil { packing.usesRealBatches = !Self.hasPackingKernel(section) }
+    } else if packsSamples {
+      section.ignore("sample_packing (preference data are never packed)")
+      packsSamples = false
+    }
+  }
+
+  private static func hasPackingKernel(_ section: ConfigurationSection) -> Bool {
+    let switches = ["flash_attention", "flex_attention", "xformers_attention", "sage_attention"]
+    if switches.contains(where: { section[$0]?.truth == true }) { return true }
+    guard case .text(let name)? = section["attn_implementation"]?.content else { return false }
+    let hub = ["flash-attn2", "flash-attn3", "sage-attention"].map { "kernels-community/\($0)" }
+    return (["flash_attention_2", "flash_attention_3", "flex_attention", "xformers", "sage"] + hub).contains(name)
+  }
+
   private mutating func multiplyBatch(_ section: inout ConfigurationSection) {
     let micro = section.value("micro_batch_size", as: .batchFactor)
     let accumulation = section.value("gradient_accumulation_steps", as: .batchFactor)
@@ -104,6 +123,7 @@ extension RunConfiguration {
     // No factor is large enough for the product to overflow.
     let product = (micro ?? 1) * (accumulation ?? 1)
     batchSize = total ?? product
+    microBatchSize = packs ? micro ?? accumulation.map { max(1, batchSize / $0) } ?? 1 : 1
     // With one factor missing it is the quotient, so the other one has to divide.
     let isWhole = micro == nil || accumulation == nil ? batchSize % product == 0 : batchSize == product
     if !isWhole {
