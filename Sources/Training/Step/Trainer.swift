@@ -24,7 +24,8 @@ package final class Trainer {
 
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
-    referenceAdapter: Adapter? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
+    referenceAdapter: Adapter? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int,
+    skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
     (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
