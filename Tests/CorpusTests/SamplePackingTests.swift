@@ -10,12 +10,12 @@ private struct PackingCase: Decodable {
     var rows: [[Int]]
     /// Of every order, as many as an epoch has.
     var batches: [[[Int]]]
-    var steps_per_epoch, total_steps: Int
+    var stepsPerEpoch, totalSteps: Int
   }
 
-  var sequence_len, micro_batch_size, accumulation: Int
-  var real_batches, sequential, drops_last: Bool
-  var group_size, bin_size: Int
+  var sequenceLen, microBatchSize, accumulation: Int
+  var realBatches, sequential, dropsLast: Bool
+  var groupSize, binSize: Int
   var epochs: Double
   var efficiency: Double?
   var lengths: [Int]
@@ -25,14 +25,16 @@ private struct PackingCase: Decodable {
 
   var packer: RowPacker {
     var settings = SamplePacking()
-    (settings.usesRealBatches, settings.isSequential, settings.dropsLastStep) = (real_batches, sequential, drops_last)
-    (settings.groupSize, settings.mostExamplesPerRow) = (group_size, bin_size)
+    (settings.usesRealBatches, settings.isSequential, settings.dropsLastStep) = (realBatches, sequential, dropsLast)
+    (settings.groupSize, settings.mostExamplesPerRow) = (groupSize, binSize)
     settings.efficiencyEstimate = efficiency
-    return RowPacker(settings, sequenceLength: sequence_len, microBatchSize: micro_batch_size, lengths: lengths)
+    return RowPacker(settings, sequenceLength: sequenceLen, microBatchSize: microBatchSize, lengths: lengths)
   }
 
   static func load() throws -> [PackingCase] {
-    try JSONDecoder().decode(
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(
       [Self].self, from: Data(contentsOf: URL(fileURLWithPath: Repository.fixture("packing.json"))))
   }
 }
@@ -58,8 +60,8 @@ struct SamplePackingTests {
       let plan = StepPlan(
         order: DataOrder(count: one.lengths.count, seed: 0, shuffles: false), packer: one.packer,
         batchesPerStep: one.accumulation, epochs: one.epochs, maximumSteps: nil)
-      #expect(plan.stepsPerEpoch == one.expected.steps_per_epoch, "case \(number)")
-      #expect(plan.totalSteps == one.expected.total_steps, "case \(number)")
+      #expect(plan.stepsPerEpoch == one.expected.stepsPerEpoch, "case \(number)")
+      #expect(plan.totalSteps == one.expected.totalSteps, "case \(number)")
       let batches = one.expected.batches[0]
       let steps = stride(from: 0, to: batches.count, by: one.accumulation).map { first in
         Array(batches[first..<min(first + one.accumulation, batches.count)].joined())

@@ -87,7 +87,7 @@ CASES = [
     sft("sft-completions", "completions"),
     sft("sft-texts", "texts"),
     Case("sft-packed", "packed", "completions", {}, {
-        "sample_packing": True, "sequence_len": 48, "micro_batch_size": 1, "gradient_accumulation_steps": 2}),
+        "sample_packing": True, "sequence_len": 51, "micro_batch_size": 1, "gradient_accumulation_steps": 2}),
 ]
 
 if __name__ == "__main__":

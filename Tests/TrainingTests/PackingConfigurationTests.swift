@@ -42,6 +42,14 @@ import Training
     #expect(try configuration(run.resolvedYAML).packing == run.packing)
   }
 
+  @Test func `a kernel that makes rows long is not called without effect`() throws {
+    let lines = ["rl=null", "sample_packing=true", "flash_attention=true", "bf16=true"]
+    #expect(try configuration(minimalYAML, overrides: lines + ["micro_batch_size=2"]).ignoredKeys == ["bf16"])
+    #expect(try configuration(minimalYAML, overrides: lines).ignoredKeys == ["flash_attention", "bf16"])
+    #expect(
+      try configuration(minimalYAML, overrides: lines.dropFirst() + ["micro_batch_size=2"]).ignoredKeys.count == 3)
+  }
+
   @Test(arguments: [
     (["batch_size=12"], 1), (["batch_size=12", "gradient_accumulation_steps=4"], 3),
     (["batch_size=12", "micro_batch_size=4"], 4), (["micro_batch_size=4"], 4), (["gradient_accumulation_steps=4"], 1),

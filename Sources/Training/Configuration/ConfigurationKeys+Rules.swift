@@ -15,8 +15,8 @@ extension RunConfiguration {
     settleStartingAdapter(section)
     settleReference(section)
     settleDecay(&section)
-    settlePacking(&section)
     multiplyBatch(&section)
+    settlePacking(&section)
     checkMemory(&section)
     checkSchedule(&section)
     checkEvaluations(&section)
@@ -98,24 +98,6 @@ extension RunConfiguration {
     weightDecay = 0
   }
 
-  private mutating func settlePacking(_ section: inout ConfigurationSection) {
-    if packs {
-      // axolotl's default: where the kernel separates examples itself, it sees one long row.
-      if section["multipack_real_batches"] == nil { packing.usesRealBatches = !Self.hasPackingKernel(section) }
-    } else if packsSamples {
-      section.ignore("sample_packing (preference data are never packed)")
-      packsSamples = false
-    }
-  }
-
-  private static func hasPackingKernel(_ section: ConfigurationSection) -> Bool {
-    let switches = ["flash_attention", "flex_attention", "xformers_attention", "sage_attention"]
-    if switches.contains(where: { section[$0]?.truth == true }) { return true }
-    guard case .text(let name)? = section["attn_implementation"]?.content else { return false }
-    let hub = ["flash-attn2", "flash-attn3", "sage-attention"].map { "kernels-community/\($0)" }
-    return (["flash_attention_2", "flash_attention_3", "flex_attention", "xformers", "sage"] + hub).contains(name)
-  }
-
   private mutating func multiplyBatch(_ section: inout ConfigurationSection) {
     let micro = section.value("micro_batch_size", as: .batchFactor)
     let accumulation = section.value("gradient_accumulation_steps", as: .batchFactor)
@@ -137,6 +119,29 @@ extension RunConfiguration {
         "`rl: kto` needs at least 2 examples per step, since each is compared with another's completion, found "
           + "\(batchSize): raise `micro_batch_size` or `gradient_accumulation_steps`", about: key)
     }
+  }
+
+  private mutating func settlePacking(_ section: inout ConfigurationSection) {
+    if packs {
+      // axolotl's default: a kernel that separates examples itself gets one long row.
+      guard section["multipack_real_batches"] == nil, let kernel = Self.packingKernel(section) else { return }
+      packing.usesRealBatches = false
+      if microBatchSize > 1 { section.ignoredKeys.removeAll { $0 == kernel } }
+    } else if packsSamples {
+      section.ignore("sample_packing (preference data are never packed)")
+      packsSamples = false
+    }
+  }
+
+  /// The key that names a kernel for which axolotl packs.
+  private static func packingKernel(_ section: ConfigurationSection) -> String? {
+    let switches = ["flash_attention", "flex_attention", "xformers_attention", "sage_attention"]
+    if let name = switches.first(where: { section[$0]?.truth == true }) { return name }
+    let key = "attn_implementation"
+    guard case .text(let name)? = section[key]?.content else { return nil }
+    let hub = ["flash-attn2", "flash-attn3", "sage-attention"].map { "kernels-community/\($0)" }
+    let names = ["flash_attention_2", "flash_attention_3", "flex_attention", "xformers", "sage"] + hub
+    return names.contains(name) ? key : nil
   }
 
   private func checkMemory(_ section: inout ConfigurationSection) {

@@ -77,7 +77,7 @@ package final class Coordinator {
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
-      + [schedule.plan.packedRows.map { PackingNotice.text($0, of: data.training.count) }].compactMap(\.self)
+      + PackingNotices.texts(configuration, data, schedule)
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model))
       + (try Self.mismatches(configuration, inputs))
