@@ -51,10 +51,12 @@ package struct RowPacker: Sendable {
   /// The examples of each batch of rows. An incomplete batch is left out unless it is the only one.
   package func batches(_ order: [Int]) -> [[Int]] {
     let rows = rows(order)
-    return (0..<max(1, rows.count / rowsPerBatch)).map { batch in
+    return (0..<batches(ofRows: rows.count)).map { batch in
       Array(rows[batch * rowsPerBatch..<min((batch + 1) * rowsPerBatch, rows.count)].joined())
     }
   }
+
+  func batches(ofRows count: Int) -> Int { max(1, count / rowsPerBatch) }
 
   /// Each example goes to the first row that has room. (axolotl calls it first-fit-decreasing, but does not sort.)
   private func firstFit(_ group: ArraySlice<Int>) -> [[Int]] {

@@ -9,6 +9,8 @@ package struct StepPlan: Sendable {
   /// Examples in a step, over all ranks, and in an epoch; where samples are packed, the packer's batches.
   private let stepSize, epochSize: Int
   package let totalSteps: Int
+  /// The rows of the first epoch; nil where samples are not packed.
+  package let packedRows: PackedRows?
   /// The epoch that was asked for last: the next question is nearly always about the same one.
   private let latest = LatestEpoch()
 
@@ -19,7 +21,7 @@ package struct StepPlan: Sendable {
   package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?) {
     precondition(order.count > 0 && batchSize > 0, "a step needs examples")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
-    (self.order, packer, stepSize, epochSize) = (order, nil, batchSize, order.count)
+    (self.order, packer, stepSize, epochSize, packedRows) = (order, nil, batchSize, order.count, nil)
     totalSteps = maximumSteps ?? Self.steps(epochs, perEpoch: Self.quotient(order.count, batchSize))
   }
 
@@ -34,8 +36,10 @@ package struct StepPlan: Sendable {
     precondition(order.count > 0 && order.count == packer.lengths.count, "every example has a length")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
     (self.order, self.packer, stepSize) = (order, packer, batchesPerStep)
-    let orders = (0..<(order.shuffles ? 4 : 1)).map(order.positions)
-    epochSize = orders.map { packer.batches($0).count }.min() ?? 1
+    let first = packer.rows(order.positions(epoch: 0))
+    let others = (1..<(order.shuffles ? 4 : 1)).map { packer.rows(order.positions(epoch: $0)).count }
+    epochSize = packer.batches(ofRows: others.reduce(first.count, min))
+    packedRows = PackedRows(first.prefix(epochSize * packer.rowsPerBatch), packer, stepSize: stepSize)
     totalSteps =
       maximumSteps ?? packer.steps(epochs, batches: epochSize, perStep: stepSize)
       ?? Self.steps(epochs, perEpoch: Self.quotient(epochSize, stepSize))
@@ -79,16 +83,6 @@ package struct StepPlan: Sendable {
     }
   }
 
-  /// The rows of the first epoch; nil where samples are not packed.
-  package var packedRows: PackedRows? {
-    guard let packer else { return nil }
-    let rows = packer.rows(order.positions(epoch: 0)).prefix(epochSize * packer.rowsPerBatch)
-    return PackedRows(
-      rows: rows.count, rowTokens: packer.rowTokens, rowsPerStep: stepSize * packer.rowsPerBatch,
-      examples: rows.reduce(0) { $0 + $1.count },
-      tokens: rows.reduce(0) { sum, row in row.reduce(sum) { $0 + packer.lengths[$1] } })
-  }
-
   private static func quotient(_ count: Int, _ size: Int) -> Int { (count + size - 1) / size }
 
   /// A number of steps beyond 2^53 is a typing error, which must not trap here.
@@ -108,6 +102,13 @@ package struct PackedRows: Sendable, Equatable {
 
   /// The share of the rows' room that is used.
   package var fill: Double { Double(tokens) / (Double(rows) * Double(rowTokens)) }
+
+  /// - Parameter stepSize: batches of a step.
+  fileprivate init(_ rows: ArraySlice<[Int]>, _ packer: RowPacker, stepSize: Int) {
+    (self.rows, rowTokens, rowsPerStep) = (rows.count, packer.rowTokens, stepSize * packer.rowsPerBatch)
+    examples = rows.reduce(0) { $0 + $1.count }
+    tokens = rows.reduce(0) { sum, row in row.reduce(sum) { $0 + packer.lengths[$1] } }
+  }
 }
 
 extension RowPacker {

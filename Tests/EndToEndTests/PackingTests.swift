@@ -76,6 +76,24 @@ extension EndToEnd {
       #expect(record["plan"]?["sample_packing"]?["rows_per_epoch"]?.int == rows)
     }
 
+    @Test func `pieces of texts are packed too`() throws {
+      let fixture = try Self.fixture()
+      let texts = try fixture.text("pairs.jsonl").replacingOccurrences(of: "\"prompt\"", with: "\"text\"")
+      try fixture.write("texts.jsonl", texts)
+      let settings = [
+        "rl=null", "datasets=[{path: texts.jsonl, type: completion}]", "sequence_len=100", "sample_packing=true",
+        "flash_attention=true", "micro_batch_size=2", "bf16=true",
+      ]
+      let ending = try fixture.start(World(ranks: 2), settings).wait()
+      #expect(ending.code == 0, "\(ending.errors)")
+      #expect(ending.errors.contains(" rows of 200 tokens, "), "\(ending.errors)")
+      #expect(ending.errors.contains("a row is as long as micro_batch_size 2 of sequence_len"))
+      #expect(ending.errors.contains("accepted and without effect here: bf16\n"))
+      let plan = try JSONValue.parse(fixture.text("run/run.json"))["plan"]
+      #expect(plan?["rows_per_step"]?.int == 1)
+      #expect(try #require(plan?["sample_packing"]?["examples_per_epoch"]?.int) > 60, "long texts are divided")
+    }
+
     @Test func `preference data are never packed`() throws {
       let fixture = try RunFixture()
       #expect(try fixture.train(.alone, "output_dir=plain").code == 0)
