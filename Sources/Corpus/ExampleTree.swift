@@ -14,6 +14,9 @@ package struct ExampleTree: Sendable, Equatable {
   package var label: Bool?
   /// Whether the prompt's own log-prob is also needed (ORPO).
   package var scoresPrompt: Bool
+  /// Tokens of the record's sequence after the last that is in the loss. They are not computed, but a packed row has
+  /// room for them.
+  package var leftOut = 0
 
   package init(
     index: Int, prompt: [Int32], completions: [[Int32]], unscored: [[Range<Int>]] = [], label: Bool? = nil,
@@ -71,5 +74,6 @@ extension ExampleTree {
     self.init(
       index: index, prompt: Array(sequence[..<start]), completions: [Array(sequence[start..<last.upperBound])],
       unscored: gaps.isEmpty ? [] : [gaps])
+    leftOut = sequence.count - last.upperBound
   }
 }

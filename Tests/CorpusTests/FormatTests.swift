@@ -49,6 +49,7 @@ struct FormatTests {
       #expect(tree.prompt + tree.completions[0] == (try #require(expected["ids"]?.ids)).prefix(end).map { $0 })
       #expect(tree.scored(0).flatMap { $0.map { tree.prompt.count + $0 } } == scored)
       #expect(tree.scoredCount(0) == scored.count)
+      #expect(tree.tokenCount + tree.leftOut == expected["ids"]?.ids?.count, "what a packed row has room for")
     }
   }
 

@@ -68,7 +68,8 @@ private func parseJSON(_ bytes: UnsafeRawBufferPointer) throws {
 private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
   guard let text = String(validating: bytes, as: UTF8.self) else { return }
   let configuration = try RunConfiguration(yaml: text, name: "config.yaml")
-  let schedule = StepSchedule(configuration, examples: 13)
+  let schedule = StepSchedule(
+    configuration, examples: 13, lengths: Array(repeating: min(7, configuration.sequenceLength), count: 13))
   for step in Set([1, min(schedule.totalSteps, 1000)]) {
     _ = schedule.plan.positions(step: step - 1)
     _ = (schedule.evaluates(after: step), schedule.saves(after: step), schedule.logs(after: step))

@@ -173,6 +173,24 @@ plugins: [axolotl.integrations.liger.LigerPlugin]
 val_set_size: 0.1
 output_dir: o
 """)
+seed("configuration", "packed", """\
+base_model: m
+adapter: lora
+datasets: [{path: a.jsonl, type: completion}]
+sequence_len: 9
+sample_packing: true
+sample_packing_group_size: 5
+sample_packing_bin_size: 2
+sample_packing_sequentially: false
+sample_packing_eff_est: 0.9
+dataloader_drop_last: true
+flash_attention: true
+micro_batch_size: 2
+gradient_accumulation_steps: 2
+num_epochs: 2.5
+learning_rate: 1e-4
+output_dir: o
+""")
 seed("configuration", "kto", """\
 {base_model: m, adapter: qlora, load_in_4bit: true, rl: kto, kto_desirable_weight: 1.5, micro_batch_size: 4,
 datasets: [{data_files: [a.jsonl, b.jsonl.gz], path: json}], learning_rate: .5e-4, optimizer: lion, max_steps: 7,

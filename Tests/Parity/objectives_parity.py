@@ -86,6 +86,8 @@ CASES = [
     kto("kto-start", reference="start"),
     sft("sft-completions", "completions"),
     sft("sft-texts", "texts"),
+    Case("sft-packed", "packed", "completions", {}, {
+        "sample_packing": True, "sequence_len": 51, "micro_batch_size": 1, "gradient_accumulation_steps": 2}),
 ]
 
 if __name__ == "__main__":

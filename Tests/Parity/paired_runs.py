@@ -10,7 +10,8 @@ end-of-sequence token. Where tokens do merge, CPOTrainer and ORPOTrainer leave o
 and may begin the two completions at different places; Shoal does as DPOTrainer, which leaves out all that merged for
 either. With conversations CPOTrainer and ORPOTrainer add one more end-of-sequence token after the template's.
 
-One micro-batch of TRL is a whole step, because its likelihood terms, `kl` and `aot` belong to a micro-batch.
+One micro-batch of TRL is a whole step, because its likelihood terms, `kl` and `aot` belong to a micro-batch. Packed
+rows are micro-batches of one row in transformers' own trainer, which takes the mean over a step's tokens.
 """
 import argparse
 import ctypes
@@ -31,10 +32,11 @@ logging.disable(logging.WARNING)
 warnings.simplefilter("ignore", FutureWarning)
 
 import torch
-from datasets import disable_progress_bars, load_dataset
+from datasets import Dataset, disable_progress_bars, load_dataset
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from transformers import (
+    AutoModelForCausalLM, AutoTokenizer, PrinterCallback, Trainer, TrainingArguments, default_data_collator)
 from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 from trl.experimental.cpo import CPOConfig, CPOTrainer
@@ -45,7 +47,7 @@ import materials
 BATCH, ROWS, STEPS_OF_DATA, EPOCHS, RANK, ALPHA = 4, 7, 2, 3, 8, 16
 TRAINERS = {
     "dpo": (DPOTrainer, DPOConfig), "kto": (KTOTrainer, KTOConfig), "sft": (SFTTrainer, SFTConfig),
-    "cpo": (CPOTrainer, CPOConfig), "orpo": (ORPOTrainer, ORPOConfig)}
+    "cpo": (CPOTrainer, CPOConfig), "orpo": (ORPOTrainer, ORPOConfig), "packed": (Trainer, TrainingArguments)}
 # The same words on both sides. Clipping is off: a norm is only logged with a limit.
 TRAINING = {"learning_rate": 2e-3, "weight_decay": 0.1, "max_grad_norm": 1e9, "warmup_steps": 0, "seed": 0}
 # glibc's M_MMAP_MAX and M_TRIM_THRESHOLD: freed logits go back to the kernel otherwise, which clears them each time.
@@ -153,6 +155,26 @@ def make_inputs(work, adapters, reuse):
     open(done, "w").close()
 
 
+def packed_rows(work, case):
+    """Rows of whole examples for transformers: positions that start again keep attention inside of each."""
+    tokenizer, rows = AutoTokenizer.from_pretrained(work.model), []
+    with open(work.data(case.data)) as file:
+        records = [json.loads(line) for line in file]
+    for record in records:
+        prompt = tokenizer(record["prompt"])["input_ids"]
+        answer = tokenizer(record["completion"])["input_ids"] + [tokenizer.eos_token_id]
+        length = len(prompt) + len(answer)
+        row = next((row for row in rows if len(row["input_ids"]) + length <= case.shoal["sequence_len"]), None)
+        if row is None:
+            row = {"input_ids": [], "labels": [], "position_ids": []}
+            rows.append(row)
+        row["input_ids"] += prompt + answer
+        row["labels"] += [-100] * len(prompt) + answer
+        row["position_ids"] += range(length)
+    assert len(rows) == STEPS_OF_DATA * case.shoal["gradient_accumulation_steps"] < len(records), len(rows)
+    return Dataset.from_list(rows)
+
+
 # --- the two sides ---------------------------------------------------------------------------------
 
 def trainable(model):
@@ -165,8 +187,13 @@ def trl_run(work, case):
     trainer_class, config_class = TRAINERS[case.trainer]
     training = {**TRAINING, **case.training}
     training["lr_scheduler_type"] = training.pop("lr_scheduler", "constant")
+    packs = case.trainer == "packed"
+    batch = {"per_device_train_batch_size": BATCH, "max_length": 1024}
+    if packs:
+        steps = case.shoal["gradient_accumulation_steps"]
+        batch = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": steps}
     config = config_class(
-        output_dir=work.path("trl"), per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS, max_length=1024,
+        output_dir=work.path("trl"), num_train_epochs=EPOCHS, **batch,
         gradient_checkpointing=False, train_sampling_strategy="sequential", use_cpu=True, bf16=False,
         logging_steps=1, report_to=[], save_strategy="no", disable_tqdm=True, **{**training, **case.trl})
     base = [AutoModelForCausalLM.from_pretrained(work.model, dtype=torch.float32) for _ in range(2)]
@@ -175,9 +202,10 @@ def trl_run(work, case):
     reference = {"ref_model": base[1].eval()} if case.reference == "base" else {}
     trainer = trainer_class(
         model=model, args=config, processing_class=AutoTokenizer.from_pretrained(work.model),
-        train_dataset=load_dataset(
+        train_dataset=packed_rows(work, case) if packs else load_dataset(
             "json", data_files=work.data(case.data), split="train", cache_dir=work.path("datasets")),
-        optimizers=(case.optimizer(model) if case.optimizer else None, None), **reference)
+        optimizers=(case.optimizer(model) if case.optimizer else None, None), **reference,
+        **({"data_collator": default_data_collator} if packs else {}))
     trainer.remove_callback(PrinterCallback)  # the table is what these scripts print
     trainer.train()
     log = [entry for entry in trainer.state.log_history if "loss" in entry]

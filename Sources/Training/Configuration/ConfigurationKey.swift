@@ -96,6 +96,9 @@ extension ConfigurationKey {
   /// A key that is not written: `wholes` say what it said.
   func part(of wholes: String...) -> Self { with { ($0.wholes, $0.write) = (wholes, nil) } }
 
+  /// A key that `whole` tells where it is not written itself.
+  func factor(of whole: String) -> Self { with { $0.wholes = [whole] } }
+
   /// A key that is written only where it means something.
   func absent(unless condition: @escaping @Sendable (Owner) -> Bool) -> Self {
     effective(if: condition).written(if: condition)

@@ -19,8 +19,8 @@ extension ConfigurationKeys {
     InertKeys(
       "Packing and padding", "nothing is padded, and no result depends on what an example is computed with",
       """
-      sample_packing sample_packing_eff_est sample_packing_group_size sample_packing_bin_size
-      sample_packing_sequentially eval_sample_packing multipack_real_batches batch_flattening pad_to_sequence_len
+      eval_sample_packing sample_packing_mp_start_method sample_packing_drop_attention_mask pretrain_multipack_attn
+      pretrain_multipack_buffer_size streaming_multipack_buffer_size batch_flattening pad_to_sequence_len
       pad_to_multiple_of group_by_length dpo_padding_free
       """),
     InertKeys(

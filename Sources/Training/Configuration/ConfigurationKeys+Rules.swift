@@ -18,6 +18,7 @@ extension RunConfiguration {
     settleReference(section)
     settleDecay(&section)
     multiplyBatch(&section)
+    settlePacking(&section)
     checkMemory(&section)
     checkSchedule(&section)
     checkEvaluations(&section)
@@ -129,6 +130,7 @@ extension RunConfiguration {
     // No factor is large enough for the product to overflow.
     let product = (micro ?? 1) * (accumulation ?? 1)
     batchSize = total ?? product
+    microBatchSize = packs ? micro ?? accumulation.map { max(1, batchSize / $0) } ?? 1 : 1
     // With one factor missing it is the quotient, so the other one has to divide.
     let isWhole = micro == nil || accumulation == nil ? batchSize % product == 0 : batchSize == product
     if !isWhole {
@@ -142,6 +144,29 @@ extension RunConfiguration {
         "`rl: kto` needs at least 2 examples per step, since each is compared with another's completion, found "
           + "\(batchSize): raise `micro_batch_size` or `gradient_accumulation_steps`", about: key)
     }
+  }
+
+  private mutating func settlePacking(_ section: inout ConfigurationSection) {
+    if packs {
+      // axolotl's default: a kernel that separates examples itself gets one long row.
+      guard section["multipack_real_batches"] == nil, let kernel = Self.packingKernel(section) else { return }
+      packing.usesRealBatches = false
+      if microBatchSize > 1 { section.ignoredKeys.removeAll { $0 == kernel } }
+    } else if packsSamples {
+      section.ignore("sample_packing (preference data are never packed)")
+      packsSamples = false
+    }
+  }
+
+  /// The key that names a kernel for which axolotl packs.
+  private static func packingKernel(_ section: ConfigurationSection) -> String? {
+    let switches = ["flash_attention", "flex_attention", "xformers_attention", "sage_attention"]
+    if let name = switches.first(where: { section[$0]?.truth == true }) { return name }
+    let key = "attn_implementation"
+    guard case .text(let name)? = section[key]?.content else { return nil }
+    let hub = ["flash-attn2", "flash-attn3", "sage-attention"].map { "kernels-community/\($0)" }
+    let names = ["flash_attention_2", "flash_attention_3", "flex_attention", "xformers", "sage"] + hub
+    return names.contains(name) ? key : nil
   }
 
   private func checkMemory(_ section: inout ConfigurationSection) {

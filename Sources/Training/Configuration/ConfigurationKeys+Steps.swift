@@ -1,17 +1,44 @@
 // The keys of steps, memory, optimizer and schedule.
 
+import Corpus
 import Tensors
 
 extension ConfigurationKeys {
   static let steps = [
-    Key("micro_batch_size", .batchFactor, "A factor of `batch_size`.")
-      .part(of: "batch_size").standing(at: "1").elsewhere("per_device_train_batch_size"),
+    Key("micro_batch_size", \.microBatchSize, .batchFactor, "A factor of `batch_size`.")
+      .factor(of: "batch_size").written { $0.packs }.standing(at: "1").elsewhere("per_device_train_batch_size"),
     Key("gradient_accumulation_steps", .batchFactor, "A factor of `batch_size`.")
       .part(of: "batch_size").standing(at: "1").elsewhere("grad_accumulation_steps"),
     Key(
       "batch_size", \.batchSize, .batchFactor,
       "Examples per optimizer step of the whole world: `micro_batch_size` x `gradient_accumulation_steps`."
     ).standing(at: "the product"),
+    Key(
+      "sample_packing", \.packsSamples, .bool,
+      "Supervised fine-tuning packs whole examples into rows of `sequence_len` tokens, as axolotl does, and a row is "
+        + "what `micro_batch_size` counts (docs/objectives.md). Preference data are never packed."
+    ).elsewhere("packing", "neat_packing"),
+    Key(
+      "multipack_real_batches", \.packing.usesRealBatches, .bool,
+      "Packs `micro_batch_size` rows of `sequence_len` tokens; `false`: one row of as many tokens as these."
+    ).effective { $0.packs }.standing(at: "`false` with `flash_attention` and other kernels that axolotl packs for"),
+    Key("sample_packing_group_size", \.packing.groupSize, .batchFactor, "Examples that are packed at a time.")
+      .effective { $0.packs },
+    Key(
+      "sample_packing_bin_size", \.packing.mostExamplesPerRow, .integer(from: 0),
+      "The most examples of a row; 0 is no limit."
+    ).effective { $0.packs },
+    Key(
+      "sample_packing_sequentially", \.packing.isSequential, .bool,
+      "Fills one row after the other, in the examples' order, instead of taking the first row with room."
+    ).effective { $0.packs },
+    Key(
+      "sample_packing_eff_est", \.packing.efficiencyEstimate, .positive,
+      "Counts steps from this estimate of how full rows are, as axolotl does, instead of from the rows."
+    ).effective { $0.packs },
+    Key(
+      "dataloader_drop_last", \.packing.dropsLastStep, .bool, "A packed run has one step fewer for every epoch."
+    ).effective { $0.packs },
     Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs"),
     Key("max_steps", \.maximumSteps, .limit, "Optimizer steps, instead of `num_epochs`.").elsewhere("iters"),
     Key(

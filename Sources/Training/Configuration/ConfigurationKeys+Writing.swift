@@ -4,7 +4,7 @@ extension RunConfiguration {
   /// Every key with its value, a line each in a fixed order: reads back to an equal configuration
   /// (without `ignoredKeys`). An empty value is the key's default.
   package var resolvedYAML: String {
-    ConfigurationKeys.run.entries(self).map { $0.value.line(of: $0.key.name) + "\n" }.joined()
+    ConfigurationKeys.run.lines(self).map { $0.value.line(of: $0.key.name) + "\n" }.joined()
   }
 
   /// Keys whose values differ from those of the run that `other` configured and that decide what is trained.

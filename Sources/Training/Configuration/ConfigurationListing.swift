@@ -11,7 +11,7 @@ package struct ConfigurationListing: Sendable {
     let yaml = try RunConfiguration.text(of: path)
     configuration = try RunConfiguration(yaml: yaml, name: path, overrides: overrides)
     let (section, _) = try RunConfiguration.section(yaml: yaml, name: path, overrides: overrides)
-    let lines = ConfigurationKeys.run.entries(configuration).map { key, value in
+    let lines = ConfigurationKeys.run.lines(configuration).map { key, value in
       (value.line(of: key.name), Self.source(of: key, in: section))
     }
     // Comments stand in a column, except after the few long values.

@@ -31,6 +31,11 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
     keys.compactMap { key in key.write.map { (key, $0(owner)) } }
   }
 
+  /// The entries of a file: without factors that their wholes tell.
+  func lines(_ owner: Owner) -> [(key: ConfigurationKey<Owner>, value: ConfigurationTree)] {
+    entries(owner).filter { key, value in key.wholes.isEmpty || !value.isNull }
+  }
+
   /// A mapping of what differs from an empty one.
   func mapping(_ owner: Owner) -> ConfigurationTree {
     let members = zip(entries(owner), entries(initial)).filter { entry, usual in

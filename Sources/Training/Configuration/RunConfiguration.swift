@@ -49,6 +49,10 @@ package struct RunConfiguration: Sendable, Equatable {
   // MARK: Steps
 
   package var batchSize = 1
+  /// Rows of a batch where samples are packed, else 1: examples are not divided otherwise.
+  package var microBatchSize = 1
+  package var packsSamples = false
+  package var packing = SamplePacking()
   package var epochs = 1.0
   package var maximumSteps: Int?
   package var seed = 42
@@ -125,6 +129,9 @@ extension RunConfiguration {
   var scoringPassesPerStep: Int {
     (objective.usesReference && !precomputesReferenceLogProbs ? 1 : 0) + (objective.needsWholeStep ? 1 : 0)
   }
+
+  /// Whether a step is made of rows of examples. Preference data are never packed.
+  package var packs: Bool { packsSamples && objective == .supervised }
 
   package enum Checkpointing: Sendable {
     case off, on, automatic

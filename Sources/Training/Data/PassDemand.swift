@@ -9,6 +9,8 @@ package struct PassDemand: Sendable, Equatable, Codable {
   /// The longest prompt + completion.
   package var positions = 0
   package var mostMicroBatches = 1
+  /// The most examples of a step.
+  package var mostExamples = 1
 
   package init() {}
 
@@ -41,6 +43,7 @@ package struct PassDemand: Sendable, Equatable, Codable {
   ) {
     plan.forEachStep { _, positions in
       let trees = trees(positions)
+      mostExamples = max(mostExamples, trees.count)
       mostMicroBatches = max(mostMicroBatches, includeStep(trees.map(objective.trainedTree)))
       if objective.needsWholeStep { _ = includeStep(trees) }
     }

@@ -9,13 +9,23 @@ package struct StepSchedule: Sendable {
   private let saves: RunConfiguration.Interval
   private let logs: RunConfiguration.Interval
 
-  package init(_ configuration: RunConfiguration, examples: Int) {
+  /// - Parameter lengths: tokens of each example, where samples are packed.
+  package init(_ configuration: RunConfiguration, examples: Int, lengths: [Int] = []) {
     let order = DataOrder(
       count: examples, seed: UInt64(bitPattern: Int64(configuration.seed)),
       shuffles: configuration.shufflesMergedDatasets && !configuration.usesCurriculumSampling)
-    plan = StepPlan(
-      order: order, batchSize: configuration.batchSize, epochs: configuration.epochs,
-      maximumSteps: configuration.maximumSteps)
+    if configuration.packs {
+      let packer = RowPacker(
+        configuration.packing, sequenceLength: configuration.sequenceLength,
+        microBatchSize: configuration.microBatchSize, lengths: lengths)
+      plan = StepPlan(
+        order: order, packer: packer, batchesPerStep: configuration.batchSize / configuration.microBatchSize,
+        epochs: configuration.epochs, maximumSteps: configuration.maximumSteps)
+    } else {
+      plan = StepPlan(
+        order: order, batchSize: configuration.batchSize, epochs: configuration.epochs,
+        maximumSteps: configuration.maximumSteps)
+    }
     evaluations = configuration.evaluations
     saves = configuration.saves
     logs = configuration.logs

@@ -18,6 +18,8 @@ package struct TrainingData: Sendable {
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
   let familiarHeldOut: Int
+  /// Tokens of each training example's record, as far as `sequence_len` allows; empty unless samples are packed.
+  let lengths: [Int]
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
   package let tokenizer: Tokenizer
@@ -69,7 +71,12 @@ package struct TrainingData: Sendable {
     promptTemplate = styles.template(template)
     areTexts = styles.areTexts
     endIDs = Self.endIDs(of: training, tokenizer)
-    hash = ContentHash.sha256(of: (training + held).flatMap(\.contentDigest))
+    lengths =
+      configuration.packs
+      ? training.map { min($0.tokenCount + $0.leftOut, configuration.sequenceLength) } : []
+    // The rows depend on more than the tokens that are computed.
+    hash = ContentHash.sha256(
+      of: (training + held).flatMap(\.contentDigest) + lengths.flatMap { withUnsafeBytes(of: $0, Array.init) })
     heldOut = objective.heldOutTrees(held, limit: limit)
   }
 

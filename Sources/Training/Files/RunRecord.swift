@@ -31,14 +31,30 @@ enum RunRecord {
       .init("ranks", .integer(Int64(ranks))), .init("threads_per_rank", .integer(Int64(threads))),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
       .init("examples", examples(data)), .init("quarantined", quarantine.json),
-      .init(
-        "plan",
-        .object([
-          .init("total_steps", .integer(Int64(schedule.totalSteps))),
-          .init("steps_per_epoch", .integer(Int64(schedule.plan.stepsPerEpoch))),
-          .init("examples_per_step", .integer(Int64(configuration.batchSize))),
-        ])),
+      .init("plan", .object(steps(schedule, configuration))),
     ])
+  }
+
+  /// How many steps there are, and what they are made of.
+  static func steps(_ schedule: StepSchedule, _ configuration: RunConfiguration) -> [JSONValue.Member] {
+    let counts: [JSONValue.Member] = [
+      .init("total_steps", .integer(Int64(schedule.totalSteps))),
+      .init("steps_per_epoch", .integer(Int64(schedule.plan.stepsPerEpoch))),
+    ]
+    guard let packed = schedule.plan.packedRows else {
+      return counts + [.init("examples_per_step", .integer(Int64(configuration.batchSize)))]
+    }
+    return counts + [
+      .init("rows_per_step", .integer(Int64(packed.rowsPerStep))),
+      .init(
+        "sample_packing",
+        .object([
+          .init("rows_per_epoch", .integer(Int64(packed.rows))),
+          .init("tokens_per_row", .integer(Int64(packed.rowTokens))),
+          .init("examples_per_epoch", .integer(Int64(packed.examples))),
+          .init("tokens_per_epoch", .integer(Int64(packed.tokens))), .init("fill", .number(packed.fill)),
+        ])),
+    ]
   }
 
   static func examples(_ data: TrainingData) -> JSONValue {

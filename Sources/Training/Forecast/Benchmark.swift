@@ -81,7 +81,6 @@ package final class Benchmark {
     self.trees = trees
     var configuration = RunConfiguration()
     configuration.objective = .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1))
-    configuration.batchSize = request.pairs
     configuration.learningRate = 5e-5
     let layout = AdapterLayout(configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases))
     let adapter = Adapter(layout: layout)
@@ -99,7 +98,7 @@ package final class Benchmark {
     try world.agree { try pass.populate() }
     trainer = Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: adapter,
-      totalSteps: request.rounds + 1, mostMicroBatches: batches.count)
+      totalSteps: request.rounds + 1, mostExamples: request.pairs, mostMicroBatches: batches.count)
     baseline = try SgemmBaseline(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
     report = BenchmarkReport(
       request: request, ranks: world.size, rows: baseline.rows, microBatches: batches.count,

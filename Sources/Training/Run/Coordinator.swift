@@ -44,7 +44,7 @@ package final class Coordinator {
     if let starting { try configuration.requireStatedAdapter(starting) }
     var data = try TrainingData(configuration, model: model)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
-    schedule = StepSchedule(configuration, examples: data.training.count)
+    schedule = StepSchedule(configuration, examples: data.training.count, lengths: data.lengths)
     files = RunDirectory(configuration.outputDirectory)
     let crashes = CrashReports(files, data: data.hash)
     let resumption = try Resumption(
@@ -62,7 +62,7 @@ package final class Coordinator {
     demand.includeScoring(references.trees + data.heldOut)
     setup = RunSetup(
       adapter: Self.adapter(configuration, starting), exampleCount: data.training.count,
-      heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
+      lengths: data.lengths, heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
       endIDs: data.endIDs, start: start, quarantinedPositions: data.quarantinedPositions.sorted(),
       startsFromFiles: start.checkpoint != nil || starting != nil, isFinished: resumption.isFinished)
@@ -77,6 +77,7 @@ package final class Coordinator {
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, ranks: inputs.ranks)
+      + PackingNotices.texts(configuration, data, schedule)
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model))
       + (try Self.mismatches(configuration, inputs))

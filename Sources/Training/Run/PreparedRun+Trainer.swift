@@ -14,7 +14,8 @@ extension PreparedRun {
     return Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: Adapter(layout: layout),
       referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: layout) : nil,
-      totalSteps: schedule.totalSteps, mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
+      totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
+      mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
   }
 
   /// Answers held-out documents; nil if the configuration requests no samples. Collective.

@@ -13,6 +13,7 @@ package struct PreparedRun {
   package let directory: ModelDirectory
   package let model: Qwen2
   package let setup: RunSetup
+  package let schedule: StepSchedule
   /// Rank 0's part.
   package let coordinator: Coordinator?
   package let threads: Int
@@ -66,6 +67,9 @@ package struct PreparedRun {
     self.coordinator = coordinator
     for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     setup = try world.share(coordinator?.setup)
+    schedule =
+      coordinator?.schedule
+      ?? StepSchedule(configuration, examples: setup.exampleCount, lengths: setup.lengths)
   }
 
   /// Sends the configuration that rank 0 read to all ranks.
@@ -101,8 +105,6 @@ package struct PreparedRun {
   // MARK: Plans
 
   package var layout: AdapterLayout { AdapterLayout(setup.adapter, model: model.configuration) }
-
-  package var schedule: StepSchedule { StepSchedule(configuration, examples: setup.exampleCount) }
 
   /// Plans the memory of every rank. Collective.
   /// - Throws: `AgreedFailure` when a rank cannot stay within the limit.

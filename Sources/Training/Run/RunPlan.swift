@@ -19,19 +19,19 @@ package enum RunPlan {
     try dispatcher.close()
     guard let coordinator = run.coordinator, let forecast else { return nil }
     let schedule = coordinator.schedule
-    return .object([
+    let beginning: [JSONValue.Member] = [
       .init("model", model(run)), .init("adapter_parameters", .integer(Int64(layout.count))),
       .init("examples", RunRecord.examples(coordinator.data)), .init("tokens", tokens(coordinator, schedule)),
       .init("ranks", .integer(Int64(run.world.size))), .init("threads", .integer(Int64(run.threads))),
-      .init("total_steps", .integer(Int64(schedule.totalSteps))),
-      .init("steps_per_epoch", .integer(Int64(schedule.plan.stepsPerEpoch))),
-      .init("examples_per_step", .integer(Int64(run.configuration.batchSize))),
+    ]
+    let rest: [JSONValue.Member] = [
       .init("micro_batches_per_step", .integer(Int64(run.setup.demand.mostMicroBatches))),
       .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
       .init("memory", self.memory(run, memory)),
       .init("floating_point_operations", operations(coordinator, schedule, layout, memory, run)),
       .init("predicted_seconds", forecast.json(startingAfter: run.setup.start.step)),
-    ])
+    ]
+    return .object(beginning + RunRecord.steps(schedule, run.configuration) + rest)
   }
 
   private static func model(_ run: PreparedRun) -> JSONValue {

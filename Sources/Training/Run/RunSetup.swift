@@ -6,6 +6,8 @@ package import Model
 package struct RunSetup: Sendable, Equatable, Codable {
   package var adapter: AdapterConfiguration
   package var exampleCount: Int
+  /// Tokens of each example, where samples are packed.
+  package var lengths: [Int]
   package var heldOutCount: Int
   /// SHA-256 over the tokens of all examples.
   package var dataHash: String

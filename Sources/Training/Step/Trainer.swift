@@ -24,7 +24,8 @@ package final class Trainer {
 
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
-    referenceAdapter: Adapter? = nil, totalSteps: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
+    referenceAdapter: Adapter? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int,
+    skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
     (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
@@ -35,7 +36,7 @@ package final class Trainer {
     moments = OptimizerMoments(count: count, configuration.optimizer)
     gradient = Storage(count: count)
     sums = StepSums(
-      objective, parameterCount: count, mostExamples: configuration.batchSize, mostMicroBatches: mostMicroBatches)
+      objective, parameterCount: count, mostExamples: mostExamples, mostMicroBatches: mostMicroBatches)
   }
 
   /// One example of a step on rank 0.
