@@ -195,7 +195,7 @@ package struct RecordReader: Sendable {
 
     private func broken(_ reason: String) -> CorpusError {
       let location = RecordLocation(file: path, line: line, byte: min(offset, bytes.count))
-      return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))], count: 1)
+      return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))])
     }
 
     private mutating func skipBlanks() {

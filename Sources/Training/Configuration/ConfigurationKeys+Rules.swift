@@ -18,7 +18,9 @@ extension RunConfiguration {
     multiplyBatch(&section)
     checkMemory(&section)
     checkSchedule(&section)
+    settleStrategies(&section)
     checkEvaluations(&section)
+    settleBest(&section)
     checkResumption(&section)
   }
 

@@ -14,6 +14,8 @@ package struct TrainingData: Sendable {
   private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
+  /// The records that were left out because they cannot be used.
+  let skipped: [RecordMistake]
   /// The number of examples that `val_set_size` asks for.
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
@@ -44,18 +46,24 @@ package struct TrainingData: Sendable {
     limit = min(configuration.sequenceLength, model.maximumPositions)
     let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
     let kind = objective.exampleKind
-    let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
+    var omissions = DataOmissions(
+      mistakes: configuration.skipBadRecords, equalPairs: configuration.dropsEqualPairs)
+    let dataset = try Dataset(
+      sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, omitting: omissions)
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
-      let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
+      omissions.taken = dataset.mistakes.count
+      let test = try Dataset(
+        sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, omitting: omissions)
+      skipped = dataset.mistakes + test.mistakes
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
       styles.include(test.styles)
     } else {
-      (heldOutReport, familiarHeldOut) = (nil, 0)
+      (heldOutReport, familiarHeldOut, skipped) = (nil, 0, dataset.mistakes)
       let seed = UInt64(bitPattern: Int64(configuration.seed))
       switch configuration.heldOut {
       case nil: (training, held, wantedHeldOut) = (dataset.examples, [], nil)

@@ -61,6 +61,14 @@ package enum Checkpoint {
   /// Fills an adapter and its moments from a verified checkpoint.
   /// - Throws: `FileError`; `ContentError` when it belongs to another adapter.
   package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
+    try readWeights(path, into: adapter)
+    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
+    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
+    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
+  }
+
+  /// The same without the moments.
+  static func readWeights(_ path: String, into adapter: Adapter) throws {
     let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
     let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
     guard found == adapter.layout else {
@@ -69,8 +77,5 @@ package enum Checkpoint {
     }
     let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
     try adapter.layout.read(weights, prefix: "", into: adapter.weights)
-    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
-    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
-    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
   }
 }

@@ -36,44 +36,52 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
-  /// The name of the checkpoint that pruning spares.
-  private(set) var best: String?
+  /// Its checkpoint is spared by pruning.
+  private var best: BestModel
   private let files: RunDirectory
   private let run: String
   private let limit: Int?
-  private let isAskedFor: (Int) -> Bool
+  private let isScheduled: (Int) -> Bool
+  private let savesBest: Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
   ///   - run: identifies the run in its checkpoints.
   ///   - limit: `save_total_limit`.
-  ///   - isAskedFor: whether the configuration requests the checkpoint of a step; others exist only for resuming.
+  ///   - isScheduled: whether the configuration requests the checkpoint of a step; others exist only for resuming.
+  ///   - savesBest: whether it also requests those of the steps that were the best when they were evaluated.
   ///   - last: the checkpoint from which the run starts.
   init(
-    _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    best: String?, warn: @escaping (String) -> Void
+    _ files: RunDirectory, of run: String, limit: Int?, isScheduled: @escaping (Int) -> Bool,
+    savesBest: Bool, last: String?, best: BestModel, warn: @escaping (String) -> Void
   ) {
-    (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
-    (self.last, self.best, self.warn) = (last, best, warn)
+    (self.files, self.run, self.limit, self.isScheduled) = (files, run, limit, isScheduled)
+    (self.savesBest, self.last, self.best, self.warn) = (savesBest, last, best, warn)
   }
 
   /// Whether this run's checkpoint with that name is there.
   func holds(_ name: String) -> Bool { files.isOwn("\(files.path)/\(name)", run) }
 
-  /// The name of the checkpoint that was just saved for a step, or that the run starts from, if it may be the best one. A
-  /// checkpoint that exists only because the run was interrupted may not: an interruption must change nothing.
-  func candidate(for step: Int) -> String? {
-    guard isAskedFor(step), let name = last?.split(separator: "/").last.map(String.init),
-      CheckpointName(name)?.step == step, holds(name)
+  private func isAskedFor(_ step: Int) -> Bool {
+    isScheduled(step) || (savesBest && best.improvements.contains(step))
+  }
+
+  /// The name of the checkpoint that was just saved for a step, or that the run starts from.
+  func name(of step: Int) -> String? {
+    guard let name = last?.split(separator: "/").last.map(String.init), CheckpointName(name)?.step == step, holds(name)
     else { return nil }
     return name
   }
 
+  /// The same, if it may be the best one. A checkpoint that exists only because the run was interrupted may not: an
+  /// interruption must change nothing.
+  func candidate(for step: Int) -> String? { isScheduled(step) ? name(of: step) : nil }
+
   /// Spares another checkpoint from now on.
-  func spare(best name: String?, after last: Int, _ skipped: SkippedSteps) {
-    guard best != name else { return }
-    best = name
-    tidy(after: last, skipped)
+  func spare(_ best: BestModel, after last: Int, _ skipped: SkippedSteps) {
+    let changes = self.best.checkpoint?.name != best.checkpoint?.name
+    self.best = best
+    if changes { tidy(after: last, skipped) }
   }
 
   /// Saves a state.
@@ -128,7 +136,7 @@ final class RunCheckpoints {
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = skipped.areRecent(at: step) ? nil : limit
-      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best.checkpoint?.name, isAskedFor: isAskedFor)
       if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")
