@@ -126,7 +126,8 @@ extension RunConfiguration {
     }
     guard !endsWithBest, comparesEvaluations else { return }
     if earlyStoppingPatience != nil {
-      notices.append("\(key): false: the run ends with its last state (axolotl's end with the best after early stopping)")
+      notices.append(
+        "\(key): false: the run ends with its last state (axolotl ends with the best after early stopping)")
     } else if !isSaid, objective == .supervised, savesAtEvaluations(section) {
       notices.append(
         "the run ends with its last state; with \(key): true, or in axolotl where that key is there and empty, it ends "

@@ -16,9 +16,12 @@ package enum Checkpoint {
     + InferenceFiles.names
 
   /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
-  static func writer(of path: String) -> String? {
+  static func writer(of path: String) -> String? { unverifiedState(of: path)?.run }
+
+  /// What the state file of a checkpoint or a partial work says, if it can be read.
+  static func unverifiedState(of path: String) -> TrainerState? {
     let statePath = "\(path)/\(stateName)"
-    return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
+    return try? TrainerState(json: JSONValue.read(file: statePath), path: statePath)
   }
 
   /// Whether `path` is a directory, no link, that Shoal wrote as a checkpoint or a partial work, by its manifest or, if

@@ -40,30 +40,28 @@ final class RunCheckpoints {
   private var best: BestModel
   private let files: RunDirectory
   private let run: String
-  private let limit: Int?
+  private let configuration: RunConfiguration
   private let isScheduled: (Int) -> Bool
-  private let savesBest: Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
   ///   - run: identifies the run in its checkpoints.
-  ///   - limit: `save_total_limit`.
-  ///   - isScheduled: whether the configuration requests the checkpoint of a step; others exist only for resuming.
-  ///   - savesBest: whether it also requests those of the steps that were the best when they were evaluated.
+  ///   - isScheduled: whether the configuration requests the checkpoint of a step, whatever evaluations find.
   ///   - last: the checkpoint from which the run starts.
   init(
-    _ files: RunDirectory, of run: String, limit: Int?, isScheduled: @escaping (Int) -> Bool,
-    savesBest: Bool, last: String?, best: BestModel, warn: @escaping (String) -> Void
+    _ files: RunDirectory, of run: String, _ configuration: RunConfiguration, isScheduled: @escaping (Int) -> Bool,
+    last: String?, best: BestModel, warn: @escaping (String) -> Void
   ) {
-    (self.files, self.run, self.limit, self.isScheduled) = (files, run, limit, isScheduled)
-    (self.savesBest, self.last, self.best, self.warn) = (savesBest, last, best, warn)
+    (self.files, self.run, self.configuration, self.isScheduled) = (files, run, configuration, isScheduled)
+    (self.last, self.best, self.warn) = (last, best, warn)
   }
 
   /// Whether this run's checkpoint with that name is there.
   func holds(_ name: String) -> Bool { files.isOwn("\(files.path)/\(name)", run) }
 
+  /// Whether the configuration requests the checkpoint of a step; others exist only for resuming.
   private func isAskedFor(_ step: Int) -> Bool {
-    isScheduled(step) || (savesBest && best.improvements.contains(step))
+    isScheduled(step) || (configuration.savesBest && best.improvements.contains(step))
   }
 
   /// The name of the checkpoint that was just saved for a step, or that the run starts from.
@@ -132,11 +130,18 @@ final class RunCheckpoints {
   }
 
   /// Removes checkpoints that newer states replace.
-  func tidy(after step: Int, _ skipped: SkippedSteps) {
+  /// - Parameter isOver: whether the run never goes on from any of them.
+  func tidy(after step: Int, _ skipped: SkippedSteps, isOver: Bool = false) {
+    let limit = configuration.saveTotalLimit
+    var spared = Set([best.checkpoint?.name].compactMap(\.self))
+    if configuration.endsWithBest, !isOver {
+      // A run that goes on from one of the newest evaluates its state again, and may end with what was the best before.
+      spared.formUnion(files.bestNames(ofNewest: limit == 1 ? 1 : 2, of: run, upTo: step))
+    }
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = skipped.areRecent(at: step) ? nil : limit
-      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best.checkpoint?.name, isAskedFor: isAskedFor)
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: spared, isAskedFor: isAskedFor)
       if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")

@@ -25,7 +25,9 @@ enum HeldOutNotices {
           + "(\(count == 1 ? "one example has no standard error" : "an accuracy of 0.5 has a standard error of \(error)"))"
       )
     }
-    if configuration.earlyStoppingPatience != nil, !configuration.keepsBest, let step = schedule.firstEvaluationWithoutCheckpoint {
+    if configuration.earlyStoppingPatience != nil, !configuration.keepsBest,
+      let step = schedule.firstEvaluationWithoutCheckpoint
+    {
       texts.append(
         "early_stopping_patience: evaluations come at steps without a checkpoint (the first at step \(step)), so the best "
           + "state may be lost: leave load_best_model_at_end out, or set save_strategy: best")

@@ -36,7 +36,8 @@ final class RunRecorder {
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
     inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
-    inference: InferenceFiles, skippedRecords: [RecordMistake], record: JSONValue, progress: @escaping (RunProgress) -> Void
+    inference: InferenceFiles, skippedRecords: [RecordMistake], record: JSONValue,
+    progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
     (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
@@ -46,8 +47,7 @@ final class RunRecorder {
     tokens = start.tokens
     (best, bestBefore) = (start.best, start.bestBefore)
     checkpoints = RunCheckpoints(
-      files, of: start.run, limit: configuration.saveTotalLimit, isScheduled: schedule.saves(after:),
-      savesBest: configuration.savesBest, last: start.checkpoint, best: best
+      files, of: start.run, configuration, isScheduled: schedule.saves(after:), last: start.checkpoint, best: best
     ) { progress(.notice($0)) }
   }
 
@@ -188,7 +188,9 @@ final class RunRecorder {
 
   /// Notes that the state of the best evaluation has just been saved.
   func takeBest(of step: Int, _ skipped: SkippedSteps) {
-    guard let evaluation = best.evaluation, evaluation.step == step, let name = checkpoints.name(of: step) else { return }
+    guard let evaluation = best.evaluation, evaluation.step == step, let name = checkpoints.name(of: step) else {
+      return
+    }
     best.checkpoint = BestModel.Saved(evaluation: evaluation, name: name)
     checkpoints.spare(best, after: step, skipped)
   }
@@ -216,6 +218,7 @@ final class RunRecorder {
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
+    if configuration.endsWithBest { checkpoints.tidy(after: step, trainer.skipped, isOver: true) }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
     if let ending, configuration.evaluations != .never { progress(.best(ending)) }
   }

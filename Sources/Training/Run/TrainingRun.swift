@@ -186,7 +186,8 @@ package final class TrainingRun {
     if ends, coordinator != nil {
       progress(
         .notice(
-          "step \(step): \(BestModel.Metric(configuration).improvement) for \(patience) evaluations; the run ends here"))
+          "step \(step): \(BestModel.Metric(configuration).improvement) for \(patience) evaluations; the run ends here")
+      )
     }
     return ends
   }

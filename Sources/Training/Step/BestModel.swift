@@ -71,7 +71,8 @@ package struct BestModel: Sendable, Equatable, Codable {
         improvements.append(found.step)
       }
     }
-    if let name, found.value.isFinite, checkpoint.map({ metric.prefers(found.value, to: $0.evaluation.value) }) ?? true {
+    if let name, found.value.isFinite, checkpoint.map({ metric.prefers(found.value, to: $0.evaluation.value) }) ?? true
+    {
       checkpoint = Saved(evaluation: found, name: name)
     }
   }
