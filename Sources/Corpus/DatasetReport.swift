@@ -117,8 +117,8 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   private var oddities: [String] {
     [
       bareTexts > 0
-        ? "\(bareTexts) as plain text, without the model's chat template: if they are chats, give prompt and answers as "
-          + "lists of messages, or set type: chatml.prompt_pairs, which makes chats of texts" : nil,
+        ? "\(bareTexts) as plain text, without the chat template that the model has: if they are questions and answers, set "
+          + "type: chatml.prompt_pairs, which makes chats of texts, or give lists of messages" : nil,
       unreadSystems > 0
         ? "\(unreadSystems) with a system field that is not read: type chatml.prompt_pairs reads one beside texts; among "
           + "messages it is the first" : nil,
@@ -133,15 +133,13 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
 
   /// The error of data of which no example is left.
   var emptiness: CorpusError {
-    guard equalPairs > 0 || skipped > 0 else {
-      return .nothingFits(records: records, limit: limit.sequenceLength)
-    }
+    let equal = omissions?.equalPairs == true ? equalPairs : 0
+    guard equal > 0 || skipped > 0 else { return .nothingFits(records: records, limit: limit.sequenceLength) }
     let reasons = [
-      (skipped, "with mistakes (skip_bad_records)"),
-      (equalPairs, "with chosen equal to rejected (drop_equal_pairs)"),
+      (skipped, "with mistakes (skip_bad_records)"), (equal, "with chosen equal to rejected (drop_equal_pairs)"),
       (dropped, "longer than sequence_len \(limit.sequenceLength)"),
     ]
     return .nothingLeft(
-      "of \(records) records " + reasons.filter { $0.0 > 0 }.map { "\($0) are \($1)" }.joined(separator: ", "))
+      reasons.filter { $0.0 > 0 }.map { "\($0) \($1)" }.joined(separator: ", ") + ", of \(records) records")
   }
 }

@@ -67,7 +67,7 @@ struct DatasetReportTests {
     let error = #expect(throws: CorpusError.self) {
       try load(equal, omitting: DataOmissions(mistakes: 0, equalPairs: true))
     }
-    #expect(error?.description.contains("1 are with chosen equal to rejected (drop_equal_pairs)") == true)
+    #expect(error?.description.contains("1 with chosen equal to rejected (drop_equal_pairs), of 1 records") == true)
   }
 
   // MARK: What was probably not meant

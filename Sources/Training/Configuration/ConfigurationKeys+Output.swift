@@ -13,7 +13,8 @@ extension ConfigurationKeys {
     Key(
       "eval_strategy", .strategy(.no, .steps, .epoch),
       "`epoch` is `evals_per_epoch: 1`, `no` is `eval_steps: 0`; `steps` without `eval_steps` takes `logging_steps`."
-    ).also("evaluation_strategy").part(of: "eval_steps", "evals_per_epoch").standing(at: "as those keys say"),
+    ).also("evaluation_strategy").part(of: "eval_steps", "evals_per_epoch").standing(at: "as those keys say")
+      .changeableOnResume(unless: \.dependsOnEvaluations),
     Key(
       "save_steps", \.saves.everySteps, .interval(from: 0), "Steps between checkpoints; 0: the final adapter only."
     ).changeableOnResume().elsewhere("save_every"),
