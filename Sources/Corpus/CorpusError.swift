@@ -22,11 +22,13 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The reason why a record cannot be used, and the field if one field is the cause.
-package struct RecordProblem: Error, Equatable {
+package struct RecordProblem: Error, Equatable, CustomStringConvertible {
   package let field: String?
   package let reason: String
 
   package init(field: String? = nil, _ reason: String) { (self.field, self.reason) = (field, reason) }
+
+  package var description: String { (field.map { "field \"\($0)\": " } ?? "") + reason }
 }
 
 /// A record that cannot be used, and its place.
@@ -38,36 +40,30 @@ package struct RecordMistake: Error, Equatable, CustomStringConvertible {
     (self.location, self.problem) = (location, problem)
   }
 
-  package var description: String {
-    let field = problem.field.map { "field \"\($0)\": " } ?? ""
-    return "\(location) (byte \(location.byte)): \(field)\(problem.reason)"
-  }
+  package var description: String { "\(location) (byte \(location.byte)): \(problem)" }
 }
 
 /// Data that cannot be trained on.
 package enum CorpusError: UserError, Equatable {
   /// A path holds no data that can be read.
   case unusable(path: String, reason: String)
-  /// Invalid records: the first few of `count`.
-  case badRecords([RecordMistake], count: Int)
+  /// All invalid records, and what to know about their number.
+  case badRecords([RecordMistake], note: String? = nil)
   /// Rendered ChatML in texts, of which nobody said what it is: the first few of `count` records.
   case renderedChats([RecordLocation], count: Int)
   /// Every record was longer than the limit and was dropped.
   case nothingFits(records: Int, limit: Int)
+  /// Every record was left out, not only for its length.
+  case nothingLeft(String)
   /// The held-out share or count leaves one side without examples.
   case badValidationSize(String)
-
-  /// The number of invalid records that an error lists.
-  package static let namedRecords = 20
 
   package var description: String {
     switch self {
     case .unusable(let path, let reason):
       return "\(path): \(reason)"
-    case .badRecords(let mistakes, let count):
-      var lines = mistakes.map(\.description)
-      if count > mistakes.count { lines.append("and \(count - mistakes.count) more") }
-      return lines.joined(separator: "\n")
+    case .badRecords(let mistakes, let note):
+      return (mistakes.lines + (note.map { [$0] } ?? [])).joined(separator: "\n")
     case .renderedChats(let places, let count):
       return
         "\(RecordLocation.list(places, of: count)): \(count == 1 ? "a record holds" : "\(count) records hold") rendered ChatML, "
@@ -77,6 +73,8 @@ package enum CorpusError: UserError, Equatable {
     case .nothingFits(let records, let limit):
       return "none of the \(records) records fits into sequence_len \(limit), not even without its prompt's "
         + "text: raise sequence_len or shorten the completions"
+    case .nothingLeft(let reason):
+      return "no record is left to train on: \(reason)"
     case .badValidationSize(let reason):
       return "val_set_size: \(reason)"
     }

@@ -1,6 +1,7 @@
 // Turns files into example trees: reads, checks, encodes and truncates every record, in parallel and in order. All
 // errors are reported together.
 
+import Checkpoints
 import Tensors
 
 /// Examples for training, and a report about their records.
@@ -11,6 +12,8 @@ package struct Dataset: Sendable {
   /// The digest of each example's prompt. Examples of one record have the same.
   package let prompts: [[UInt8]]
   package let report: DatasetReport
+  /// The records that were left out because they cannot be used.
+  package let mistakes: [RecordMistake]
   /// Of the records that made examples.
   package let styles: PromptStyles
 
@@ -63,14 +66,16 @@ package struct Dataset: Sendable {
   /// - Parameters:
   ///   - kind: the wanted kind; nil accepts any.
   ///   - seed: selects the records of shards.
-  /// - Throws: `FileError` or `CorpusError` if a file cannot be read, any record is wrong (the error lists the first
-  ///   20), or no example is left.
+  ///   - omissions: nil: nothing is left out, and there are no keys for it.
+  /// - Throws: `FileError` or `CorpusError` if a file cannot be read, more records are wrong than may be left out, or no
+  ///   example is left.
   package init(
-    sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit, seed: UInt64 = 0
+    sources: [Source], kind: ExampleKind? = nil, encoder: ExampleEncoder, limit: LengthLimit, seed: UInt64 = 0,
+    omitting omissions: DataOmissions? = nil
   ) throws {
     var examples: [ExampleTree] = []
     var prompts: [[UInt8]] = []
-    var report = DatasetReport(limit: limit)
+    var report = DatasetReport(limit: limit, omissions: omissions)
     var styles = PromptStyles()
     var mistakes: [RecordMistake] = []
     var index = 0
@@ -80,7 +85,8 @@ package struct Dataset: Sendable {
       var records = try Records(source, seed: seed)
       while let (batch, places) = try records.next() {
         let outcomes = parallelMap(count: places.count) { number in
-          RecordOutcome(batch, places[number], of: source, kind, encoder, limit)
+          RecordOutcome(
+            batch, places[number], of: source, kind, encoder, limit, dropsEqualPairs: omissions?.equalPairs ?? false)
         }
         for (place, outcome) in zip(places, outcomes) {
           report.count(outcome, at: batch.location(place))
@@ -101,33 +107,44 @@ package struct Dataset: Sendable {
         }
       }
     }
-    guard mistakes.isEmpty else {
-      throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
+    let mayBeLeftOut = omissions.map { $0.mistakes - $0.taken } ?? 0
+    guard mistakes.count <= mayBeLeftOut, mistakes.isEmpty || mistakes.count < report.records else {
+      throw CorpusError.badRecords(mistakes, note: omissions?.note(mistakes.count, of: report.records))
     }
     guard rendered.isEmpty else {
       throw CorpusError.renderedChats(Array(rendered.prefix(DatasetReport.namedRecords)), count: rendered.count)
     }
-    guard !examples.isEmpty else {
-      throw CorpusError.nothingFits(records: report.records, limit: limit.sequenceLength)
-    }
+    guard !examples.isEmpty else { throw report.emptiness }
     (self.examples, self.prompts, self.report, self.styles) = (examples, prompts, report, styles)
+    self.mistakes = mistakes
   }
 }
 
 extension RecordOutcome {
   init(
     _ batch: RecordBatch, _ place: Int, of source: Dataset.Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,
-    _ limit: LengthLimit
+    _ limit: LengthLimit, dropsEqualPairs: Bool
   ) {
     do {
       let value = try batch.record(place)
       do {
         let records = try ExampleRecord.read(value, type: source.type, kind: kind, fields: source.fields)
+        var examples: [EncodedExample] = []
+        for record in records { examples.append(try encoder.encode(record, index: 0)) }
+        let isEqualPair = Self.isEqualPair(examples)
+        let system = value[source.fields[.system]]?.string
         var parts: [Part] = []
-        for record in records {
-          let encoded = try encoder.encode(record, index: 0)
+        for (record, encoded) in zip(records, examples) {
           var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
           if encoder.parsesSpecialTokens, encoded.traits.holdsRenderedChat { part.style = PromptStyle(frame: .chatML) }
+          part.oddities = RecordOddities(
+            record, system: system, hasTemplate: encoder.template != nil && !encoded.traits.holdsRenderedChat)
+          part.traits.isEqualPair = isEqualPair && parts.isEmpty
+          part.isLeftOut = isEqualPair && dropsEqualPairs
+          guard !part.isLeftOut else {
+            parts.append(part)
+            continue
+          }
           switch try limit.applied(to: encoded) {
           case .fits: part.trees = [encoded.tree]
           case .truncated(let tree): (part.trees, part.isTruncated) = ([tree], true)
@@ -143,5 +160,11 @@ extension RecordOutcome {
     } catch {
       self = .wrong(error)
     }
+  }
+  /// Whether a record's two completions are equal: those of a pair, or of the two examples that KTO makes of one.
+  private static func isEqualPair(_ examples: [EncodedExample]) -> Bool {
+    guard examples.count == 2 else { return examples.first?.traits.isEqualPair ?? false }
+    let (one, other) = (examples[0].tree, examples[1].tree)
+    return one.label != other.label && one.prompt == other.prompt && one.completions == other.completions
   }
 }

@@ -6,6 +6,7 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package static let namedRecords = 5
 
   package let limit: LengthLimit
+  private let omissions: DataOmissions?
   package private(set) var records = 0
   /// Records of which at least one example was kept.
   package private(set) var kept = 0
@@ -21,7 +22,9 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var tokens = 0
   /// Prompt and longest completion of the longest kept example, in tokens.
   package private(set) var longest = 0
-  /// Pairs with equal completions: kept, although they have no preference.
+  /// Records with mistakes, which were left out.
+  package private(set) var skipped = 0
+  /// Pairs with equal completions, which have no preference.
   package private(set) var equalPairs = 0
   /// Examples whose prompt lost its last tokens, because they are different when a completion follows.
   package private(set) var movedSeams = 0
@@ -33,17 +36,30 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var ignoredSystems = 0
   /// Examples of which the template renders an answer otherwise once messages follow.
   package private(set) var brokenPrefixes = 0
+  /// Examples with a system field that their format does not read.
+  package private(set) var unreadSystems = 0
+  /// Examples of plain text although the model has a chat template.
+  package private(set) var bareTexts = 0
+  /// Examples whose prompt ends with the assistant's turn.
+  package private(set) var answeredPrompts = 0
+  /// Examples whose completions begin with the prompt again.
+  package private(set) var repeatedPrompts = 0
 
-  init(limit: LengthLimit) { self.limit = limit }
+  init(limit: LengthLimit, omissions: DataOmissions?) { (self.limit, self.omissions) = (limit, omissions) }
 
   mutating func count(_ outcome: RecordOutcome, at location: RecordLocation) {
     records += 1
-    guard case .read(let parts, _) = outcome else { return }
+    guard case .read(let parts, _) = outcome else {
+      skipped += 1
+      return
+    }
     if parts.contains(where: { !$0.trees.isEmpty }) { kept += 1 }
     for part in parts { count(part, at: location) }
   }
 
   private mutating func count(_ part: RecordOutcome.Part, at location: RecordLocation) {
+    equalPairs += part.traits.isEqualPair ? 1 : 0
+    guard !part.isLeftOut else { return }
     guard !part.trees.isEmpty else {
       dropped += 1
       if firstDropped.count < Self.namedRecords { firstDropped.append(location) }
@@ -54,12 +70,15 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
       tokens += tree.tokenCount
       longest = max(longest, tree.sequenceLength)
     }
-    equalPairs += part.traits.isEqualPair ? 1 : 0
     movedSeams += part.traits.seamTokens > 0 ? 1 : 0
     specialTexts += part.traits.holdsSpecialText && !part.traits.parsesSpecialText ? 1 : 0
     parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
     ignoredSystems += part.traits.ignoresSystem ? 1 : 0
     brokenPrefixes += part.traits.breaksPrefix ? 1 : 0
+    unreadSystems += part.oddities.hasUnreadSystem ? 1 : 0
+    bareTexts += part.oddities.isBareText ? 1 : 0
+    answeredPrompts += part.oddities.answersItself ? 1 : 0
+    repeatedPrompts += part.oddities.repeatsPrompt ? 1 : 0
     guard part.isTruncated else { return }
     truncated += 1
     if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
@@ -78,7 +97,10 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
         "\(dropped) dropped, longer than sequence_len \(limit.sequenceLength): "
           + RecordLocation.list(firstDropped, of: dropped))
     }
-    if equalPairs > 0 { lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing") }
+    if equalPairs > 0 {
+      let fate = omissions.map { $0.equalPairs ? " and are left out" : " (drop_equal_pairs: true leaves them out)" }
+      lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing\(fate ?? "")")
+    }
     if movedSeams > 0 {
       lines.append("\(movedSeams) whose prompt ends in other tokens before a completion: the completion starts there")
     }
@@ -96,6 +118,36 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
         "\(brokenPrefixes) with answers that the chat template renders otherwise once messages follow: they are trained as "
           + "the whole chat has them")
     }
-    return lines.joined(separator: "\n")
+    return (lines + oddities).joined(separator: "\n")
+  }
+
+  /// What was probably not meant, and the way out.
+  private var oddities: [String] {
+    [
+      bareTexts > 0
+        ? "\(bareTexts) as plain text, without the chat template that the model has: if they are questions and answers, set "
+          + "type: chatml.prompt_pairs, which makes chats of texts, or give lists of messages" : nil,
+      unreadSystems > 0
+        ? "\(unreadSystems) with a system field that is not read: type chatml.prompt_pairs reads one beside texts; among "
+          + "messages it is the first" : nil,
+      answeredPrompts > 0
+        ? "\(answeredPrompts) whose prompt ends with the assistant's turn: if that is the chosen answer, name a field without "
+          + "it (field_messages, field_prompt)" : nil,
+      repeatedPrompts > 0
+        ? "\(repeatedPrompts) whose answers begin with the whole prompt again: take it out of them, or take out the prompt "
+          + "field, and it is what chosen and rejected have in common" : nil,
+    ].compactMap(\.self)
+  }
+
+  /// The error of data of which no example is left.
+  var emptiness: CorpusError {
+    let equal = omissions?.equalPairs == true ? equalPairs : 0
+    guard equal > 0 || skipped > 0 else { return .nothingFits(records: records, limit: limit.sequenceLength) }
+    let reasons = [
+      (skipped, "with mistakes (skip_bad_records)"), (equal, "with chosen equal to rejected (drop_equal_pairs)"),
+      (dropped, "longer than sequence_len \(limit.sequenceLength)"),
+    ]
+    return .nothingLeft(
+      reasons.filter { $0.0 > 0 }.map { "\($0) \($1)" }.joined(separator: ", ") + ", of \(records) records")
   }
 }

@@ -11,7 +11,10 @@ enum RecordOutcome: Sendable {
     var trees: [ExampleTree]
     var traits: EncodedExample.Traits
     var style: PromptStyle
+    var oddities = RecordOddities()
     var isTruncated = false
+    /// Whether it was left out because the completions are equal.
+    var isLeftOut = false
   }
 
   /// Whether a text of the record is a chat that is rendered already.

@@ -180,7 +180,7 @@ struct RecordScanner {
 
   private func broken(_ reason: String, _ byte: Int) -> CorpusError {
     let location = RecordLocation(file: path, line: line, byte: byte)
-    return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))], count: 1)
+    return .badRecords([RecordMistake(location: location, problem: RecordProblem(reason))])
   }
 
   // MARK: Bytes

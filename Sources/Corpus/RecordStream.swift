@@ -95,7 +95,7 @@ package final class RecordStream {
     guard left.count <= Self.maximumBytes || format == .text else {
       let location = RecordLocation(file: path, line: scanner.line, byte: base + offset)
       throw CorpusError.badRecords(
-        [RecordMistake(location: location, problem: RecordBatch.excess("more than \(Self.maximumBytes)"))], count: 1)
+        [RecordMistake(location: location, problem: RecordBatch.excess("more than \(Self.maximumBytes)"))])
     }
     let larger = RecordBatch.Buffer(capacity: max(Self.bufferBytes, 2 * left.count))
     larger.append(left)

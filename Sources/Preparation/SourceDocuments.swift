@@ -93,9 +93,7 @@ package struct SourceDocuments: Sendable {
       firstWithText[document.hash] = documents.count
       documents.append(document.document)
     }
-    guard mistakes.isEmpty else {
-      throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
-    }
+    guard mistakes.isEmpty else { throw CorpusError.badRecords(mistakes) }
     (self.limits, self.documents, self.duplicates) = (limits, documents, duplicates)
     (recordCount, self.readers) = (places.count, readers)
   }

@@ -46,9 +46,7 @@ package struct TeacherAnswer: Sendable, Equatable {
         }
       }
     }
-    guard mistakes.isEmpty else {
-      throw CorpusError.badRecords(Array(mistakes.prefix(CorpusError.namedRecords)), count: mistakes.count)
-    }
+    guard mistakes.isEmpty else { throw CorpusError.badRecords(mistakes) }
     return answers
   }
 

@@ -29,5 +29,6 @@ struct ConfigCommand: ParsableCommand {
     print(listing.text, terminator: "")
     let ignored = listing.configuration.ignoredKeys
     if !ignored.isEmpty { Console.print("accepted and without effect here: \(ignored.joined(separator: ", "))") }
+    for notice in listing.configuration.notices { Console.print(notice) }
   }
 }

@@ -59,13 +59,15 @@ final class ProgressPrinter {
   }
 
   private static func line(_ best: BestOfRun) -> String {
-    func loss(_ evaluation: BestModel.Evaluation) -> String { "eval_loss \(number(evaluation.loss, 4))" }
+    func value(_ evaluation: BestModel.Evaluation) -> String { "\(best.metric.name) \(number(evaluation.value, 4))" }
     let kept = best.kept.map { kept in
-      "\(best.isFinal ? "the final adapter" : kept.name) (\(loss(kept.evaluation)) at step \(kept.evaluation.step))"
+      "\(best.isFinal ? "the final adapter" : kept.name) (\(value(kept.evaluation)) at step \(kept.evaluation.step))"
     }
-    if let kept, best.kept?.evaluation == best.evaluation { return "best: \(kept)" }
-    return "best: step \(best.evaluation.step) (\(loss(best.evaluation))), which was not saved"
-      + (kept.map { "; the best that was: \($0)" } ?? "")
+    let isTaken = !best.isFinal && best.kept?.evaluation.step == best.finalStep
+    let ending = isTaken ? ", with which the run ends" : ""
+    if let kept, best.kept?.evaluation == best.evaluation { return "best: \(kept)\(ending)" }
+    return "best: step \(best.evaluation.step) (\(value(best.evaluation))), which was not saved"
+      + (kept.map { "; the best that was: \($0)\(ending)" } ?? "")
   }
 
   /// The named metrics, without those that do not exist. While the policy equals the reference, rewards say nothing; an

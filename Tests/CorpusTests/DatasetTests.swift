@@ -41,14 +41,39 @@ struct DatasetTests {
     #expect(!lines.joined().contains("secret"))
   }
 
-  @Test func `of many mistakes the first are named`() throws {
-    let first = try directory.write("a.jsonl", String(repeating: "{}\n", count: 15))
-    let second = try directory.write("b.jsonl", String(repeating: "{}\n", count: 15))
+  @Test func `a problem of many records is told once`() throws {
+    let first = try directory.write("a.jsonl", String(repeating: "{}\n", count: 15) + line("fine") + line("x", ""))
+    let second = try directory.write("b.jsonl", line("y", "") + String(repeating: "{}\n", count: 15) + "[\n")
     let error = #expect(throws: CorpusError.self) { try load([first, second]) }
     let lines = try #require(error).description.split(separator: "\n")
+    #expect(lines.count == 3)
+    #expect(lines[0] == "\(first):1, \(first):2, \(first):3, … (30 records): field \"chosen\": the field is missing")
+    #expect(lines[1] == "\(first):17, \(second):1 (2 records): field \"chosen\": the completion is empty")
+    #expect(lines[2].hasPrefix("\(second):17 (byte "))
+  }
+
+  @Test func `places in lists make no problem another`() throws {
+    let chats = (0..<3).map { place in
+      let turns = (0..<3).map { #"{"role":"user","content":\#($0 == place ? "1" : "\"x\"")}"# }
+      return #"{"prompt":[\#(turns.joined(separator: ","))],"chosen":[],"rejected":[]}"# + "\n"
+    }
+    let path = try directory.write("a.jsonl", chats.joined())
+    let error = #expect(throws: CorpusError.self) { try load([path]) }
+    #expect(
+      error?.description
+        == "\(path):1, \(path):2, \(path):3 (3 records): field \"prompt[…].content\": expected a text, found "
+        + "a number")
+  }
+
+  @Test func `of many problems the first are named`() throws {
+    let path = try directory.write(
+      "a.jsonl", (1...25).map { line(String(repeating: "over and ", count: $0)) }.joined())
+    let error = #expect(throws: CorpusError.self) {
+      try load([path], limit: LengthLimit(sequenceLength: 2, strategy: .error))
+    }
+    let lines = try #require(error).description.split(separator: "\n")
     #expect(lines.count == 21)
-    #expect(lines[19].hasPrefix("\(second):5 "))
-    #expect(lines[20] == "and 10 more")
+    #expect(lines[19].hasPrefix("\(path):20 ") && lines[20] == "and 5 more")
   }
 
   @Test func `the report counts`() throws {
@@ -71,7 +96,7 @@ struct DatasetTests {
     #expect(report.equalPairs == 1)
     #expect(report.specialTexts == 1)
     #expect(report.movedSeams == 1)
-    #expect(report.description.split(separator: "\n").count == 6)
+    #expect(report.description.split(separator: "\n").count == 7)
     #expect(report.description.contains("1 dropped, longer than sequence_len 60: \(path):4"))
   }
 
@@ -83,7 +108,7 @@ struct DatasetTests {
     let error = #expect(throws: CorpusError.self) {
       try load([path], limit: LengthLimit(sequenceLength: 2, strategy: .error))
     }
-    #expect(error?.description.hasPrefix("\(path):1 ") == true)
+    #expect(error?.description.hasPrefix("\(path):1, \(path):2 (2 records): ") == true)
   }
 
   @Test func `sources name their own fields`() throws {

@@ -231,7 +231,7 @@ final class FileParsers: Sendable {
     try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
       let state = try Checkpoint.state(of: path)
       var best = state.best
-      best.take(BestModel.Evaluation(step: 1, loss: 1), checkpoint: "checkpoint-1")
+      best.take(BestModel.Evaluation(step: 1, value: 1), checkpoint: "checkpoint-1")
       _ = state.tokens + 1
       try Checkpoint.read(path, into: adapter, moments: moments)
     }

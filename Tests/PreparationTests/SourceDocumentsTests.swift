@@ -62,8 +62,11 @@ import Testing
     let error = #expect(throws: CorpusError.self) {
       try SourceDocuments(path: path, tokenizer: Tokenizer(directory: TinyFixture.path("model")))
     }
-    guard case .badRecords(let mistakes, let count) = error else { return }
-    #expect(count == 6 && mistakes.map(\.location.line) == [2, 3, 4, 5, 6, 7])
+    guard case .badRecords(let mistakes, nil) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(mistakes.map(\.location.line) == [2, 3, 4, 5, 6, 7])
     #expect(mistakes[0].problem.reason.contains("documents.jsonl:1 has the same id and another text"))
   }
 

@@ -100,7 +100,7 @@ import Training
       "lora_dropout=-0.1", "lora_dropout=1", "rl_beta=0", "dpo_label_smoothing=0.5", "num_epochs=0",
       "max_steps=-2", "max_steps=1.5", "seed=-1", "warmup_steps=-1", "warmup_ratio=1.5", "adam_beta1=1",
       "adam_beta2=1", "adam_epsilon=0", "weight_decay=-1", "max_grad_norm=-1", "batch_size=0",
-      "sequence_len=0", "sequence_len=99999999999999999999", "logging_steps=0", "save_total_limit=-2",
+      "sequence_len=0", "sequence_len=99999999999999999999", "logging_steps=-1", "save_total_limit=-2",
       "eval_steps=1.5", "save_steps=-0.5", "warmup_steps=1.5", "lora_alpha=-1", "cosine_min_lr_ratio=2",
       "peft_use_rslora=1", "seed=0x10", "seed=1:30",
       "shuffle_merged_datasets=maybe", "lora_target_modules=[]", "lora_target_modules=[q_proj, 1]",

@@ -96,10 +96,10 @@ import Training
     let run = try minimal(
       with:
         "plugins=[axolotl.integrations.liger.LigerPlugin, axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]",
-      "cut_cross_entropy=true", "gptq_groupsize=", "save_first_step=false", "special_tokens.unk_token=<unk>")
+      "cut_cross_entropy=true", "gptq_groupsize=", "save_on_each_node=false", "special_tokens.unk_token=<unk>")
     #expect(
       run.ignoredKeys == [
-        "cut_cross_entropy", "gptq_groupsize", "save_first_step", "plugins", "special_tokens.unk_token",
+        "cut_cross_entropy", "gptq_groupsize", "save_on_each_node", "plugins", "special_tokens.unk_token",
       ])
     #expect(
       problems(minimalYAML, overrides: ["plugins=[x]"]) == [

@@ -88,7 +88,7 @@ import Training
     if damaged > 0 { try scratch.damage("checkpoint-\(damaged)/optimizer.safetensors") { $0 / 2 } }
     let files = RunDirectory(scratch.path)
     for _ in 0..<2 {
-      try files.prune(of: "own", upTo: 7, keeping: limit, best: "checkpoint-\(best)") { _ in true }
+      try files.prune(of: "own", upTo: 7, keeping: limit, best: ["checkpoint-\(best)"]) { _ in true }
       #expect(files.checkpointSteps == left)
     }
   }
@@ -97,7 +97,7 @@ import Training
     let scratch = try TemporaryDirectory()
     for step in 2...7 { try Trained(step: step, run: "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
-    try files.prune(of: "own", upTo: 7, keeping: nil, best: "checkpoint-3") { $0 == 4 }
+    try files.prune(of: "own", upTo: 7, keeping: nil, best: ["checkpoint-3"]) { $0 == 4 }
     #expect(files.checkpointSteps == [7, 6, 4, 3])
   }
 
@@ -186,9 +186,10 @@ import Training
       state = TrainerState(
         step: step, epoch: 0.1 + 0.2, tokens: 1 << 40, inputs: ["model": "a", "data": "b"], run: run,
         best: BestModel(
-          evaluation: .init(step: 2, loss: 0.1 + 0.2),
-          checkpoint: .init(evaluation: .init(step: 3, loss: 0.4), name: "checkpoint-3-2"),
-          failures: 2),
+          metric: .init(name: "eval_rewards/margins", isGreaterBetter: true),
+          evaluation: .init(step: 2, value: 0.1 + 0.2),
+          checkpoint: .init(evaluation: .init(step: 3, value: 0.4), name: "checkpoint-3-2"),
+          failures: 2, improvements: [1, 2]),
         skipped: SkippedSteps(count: min(step, 5), recent: [3, 6]),
         quarantine: Quarantine(training: [9, 2], heldOut: [1]))
     }

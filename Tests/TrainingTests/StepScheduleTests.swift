@@ -78,6 +78,16 @@ import Training
     #expect(Self.steps(never, never.saves) == [] && Self.steps(never, never.evaluates) == [never.totalSteps])
   }
 
+  @Test func `the first and the last step`() throws {
+    var configuration = try minimal(with: "max_steps=9", "save_steps=4", "save_first_step=true")
+    #expect(
+      Self.steps(StepSchedule(configuration, examples: 7), StepSchedule(configuration, examples: 7).saves) == [1, 4, 8])
+    configuration.savesFirstStep = false
+    configuration.endsWithBest = true
+    let schedule = StepSchedule(configuration, examples: 7)
+    #expect(Self.steps(schedule, schedule.saves) == [4, 8, 9])
+  }
+
   static func trees(_ count: Int, seed: UInt64, longest: Double) -> [ExampleTree] {
     let random = CounterRandom(key: seed)
     func length(_ i: Int, _ part: UInt64) -> Int {

@@ -19,6 +19,8 @@ struct ConfigurationKey<Owner: Sendable>: Sendable {
   private(set) var wholes: [String] = []
   /// Whether a resumed run may change it: what is printed and saved, not what is trained.
   private(set) var mayChangeOnResume = false
+  /// Whether what is trained depends on it all the same.
+  private(set) var isDecisive: @Sendable (Owner) -> Bool = { _ in false }
   /// Whether the value means something beside the others. One that does not is the default, and a notice names the key.
   private(set) var isEffective: @Sendable (Owner) -> Bool = { _ in true }
   /// Takes the value, which is there under the given spelling.
@@ -90,7 +92,9 @@ extension ConfigurationKey {
   func elsewhere(_ names: String...) -> Self { with { $0.namesElsewhere = names } }
   func required(_ expected: String? = nil) -> Self { with { $0.required = expected ?? kind } }
   func standing(at text: String) -> Self { with { $0.statedDefault = text } }
-  func changeableOnResume() -> Self { with { $0.mayChangeOnResume = true } }
+  func changeableOnResume(unless isDecisive: @escaping @Sendable (Owner) -> Bool = { _ in false }) -> Self {
+    with { ($0.mayChangeOnResume, $0.isDecisive) = (true, isDecisive) }
+  }
   func effective(if condition: @escaping @Sendable (Owner) -> Bool) -> Self { with { $0.isEffective = condition } }
 
   /// A key that is not written: `wholes` say what it said.

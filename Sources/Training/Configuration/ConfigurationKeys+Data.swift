@@ -34,6 +34,12 @@ extension ConfigurationKeys {
       "excess_length_strategy", \.excessLengthStrategy, .choice(or: [("raise", .error)]),
       "What becomes of a longer example: its prompt is cut in the middle, it is left out, or the run is refused."
     ).elsewhere("truncation_mode"),
+    Key(
+      "skip_bad_records", \.skipBadRecords, .integer(from: 0),
+      "How many records with mistakes may be left out; `skipped_records.jsonl` lists them. More end the run at its start."
+    ),
+    Key("drop_equal_pairs", \.dropsEqualPairs, .bool, "Leaves out pairs whose chosen and rejected answers are equal.")
+      .effective { $0.objective.exampleKind != .completion },
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),

@@ -5,15 +5,28 @@ extension ConfigurationKeys {
     Key(
       "eval_steps", \.evaluations.everySteps, .interval(from: 0),
       "Steps between evaluations; 0: before the first and after the last step only."
-    ).changeableOnResume().elsewhere("steps_per_eval"),
+    ).changeableOnResume(unless: \.dependsOnEvaluations).elsewhere("steps_per_eval"),
     Key(
       "evals_per_epoch", \.evaluations.timesPerEpoch, .integer(from: 0),
       "Evaluations per epoch, instead of `eval_steps`."
-    ).changeableOnResume(),
+    ).changeableOnResume(unless: \.dependsOnEvaluations),
+    Key(
+      "eval_strategy", .strategy(.no, .steps, .epoch),
+      "`epoch` is `evals_per_epoch: 1`, `no` is `eval_steps: 0`; `steps` without `eval_steps` takes `logging_steps`."
+    ).also("evaluation_strategy").part(of: "eval_steps", "evals_per_epoch").standing(at: "as those keys say")
+      .changeableOnResume(unless: \.dependsOnEvaluations),
     Key(
       "save_steps", \.saves.everySteps, .interval(from: 0), "Steps between checkpoints; 0: the final adapter only."
     ).changeableOnResume().elsewhere("save_every"),
     Key("saves_per_epoch", \.saves.timesPerEpoch, .integer(from: 0), "Checkpoints per epoch, instead of `save_steps`.")
+      .changeableOnResume(),
+    Key(
+      "save_strategy", .strategy(.no, .steps, .epoch, .best),
+      "`epoch` is `saves_per_epoch: 1`, `no` is `save_steps: 0`; `steps` without `save_steps` is every 500; `best`: after "
+        + "evaluations that were the best so far.",
+      write: { $0.savesBest ? .text("best") : .null }
+    ).changeableOnResume().standing(at: "as those keys say"),
+    Key("save_first_step", \.savesFirstStep, .bool, "Saves a checkpoint after the first step too.")
       .changeableOnResume(),
     Key(
       "save_total_limit", \.saveTotalLimit, .limit,
@@ -23,8 +36,14 @@ extension ConfigurationKeys {
       "save_minutes", \.saveMinutes, .number("minutes from 0 (never) to 1e6") { 0...1e6 ~= $0 },
       "The run is also saved when it was not for this long, even within a step."
     ).changeableOnResume(),
-    Key("logging_steps", \.logs.everySteps, .interval(from: 1), "Steps between lines of `metrics.jsonl`.")
-      .changeableOnResume(),
+    Key(
+      "logging_steps", \.logs.everySteps, .interval(from: 0),
+      "Steps between lines of `metrics.jsonl`; 0: the last step only."
+    ).changeableOnResume(),
+    Key(
+      "logging_strategy", .strategy(.no, .steps, .epoch), "`epoch`: a line per epoch; `no` is `logging_steps: 0`.",
+      write: { if case .perEpoch = $0.logs { .text("epoch") } else { .null } }
+    ).changeableOnResume().standing(at: "steps"),
     Key(
       "sample_documents", \.sampleDocuments, .integer(from: 0),
       "How many held-out documents the model answers at every evaluation, into `samples.jsonl`."
@@ -41,7 +60,16 @@ extension ConfigurationKeys {
     ).changeableOnResume(),
     Key(
       "early_stopping_patience", \.earlyStoppingPatience, .limit,
-      "Ends the run when so many evaluations in a row have not lowered the loss."),
+      "Ends the run when so many evaluations in a row have not improved `metric_for_best_model`."),
+    Key(
+      "metric_for_best_model", \.metricForBestModel, .evaluationMetric,
+      "What evaluations are compared by (docs/objectives.md lists the metrics of each objective)."),
+    Key("greater_is_better", \.greaterIsBetter, .bool, "Whether a higher metric is better.")
+      .standing(at: "false for names that end with `loss`, else true"),
+    Key(
+      "load_best_model_at_end", \.endsWithBest, .bool,
+      "Ends with the state of the best evaluation, which is saved; the last state is the last checkpoint."
+    ).standing(at: "true with `early_stopping_patience`, else false"),
   ]
 }
 

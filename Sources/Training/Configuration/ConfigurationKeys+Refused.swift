@@ -42,12 +42,6 @@ extension ConfigurationKeys {
     RefusedKeys(
       "cosine_constant_lr_ratio lr_quadratic_warmup", because: "schedules have keys of their own",
       remedy: "use `warmup_steps`, `cooldown_steps`, `cosine_min_lr_ratio`"),
-    RefusedKeys(
-      "eval_strategy save_strategy", because: "the interval alone decides",
-      remedy: "use `eval_steps`, `evals_per_epoch`, `save_steps` or `saves_per_epoch`"),
-    RefusedKeys(
-      "load_best_model_at_end", because: "the final adapter is that of the last step",
-      remedy: "take the checkpoint that the run names at its end, which is never pruned"),
     RefusedKeys("do_bench_eval do_causal_lm_eval", because: "an evaluation is the loss and its metrics"),
   ]
 }

@@ -21,7 +21,9 @@ extension RunConfiguration {
     settlePacking(&section)
     checkMemory(&section)
     checkSchedule(&section)
+    settleStrategies(&section)
     checkEvaluations(&section)
+    settleBest(&section)
     checkResumption(&section)
   }
 

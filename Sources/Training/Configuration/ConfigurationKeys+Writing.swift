@@ -15,7 +15,7 @@ extension RunConfiguration {
     let table = ConfigurationKeys.run
     return zip(table.entries(self), table.entries(other)).compactMap { now, before in
       let (new, old) = (now.value.source, before.value.source)
-      guard new != old, !now.key.mayChangeOnResume else { return nil }
+      guard new != old, !now.key.mayChangeOnResume || now.key.isDecisive(self) else { return nil }
       func shown(_ text: String) -> String { text.isEmpty ? "nothing" : text }
       return "\(now.key.name): \(shown(old)) in the checkpoint, \(shown(new)) now"
     }

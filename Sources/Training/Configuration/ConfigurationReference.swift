@@ -24,6 +24,8 @@ package enum ConfigurationReference {
     and where it comes from. All mistakes of a file are told at once, each with its line.
 
     An empty value is the default. \\* marks keys that may change when a run is resumed; all others must stay as they were.
+    So must the evaluations' keys where the result depends on them: with `early_stopping_patience` and
+    `load_best_model_at_end`.
 
     This file is written by the program: `SHOAL_WRITE_DOCS=1 swift test -c release --filter ConfigurationReferenceTests`.
     """

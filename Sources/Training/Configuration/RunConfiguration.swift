@@ -39,6 +39,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// axolotl's default is 512, which would cut most documents; Shoal pads nothing, so a high limit costs nothing.
   package var sequenceLength = 2048
   package var excessLengthStrategy = ExcessLengthStrategy.truncateMiddle
+  package var skipBadRecords = 0
+  package var dropsEqualPairs = false
   package var shufflesMergedDatasets = true
   package var usesCurriculumSampling = false
   package var chatTemplate = ChatTemplate.Choice.own
@@ -86,7 +88,14 @@ package struct RunConfiguration: Sendable, Equatable {
   package var saveMinutes = 10.0
   package var logs = Interval.steps(1)
   package var sampleDocuments = 0
+  package var savesFirstStep = false
+  /// Whether a state is saved when its evaluation is the best so far.
+  package var savesBest = false
   package var earlyStoppingPatience: Int?
+  package var metricForBestModel = "eval_loss"
+  package var greaterIsBetter = false
+  /// Whether the final adapter is that of the best evaluation, instead of the last step's.
+  package var endsWithBest = false
   package var outputDirectory = ""
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
@@ -94,6 +103,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// Keys that were accepted and have no effect: the inert ones in the order of the file, then those that others
   /// make void. One notice lists them.
   package var ignoredKeys: [String] = []
+  /// What the user should know about keys that have an effect, a line each.
+  package var notices: [String] = []
 
   /// The defaults; `base_model`, `learning_rate`, `output_dir` and `datasets` have none.
   init() {}
@@ -132,6 +143,12 @@ extension RunConfiguration {
 
   /// Whether a step is made of rows of examples. Preference data are never packed.
   package var packs: Bool { packsSamples && objective == .supervised }
+
+  /// Whether the best state of all evaluations so far is always saved.
+  var keepsBest: Bool { endsWithBest || savesBest }
+
+  /// Whether what the run ends with depends on when it is evaluated.
+  var dependsOnEvaluations: Bool { endsWithBest || earlyStoppingPatience != nil }
 
   package enum Checkpointing: Sendable {
     case off, on, automatic

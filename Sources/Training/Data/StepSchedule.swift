@@ -8,6 +8,8 @@ package struct StepSchedule: Sendable {
   private let evaluations: RunConfiguration.Interval
   private let saves: RunConfiguration.Interval
   private let logs: RunConfiguration.Interval
+  private let savesFirstStep: Bool
+  private let savesLastStep: Bool
 
   /// - Parameter lengths: tokens of each example, where samples are packed.
   package init(_ configuration: RunConfiguration, examples: Int, lengths: [Int] = []) {
@@ -29,6 +31,8 @@ package struct StepSchedule: Sendable {
     evaluations = configuration.evaluations
     saves = configuration.saves
     logs = configuration.logs
+    savesFirstStep = configuration.savesFirstStep
+    savesLastStep = configuration.endsWithBest
   }
 
   package var totalSteps: Int { plan.totalSteps }
@@ -36,8 +40,10 @@ package struct StepSchedule: Sendable {
   /// Whether an evaluation follows `step`. The last step is always followed by one.
   package func evaluates(after step: Int) -> Bool { step == totalSteps || isDue(evaluations, step) }
 
-  /// Whether a checkpoint follows `step`.
-  package func saves(after step: Int) -> Bool { isDue(saves, step) }
+  /// Whether a checkpoint follows `step`, whatever an evaluation finds. A run that ends with its best state saves the last.
+  package func saves(after step: Int) -> Bool {
+    isDue(saves, step) || (savesFirstStep && step == 1) || (savesLastStep && step == totalSteps)
+  }
 
   /// The first step whose state an evaluation judges and nothing keeps. The final adapter keeps the last step's.
   var firstEvaluationWithoutCheckpoint: Int? {

@@ -14,6 +14,8 @@ package struct TrainingData: Sendable {
   private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
+  /// The records that were left out because they cannot be used.
+  let skipped: [RecordMistake]
   /// The number of examples that `val_set_size` asks for.
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
@@ -47,20 +49,25 @@ package struct TrainingData: Sendable {
     let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
     let kind = objective.exampleKind
     let seed = UInt64(bitPattern: Int64(configuration.seed))
+    var omissions = DataOmissions(
+      mistakes: configuration.skipBadRecords, equalPairs: configuration.dropsEqualPairs)
     let dataset = try Dataset(
-      sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed)
+      sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed, omitting: omissions)
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
+      omissions.taken = dataset.mistakes.count
       let test = try Dataset(
-        sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed)
+        sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed,
+        omitting: omissions)
+      skipped = dataset.mistakes + test.mistakes
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
       styles.include(test.styles)
     } else {
-      (heldOutReport, familiarHeldOut) = (nil, 0)
+      (heldOutReport, familiarHeldOut, skipped) = (nil, 0, dataset.mistakes)
       switch configuration.heldOut {
       case nil: (training, held, wantedHeldOut) = (dataset.examples, [], nil)
       case let size?:

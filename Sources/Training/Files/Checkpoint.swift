@@ -16,9 +16,12 @@ package enum Checkpoint {
     + InferenceFiles.names
 
   /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
-  static func writer(of path: String) -> String? {
+  static func writer(of path: String) -> String? { unverifiedState(of: path)?.run }
+
+  /// What the state file of a checkpoint or a partial work says, if it can be read.
+  static func unverifiedState(of path: String) -> TrainerState? {
     let statePath = "\(path)/\(stateName)"
-    return (try? TrainerState(json: JSONValue.read(file: statePath), path: statePath))?.run
+    return try? TrainerState(json: JSONValue.read(file: statePath), path: statePath)
   }
 
   /// Whether `path` is a directory, no link, that Shoal wrote as a checkpoint or a partial work, by its manifest or, if
@@ -61,6 +64,14 @@ package enum Checkpoint {
   /// Fills an adapter and its moments from a verified checkpoint.
   /// - Throws: `FileError`; `ContentError` when it belongs to another adapter.
   package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
+    try readWeights(path, into: adapter)
+    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
+    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
+    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
+  }
+
+  /// The same without the moments.
+  static func readWeights(_ path: String, into adapter: Adapter) throws {
     let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
     let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
     guard found == adapter.layout else {
@@ -69,8 +80,5 @@ package enum Checkpoint {
     }
     let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
     try adapter.layout.read(weights, prefix: "", into: adapter.weights)
-    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
-    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
-    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
   }
 }

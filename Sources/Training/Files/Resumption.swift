@@ -27,6 +27,8 @@ struct Resumption {
     inputs: [String: String], totalSteps: Int, quarantine: Quarantine
   ) throws {
     start.quarantine = quarantine
+    start.best = BestModel(metric: BestModel.Metric(configuration))
+    start.bestBefore = start.best
     // A run that will be removed first does not count.
     let names = overwrites ? [] : try files.readCheckpointNames()
     let holdsRun = !overwrites && files.holdsRun(RunProof(files))
@@ -78,7 +80,15 @@ struct Resumption {
     for name in names {
       let path = "\(files.path)/\(name)"
       do {
-        _ = try Checkpoint.state(of: path)
+        let state = try Checkpoint.state(of: path)
+        if configuration.endsWithBest, let best = state.best.checkpoint?.name, best != name {
+          do { _ = try Checkpoint.state(of: "\(files.path)/\(best)") } catch {
+            // What comes after the best state cannot end with it.
+            notices.append("\(path) is passed over: the best state so far, \(best), is lost: \(error)")
+            reasons.append("  \(error)")
+            continue
+          }
+        }
       } catch {
         guard Checkpoint.isOwn(path) else {
           notices.append("\(path) is not Shoal's and stays as it is")
@@ -146,7 +156,14 @@ struct Resumption {
     start = RunStart(
       step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
       quarantine: start.quarantine.union(state.quarantine))
-    if isOwn { start.run = state.run } else { start.best.checkpoint = nil }
+    if isOwn {
+      start.run = state.run
+    } else {
+      start.best.checkpoint = nil
+      let metric = BestModel.Metric(configuration)
+      if state.best.metric != metric { start.best = BestModel(metric: metric) }
+    }
+    start.bestBefore = start.best
     notices.append("going on after step \(state.step), from \(path)")
     if let comparison { notices.append(comparison) }
   }

@@ -36,44 +36,50 @@ final class RunCheckpoints {
   /// Failures since this start.
   private(set) var failures = 0
   private var failuresInRow = 0
-  /// The name of the checkpoint that pruning spares.
-  private(set) var best: String?
+  /// Its checkpoint is spared by pruning.
+  private var best: BestModel
   private let files: RunDirectory
   private let run: String
-  private let limit: Int?
-  private let isAskedFor: (Int) -> Bool
+  private let configuration: RunConfiguration
+  private let isScheduled: (Int) -> Bool
   private let warn: (String) -> Void
 
   /// - Parameters:
   ///   - run: identifies the run in its checkpoints.
-  ///   - limit: `save_total_limit`.
-  ///   - isAskedFor: whether the configuration requests the checkpoint of a step; others exist only for resuming.
+  ///   - isScheduled: whether the configuration requests the checkpoint of a step, whatever evaluations find.
   ///   - last: the checkpoint from which the run starts.
   init(
-    _ files: RunDirectory, of run: String, limit: Int?, isAskedFor: @escaping (Int) -> Bool, last: String?,
-    best: String?, warn: @escaping (String) -> Void
+    _ files: RunDirectory, of run: String, _ configuration: RunConfiguration, isScheduled: @escaping (Int) -> Bool,
+    last: String?, best: BestModel, warn: @escaping (String) -> Void
   ) {
-    (self.files, self.run, self.limit, self.isAskedFor) = (files, run, limit, isAskedFor)
+    (self.files, self.run, self.configuration, self.isScheduled) = (files, run, configuration, isScheduled)
     (self.last, self.best, self.warn) = (last, best, warn)
   }
 
   /// Whether this run's checkpoint with that name is there.
   func holds(_ name: String) -> Bool { files.isOwn("\(files.path)/\(name)", run) }
 
-  /// The name of the checkpoint that was just saved for a step, or that the run starts from, if it may be the best one. A
-  /// checkpoint that exists only because the run was interrupted may not: an interruption must change nothing.
-  func candidate(for step: Int) -> String? {
-    guard isAskedFor(step), let name = last?.split(separator: "/").last.map(String.init),
-      CheckpointName(name)?.step == step, holds(name)
+  /// Whether the configuration requests the checkpoint of a step; others exist only for resuming.
+  private func isAskedFor(_ step: Int) -> Bool {
+    isScheduled(step) || (configuration.savesBest && best.improvements.contains(step))
+  }
+
+  /// The name of the checkpoint that was just saved for a step, or that the run starts from.
+  func name(of step: Int) -> String? {
+    guard let name = last?.split(separator: "/").last.map(String.init), CheckpointName(name)?.step == step, holds(name)
     else { return nil }
     return name
   }
 
+  /// The same, if it may be the best one. A checkpoint that exists only because the run was interrupted may not: an
+  /// interruption must change nothing.
+  func candidate(for step: Int) -> String? { isScheduled(step) ? name(of: step) : nil }
+
   /// Spares another checkpoint from now on.
-  func spare(best name: String?, after last: Int, _ skipped: SkippedSteps) {
-    guard best != name else { return }
-    best = name
-    tidy(after: last, skipped)
+  func spare(_ best: BestModel, after last: Int, _ skipped: SkippedSteps) {
+    let changes = self.best.checkpoint?.name != best.checkpoint?.name
+    self.best = best
+    if changes { tidy(after: last, skipped) }
   }
 
   /// Saves a state.
@@ -124,11 +130,18 @@ final class RunCheckpoints {
   }
 
   /// Removes checkpoints that newer states replace.
-  func tidy(after step: Int, _ skipped: SkippedSteps) {
+  /// - Parameter isOver: whether the run never goes on from any of them.
+  func tidy(after step: Int, _ skipped: SkippedSteps, isOver: Bool = false) {
+    let limit = configuration.saveTotalLimit
+    var spared = Set([best.checkpoint?.name].compactMap(\.self))
+    if configuration.endsWithBest, !isOver {
+      // A run that goes on from one of the newest evaluates its state again, and may end with what was the best before.
+      spared.formUnion(files.bestNames(ofNewest: limit == 1 ? 1 : 2, of: run, upTo: step))
+    }
     do {
       // States of an exploded adapter must not displace the states before it.
       let limit = skipped.areRecent(at: step) ? nil : limit
-      let left = try files.prune(of: run, upTo: step, keeping: limit, best: best, isAskedFor: isAskedFor)
+      let left = try files.prune(of: run, upTo: step, keeping: limit, best: spared, isAskedFor: isAskedFor)
       if !left.isEmpty { warn("of old checkpoints stays what is not as Shoal wrote it: \(shortList(left))") }
     } catch {
       warn("warning: an old checkpoint could not be removed: \(error)")

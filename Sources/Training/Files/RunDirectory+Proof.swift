@@ -56,6 +56,9 @@ extension RunDirectory {
   /// What the debug mode writes: norms, and the first gradient.
   static let debugFileNames = ["debug.jsonl", "gradients.safetensors"]
 
+  /// Which records were left out, with `skip_bad_records`.
+  static let skippedRecordsName = "skipped_records.jsonl"
+
   /// What a run ends with.
   static let finalNames =
     [AdapterDirectory.configurationName, AdapterDirectory.weightsName] + InferenceFiles.namesWithTokenizer
@@ -64,6 +67,7 @@ extension RunDirectory {
   static func fileNames(_ configuration: RunConfiguration?, debugs: Bool) -> [String] {
     ["config.yaml", "run.json", LineFile.metrics.rawValue]
       + (configuration?.sampleDocuments == 0 ? [] : [LineFile.samples.rawValue])
+      + (configuration?.skipBadRecords == 0 ? [] : [skippedRecordsName])
       + finalNames + (debugs ? debugFileNames : [])
   }
 

@@ -93,16 +93,16 @@ extension RunDirectory {
   /// Removes states of `run` up to `step` that newer ones outdate: checkpoints beyond the newest `limit`, checkpoints
   /// not requested by step or epoch, and partial works that a newer checkpoint or two newer partial works outdate.
   /// Always keeps the newest undamaged checkpoint, and a second one unless the limit leaves no place for it.
-  /// - Parameter best: the name of a checkpoint that is never removed. It takes one of the places of the limit.
+  /// - Parameter best: the names of checkpoints that are never removed. Each takes one of the places of the limit.
   /// - Returns: what others put into removed checkpoints, which stays.
   /// - Throws: `RemovalFailure`.
   @discardableResult package func prune(
-    of run: String, upTo step: Int, keeping limit: Int?, best: String? = nil, isAskedFor: (Int) -> Bool
+    of run: String, upTo step: Int, keeping limit: Int?, best: Set<String> = [], isAskedFor: (Int) -> Bool
   ) throws -> [String] {
     let own = checkpointNames.filter { $0.step <= step && isOwn("\(path)/\($0.name)", run) }
-    let others = own.filter { $0.name != best }
-    let places = (limit ?? .max) - (others.count < own.count ? 1 : 0)
-    let isNewestBest = own.first.map { $0.name == best && isWhole($0.name) } ?? false
+    let others = own.filter { !best.contains($0.name) }
+    let places = (limit ?? .max) - (own.count - others.count)
+    let isNewestBest = own.first.map { best.contains($0.name) && isWhole($0.name) } ?? false
     let spared = max(isNewestBest ? 0 : 1, min(places, 2))
     var removal = Removal()
     // Verifying reads every byte, so skip it when nothing would be removed.
@@ -122,6 +122,13 @@ extension RunDirectory {
     let outdated = works.filter { $0.base < step } + works.filter { $0.base == step }.dropFirst(2)
     for partial in outdated { try removal.remove(directory: path(of: partial)) }
     return removal.left
+  }
+
+  /// The names of the checkpoints that were the best ones when `run` wrote its newest `count` up to `step`.
+  func bestNames(ofNewest count: Int, of run: String, upTo step: Int) -> Set<String> {
+    let states = checkpointNames.lazy.filter { $0.step <= step }
+      .compactMap { Checkpoint.unverifiedState(of: "\(path)/\($0.name)") }.filter { $0.run == run }
+    return Set(states.prefix(count).compactMap(\.best.checkpoint?.name))
   }
 
   /// Whether `run` wrote a checkpoint or a partial work there. A link to one is not it.

@@ -1,6 +1,7 @@
 // The files of a run: its configuration, its metrics, and the states to resume from.
 
 package import Checkpoints
+import Corpus
 import Glibc
 package import Model
 import Tensors
@@ -84,6 +85,17 @@ package struct RunDirectory {
 
   package func write(record: JSONValue) throws {
     try AtomicFile.write(record.serialized(indent: 2) + "\n", to: runPath)
+  }
+
+  /// Writes a line for each record that was left out.
+  func write(skipped mistakes: [RecordMistake]) throws {
+    let lines = mistakes.map { mistake in
+      JSONValue.object([
+        .init("file", .string(mistake.location.file)), .init("line", .integer(Int64(mistake.location.line))),
+        .init("problem", .string("\(mistake.problem)")),
+      ]).serialized() + "\n"
+    }
+    try AtomicFile.write(lines.joined(), to: "\(path)/\(Self.skippedRecordsName)")
   }
 
   /// Writes the adapter to the top of the directory. Weights come last, since their presence marks the run as finished.

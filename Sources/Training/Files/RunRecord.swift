@@ -61,7 +61,9 @@ enum RunRecord {
     .object([
       .init("records", .integer(Int64(data.report.records))), .init("kept", .integer(Int64(data.report.kept))),
       .init("truncated", .integer(Int64(data.report.truncated))),
-      .init("dropped", .integer(Int64(data.report.dropped))),
+      .init("dropped", .integer(Int64(data.report.dropped))), .init("skipped", .integer(Int64(data.skipped.count))),
+      .init(
+        "equal_pairs", .integer(Int64(data.report.equalPairs + (data.heldOutReport?.equalPairs ?? 0)))),
       .init("training", .integer(Int64(data.training.count))), .init("held_out", .integer(Int64(data.heldOut.count))),
     ])
   }

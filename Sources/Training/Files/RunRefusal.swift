@@ -15,6 +15,8 @@ package enum RunRefusal: UserError {
   case noneWhole(path: String, reason: String)
   case othersFiles(path: String, names: [String])
   case holdsInput(path: String, input: String, option: String)
+  /// `metric_for_best_model` needs desirable and undesirable examples.
+  case metricMissing(name: String)
 
   package var description: String {
     switch self {
@@ -43,6 +45,9 @@ package enum RunRefusal: UserError {
     case .holdsInput(let path, let input, let option):
       "\(path): this run would replace or remove \(input), which \(option) names and which is read; name another "
         + "output_dir"
+    case .metricMissing(let name):
+      "metric_for_best_model: \(name) needs both desirable and undesirable examples, and those held out are of one kind: "
+        + "hold out others (val_set_size, test_datasets), or take eval_loss"
     }
   }
 }

@@ -11,6 +11,8 @@ package struct RunStart: Sendable, Equatable, Codable {
   /// The partial work after those steps.
   package var partial: PartialWork?
   package var best = BestModel()
+  /// The same before the evaluation that follows those steps: what the checkpoint says.
+  package var bestBefore = BestModel()
   package var skipped = SkippedSteps()
   /// Records that are excluded from steps and evaluations.
   package var quarantine = Quarantine()

@@ -30,11 +30,14 @@ package struct TrainerState: Sendable, Equatable {
     .object([
       .init("global_step", .integer(Int64(step))), .init("epoch", .number(epoch)),
       .init("num_input_tokens_seen", .integer(Int64(tokens))),
-      .init("best_metric", best.evaluation.map { .number($0.loss) } ?? .null),
+      .init("metric_for_best_model", .string(best.metric.name)),
+      .init("greater_is_better", .bool(best.metric.isGreaterBetter)),
+      .init("best_metric", best.evaluation.map { .number($0.value) } ?? .null),
       .init("best_global_step", best.evaluation.map { .integer(Int64($0.step)) } ?? .null),
       .init(
         "best_model_checkpoint", best.checkpoint.map { .string($0.name) } ?? .null),
-      .init("best_model_checkpoint_metric", best.checkpoint.map { .number($0.evaluation.loss) } ?? .null),
+      .init("best_model_checkpoint_metric", best.checkpoint.map { .number($0.evaluation.value) } ?? .null),
+      .init("best_steps", .array(best.improvements.map { .integer(Int64($0)) })),
       .init("evaluations_without_improvement", .integer(Int64(best.failures))),
       .init("skipped_steps", .integer(Int64(skipped.count))),
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
@@ -66,16 +69,20 @@ package struct TrainerState: Sendable, Equatable {
     self.quarantine = quarantine
     for member in members { inputs[member.name] = member.value.string }
     func evaluation(_ metric: String, at step: Int?) -> BestModel.Evaluation? {
-      guard let loss = json[metric]?.double, let step else { return nil }
-      return BestModel.Evaluation(step: step, loss: loss)
+      guard let value = json[metric]?.double, let step else { return nil }
+      return BestModel.Evaluation(step: step, value: value)
     }
     let checkpoint = json["best_model_checkpoint"]?.string.flatMap { name in
       evaluation("best_model_checkpoint_metric", at: CheckpointName(name)?.step).map {
         BestModel.Saved(evaluation: $0, name: name)
       }
     }
+    // Earlier versions compared losses.
+    var metric = BestModel.Metric()
+    if let name = json["metric_for_best_model"]?.string { metric.name = name }
+    if case .bool(let isGreaterBetter)? = json["greater_is_better"] { metric.isGreaterBetter = isGreaterBetter }
     best = BestModel(
-      evaluation: evaluation("best_metric", at: json["best_global_step"]?.int), checkpoint: checkpoint,
-      failures: failures)
+      metric: metric, evaluation: evaluation("best_metric", at: json["best_global_step"]?.int), checkpoint: checkpoint,
+      failures: failures, improvements: json["best_steps"]?.array?.compactMap(\.int) ?? [])
   }
 }

@@ -57,6 +57,18 @@ extension Objective {
     return metrics
   }
 
+  /// The names of an evaluation's metrics.
+  package var evaluationMetricNames: [String] { evaluationMetricNames(labels: [true, false]) }
+
+  /// The same where held-out examples have these labels: KTO's names depend on them.
+  func evaluationMetricNames(labels: Set<Bool>) -> [String] {
+    let (sums, ones) = (spans.map { _ in -1.0 }, spans.map { _ in 1 })
+    let examples = labels.map {
+      ExampleSums(policy: sums, reference: usesReference ? sums : [], tokens: ones, isDesirable: $0)
+    }
+    return evaluationMetrics(examples).entries.map(\.name)
+  }
+
   /// 1 for each pair whose chosen completion has the higher mean log-prob per token, otherwise 0.
   static func likelihoodWins(_ examples: [ExampleSums]) -> [Double] {
     examples.map { $0.mean(0) > $0.mean(1) ? 1 : 0 }

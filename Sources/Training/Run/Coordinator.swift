@@ -43,6 +43,7 @@ package final class Coordinator {
     let starting = try configuration.startingAdapter.map { try AdapterDirectory($0, model: model) }
     if let starting { try configuration.requireStatedAdapter(starting) }
     var data = try TrainingData(configuration, model: model)
+    try Self.requireMetric(configuration, data)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
     schedule = StepSchedule(configuration, examples: data.training.count, lengths: data.lengths)
     files = RunDirectory(configuration.outputDirectory)
@@ -72,7 +73,7 @@ package final class Coordinator {
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
       fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
-      record: record, progress: progress)
+      skippedRecords: data.skipped, record: record, progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
@@ -81,6 +82,15 @@ package final class Coordinator {
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model))
       + (try Self.mismatches(configuration, inputs))
+  }
+
+  private static func requireMetric(_ configuration: RunConfiguration, _ data: TrainingData) throws {
+    let labels = Set(data.heldOut.map { $0.label ?? true })
+    guard case .kto = configuration.objective, !labels.isEmpty else { return }
+    let names = configuration.objective.evaluationMetricNames(labels: labels).map { "eval_\($0)" }
+    guard names.contains(configuration.metricForBestModel) else {
+      throw RunRefusal.metricMissing(name: configuration.metricForBestModel)
+    }
   }
 
   /// SHA-256 of every input that the result depends on.
@@ -147,8 +157,16 @@ package final class Coordinator {
     if !configuration.ignoredKeys.isEmpty {
       notices.append("accepted and without effect here: \(configuration.ignoredKeys.joined(separator: ", "))")
     }
+    notices += configuration.notices
     notices.append(data.report.description)
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
+    if !data.skipped.isEmpty {
+      let places = data.skipped.prefix(3).map { "\($0.location)" }.joined(separator: ", ")
+      notices.append(
+        "\(data.skipped.count) left out with mistakes, of at most \(configuration.skipBadRecords) (skip_bad_records): "
+          + "\(places)\(data.skipped.count > 3 ? ", …" : ""); "
+          + "\(configuration.outputDirectory)/\(RunDirectory.skippedRecordsName) lists them")
+    }
     if demand.mostMicroBatches < ranks {
       notices.append(
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"

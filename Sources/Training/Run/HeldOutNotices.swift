@@ -25,10 +25,12 @@ enum HeldOutNotices {
           + "(\(count == 1 ? "one example has no standard error" : "an accuracy of 0.5 has a standard error of \(error)"))"
       )
     }
-    if configuration.earlyStoppingPatience != nil, let step = schedule.firstEvaluationWithoutCheckpoint {
+    if configuration.earlyStoppingPatience != nil, !configuration.keepsBest,
+      let step = schedule.firstEvaluationWithoutCheckpoint
+    {
       texts.append(
         "early_stopping_patience: evaluations come at steps without a checkpoint (the first at step \(step)), so the best "
-          + "state may be lost: give save_steps the value of eval_steps, or saves_per_epoch that of evals_per_epoch")
+          + "state may be lost: leave load_best_model_at_end out, or set save_strategy: best")
     }
     return texts
   }

@@ -21,6 +21,7 @@ final class RunRecorder {
   private let damaged: [String]
   private let checkpoints: RunCheckpoints
   private let inference: InferenceFiles
+  private let skippedRecords: [RecordMistake]
   private let progress: (RunProgress) -> Void
   private var record: JSONValue
   private var tokens: Int
@@ -35,19 +36,18 @@ final class RunRecorder {
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
     inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
-    inference: InferenceFiles, record: JSONValue, progress: @escaping (RunProgress) -> Void
+    inference: InferenceFiles, skippedRecords: [RecordMistake], record: JSONValue,
+    progress: @escaping (RunProgress) -> Void
   ) {
     (self.configuration, self.files, self.lock, self.inputs) = (configuration, files, lock, inputs)
     (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
-    self.fileNames = Set(fileNames)
+    (self.fileNames, self.skippedRecords) = (Set(fileNames), skippedRecords)
     start = resumption.start
     damaged = resumption.damaged
     tokens = start.tokens
-    best = start.best
-    bestBefore = best
+    (best, bestBefore) = (start.best, start.bestBefore)
     checkpoints = RunCheckpoints(
-      files, of: start.run, limit: configuration.saveTotalLimit, isAskedFor: schedule.saves(after:),
-      last: start.checkpoint, best: best.checkpoint?.name
+      files, of: start.run, configuration, isScheduled: schedule.saves(after:), last: start.checkpoint, best: best
     ) { progress(.notice($0)) }
   }
 
@@ -75,6 +75,7 @@ final class RunRecorder {
     let lines = RunDirectory.LineFile.allCases.filter { overwrites ? false : proof.names.contains($0.rawValue) }
     try files.trimLines(toStep: start.step, withEvaluation: start.partial?.kind == .step, of: lines)
     try files.write(configuration)
+    if configuration.skipBadRecords > 0 { try files.write(skipped: skippedRecords) }
     // An evaluation comes after the checkpoint of its step. The evaluation before the first step counts as step 0.
     let evaluatesFirst = start.partial?.kind != .step
     let log = try RunLog(files, firstStep: evaluatesFirst ? start.step : start.step + 1) { [progress] in
@@ -124,11 +125,11 @@ final class RunRecorder {
       if let error = entry.standardError { line.append(("eval_\(entry.name)_stderr", .number(error))) }
     }
     log?.append(step: step, line)
-    guard step > 0, let loss = metrics["loss"] else { return }
-    let found = BestModel.Evaluation(step: step, loss: loss)
+    guard step > 0, let value = metrics[String(best.metric.name.dropFirst("eval_".count))] else { return }
+    let found = BestModel.Evaluation(step: step, value: value)
     best.take(found, checkpoint: checkpoints.candidate(for: step))
     lastEvaluation = found
-    checkpoints.spare(best: best.checkpoint?.name, after: step, skipped)
+    checkpoints.spare(best, after: step, skipped)
   }
 
   /// Writes the model's answer to a held-out example.
@@ -182,14 +183,27 @@ final class RunRecorder {
       quarantine: start.quarantine)
   }
 
+  /// Whether the evaluation after a step was the best so far, and its state is not saved as such.
+  func lacksBest(of step: Int) -> Bool { best.evaluation?.step == step && best.checkpoint?.evaluation.step != step }
+
+  /// Notes that the state of the best evaluation has just been saved.
+  func takeBest(of step: Int, _ skipped: SkippedSteps) {
+    guard let evaluation = best.evaluation, evaluation.step == step, let name = checkpoints.name(of: step) else {
+      return
+    }
+    best.checkpoint = BestModel.Saved(evaluation: evaluation, name: name)
+    checkpoints.spare(best, after: step, skipped)
+  }
+
   /// Writes the final adapter and marks the run as finished in run.json.
-  /// - Throws: `SaveFailure`.
+  /// - Throws: `SaveFailure`; `TrainingError.bestIsLost`.
   func finish(
     _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
   ) throws {
     // A start that was killed between a save and the removal of what that save outdates left it.
     checkpoints.tidy(after: step, trainer.skipped)
-    let ending = bestOfRun(step: step)
+    let finalStep = configuration.endsWithBest ? try readBest(into: trainer.adapter, after: step) : step
+    let ending = bestOfRun(step: step, finalStep: finalStep)
     do {
       // During the run others may have put files of these names there.
       try files.requireOwn(RunDirectory.finalNames)
@@ -204,18 +218,38 @@ final class RunRecorder {
     } catch {
       throw SaveFailure(step: step, count: 1, reason: "\(error)", last: checkpoints.last)
     }
+    if configuration.endsWithBest { checkpoints.tidy(after: step, trainer.skipped, isOver: true) }
     if let loss = log?.loss { progress(.notice("warning: \(loss)")) }
     if let ending, configuration.evaluations != .never { progress(.best(ending)) }
   }
 
-  /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
-  private func bestOfRun(step: Int) -> BestOfRun? {
-    guard let evaluation = best.evaluation else { return nil }
-    let final = lastEvaluation.flatMap { $0.step == step && $0.loss.isFinite ? $0 : nil }
-    let kept = best.checkpoint.flatMap { checkpoints.holds($0.name) ? $0 : nil }
-    if let final, final.loss < kept?.evaluation.loss ?? .infinity || final.step == kept?.evaluation.step {
-      return BestOfRun(evaluation: evaluation, kept: BestModel.Saved(evaluation: final, name: BestOfRun.finalName))
+  /// Replaces the last state, which is saved, by the best one that is.
+  /// - Returns: its step.
+  private func readBest(into adapter: Adapter, after step: Int) throws -> Int {
+    guard let best = best.checkpoint else {
+      progress(.notice("warning: no evaluation has a finite \(best.metric.name): the run ends with its last state"))
+      return step
     }
-    return BestOfRun(evaluation: evaluation, kept: kept)
+    guard best.evaluation.step != step else { return step }
+    let path = "\(files.path)/\(best.name)"
+    do {
+      _ = try Checkpoint.state(of: path)
+      try Checkpoint.readWeights(path, into: adapter)
+    } catch {
+      throw TrainingError.bestIsLost(path: path, reason: "\(error)")
+    }
+    return best.evaluation.step
+  }
+
+  /// The best evaluation, and the best of the states that the directory has now; nil without evaluations.
+  private func bestOfRun(step: Int, finalStep: Int) -> BestOfRun? {
+    guard let evaluation = best.evaluation else { return nil }
+    var kept = best.checkpoint.flatMap { checkpoints.holds($0.name) ? $0 : nil }
+    if !configuration.endsWithBest, let final = lastEvaluation, final.step == step, final.value.isFinite,
+      kept.map({ best.metric.prefers(final.value, to: $0.evaluation.value) || $0.evaluation.step == step }) ?? true
+    {
+      kept = BestModel.Saved(evaluation: final, name: BestOfRun.finalName)
+    }
+    return BestOfRun(metric: best.metric, evaluation: evaluation, kept: kept, finalStep: finalStep)
   }
 }

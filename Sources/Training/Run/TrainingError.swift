@@ -9,6 +9,8 @@ package enum TrainingError: Error, CustomStringConvertible {
   case tooManySkips(step: Int, skipped: SkippedSteps, reason: String, last: String?)
   case adapterNotFinite(step: Int, last: String?)
   case ranksDisagree(step: Int, difference: String, last: String?)
+  /// The checkpoint that the run was to end with cannot be read.
+  case bestIsLost(path: String, reason: String)
 
   package var description: String {
     switch self {
@@ -25,6 +27,9 @@ package enum TrainingError: Error, CustomStringConvertible {
     case .ranksDisagree(let step, let difference, let last):
       "step \(step): ranks that must hold the same adapter do not, so a machine miscalculates or its memory fails: "
         + "\(difference); the adapter is not saved; \(LastCheckpoint.text(last))"
+    case .bestIsLost(let path, let reason):
+      "\(path) holds the best state, with which the run ends (load_best_model_at_end): \(reason)\nthe same command "
+        + "computes it again from an older checkpoint, or says that there is none"
     }
   }
 }

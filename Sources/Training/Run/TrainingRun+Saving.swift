@@ -17,6 +17,16 @@ extension TrainingRun {
     }
   }
 
+  /// Saves the state after a step whose evaluation was the best so far, if the configuration keeps such states.
+  /// Collective.
+  func saveIfBest(_ step: Int) throws {
+    guard configuration.keepsBest, evaluates(after: step) else { return }
+    guard try world.share(coordinator?.recorder.lacksBest(of: step)) else { return }
+    // A run that ends with its best state must not lose it.
+    try save(step, isLastChance: configuration.endsWithBest)
+    coordinator?.recorder.takeBest(of: step, trainer.skipped)
+  }
+
   /// Saves the state together with the partial work after it, if there is any. Collective.
   func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
     // A step without a finished micro-batch still records that the evaluation before it is done.

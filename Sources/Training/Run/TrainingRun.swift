@@ -97,7 +97,10 @@ package final class TrainingRun {
     let phases = trainer.pass.pool.clock
     let phasesBefore = phases.seconds
     // The checkpoint of a step does not include the evaluation after that step.
-    if setup.start.partial?.kind != .step, try !evaluate(after: step) { return .stopped(step: step, underWay) }
+    if setup.start.partial?.kind != .step {
+      guard try evaluate(after: step) else { return .stopped(step: step, underWay) }
+      try saveIfBest(step)
+    }
     if step < schedule.totalSteps { try agree { try trainer.pass.populate() } }
     while try step < schedule.totalSteps && !endsEarly(after: step) {
       step += 1
@@ -108,7 +111,10 @@ package final class TrainingRun {
       if isStopping || outcome.isSaveDue || schedule.saves(after: step) { try save(step, isLastChance: isStopping) }
       if isStopping { return .stopped(step: step, nil) }
       guard try evaluate(after: step) else { return .stopped(step: step, underWay) }
+      try saveIfBest(step)
     }
+    // The last state, in case that the run ends with another.
+    if configuration.endsWithBest { try save(step, isLastChance: true) }
     let seconds = try world.gather(message: phases.seconds - phasesBefore)
     if coordinator != nil { progress(.timed(seconds)) }
     try requireSound(after: step)
@@ -179,7 +185,9 @@ package final class TrainingRun {
     let ends = try world.share(coordinator?.recorder.endsEarly)
     if ends, coordinator != nil {
       progress(
-        .notice("step \(step): the held-out loss has not fallen for \(patience) evaluations; the run ends here"))
+        .notice(
+          "step \(step): \(BestModel.Metric(configuration).improvement) for \(patience) evaluations; the run ends here")
+      )
     }
     return ends
   }

@@ -94,6 +94,7 @@ struct Workload: Sendable {
       max_steps: \(steps)
       save_steps: \(stepsPerSave)
       save_total_limit: 3
+      load_best_model_at_end: true
       save_minutes: \(minutesPerSave)
 
       """)

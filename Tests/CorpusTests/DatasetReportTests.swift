@@ -1,0 +1,126 @@
+import Corpus
+import Foundation
+import TestSupport
+import Testing
+
+/// What is left out of the data, and what a report says of records that were probably not meant so.
+struct DatasetReportTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func line(_ prompt: String, _ chosen: String = " yes", _ rejected: String = " no") -> String {
+    #"{"prompt":"\#(prompt)","chosen":"\#(chosen)","rejected":"\#(rejected)"}"# + "\n"
+  }
+
+  // MARK: What is left out
+
+  private func load(_ path: String, omitting omissions: DataOmissions, kind: ExampleKind = .pair) throws -> Dataset {
+    try Dataset(
+      sources: [Dataset.Source(paths: [path])], kind: kind, encoder: try Fixtures.encoder(),
+      limit: LengthLimit(sequenceLength: 512), omitting: omissions)
+  }
+
+  @Test func `records with mistakes are left out, up to a number`() throws {
+    let path = try directory.write(
+      "a.jsonl", line("One") + "{\n" + line("Two", "") + line("Three") + "{}\n" + line("Four"))
+    let data = try load(path, omitting: DataOmissions(mistakes: 3, equalPairs: false))
+    #expect(data.examples.map(\.index) == [0, 3, 5])
+    #expect(data.mistakes.map(\.location.line) == [2, 3, 5])
+    #expect(data.report.records == 6 && data.report.kept == 3 && data.report.skipped == 3)
+    let few = #expect(throws: CorpusError.self) {
+      try load(path, omitting: DataOmissions(mistakes: 2, equalPairs: false))
+    }
+    let lines = try #require(few).description.split(separator: "\n")
+    #expect(lines.count == 4 && lines[3] == "3 of 6 records have mistakes: skip_bad_records allows 2")
+    var omissions = DataOmissions(mistakes: 5, equalPairs: false)
+    omissions.taken = 3
+    let more = #expect(throws: CorpusError.self) { try load(path, omitting: omissions) }
+    #expect(more?.description.hasSuffix("skip_bad_records allows 5, and 3 were left out before") == true)
+    let none = #expect(throws: CorpusError.self) {
+      try load(path, omitting: DataOmissions(mistakes: 0, equalPairs: false))
+    }
+    #expect(none?.description.hasSuffix("3 of 6 records have mistakes: skip_bad_records: 3 leaves as many out") == true)
+    // Where nothing is right, the data are of another kind.
+    let wrong = try directory.write("b.jsonl", "{}\n{}\n")
+    let all = #expect(throws: CorpusError.self) {
+      try load(wrong, omitting: DataOmissions(mistakes: 9, equalPairs: false))
+    }
+    #expect(all?.description.contains("(2 records): field \"chosen\"") == true)
+  }
+
+  @Test func `pairs of equals are counted, and left out where that is asked`() throws {
+    let path = try directory.write("a.jsonl", line("One") + line("Two", " x", " x") + line("Three"))
+    for (kind, made) in [(ExampleKind.pair, 1), (.labelled, 2)] {
+      let all = try load(path, omitting: DataOmissions(mistakes: 0, equalPairs: false), kind: kind)
+      #expect(all.examples.count == 3 * made && all.report.equalPairs == 1 && all.report.kept == 3)
+      #expect(
+        all.report.description.contains(
+          "\n1 with chosen equal to rejected: they prefer nothing (drop_equal_pairs: true leaves them out)"))
+      let some = try load(path, omitting: DataOmissions(mistakes: 0, equalPairs: true), kind: kind)
+      #expect(some.examples.count == 2 * made && some.report.equalPairs == 1 && some.report.kept == 2)
+      #expect(some.report.dropped == 0)
+      #expect(
+        some.report.description.contains("\n1 with chosen equal to rejected: they prefer nothing and are left out"))
+    }
+    let equal = try directory.write("b.jsonl", line("Two", " x", " x"))
+    let error = #expect(throws: CorpusError.self) {
+      try load(equal, omitting: DataOmissions(mistakes: 0, equalPairs: true))
+    }
+    #expect(error?.description.contains("1 with chosen equal to rejected (drop_equal_pairs), of 1 records") == true)
+  }
+
+  // MARK: What was probably not meant
+
+  private func report(_ record: String, type: DatasetType? = nil, kind: ExampleKind = .pair) throws -> DatasetReport {
+    let path = try directory.write("\(record.hashValue).jsonl", record)
+    return try Dataset(
+      sources: [Dataset.Source(paths: [path], type: type)], kind: kind, encoder: try Fixtures.encoder(),
+      limit: LengthLimit(sequenceLength: 512)
+    ).report
+  }
+
+  private static func turn(_ role: String, _ text: String) -> String { #"{"role":"\#(role)","content":"\#(text)"}"# }
+
+  @Test func `plain texts for a model with a chat template are told`() throws {
+    #expect(try report(line("One")).bareTexts == 1)
+    #expect(try report(#"{"prompt":"One","completion":" two"}"#, kind: .completion).bareTexts == 1)
+    #expect(try report(line("One"), type: .promptPairs).bareTexts == 0)
+    #expect(try report(#"{"text":"One two"}"#, type: .completion, kind: .completion).bareTexts == 0)
+    let path = try directory.write("a.jsonl", line("One"))
+    let bare = ExampleEncoder(tokenizer: try Fixtures.tokenizer(), template: nil)
+    let data = try Dataset(
+      sources: [Dataset.Source(paths: [path])], kind: .pair, encoder: bare, limit: LengthLimit(sequenceLength: 512))
+    #expect(data.report.bareTexts == 0)
+  }
+
+  @Test func `a system field that is not read is told`() throws {
+    let texts = #"{"system":"Be honest.","prompt":"One","chosen":" a","rejected":" b"}"#
+    #expect(try report(texts).unreadSystems == 1)
+    #expect(try report(texts, type: .promptPairs).unreadSystems == 0)
+    #expect(try report(texts.replacing("Be honest.", with: "")).unreadSystems == 0)
+    let chat = #"{"system":"Be honest.","messages":[\#(Self.turn("user", "One")),\#(Self.turn("assistant", "a"))]}"#
+    #expect(try report(chat, type: .chatTemplate, kind: .completion).unreadSystems == 0)
+    #expect(try report(chat, kind: .completion).unreadSystems == 1)
+  }
+
+  @Test func `a prompt that holds an answer is told`() throws {
+    let (question, answer) = (Self.turn("user", "One"), Self.turn("assistant", "a"))
+    func record(_ messages: String) -> String {
+      #"{"messages":[\#(messages)],"chosen":[\#(question),\#(answer)],"rejected":[\#(question),\#(Self.turn("assistant", "b"))]}"#
+    }
+    #expect(try report(record("\(question),\(answer)"), type: .chatTemplate).answeredPrompts == 1)
+    #expect(try report(record(question), type: .chatTemplate).answeredPrompts == 0)
+  }
+
+  @Test func `a prompt that answers repeat is told`() throws {
+    let (question, answer, other) = (Self.turn("user", "One"), Self.turn("assistant", "a"), Self.turn("assistant", "b"))
+    let twice = #"{"prompt":[\#(question)],"chosen":[\#(question),\#(answer)],"rejected":[\#(question),\#(other)]}"#
+    #expect(try report(twice).repeatedPrompts == 1)
+    #expect(try report(twice.replacing("[\(question),", with: "[")).repeatedPrompts == 0)
+    // Without a prompt field it is what the conversations have in common.
+    #expect(try report(twice.replacing(#""prompt":[\#(question)],"#, with: "")).repeatedPrompts == 0)
+    #expect(try report(line("One", "One two", "One three")).repeatedPrompts == 1)
+    #expect(try report(line("One", "One two", "Two")).repeatedPrompts == 0)
+  }
+}
