@@ -35,6 +35,9 @@ let package = Package(
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
+    .target(
+      name: "Parquet", dependencies: ["CBrotli", "CLZ4", "CSnappy", "CZlib", "CZstd", "Tensors", "Checkpoints"],
+      swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
@@ -65,6 +68,12 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "parquet-rows", dependencies: ["Parquet", "Checkpoints", "Tensors"], path: "Tests/ParquetRows",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ParquetTests", dependencies: ["Parquet", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "Tensors"],
