@@ -111,7 +111,8 @@ struct ThriftReader {
 
   private mutating func listHeader() throws(ParquetFlaw) -> (count: Int, kind: Kind) {
     let header = try cursor.byte()
-    guard let kind = Kind(rawValue: header & 0x0F) else {
+    // Some writers give an empty list no type.
+    guard let kind = header == 0 ? .byte : Kind(rawValue: header & 0x0F) else {
       throw ParquetFlaw("a thrift list of unknown type \(header & 0x0F)")
     }
     return (header >> 4 == 15 ? try length() : Int(header >> 4), kind)

@@ -96,10 +96,8 @@ enum ValueKind: Sendable, Equatable {
 
 /// Decimals as the JSON numbers that their digits are.
 private enum DecimalText {
-  /// An integer if there are no digits after the point, else the nearest fp64.
   static func json(_ value: Int128, scale: Int) -> JSONValue {
-    if scale == 0, let integer = Int64(exactly: value) { return .integer(integer) }
-    return number(digits: String(value), scale: scale)
+    number(digits: String(value), scale: scale)
   }
 
   /// - Parameter bytes: big-endian, in two's complement.
@@ -119,7 +117,7 @@ private enum DecimalText {
       }
     }
     var digits: [UInt8] = []
-    while absolute.contains(where: { $0 != 0 }) {
+    repeat {
       var remainder = 0
       for place in absolute.indices {
         let value = remainder << 8 | Int(absolute[place])
@@ -127,12 +125,14 @@ private enum DecimalText {
         remainder = value % 10
       }
       digits.append(0x30 + UInt8(remainder))
-    }
+    } while absolute.contains { $0 != 0 }
     return number(
       digits: (isNegative ? "-" : "") + String(decoding: digits.reversed(), as: UTF8.self), scale: scale)
   }
 
+  /// An integer if there are no digits after the point, else the nearest fp64.
   private static func number(digits: String, scale: Int) -> JSONValue {
-    .number(Double("\(digits.isEmpty ? "0" : digits)e-\(scale)") ?? .nan)
+    if scale == 0, let integer = Int64(digits) { return .integer(integer) }
+    return .number(Double("\(digits)e-\(scale)") ?? .nan)
   }
 }

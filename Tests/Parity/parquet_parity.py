@@ -7,6 +7,7 @@ single columns.
 usage: parquet_parity.py PARQUET_ROWS [FILES] [SEED]         (needs pyarrow; polars, duckdb, fastparquet, pandas if there)
        PARQUET_ROWS is .build/release/parquet-rows, which `swift build -c release --build-tests` makes
 """
+import collections
 import datetime
 import decimal
 import json
@@ -208,12 +209,10 @@ def scalar():
         lambda: (pa.float16(), lambda: float(rng.randrange(-2000, 2000)) / 8), lambda: (pa.float32(), real),
         lambda: (pa.float64(), real), lambda: (pa.date32(), date),
         lambda: (pa.time32("ms"), lambda: rng.randrange(86400000)), lambda: (pa.time64("us"), lambda: rng.randrange(86400000000)),
-        lambda: (pa.time64("ns"), lambda: rng.randrange(86400 * 10**9)),
         lambda: timestamp("ms", None), lambda: timestamp("us", rng.choice([None, "UTC", "Europe/Berlin"])),
         lambda: timestamp("ns", rng.choice([None, "UTC"])), lambda: timestamp("s", None),
         lambda: (pa.decimal128(p, s), lambda: number(p, s)), lambda: (pa.decimal256(p + 38, s), lambda: number(p + 38, s)),
-        lambda: (pa.null(), lambda: None), lambda: (pa.uuid(), lambda: blob(16)),
-        lambda: (pa.json_(), lambda: json.dumps({"a": text()})),
+        lambda: (pa.null(), lambda: None),
         lambda: (pa.dictionary(pa.int32(), pa.string()), lambda: rng.choice(WORDS)),
     ])()
 
@@ -221,6 +220,9 @@ def scalar():
 def kind(depth=0):
     """A type and what makes a value of it."""
     choice = rng.random()
+    if depth == 0 and choice < 0.04:  # pyarrow makes no arrays of these inside others, or rounds them.
+        return rng.choice([(pa.uuid(), lambda: blob(16)), (pa.json_(), lambda: json.dumps({"a": text()})),
+                           (pa.time64("ns"), lambda: rng.randrange(86400 * 10**9))])
     if depth > 3 or choice < 0.55 + 0.1 * depth:
         return scalar()
     if choice < 0.7:
@@ -296,17 +298,19 @@ def write_arrow(path, table):
 
 
 def arrow_files(directory):
+    """Files of pyarrow; returns how many it could not write or read itself, by the reason."""
+    beyond = collections.Counter()
     for i in range(FILES):
         made = table()
         path = os.path.join(directory, "arrow.parquet")
         try:
             options = write_arrow(path, made)
-            pq.ParquetFile(path).read().to_pylist()
-        except (pa.ArrowException, ValueError, OverflowError) as error:  # what pyarrow itself cannot write or read
-            if "ns" not in str(error) and "nanosecond" not in str(error):
-                print("not comparable:", str(error)[:120].replace("\n", " "))
-                continue
+            expected(path)
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            beyond[str(error)[:90].replace("\n", " ")] += 1
+            continue
         compare(path, f"arrow {i} {made.schema.types} {options}")
+    return beyond
 
 
 def hub_like(rows):
@@ -339,7 +343,7 @@ def files_of_others(directory):
                 duckdb.sql(f"copy made to '{path}' (format parquet, codec '{codec}', parquet_version {version}, row_group_size 2048)")
                 compare(path, f"duckdb {codec} {version}")
         duckdb.sql(f"""copy (select range as i, range::hugeint as h, uuid() as u, ['a', null, 'b'] as l,
-            map {{'x': 1, 'y': range}} as m, {{'a': [[range]], 'b': null::varchar}} as s, interval 1 day as v,
+            map {{'x': 1, 'y': range}} as m, {{'a': [[range]], 'b': null::varchar}} as s,
             (range / 7)::decimal(12, 3) as d, date '2024-02-29' + range::int as day, 'x'::blob as b,
             now()::timestamptz as z, ('v' || range % 3)::enum('v0', 'v1', 'v2') as e, range::utinyint as t,
             time '12:34:56.789' as c, '{{}}'::json as j from range(200)) to '{path}' (format parquet)""")
@@ -361,6 +365,8 @@ def files_of_others(directory):
 
 with tempfile.TemporaryDirectory() as directory:
     files_of_others(directory)
-    arrow_files(directory)
-print(f"{FILES} files of pyarrow and those of others: {failures} differ")
+    beyond = arrow_files(directory)
+for reason, count in beyond.most_common():
+    print(f"{count} files are beyond pyarrow: {reason}")
+print(f"{FILES - beyond.total()} files of pyarrow and those of others: {failures} differ")
 sys.exit(failures > 0)
