@@ -27,15 +27,21 @@ let package = Package(
       providers: [.apt(["libopenmpi-dev", "libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CSnappy", pkgConfig: "snappy", providers: [.apt(["libsnappy-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
+    .target(
+      name: "Parquet", dependencies: ["CBrotli", "CLZ4", "CSnappy", "CZlib", "CZstd", "Tensors", "Checkpoints"],
+      swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
-      name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja"],
+      name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja", "Parquet"],
       resources: ["chatml", "qwen", "qwen_25", "qwen3"].map { .embedInCode("Templates/\($0).jinja") },
       swiftSettings: strict),
     .target(
@@ -66,6 +72,12 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "parquet-rows", dependencies: ["Parquet", "Checkpoints", "Tensors"], path: "Tests/ParquetRows",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ParquetTests", dependencies: ["Parquet", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "Tensors"],

@@ -103,5 +103,10 @@ package struct JSONSyntaxError: UserError, Equatable {
   package let line: Int
   package let reason: String
 
+  /// Without a place: the reason why a value of a file that is not JSON has no JSON form.
+  package init(byteOffset: Int = 0, line: Int = 1, reason: String) {
+    (self.byteOffset, self.line, self.reason) = (byteOffset, line, reason)
+  }
+
   package var description: String { "not valid JSON at line \(line), byte \(byteOffset): \(reason)" }
 }

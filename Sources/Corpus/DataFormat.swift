@@ -9,6 +9,7 @@ package enum DataFormat: String, Sendable, CaseIterable {
   /// With commas, or with tabs in a .tsv file.
   case csv
   case text
+  case parquet
 
   /// How the bytes of a file are packed.
   enum Packing: String, CaseIterable {
@@ -18,6 +19,7 @@ package enum DataFormat: String, Sendable, CaseIterable {
 
   private static let extensions: [(name: String, format: Self)] = [
     (".jsonl", .json), (".ndjson", .json), (".json", .json), (".csv", .csv), (".tsv", .csv), (".txt", .text),
+    (".parquet", .parquet),
   ]
 
   /// For messages.
@@ -27,7 +29,10 @@ package enum DataFormat: String, Sendable, CaseIterable {
   /// The format of a file with this name; nil if it is not that of a data file.
   init?(path: String) {
     let name = Self.unpackedName(path).lowercased()
-    guard let found = Self.extensions.first(where: { name.hasSuffix($0.name) }) else { return nil }
+    guard let found = Self.extensions.first(where: { name.hasSuffix($0.name) }),
+      // Parquet packs its own pages.
+      found.format != .parquet || Self.packing(of: path) == nil
+    else { return nil }
     self = found.format
   }
 

@@ -39,7 +39,9 @@ extension Dataset {
           files += paths.map { ($0, nil) }
           continue
         }
-        let counts = try paths.map { try Self.count($0, source) }
+        let counts = try paths.map {
+          try RecordStream.count(path: $0, format: source.format, samples: source.samples)
+        }
         let range = try SplitSelection.range(part, of: counts.reduce(0, +), path: paths.joined(separator: ", "))
         var start = 0
         for (path, count) in zip(paths, counts) {
@@ -75,13 +77,6 @@ extension Dataset {
 
     private static func open(_ path: String, _ source: Source) throws -> RecordStream {
       try RecordStream(path: path, format: source.format, samples: source.samples)
-    }
-
-    private static func count(_ path: String, _ source: Source) throws -> Int {
-      let stream = try open(path, source)
-      var count = 0
-      while let batch = try stream.next() { count += batch.count }
-      return count
     }
 
     /// The next records that are taken, as places in a batch; nil at the end.

@@ -2,6 +2,7 @@
 
 package import Checkpoints
 import Glibc
+import Parquet
 import Tensors
 
 /// What .txt files are cut into: `sample_by`, as in the hub's library.
@@ -22,8 +23,8 @@ package final class RecordStream {
 
   package let path: String
   private let format: DataFormat
-  private let file: MappedFile
   private let source: ByteSource?
+  private var table: Table?
   private var scanner: RecordScanner
   private var buffer: RecordBatch.Buffer
   /// The place of the buffer in the file's unpacked bytes.
@@ -32,12 +33,25 @@ package final class RecordStream {
   private var isLast: Bool
   private var header: RecordBatch.Header?
 
+  /// The rows of a parquet file.
+  private struct Table {
+    var rows: ParquetRows
+    /// Rows before the next one.
+    var passed = 0
+    /// The columns that are not read.
+    let unread: [JSONValue.Member]
+  }
+
   /// Opens a file.
   /// - Parameters:
   ///   - format: nil: what its name says.
+  ///   - fields: the fields that are read, where the format has columns; nil: all.
   ///   - samples: what a text file is cut into.
-  /// - Throws: `FileError` if the file cannot be read; `CorpusError` if its name is not that of a data file.
-  package init(path: String, format: DataFormat? = nil, samples: TextSamples = .paragraph) throws {
+  /// - Throws: `FileError` if the file cannot be read; `CorpusError` if its name is not that of a data file;
+  ///   `ParquetError`.
+  package init(
+    path: String, format: DataFormat? = nil, fields: Set<String>? = nil, samples: TextSamples = .paragraph
+  ) throws {
     guard let format = format ?? DataFormat(path: path) else {
       throw CorpusError.unusable(
         path: path,
@@ -45,8 +59,18 @@ package final class RecordStream {
           ?? "expected a \(DataFormat.names) file, also as .gz or .zst, or a directory of them")
     }
     (self.path, self.format) = (path, format)
+    guard format != .parquet else {
+      let file = try ParquetFile(path: path)
+      table = Table(
+        rows: try file.rows(columns: fields),
+        unread: file.columns.filter { fields?.contains($0) == false }.map {
+          .init($0, .unusable(JSONSyntaxError(byteOffset: 0, line: 1, reason: "the column is not read")))
+        })
+      (source, buffer, isLast) = (nil, RecordBatch.Buffer(capacity: 0), true)
+      scanner = RecordScanner(.document, path: path)
+      return
+    }
     let file = try MappedFile(path: path)
-    self.file = file
     let packing = DataFormat.packing(of: path)
     source = try packing.map { try ByteSource(file, $0) }
     buffer = packing == nil ? RecordBatch.Buffer(file) : RecordBatch.Buffer(capacity: 0)
@@ -58,6 +82,7 @@ package final class RecordStream {
       case (.text, .paragraph): .paragraphs
       case (.text, .document): .document
       case (.text, .line): .lines
+      case (.parquet, _): .document
       }
     scanner = RecordScanner(mode, path: path)
   }
@@ -65,6 +90,7 @@ package final class RecordStream {
   /// The next records, at most `maximum`; nil at the end of the file.
   /// - Throws: `CorpusError` if the file is damaged, or if a record has no end within its limit.
   package func next(_ maximum: Int = 4096) throws -> RecordBatch? {
+    if table != nil { return try nextRows(maximum) }
     while true {
       var spans: [RecordScanner.Span] = []
       let start = offset
@@ -84,6 +110,24 @@ package final class RecordStream {
       guard !isLast else { return nil }
       try refill()
     }
+  }
+
+  private func nextRows(_ maximum: Int) throws -> RecordBatch? {
+    guard let rows = try table?.rows.next(maximum), !rows.isEmpty else { return nil }
+    defer { table?.passed += rows.count }
+    let unread = table?.unread ?? []
+    return RecordBatch(
+      path: path, firstRow: table?.passed ?? 0,
+      rows: unread.isEmpty ? rows : rows.map { .object(($0.members ?? []) + unread) })
+  }
+
+  /// The number of a file's records.
+  static func count(path: String, format: DataFormat?, samples: TextSamples) throws -> Int {
+    if (format ?? DataFormat(path: path)) == .parquet { return try ParquetFile(path: path).rowCount }
+    let stream = try RecordStream(path: path, format: format, samples: samples)
+    var count = 0
+    while let batch = try stream.next() { count += batch.count }
+    return count
   }
 
   /// The bytes of a packed file that have been unpacked so far.
@@ -114,19 +158,27 @@ package struct RecordBatch: Sendable {
   private let buffer: Buffer
   private let base: Int
   private let spans: [RecordScanner.Span]
+  /// The records themselves, where the file has columns.
+  private let rows: [JSONValue]
 
   init(
     path: String, format: DataFormat, header: Header?, buffer: Buffer, base: Int, spans: [RecordScanner.Span]
   ) {
     (self.path, self.format, self.header, self.buffer) = (path, format, header, buffer)
-    (self.base, self.spans) = (base, spans)
+    (self.base, self.spans, rows) = (base, spans, [])
   }
 
-  package var count: Int { spans.count }
+  init(path: String, firstRow: Int, rows: [JSONValue]) {
+    (self.path, format, header, buffer) = (path, .parquet, nil, Buffer(capacity: 0))
+    (base, spans, self.rows) = (firstRow, [], rows)
+  }
 
-  /// The start of record `index`.
+  package var count: Int { format == .parquet ? rows.count : spans.count }
+
+  /// The start of record `index`; its line is the row's number where the file has columns.
   package func location(_ index: Int) -> RecordLocation {
-    RecordLocation(file: path, line: spans[index].line, byte: base + spans[index].bytes.lowerBound)
+    guard format != .parquet else { return RecordLocation(file: path, line: base + index + 1, byte: 0) }
+    return RecordLocation(file: path, line: spans[index].line, byte: base + spans[index].bytes.lowerBound)
   }
 
   /// Parses record `index`.
@@ -134,6 +186,7 @@ package struct RecordBatch: Sendable {
   /// What is wrong in a value alone is an error only where the value is read (`JSONValue.Rules.data`).
   /// - Throws: `RecordMistake` if it is too long, not of the file's format, or not an object.
   package func record(_ index: Int) throws(RecordMistake) -> JSONValue {
+    guard format != .parquet else { return rows[index] }
     let span = spans[index]
     let bytes = UnsafeRawBufferPointer(rebasing: buffer.bytes[span.bytes])
     func mistake(_ problem: RecordProblem) -> RecordMistake {

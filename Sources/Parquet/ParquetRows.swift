@@ -1,0 +1,125 @@
+// The rows of a file, read a few at a time: memory is bounded by pages, never by row groups or the file.
+
+package import Checkpoints
+
+/// A walk over the rows of a `ParquetFile`. Several walks over one file may run side by side.
+package final class ParquetRows {
+  /// A top-level column that is read.
+  private struct Column {
+    let name: String
+    let reader: any FieldReader
+    let leaves: [LeafReader]
+    /// Where its leaves' chunks are in a row group.
+    let chunks: Range<Int>
+  }
+
+  /// Texts beyond these bytes end a batch, and rows that are read column by column.
+  private static let batchBytes = 16 << 20
+  private static let blockRows = 64
+
+  private let file: ParquetFile
+  private let columns: [Column]
+  private var group = -1
+  /// Rows of the row group that are left.
+  private var left = 0
+
+  init(_ file: ParquetFile, columns wanted: Set<String>?, from row: Int) throws(ParquetError) {
+    self.file = file
+    let decompressor = Decompressor()
+    var columns: [Column] = []
+    for node in file.roots where wanted?.contains(node.element.name) ?? true {
+      do throws(ParquetFlaw) {
+        guard !columns.contains(where: { $0.name == node.element.name }) else {
+          throw ParquetFlaw("there are two columns of this name")
+        }
+        var assembly = RecordAssembly { (node) throws(ParquetFlaw) in
+          try LeafReader(node, file.file, decompressor)
+        }
+        let reader = try assembly.reader(of: node)
+        columns.append(
+          Column(name: node.element.name, reader: reader, leaves: assembly.leaves, chunks: node.leaves))
+      } catch {
+        throw error.error(file.path, at: "column \(node.path)")
+      }
+    }
+    self.columns = columns
+    try skip(rows: row)
+  }
+
+  /// The next rows as objects with a member per column; nil after the last.
+  /// - Parameter maximum: how many at most; there are fewer at the end, or if their texts fill 16 MiB.
+  /// - Throws: `ParquetError` with row group and column. What is wrong in a value alone, such as bytes that are no text,
+  ///   is `JSONValue.unusable` instead.
+  package func next(_ maximum: Int) throws(ParquetError) -> [JSONValue]? {
+    guard try enterGroup() else { return nil }
+    var rows: [JSONValue] = []
+    rows.reserveCapacity(min(maximum, left, 4096))
+    let start = decodedBytes
+    repeat {
+      let count = min(maximum - rows.count, left, Self.blockRows)
+      try appendBlock(of: count, to: &rows)
+      left -= count
+      guard rows.count < maximum, decodedBytes - start < Self.batchBytes else { break }
+    } while try enterGroup()
+    return rows
+  }
+
+  private var decodedBytes: Int { columns.reduce(0) { $0 + $1.leaves.reduce(0) { $0 + $1.decodedBytes } } }
+
+  /// Reads some rows column by column, so that what a column needs stays near.
+  private func appendBlock(of count: Int, to rows: inout [JSONValue]) throws(ParquetError) {
+    var blocks: [[JSONValue]] = []
+    for column in columns {
+      var block: [JSONValue] = []
+      block.reserveCapacity(count)
+      for _ in 0..<count { block.append(try column.reader.read(at: 0)) }
+      blocks.append(block)
+    }
+    for row in 0..<count {
+      rows.append(.object(zip(columns, blocks).map { JSONValue.Member($0.name, $1[row]) }))
+    }
+  }
+
+  /// Goes on to the next row group that has rows, if the current one has no more; false after the last.
+  private func enterGroup() throws(ParquetError) -> Bool {
+    while left == 0 {
+      try finishGroup()
+      guard group + 1 < file.rowGroups.count else { return false }
+      group += 1
+      left = Int(file.rowGroups[group].rowCount)
+      if left > 0 { try open() }
+    }
+    return true
+  }
+
+  private func finishGroup() throws(ParquetError) {
+    for column in columns { for leaf in column.leaves { try leaf.finish() } }
+  }
+
+  private func open() throws(ParquetError) {
+    let place = "row group \(group + 1) of \(file.rowGroups.count)"
+    for column in columns {
+      for (leaf, chunk) in zip(column.leaves, file.rowGroups[group].columns[column.chunks]) {
+        try leaf.open(chunk, at: place)
+      }
+    }
+  }
+
+  /// Passes over rows at the start: over whole row groups, then pages.
+  private func skip(rows: Int) throws(ParquetError) {
+    var rows = min(rows, file.rowCount)
+    while group + 1 < file.rowGroups.count, rows >= Int(file.rowGroups[group + 1].rowCount) {
+      group += 1
+      rows -= Int(file.rowGroups[group].rowCount)
+    }
+    guard rows > 0, try enterGroup() else { return }
+    for column in columns {
+      if column.leaves.allSatisfy(\.isFlat) {
+        for leaf in column.leaves { try leaf.skip(rows: rows) }
+      } else {
+        for _ in 0..<rows { _ = try column.reader.read(at: 0) }
+      }
+    }
+    left -= rows
+  }
+}

@@ -1,0 +1,5 @@
+import Parquet
+import Testing
+
+struct ParquetFileTests {
+}
