@@ -12,9 +12,42 @@ struct ChatTokens {
   }
 
   private(set) var ids: [Int32] = []
-  private(set) var runs: [Run] = []
-  /// The texts that were tokenised as a whole, with their ids.
-  private var units: [(text: String, isSpecial: Bool, ids: [Int32])] = []
+  /// What was tokenised as a whole: a special token, or the texts between two of them.
+  private var units: [Unit] = []
+  private let tokenizer: Tokenizer
+  private let allowSpecial: Bool
+
+  private struct Unit {
+    let pieces: [ChatPiece]
+    let text: String
+    let tokens: Range<Int>
+
+    var isSpecial: Bool { pieces[0].isSpecial }
+  }
+
+  /// The pieces as tokens.
+  var runs: [Run] {
+    units.flatMap { unit -> [Run] in
+      guard unit.pieces.count > 1 else { return [Run(piece: unit.pieces[0], inner: unit.tokens, outer: unit.tokens)] }
+      let bounds = TokenBounds(of: ids[unit.tokens], text: unit.text, tokenizer, allowSpecial: allowSpecial)
+      let first = unit.tokens.lowerBound
+      var byte = 0
+      var start = bounds.at(byte)
+      return unit.pieces.map { piece in
+        byte += piece.text.utf8.count
+        let stop = bounds.at(byte)
+        defer { start = stop }
+        return Run(
+          piece: piece, inner: first + start.upperBound..<first + max(start.upperBound, stop.lowerBound),
+          outer: first + start.lowerBound..<first + stop.upperBound)
+      }
+    }
+  }
+
+  /// The places of a special token that the template wrote.
+  func places(ofSpecial token: String) -> [Int] {
+    units.filter { $0.isSpecial && $0.text == token }.map(\.tokens.lowerBound)
+  }
 
   /// The ranges of the messages' contents that hold nothing else.
   var contents: [Range<Int>] { runs.filter { $0.piece.message != nil }.map(\.inner) }
@@ -46,56 +79,33 @@ struct ChatTokens {
   init(
     _ pieces: [ChatPiece], _ tokenizer: Tokenizer, allowSpecial: Bool = false, startingAs start: ChatTokens? = nil
   ) {
+    (self.tokenizer, self.allowSpecial) = (tokenizer, allowSpecial)
     var pending: [ChatPiece] = []
-    func flush(_ tokens: inout ChatTokens) {
-      guard !pending.isEmpty else { return }
-      tokens.append(pending, tokenizer, allowSpecial, start)
-      pending = []
-    }
     for piece in pieces where !piece.text.isEmpty {
       if piece.isSpecial {
-        flush(&self)
-        append([piece], tokenizer, true, start)
+        append(pending, start)
+        append([piece], start)
+        pending = []
       } else {
         pending.append(piece)
       }
     }
-    flush(&self)
+    append(pending, start)
   }
 
   /// Appends pieces that are one text to the tokenizer.
-  private mutating func append(
-    _ pieces: [ChatPiece], _ tokenizer: Tokenizer, _ allowSpecial: Bool, _ start: ChatTokens?
-  ) {
-    let text = pieces.count == 1 ? pieces[0].text : pieces.map(\.text).joined()
-    let isSpecial = pieces[0].isSpecial
-    let own: [Int32]
+  private mutating func append(_ pieces: [ChatPiece], _ start: ChatTokens?) {
+    guard let first = pieces.first else { return }
+    let text = pieces.count == 1 ? first.text : pieces.map(\.text).joined()
+    let before = ids.count
     if let start, units.count < start.units.count, case let unit = start.units[units.count],
-      unit.isSpecial == isSpecial, unit.text.utf8.elementsEqual(text.utf8)
+      unit.isSpecial == first.isSpecial, unit.text.utf8.elementsEqual(text.utf8)
     {
-      own = unit.ids
+      ids += start.ids[unit.tokens]
     } else {
-      own = tokenizer.encode(text, allowSpecial: allowSpecial)
+      ids += tokenizer.encode(text, allowSpecial: allowSpecial || first.isSpecial)
     }
-    let first = ids.count
-    ids += own
-    units.append((text, isSpecial, own))
-    guard pieces.count > 1 else {
-      runs.append(Run(piece: pieces[0], inner: first..<ids.count, outer: first..<ids.count))
-      return
-    }
-    let bounds = TokenBounds(of: own, text: text, tokenizer, allowSpecial: allowSpecial)
-    var byte = 0
-    var start = bounds.at(byte)
-    for piece in pieces {
-      byte += piece.text.utf8.count
-      let stop = bounds.at(byte)
-      runs.append(
-        Run(
-          piece: piece, inner: first + start.upperBound..<first + max(start.upperBound, stop.lowerBound),
-          outer: first + start.lowerBound..<first + stop.upperBound))
-      start = stop
-    }
+    units.append(Unit(pieces: pieces, text: text, tokens: before..<ids.count))
   }
 
   static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }
@@ -110,19 +120,9 @@ private struct TokenBounds {
   /// The text's bytes up to the end of each token; nil if the tokens do not spell the text, because it was normalised.
   private let ends: [Int]?
 
-  init(of ids: [Int32], text: String, _ tokenizer: Tokenizer, allowSpecial: Bool) {
-    (self.ids, self.text, self.tokenizer, self.allowSpecial) = (ids, text, tokenizer, allowSpecial)
-    var ends: [Int] = []
-    var rest = text.utf8[...]
-    var byte = 0
-    for id in ids {
-      let bytes = tokenizer.bytes(of: id)
-      guard rest.starts(with: bytes) else { break }
-      rest = rest.dropFirst(bytes.count)
-      byte += bytes.count
-      ends.append(byte)
-    }
-    self.ends = rest.isEmpty && ends.count == ids.count ? ends : nil
+  init(of ids: ArraySlice<Int32>, text: String, _ tokenizer: Tokenizer, allowSpecial: Bool) {
+    (self.ids, self.text, self.tokenizer, self.allowSpecial) = (Array(ids), text, tokenizer, allowSpecial)
+    ends = tokenizer.ends(of: ids, spelling: text)
   }
 
   /// The number of tokens that end at or before a byte, and the number of tokens that begin before it.

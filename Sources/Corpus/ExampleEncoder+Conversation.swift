@@ -34,6 +34,7 @@ extension ExampleEncoder {
   ) throws(RecordProblem) -> [Range<Int>] {
     let template = try requiredTemplate()
     guard !template.marksAnswers else { return whole.generated }
+    if isPlainChatML(messages) { return answersOfChatML(messages, whole) }
     var ranges: [Range<Int>] = []
     for (place, message) in messages.enumerated() where message.role == "assistant" {
       let answered =
@@ -57,6 +58,22 @@ extension ExampleEncoder {
       ranges.append(min(content.lowerBound, start)..<content.upperBound + ending)
     }
     return ranges
+  }
+
+  /// Whether a chat is turns of ChatML, one for each message, after a default system message if there is one.
+  private func isPlainChatML(_ messages: [ChatMessage]) -> Bool {
+    template?.isChatML == true
+      && messages.allSatisfy { $0.others.isEmpty && ["system", "user", "assistant"].contains($0.role) }
+  }
+
+  /// The same answers without rendering the chat before each of them.
+  private func answersOfChatML(_ messages: [ChatMessage], _ whole: ChatTokens) -> [Range<Int>] {
+    let starts = whole.places(ofSpecial: ChatTemplate.start).suffix(messages.count)
+    let ends = starts.dropFirst() + [whole.ids.count]
+    let role = tokenizer.encode("assistant").count
+    return zip(messages, zip(starts, ends)).filter { $0.0.role == "assistant" }.map { _, turn in
+      turn.0 + 1 + role..<turn.1
+    }
   }
 
   /// The ids of a chat with the header of an answer.
@@ -129,6 +146,10 @@ extension ExampleEncoder {
   private func turn(
     _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
   ) throws(RecordProblem) -> (content: Range<Int>, end: Int32?)? {
+    if isPlainChatML(messages) {
+      guard let content = whole.content(of: place) else { return nil }
+      return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
+    }
     var dummy = ChatMessage(role: messages[place].role, content: "[[dummy_message]]")
     if !messages[place].parts.isEmpty {
       dummy.others = messages[place].others.filter { $0.name == "reasoning_content" }

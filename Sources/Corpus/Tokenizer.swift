@@ -1,5 +1,6 @@
 // Converts text to token ids and back: byte-level BPE with Qwen2's split rule. Tokenizer+Loading loads it.
 
+import Glibc
 import Synchronization
 import Tensors
 
@@ -142,6 +143,27 @@ package final class Tokenizer: Sendable {
   /// The bytes of a token, which may be parts of characters; empty for an id without a token.
   package func bytes(of id: Int32) -> ArraySlice<UInt8> { 0..<vocabularyBound ~= Int(id) ? tokenBytes[Int(id)] : [] }
 
+  /// The place in a text where each of its tokens ends, in bytes; nil if the tokens do not spell the text.
+  func ends(of ids: ArraySlice<Int32>, spelling text: String) -> [Int]? {
+    var text = text
+    return text.withUTF8 { text in
+      tokenBytes.withUnsafeBytes { bytes, bounds -> [Int]? in
+        var ends: [Int] = []
+        ends.reserveCapacity(ids.count)
+        var end = 0
+        for id in ids {
+          let own = bounds(Int(id))
+          guard end + own.count <= text.count,
+            memcmp(text.baseAddress! + end, bytes.baseAddress! + own.lowerBound, own.count) == 0
+          else { return nil }
+          end += own.count
+          ends.append(end)
+        }
+        return end == text.count ? ends : nil
+      }
+    }
+  }
+
   /// Whether an id belongs to a special token.
   package func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }
 
@@ -199,6 +221,13 @@ struct ByteStrings: Sendable {
   private var ends: [Int] = []
 
   var count: Int { ends.count }
+
+  /// All bytes, and which of them are a string's.
+  func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer, (Int) -> Range<Int>) -> Result) -> Result {
+    bytes.withUnsafeBytes { bytes in
+      ends.withUnsafeBufferPointer { ends in body(bytes) { ($0 == 0 ? 0 : ends[$0 - 1])..<ends[$0] } }
+    }
+  }
 
   subscript(index: Int) -> ArraySlice<UInt8> { bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }
 
