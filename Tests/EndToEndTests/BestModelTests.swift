@@ -189,6 +189,19 @@ extension EndToEnd {
       #expect(try fixture.adapter() == fixture.adapter("whole"))
     }
 
+    @Test func `a run that goes on elsewhere ends with the best of its own states`() throws {
+      let fixture = try RunFixture()
+      _ = try run(fixture, Self.best, as: "whole")
+      let before = try #require(try record(fixture, "whole")["step"]?.int)
+      let ending = try fixture.start(
+        .alone, Self.best + ["output_dir=new", "max_steps=30", "--resume", fixture.path("whole/checkpoint-24")]
+      ).wait()
+      #expect(ending.code == 0, "\(ending.errors)")
+      let step = try #require(try record(fixture, "new")["final_step"]?.int)
+      #expect(before < 24 && step >= 24 && step == values(fixture, "new").min { $0.1 < $1.1 }?.0)
+      #expect(try fixture.adapter("new") == fixture.adapter("new/checkpoint-\(step)"))
+    }
+
     @Test func `KTO needs both kinds for its margins`() throws {
       let fixture = try RunFixture()
       let record = #"{"prompt": "What turns %@?", "completion": " The tide %@.", "label": true}"# + "\n"

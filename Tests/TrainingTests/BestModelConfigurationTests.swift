@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Training
 
@@ -33,6 +34,16 @@ import Training
     #expect(try minimal(with: "logging_strategy=epoch").logs == .perEpoch(1))
     #expect(try minimal(with: "logging_strategy=no").logs == .never)
     #expect(try minimal(with: "logging_strategy=steps", "logging_steps=3").logs == .steps(3))
+  }
+
+  @Test func `a listing names the strategy that gives an interval`() throws {
+    let scratch = try TemporaryDirectory()
+    let path = try scratch.write("run.yaml", minimalYAML + "save_strategy: epoch\nlogging_strategy: no\n")
+    let lines = try ConfigurationListing(path: path).text.split(separator: "\n")
+    for (key, strategy) in [("saves_per_epoch: 1", "save_strategy"), ("logging_steps: 0", "logging_strategy")] {
+      #expect(
+        lines.contains { $0.hasPrefix(key) && $0.contains(#/# file, line \d+ \(/#) && $0.hasSuffix("(\(strategy))") })
+    }
   }
 
   /// axolotl's validation refuses the same, except where both say one thing.

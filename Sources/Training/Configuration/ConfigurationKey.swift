@@ -15,7 +15,7 @@ struct ConfigurationKey<Owner: Sendable>: Sendable {
   private(set) var required: String?
   /// The default in words, where the value of a fresh owner does not tell.
   private(set) var statedDefault: String?
-  /// Keys that tell the value of this one when the configuration is written.
+  /// Keys whose value this one gives or contributes to.
   private(set) var wholes: [String] = []
   /// Whether a resumed run may change it: what is printed and saved, not what is trained.
   private(set) var mayChangeOnResume = false
@@ -100,8 +100,8 @@ extension ConfigurationKey {
   /// A key that is not written: `wholes` say what it said.
   func part(of wholes: String...) -> Self { with { ($0.wholes, $0.write) = (wholes, nil) } }
 
-  /// A key that `whole` tells where it is not written itself.
-  func factor(of whole: String) -> Self { with { $0.wholes = [whole] } }
+  /// A key that may tell the value of others, and is written too.
+  func telling(_ wholes: String...) -> Self { with { $0.wholes = wholes } }
 
   /// A key that is written only where it means something.
   func absent(unless condition: @escaping @Sendable (Owner) -> Bool) -> Self {

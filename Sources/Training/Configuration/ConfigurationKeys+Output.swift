@@ -25,7 +25,7 @@ extension ConfigurationKeys {
       "`epoch` is `saves_per_epoch: 1`, `no` is `save_steps: 0`; `steps` without `save_steps` is every 500; `best`: after "
         + "evaluations that were the best so far.",
       write: { $0.savesBest ? .text("best") : .null }
-    ).changeableOnResume().standing(at: "as those keys say"),
+    ).telling("save_steps", "saves_per_epoch").changeableOnResume().standing(at: "as those keys say"),
     Key("save_first_step", \.savesFirstStep, .bool, "Saves a checkpoint after the first step too.")
       .changeableOnResume(),
     Key(
@@ -43,7 +43,7 @@ extension ConfigurationKeys {
     Key(
       "logging_strategy", .strategy(.no, .steps, .epoch), "`epoch`: a line per epoch; `no` is `logging_steps: 0`.",
       write: { if case .perEpoch = $0.logs { .text("epoch") } else { .null } }
-    ).changeableOnResume().standing(at: "steps"),
+    ).telling("logging_steps").changeableOnResume().standing(at: "steps"),
     Key(
       "sample_documents", \.sampleDocuments, .integer(from: 0),
       "How many held-out documents the model answers at every evaluation, into `samples.jsonl`."

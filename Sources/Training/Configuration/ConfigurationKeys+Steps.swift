@@ -6,7 +6,7 @@ import Tensors
 extension ConfigurationKeys {
   static let steps = [
     Key("micro_batch_size", \.microBatchSize, .batchFactor, "A factor of `batch_size`.")
-      .factor(of: "batch_size").written { $0.packs }.standing(at: "1").elsewhere("per_device_train_batch_size"),
+      .telling( "batch_size").written { $0.packs }.standing(at: "1").elsewhere("per_device_train_batch_size"),
     Key("gradient_accumulation_steps", .batchFactor, "A factor of `batch_size`.")
       .part(of: "batch_size").standing(at: "1").elsewhere("grad_accumulation_steps"),
     Key(

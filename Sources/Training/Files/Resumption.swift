@@ -160,8 +160,9 @@ struct Resumption {
       start.run = state.run
     } else {
       start.best.checkpoint = nil
+      // A state that is not here cannot be ended with, nor compared by another metric.
       let metric = BestModel.Metric(configuration)
-      if state.best.metric != metric { start.best = BestModel(metric: metric) }
+      if configuration.endsWithBest || state.best.metric != metric { start.best = BestModel(metric: metric) }
     }
     start.bestBefore = start.best
     notices.append("going on after step \(state.step), from \(path)")

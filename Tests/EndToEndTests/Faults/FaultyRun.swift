@@ -216,6 +216,9 @@ final class FaultyRun {
   func requireWhole(linesChanged: Bool = false) throws {
     let golden = try workload.goldenRun()
     if (try? fixture.adapter(directory)) != golden.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? fixture.adapter("\(directory)/checkpoint-\(workload.steps)")) != golden.lastAdapter {
+      complain("the last state is not the undisturbed run's")
+    }
     if (try? fixture.text("\(directory)/adapter_config.json")) != golden.configuration {
       complain("adapter_config.json is not the undisturbed run's")
     }

@@ -109,7 +109,10 @@ struct Workload: Sendable {
 
   /// The result of an undisturbed run.
   struct GoldenRun: Sendable {
+    /// Of the best state.
     let adapter: Data
+    /// Of the last state.
+    let lastAdapter: Data
     /// adapter_config.json.
     let configuration: String
     /// The lines of metrics.jsonl for every step and evaluation, without clock values.
@@ -150,11 +153,13 @@ struct Workload: Sendable {
     let elapsed = ContinuousClock.now - began
     try #require(ending.code == 0, "\(start): \(ending.errors)")
     let golden = try GoldenRun(
-      adapter: fixture.adapter(), configuration: fixture.text("run/adapter_config.json"),
+      adapter: fixture.adapter(), lastAdapter: fixture.adapter("run/checkpoint-\(steps)"),
+      configuration: fixture.text("run/adapter_config.json"),
       lines: fixture.metrics().compactMap(Line.init))
     return try Self.records.withLock { records in
       var record = records[name] ?? Record(golden: golden)
       try #require(record.golden.adapter == golden.adapter, "\(start) gives another adapter")
+      try #require(record.golden.lastAdapter == golden.lastAdapter, "\(start) gives another last state")
       try #require(record.golden.lines == golden.lines, "\(start) gives other metrics")
       record.seconds[start] = elapsed / .seconds(1)
       records[name] = record
