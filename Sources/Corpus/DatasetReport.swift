@@ -67,12 +67,12 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     var lines = ["\(kept) of \(records) records kept\(made): \(tokens) tokens, the longest example \(longest)"]
     if truncated > 0 {
       lines.append(
-        "\(truncated) cut to sequence_len \(limit.sequenceLength), in the middle of the prompt: "
+        "\(truncated) cut to \(limit), \(limit.strategy == .truncate ? "at the end" : "in the middle of the prompt"): "
           + RecordLocation.list(firstTruncated, of: truncated))
     }
     if dropped > 0 {
       lines.append(
-        "\(dropped) dropped, longer than sequence_len \(limit.sequenceLength): "
+        "\(dropped) dropped, longer than \(limit): "
           + RecordLocation.list(firstDropped, of: dropped))
     }
     if equalPairs > 0 { lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing") }

@@ -13,6 +13,8 @@ struct TokenizerConfiguration {
   /// tokenizer_config.json.
   let path: String
   private(set) var endOfSequenceToken: String?
+  /// `eos_token`, `bos_token`, `pad_token`, `unk_token`: those that are there.
+  private(set) var ownTokens: [String: String] = [:]
   /// The Jinja text of the template, and its file.
   private(set) var chatTemplate: (text: String, path: String)?
 
@@ -44,6 +46,9 @@ struct TokenizerConfiguration {
     endOfSequenceToken = token.string ?? token["content"]?.string
     guard token.isNull || endOfSequenceToken != nil else {
       throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
+    }
+    for name in ["eos_token", "bos_token", "pad_token", "unk_token"] {
+      ownTokens[name] = root[name].flatMap { $0.string ?? $0["content"]?.string }
     }
     let template = root["chat_template"] ?? .null
     // A string, or a list of named templates.

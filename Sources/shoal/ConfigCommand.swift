@@ -27,6 +27,7 @@ struct ConfigCommand: ParsableCommand {
   func run() throws {
     let listing = try ConfigurationListing(path: configurationPath, overrides: overrides)
     print(listing.text, terminator: "")
+    for line in listing.configuration.notices.lines { Console.print(line) }
     let ignored = listing.configuration.ignoredKeys
     if !ignored.isEmpty { Console.print("accepted and without effect here: \(ignored.joined(separator: ", "))") }
   }

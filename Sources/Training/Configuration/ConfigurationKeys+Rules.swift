@@ -20,6 +20,10 @@ extension RunConfiguration {
     checkSchedule(&section)
     checkEvaluations(&section)
     checkResumption(&section)
+    settleBeta(&section)
+    checkDatasetTypes(&section)
+    checkWithoutInfluence(&section)
+    noteDefaults(&section)
   }
 
   /// axolotl wants both keys for QLoRA; either is enough here.

@@ -81,15 +81,16 @@ package struct RunConfiguration: Sendable, Equatable {
   package var logs = Interval.steps(1)
   package var sampleDocuments = 0
   package var earlyStoppingPatience: Int?
-  package var outputDirectory = ""
+  package var outputDirectory = "./model-out"
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
 
   /// Keys that were accepted and have no effect: the inert ones in the order of the file, then those that others
   /// make void. One notice lists them.
   package var ignoredKeys: [String] = []
+  package var notices = Notices()
 
-  /// The defaults; `base_model`, `learning_rate`, `output_dir` and `datasets` have none.
+  /// The defaults; `base_model`, `learning_rate` and `datasets` have none.
   init() {}
 }
 
@@ -122,6 +123,14 @@ extension RunConfiguration {
   /// the whole step where one example's gradient depends on the others.
   var scoringPassesPerStep: Int {
     (objective.usesReference && !precomputesReferenceLogProbs ? 1 : 0) + (objective.needsWholeStep ? 1 : 0)
+  }
+
+  /// What the user should know of the file that was read: a line each. It is no part of what a run does, so two
+  /// configurations that differ in it alone are equal.
+  package struct Notices: Sendable, Equatable {
+    package var lines: [String] = []
+
+    package static func == (_: Self, _: Self) -> Bool { true }
   }
 
   package enum Checkpointing: Sendable {

@@ -41,8 +41,10 @@ package struct TrainingData: Sendable {
     let encoder = ExampleEncoder(
       tokenizer: tokenizer, template: template, trainsOnInputs: configuration.trainsOnInputs)
     objective = configuration.objective
-    limit = min(configuration.sequenceLength, model.maximumPositions)
-    let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
+    let length = LengthLimit(
+      sequenceLength: configuration.sequenceLength, strategy: configuration.excessLengthStrategy,
+      modelPositions: model.maximumPositions)
+    limit = length.sequenceLength
     let kind = objective.exampleKind
     let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
     report = dataset.report

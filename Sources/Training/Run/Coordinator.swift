@@ -146,6 +146,12 @@ package final class Coordinator {
     if !configuration.ignoredKeys.isEmpty {
       notices.append("accepted and without effect here: \(configuration.ignoredKeys.joined(separator: ", "))")
     }
+    notices += configuration.notices.lines
+    if data.report.limit.isOfModel, configuration.sequenceLength != RunConfiguration().sequenceLength {
+      notices.append(
+        "sequence_len \(configuration.sequenceLength) is more than the model's \(data.report.limit.sequenceLength) "
+          + "positions (max_position_embeddings), which are the limit")
+    }
     notices.append(data.report.description)
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
     if demand.mostMicroBatches < ranks {
@@ -153,7 +159,7 @@ package final class Coordinator {
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"
       )
     }
-    if configuration.loraDropout > 0 {
+    if configuration.loraDropout > 0, configuration.objective != .supervised {
       notices.append(
         "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }
