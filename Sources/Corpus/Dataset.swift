@@ -87,7 +87,7 @@ package struct Dataset: Sendable {
       throw CorpusError.renderedChats(Array(rendered.prefix(DatasetReport.namedRecords)), count: rendered.count)
     }
     guard !examples.isEmpty else {
-      throw CorpusError.nothingFits(records: report.records, limit: limit)
+      throw CorpusError.nothingFits(records: report.records, limit: limit.description)
     }
     (self.examples, self.prompts, self.report, self.styles) = (examples, prompts, report, styles)
   }

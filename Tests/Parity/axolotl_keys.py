@@ -1,7 +1,7 @@
 """Lists the keys of axolotl's schema, and those that docs/configuration.md does not classify.
 
     python3 Tests/Parity/axolotl_keys.py AXOLOTL_CHECKOUT            # what is not classified; exit 1 if anything
-    python3 Tests/Parity/axolotl_keys.py AXOLOTL_CHECKOUT --write    # Tests/TrainingTests/Resources/axolotl_keys.txt anew
+    python3 Tests/Parity/axolotl_keys.py AXOLOTL_CHECKOUT --write    # Tests/Fixtures/axolotl_keys.txt anew
 
 Only reads sources: axolotl need not be installed. Made from commit 067b021c8b87 (2026-07-24).
 """
@@ -12,7 +12,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIST = ROOT / "Tests/TrainingTests/Resources/axolotl_keys.txt"
+LIST = ROOT / "Tests/Fixtures/axolotl_keys.txt"
 # Classes whose fields are keys of a file's top level; what a mapping inside holds belongs to that mapping's key.
 TOP = {
     "AxolotlInputConfig", "ModelInputConfig", "ModelOutputConfig", "LoraConfig", "ReLoRAConfig", "JaggedLRConfig",
@@ -58,13 +58,13 @@ def keys(checkout):
 def classified():
     """The names in docs/configuration.md; `name*` is any that begins so. Those of data sets have a prefix."""
     top, prefix = set(), ""
+    owners = {"a data set": "datasets.", "running text": "datasets.", "special tokens": "special_tokens."}
     for line in (ROOT / "docs/configuration.md").read_text().splitlines():
         if line.startswith("## "):
-            prefix = "datasets." if line == "## A data set" else ""
-        elif line.startswith("In a data set:"):
-            prefix = "datasets."
-        elif match := re.match(r"In `(\w+)`:", line):
-            prefix = match[1] + "."
+            prefix = owners.get(line[3:].lower(), "")
+        elif match := re.match(r"In (?:`(\w+)`.*|(.*)):$", line):
+            prefix = f"{match[1]}." if match[1] else owners[match[2]]
+            top.add("trl.beta")
         if line.startswith("| `"):
             line = line.split(" | ")[0]
         top |= {prefix + name for name in re.findall(r"`([\w*]+)`", line)}
@@ -74,7 +74,6 @@ def classified():
 def main():
     names = keys(sys.argv[1])
     if "--write" in sys.argv[2:]:
-        LIST.parent.mkdir(exist_ok=True)
         LIST.write_text("".join(f"{name}\n" for name in names))
     known = classified()
     stems = tuple(name[:-1] for name in known if name.endswith("*"))

@@ -17,10 +17,15 @@ extension RunConfiguration {
     }
   }
 
+  /// Until 2023 axolotl called `special_tokens` so; now it is a list of tokens.
+  mutating func settleTokens(_ section: inout ConfigurationSection) {
+    guard case .mapping? = section["tokens"]?.content, section["special_tokens"] == nil else { return }
+    specialTokens = section.read("tokens", as: .mapping(ConfigurationKeys.specialTokens)) ?? specialTokens
+  }
+
   /// What each record would be refused for is told here, once.
   func checkDatasetTypes(_ section: inout ConfigurationSection) {
     let supervised: [DatasetType] = [.alpaca, .completion]
-    let preferences: [DatasetType] = [.argilla, .icr, .intel, .intelPrefilled, .promptPairs, .ultra]
     for key in ["datasets", "pretraining_dataset", "test_datasets"] {
       guard case .list(let items)? = section[key]?.content else { continue }
       let sources = key == "test_datasets" ? testDatasets : datasets
@@ -30,10 +35,6 @@ extension RunConfiguration {
           section.report(
             "`\(key).\(index).type: \(type.rawValue)` has no chosen and rejected or desirable answers, which `rl` learns "
               + "from: take another type, or leave `rl` out", at: item.place(of: "type"))
-        } else if objective == .supervised, preferences.contains(type) {
-          section.report(
-            "`\(key).\(index).type: \(type.rawValue)` is preference data: say in `rl` what is learnt from it",
-            at: item.place(of: "type"))
         }
       }
     }

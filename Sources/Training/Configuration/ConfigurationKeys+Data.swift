@@ -18,7 +18,7 @@ extension ConfigurationKeys {
     Key(
       "datasets", \.datasets, .datasets,
       "What is trained on; the keys of each are below. `pretraining_dataset` is texts, as with `type: completion`."
-    ).also("pretraining_dataset").required().elsewhere("dataset_name"),
+    ).also("pretraining_dataset").required().elsewhere("dataset_name", "dataset"),
     Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
     Key(
       "val_set_size", \.heldOut, .validationSize,
@@ -91,7 +91,7 @@ extension ConfigurationKeys {
       RefusedKeys(
         "drop_system_message", because: "conversations are taken as they are",
         remedy: "take system messages out of the data"),
-    ],
+    ] + datasetParts,
     rules: { source, section in
       source.findFiles(&section)
       let fields = RecordFields.Field.read(by: source.type)

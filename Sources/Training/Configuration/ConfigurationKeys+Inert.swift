@@ -31,7 +31,7 @@ extension ConfigurationKeys {
       "Number formats", "weights stay as they are stored, and arithmetic is in 32 bits",
       """
       bf16 fp16 fp8 fp8_enable_fsdp_float8_all_gather tf32 bfloat16 float16 float32 torch_dtype
-      peft_autocast_adapter_dtype embeddings_skip_upcast fp32_norms fp32_norm_classes
+      peft_autocast_adapter_dtype bnb_config_kwargs embeddings_skip_upcast fp32_norms fp32_norm_classes
       """),
     InertKeys(
       "GPU kernels", "they compute the same by other means",
@@ -100,7 +100,7 @@ extension ConfigurationKeys {
     InertKeys(
       "Not read by axolotl either", "they stand in many files, of other trainers or of old versions",
       """
-      data_seed max_prompt_len eta_min bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_compute_dtype
+      data_seed max_prompt_len eta_min adam_eps bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_compute_dtype
       base_model_ignore_patterns preprocessing_num_workers push_adapter_to_hub push_to_hub hf_hub_token
       train_on_split seq_len_schedule test_value
       """),

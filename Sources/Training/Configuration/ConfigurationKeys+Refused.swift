@@ -92,6 +92,30 @@ extension ConfigurationKeys {
       remedy: "left out, no example is left out"),
   ]
 
+  /// In a data set.
+  static let datasetParts = [
+    RefusedKeys(
+      "length sequence_length min_input_id max_input_id seed", because: "records are read, not made up",
+      remedy: "leave it out, with `path: synthetic`"),
+    RefusedKeys(
+      "shards shards_idx", because: "all of a data set is used", remedy: "left out, it is; divide the files"),
+    RefusedKeys(
+      "chat_template_jinja", because: "one template serves all data sets of a run",
+      remedy: "give `chat_template` at the top"),
+    RefusedKeys(
+      "field_tools field_thinking template_thinking_key split_thinking",
+      because: "a message has a role and a content", remedy: "left out, tools and reasoning are not rendered"),
+    RefusedKeys(
+      "train_on_eot message_field_training_detail", because: "every turn of the assistant is trained, with its end",
+      remedy: "left out, it is"),
+    RefusedKeys(
+      "message_field_role message_field_content", because: "axolotl calls them otherwise now",
+      remedy: "use `message_property_mappings`"),
+    RefusedKeys(
+      "conversation field_human field_model input_format input_transform",
+      because: "they belong to `type: sharegpt`, which axolotl took out", remedy: "use `type: chat_template`"),
+  ]
+
   private static let objectiveParts = [
     RefusedKeys("dpo_norm_loss", because: "a loss has a name", remedy: "use `dpo_loss_type: sigmoid_norm`"),
     RefusedKeys(

@@ -21,6 +21,7 @@ extension RunConfiguration {
     checkEvaluations(&section)
     checkResumption(&section)
     settleBeta(&section)
+    settleTokens(&section)
     checkDatasetTypes(&section)
     checkWithoutInfluence(&section)
     noteDefaults(&section)

@@ -27,7 +27,16 @@ extension ConfigurationKeys {
 }
 
 extension ValueKind where Value == [String] {
-  static var ownTokens: Self { .texts("a token of the tokenizer, or a list of them") }
+  static var ownTokens: Self {
+    let list = texts("a token of the tokenizer, or a list of them")
+    return Self(list.text) { section, key, tree in
+      // An older form, which a rule reads.
+      if case .mapping = tree.content, key == "tokens" { return [] }
+      return tree.isOff ? [] : list.read(&section, key, tree)
+    } write: {
+      list.write($0)
+    }
+  }
 }
 
 extension ValueKind where Value == [String: String] {
@@ -56,7 +65,7 @@ extension RunConfiguration {
       FileManager.default.fileExists(atPath: "\(baseModel)/tokenizer.json"),
       let tokenizer = try? TokenizerTokens(directory: baseModel)
     else { return }
-    checkSpecialTokens(tokenizer, &section)
+    for key in ["special_tokens", "tokens"] { checkSpecialTokens(key, tokenizer, &section) }
     for key in ["tokens", "eot_tokens"] {
       let twin = key == "eot_tokens" ? tokenizer.twin(of: "eos_token") : nil
       for token in section.value(key, as: .ownTokens) ?? [] {
@@ -73,10 +82,12 @@ extension RunConfiguration {
     }
   }
 
-  private func checkSpecialTokens(_ tokenizer: TokenizerTokens, _ section: inout ConfigurationSection) {
-    guard case .mapping(let members)? = section["special_tokens"]?.content else { return }
+  private func checkSpecialTokens(
+    _ name: String, _ tokenizer: TokenizerTokens, _ section: inout ConfigurationSection
+  ) {
+    guard case .mapping(let members)? = section[name]?.content else { return }
     for member in members where !member.tree.isEmpty {
-      let key = "special_tokens.\(member.name)"
+      let key = "\(name).\(member.name)"
       switch (member.name, member.tree.content) {
       case ("eos_token", .text(let token)):
         tokenizer.require(token, as: key, twin: tokenizer.twin(of: "eos_token"), at: member.tree.place, &section)
