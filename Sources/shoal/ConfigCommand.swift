@@ -23,7 +23,9 @@ struct ConfigCommand: ParsableCommand {
   var overrides: [String] = []
 
   func validate() throws {
-    if from != nil, !overrides.isEmpty { throw ValidationError("--from takes no overrides: give them to the translation.") }
+    if from != nil, !overrides.isEmpty {
+      throw ValidationError("--from takes no overrides: give them to the translation.")
+    }
     for override in overrides where !override.contains("=") {
       throw ValidationError("\"\(override)\" is no override, expected key=value.")
     }

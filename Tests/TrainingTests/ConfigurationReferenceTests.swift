@@ -53,7 +53,8 @@ import Training
     let keys = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
     #expect(keys.count > 550)
     let prefixes = [
-      "": "", "a data set": "datasets.", "running text": "datasets.", "special tokens": "special_tokens.", "trl": "trl.",
+      "": "", "a data set": "datasets.", "running text": "datasets.", "special tokens": "special_tokens.",
+      "trl": "trl.",
     ]
     let known = Self.names.compactMap { owner, name in prefixes[owner].map { $0 + name } } + ["trl.beta"]
     let stems = known.filter { $0.hasSuffix("*") }.map { $0.dropLast() }

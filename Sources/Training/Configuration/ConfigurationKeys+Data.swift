@@ -36,7 +36,8 @@ extension ConfigurationKeys {
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
     Key(
-      "shuffle_before_merging_datasets", .bool, "Without influence: `shuffle_merged_datasets` shuffles all that this does."
+      "shuffle_before_merging_datasets", .bool,
+      "Without influence: `shuffle_merged_datasets` shuffles all that this does."
     ).standing(at: "false"),
     Key(
       "curriculum_sampling", \.usesCurriculumSampling, .bool,

@@ -11,13 +11,18 @@ extension RunConfiguration {
       ["warmup_steps", "warmup_ratio"], "no warm-up (3 % of the steps, at most 100: `warmup_ratio: 0.03`)",
       if: schedule != .constant)
     note(["sequence_len"], "`sequence_len` \(sequenceLength) (512)")
-    note(["excess_length_strategy"], "longer examples lose the middle of their prompt (left out: `excess_length_strategy: drop`)")
+    note(
+      ["excess_length_strategy"],
+      "longer examples lose the middle of their prompt (left out: `excess_length_strategy: drop`)")
     if case .simpo = objective {
       note(["cpo_alpha"], "no likelihood in the loss of `rl: simpo` (`cpo_alpha: 1.0`)")
     }
     if !differences.isEmpty {
-      section.notices.append("not given, and in brackets what axolotl does then: \(differences.joined(separator: "; "))")
+      section.notices.append(
+        "not given, and in brackets what axolotl does then: \(differences.joined(separator: "; "))")
     }
-    if section["output_dir"] == nil { section.notices.append("`output_dir` is not given: the run's files go to \(outputDirectory)") }
+    if section["output_dir"] == nil {
+      section.notices.append("`output_dir` is not given: the run's files go to \(outputDirectory)")
+    }
   }
 }

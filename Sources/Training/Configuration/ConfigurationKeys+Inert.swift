@@ -71,7 +71,8 @@ extension ConfigurationKeys {
       loraplus_lr_embedding resize_token_embeddings_to_32x mean_resizing_embeddings peft_ensure_weight_tying
       """),
     InertKeys(
-      "Evaluation", "they change no adapter; an evaluation is the loss and its metrics, exact for any batch size, and "
+      "Evaluation",
+      "they change no adapter; an evaluation is the loss and its metrics, exact for any batch size, and "
         + "`sample_documents` asks for answers",
       """
       eval_batch_size eval_table_size eval_table_max_new_tokens eval_max_new_tokens do_causal_lm_eval
@@ -101,7 +102,7 @@ extension ConfigurationKeys {
       "Not read by axolotl either", "they stand in many files, of other trainers or of old versions",
       """
       data_seed max_prompt_len eta_min adam_eps bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_compute_dtype
-      base_model_ignore_patterns preprocessing_num_workers push_adapter_to_hub push_to_hub hf_hub_token
+      base_model_ignore_patterns preprocessing_num_workers push_adapter_to_hub push_to_hub hf_hub_token lora_out_dir use_liger_kernel tensorboard_log_dir
       train_on_split seq_len_schedule test_value
       """),
   ]

@@ -10,7 +10,8 @@ extension ConfigurationKeys {
         "load_best_model_at_end", because: "the final adapter is that of the last step",
         remedy: "take the checkpoint that the run names at its end, which is never pruned"),
       RefusedKeys(
-        "evaluation_strategy metric_for_best_model greater_is_better", because: "the best checkpoint has the lowest loss",
+        "evaluation_strategy metric_for_best_model greater_is_better",
+        because: "the best checkpoint has the lowest loss",
         remedy: "take the checkpoint that the run names at its end, which is never pruned"),
     ]
 
@@ -137,7 +138,8 @@ extension ConfigurationKeys {
 
   private static let stepParts = [
     RefusedKeys(
-      "relora jagged_restart_steps=0", because: "an adapter is not merged while it trains, and no schedule starts again",
+      "relora jagged_restart_steps=0",
+      because: "an adapter is not merged while it trains, and no schedule starts again",
       remedy: "left out, the update keeps the rank `lora_r`"),
     RefusedKeys(
       "auto_find_batch_size", because: "the batch is as large as the file says",

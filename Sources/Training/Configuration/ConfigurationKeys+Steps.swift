@@ -12,7 +12,7 @@ extension ConfigurationKeys {
       "batch_size", \.batchSize, .batchFactor,
       "Examples per optimizer step of the whole world: `micro_batch_size` x `gradient_accumulation_steps`."
     ).standing(at: "the product"),
-    Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs"),
+    Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs", "epochs"),
     Key("max_steps", \.maximumSteps, .limit, "Optimizer steps, instead of `num_epochs`.").elsewhere("iters"),
     Key(
       "seed", \.seed, .integer(from: 0, to: .max),
@@ -79,7 +79,8 @@ extension ValueKind where Value == OptimizerName {
     // The same numbers by other means.
     let exact: [Word<Value>] = [
       ("adamw_torch_fused", .adamW), ("adamw_torch_xla", .adamW), ("adamw_torch_npu_fused", .adamW),
-      ("adamw_apex_fused", .adamW), ("adamw_anyprecision", .adamW), ("adamw_hf", .adamW), ("paged_adamw", .adamW), ("paged_adamw_32bit", .adamW),
+      ("adamw_apex_fused", .adamW), ("adamw_anyprecision", .adamW), ("adamw_hf", .adamW), ("paged_adamw", .adamW),
+      ("paged_adamw_32bit", .adamW),
       ("lion_pytorch", .lion), ("lion_32bit", .lion), ("paged_lion_32bit", .lion),
     ]
     // Moments that are rounded to save memory.

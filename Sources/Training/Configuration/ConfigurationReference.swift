@@ -15,11 +15,13 @@ package enum ConfigurationReference {
           + "\n\nWithout influence:\n\n" + list(ConfigurationKeys.specialTokens.inert),
         "## Accepted, without influence\n\nKeys of axolotl that change no result here. A run lists those that it finds. "
           + "Any other key is accepted too while it is empty or false.\n\n"
-          + list(run.inert) + "\n\nIn `trl`, beside `trl.beta`, which is `rl_beta`:\n\n" + list(ConfigurationKeys.trl.inert)
+          + list(run.inert) + "\n\nIn `trl`, beside `trl.beta`, which is `rl_beta`:\n\n"
+          + list(ConfigurationKeys.trl.inert)
           + "\n\nIn a data set:\n\n" + list(ConfigurationKeys.dataset.inert),
         "## Refused\n\nKeys of axolotl that would change the result and that Shoal does not have. Empty and false are "
           + "accepted, and the values in brackets.\n\n" + list(run.refused) + "\n\nIn a data set:\n\n"
-          + list(ConfigurationKeys.dataset.refused) + "\n\nIn running text:\n\n" + list(ConfigurationKeys.textDataset.refused),
+          + list(ConfigurationKeys.dataset.refused) + "\n\nIn running text:\n\n"
+          + list(ConfigurationKeys.textDataset.refused),
       ]
     return blocks.joined(separator: "\n\n") + "\n"
   }

@@ -41,7 +41,8 @@ extension ConfigurationSection {
   mutating func noteRepeatedKeys() {
     for member in members {
       for place in member.replaced {
-        notices.append("\(place.name): `\(prefix)\(member.name)` is given again at \(member.tree.place.name), which counts")
+        notices.append(
+          "\(place.name): `\(prefix)\(member.name)` is given again at \(member.tree.place.name), which counts")
       }
     }
   }

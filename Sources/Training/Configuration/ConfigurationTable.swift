@@ -53,7 +53,7 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
       } else if member.tree.isOff || inert.contains(where: { $0.contains(name) }) {
         // Nothing depends on a key that is off, whatever its name.
         section.ignore(name)
-      } else if let key = keys.first(where: { $0.namesElsewhere.contains(name) }),
+      } else if case .line = member.tree.place, let key = keys.first(where: { $0.namesElsewhere.contains(name) }),
         let own = key.spellings.first(where: { section[$0] != nil })
       {
         // axolotl does not read it either, and the key that it does read is there.

@@ -89,7 +89,9 @@ struct Translation {
 
   mutating func noteTheRest() {
     for member in section.members where !taken.contains(member.name) && !member.tree.isOff {
-      note("\(member.tree.place.name): `\(member.name): \(member.tree.source)` is not carried over: no key is known for it")
+      note(
+        "\(member.tree.place.name): `\(member.name): \(member.tree.source)` is not carried over: no key is known for it"
+      )
     }
   }
 

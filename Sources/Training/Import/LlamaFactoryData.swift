@@ -8,12 +8,16 @@ extension Translation {
   mutating func translateLlamaFactoryData(_ stage: String) {
     let directory = take("dataset_dir")?.source ?? "data"
     let sample = take("max_samples")
-    if let sample { note("\(sample.place.name): `max_samples: \(sample.source)` is not carried over: all records are used") }
+    if let sample {
+      note("\(sample.place.name): `max_samples: \(sample.source)` is not carried over: all records are used")
+    }
     let names = words(of: take("dataset")) ?? []
     let held = words(of: take("eval_dataset")) ?? []
     let info = datasetInfo(directory)
     if info == nil, !(names + held).isEmpty {
-      note("dataset_info.json is neither beside the file nor in \(directory): give each data set its path, type and fields")
+      note(
+        "dataset_info.json is neither beside the file nor in \(directory): give each data set its path, type and fields"
+      )
     }
     for (key, names) in [("datasets", names), ("test_datasets", held)] where !names.isEmpty {
       give(key, .list(names.map { dataset($0, stage, directory, info?[$0]) }))
@@ -23,7 +27,9 @@ extension Translation {
 
   private func datasetInfo(_ directory: String) -> JSONValue? {
     let beside = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    let places = ["\(directory)/dataset_info.json", "\(beside)/\(directory)/dataset_info.json", "\(beside)/dataset_info.json"]
+    let places = [
+      "\(directory)/dataset_info.json", "\(beside)/\(directory)/dataset_info.json", "\(beside)/dataset_info.json",
+    ]
     for place in places {
       if let file = try? MappedFile(path: place), let value = try? JSONValue.parse(file.bytes) {
         return value
@@ -32,7 +38,9 @@ extension Translation {
     return nil
   }
 
-  private mutating func dataset(_ name: String, _ stage: String, _ directory: String, _ info: JSONValue?) -> ConfigurationTree {
+  private mutating func dataset(_ name: String, _ stage: String, _ directory: String, _ info: JSONValue?)
+    -> ConfigurationTree
+  {
     guard let info else {
       note("data set \(name): not described in dataset_info.json")
       return .mapping([("path", .text(name))])
@@ -43,7 +51,9 @@ extension Translation {
     if file == nil, hub == nil { note("data set \(name): it is in another store; download it, and give its path") }
     var members: [(String, ConfigurationTree?)] = [("path", .text(file ?? hub ?? name))]
     if let split = info["split"]?.string, split != "train" { members.append(("split", .text(split))) }
-    if info["num_samples"]?.int != nil { note("data set \(name): num_samples is not carried over: all records are used") }
+    if info["num_samples"]?.int != nil {
+      note("data set \(name): num_samples is not carried over: all records are used")
+    }
     func column(_ key: String, _ usual: String? = nil) -> ConfigurationTree? {
       (columns[key]?.string ?? usual).map { .text($0) }
     }
@@ -59,18 +69,21 @@ extension Translation {
         ("type", .text("alpaca")), ("field_instruction", column("prompt")), ("field_input", column("query")),
         ("field_output", column("response")),
       ]
-      note("data set \(name): `type: alpaca` writes axolotl's words around instruction and input; LLaMA-Factory makes a chat "
-        + "of them, as `type: chat_template` does of `messages`")
+      note(
+        "data set \(name): `type: alpaca` writes axolotl's words around instruction and input; LLaMA-Factory makes a chat "
+          + "of them, as `type: chat_template` does of `messages`")
     default:
       members += [
         ("type", .text("chatml.intel")), ("field_question", column("prompt", "instruction")),
         ("field_system", column("system")),
       ]
-      members += stage == "kto"
+      members +=
+        stage == "kto"
         ? [("field_completion", column("response", "output")), ("field_label", column("kto_tag"))]
         : [("field_chosen", column("chosen")), ("field_rejected", column("rejected"))]
-      note("data set \(name): a record's `\(columns["query"]?.string ?? "input")` is not read; LLaMA-Factory appends it to the "
-        + "prompt")
+      note(
+        "data set \(name): a record's `\(columns["query"]?.string ?? "input")` is not read; LLaMA-Factory appends it to the "
+          + "prompt")
     }
     return .mapping(members)
   }

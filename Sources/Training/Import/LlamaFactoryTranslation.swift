@@ -43,7 +43,9 @@ extension Translation {
     give("lora_alpha", from: "lora_alpha", else: .integer(2 * rank))
     let dropout = take("lora_dropout")
     if isPreference {
-      if let dropout, dropout.finiteNumber != 0 { note("lora_dropout is 0: LLaMA-Factory turns dropout off in preference training") }
+      if let dropout, dropout.finiteNumber != 0 {
+        note("lora_dropout is 0: LLaMA-Factory turns dropout off in preference training")
+      }
     } else if let dropout {
       give("lora_dropout", dropout)
     }
@@ -84,7 +86,7 @@ extension Translation {
       case "orpo": if likelihood != nil { lose("pref_ftx", "ORPO has the likelihood in its loss") }
       case "simpo":
         give("simpo_gamma", from: "simpo_gamma", else: .number(0.5))
-        if let likelihood { give("cpo_alpha", likelihood) }
+        give("cpo_alpha", likelihood ?? .number(0))
       case "kto_pair": lose("pref_loss", "use `rl: kto`, which learns from pairs too")
       default:
         give("dpo_loss_type", .list([.text(loss)]))
@@ -105,7 +107,9 @@ extension Translation {
     case "empty": break
     default:
       give("chat_template", .text("tokenizer_default"))
-      note("\(template.place.name): `template: \(template.source)` is the model's own here: `chat_template: tokenizer_default`")
+      note(
+        "\(template.place.name): `template: \(template.source)` is the model's own here: `chat_template: tokenizer_default`"
+      )
     }
     give("default_system_message", from: "default_system")
   }
@@ -115,7 +119,9 @@ extension Translation {
       lose(key, "the optimizers are AdamW and Lion, and every layer trains alike")
     }
     for key in ["rope_scaling", "shift_attn", "mixture_of_depths"] { lose(key, "the model is as its config.json says") }
-    for key in ["add_tokens", "add_special_tokens", "resize_vocab", "new_special_tokens_config"] { lose(key, "no token is added") }
+    for key in ["add_tokens", "add_special_tokens", "resize_vocab", "new_special_tokens_config"] {
+      lose(key, "no token is added")
+    }
     lose("mask_history", "every turn of the assistant is trained")
     lose("interleave_probs", "data sets follow one another, shuffled")
     drop(
@@ -134,7 +140,8 @@ extension Translation {
   /// LLaMA-Factory's lists: texts with commas, or YAML lists.
   func words(of tree: ConfigurationTree?) -> [String]? {
     switch tree?.content {
-    case .text(let text): text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    case .text(let text):
+      text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     case .list(let items): items.map(\.source)
     default: nil
     }

@@ -19,9 +19,10 @@ extension Translation {
     lose("max_completion_length", "the completion has no limit of its own")
     translateTrainerArguments(learningRate: command == .sft ? 2e-5 : 1e-6)
     lose("model_revision", unless: "main", "the model is a local directory")
-    drop("dtype torch_dtype dataset_num_proc padding_free pad_to_multiple_of pad_token model_init_kwargs lora_task_type "
-      + "precompute_ref_batch_size bnb_4bit_* use_bnb_nested_quant router_aux_loss_coef dataset_config dataset_streaming "
-      + "ignore_bias_buffers streaming generate_during_eval use_logits_to_keep dataset_kwargs eval_packing")
+    drop(
+      "dtype torch_dtype dataset_num_proc padding_free pad_to_multiple_of pad_token model_init_kwargs lora_task_type "
+        + "precompute_ref_batch_size bnb_4bit_* use_bnb_nested_quant router_aux_loss_coef dataset_config dataset_streaming "
+        + "ignore_bias_buffers streaming generate_during_eval use_logits_to_keep dataset_kwargs eval_packing")
   }
 
   /// The file does not name its command: keys that one command has alone tell, then the file's name.
@@ -33,7 +34,8 @@ extension Translation {
     if has("packing", "assistant_only_loss", "completion_only_loss", "dataset_text_field") { return .sft }
     let name = path.split(separator: "/").last?.lowercased() ?? ""
     if let named = Command.allCases.first(where: { name.contains($0.rawValue) }) { return named }
-    let isDPO = has("beta", "loss_type", "label_smoothing", "precompute_ref_log_probs", "loss_weights", "max_prompt_length")
+    let isDPO = has(
+      "beta", "loss_type", "label_smoothing", "precompute_ref_log_probs", "loss_weights", "max_prompt_length")
     note("the file does not say its command: taken for `trl \(isDPO ? "dpo" : "sft")`; change `rl` if that is wrong")
     return isDPO ? .dpo : .sft
   }
@@ -62,10 +64,15 @@ extension Translation {
     drop("disable_dropout")
     let modules = take("lora_target_modules")
     if isPEFT, let modules {
-      if modules.source == "all-linear" { give("lora_target_linear", .bool(true)) } else { give("lora_target_modules", modules) }
+      if modules.source == "all-linear" {
+        give("lora_target_linear", .bool(true))
+      } else {
+        give("lora_target_modules", modules)
+      }
     }
     for (name, key) in [
-      ("use_rslora", "peft_use_rslora"), ("use_dora", "peft_use_dora"), ("lora_modules_to_save", "lora_modules_to_save"),
+      ("use_rslora", "peft_use_rslora"), ("use_dora", "peft_use_dora"),
+      ("lora_modules_to_save", "lora_modules_to_save"),
       ("lora_target_parameters", "lora_target_parameters"),
     ] where isOn(name) { give(key, from: name) }
   }
@@ -79,19 +86,27 @@ extension Translation {
     }
     switch command {
     case .sft:
-      if let loss, loss.source != "nll" { note("\(loss.place.name): `loss_type: \(loss.source)` is not carried over: the loss is nll") }
+      if let loss, loss.source != "nll" {
+        note("\(loss.place.name): `loss_type: \(loss.source)` is not carried over: the loss is nll")
+      }
     case .dpo:
       if let loss { give("dpo_loss_type", loss) }
       give("dpo_loss_weights", from: "loss_weights")
       give("dpo_label_smoothing", from: "label_smoothing")
       give("rpo_alpha", from: "rpo_alpha")
     case .kto:
-      if let loss, loss.source != "kto" { note("\(loss.place.name): `loss_type: \(loss.source)` is not carried over: the loss is kto") }
+      if let loss, loss.source != "kto" {
+        note("\(loss.place.name): `loss_type: \(loss.source)` is not carried over: the loss is kto")
+      }
       give("kto_desirable_weight", from: "desirable_weight")
       give("kto_undesirable_weight", from: "undesirable_weight")
     case .cpo:
       give("cpo_alpha", from: "cpo_alpha", else: .number(1))
-      if isSimPO { give("simpo_gamma", from: "simpo_gamma", else: .number(0.5)) } else { give("dpo_label_smoothing", from: "label_smoothing") }
+      if isSimPO {
+        give("simpo_gamma", from: "simpo_gamma", else: .number(0.5))
+      } else {
+        give("dpo_label_smoothing", from: "label_smoothing")
+      }
       if let loss, !isSimPO, loss.source != "sigmoid" {
         note("\(loss.place.name): `loss_type: \(loss.source)` is not carried over: CPO has the loss sigmoid")
       }
@@ -133,7 +148,8 @@ extension Translation {
     give("train_on_inputs", .bool(!assistant && completions?.truth == false))
     if !assistant, completions == nil {
       note(
-        "without `assistant_only_loss` TRL trains all tokens of `messages` data: give `train_on_inputs: true` for such data")
+        "without `assistant_only_loss` TRL trains all tokens of `messages` data: give `train_on_inputs: true` for such data"
+      )
     }
     if isOn("packing") { give("sample_packing", .bool(true)) }
     drop("packing_strategy shuffle_dataset")
