@@ -4,7 +4,7 @@ import Training
 
 /// What a file leaves out, where axolotl would do something else.
 @Suite struct NoticeTests {
-  private static let head = "not given, and in brackets what axolotl does then: "
+  private static let head = "left to defaults that are not axolotl's (in brackets): "
 
   @Test func `defaults that are not axolotl's are told in one line`() throws {
     let lines = try minimal().notices.lines
@@ -35,6 +35,12 @@ import Training
     #expect(run.notices.lines.last == "`output_dir` is not given: the run's files go to ./model-out")
     #expect(
       try configuration(minimalYAML.replacing("output_dir: out", with: "output_dir:")).outputDirectory == "./model-out")
+  }
+
+  @Test func `texts of a stream are divided, not cut`() throws {
+    let yaml = minimalYAML.replacing("rl: dpo\n", with: "").replacing("datasets:", with: "pretraining_dataset:")
+    let lines = try configuration(yaml).notices.lines
+    #expect(lines.contains { $0.hasPrefix("`pretraining_dataset` is read as `type: completion`") }, "\(lines)")
   }
 
   @Test func `notices are no part of a configuration`() throws {

@@ -42,6 +42,11 @@ extension RunConfiguration {
 
   /// Keys that have no influence with most values or beside most others.
   func checkWithoutInfluence(_ section: inout ConfigurationSection) {
+    if section["pretraining_dataset"] != nil {
+      section.notices.append(
+        "`pretraining_dataset` is read as `type: completion`: a text longer than `sequence_len` is divided and ends with "
+          + "the end-of-text token (axolotl's stream cuts its end off)")
+    }
     if !shufflesMergedDatasets, section.value("shuffle_before_merging_datasets", as: .bool) == true {
       section.report(
         "`shuffle_before_merging_datasets` without `shuffle_merged_datasets`: data sets are not shuffled one by one; "

@@ -32,6 +32,13 @@ extension ConfigurationKeys {
       "What becomes of a longer example: its prompt is cut in the middle, it is left out, its end is cut off, or the run is "
         + "refused."
     ).elsewhere("truncation_mode"),
+    Key(
+      "min_sample_len", \.minimumSampleLength, .integer(from: 0),
+      "Supervised fine-tuning leaves out examples of fewer tokens."
+    ).effective { $0.objective == .supervised },
+    Key(
+      "dataset_exact_deduplication", \.dropsDuplicates, .bool,
+      "Leaves out examples that are there already, and those of `test_datasets` that are trained on."),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
@@ -83,6 +90,7 @@ extension ConfigurationKeys {
       InertKeys(
         "Arguments of what is not built", "another key asks for it",
         "preprocess_shards logprobs_field temperature step_separator max_completion_length train_on_last_step_only"),
+      InertKeys("Not read by axolotl either", "they are of old versions", "train_on_split system_prompt"),
     ],
     refused: [
       RefusedKeys(

@@ -19,7 +19,7 @@ extension RunConfiguration {
     }
     if !differences.isEmpty {
       section.notices.append(
-        "not given, and in brackets what axolotl does then: \(differences.joined(separator: "; "))")
+        "left to defaults that are not axolotl's (in brackets): \(differences.joined(separator: "; "))")
     }
     if section["output_dir"] == nil {
       section.notices.append("`output_dir` is not given: the run's files go to \(outputDirectory)")

@@ -77,14 +77,8 @@ extension ConfigurationKeys {
       "eval_sequence_len=@sequence_len", because: "evaluations have the limit `sequence_len` too",
       remedy: "left out, longer held-out examples are treated as longer training examples are"),
     RefusedKeys(
-      "dataset_exact_deduplication", because: "every record is trained on",
-      remedy: "left out, a record that is there twice is trained on twice"),
-    RefusedKeys(
       "dataset_shard_num=0|1", because: "every record is trained on",
       remedy: "left out, all data is used; divide the files"),
-    RefusedKeys(
-      "min_sample_len=0|1|2", because: "short examples are trained on too",
-      remedy: "left out, they are; take them out of the files"),
     RefusedKeys(
       "pretraining_sample_concatenation", because: "a document is an example of its own",
       remedy: "left out, documents are not joined to rows of `sequence_len`"),

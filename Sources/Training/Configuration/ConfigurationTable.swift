@@ -45,12 +45,15 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
     let known = Set(keys.flatMap(\.spellings))
     for member in section.members where !known.contains(member.name) {
       let name = member.name
-      if let row = refused.first(where: { $0.neutral[name] != nil }) {
-        guard !member.tree.isOff, !row.isNeutral(member, in: section) else { continue }
+      if let row = refused.first(where: { $0.neutral[name] != nil }), !member.tree.isOff,
+        !row.isNeutral(member, in: section)
+      {
         section.report(
           "`\(section.prefix)\(name)`: expected \(row.expected(name)), found \(member.tree.found): \(row.reason); "
             + row.remedy, at: member.tree.place)
-      } else if member.tree.isOff || inert.contains(where: { $0.contains(name) }) {
+      } else if member.tree.isOff || (inert.contains { $0.contains(name) })
+        || (refused.contains { $0.names.contains(name) })
+      {
         // Nothing depends on a key that is off, whatever its name.
         section.ignore(name)
       } else if case .line = member.tree.place, let key = keys.first(where: { $0.namesElsewhere.contains(name) }),

@@ -37,6 +37,9 @@ package struct RunConfiguration: Sendable, Equatable {
   package var heldOut: ValidationSize?
   /// axolotl's default is 512, which would cut most documents; Shoal pads nothing, so a high limit costs nothing.
   package var sequenceLength = 2048
+  /// In tokens; 0 and 1 leave out nothing.
+  package var minimumSampleLength = 0
+  package var dropsDuplicates = false
   package var excessLengthStrategy = ExcessLengthStrategy.truncateMiddle
   package var shufflesMergedDatasets = true
   package var usesCurriculumSampling = false

@@ -14,6 +14,8 @@ package struct TrainingData: Sendable {
   private(set) var quarantinedPositions: Set<Int> = []
   package let report: DatasetReport
   package let heldOutReport: DatasetReport?
+  /// What was left out of both.
+  let filterNotices: [String]
   /// The number of examples that `val_set_size` asks for.
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
@@ -46,12 +48,15 @@ package struct TrainingData: Sendable {
       modelPositions: model.maximumPositions)
     limit = length.sequenceLength
     let kind = objective.exampleKind
-    let dataset = try Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length)
+    var filter = ExampleFilter(configuration)
+    let dataset = try filter.filter(
+      Dataset(sources: configuration.datasets, kind: kind, encoder: encoder, limit: length))
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
-      let test = try Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length)
+      let test = try filter.filter(
+        Dataset(sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length))
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
       (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
@@ -66,6 +71,7 @@ package struct TrainingData: Sendable {
         (training, held, wantedHeldOut) = (split.training, split.validation, split.wanted)
       }
     }
+    filterNotices = filter.notices
     promptTemplate = styles.template(template)
     areTexts = styles.areTexts
     endIDs = Self.endIDs(of: training, tokenizer)

@@ -154,6 +154,7 @@ package final class Coordinator {
     }
     notices.append(data.report.description)
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
+    notices += data.filterNotices
     if demand.mostMicroBatches < ranks {
       notices.append(
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"
