@@ -72,5 +72,7 @@ import Testing
       .alone, "excess_length_strategy=truncate", "sequence_len=100", "--show-examples", "3")
     #expect(ending.code == 0 && ending.errors.contains("cut to sequence_len 100, at the end: "), "\(ending.errors)")
     #expect(ending.errors.contains("the longest example 100"))
+    let usual = try fixture.train(.alone, "sequence_len=100", "--show-examples", "1")
+    #expect(usual.errors.contains("longer examples lose the middle of their prompt, where axolotl leaves them out"))
   }
 }

@@ -10,13 +10,12 @@ import Training
     let lines = try minimal().notices.lines
     #expect(
       lines == [
-        Self.head + "no warm-up (3 % of the steps, at most 100: `warmup_ratio: 0.03`); `sequence_len` 2048 (512); "
-          + "longer examples lose the middle of their prompt (left out: `excess_length_strategy: drop`)"
+        Self.head + "no warm-up (3 % of the steps, at most 100: `warmup_ratio: 0.03`); `sequence_len` 2048 (512)"
       ])
   }
 
   @Test func `a file that says it all is silent`() throws {
-    let all = ["warmup_steps=0", "sequence_len=1024", "excess_length_strategy=drop"]
+    let all = ["warmup_steps=0", "sequence_len=1024"]
     let run = try configuration(minimalYAML, overrides: all)
     #expect(run.notices.lines.isEmpty && run.warmup == .none)
     #expect(try configuration(run.resolvedYAML).notices.lines.isEmpty)

@@ -11,9 +11,6 @@ extension RunConfiguration {
       ["warmup_steps", "warmup_ratio"], "no warm-up (3 % of the steps, at most 100: `warmup_ratio: 0.03`)",
       if: schedule != .constant)
     note(["sequence_len"], "`sequence_len` \(sequenceLength) (512)")
-    note(
-      ["excess_length_strategy"],
-      "longer examples lose the middle of their prompt (left out: `excess_length_strategy: drop`)")
     if case .simpo = objective {
       note(["cpo_alpha"], "no likelihood in the loss of `rl: simpo` (`cpo_alpha: 1.0`)")
     }

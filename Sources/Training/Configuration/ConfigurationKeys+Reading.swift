@@ -20,6 +20,7 @@ extension RunConfiguration {
     ConfigurationKeys.run.read(&section, into: &self)
     checkTokens(&section)
     (ignoredKeys, notices.lines) = (section.ignoredKeys, section.notices)
+    notices.leavesExcessLength = section["excess_length_strategy"] == nil
     problems += section.problems
     guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
   }

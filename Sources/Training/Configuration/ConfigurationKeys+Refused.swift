@@ -144,8 +144,5 @@ extension ConfigurationKeys {
     RefusedKeys(
       "embedding_lr embedding_lr_scale=1 lr_groups", because: "only adapters are trained",
       remedy: "use `loraplus_lr_ratio` for other rates of A and B"),
-    RefusedKeys(
-      "cosine_constant_lr_ratio=0 lr_quadratic_warmup", because: "schedules have keys of their own",
-      remedy: "use `warmup_steps`, `cooldown_steps`, `cosine_min_lr_ratio`; left out, the cosine has its usual shape"),
   ]
 }

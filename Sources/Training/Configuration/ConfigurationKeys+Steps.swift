@@ -57,6 +57,14 @@ extension ConfigurationKeys {
     Key("warmup_ratio", \.warmup.share, .share, "The share of all steps that do, instead of `warmup_steps`.")
       .effective { $0.schedule != .constant },
     Key("cosine_min_lr_ratio", \.cosineMinimumRatio, .share, "Where `cosine` ends, as a share of the learning rate."),
+    Key(
+      "cosine_constant_lr_ratio", \.cosineConstantRatio, .share,
+      "The share of all steps after which `cosine` stays at `cosine_min_lr_ratio`; 0 is all."
+    ).effective { $0.schedule == .cosine && ($0.cosineMinimumRatio ?? 0) > 0 && !$0.hasQuadraticWarmup },
+    Key(
+      "lr_quadratic_warmup", \.hasQuadraticWarmup, .bool,
+      "The warm-up of `cosine` rises with the square of the steps, and the cosine ends at 0."
+    ).effective { $0.schedule == .cosine }.standing(at: "false"),
     Key("cooldown_steps", \.cooldownSteps, .integer(from: 0), "The last steps, of schedules that end with a cooldown.")
       .absent { $0.schedule.hasCooldown }.standing(at: "required by such a schedule"),
   ]

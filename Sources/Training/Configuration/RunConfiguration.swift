@@ -70,6 +70,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var schedule = LearningRateShape.cosine
   package var warmup = LearningRateWarmup.none
   package var cosineMinimumRatio: Double?
+  package var cosineConstantRatio: Double?
+  package var hasQuadraticWarmup = false
   package var cooldownSteps = 0
 
   // MARK: Reports and checkpoints
@@ -132,6 +134,8 @@ extension RunConfiguration {
   /// configurations that differ in it alone are equal.
   package struct Notices: Sendable, Equatable {
     package var lines: [String] = []
+    /// Whether the file leaves to the default what becomes of longer examples.
+    package var leavesExcessLength = false
 
     package static func == (_: Self, _: Self) -> Bool { true }
   }

@@ -153,6 +153,11 @@ package final class Coordinator {
           + "positions (max_position_embeddings), which are the limit")
     }
     notices.append(data.report.description)
+    if data.report.truncated > 0, configuration.notices.leavesExcessLength {
+      notices.append(
+        "excess_length_strategy is not given: longer examples lose the middle of their prompt, where axolotl leaves them "
+          + "out (excess_length_strategy: drop)")
+    }
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
     notices += data.filterNotices
     if demand.mostMicroBatches < ranks {
