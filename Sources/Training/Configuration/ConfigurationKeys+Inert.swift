@@ -17,7 +17,7 @@ extension ConfigurationKeys {
       dataset_prepared_path dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset
       num_dataset_shards_to_save push_dataset_to_hub hf_use_auth_token remove_unused_columns streaming
       streaming_multipack_buffer_size pretrain_multipack_buffer_size preprocess_iterable is_preprocess
-      dataloader_num_workers dataloader_pin_memory dataloader_prefetch_factor dataloader_persistent_workers
+      dataloader_*
       """),
     InertKeys(
       "Packing and padding", "nothing is padded, and no result depends on what an example is computed with",
