@@ -52,7 +52,7 @@ package enum CorpusError: UserError, Equatable {
   /// Rendered ChatML in texts, of which nobody said what it is: the first few of `count` records.
   case renderedChats([RecordLocation], count: Int)
   /// Every record was longer than the limit and was dropped.
-  case nothingFits(records: Int, limit: Int)
+  case nothingFits(records: Int, limit: String)
   /// Every record was left out, not only for its length.
   case nothingLeft(String)
   /// The held-out share or count leaves one side without examples.
@@ -71,8 +71,8 @@ package enum CorpusError: UserError, Equatable {
         + "(shoal score: --special-tokens-in-text) to parse, which makes special tokens of it as TRL and axolotl do, "
         + "or to text, which trains on its letters"
     case .nothingFits(let records, let limit):
-      return "none of the \(records) records fits into sequence_len \(limit), not even without its prompt's "
-        + "text: raise sequence_len or shorten the completions"
+      return "none of the \(records) records fits into \(limit), not even without its prompt's text: shorten the "
+        + "completions, or raise sequence_len where the model allows it"
     case .nothingLeft(let reason):
       return "no record is left to train on: \(reason)"
     case .badValidationSize(let reason):

@@ -120,6 +120,16 @@ package struct Dataset: Sendable {
   }
 }
 
+extension Dataset {
+  /// The data set with the examples at these places alone; the report is that of all.
+  package func selecting(_ places: [Int]) -> Dataset { Dataset(self, places) }
+
+  private init(_ other: Dataset, _ places: [Int]) {
+    (examples, prompts) = (places.map { other.examples[$0] }, places.map { other.prompts[$0] })
+    (report, mistakes, styles) = (other.report, other.mistakes, other.styles)
+  }
+}
+
 extension RecordOutcome {
   init(
     _ batch: RecordBatch, _ place: Int, of source: Dataset.Source, _ kind: ExampleKind?, _ encoder: ExampleEncoder,

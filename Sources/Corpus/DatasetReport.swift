@@ -89,12 +89,12 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     var lines = ["\(kept) of \(records) records kept\(made): \(tokens) tokens, the longest example \(longest)"]
     if truncated > 0 {
       lines.append(
-        "\(truncated) cut to sequence_len \(limit.sequenceLength), in the middle of the prompt: "
+        "\(truncated) cut to \(limit), \(limit.strategy == .truncate ? "at the end" : "in the middle of the prompt"): "
           + RecordLocation.list(firstTruncated, of: truncated))
     }
     if dropped > 0 {
       lines.append(
-        "\(dropped) dropped, longer than sequence_len \(limit.sequenceLength): "
+        "\(dropped) dropped, longer than \(limit): "
           + RecordLocation.list(firstDropped, of: dropped))
     }
     if equalPairs > 0 {
@@ -142,10 +142,10 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   /// The error of data of which no example is left.
   var emptiness: CorpusError {
     let equal = omissions?.equalPairs == true ? equalPairs : 0
-    guard equal > 0 || skipped > 0 else { return .nothingFits(records: records, limit: limit.sequenceLength) }
+    guard equal > 0 || skipped > 0 else { return .nothingFits(records: records, limit: limit.description) }
     let reasons = [
       (skipped, "with mistakes (skip_bad_records)"), (equal, "with chosen equal to rejected (drop_equal_pairs)"),
-      (dropped, "longer than sequence_len \(limit.sequenceLength)"),
+      (dropped, "longer than \(limit.description)"),
     ]
     return .nothingLeft(
       reasons.filter { $0.0 > 0 }.map { "\($0) \($1)" }.joined(separator: ", ") + ", of \(records) records")

@@ -102,7 +102,7 @@ struct DatasetTests {
 
   @Test func `when nothing fits that is an error`() throws {
     let path = try directory.write("a.jsonl", line("Plain") + line("Plain"))
-    #expect(throws: CorpusError.nothingFits(records: 2, limit: 2)) {
+    #expect(throws: CorpusError.nothingFits(records: 2, limit: "sequence_len 2")) {
       try load([path], limit: LengthLimit(sequenceLength: 2))
     }
     let error = #expect(throws: CorpusError.self) {

@@ -102,7 +102,8 @@ private let experiment = """
     #expect(
       run.ignoredKeys == [
         "model_type", "tokenizer_type", "trust_remote_code", "strict", "dataset_prepared_path",
-        "save_safetensors", "pad_to_sequence_len", "wandb_project", "wandb_entity",
+        "save_safetensors", "pad_to_sequence_len", "lora_fan_in_fan_out", "wandb_project",
+        "wandb_entity",
         "wandb_watch", "wandb_name", "wandb_log_model", "hub_model_id", "group_by_length", "bf16",
         "fp16", "tf32", "gradient_checkpointing_kwargs", "local_rank", "xformers_attention",
         "flash_attention", "eval_table_size", "debug", "deepspeed", "fsdp", "fsdp_config",

@@ -20,26 +20,46 @@ import Training
       """)
   }
 
-  /// The names in the first cells of tables and in lists, by `##` section.
-  private static var names: [(section: String, name: String)] {
-    var section = ""
+  /// The names in the first cells of tables and in lists, below what they are keys of: "", "trl", "a data set", ….
+  private static var names: [(owner: String, name: String)] {
+    var owner = ""
     return ConfigurationReference.markdown.split(separator: "\n").flatMap { line -> [(String, String)] in
-      if line.hasPrefix("## ") { section = String(line.dropFirst(3)) }
-      if line == "In a data set:" { section = "A data set" }
+      if line.hasPrefix("## ") {
+        owner = ["A data set", "Running text", "Special tokens"].first { line.hasSuffix($0) }?.lowercased() ?? ""
+      } else if line.hasPrefix("In "), line.hasSuffix(":") {
+        owner = line.hasPrefix("In `trl`") ? "trl" : String(line.dropFirst(3).dropLast())
+      }
       let cell: Substring? =
         line.hasPrefix("- **")
         ? line.split(separator: ". ").last
         : line.hasPrefix("| `") ? line.split(separator: "|").first : nil
-      return (cell ?? "").matches(of: /`([^`]+)`/).map { (section, String($0.output.1)) }
+      return (cell ?? "").matches(of: /`([^`]+)`/).map { (owner, String($0.output.1)) }
     }
   }
 
   @Test func `a name stands in one row`() {
-    for isDataset in [false, true] {
-      let names = Self.names.filter { ($0.section == "A data set") == isDataset }.map(\.name)
-      #expect(names.count > (isDataset ? 25 : 200))
-      #expect(Dictionary(grouping: names) { $0 }.filter { $0.value.count > 1 }.keys.sorted() == [])
+    let owners = Dictionary(grouping: Self.names, by: \.owner).mapValues { $0.map(\.name) }
+    #expect(Set(owners.keys) == ["", "a data set", "running text", "special tokens", "trl"])
+    for (owner, names) in owners {
+      #expect(names.count > (owner == "" ? 400 : 3))
+      #expect(Dictionary(grouping: names) { $0 }.filter { $0.value.count > 1 }.keys.sorted() == [], "\(owner)")
     }
+  }
+
+  /// The list is made by Tests/Parity/axolotl_keys.py.
+  @Test func `every key of axolotl's schema is in a row`() throws {
+    let path = URL(fileURLWithPath: Self.path).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Tests/Fixtures/axolotl_keys.txt").path
+    let keys = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+    #expect(keys.count > 550)
+    let prefixes = [
+      "": "", "a data set": "datasets.", "running text": "datasets.", "special tokens": "special_tokens.",
+      "trl": "trl.",
+    ]
+    let known = Self.names.compactMap { owner, name in prefixes[owner].map { $0 + name } } + ["trl.beta"]
+    let stems = known.filter { $0.hasSuffix("*") }.map { $0.dropLast() }
+    let unknown = keys.filter { key in !known.contains(String(key)) && !stems.contains { key.hasPrefix($0) } }
+    #expect(unknown == [])
   }
 
   @Test func `every key says what it is and what it does`() {

@@ -62,6 +62,47 @@ import Training
     #expect(try minimal(with: "load_in_8bit=false").ignoredKeys.isEmpty)
   }
 
+  @Test func `what layers keep may be held anywhere`() throws {
+    for value in ["offload", "offload_disk", "unsloth"] {
+      let run = try minimal(with: "gradient_checkpointing=\(value)")
+      #expect(run.gradientCheckpointing == .on)
+      #expect(run.ignoredKeys == ["gradient_checkpointing: \(value) (it is true, in memory)"])
+    }
+    #expect(try minimal(with: "gradient_checkpointing='true'").gradientCheckpointing == .on)
+  }
+
+  @Test func `the section of TRL has beta under its own name`() throws {
+    let run = try minimal(with: "trl={beta: 0.3, use_vllm: true}")
+    #expect(run.objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.3)) && run.ignoredKeys == ["trl.use_vllm"])
+    #expect(try configuration(run.resolvedYAML).objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.3)))
+    #expect(
+      try minimal(with: "trl={beta: 0.3}", "rl_beta=0.3").objective == .dpo(DPOFamily([.init(.sigmoid)], beta: 0.3)))
+    #expect(try minimal(with: "trl={beta: 0.3}", "rl=").ignoredKeys == ["trl.beta"])
+    #expect(
+      problems(minimalYAML, overrides: ["trl={beta: 0.3}", "rl_beta=0.1"]) == [
+        "override trl={beta: 0.3}: `trl.beta: 0.3` is another name of `rl_beta`, which is 0.1: give one"
+      ])
+  }
+
+  @Test func `texts to go on with are data of running text`() throws {
+    let yaml = minimalYAML.replacing("rl: dpo\n", with: "").replacing("datasets:\n  - path: pairs.jsonl\n", with: "")
+    let run = try configuration(
+      yaml + "pretraining_dataset: [{path: owner/corpus, text_column: body, type: pretrain}]\n")
+    #expect(run.datasets.map(\.type) == [.completion] && run.datasets.map(\.paths) == [["owner/corpus"]])
+    #expect(run.datasets.first?.fields[.text] == "body")
+    #expect(try configuration(run.resolvedYAML) == run)
+    #expect(problems(yaml + "pretraining_dataset: [{path: x, type: alpaca}]\n").count == 1)
+    #expect(problems(yaml + "pretraining_dataset: [{path: x}]\ndatasets: [{path: y}]\n").count == 1)
+  }
+
+  @Test func `objectives that compare answers want data that have them`() {
+    let found = problems(minimalYAML.replacing("pairs.jsonl", with: "texts.jsonl\n    type: completion"))
+    #expect(found.count == 1)
+    #expect(
+      found.first?.hasPrefix("line 8: `datasets.0.type: completion` has no chosen and rejected") == true, "\(found)")
+    #expect(problems(minimalYAML, overrides: ["datasets.0.type=completion", "rl="]).isEmpty)
+  }
+
   @Test func `the arguments of schedules are keys of their own`() throws {
     let rate = try minimal(
       with: "lr_scheduler=cosine_with_min_lr", "lr_scheduler_kwargs.min_lr=1e-5", "learning_rate=4e-5")
@@ -103,8 +144,8 @@ import Training
       ])
     #expect(
       problems(minimalYAML, overrides: ["plugins=[x]"]) == [
-        "override plugins=[x]: `plugins`: expected nothing, or plugins that change no result (liger, "
-          + "cut_cross_entropy, swanlab), found \"x\": Shoal runs no Python; leave it out"
+        "override plugins=[x]: `plugins`: expected nothing, or plugins that change no result (liger, cut_cross_entropy, "
+          + "swanlab, kernels, expert_parallel, densemixer, lm_eval), found \"x\": Shoal runs no Python; leave it out"
       ])
   }
 

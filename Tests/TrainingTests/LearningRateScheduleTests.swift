@@ -48,6 +48,30 @@ private struct Fixture: Decodable {
     }
   }
 
+  /// The numbers are axolotl's `_get_cosine_schedule_with_quadratic_warmup_lr_lambda` and
+  /// `_get_cosine_schedule_with_warmup_decay_constant_lr_lambda`.
+  @Test func `axolotl's cosines`() throws {
+    let quadratic = try minimal(with: "lr_quadratic_warmup=true", "warmup_steps=4", "cosine_min_lr_ratio=0.3")
+    #expect(quadratic.ignoredKeys == ["cosine_min_lr_ratio (lr_quadratic_warmup ends at 0)"])
+    let early = try minimal(with: "cosine_constant_lr_ratio=0.55", "warmup_steps=2", "cosine_min_lr_ratio=0.1")
+    let late = try minimal(with: "cosine_constant_lr_ratio=0.25", "warmup_steps=4", "cosine_min_lr_ratio=0.1")
+    let expected: [(RunConfiguration, [Double])] = [
+      (quadratic, [0, 0.0625, 0.25, 0.5625, 1, 0.933012701892, 0.75, 0.5, 0.25, 0.066987298108, 0]),
+      (early, [0, 0.5, 1, 0.775, 0.325, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]),
+      (late, [0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1]),
+    ]
+    for (run, factors) in expected {
+      let schedule = LearningRateSchedule(run, totalSteps: 10)
+      for (step, factor) in factors.enumerated() {
+        #expect(abs(schedule.multiplier(after: step) - factor) < 1e-11, "after \(step) steps")
+      }
+      #expect(try configuration(run.resolvedYAML).differences(from: run).isEmpty)
+    }
+    // Without a floor, or with another shape, they say nothing.
+    #expect(try minimal(with: "cosine_constant_lr_ratio=0.5").cosineConstantRatio == nil)
+    #expect(try minimal(with: "lr_quadratic_warmup=true", "lr_scheduler=linear").hasQuadraticWarmup == false)
+  }
+
   @Test func `a warm-up share is rounded up as in transformers`() throws {
     for expected in try Fixture.load().warmups {
       #expect(LearningRateWarmup.ratio(expected.ratio).steps(of: expected.total) == expected.steps)

@@ -25,7 +25,6 @@ let fullYAML = """
   peft_use_rslora: true
   peft_init_lora_weights: true
   lora_model_dir: adapters/start
-  lora_fan_in_fan_out: false
   rl: dpo
   rl_beta: 0.2
   dpo_loss_type: [sigmoid]

@@ -20,8 +20,13 @@ extension ConfigurationKeys {
     Key(
       "special_tokens", \.specialTokens, .mapping(specialTokens),
       "The tokens are the tokenizer's own; `eos_token` chooses another of them as the end of texts and answers."),
-    Key("datasets", \.datasets, .datasets, "What is trained on; the keys of each are below.")
-      .required().elsewhere("dataset_name"),
+    Key("tokens", .ownTokens, "Tokens that the tokenizer has; a new one would have no embedding that was trained."),
+    Key("eot_tokens", .ownTokens, "Tokens of the tokenizer that end a turn: those of the chat template are trained."),
+    Key("added_tokens_overrides", .ownTokensByID, "Tokens by their ids, as the tokenizer has them."),
+    Key(
+      "datasets", \.datasets, .datasets,
+      "What is trained on; the keys of each are below. `pretraining_dataset` is texts, as with `type: completion`."
+    ).also("pretraining_dataset").required().elsewhere("dataset_name", "dataset"),
     Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
     Key(
       "val_set_size", \.heldOut, .validationSize,
@@ -32,7 +37,8 @@ extension ConfigurationKeys {
       .elsewhere("max_length", "max_seq_len", "max_seq_length", "cutoff_len"),
     Key(
       "excess_length_strategy", \.excessLengthStrategy, .choice(or: [("raise", .error)]),
-      "What becomes of a longer example: its prompt is cut in the middle, it is left out, or the run is refused."
+      "What becomes of a longer example: its prompt is cut in the middle, it is left out, its end is cut off, or the run is "
+        + "refused."
     ).elsewhere("truncation_mode"),
     Key(
       "skip_bad_records", \.skipBadRecords, .integer(from: 0),
@@ -40,24 +46,24 @@ extension ConfigurationKeys {
     ),
     Key("drop_equal_pairs", \.dropsEqualPairs, .bool, "Leaves out pairs whose chosen and rejected answers are equal.")
       .effective { $0.objective.exampleKind != .completion },
+    Key(
+      "min_sample_len", \.minimumSampleLength, .integer(from: 0),
+      "Supervised fine-tuning leaves out examples of fewer tokens."
+    ).effective { $0.objective == .supervised },
+    Key(
+      "dataset_exact_deduplication", \.dropsDuplicates, .bool,
+      "Leaves out examples that are there already, and those of `test_datasets` that are trained on."),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
     Key(
+      "shuffle_before_merging_datasets", .bool,
+      "Without influence: `shuffle_merged_datasets` shuffles all that this does."
+    ).standing(at: "false"),
+    Key(
       "curriculum_sampling", \.usesCurriculumSampling, .bool,
       "Every epoch takes the examples in the same order, that of the merged data."),
   ]
-
-  /// Nothing is padded, and no text is unknown to a tokenizer of bytes.
-  private static let specialTokens = ConfigurationTable(
-    initial: RunConfiguration.SpecialTokens(),
-    keys: [ConfigurationKey("eos_token", \.endOfSequence, .text, "A token of the tokenizer.")],
-    inert: [InertKeys("Padding", "nothing is padded or unknown", "pad_token unk_token")],
-    refused: [
-      RefusedKeys(
-        "bos_token additional_special_tokens",
-        because: "the tokens are those of the model's directory", remedy: "change its tokenizer files, or leave it out")
-    ])
 }
 
 extension ValueKind where Value == ValidationSize? {
@@ -107,19 +113,33 @@ extension ValueKind where Value == [JSONValue.Member] {
 // MARK: One data set
 
 extension ValueKind where Value == [Dataset.Source] {
-  static var datasets: Self { .list("a list of data sets, each with a path", of: ConfigurationKeys.dataset) }
+  static var datasets: Self {
+    let text = "a list of data sets, each with a path"
+    let (datasets, texts) = (list(text, of: ConfigurationKeys.dataset), list(text, of: ConfigurationKeys.textDataset))
+    return Self(text) { section, key, tree in
+      (key == "pretraining_dataset" ? texts : datasets).read(&section, key, tree)
+    } write: {
+      datasets.write($0)
+    }
+  }
 }
 
 extension ConfigurationKeys {
   static let dataset = ConfigurationTable(
     initial: Dataset.Source(paths: []), keys: datasetKeys,
-    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision preprocess_shards")],
+    inert: [
+      InertKeys("Hub", "data sets are local files", "trust_remote_code revision"),
+      InertKeys(
+        "Arguments of what is not built", "another key asks for it",
+        "preprocess_shards logprobs_field temperature step_separator max_completion_length train_on_last_step_only"),
+      InertKeys("Not read by axolotl either", "they are of old versions", "train_on_split system_prompt"),
+    ],
     refused: [
       RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
       RefusedKeys(
         "drop_system_message", because: "conversations are taken as they are",
         remedy: "take system messages out of the data"),
-    ],
+    ] + datasetParts,
     rules: { source, section in
       source.findFiles(&section)
       source.findShard(&section)

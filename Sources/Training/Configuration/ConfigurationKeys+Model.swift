@@ -70,17 +70,31 @@ extension ValueKind where Value == Bool {
 
 extension ValueKind where Value == [String] {
   static var plugins: Self {
-    let harmless = ["liger", "cut_cross_entropy", "swanlab"]
+    // The same numbers by other means, or numbers that no adapter depends on; the models here have no experts.
+    let harmless = [
+      "liger", "cut_cross_entropy", "swanlab", "kernels", "expert_parallel", "densemixer", "lm_eval",
+    ]
+    let lost = [
+      "spectrum": "no layer of the base is trained", "kd": "there is no teacher model to learn from",
+      "grokfast": "slow gradients are not amplified", "diffusion": "tokens are predicted from left to right",
+      "mora": "an adapter is plain LoRA", "llm_compressor": "weights do not stay sparse",
+      "hatchery": "training is here, not on a service", "nemo_gym": "nothing is sampled for training",
+    ]
     let names = Self.texts("nothing, or plugins that change no result (\(harmless.joined(separator: ", ")))")
     return Self(names.text) { section, key, tree in
       if tree.isOff { return [] }
-      let found = names.read(&section, key, tree)
-      let other = found?.first { name in !harmless.contains { name.hasPrefix("axolotl.integrations.\($0).") } }
-      if let other {
-        section.refuse(key, expected: names.text, found: "\"\(other)\": Shoal runs no Python; leave it out")
-      } else if found != nil {
-        section.ignore(key)
+      guard let found = names.read(&section, key, tree) else { return nil }
+      for plugin in found {
+        let parts = plugin.split(separator: ".").map(String.init)
+        let name = parts.starts(with: ["axolotl", "integrations"]) && parts.count > 2 ? parts[2] : ""
+        let isOff =
+          name == "spectrum" && section.members.contains { $0.name == "spectrum_top_fraction" && $0.tree.isOff }
+        guard !harmless.contains(name), !isOff else { continue }
+        let reason = lost[name].map { "not built; left out, \($0)" } ?? "Shoal runs no Python; leave it out"
+        section.refuse(key, expected: names.text, found: "\"\(plugin)\": \(reason)")
+        return nil
       }
+      section.ignore(key)
       return found
     } write: {
       names.write($0)

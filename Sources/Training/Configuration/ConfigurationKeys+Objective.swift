@@ -7,6 +7,7 @@ extension ConfigurationKeys {
       "What is minimised (docs/objectives.md); empty is supervised fine-tuning. `ipo` is `dpo` with that loss."),
     Key("rl_beta", \.objectiveKeys.beta, .positive, "β of the objective.")
       .also("dpo_beta").elsewhere("beta", "pref_beta").ofSomeObjectives(),
+    Key("trl", .trl, "`trl.beta` is another name of `rl_beta`.").part(of: "rl_beta"),
     Key("orpo_alpha", \.objectiveKeys.orpoAlpha, .positive, "With `rl: orpo`, another name of `rl_beta`.")
       .part(of: "rl_beta").effective { $0.objectiveKeys.name == .orpo },
     Key("dpo_loss_type", \.objectiveKeys.losses, .losses, "The losses of `rl: dpo`, which are added up.")
@@ -57,6 +58,30 @@ extension ConfigurationKey<RunConfiguration> {
     let stated = isOne ? defaults.prefix(1).map(\.value) : defaults.map { "\($0.value) (\($0.word))" }
     return effective { !write($0).isNull }.standing(at: stated.joined(separator: ", "))
   }
+}
+
+extension ConfigurationKeys {
+  /// axolotl hands the rest to trainers that sample completions.
+  static let trl = ConfigurationTable<[String: Double]>(
+    initial: [:], keys: [ConfigurationKey("beta", \.["beta"], .positive, "Another name of `rl_beta`.")],
+    inert: [
+      InertKeys(
+        "Sampling while training", "the objectives here learn from the data alone",
+        """
+        async_prefetch chat_template_kwargs epsilon epsilon_high generation_batch_size generation_kwargs
+        importance_sampling_level log_completions loss_type mask_truncated_completions max_completion_length min_p
+        multi_objective_aggregation num_completions_to_print num_generations num_iterations off_policy_mask_threshold
+        prefetch_depth ref_model_mixup_alpha ref_model_sync_steps repetition_penalty replay_buffer_size
+        replay_recompute_logps reroll_max_groups reroll_start_fraction reward_funcs reward_num_workers
+        reward_processing_classes reward_weights rollout_func scale_rewards skip_zero_advantage_batches
+        streaming_min_groups streaming_partial_batch sync_ref_model temperature top_k top_p use_bias_correction_kl
+        use_data_producer use_liger_loss use_vllm vllm_*
+        """)
+    ])
+}
+
+extension ValueKind where Value == [String: Double] {
+  static var trl: Self { .mapping(ConfigurationKeys.trl) }
 }
 
 extension ValueKind where Value == [DPOLoss] {

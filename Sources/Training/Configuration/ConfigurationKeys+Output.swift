@@ -48,8 +48,7 @@ extension ConfigurationKeys {
       "sample_documents", \.sampleDocuments, .integer(from: 0),
       "How many held-out documents the model answers at every evaluation, into `samples.jsonl`."
     ).changeableOnResume(),
-    Key("output_dir", \.outputDirectory, .path, "The directory of the run's files.")
-      .required("a directory for the run's files").changeableOnResume(),
+    Key("output_dir", \.outputDirectory, .path, "The directory of the run's files.").changeableOnResume(),
     Key(
       "resume_from_checkpoint", \.resumeFromCheckpoint, .checkpoint,
       "The checkpoint to go on from; `true` is the newest of `output_dir`, as `auto_resume_from_checkpoints`."

@@ -18,7 +18,9 @@ extension RunConfiguration {
     var (section, problems) = try Self.section(yaml: yaml, name: name, overrides: overrides)
     self.init()
     ConfigurationKeys.run.read(&section, into: &self)
-    ignoredKeys = section.ignoredKeys
+    checkTokens(&section)
+    (ignoredKeys, notices.lines) = (section.ignoredKeys, section.notices)
+    notices.leavesExcessLength = section["excess_length_strategy"] == nil
     problems += section.problems
     guard problems.isEmpty else { throw ConfigurationError(path: name, problems: problems) }
   }

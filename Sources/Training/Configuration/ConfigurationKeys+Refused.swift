@@ -1,47 +1,125 @@
-// axolotl's keys that would change the result and that Shoal does not have.
+// axolotl's keys that would change the result and that Shoal does not have: what they do, and what a run lacks without.
 
 extension ConfigurationKeys {
-  static let refused = [
+  static let refused = modelParts + tokenizerParts + dataParts + objectiveParts + stepParts
+
+  private static let modelParts = [
     RefusedKeys(
-      "gptq qat quantization loftq_config", because: "NF4 is the one quantisation",
-      remedy: "use `adapter: qlora`, or leave it out"),
+      "qat model_quantization_config gptq use_onebitllms", because: "NF4 is the one quantisation",
+      remedy: "use `adapter: qlora`; left out, the base is trained on as it is stored"),
     RefusedKeys(
-      "base_model_config revision_of_model", because: "the model is a local directory as it is",
-      remedy: "name the directory of the model you mean in `base_model`"),
-    RefusedKeys("lora_fan_in_fan_out", because: "Qwen2 has no transposed weights"),
+      "peft loftq_config", because: "a base is quantised without LoftQ",
+      remedy: "left out, the adapter starts from zero, not from the quantisation's error"),
+    RefusedKeys(
+      "base_model_config=@base_model tokenizer_config=@base_model revision_of_model=main model_revision=main",
+      because: "the model is a local directory as it is",
+      remedy: "name in `base_model` the directory that has all you mean; left out, its own files are used"),
+    RefusedKeys(
+      "model_config overrides_of_model_config model_kwargs overrides_of_model_kwargs rope_scaling",
+      because: "the model is as its config.json says",
+      remedy: "change it there; left out, the model's own settings are used"),
+    RefusedKeys(
+      "reinit_weights", because: "training starts from the weights of `base_model`",
+      remedy: "left out, it does not start from random ones"),
+    RefusedKeys(
+      "lora_fan_in_fan_out", because: "Qwen2 has no transposed weights",
+      remedy: "leave it out: PEFT turns it off for such weights too, and nothing is lost"),
+    RefusedKeys(
+      "peft_use_dora mora", because: "an adapter is plain LoRA",
+      remedy: "left out, it has LoRA's update of the weights"),
     RefusedKeys(
       """
-      peft peft_use_dora peft_layer_replication peft_layers_pattern peft_layers_to_transform
-      peft_trainable_token_indices lora_modules_to_save lora_target_parameters unfrozen_parameters
-      """, because: "an adapter is plain LoRA on linear layers, the same in every layer",
-      remedy: "choose them with `lora_target_modules`"),
-    RefusedKeys("relora relora_steps", because: "an adapter is not merged while it trains"),
-    RefusedKeys("s2_attention", because: "attention is always full"),
+      peft_layer_replication peft_layers_pattern peft_layers_to_transform lora_target_parameters lora_rank_pattern
+      lora_alpha_pattern
+      """, because: "an adapter is the same in every layer",
+      remedy: "left out, every layer has it, with `lora_r` and `lora_alpha`"),
     RefusedKeys(
-      "tokenizer_config tokens added_tokens_overrides fix_untrained_tokens eot_tokens",
-      because: "the tokenizer is the one in the model's directory", remedy: "change its files, or leave it out"),
+      "peft_trainable_token_indices lora_modules_to_save", because: "nothing is trained beside the adapter",
+      remedy: "left out, embeddings and head stay as they are, so tokens that are new to the model stay new"),
     RefusedKeys(
-      "pretraining_dataset", because: "all data is in `datasets`", remedy: "list it there with `type: completion`"),
+      "unfrozen_parameters lisa_n_layers=0 lisa_step_interval=0", because: "the adapter alone is trained",
+      remedy: "left out, no weight of the base changes; choose layers with `lora_target_modules`"),
     RefusedKeys(
-      "dataset_exact_deduplication dataset_shard_idx dataset_shard_num max_prompt_len min_sample_len",
-      because: "every record is trained on, up to `sequence_len`", remedy: "filter the files, or leave it out"),
+      "s2_attention scaling_softmax use_pose", because: "attention is the model's own, with its own positions",
+      remedy: "left out, the model does not learn longer contexts this way"),
+    RefusedKeys(
+      "shrink_embeddings", because: "the embedding keeps all its rows", remedy: "left out, unused rows stay"),
+  ]
+
+  private static let tokenizerParts = [
+    RefusedKeys(
+      "fix_untrained_tokens", because: "embeddings are not changed",
+      remedy: "left out, tokens that the model was not trained on keep their embeddings")
+  ]
+
+  private static let dataParts = [
+    RefusedKeys(
+      "max_packed_sequence_len", because: "axolotl took it out for `sample_packing`", remedy: "use `sequence_len`"),
+    RefusedKeys(
+      "eval_sequence_len=@sequence_len", because: "evaluations have the limit `sequence_len` too",
+      remedy: "left out, longer held-out examples are treated as longer training examples are"),
+    RefusedKeys(
+      "dataset_shard_num=0|1", because: "every record is trained on",
+      remedy: "left out, all data is used; divide the files"),
+    RefusedKeys(
+      "pretraining_sample_concatenation", because: "a document is an example of its own",
+      remedy: "left out, documents are not joined to rows of `sequence_len`"),
+  ]
+
+  /// In a data set.
+  static let datasetParts = [
+    RefusedKeys(
+      "length sequence_length min_input_id max_input_id seed", because: "records are read, not made up",
+      remedy: "leave it out, with `path: synthetic`"),
+    RefusedKeys(
+      "chat_template_jinja", because: "one template serves all data sets of a run",
+      remedy: "give `chat_template` at the top"),
+    RefusedKeys(
+      "field_tools field_thinking template_thinking_key split_thinking",
+      because: "a message has a role and a content", remedy: "left out, tools and reasoning are not rendered"),
+    RefusedKeys(
+      "train_on_eot message_field_training_detail", because: "every turn of the assistant is trained, with its end",
+      remedy: "left out, it is"),
+    RefusedKeys(
+      "message_field_role message_field_content", because: "axolotl calls them otherwise now",
+      remedy: "use `message_property_mappings`"),
+    RefusedKeys(
+      "conversation field_human field_model input_format input_transform",
+      because: "they belong to `type: sharegpt`, which axolotl took out", remedy: "use `type: chat_template`"),
+  ]
+
+  private static let objectiveParts = [
     RefusedKeys("dpo_norm_loss", because: "a loss has a name", remedy: "use `dpo_loss_type: sigmoid_norm`"),
-    RefusedKeys("dpo_use_weighting", because: "all pairs weigh the same"),
-    RefusedKeys("neftune_noise_alpha noisy_embedding_alpha", because: "nothing adds noise to embeddings"),
     RefusedKeys(
-      "reward_model process_reward_model trl vllm",
+      "dpo_use_weighting", because: "all pairs weigh the same",
+      remedy: "left out, pairs are not weighted by how likely the model finds them"),
+    RefusedKeys(
+      "neftune_noise_alpha=0 noisy_embedding_alpha=0", because: "nothing adds noise to embeddings",
+      remedy: "left out, training is plain, and overfits small data a little sooner"),
+    RefusedKeys(
+      "reward_model process_reward_model ebft nemo_gym_enabled",
       because: "no reward model is trained, and nothing is sampled for training", remedy: "choose an objective in `rl`"),
+    RefusedKeys(
+      "kd_trainer", because: "there is no teacher model to learn from",
+      remedy: "left out, the data's tokens alone are learnt"),
+    RefusedKeys(
+      "diffusion use_eaft trainer_cls hatchery llmcompressor", because: "no such training is built",
+      remedy: "left out, tokens are predicted from left to right and weigh the same"),
+  ]
+
+  private static let stepParts = [
+    RefusedKeys(
+      "relora jagged_restart_steps=0",
+      because: "an adapter is not merged while it trains, and no schedule starts again",
+      remedy: "left out, the update keeps the rank `lora_r`"),
     RefusedKeys(
       "auto_find_batch_size", because: "the batch is as large as the file says",
       remedy: "use `gradient_checkpointing: auto` to save memory"),
     RefusedKeys(
-      "adam_beta3 adam_epsilon2 optim_args optim_target_modules", because: "AdamW and Lion have no such numbers"),
+      "optim_args", because: "the optimizers' numbers have keys of their own",
+      remedy: "use `adam_beta1`, `adam_beta2`, `adam_epsilon`"),
     RefusedKeys(
-      "embedding_lr embedding_lr_scale lr_groups", because: "only adapters are trained",
+      "embedding_lr embedding_lr_scale=1 lr_groups", because: "only adapters are trained",
       remedy: "use `loraplus_lr_ratio` for other rates of A and B"),
-    RefusedKeys(
-      "cosine_constant_lr_ratio lr_quadratic_warmup", because: "schedules have keys of their own",
-      remedy: "use `warmup_steps`, `cooldown_steps`, `cosine_min_lr_ratio`"),
-    RefusedKeys("do_bench_eval do_causal_lm_eval", because: "an evaluation is the loss and its metrics"),
   ]
 }

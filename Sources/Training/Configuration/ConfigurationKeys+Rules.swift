@@ -25,6 +25,11 @@ extension RunConfiguration {
     checkEvaluations(&section)
     settleBest(&section)
     checkResumption(&section)
+    settleBeta(&section)
+    settleTokens(&section)
+    checkDatasetTypes(&section)
+    checkWithoutInfluence(&section)
+    noteDefaults(&section)
   }
 
   /// axolotl wants both keys for QLoRA; either is enough here.
@@ -191,6 +196,10 @@ extension RunConfiguration {
       section.report(
         "`lr_scheduler: cosine_with_min_lr` needs the rate it ends with: give `lr_scheduler_kwargs: {min_lr: …}`, or "
           + "`cosine_min_lr_ratio`", about: "lr_scheduler")
+    }
+    if hasQuadraticWarmup, cosineMinimumRatio != nil {
+      section.ignore("cosine_min_lr_ratio (lr_quadratic_warmup ends at 0)")
+      cosineMinimumRatio = nil
     }
     if schedule.hasCooldown, section["cooldown_steps"] == nil, arguments?.decaySteps == nil {
       section.refuse("cooldown_steps", expected: "how many steps `lr_scheduler: \(schedule.rawValue)` ends with")

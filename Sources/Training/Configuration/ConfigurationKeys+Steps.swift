@@ -6,7 +6,7 @@ import Tensors
 extension ConfigurationKeys {
   static let steps = [
     Key("micro_batch_size", \.microBatchSize, .batchFactor, "A factor of `batch_size`.")
-      .telling( "batch_size").written { $0.packs }.standing(at: "1").elsewhere("per_device_train_batch_size"),
+      .telling("batch_size").written { $0.packs }.standing(at: "1").elsewhere("per_device_train_batch_size"),
     Key("gradient_accumulation_steps", .batchFactor, "A factor of `batch_size`.")
       .part(of: "batch_size").standing(at: "1").elsewhere("grad_accumulation_steps"),
     Key(
@@ -39,7 +39,7 @@ extension ConfigurationKeys {
     Key(
       "dataloader_drop_last", \.packing.dropsLastStep, .bool, "A packed run has one step fewer for every epoch."
     ).effective { $0.packs },
-    Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs"),
+    Key("num_epochs", \.epochs, .positive, "How often all data is trained on.").elsewhere("num_train_epochs", "epochs"),
     Key("max_steps", \.maximumSteps, .limit, "Optimizer steps, instead of `num_epochs`.").elsewhere("iters"),
     Key(
       "seed", \.seed, .integer(from: 0, to: .max),
@@ -58,7 +58,8 @@ extension ConfigurationKeys {
     Key(
       "optimizer", \.optimizer, .optimizer,
       "AdamW or Lion, under every name of their implementations (`adamw_bnb_8bit`, `paged_lion_32bit`, …); the states "
-        + "are in 32 bits."),
+        + "are in 32 bits."
+    ).elsewhere("optim"),
     Key("learning_rate", \.learningRate, .positive, "The highest learning rate.").required().elsewhere("lr"),
     Key("adam_beta1", \.adamBeta1, .belowOne, "β₁ of AdamW and of Lion."),
     Key("adam_beta2", \.adamBeta2, .belowOne, "β₂ of AdamW and of Lion."),
@@ -71,7 +72,7 @@ extension ConfigurationKeys {
       "max_grad_norm", \.maximumGradientNorm, .number("a number of at least 0 (0 clips nothing)") { $0 >= 0 },
       "A longer gradient is shortened to this norm."),
     Key(
-      "lr_scheduler", \.schedule, .choice(or: [("cosine_with_min_lr", .cosine)]),
+      "lr_scheduler", \.schedule, .schedule,
       "How the learning rate changes after the warm-up (docs/objectives.md)."
     ).elsewhere("lr_scheduler_type"),
     Key(
@@ -83,6 +84,14 @@ extension ConfigurationKeys {
     Key("warmup_ratio", \.warmup.share, .share, "The share of all steps that do, instead of `warmup_steps`.")
       .effective { $0.schedule != .constant },
     Key("cosine_min_lr_ratio", \.cosineMinimumRatio, .share, "Where `cosine` ends, as a share of the learning rate."),
+    Key(
+      "cosine_constant_lr_ratio", \.cosineConstantRatio, .share,
+      "The share of all steps after which `cosine` stays at `cosine_min_lr_ratio`; 0 is all."
+    ).effective { $0.schedule == .cosine && ($0.cosineMinimumRatio ?? 0) > 0 && !$0.hasQuadraticWarmup },
+    Key(
+      "lr_quadratic_warmup", \.hasQuadraticWarmup, .bool,
+      "The warm-up of `cosine` rises with the square of the steps, and the cosine ends at 0."
+    ).effective { $0.schedule == .cosine }.standing(at: "false"),
     Key("cooldown_steps", \.cooldownSteps, .integer(from: 0), "The last steps, of schedules that end with a cooldown.")
       .absent { $0.schedule.hasCooldown }.standing(at: "required by such a schedule"),
   ]
@@ -105,20 +114,34 @@ extension ValueKind where Value == OptimizerName {
     // The same numbers by other means.
     let exact: [Word<Value>] = [
       ("adamw_torch_fused", .adamW), ("adamw_torch_xla", .adamW), ("adamw_torch_npu_fused", .adamW),
-      ("adamw_apex_fused", .adamW), ("adamw_hf", .adamW), ("paged_adamw", .adamW), ("paged_adamw_32bit", .adamW),
+      ("adamw_apex_fused", .adamW), ("adamw_anyprecision", .adamW), ("adamw_hf", .adamW), ("paged_adamw", .adamW),
+      ("paged_adamw_32bit", .adamW),
       ("lion_pytorch", .lion), ("lion_32bit", .lion), ("paged_lion_32bit", .lion),
     ]
     // Moments that are rounded to save memory.
     let rounded: [Word<Value>] = [
       ("adamw_bnb_8bit", .adamW), ("adamw_8bit", .adamW), ("adamw_torch_8bit", .adamW), ("adamw_torch_4bit", .adamW),
       ("ao_adamw_8bit", .adamW), ("ao_adamw_4bit", .adamW), ("ao_adamw_fp8", .adamW), ("paged_adamw_8bit", .adamW),
+      ("flash_adamw", .adamW),
       ("lion_8bit", .lion), ("paged_lion_8bit", .lion),
     ]
+    // Other optimizers, or the same with other numbers where none are given.
+    let others = """
+      adafactor adagrad adalomo ademamix ademamix_8bit adopt_adamw apollo_adamw apollo_adamw_layerwise came_pytorch dion
+      flash_adam flash_lion flash_sgd flash_sgdw galore_adafactor galore_adafactor_layerwise galore_adamw
+      galore_adamw_8bit galore_adamw_8bit_layerwise galore_adamw_layerwise grokadamw lomo muon optimi_adamw
+      paged_ademamix_32bit paged_ademamix_8bit q_galore_adamw8bit rmsprop rmsprop_bnb rmsprop_bnb_32bit rmsprop_bnb_8bit
+      schedule_free_adamw schedule_free_radam schedule_free_sgd sgd sinkgd stable_adamw
+      """.split(whereSeparator: \.isWhitespace).map(String.init)
     let all = choice(Value.words + exact + rounded)
     let text = choice(Value.words).text
     return Self(text) { section, key, tree in
       guard let value = section.value(key, as: all) else {
-        section.refuse(key, expected: text)
+        if others.contains(tree.source) {
+          section.refuseNotBuilt(key, built: "adamw_torch, lion")
+        } else {
+          section.refuse(key, expected: text)
+        }
         return nil
       }
       if rounded.contains(where: { ConfigurationTree.text($0.word).source == tree.source }) {
@@ -127,6 +150,23 @@ extension ValueKind where Value == OptimizerName {
       return value
     } write: {
       all.write($0)
+    }
+  }
+}
+
+extension ValueKind where Value == LearningRateShape {
+  static var schedule: Self {
+    let words = choice(or: [("cosine_with_min_lr", .cosine)])
+    let others = [
+      "cosine_warmup_with_min_lr", "cosine_with_restarts", "greedy", "inverse_sqrt", "one_cycle", "polynomial",
+      "reduce_lr_on_plateau", "rex",
+    ]
+    return Self(words.text) { section, key, tree in
+      guard others.contains(tree.source) else { return words.read(&section, key, tree) }
+      section.refuseNotBuilt(key, built: LearningRateShape.words.map(\.word).joined(separator: ", "))
+      return nil
+    } write: {
+      words.write($0)
     }
   }
 }
@@ -163,12 +203,17 @@ extension ValueKind where Value == Double {
 
 extension ValueKind where Value == RunConfiguration.Checkpointing {
   static var checkpointing: Self {
-    Self("true, false or auto") { tree in
-      switch tree.content {
-      case .bool(let isOn): isOn ? .on : .off
-      case .text("auto"): .automatic
-      default: nil
+    // Where the kept inputs of layers are held: the same numbers.
+    let elsewhere = ["offload", "offload_disk", "unsloth"]
+    return Self("true, false or auto") { section, key, tree in
+      if let isOn = tree.truth { return isOn ? .on : .off }
+      if tree.source == "auto" { return .automatic }
+      guard elsewhere.contains(tree.source) else {
+        section.refuse(key, expected: "true, false or auto")
+        return nil
       }
+      section.ignore("\(key): \(tree.source) (it is true, in memory)")
+      return .on
     } write: {
       $0 == .automatic ? .text("auto") : .bool($0 == .on)
     }

@@ -12,6 +12,14 @@ package struct ConfigurationProblem: Sendable, Equatable, CustomStringConvertibl
     case line(Int)
     /// A `key=value` of the command line, as it was written.
     case override(String)
+
+    var name: String {
+      switch self {
+      case .file: "the file"
+      case .line(let line): "line \(line)"
+      case .override(let argument): "override \(argument)"
+      }
+    }
   }
 
   package var place: Place
@@ -24,11 +32,7 @@ package struct ConfigurationProblem: Sendable, Equatable, CustomStringConvertibl
   }
 
   package var description: String {
-    switch place {
-    case .file: text
-    case .line(let line): "line \(line): \(text)"
-    case .override(let argument): "override \(argument): \(text)"
-    }
+    place == .file ? text : "\(place.name): \(text)"
   }
 }
 

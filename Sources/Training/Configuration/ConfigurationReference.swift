@@ -8,10 +8,20 @@ package enum ConfigurationReference {
       + [
         "## A data set\n\nThe keys of one entry of `datasets` and `test_datasets`.\n\n"
           + table(of: ConfigurationKeys.dataset.keys, ConfigurationKeys.dataset.initial),
-        "## Accepted, without influence\n\nKeys of axolotl that change no result here. A run lists those that it finds.\n\n"
-          + list(run.inert) + "\n\nIn a data set:\n\n" + list(ConfigurationKeys.dataset.inert),
+        "## Running text\n\nThe keys of one entry of `pretraining_dataset`.\n\n"
+          + table(of: ConfigurationKeys.textDataset.keys, ConfigurationKeys.textDataset.initial),
+        "## Special tokens\n\nThe keys of `special_tokens`.\n\n"
+          + table(of: ConfigurationKeys.specialTokens.keys, ConfigurationKeys.specialTokens.initial)
+          + "\n\nWithout influence:\n\n" + list(ConfigurationKeys.specialTokens.inert),
+        "## Accepted, without influence\n\nKeys of axolotl that change no result here. A run lists those that it finds. "
+          + "Any other key is accepted too while it is empty or false.\n\n"
+          + list(run.inert) + "\n\nIn `trl`, beside `trl.beta`, which is `rl_beta`:\n\n"
+          + list(ConfigurationKeys.trl.inert)
+          + "\n\nIn a data set:\n\n" + list(ConfigurationKeys.dataset.inert),
         "## Refused\n\nKeys of axolotl that would change the result and that Shoal does not have. Empty and false are "
-          + "accepted.\n\n" + list(run.refused) + "\n\nIn a data set:\n\n" + list(ConfigurationKeys.dataset.refused),
+          + "accepted, and the values in brackets.\n\n" + list(run.refused) + "\n\nIn a data set:\n\n"
+          + list(ConfigurationKeys.dataset.refused) + "\n\nIn running text:\n\n"
+          + list(ConfigurationKeys.textDataset.refused),
       ]
     return blocks.joined(separator: "\n\n") + "\n"
   }
@@ -53,9 +63,13 @@ package enum ConfigurationReference {
   }
 
   private static func list(_ rows: [RefusedKeys]) -> String {
-    (["| keys | why | what to do |", "|---|---|---|"]
+    (["| keys | why | what to do, or what a run lacks |", "|---|---|---|"]
       + rows.map { row in
-        "| \(row.names.map { "`\($0)`" }.joined(separator: ", ")) | \(row.reason) | \(row.remedy) |"
+        let names = row.names.map { name in
+          let values = row.neutral[name, default: []].map { $0.replacing("@", with: "as ") }
+          return "`\(name)`" + (values.isEmpty ? "" : " (\(values.joined(separator: ", ")))")
+        }
+        return "| \(names.joined(separator: ", ")) | \(row.reason) | \(row.remedy) |"
       }).joined(separator: "\n")
   }
 }

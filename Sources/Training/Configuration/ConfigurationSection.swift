@@ -9,6 +9,8 @@ struct ConfigurationSection {
   var problems: [ConfigurationProblem] = []
   /// Keys that were accepted and have no effect.
   var ignoredKeys: [String] = []
+  /// What is legal, and may not be what was meant: a line each.
+  var notices: [String] = []
 
   /// - Parameter tree: A mapping; null is an empty one, and anything else is no section.
   init?(_ tree: ConfigurationTree, prefix: String = "") {
@@ -34,6 +36,16 @@ extension ConfigurationSection {
 
   /// Reports what is wrong with the value of `key`.
   mutating func report(_ text: String, about key: String) { report(text, at: place(of: key)) }
+
+  /// As in PyYAML, the last of several values of a key counts.
+  mutating func noteRepeatedKeys() {
+    for member in members {
+      for place in member.replaced {
+        notices.append(
+          "\(place.name): `\(prefix)\(member.name)` is given again at \(member.tree.place.name), which counts")
+      }
+    }
+  }
 
   mutating func ignore(_ key: String) { ignoredKeys.append(prefix + key) }
 

@@ -14,6 +14,7 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
   var rules: @Sendable (inout Owner, inout ConfigurationSection) -> Void = { _, _ in }
 
   func read(_ section: inout ConfigurationSection, into owner: inout Owner) {
+    section.noteRepeatedKeys()
     sort(&section)
     for key in keys { key.take(&section, into: &owner) }
     for key in keys where !key.isEffective(owner) {
@@ -49,14 +50,22 @@ struct ConfigurationTable<Owner: Sendable>: Sendable {
     let known = Set(keys.flatMap(\.spellings))
     for member in section.members where !known.contains(member.name) {
       let name = member.name
-      if let row = refused.first(where: { $0.names.contains(name) }) {
-        guard !member.tree.isOff else { continue }
+      if let row = refused.first(where: { $0.neutral[name] != nil }), !member.tree.isOff,
+        !row.isNeutral(member, in: section)
+      {
         section.report(
-          "`\(section.prefix)\(name)`: expected nothing or false, found \(member.tree.found): \(row.reason); "
+          "`\(section.prefix)\(name)`: expected \(row.expected(name)), found \(member.tree.found): \(row.reason); "
             + row.remedy, at: member.tree.place)
-      } else if member.tree.isOff || inert.contains(where: { $0.contains(name) }) {
+      } else if member.tree.isOff || (inert.contains { $0.contains(name) })
+        || (refused.contains { $0.names.contains(name) })
+      {
         // Nothing depends on a key that is off, whatever its name.
         section.ignore(name)
+      } else if case .line = member.tree.place, let key = keys.first(where: { $0.namesElsewhere.contains(name) }),
+        let own = key.spellings.first(where: { section[$0] != nil })
+      {
+        // axolotl does not read it either, and the key that it does read is there.
+        section.ignore("\(name) (`\(own)` is given)")
       } else {
         var hint = nearest(to: name).map { "; did you mean `\($0)`?" } ?? ""
         if hint.isEmpty, case .mapping = member.tree.content {
@@ -96,17 +105,38 @@ struct InertKeys: Sendable {
   }
 }
 
-/// Keys that would change the result and that Shoal does not have: only empty and false are accepted.
+/// Keys that would change the result and that Shoal does not have: accepted where they are off.
 struct RefusedKeys: Sendable {
   let names: [String]
+  /// The values of each key that change nothing, beside empty and false, as they are written; `@key` is that of
+  /// another key.
+  let neutral: [String: [String]]
   let reason: String
-  /// What to do instead.
+  /// What to do instead, and what a run lacks without the key.
   let remedy: String
 
-  /// - Parameter names: with blanks between them.
+  /// - Parameter names: with blanks between them; `name=1|2` has the neutral values 1 and 2.
   init(_ names: String, because reason: String, remedy: String = "leave it out") {
     (self.reason, self.remedy) = (reason, remedy)
-    self.names = names.split(whereSeparator: \.isWhitespace).map(String.init)
+    let words = names.split(whereSeparator: \.isWhitespace).map { $0.split(separator: "=").map(String.init) }
+    self.names = words.map { $0[0] }
+    neutral = Dictionary(
+      uniqueKeysWithValues: words.map { ($0[0], $0.dropFirst().flatMap { $0.split(separator: "|").map(String.init) }) })
+  }
+
+  func isNeutral(_ member: ConfigurationTree.Member, in section: ConfigurationSection) -> Bool {
+    neutral[member.name, default: []].contains { value in
+      guard !value.hasPrefix("@") else { return section[String(value.dropFirst())]?.source == member.tree.source }
+      let number = member.tree.finiteNumber
+      return number == nil ? value == member.tree.source : number == Double(value)
+    }
+  }
+
+  /// What a message says that a value may be.
+  func expected(_ name: String) -> String {
+    let values = neutral[name, default: []].map { $0.hasPrefix("@") ? "the value of `\($0.dropFirst())`" : $0 }
+    let all = ["nothing"] + values + ["false"]
+    return all.dropLast().joined(separator: ", ") + " or false"
   }
 }
 
@@ -121,6 +151,7 @@ extension ConfigurationSection {
     table.read(&section, into: &part)
     problems += section.problems
     ignoredKeys += section.ignoredKeys
+    notices += section.notices
     return part
   }
 }

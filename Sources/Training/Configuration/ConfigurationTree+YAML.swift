@@ -131,10 +131,10 @@ private final class YAMLReader {
   private func members(level: Int) throws(Unreadable) -> [ConfigurationTree.Member] {
     var members: [ConfigurationTree.Member] = []
     var merged: [ConfigurationTree.Member] = []
-    var places: [String: Place] = [:]
+    var names: Set<String> = []
     while true {
       let event = try next()
-      if case .end = event.kind { return merged.filter { places[$0.name] == nil } + members }
+      if case .end = event.kind { return merged.filter { !names.contains($0.name) } + members }
       // A value's place is its key's line: that is where the reader looks.
       let place = place(event)
       guard case .scalar(let name, let isText) = event.kind else {
@@ -147,10 +147,13 @@ private final class YAMLReader {
         }
         continue
       }
-      if let first = places.updateValue(place, forKey: name) {
-        throw Unreadable("expected every key once, found `\(name)` twice", at: first)
+      let tree = try tree(next(), at: place, level: level)
+      if !names.insert(name).inserted, let index = members.firstIndex(where: { $0.name == name }) {
+        members[index].replaced.append(members[index].tree.place)
+        members[index].tree = tree
+      } else {
+        members.append(.init(name: name, tree: tree))
       }
-      members.append(.init(name: name, tree: try tree(next(), at: place, level: level)))
     }
   }
 

@@ -19,6 +19,8 @@ struct ConfigurationTree: Sendable {
   struct Member: Sendable {
     var name: String
     var tree: ConfigurationTree
+    /// Where earlier values of the same key are, which this one replaces.
+    var replaced: [ConfigurationProblem.Place] = []
   }
 
   var content: Content

@@ -38,6 +38,9 @@ package struct RunConfiguration: Sendable, Equatable {
   package var heldOut: ValidationSize?
   /// axolotl's default is 512, which would cut most documents; Shoal pads nothing, so a high limit costs nothing.
   package var sequenceLength = 2048
+  /// In tokens; 0 and 1 leave out nothing.
+  package var minimumSampleLength = 0
+  package var dropsDuplicates = false
   package var excessLengthStrategy = ExcessLengthStrategy.truncateMiddle
   package var skipBadRecords = 0
   package var dropsEqualPairs = false
@@ -75,6 +78,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var schedule = LearningRateShape.cosine
   package var warmup = LearningRateWarmup.none
   package var cosineMinimumRatio: Double?
+  package var cosineConstantRatio: Double?
+  package var hasQuadraticWarmup = false
   package var cooldownSteps = 0
 
   // MARK: Reports and checkpoints
@@ -96,17 +101,16 @@ package struct RunConfiguration: Sendable, Equatable {
   package var greaterIsBetter = false
   /// Whether the final adapter is that of the best evaluation, instead of the last step's.
   package var endsWithBest = false
-  package var outputDirectory = ""
+  package var outputDirectory = "./model-out"
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
 
   /// Keys that were accepted and have no effect: the inert ones in the order of the file, then those that others
   /// make void. One notice lists them.
   package var ignoredKeys: [String] = []
-  /// What the user should know about keys that have an effect, a line each.
-  package var notices: [String] = []
+  package var notices = Notices()
 
-  /// The defaults; `base_model`, `learning_rate`, `output_dir` and `datasets` have none.
+  /// The defaults; `base_model`, `learning_rate` and `datasets` have none.
   init() {}
 }
 
@@ -149,6 +153,16 @@ extension RunConfiguration {
 
   /// Whether what the run ends with depends on when it is evaluated.
   var dependsOnEvaluations: Bool { endsWithBest || earlyStoppingPatience != nil }
+
+  /// What the user should know of the file that was read: a line each. It is no part of what a run does, so two
+  /// configurations that differ in it alone are equal.
+  package struct Notices: Sendable, Equatable {
+    package var lines: [String] = []
+    /// Whether the file leaves to the default what becomes of longer examples.
+    package var leavesExcessLength = false
+
+    package static func == (_: Self, _: Self) -> Bool { true }
+  }
 
   package enum Checkpointing: Sendable {
     case off, on, automatic

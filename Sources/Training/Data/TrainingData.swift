@@ -16,6 +16,8 @@ package struct TrainingData: Sendable {
   package let heldOutReport: DatasetReport?
   /// The records that were left out because they cannot be used.
   let skipped: [RecordMistake]
+  /// What was left out of both.
+  let filterNotices: [String]
   /// The number of examples that `val_set_size` asks for.
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
@@ -45,22 +47,27 @@ package struct TrainingData: Sendable {
     let encoder = ExampleEncoder(
       tokenizer: tokenizer, template: template, trainsOnInputs: configuration.trainsOnInputs)
     objective = configuration.objective
-    limit = min(configuration.sequenceLength, model.maximumPositions)
-    let length = LengthLimit(sequenceLength: limit, strategy: configuration.excessLengthStrategy)
+    let length = LengthLimit(
+      sequenceLength: configuration.sequenceLength, strategy: configuration.excessLengthStrategy,
+      modelPositions: model.maximumPositions)
+    limit = length.sequenceLength
     let kind = objective.exampleKind
     let seed = UInt64(bitPattern: Int64(configuration.seed))
     var omissions = DataOmissions(
       mistakes: configuration.skipBadRecords, equalPairs: configuration.dropsEqualPairs)
-    let dataset = try Dataset(
-      sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed, omitting: omissions)
+    var filter = ExampleFilter(configuration)
+    let dataset = try filter.filter(
+      Dataset(
+        sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed, omitting: omissions))
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
     if !configuration.testDatasets.isEmpty {
       omissions.taken = dataset.mistakes.count
-      let test = try Dataset(
-        sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed,
-        omitting: omissions)
+      let test = try filter.filter(
+        Dataset(
+          sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed,
+          omitting: omissions))
       skipped = dataset.mistakes + test.mistakes
       (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
       let trained = Set(dataset.prompts)
@@ -75,6 +82,7 @@ package struct TrainingData: Sendable {
         (training, held, wantedHeldOut) = (split.training, split.validation, split.wanted)
       }
     }
+    filterNotices = filter.notices
     promptTemplate = styles.template(template)
     areTexts = styles.areTexts
     endIDs = Self.endIDs(of: training, tokenizer)

@@ -157,8 +157,18 @@ package final class Coordinator {
     if !configuration.ignoredKeys.isEmpty {
       notices.append("accepted and without effect here: \(configuration.ignoredKeys.joined(separator: ", "))")
     }
-    notices += configuration.notices
+    notices += configuration.notices.lines
+    if data.report.limit.isOfModel, configuration.sequenceLength != RunConfiguration().sequenceLength {
+      notices.append(
+        "sequence_len \(configuration.sequenceLength) is more than the model's \(data.report.limit.sequenceLength) "
+          + "positions (max_position_embeddings), which are the limit")
+    }
     notices.append(data.report.description)
+    if data.report.truncated > 0, configuration.notices.leavesExcessLength {
+      notices.append(
+        "excess_length_strategy is not given: longer examples lose the middle of their prompt, where axolotl leaves them "
+          + "out (excess_length_strategy: drop)")
+    }
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
     if !data.skipped.isEmpty {
       let places = data.skipped.prefix(3).map { "\($0.location)" }.joined(separator: ", ")
@@ -167,12 +177,13 @@ package final class Coordinator {
           + "\(places)\(data.skipped.count > 3 ? ", …" : ""); "
           + "\(configuration.outputDirectory)/\(RunDirectory.skippedRecordsName) lists them")
     }
+    notices += data.filterNotices
     if demand.mostMicroBatches < ranks {
       notices.append(
         "\(ranks) ranks, but a step has at most \(demand.mostMicroBatches) micro-batch\(demand.mostMicroBatches == 1 ? "" : "es"): the others wait"
       )
     }
-    if configuration.loraDropout > 0 {
+    if configuration.loraDropout > 0, configuration.objective != .supervised {
       notices.append(
         "lora_dropout \(configuration.loraDropout) is active (axolotl's preference runs turn dropout off, as TRL's do)")
     }

@@ -5,7 +5,7 @@ import Foundation
 /// A factor on the learning rate as a function of the number of completed steps.
 ///
 /// The formulas are those of transformers 5.23 (`get_cosine_schedule_with_warmup` and similar functions). The cosine
-/// with a floor is axolotl's for `cosine_min_lr_ratio`, equal to transformers' `cosine_with_min_lr`.
+/// with a floor is axolotl's for `cosine_min_lr_ratio` (with its `cosine_constant_lr_ratio` and `lr_quadratic_warmup`), equal to transformers' `cosine_with_min_lr`.
 /// `inverse_sqrt_cooldown` is llm-foundry's `InverseSquareRootWithWarmupScheduler`.
 package struct LearningRateSchedule: Sendable, Equatable {
   package let shape: LearningRateShape
@@ -15,21 +15,27 @@ package struct LearningRateSchedule: Sendable, Equatable {
   package let cooldownSteps: Int
   /// The final value of the cosine and the limit of the inverse square root. Other shapes ignore it.
   package let minimumRatio: Double
+  /// The step from which the cosine stays at its final value.
+  private let cosineEnd: Int
+  private let hasQuadraticWarmup: Bool
 
   package init(
     shape: LearningRateShape, warmup: LearningRateWarmup, totalSteps: Int, cooldownSteps: Int = 0,
-    minimumRatio: Double = 0
+    minimumRatio: Double = 0, constantRatio: Double = 0, hasQuadraticWarmup: Bool = false
   ) {
     self.shape = shape
     self.warmupSteps = warmup.steps(of: totalSteps)
     (self.totalSteps, self.cooldownSteps, self.minimumRatio) = (totalSteps, cooldownSteps, minimumRatio)
+    cosineEnd = constantRatio > 0 ? Int(Double(totalSteps) * constantRatio) : totalSteps
+    self.hasQuadraticWarmup = hasQuadraticWarmup
   }
 
   /// The schedule of a configuration for a run of `totalSteps` optimizer steps.
   package init(_ configuration: RunConfiguration, totalSteps: Int) {
     self.init(
       shape: configuration.schedule, warmup: configuration.warmup, totalSteps: totalSteps,
-      cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0)
+      cooldownSteps: configuration.cooldownSteps, minimumRatio: configuration.cosineMinimumRatio ?? 0,
+      constantRatio: configuration.cosineConstantRatio ?? 0, hasQuadraticWarmup: configuration.hasQuadraticWarmup)
   }
 
   /// The factor after `completedSteps` steps. Step k, counted from 1, uses `multiplier(after: k - 1)`, so with a
@@ -37,7 +43,10 @@ package struct LearningRateSchedule: Sendable, Equatable {
   package func multiplier(after completedSteps: Int) -> Double {
     let step = Double(completedSteps)
     guard shape != .constant else { return 1 }
-    guard completedSteps >= warmupSteps else { return step / Double(max(1, warmupSteps)) }
+    guard completedSteps >= warmupSteps else {
+      let rise = step / Double(max(1, warmupSteps))
+      return hasQuadraticWarmup ? rise * rise : rise
+    }
     let decaySteps = Double(max(1, totalSteps - warmupSteps))
     switch shape {
     case .constant, .constantWithWarmup:
@@ -45,7 +54,8 @@ package struct LearningRateSchedule: Sendable, Equatable {
     case .linear:
       return max(0, (Double(totalSteps) - step) / decaySteps)
     case .cosine:
-      let progress = (step - Double(warmupSteps)) / decaySteps
+      let end = cosineEnd < totalSteps ? min(step, Double(cosineEnd)) : step
+      let progress = (end - Double(warmupSteps)) / Double(max(1, cosineEnd - warmupSteps))
       let fall = 0.5 * (1 + cos(Double.pi * progress))
       return max(0, fall * (1 - minimumRatio) + minimumRatio)
     case .warmupStableDecay:

@@ -1,0 +1,121 @@
+// LLaMA-Factory's data sets: their names in a configuration, and what dataset_info.json says of each.
+
+import Checkpoints
+import Foundation
+import Tensors
+
+extension Translation {
+  mutating func translateLlamaFactoryData(_ stage: String) {
+    let directory = take("dataset_dir")?.source ?? "data"
+    let sample = take("max_samples")
+    if let sample {
+      note("\(sample.place.name): `max_samples: \(sample.source)` is not carried over: all records are used")
+    }
+    let names = words(of: take("dataset")) ?? []
+    let held = words(of: take("eval_dataset")) ?? []
+    let info = datasetInfo(directory)
+    if info == nil, !(names + held).isEmpty {
+      note(
+        "dataset_info.json is neither beside the file nor in \(directory): give each data set its path, type and fields"
+      )
+    }
+    for (key, names) in [("datasets", names), ("test_datasets", held)] where !names.isEmpty {
+      give(key, .list(names.map { dataset($0, stage, directory, info?[$0]) }))
+    }
+    give("val_set_size", from: "val_size")
+  }
+
+  private func datasetInfo(_ directory: String) -> JSONValue? {
+    let beside = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    let places = [
+      "\(directory)/dataset_info.json", "\(beside)/\(directory)/dataset_info.json", "\(beside)/dataset_info.json",
+    ]
+    for place in places {
+      if let file = try? MappedFile(path: place), let value = try? JSONValue.parse(file.bytes) {
+        return value
+      }
+    }
+    return nil
+  }
+
+  private mutating func dataset(_ name: String, _ stage: String, _ directory: String, _ info: JSONValue?)
+    -> ConfigurationTree
+  {
+    guard let info else {
+      note("data set \(name): not described in dataset_info.json")
+      return .mapping([("path", .text(name))])
+    }
+    let columns = info["columns"] ?? .null
+    let file = info["file_name"]?.string.map { "\(directory)/\($0)" }
+    let hub = ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url"].lazy.compactMap { info[$0]?.string }.first
+    if file == nil, hub == nil { note("data set \(name): it is in another store; download it, and give its path") }
+    var members: [(String, ConfigurationTree?)] = [("path", .text(file ?? hub ?? name))]
+    if let split = info["split"]?.string, split != "train" { members.append(("split", .text(split))) }
+    if info["num_samples"]?.int != nil {
+      note("data set \(name): num_samples is not carried over: all records are used")
+    }
+    func column(_ key: String, _ usual: String? = nil) -> ConfigurationTree? {
+      (columns[key]?.string ?? usual).map { .text($0) }
+    }
+    if info["formatting"]?.string == "sharegpt" {
+      members += conversation(name, stage, info["tags"] ?? .null, columns)
+      return .mapping(members)
+    }
+    if columns["history"]?.string != nil { note("data set \(name): the column history is not carried over") }
+    switch stage {
+    case "pt": members += [("type", .text("completion")), ("field", column("prompt", "instruction"))]
+    case "sft":
+      members += [
+        ("type", .text("alpaca")), ("field_instruction", column("prompt")), ("field_input", column("query")),
+        ("field_output", column("response")),
+      ]
+      note(
+        "data set \(name): `type: alpaca` writes axolotl's words around instruction and input; LLaMA-Factory makes a chat "
+          + "of them, as `type: chat_template` does of `messages`")
+    default:
+      members += [
+        ("type", .text("chatml.intel")), ("field_question", column("prompt", "instruction")),
+        ("field_system", column("system")),
+      ]
+      members +=
+        stage == "kto"
+        ? [("field_completion", column("response", "output")), ("field_label", column("kto_tag"))]
+        : [("field_chosen", column("chosen")), ("field_rejected", column("rejected"))]
+      note(
+        "data set \(name): a record's `\(columns["query"]?.string ?? "input")` is not read; LLaMA-Factory appends it to the "
+          + "prompt")
+    }
+    return .mapping(members)
+  }
+
+  private func conversation(
+    _ name: String, _ stage: String, _ tags: JSONValue, _ columns: JSONValue
+  ) -> [(String, ConfigurationTree?)] {
+    let role = tags["role_tag"]?.string ?? "from"
+    let content = tags["content_tag"]?.string ?? "value"
+    func names(_ key: String, _ usual: String) -> ConfigurationTree { .list([.text(tags[key]?.string ?? usual)]) }
+    var members: [(String, ConfigurationTree?)] = [
+      // KTO's messages with a label have no name: their fields tell.
+      ("type", stage == "kto" ? nil : .text("chat_template")),
+      ("field_messages", .text(columns["messages"]?.string ?? "conversations")),
+    ]
+    if stage == "dpo" {
+      members += ["chosen", "rejected"].map { key in
+        ("field_\(key)", columns[key]?.string.flatMap { $0 == key ? nil : .text($0) })
+      }
+    } else if stage == "kto" {
+      members.append(("field_label", columns["kto_tag"]?.string.map { .text($0) }))
+    }
+    members += [
+      ("message_property_mappings", .mapping([("role", .text(role)), ("content", .text(content))])),
+      (
+        "roles",
+        .mapping([
+          ("user", names("user_tag", "human")), ("assistant", names("assistant_tag", "gpt")),
+          ("system", names("system_tag", "system")),
+        ])
+      ),
+    ]
+    return members
+  }
+}
