@@ -12,9 +12,7 @@ struct FileMetadata: Sendable {
     try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
       switch field {
       case 2:
-        try reader.list(of: .structure, count: { schema.reserveCapacity($0) }) { (reader) throws(ParquetFlaw) in
-          schema.append(try SchemaElement(&reader))
-        }
+        try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in schema.append(try SchemaElement(&reader)) }
       case 3: rowCount = try reader.integer(kind)
       case 4:
         try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in rowGroups.append(try RowGroup(&reader)) }
@@ -69,6 +67,7 @@ struct SchemaElement: Sendable {
       }
       return true
     }
+    guard !name.isEmpty || isGroup else { throw ParquetFlaw("a column of the schema without a name") }
     guard childCount >= 0, isGroup || childCount == 0 else {
       throw ParquetFlaw("\"\(name)\" of the schema has \(childCount) children")
     }
@@ -94,9 +93,7 @@ struct RowGroup: Sendable {
     try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
       switch field {
       case 1:
-        try reader.list(of: .structure, count: { columns.reserveCapacity($0) }) { (reader) throws(ParquetFlaw) in
-          columns.append(try ColumnChunk(&reader))
-        }
+        try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in columns.append(try ColumnChunk(&reader)) }
       case 3: rowCount = try reader.integer(kind)
       default: return false
       }
@@ -116,6 +113,8 @@ struct ColumnChunk: Sendable {
   private(set) var dictionaryOffset: Int64?
   private(set) var isEncrypted = false
   private(set) var isElsewhere = false
+  /// The required fields of its metadata that were found.
+  private var found: Set<Int> = []
 
   init(_ reader: inout ThriftReader) throws(ParquetFlaw) {
     try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
@@ -131,6 +130,11 @@ struct ColumnChunk: Sendable {
       }
       return true
     }
+    // The metadata of an encrypted column may be encrypted too.
+    guard isEncrypted || found.isSuperset(of: [1, 4, 5, 7, 9]) else {
+      throw ParquetFlaw("a column of a row group without its metadata")
+    }
+    found = []
   }
 
   private mutating func read(
@@ -145,6 +149,7 @@ struct ColumnChunk: Sendable {
     case 11: dictionaryOffset = try reader.integer(kind)
     default: return false
     }
+    found.insert(field)
     return true
   }
 

@@ -5,7 +5,7 @@ import Tensors
 
 /// Reads one column chunk after the other. Only a page and a few decoded values are in memory.
 final class LeafReader: FieldReader {
-  /// Limits of one row of one leaf.
+  /// Limits of the values between two marks: a small file can hold runs of millions, and texts that share their bytes.
   private enum Limit {
     static let values = 1 << 22
     static let bytes = 256 << 20
@@ -42,9 +42,9 @@ final class LeafReader: FieldReader {
   private var cell = 0
   /// Values of the window that are not decoded yet.
   private var valuesLeft = 0
-  // The row.
-  private var rowValues = 0
-  private var rowBytes = 0
+  // Since the last mark.
+  private var markedValues = 0
+  private var markedBytes = 0
   /// Bytes of all texts that were decoded.
   private(set) var decodedBytes = 0
 
@@ -113,12 +113,16 @@ final class LeafReader: FieldReader {
         do throws(ParquetFlaw) { left -= try nextPage(passing: left) } catch { throw located(error) }
         if left == 0 { return }
       }
+      mark()
       if try entry(at: 0) == maximumDefinition { _ = try value() }
       left -= 1
     }
   }
 
   // MARK: Values
+
+  /// Begins some rows, which have a limit together.
+  func mark() { (markedValues, markedBytes) = (0, 0) }
 
   func definition() throws(ParquetError) -> UInt32 {
     guard try hasNext() else { throw endsEarly }
@@ -145,13 +149,9 @@ final class LeafReader: FieldReader {
   private func entry(at repetition: UInt32) throws(ParquetError) -> UInt32 {
     guard try hasNext() else { throw endsEarly }
     guard repetitions[index] == repetition else { throw disagreement }
-    if repetition == 0 {
-      (rowValues, rowBytes) = (0, 0)
-    } else {
-      rowValues += 1
-      guard rowValues < Limit.values, rowBytes < Limit.bytes else {
-        throw located(ParquetFlaw("a row of more than \(Limit.values) values or \(Limit.bytes) bytes"))
-      }
+    markedValues += 1
+    guard markedValues < Limit.values, markedBytes < Limit.bytes else {
+      throw located(ParquetFlaw("a few rows have more than \(Limit.values) values or \(Limit.bytes) bytes"))
     }
     index += 1
     return definitions[index - 1]
@@ -164,7 +164,7 @@ final class LeafReader: FieldReader {
       cell = 0
       do throws(ParquetFlaw) {
         let bytes = try values.append(valuesLeft, as: kind, to: &cells)
-        rowBytes += bytes
+        markedBytes += bytes
         decodedBytes += bytes
       } catch {
         throw located(error)
@@ -172,7 +172,7 @@ final class LeafReader: FieldReader {
       valuesLeft -= cells.count
     }
     cell += 1
-    return cells[cell - 1]
+    return exchange(&cells[cell - 1], with: .null)
   }
 
   // MARK: Windows and pages

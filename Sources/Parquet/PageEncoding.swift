@@ -10,6 +10,8 @@ enum PageEncoding: Int64 {
   case deltaBinaryPacked = 5
   case deltaLengthByteArray, deltaByteArray, rleDictionary, byteStreamSplit
 
+  private static let maximumDictionary = 1 << 22
+
   /// The values in `bytes`.
   /// - Parameter dictionary: of the chunk; nil: there was none.
   static func values(
@@ -44,6 +46,9 @@ enum PageEncoding: Int64 {
   ) throws(ParquetFlaw) -> [JSONValue] {
     guard header.encoding == plain.rawValue || header.encoding == plainDictionary.rawValue else {
       throw ParquetFlaw("a dictionary in encoding \(header.encoding), expected PLAIN (0) or PLAIN_DICTIONARY (2)")
+    }
+    guard header.valueCount <= maximumDictionary else {
+      throw ParquetFlaw("a dictionary of \(header.valueCount) values, expected at most \(maximumDictionary)")
     }
     guard let type = element.type else { throw ParquetFlaw("a group has no values") }
     var values = plain(bytes, type, element.typeLength)

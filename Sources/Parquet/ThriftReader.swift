@@ -37,16 +37,14 @@ struct ThriftReader {
     }
   }
 
-  /// Calls `body` for every element of a list of `kind`; `count` is told first.
+  /// Calls `body` for every element of a list of `kind`.
   mutating func list(
-    of kind: Kind, count reserve: (Int) -> Void = { _ in },
-    _ body: (inout ThriftReader) throws(ParquetFlaw) -> Void
+    of kind: Kind, _ body: (inout ThriftReader) throws(ParquetFlaw) -> Void
   ) throws(ParquetFlaw) {
     try enter()
     defer { depth -= 1 }
     let (count, found) = try listHeader()
     guard count == 0 || found == kind else { throw ParquetFlaw("a thrift list of \(found), expected \(kind)") }
-    reserve(count)
     for _ in 0..<count { try body(&self) }
   }
 

@@ -5,6 +5,7 @@ import Corpus
 import Foundation
 import Glibc
 import Model
+import Parquet
 import Tensors
 import TestSupport
 import Training
@@ -174,6 +175,16 @@ final class FileParsers: Sendable {
     try write(bytes, "records.jsonl.gz")
     let reader = try RecordReader(path: path("records.jsonl.gz"))
     _ = try reader.record(0)
+  }
+
+  /// All columns, then the rows after the first; the first few rows, since a number of rows that have no bytes may be any.
+  func parquet(_ bytes: UnsafeRawBufferPointer) throws {
+    try write(bytes, "file.parquet")
+    let file = try ParquetFile(path: path("file.parquet"))
+    for start in [0, 1] {
+      let rows = try file.rows(from: start)
+      for _ in 0..<8 { guard try rows.next(100) != nil else { break } }
+    }
   }
 
   // MARK: Runs and caches

@@ -22,6 +22,7 @@ enum Parser: String, CaseIterable {
   case answers
   case prompts
   case pattern
+  case parquet
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -46,6 +47,7 @@ enum Parser: String, CaseIterable {
       case .answers: try parseAnswer(bytes)
       case .pattern:
         _ = try RegularExpression(String(decoding: bytes, as: UTF8.self)).matches("model.layers.0.mlp.up_proj")
+      case .parquet: try FileParsers.shared.parquet(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {
