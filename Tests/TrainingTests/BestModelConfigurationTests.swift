@@ -107,7 +107,7 @@ import Training
     #expect(try evaluated("load_best_model_at_end=true").endsWithBest)
     #expect(try evaluated("early_stopping_patience=3").endsWithBest)
     let last = try evaluated("early_stopping_patience=3", "load_best_model_at_end=false")
-    #expect(!last.endsWithBest && last.notices.count == 1)
+    #expect(!last.endsWithBest && last.notices.lines.count == 1)
     for settings in [["eval_steps=5"], ["val_set_size=0.1"]] {
       let run = try configuration(minimalYAML, overrides: settings + ["load_best_model_at_end=true"])
       #expect(!run.endsWithBest)
@@ -117,7 +117,7 @@ import Training
 
   /// core/builders/causal.py: not false, something held out, and `save_steps` a multiple of `eval_steps`.
   @Test func `where axolotl may end with the best, a notice says so`() throws {
-    let told: (RunConfiguration) -> Bool = { $0.notices.contains { $0.contains("load_best_model_at_end: true") } }
+    let told: (RunConfiguration) -> Bool = { $0.notices.lines.contains { $0.contains("load_best_model_at_end: true") } }
     for saves in ["save_steps=10", "save_steps=5"] { #expect(told(try evaluated("rl=", saves))) }
     #expect(told(try evaluated("rl=", "eval_steps=", "evals_per_epoch=4", "saves_per_epoch=2")))
     for settings in [

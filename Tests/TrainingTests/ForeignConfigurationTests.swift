@@ -42,7 +42,7 @@ import Training
     #expect(run.batchSize == 16 && run.epochs == 2 && run.sequenceLength == 2048 && run.warmup == .ratio(0.1))
     #expect(run.excessLengthStrategy == .truncate && run.schedule == .cosine && run.learningRate == 5e-6)
     #expect(run.loraRank == 32 && run.loraAlpha == 64 && run.loraTargetModules.count == 7)
-    #expect(run.loraDropout == 0 && run.testDatasets.map(\.split) == ["test"] && run.evaluations == .steps(50))
+    #expect(run.loraDropout == 0 && run.testDatasets.map(\.split.text) == ["test"] && run.evaluations == .steps(50))
     #expect(
       foreign.notices == [
         "lora_dropout is 0: TRL turns dropout off in preference training",

@@ -126,10 +126,10 @@ extension RunConfiguration {
     }
     guard !endsWithBest, comparesEvaluations else { return }
     if earlyStoppingPatience != nil {
-      notices.lines.append(
+      section.notices.append(
         "\(key): false: the run ends with its last state (axolotl ends with the best after early stopping)")
     } else if !isSaid, objective == .supervised, savesAtEvaluations(section) {
-      notices.lines.append(
+      section.notices.append(
         "the run ends with its last state; with \(key): true, or in axolotl where that key is there and empty, it ends "
           + "with the best of its evaluations")
     }

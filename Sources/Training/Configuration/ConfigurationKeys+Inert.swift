@@ -23,7 +23,7 @@ extension ConfigurationKeys {
       "Packing and padding", "nothing is padded, and no result depends on what an example is computed with",
       """
       eval_sample_packing sample_packing_mp_start_method sample_packing_drop_attention_mask pretrain_multipack_attn
-      pretrain_multipack_buffer_size streaming_multipack_buffer_size batch_flattening pad_to_sequence_len
+      batch_flattening pad_to_sequence_len
       pad_to_multiple_of group_by_length dpo_padding_free
       total_num_tokens total_supervised_tokens
       """),
@@ -81,7 +81,7 @@ extension ConfigurationKeys {
       """),
     InertKeys(
       "Checkpoints", "a checkpoint is safetensors files with all that a resumed run needs",
-      "save_safetensors save_only_model save_first_step dynamic_checkpoint merge_lora merge_method"),
+      "save_safetensors save_only_model dynamic_checkpoint merge_lora merge_method"),
     InertKeys(
       "Trackers and profilers", "a run's numbers are in `metrics.jsonl`, and nothing is uploaded",
       """
