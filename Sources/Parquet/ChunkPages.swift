@@ -88,7 +88,8 @@ struct ChunkPages {
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[position..<position + header.storedBytes])
     position += header.storedBytes
     if let expected = header.checksum {
-      let found = UInt32(truncatingIfNeeded: crc32_z(0, bytes.assumingMemoryBound(to: Bytef.self).baseAddress, bytes.count))
+      let base = bytes.assumingMemoryBound(to: Bytef.self).baseAddress
+      let found = UInt32(truncatingIfNeeded: crc32_z(0, base, bytes.count))
       guard found == expected else {
         throw ParquetFlaw("a page's checksum is \(found), expected \(expected): the file is damaged")
       }

@@ -46,19 +46,21 @@ struct SchemaElement: Sendable {
 
   init(_ reader: inout ThriftReader) throws(ParquetFlaw) {
     var (converted, scale): (Int64?, Int64) = (nil, 0)
-    var isGroup = true
+    var (isGroup, isNamed) = (true, false)
     try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
       switch field {
       case 1:
         let number = try reader.integer(kind)
-        guard let known = PhysicalType(rawValue: number) else { throw ParquetFlaw("a column of unknown type \(number)") }
+        guard let known = PhysicalType(rawValue: number) else {
+          throw ParquetFlaw("a column of unknown type \(number)")
+        }
         (type, isGroup) = (known, false)
       case 2: typeLength = Int(clamping: try reader.integer(kind))
       case 3:
         let number = try reader.integer(kind)
         guard let known = Repetition(rawValue: number) else { throw ParquetFlaw("an unknown repetition \(number)") }
         repetition = known
-      case 4: name = try reader.text(kind)
+      case 4: (name, isNamed) = (try reader.text(kind), true)
       case 5: childCount = Int(clamping: try reader.integer(kind))
       case 6: converted = try reader.integer(kind)
       case 7: scale = try reader.integer(kind)
@@ -67,7 +69,7 @@ struct SchemaElement: Sendable {
       }
       return true
     }
-    guard !name.isEmpty || isGroup else { throw ParquetFlaw("a column of the schema without a name") }
+    guard isNamed || isGroup else { throw ParquetFlaw("a column of the schema without a name") }
     guard childCount >= 0, isGroup || childCount == 0 else {
       throw ParquetFlaw("\"\(name)\" of the schema has \(childCount) children")
     }

@@ -71,8 +71,7 @@ final class LeafReader: FieldReader {
       guard !chunk.isElsewhere else { throw ParquetFlaw("its values are in another file, which is not supported") }
       guard chunk.type == node.element.type?.rawValue else {
         throw ParquetFlaw(
-          "it is of type \(chunk.type.map(String.init) ?? "none"), expected \(node.element.type?.rawValue ?? -1), as the schema has it"
-        )
+          "it is of type \(chunk.type ?? -1), expected \(node.element.type?.rawValue ?? -1), as the schema has it")
       }
       guard let codec = Codec(rawValue: chunk.codec) else {
         throw ParquetFlaw("it is compressed with an unknown codec, \(chunk.codec)")

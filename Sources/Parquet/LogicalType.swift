@@ -1,7 +1,10 @@
 // What a column's stored values mean, in the newer of parquet's two spellings.
 
 enum LogicalType: Sendable, Equatable {
-  enum Unit: Int64 { case milliseconds = 1, microseconds, nanoseconds }
+  enum Unit: Int64 {
+    case milliseconds = 1
+    case microseconds, nanoseconds
+  }
 
   case none
   case text, uuid, float16, date

@@ -47,6 +47,7 @@ struct RLEHybrid {
   }
 
   private mutating func nextRun() throws(ParquetFlaw) {
+    guard cursor.remaining > 0 else { throw ParquetFlaw("a page has fewer values than it states") }
     let header = try cursor.varint()
     if header & 1 == 0 {
       repeats = Int(header >> 1)
@@ -61,9 +62,6 @@ struct RLEHybrid {
       packed = try cursor.take(min(groups * bitWidth, cursor.remaining))
       packedCount = min(packed.count * 8 / bitWidth, groups * 8)
       bit = 0
-    }
-    guard repeats > 0 || packedCount > 0 || cursor.remaining > 0 else {
-      throw ParquetFlaw("a page has fewer values than it states")
     }
   }
 }

@@ -4,7 +4,9 @@
 struct ThriftReader {
   /// The type of a field or an element, by its number in the protocol.
   enum Kind: UInt8 {
-    case yes = 1, no, byte, int16, int32, int64, double, binary, list, set, map, structure
+    // A bool's value is its type.
+    case yes = 1
+    case no, byte, int16, int32, int64, double, binary, list, set, map, structure
   }
 
   var cursor: ByteCursor

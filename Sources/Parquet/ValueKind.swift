@@ -7,7 +7,8 @@ enum ValueKind: Sendable, Equatable {
   case bool, integer, float, double, text, uuid, float16, date, int96
   case unsigned(bits: Int64)
   /// Of INT32 and INT64, and of big-endian bytes.
-  case decimal(scale: Int), decimalBytes(scale: Int)
+  case decimal(scale: Int)
+  case decimalBytes(scale: Int)
   case time(LogicalType.Unit)
   case timestamp(LogicalType.Unit, isInstant: Bool)
   /// Bytes that have no JSON form, by their name.

@@ -56,12 +56,12 @@ def page(content, count, encoding=0, compressed=None, size=None, crc=None, level
                    (5, "struct", [(1, "i32", count), (2, "i32", encoding), (3, "i32", levels[0]), (4, "i32", levels[1])])]) + stored
 
 
-def page2(content, count, rows, definitions=b"", repetitions=b"", encoding=0, compressed=None, size=None):
-    """A data page of version 2."""
+def page2(content, count, rows, definitions=b"", repetitions=b"", encoding=0, compressed=None, size=None, length=None):
+    """A data page of version 2. `length`: what it states of its definition levels."""
     stored = repetitions + definitions + (content if compressed is None else compressed)
     whole = len(repetitions) + len(definitions) + len(content)
     return thrift([(1, "i32", 3), (2, "i32", whole if size is None else size), (3, "i32", len(stored)), (8, "struct", [
-        (1, "i32", count), (2, "i32", 0), (3, "i32", rows), (4, "i32", encoding), (5, "i32", len(definitions)),
+        (1, "i32", count), (2, "i32", 0), (3, "i32", rows), (4, "i32", encoding), (5, "i32", len(definitions) if length is None else length),
         (6, "i32", len(repetitions)), (7, "bool", compressed is not None)])]) + stored
 
 

@@ -99,7 +99,8 @@ struct ParquetFileTests {
   }
 
   @Test(arguments: bad) func `a column that nobody reads may be anything`(name: String) throws {
-    guard let file = try? ParquetFile(path: Self.path("bad/\(name).parquet")), file.columns.contains("bad") else { return }
+    guard let file = try? ParquetFile(path: Self.path("bad/\(name).parquet")), file.columns.contains("bad")
+    else { return }
     let found = try Self.read("bad/\(name).parquet", columns: ["good"])
     #expect(found == [["good": "sound"], ["good": "too"]])
     #expect(throws: ParquetError.self) { try Self.read("bad/\(name).parquet", columns: ["bad"]) }
