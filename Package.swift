@@ -31,6 +31,7 @@ let package = Package(
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
+    .target(name: "Hub", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Corpus", dependencies: ["CZlib", "Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
@@ -46,7 +47,7 @@ let package = Package(
     .executableTarget(
       name: "shoal",
       dependencies: [
-        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training", "Preparation",
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Hub", "Model", "Training", "Preparation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict + [.unsafeFlags(carriesRuntime)],
@@ -62,6 +63,7 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(name: "HubTests", dependencies: ["Hub", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "Tensors"],
       path: "Tests/CollectivesProbe", swiftSettings: strict),

@@ -6,7 +6,7 @@ extension ConfigurationKeys {
       "gptq qat quantization loftq_config", because: "NF4 is the one quantisation",
       remedy: "use `adapter: qlora`, or leave it out"),
     RefusedKeys(
-      "base_model_config revision_of_model", because: "the model is a local directory as it is",
+      "base_model_config", because: "the model is a local directory as it is",
       remedy: "name the directory of the model you mean in `base_model`"),
     RefusedKeys("lora_fan_in_fan_out", because: "Qwen2 has no transposed weights"),
     RefusedKeys(

@@ -1,5 +1,6 @@
 // The typed configuration of `shoal train`: every default is here, every key in `ConfigurationKeys`.
 
+import Checkpoints
 package import Corpus
 package import Model
 
@@ -7,7 +8,10 @@ package import Model
 package struct RunConfiguration: Sendable, Equatable {
   // MARK: Model and adapter
 
+  /// A directory, or a name of the hub.
   package var baseModel = ""
+  /// A branch, a tag or a commit of the hub's.
+  package var baseRevision: String?
   package var weightStorage = WeightStorage.stored
   /// R in shapes. PEFT's default.
   package var loraRank = 8
@@ -85,9 +89,34 @@ package struct RunConfiguration: Sendable, Equatable {
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
 
+  /// Where the names of the hub are: set by `locateModels`.
+  private var locatedBase, locatedAdapter: String?
+
   /// Keys that were accepted and have no effect: the inert ones in the order of the file, then those that others
   /// make void. One notice lists them.
   package var ignoredKeys: [String] = []
+
+  /// The directories of the base and of the adapter that training starts from.
+  package var baseDirectory: String { locatedBase ?? baseModel }
+  package var startingAdapterDirectory: String? { locatedAdapter ?? startingAdapter }
+
+  /// Finds both in the hub's cache, once, so that a run reads one snapshot.
+  /// - Throws: `HubRefusal` for what the cache lacks.
+  mutating func locateModels() throws(HubRefusal) {
+    locatedBase = try HubCache.directory(of: baseModel, revision: baseRevision, for: .model)
+    if let startingAdapter { locatedAdapter = try HubCache.directory(of: startingAdapter, for: .adapter) }
+  }
+
+  /// The names of the hub that its cache has not, or not whole.
+  package var missingModels: [(name: String, revision: String?)] {
+    let names: [(name: String, revision: String?, content: HubCache.Content)] =
+      [(baseModel, baseRevision, .model)] + (startingAdapter.map { [($0, nil, .adapter)] } ?? [])
+    return names.filter { name in
+      HubCache.isLookedFor(name.name)
+        && (try? HubCache.directory(of: name.name, revision: name.revision, for: name.content)).map { $0 == name.name }
+          ?? true
+    }.map { ($0.name, $0.revision) }
+  }
 
   /// The defaults; `base_model`, `learning_rate`, `output_dir` and `datasets` have none.
   init() {}

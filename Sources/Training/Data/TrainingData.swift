@@ -35,7 +35,7 @@ package struct TrainingData: Sendable {
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
     tokenizer = try Tokenizer(
-      directory: configuration.baseModel, endOfSequence: configuration.specialTokens.endOfSequence)
+      directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
     let template = try Self.template(configuration, tokenizer: tokenizer)
     let encoder = ExampleEncoder(
@@ -125,7 +125,7 @@ package struct TrainingData: Sendable {
   static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
     guard
       var template = configuration.chatTemplate.template
-        ?? (try? ChatTemplate(directory: configuration.baseModel, tokenizer: tokenizer))
+        ?? (try? ChatTemplate(directory: configuration.baseDirectory, tokenizer: tokenizer))
     else { return nil }
     if let message = configuration.defaultSystemMessage { template.defaultSystemMessage = message }
     try template.validate(with: tokenizer)
