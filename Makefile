@@ -1,7 +1,7 @@
 .PHONY: deps build demo test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
-PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libssl-dev libyaml-dev pkg-config
+PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libssl-dev libyaml-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
 SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/Parity/same_bits.sh .ci/run
@@ -10,7 +10,7 @@ SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.
 deps:
 	@command -v swift >/dev/null || { \
 	  echo "make deps: Swift 6.2 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
-	@if ! { pkg-config --exists ompi-c openblas zlib libcrypto yaml-0.1 && command -v mpirun; } >/dev/null 2>&1; then \
+	@if ! { pkg-config --exists ompi-c openblas zlib libcrypto yaml-0.1 && command -v mpirun && command -v curl; } >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); fi
 

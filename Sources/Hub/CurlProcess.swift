@@ -7,15 +7,15 @@
 import Glibc
 
 /// The first lines of an answer.
-struct ResponseHead {
-  let status: Int
+package struct ResponseHead: Sendable {
+  package let status: Int
   /// By name in lower case; of several with one name the last.
-  let fields: [String: String]
+  package let fields: [String: String]
 
-  subscript(name: String) -> String? { fields[name] }
+  package subscript(name: String) -> String? { fields[name] }
 
   /// Nil if `lines` does not begin with a status line.
-  init?(_ lines: [Substring]) {
+  package init?(_ lines: [Substring]) {
     guard let first = lines.first, first.hasPrefix("HTTP/") else { return nil }
     let words = first.split(separator: " ", maxSplits: 2)
     guard words.count >= 2, let status = Int(words[1]), 100...599 ~= status else { return nil }
@@ -88,12 +88,13 @@ final class CurlProcess {
     close(pipes[0].write)
   }
 
+  /// An exchange that nobody reads to its end is over at once.
   deinit {
-    // Without a reader it ends at its next byte, or by its own patience.
     if output >= 0 { close(output) }
     guard !hasEnded else { return }
     close(errors)
-    waitpid(process, nil, WNOHANG)
+    kill(process, SIGTERM)
+    while waitpid(process, nil, 0) < 0, errno == EINTR {}
   }
 
   private static func quoted(_ text: String) -> String {

@@ -6,7 +6,7 @@ import Tensors
 
 /// Downloads one file, in as many attempts as it needs.
 struct FileDownload {
-  private let listed: HubFile
+  private let file: HubFile
   private let commit: String
   private let store: any HubStore
   private let client: HubClient
@@ -16,41 +16,33 @@ struct FileDownload {
     _ file: HubFile, at commit: String, _ store: any HubStore, _ client: HubClient,
     _ progress: @escaping (HubProgress) -> Void
   ) {
-    (listed, self.commit, self.store, self.client, self.progress) = (file, commit, store, client, progress)
+    (self.file, self.commit, self.store, self.client, self.progress) = (file, commit, store, client, progress)
   }
 
   /// - Throws: `HubMistake`, `HubFailure`, `WriteError`, `FileError`.
   func run() throws {
-    let file = try listed.proof == nil ? described() : listed
     let (path, lock) = try store.partial(of: file)
-    try HubLock.hold(lock, isStopped: client.isStopped, onWait: { progress(.waiting(file: file.path)) }) {
+    try HubLock.hold(lock, isStopped: client.isStopped, onWait: { progress(.waiting(file: file.path)) }, during: bring)
+
+    func bring() throws {
       // Another process may have brought it meanwhile.
       guard try store.presence(of: file) == .absent else { return }
       let partial = try PartialFile(path)
       let resumedAt = partial.byteCount
-      try complete(partial, file)
+      try complete(partial)
       try partial.sync()
       try store.place(path, as: file)
       progress(.finished(file: file.path, bytes: partial.byteCount, resumedAt: resumedAt))
     }
   }
 
-  /// The file with what the hub says when it is asked for it: not every hub lists sizes and hashes.
-  private func described() throws -> HubFile {
-    let answer = try client.repeated { try client.get(client.address(of: listed.path, at: commit), listed.path) }
-    var file = listed
-    file.proof = HubFile.Proof(etag: answer.etag)
-    file.bytes = file.bytes ?? answer.bytes ?? answer.head["content-length"].flatMap { Int($0) }
-    return file
-  }
-
   /// Fetches until the bytes are whole and right. What an earlier start left may be wrong: then once from the start.
-  private func complete(_ partial: PartialFile, _ file: HubFile) throws {
+  private func complete(_ partial: PartialFile) throws {
     if let bytes = file.bytes, partial.byteCount > bytes { try partial.clear() }
     var isFresh = partial.byteCount == 0
     while true {
       if file.bytes == nil || partial.byteCount < file.bytes ?? 0 || partial.byteCount == 0 {
-        try client.repeated(noting: { partial.byteCount }) { try fetch(partial, file) }
+        try client.repeated(noting: { partial.byteCount }, { try fetch(partial) })
       }
       guard let mismatch = try file.proof?.mismatch(ofFile: partial.path, bytes: partial.byteCount) else { return }
       guard !isFresh else {
@@ -63,7 +55,7 @@ struct FileDownload {
   }
 
   /// One attempt, from where the last one ended.
-  private func fetch(_ partial: PartialFile, _ file: HubFile) throws {
+  private func fetch(_ partial: PartialFile) throws {
     let first = partial.byteCount
     let answer = try client.get(client.address(of: file.path, at: commit), file.path, from: first)
     // Of another content nothing can be joined with what is there.

@@ -1,29 +1,29 @@
 // Addresses on the web: just what a hub's answers hold.
 
 /// `http://HOST[:PORT]/PATH[?QUERY]` or the same with https.
-struct HubAddress: Sendable, Equatable {
-  let scheme: String
+package struct HubAddress: Sendable, Equatable {
+  package let scheme: String
   /// In lower case.
-  let host: String
-  let port: Int
+  package let host: String
+  package let port: Int
   /// Begins with a slash; may hold a query.
-  let path: String
+  package let path: String
 
   /// Whom a request goes to: a token for one is not shown to another.
-  var origin: String { "\(scheme)://\(host):\(port)" }
+  package var origin: String { "\(scheme)://\(host):\(port)" }
 
-  var text: String {
+  package var text: String {
     let isStandard = port == Self.standardPort(scheme)
     return "\(scheme)://\(host)\(isStandard ? "" : ":\(port)")\(path)"
   }
 
   /// What messages show: without path and query, where a storage's permissions are.
-  var shown: String { String(text.dropLast(path.count)) }
+  package var shown: String { String(text.dropLast(path.count)) }
 
   private static func standardPort(_ scheme: String) -> Int { scheme == "https" ? 443 : 80 }
 
   /// Nil for anything but an http or https address in plain ASCII without a user's name.
-  init?(_ text: String) {
+  package init?(_ text: String) {
     guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }), !text.contains("\\"), !text.contains("\""),
       let mark = text.firstRange(of: "://")
     else { return nil }
@@ -48,7 +48,7 @@ struct HubAddress: Sendable, Equatable {
   }
 
   /// Where a redirect from here leads. Nil for one that is no address, or that leaves https.
-  func redirect(to location: String) -> HubAddress? {
+  package func redirect(to location: String) -> HubAddress? {
     let target: HubAddress?
     if location.hasPrefix("//") {
       target = HubAddress("\(scheme):\(location)")
@@ -65,7 +65,7 @@ struct HubAddress: Sendable, Equatable {
   }
 
   /// A text as a part of a path; slashes stay.
-  static func escaped(_ text: String, keeping kept: String = "/") -> String {
+  package static func escaped(_ text: String, keeping kept: String = "/") -> String {
     let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~\(kept)".utf8)
     let digits = Array("0123456789ABCDEF")
     return text.utf8.map { byte in

@@ -101,7 +101,7 @@ struct HubClient {
     } catch let error as CurlFailure {
       throw error.isTransient
         ? TransientFailure(reason: "\(address.shown): \(error.reason)")
-        : HubFailure.unreachable("\(address.shown): \(error.reason)", attempts: 1)
+        : HubFailure.connection("\(address.shown): \(error.reason)", isTrustMissing: [60, 77].contains(error.code))
     }
   }
 

@@ -24,17 +24,6 @@ package struct HubRequest: Sendable {
   }
 }
 
-/// What a download tells while it works.
-package enum HubProgress: Sendable, Equatable {
-  /// All files that are wanted, and how many bytes are still to come, as far as the hub says.
-  case listed(files: Int, present: Int, bytes: Int)
-  case waiting(file: String)
-  /// `total` is nil if the hub does not say.
-  case advanced(file: String, bytes: Int, total: Int?)
-  case finished(file: String, bytes: Int, resumedAt: Int)
-  case retrying(reason: String, seconds: Double)
-}
-
 /// One download.
 package struct HubDownload {
   private static let mostListingBytes = 1 << 28
@@ -68,7 +57,9 @@ package struct HubDownload {
     // Before the network: a place that cannot be written costs nothing then.
     let place = try place()
     let listing = try listing()
-    let wanted = try HubSelection(name: request.name, globs: request.globs).files(of: listing)
+    let wanted = try HubSelection(name: request.name, globs: request.globs).files(of: listing).map {
+      try described($0, at: listing.commit)
+    }
     let store = place(listing.commit)
     let missing = try wanted.filter { try store.presence(of: $0) == .absent }
     let bytes = missing.reduce(0) { $0 + ($1.bytes ?? 0) }
@@ -107,6 +98,16 @@ package struct HubDownload {
     } catch let error as CurlFailure {
       throw TransientFailure(reason: "\(request.name): \(error.reason)")
     }
+  }
+
+  /// The file with what the hub says when it is asked for it: not every hub lists sizes and hashes.
+  private func described(_ file: HubFile, at commit: String) throws -> HubFile {
+    guard file.proof == nil else { return file }
+    let answer = try client.repeated { try client.get(client.address(of: file.path, at: commit), file.path) }
+    var file = file
+    file.proof = HubFile.Proof(etag: answer.etag)
+    file.bytes = file.bytes ?? answer.bytes ?? answer.head["content-length"].flatMap { Int($0) }
+    return file
   }
 
   /// - Throws: `WriteError` (ENOSPC) if the files that are missing do not fit.

@@ -83,6 +83,8 @@ package enum HubMistake: UserError, Equatable {
 package enum HubFailure: Error, Equatable, CustomStringConvertible {
   /// After several attempts.
   case unreachable(String, attempts: Int)
+  /// Another attempt would end alike.
+  case connection(String, isTrustMissing: Bool)
   case status(Int, of: String, at: String)
   case redirects(of: String)
   case wrongContent(file: String, found: String, expected: String)
@@ -94,6 +96,9 @@ package enum HubFailure: Error, Equatable, CustomStringConvertible {
     switch self {
     case .unreachable(let reason, let attempts):
       "\(reason); given up after \(attempts) attempts: run the same command again to go on"
+    case .connection(let reason, let isTrustMissing):
+      reason
+        + (isTrustMissing ? "; if you trust it, name a file with its authority's certificate in CURL_CA_BUNDLE" : "")
     case .status(let code, let item, let hub): "\(item): \(hub) answers with \(code)"
     case .redirects(let item): "\(item): the hub redirects in a circle, or to what is no address, or from https to http"
     case .wrongContent(let file, let found, let expected):

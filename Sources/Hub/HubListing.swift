@@ -1,24 +1,25 @@
 // Which files a repository has at a commit, and which of them are wanted.
 
-import Checkpoints
+package import Checkpoints
 import Glibc
 
 /// A file of a repository.
-struct HubFile: Sendable, Equatable {
+package struct HubFile: Sendable, Equatable {
   /// What proves that the content is the right one.
-  enum Proof: Sendable, Equatable {
+  package enum Proof: Sendable, Equatable {
     case sha256(String)
     /// git's hash, or, as some mirrors have it, SHA-1 of the bytes.
     case sha1(String)
     /// The hub's name of the content, which says nothing about its bytes.
     case tag(String)
 
-    init?(etag: String?) {
+    package init?(etag: String?) {
       guard let etag else { return nil }
       let text = etag.trimmingPrefix("W/").filter { $0 != "\"" }
       guard !text.isEmpty else { return nil }
       let isHash = isHexadecimal(text)
-      self = isHash && text.utf8.count == 64 ? .sha256(text) : isHash && text.utf8.count == 40 ? .sha1(text) : .tag(text)
+      self =
+        isHash && text.utf8.count == 64 ? .sha256(text) : isHash && text.utf8.count == 40 ? .sha1(text) : .tag(text)
     }
 
     /// False if both are hashes of one kind and differ: a storage may have tags of its own.
@@ -30,7 +31,7 @@ struct HubFile: Sendable, Equatable {
     }
 
     /// The name of the blob in the hub's cache: the etag, where it can be a file's name.
-    var blobName: String {
+    package var blobName: String {
       switch self {
       case .sha256(let text), .sha1(let text): return text
       case .tag(let text):
@@ -41,20 +42,20 @@ struct HubFile: Sendable, Equatable {
   }
 
   /// From the repository's root.
-  let path: String
-  var bytes: Int?
-  var proof: Proof?
+  package let path: String
+  package var bytes: Int?
+  package var proof: Proof?
 }
 
 /// The hub's list of a revision's files.
-struct HubListing {
-  let commit: String
-  let files: [HubFile]
+package struct HubListing {
+  package let commit: String
+  package let files: [HubFile]
 
   /// Reads the answer to `/api/models/OWNER/NAME/revision/R?blobs=true`.
   /// - Throws: `HubMistake`.
-  init(_ bytes: [UInt8], commit header: String?, of name: HubName, revision: String, at hub: String) throws {
-    guard let json = try? JSONValue.parse(String(decoding: bytes, as: UTF8.self)),
+  package init(_ bytes: [UInt8], commit header: String?, of name: HubName, revision: String, at hub: String) throws {
+    guard let json = try? JSONValue.parse(bytes, by: .data),
       let siblings = json["siblings"]?.array,
       let commit = json["sha"]?.string ?? header ?? (HubRevision.isCommit(revision) ? revision : nil),
       HubRevision.isCommit(commit)
@@ -81,10 +82,12 @@ struct HubListing {
 }
 
 /// The files that a download takes.
-struct HubSelection {
-  let name: HubName
+package struct HubSelection {
+  package let name: HubName
   /// What the user chose; empty: what Shoal can read.
-  let globs: [String]
+  package let globs: [String]
+
+  package init(name: HubName, globs: [String]) { (self.name, self.globs) = (name, globs) }
 
   private static let model = ["*.safetensors", "*.json", "*.txt", "*.jinja", "tokenizer.model"]
   private static let pickles = ["pytorch_model*.bin", "adapter_model.bin", "*.pth"]
@@ -100,7 +103,7 @@ struct HubSelection {
   }
 
   /// - Throws: `HubMistake` if nothing is wanted, or if a model has its weights in pickles alone.
-  func files(of listing: HubListing) throws -> [HubFile] {
+  package func files(of listing: HubListing) throws -> [HubFile] {
     let globs = active
     // The star of fnmatch includes slashes, here as in huggingface_hub.
     let wanted = listing.files.filter { file in globs.contains { fnmatch($0, file.path, 0) == 0 } }

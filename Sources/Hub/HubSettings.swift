@@ -1,16 +1,16 @@
 // What the environment says about the hub: its address, the user's token, whether to stay off the network.
 
-import Checkpoints
+package import Checkpoints
 import Tensors
 
 /// The hub and the user, by huggingface_hub's variables.
 package struct HubSettings: Sendable {
-  let endpoint: HubAddress
+  package let endpoint: HubAddress
   /// Shown to the endpoint alone, and in no message.
-  let token: String?
+  package let token: String?
   /// For messages: which variable or file the token is from.
-  let tokenSource: String?
-  let cache: HubCache?
+  package let tokenSource: String?
+  package let cache: HubCache?
 
   /// - Parameter variables: the value of an environment variable; only tests pass others than this process's.
   /// - Throws: `HubMistake` for an address or a token that cannot be one, and where the network is switched off.

@@ -34,21 +34,13 @@ struct HubDirectoryStore: HubStore {
     case .link: throw HubMistake.isLink(path: path)
     default: throw HubMistake.notAFile(path: path)
     }
-    if let bytes = fileSize(path), let proof = file.proof, file.bytes == nil || file.bytes == bytes,
-      try isProven(path, proof, bytes)
+    if let bytes = fileSize(path), file.bytes == nil || file.bytes == bytes,
+      try file.proof?.mismatch(ofFile: path, bytes: bytes) == nil
     {
       return .whole
     }
     guard overwrites else { throw HubMistake.exists(path: path) }
     return .absent
-  }
-
-  /// Whether a file that is there has the right content; of one without a hash nobody knows.
-  private func isProven(_ path: String, _ proof: HubFile.Proof, _ bytes: Int) throws -> Bool {
-    switch proof {
-    case .tag: return false
-    case .sha256, .sha1: return try proof.mismatch(ofFile: path, bytes: bytes) == nil
-    }
   }
 
   func partial(of file: HubFile) throws -> (path: String, lock: String) {

@@ -32,7 +32,7 @@ enum HubLock {
   /// - Parameter path: a file, which is created, or a directory.
   /// - Throws: `HubFailure.stopped`, `WriteError`, errors of `body`.
   static func hold<Result>(
-    _ path: String, isStopped: () -> Bool, onWait: () -> Void, _ body: () throws -> Result
+    _ path: String, isStopped: () -> Bool, onWait: () -> Void, during body: () throws -> Result
   ) throws -> Result {
     let isDirectory = EntryKind(path) == .directory
     // As huggingface_hub, whose locks these are, so that users can share a cache.

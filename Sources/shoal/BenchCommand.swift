@@ -69,7 +69,9 @@ struct BenchCommand: ParsableCommand {
     runInWorld { world in
       var found: ModelDirectory?
       var mistake: (any Error)?
-      do { found = try model.map { try ModelDirectory(HubCache.directory(of: $0, for: .model)) } } catch { mistake = error }
+      do { found = try model.map { try ModelDirectory(HubCache.directory(of: $0, for: .model)) } } catch {
+        mistake = error
+      }
       try world.agreeOnFailure(local: mistake)
       let loaded =
         found.map { Qwen2($0) } ?? Qwen2(randomWeightsOf: shape == .oneAndAHalf ? .qwen2OneAndAHalf : .qwen2Half)

@@ -25,7 +25,9 @@ struct DocumentOptions: ParsableArguments {
     help: ArgumentHelp("Documents, {\"id\": …, \"text\": …} each: a file or a directory of files.", valueName: "path"))
   var documents: String
 
-  @Option(help: ArgumentHelp("The model whose tokenizer counts lengths: a directory, or a name of the hub.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The model whose tokenizer counts lengths: a directory, or a name of the hub.", valueName: "dir")
+  )
   var model: String
 
   @Option(help: ArgumentHelp("Tokens that a document must have.", valueName: "n"))

@@ -140,8 +140,8 @@ extension TrainCommand {
     do {
       guard world.rank == 0 else { throw HubFailure.stopped }
       let configuration = try RunConfiguration(path: configurationPath, overrides: overrides)
-      for request in try configuration.missingModels.map({ try HubRequest($0.name, revision: $0.revision) }) {
-        _ = try FetchCommand.download(request, stop)
+      for (name, revision) in configuration.missingFromHub {
+        _ = try FetchCommand.download(HubRequest(name.text, name.kind, revision: revision), stop)
       }
     } catch HubFailure.stopped {
       isStopped = world.rank == 0

@@ -1,6 +1,6 @@
 // The typed configuration of `shoal train`: every default is here, every key in `ConfigurationKeys`.
 
-import Checkpoints
+package import Checkpoints
 package import Corpus
 package import Model
 
@@ -108,14 +108,14 @@ package struct RunConfiguration: Sendable, Equatable {
   }
 
   /// The names of the hub that its cache has not, or not whole.
-  package var missingModels: [(name: String, revision: String?)] {
-    let names: [(name: String, revision: String?, content: HubCache.Content)] =
+  package var missingFromHub: [(name: HubName, revision: String?)] {
+    let names: [(text: String, revision: String?, content: HubCache.Content)] =
       [(baseModel, baseRevision, .model)] + (startingAdapter.map { [($0, nil, .adapter)] } ?? [])
-    return names.filter { name in
-      HubCache.isLookedFor(name.name)
-        && (try? HubCache.directory(of: name.name, revision: name.revision, for: name.content)).map { $0 == name.name }
-          ?? true
-    }.map { ($0.name, $0.revision) }
+    return names.compactMap { text, revision, content in
+      guard HubCache.isLookedFor(text), let name = HubName(text) else { return nil }
+      let found = try? HubCache.directory(of: text, revision: revision, for: content)
+      return found == nil || found == text ? (name, revision) : nil
+    }
   }
 
   /// The defaults; `base_model`, `learning_rate`, `output_dir` and `datasets` have none.
