@@ -55,7 +55,7 @@ struct HubClient {
   }
 
   var listingAddress: String {
-    "/api/\(name.kind.rawValue)s/\(name.text)/revision/\(HubAddress.escaped(revision, keeping: ""))?blobs=true"
+    "/api/\(name.kind.rawValue)s/\(name.text)/revision/\(HubAddress.escaped(revision, keeping: ""))"
   }
 
   // MARK: One request

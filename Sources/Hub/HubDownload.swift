@@ -92,7 +92,13 @@ package struct HubDownload {
   }
 
   private func readListing() throws -> (bytes: [UInt8], commit: String?) {
-    let answer = try client.get(client.listingAddress, request.name.text)
+    let answer: HubAnswer
+    do {
+      answer = try client.get(client.listingAddress + "?blobs=true", request.name.text)
+    } catch HubMistake.absent {
+      // A server that has no sizes and hashes may not know that query.
+      answer = try client.get(client.listingAddress, request.name.text)
+    }
     do {
       return (try answer.body.readBody(limit: Self.mostListingBytes), answer.commit)
     } catch let error as CurlFailure {

@@ -58,7 +58,7 @@ package struct HubListing {
     guard let json = try? JSONValue.parse(bytes, by: .data),
       let siblings = json["siblings"]?.array,
       let commit = json["sha"]?.string ?? header ?? (HubRevision.isCommit(revision) ? revision : nil),
-      HubRevision.isCommit(commit)
+      commit.wholeMatch(of: #/[A-Za-z0-9]{1,64}/#) != nil
     else { throw HubMistake.noHub(hub) }
     self.commit = commit
     files = try siblings.map { entry in

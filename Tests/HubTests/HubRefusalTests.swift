@@ -54,6 +54,12 @@ import Testing
     #expect(try fixture.refusal().contains("given up after 4 attempts"))
   }
 
+  @Test func `a server that knows names alone is enough`() throws {
+    hub.fail("", .status(404))
+    try fixture.run()
+    #expect(hub.requests.map(\.path).prefix(2).allSatisfy { $0.hasPrefix("/api/models/own/tiny/revision/main") })
+  }
+
   @Test func `what is no hub`() throws {
     hub.fail("", .status(200, body: "<html>"))
     #expect(try fixture.refusal().contains("does not answer as the hub does; check HF_ENDPOINT"))
