@@ -28,6 +28,8 @@ struct FileDownload {
       // Another process may have brought it meanwhile.
       guard try store.presence(of: file) == .absent else { return }
       let partial = try PartialFile(path)
+      // Nothing says that what is there is of the same content.
+      if file.proof == nil { try partial.clear() }
       let resumedAt = partial.byteCount
       try complete(partial)
       try partial.sync()

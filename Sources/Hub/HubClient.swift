@@ -101,7 +101,8 @@ struct HubClient {
     } catch let error as CurlFailure {
       throw error.isTransient
         ? TransientFailure(reason: "\(address.shown): \(error.reason)")
-        : HubFailure.connection("\(address.shown): \(error.reason)", isTrustMissing: [60, 77].contains(error.code))
+        : HubFailure.connection(
+          "\(address.shown): \(error.reason)", isTrustMissing: error.reason.contains("certificate problem"))
     }
   }
 

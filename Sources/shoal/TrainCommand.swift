@@ -137,19 +137,25 @@ extension TrainCommand {
   private func fetchModels(_ world: any Communicator, _ stop: StopRequest) throws -> Bool {
     var failure: (any Error)?
     var isStopped = false
-    do {
-      guard world.rank == 0 else { throw HubFailure.stopped }
-      let configuration = try RunConfiguration(path: configurationPath, overrides: overrides)
-      for (name, revision) in configuration.missingFromHub {
-        _ = try FetchCommand.download(HubRequest(name.text, name.kind, revision: revision), stop)
+    if world.rank == 0 {
+      do {
+        try fetchModels(stop)
+      } catch HubFailure.stopped {
+        isStopped = true
+        Console.print("\(HubFailure.stopped)")
+      } catch {
+        failure = error
       }
-    } catch HubFailure.stopped {
-      isStopped = world.rank == 0
-    } catch {
-      failure = error
     }
     try world.agreeOnFailure(local: failure)
     return try world.agree(on: isStopped ? 1 : 0) == 0
+  }
+
+  private func fetchModels(_ stop: StopRequest) throws {
+    let configuration = try RunConfiguration(path: configurationPath, overrides: overrides)
+    for (name, revision) in configuration.missingFromHub {
+      _ = try FetchCommand.download(HubRequest(name.text, name.kind, revision: revision), stop)
+    }
   }
 }
 
