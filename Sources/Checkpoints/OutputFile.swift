@@ -44,7 +44,7 @@ package enum FilePermissions: Sendable {
   /// Set by the process's umask. For exported models.
   case umask
 
-  package var directoryMode: mode_t { self == .user ? 0o700 : 0o777 }
+  var directoryMode: mode_t { self == .user ? 0o700 : 0o777 }
   package var fileMode: mode_t { self == .user ? 0o600 : 0o666 }
 }
 

@@ -12,7 +12,15 @@ package struct ResponseHead: Sendable {
   /// By name in lower case; of several with one name the last.
   package let fields: [String: String]
 
+  /// The most bytes that a number of bytes may say: sums of some such still fit an `Int`.
+  package static let mostBytes = 1 << 60
+
   package subscript(name: String) -> String? { fields[name] }
+
+  /// A number of bytes.
+  package func bytes(_ name: String) -> Int? {
+    fields[name].flatMap { Int($0) }.flatMap { 0...Self.mostBytes ~= $0 ? $0 : nil }
+  }
 
   /// Nil if `lines` does not begin with a status line.
   package init?(_ lines: [Substring]) {

@@ -72,7 +72,7 @@ struct FileDownload {
     default: throw HubFailure.status(answer.head.status, of: file.path, at: "the hub")
     }
     // What this answer brings in all, by its own word.
-    let end = answer.head["content-length"].flatMap { Int($0) }.map { $0 + partial.byteCount }
+    let end = answer.head.bytes("content-length").map { $0 + partial.byteCount }
     let total = file.bytes ?? end
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
     defer { buffer.deallocate() }

@@ -83,7 +83,7 @@ struct HubClient {
       let isHub = address.origin == endpoint.origin
       if isHub || etag == nil { etag = head["x-linked-etag"] ?? etag }
       commit = commit ?? head["x-repo-commit"]
-      bytes = bytes ?? head["x-linked-size"].flatMap { Int($0) }
+      bytes = bytes ?? head.bytes("x-linked-size")
       guard Self.redirects.contains(head.status) else {
         if head.status >= 400, head.status != 416 { throw try refusal(head, body, item, at: address) }
         return HubAnswer(head: head, etag: etag ?? head["etag"], commit: commit, bytes: bytes, body: body)
@@ -133,7 +133,9 @@ struct HubClient {
       }
       return HubMistake.absent(name, at: hub, hasToken: settings.token != nil)
     case 408, 425, 429, 500...:
-      let seconds = head["retry-after"].flatMap { Double($0) }.map { min(max($0, 0), patience.mostSeconds) }
+      let seconds = head["retry-after"].flatMap { Double($0) }.flatMap {
+        $0.isFinite ? min(max($0, 0), patience.mostSeconds) : nil
+      }
       return TransientFailure(reason: "\(item): \(hub) answers with \(head.status)", retryAfter: seconds)
     default: return HubFailure.status(head.status, of: item, at: hub)
     }

@@ -62,8 +62,7 @@ package struct HubDownload {
     }
     let store = place(listing.commit)
     let missing = try wanted.filter { try store.presence(of: $0) == .absent }
-    let bytes = missing.reduce(0) { $0 + ($1.bytes ?? 0) }
-    progress(.listed(files: wanted.count, present: wanted.count - missing.count, bytes: bytes))
+    progress(.listed(files: wanted.count, present: wanted.count - missing.count, bytes: Self.sum(missing.map(\.bytes))))
     do {
       try CacheDirectory.create(store.directory, permissions: .umask)
       try requireRoom(for: missing, in: store)
@@ -112,14 +111,20 @@ package struct HubDownload {
     let answer = try client.repeated { try client.get(client.address(of: file.path, at: commit), file.path) }
     var file = file
     file.proof = HubFile.Proof(etag: answer.etag)
-    file.bytes = file.bytes ?? answer.bytes ?? answer.head["content-length"].flatMap { Int($0) }
+    file.bytes = file.bytes ?? answer.bytes ?? answer.head.bytes("content-length")
     return file
   }
 
   /// - Throws: `WriteError` (ENOSPC) if the files that are missing do not fit.
   private func requireRoom(for files: [HubFile], in store: any HubStore) throws {
-    var bytes = 0
-    for file in files { bytes += max(0, (file.bytes ?? 0) - (fileSize(try store.partial(of: file).path) ?? 0)) }
-    try requireFreeSpace(bytes, at: store.directory, for: store.directory)
+    let rest = try files.map { file in
+      max(0, (file.bytes ?? 0) - (fileSize(try store.partial(of: file).path) ?? 0))
+    }
+    try requireFreeSpace(Self.sum(rest), at: store.directory, for: store.directory)
+  }
+
+  /// The sum, as far as numbers go: a listing may claim anything.
+  private static func sum(_ bytes: [Int?]) -> Int {
+    bytes.reduce(0) { min($0 + ($1 ?? 0), 2 * ResponseHead.mostBytes) }
   }
 }

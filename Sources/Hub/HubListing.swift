@@ -67,7 +67,9 @@ package struct HubListing {
       let large = entry["lfs"].flatMap { $0.isNull ? nil : $0 }
       let sha256 = large.flatMap { ($0["sha256"] ?? $0["oid"])?.string }
       let proof = HubFile.Proof(etag: sha256 ?? (large == nil ? entry["blobId"]?.string : nil))
-      return HubFile(path: path, bytes: (large?["size"] ?? entry["size"])?.int, proof: proof)
+      let bytes = (large?["size"] ?? entry["size"])?.int
+      guard 0...ResponseHead.mostBytes ~= bytes ?? 0 else { throw HubMistake.noHub(hub) }
+      return HubFile(path: path, bytes: bytes, proof: proof)
     }
   }
 

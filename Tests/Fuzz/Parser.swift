@@ -119,6 +119,7 @@ private func parseHubAnswer(_ bytes: UnsafeRawBufferPointer) throws {
   if let target = head?["location"].flatMap({ hub?.redirect(to: $0) }) {
     precondition(target.scheme == "https" && HubAddress(target.text) == target, "\(target.text) reads otherwise")
   }
+  _ = head?.bytes("content-length").map { $0 + 1 }
   guard parts.count == 2, let name = HubName("own/tiny") else { return }
   let listing = try HubListing(
     Array(parts[1].utf8), commit: head?["x-repo-commit"], of: name, revision: "main", at: "the hub")

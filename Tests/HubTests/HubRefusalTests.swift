@@ -44,6 +44,9 @@ import Testing
     var waits: [Double] = []
     try fixture.run { if case .retrying(_, let seconds) = $0 { waits.append(seconds) } }
     #expect(waits == [0.2, 0.02, 0.02])
+    hub.fail("", .status(429, ["Retry-After": "nan"]))
+    try fixture.run { if case .retrying(_, let seconds) = $0 { waits.append(seconds) } }
+    #expect(waits.last == 0.02)
     hub.fail("", .status(429, ["Retry-After": "9999"]))
     try fixture.run { if case .retrying(_, let seconds) = $0 { waits.append(seconds) } }
     #expect(waits.last == 0.3, "no hub makes it wait for ever")
@@ -63,6 +66,11 @@ import Testing
   @Test func `what is no hub`() throws {
     hub.fail("", .status(200, body: "<html>"))
     #expect(try fixture.refusal().contains("does not answer as the hub does; check HF_ENDPOINT"))
+    hub.list([["rfilename": "a.json", "size": -1]])
+    #expect(try fixture.refusal().contains("does not answer as the hub does"))
+    let hash = JSONValue.string(LocalHub.commit)
+    hub.list((0..<20).map { ["rfilename": .string("\($0).json"), "size": .integer(1 << 60), "blobId": hash] })
+    #expect(try fixture.refusal().contains("cannot write 2305843009213693952 bytes where"))
   }
 
   @Test(arguments: [
