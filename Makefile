@@ -1,7 +1,7 @@
 .PHONY: deps build demo test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
-PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config \
+PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config curl \
   zlib1g-dev libzstd-dev libsnappy-dev liblz4-dev libbrotli-dev
 LIBRARIES := ompi-c openblas libcrypto yaml-0.1 zlib libzstd snappy liblz4 libbrotlidec
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -12,7 +12,7 @@ SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.
 deps:
 	@command -v swift >/dev/null || { \
 	  echo "make deps: Swift 6.2 or later is missing: see https://www.swift.org/install/linux/" >&2; exit 1; }
-	@if ! { pkg-config --exists $(LIBRARIES) && command -v mpirun; } >/dev/null 2>&1; then \
+	@if ! { pkg-config --exists $(LIBRARIES) && command -v mpirun && command -v curl; } >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); fi
 

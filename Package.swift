@@ -38,6 +38,7 @@ let package = Package(
     .target(
       name: "Parquet", dependencies: ["CBrotli", "CLZ4", "CSnappy", "CZlib", "CZstd", "Tensors", "Checkpoints"],
       swiftSettings: strict),
+    .target(name: "Hub", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
@@ -57,7 +58,7 @@ let package = Package(
     .executableTarget(
       name: "shoal",
       dependencies: [
-        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Training", "Preparation",
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Hub", "Model", "Training", "Preparation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict + [.unsafeFlags(carriesRuntime)],
@@ -73,6 +74,7 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(name: "HubTests", dependencies: ["Hub", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .executableTarget(
       name: "parquet-rows", dependencies: ["Parquet", "Checkpoints", "Tensors"], path: "Tests/ParquetRows",
       swiftSettings: strict),
@@ -113,7 +115,7 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
     .executableTarget(
       name: "Fuzz",
-      dependencies: ["CFuzzer", "Checkpoints", "Corpus", "Model", "Parquet", "Preparation", "TestSupport", "Training"],
+      dependencies: ["CFuzzer", "Checkpoints", "Corpus", "Hub", "Model", "Parquet", "Preparation", "TestSupport", "Training"],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]
 }

@@ -46,7 +46,7 @@ Where it is:
   $merged/                    merged weights, as transformers loads them
 
 The same with your own model and data:
-  hf download Qwen/Qwen2-0.5B-Instruct --local-dir models/Qwen2-0.5B-Instruct
+  .build/release/shoal fetch Qwen/Qwen2-0.5B-Instruct --out models/Qwen2-0.5B-Instruct
   launch/local.sh -n 2 configs/qwen2-0.5b-dpo.yaml datasets.0.path=pairs.jsonl
   .build/release/shoal export --model models/Qwen2-0.5B-Instruct --adapter runs/qwen2-0.5b-dpo \\
       --format merged --out models/tuned

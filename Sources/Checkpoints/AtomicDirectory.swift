@@ -113,7 +113,7 @@ package final class AtomicDirectory {
 }
 
 /// - Throws: `WriteError` (ENOSPC) if the file system has fewer than `bytes` free for this user.
-private func requireFreeSpace(_ bytes: Int, at parent: String, for path: String) throws(WriteError) {
+package func requireFreeSpace(_ bytes: Int, at parent: String, for path: String) throws(WriteError) {
   var status = statvfs()
   guard statvfs(parent, &status) == 0 else {
     throw WriteError(path: path, action: "find the free space for", code: errno)

@@ -73,29 +73,25 @@ package struct ContentHash: Sendable {
 package enum CacheDirectory {
   /// Nil if neither `SHOAL_CACHE` nor `HOME` is set.
   package static var path: String? {
-    if let path = variable("SHOAL_CACHE") { return path }
-    return variable("HOME").map { "\($0)/.cache/shoal" }
+    environmentVariable("SHOAL_CACHE") ?? environmentVariable("HOME").map { "\($0)/.cache/shoal" }
   }
 
-  /// Creates `path` and its parents, private to the user; returns the directories that it created, outermost first.
+  /// Creates `path` and its parents, by default private to the user; returns the directories that it created, outermost first.
   /// - Throws: `WriteError`.
   @discardableResult
-  package static func create(_ path: String) throws(WriteError) -> [String] {
-    if mkdir(path, FilePermissions.user.directoryMode) == 0 { return [path] }
+  package static func create(
+    _ path: String, permissions: FilePermissions = .user
+  ) throws(WriteError) -> [String] {
+    if mkdir(path, permissions.directoryMode) == 0 { return [path] }
     if errno == EEXIST { return [] }
     let parent = parentDirectory(of: path)
     guard errno == ENOENT, parent != path else {
       throw WriteError(path: path, action: "create the directory", code: errno)
     }
-    let made = try create(parent)
-    if mkdir(path, FilePermissions.user.directoryMode) == 0 { return made + [path] }
+    let made = try create(parent, permissions: permissions)
+    if mkdir(path, permissions.directoryMode) == 0 { return made + [path] }
     guard errno == EEXIST else { throw WriteError(path: path, action: "create the directory", code: errno) }
     return made
-  }
-
-  private static func variable(_ name: String) -> String? {
-    guard let value = getenv(name), value.pointee != 0 else { return nil }
-    return String(cString: value)
   }
 }
 

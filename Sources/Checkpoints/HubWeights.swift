@@ -45,6 +45,11 @@ package final class HubWeights: Sendable {
     }
   }
 
+  /// The files that the index of `directory` names; none if it cannot be read, which opening the weights tells.
+  static func shardNames(directory: String) -> [String] {
+    (try? ShardIndex(path: "\(directory)/\(indexName)"))?.files ?? []
+  }
+
   package subscript(name: String) -> Weight? {
     guard let index = owner[name], let entry = files[index].tensors[name] else { return nil }
     return Weight(file: files[index], entry: entry)

@@ -16,7 +16,11 @@ package struct InputPath: Sendable, Equatable {
 
   /// A model's or an adapter's directory with the files that may be read from it: all but lines of JSON, which runs
   /// write beside their adapter.
-  package static func model(_ path: String, _ option: String) -> [InputPath] {
+  /// - Parameters:
+  ///   - path: a directory, or a name that the hub's cache may have.
+  ///   - revision: of the name.
+  package static func model(_ path: String, revision: String? = nil, _ option: String) -> [InputPath] {
+    let path = (try? HubCache.directory(of: path, revision: revision, for: .anything)) ?? path
     let names = ((try? directoryEntries(path)) ?? []).filter { !$0.hasSuffix(".jsonl") }
     return [InputPath(path, option, isWhole: false)]
       + names.map { InputPath("\(path)/\($0)", option) }.filter { isRegularFile($0.path) }

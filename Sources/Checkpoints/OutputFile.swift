@@ -1,6 +1,6 @@
 // The only way to write bytes to disk: a new file, written front to back, with every call checked.
 
-import Glibc
+package import Glibc
 
 /// The machine could not write a file: no space, no permission, a failing disk. It can happen at any time, and it
 /// leaves the earlier files unchanged.
@@ -45,7 +45,7 @@ package enum FilePermissions: Sendable {
   case umask
 
   var directoryMode: mode_t { self == .user ? 0o700 : 0o777 }
-  var fileMode: mode_t { self == .user ? 0o600 : 0o666 }
+  package var fileMode: mode_t { self == .user ? 0o600 : 0o666 }
 }
 
 /// A new file, written once from front to back and hashed while it is written.
@@ -119,7 +119,7 @@ package final class OutputFile {
 
 /// Makes the names in the directory `path` durable.
 /// - Parameter afterChange: whether the change to be made durable is done.
-func syncDirectory(_ path: String, afterChange: Bool = false) throws(WriteError) {
+package func syncDirectory(_ path: String, afterChange: Bool = false) throws(WriteError) {
   let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else {
     throw WriteError(path: path, action: "open", code: errno, isAfterChange: afterChange)

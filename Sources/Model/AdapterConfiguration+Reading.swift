@@ -34,6 +34,7 @@ extension AdapterConfiguration {
     self.init(
       rank: rank, alpha: alpha, dropout: dropout, usesRankStabilizedScaling: stabilized ?? false, modules: [],
       baseModel: json["base_model_name_or_path"]?.string)
+    baseRevision = json["revision"]?.string
     settle(layers, selection: .object((json.members ?? []).filter { Self.selectionKeys.contains($0.name) }))
   }
 

@@ -15,6 +15,8 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   package var modules: [LinearModule]
   /// `base_model_name_or_path`
   package var baseModel: String?
+  /// `revision`: of the base, where it is the hub's.
+  package var baseRevision: String?
   /// nil: all blocks have the same `modules`, with the same rank and alpha.
   package private(set) var variation: Variation?
 
@@ -89,7 +91,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
       "lora_dropout": .number(dropout), "megatron_config": .null, "megatron_core": "megatron.core",
       "modules_to_save": .null, "peft_type": "LORA", "r": .integer(Int64(rank)), "rank_pattern": [:],
-      "revision": .null,
+      "revision": baseRevision.map(JSONValue.string) ?? .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",
       "use_dora": false,

@@ -23,7 +23,7 @@ struct BenchCommand: ParsableCommand {
     case oneAndAHalf = "qwen2-1.5b"
   }
 
-  @Option(help: ArgumentHelp("A model's directory, instead of random weights.", valueName: "dir"))
+  @Option(help: ArgumentHelp("A model, a directory or a name of the hub, instead of random weights.", valueName: "dir"))
   var model: String?
 
   @Option(help: "Random weights of this shape.")
@@ -69,7 +69,9 @@ struct BenchCommand: ParsableCommand {
     runInWorld { world in
       var found: ModelDirectory?
       var mistake: (any Error)?
-      do { found = try model.map { try ModelDirectory($0) } } catch { mistake = error }
+      do { found = try model.map { try ModelDirectory(HubCache.directory(of: $0, for: .model)) } } catch {
+        mistake = error
+      }
       try world.agreeOnFailure(local: mistake)
       let loaded =
         found.map { Qwen2($0) } ?? Qwen2(randomWeightsOf: shape == .oneAndAHalf ? .qwen2OneAndAHalf : .qwen2Half)

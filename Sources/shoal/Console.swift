@@ -7,6 +7,9 @@ import Tensors
 enum Console {
   static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
 
+  /// Replaces the last line of a terminal, which has no end yet.
+  static func redraw(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(shown(text))".utf8)) }
+
   /// Escapes control characters: names from files may contain terminal commands.
   private static func shown(_ text: String) -> String {
     let isShown = { (scalar: Unicode.Scalar) in

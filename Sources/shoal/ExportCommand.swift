@@ -38,10 +38,10 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  @Option(help: ArgumentHelp("The base model's directory.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The base model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
   var model: String
 
-  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  @Option(help: ArgumentHelp("An adapter: a run, a checkpoint, PEFT's, or a name of the hub.", valueName: "dir"))
   var adapter: String?
 
   @Option(help: "What to write.")
@@ -78,11 +78,12 @@ struct ExportCommand: ParsableCommand {
     let inputs =
       InputPath.model(model, "--model") + (adapter.map { InputPath.model($0, "--adapter") } ?? [])
     let target = try OutputTarget(directory: out, overwrites: overwrite, inputs: inputs)
-    let directory = try ModelDirectory(model)
-    let opened = try adapter.map { try AdapterDirectory($0, model: directory.configuration) }
-    let inference = try InferenceFiles(adapter: adapter, base: model)
+    let directory = try ModelDirectory(HubCache.directory(of: model, for: .model))
+    let adapterPath = try adapter.map { try HubCache.directory(of: $0, for: .adapter) }
+    let opened = try adapterPath.map { try AdapterDirectory($0, model: directory.configuration) }
+    let inference = try InferenceFiles(adapter: adapterPath, base: directory.path)
     let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
-    try warn(directory)
+    try warn(directory, opened)
     switch format {
     case .merged:
       let export = try MergedExport(
@@ -100,8 +101,10 @@ struct ExportCommand: ParsableCommand {
   }
 
   /// Warns when the adapter was trained on other weights than it is merged into.
-  private func warn(_ directory: ModelDirectory) throws {
-    guard format == .merged, let adapter, let origin = try AdapterOrigin(directory: adapter) else { return }
+  private func warn(_ directory: ModelDirectory, _ opened: AdapterDirectory?) throws {
+    guard format == .merged, let adapter, let opened, let origin = try AdapterOrigin(directory: opened.path) else {
+      return
+    }
     // Original weights are the usual target of QLoRA's adapters; the help says what that means.
     let form = mergeInto == nil ? origin.storage : mergeInto == .dequantized ? .nf4 : .stored
     for warning in origin.mismatches(

@@ -7,10 +7,10 @@ import Model
 import Tensors
 
 struct ModelArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("The model's directory.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
   var model: String
 
-  @Option(help: ArgumentHelp("An adapter's directory: a run, a checkpoint or PEFT's.", valueName: "dir"))
+  @Option(help: ArgumentHelp("An adapter: a run, a checkpoint, PEFT's, or a name of the hub.", valueName: "dir"))
   var adapter: String?
 
   @Flag(
@@ -54,13 +54,14 @@ struct OpenedModel {
 
   init(_ arguments: ModelArguments) throws {
     self.arguments = arguments
-    directory = try ModelDirectory(arguments.model)
+    directory = try ModelDirectory(HubCache.directory(of: arguments.model, for: .model))
+    let adapterPath = try arguments.adapter.map { try HubCache.directory(of: $0, for: .adapter) }
     let configuration = directory.configuration
     self.configuration = configuration
-    prompting = try Prompting(model: arguments.model, adapter: arguments.adapter, arguments.chat.choice)
+    prompting = try Prompting(model: directory.path, adapter: adapterPath, arguments.chat.choice)
     defaults = try prompting.generation(configuration)
     try prompting.tokenizer.validate(vocabularySize: configuration.vocabularySize)
-    adapter = try arguments.adapter.map {
+    adapter = try adapterPath.map {
       try Adapter(AdapterDirectory($0, model: configuration), model: configuration)
     }
     threads = arguments.threads ?? ProcessorSet.boundCount

@@ -25,7 +25,9 @@ struct DocumentOptions: ParsableArguments {
     help: ArgumentHelp("Documents, {\"id\": …, \"text\": …} each: a file or a directory of files.", valueName: "path"))
   var documents: String
 
-  @Option(help: ArgumentHelp("A directory with the tokenizer.json that lengths are counted with.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The model whose tokenizer counts lengths: a directory, or a name of the hub.", valueName: "dir")
+  )
   var model: String
 
   @Option(help: ArgumentHelp("Tokens that a document must have.", valueName: "n"))
@@ -50,7 +52,7 @@ struct DocumentOptions: ParsableArguments {
   }
 
   func read() throws -> SourceDocuments {
-    let tokenizer = try Tokenizer(directory: model)
+    let tokenizer = try Tokenizer(directory: HubCache.directory(of: model, for: .tokenizer))
     var limits = DocumentLimits()
     limits.tokens = minTokens...maxTokens
     return try SourceDocuments(path: documents, tokenizer: tokenizer, limits: limits)

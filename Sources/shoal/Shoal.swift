@@ -12,7 +12,7 @@ struct Shoal: ParsableCommand {
     commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.", version: BuildIdentity.version,
     subcommands: [
       TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
-      TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, BenchCommand.self,
+      TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, FetchCommand.self, BenchCommand.self,
     ])
 
   static func main() {

@@ -16,10 +16,10 @@ struct TokenizeCommand: ParsableCommand {
       Example: echo '"Hello, world"' | shoal tokenize --model models/Qwen2-0.5B-Instruct
       """)
 
-  @Option(help: ArgumentHelp("A directory with tokenizer.json.", valueName: "dir"))
+  @Option(help: ArgumentHelp("A directory with tokenizer.json, or a name of the hub.", valueName: "dir"))
   var model: String
 
-  @Option(help: ArgumentHelp("An adapter's directory: its template and end of sequence.", valueName: "dir"))
+  @Option(help: ArgumentHelp("An adapter, of which the template and the end of sequence hold.", valueName: "dir"))
   var adapter: String?
 
   @Flag(help: "Lines are JSON arrays of messages, rendered with the model's chat template.")
@@ -48,7 +48,9 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let prompting = try Prompting(model: model, adapter: adapter, chatArguments.choice)
+    let prompting = try Prompting(
+      model: HubCache.directory(of: model, for: .tokenizer),
+      adapter: adapter.map { try HubCache.directory(of: $0, for: .adapter) }, chatArguments.choice)
     let tokenizer = prompting.tokenizer
     let template = chat ? try prompting.template() : nil
     var input = LineInput()

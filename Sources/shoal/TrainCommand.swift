@@ -5,6 +5,7 @@ import Checkpoints
 import Collectives
 import Corpus
 import Foundation
+import Hub
 import Tensors
 import Training
 
@@ -37,6 +38,9 @@ struct TrainCommand: ParsableCommand {
 
   @Flag(help: "Remove the run that output_dir holds; what others put there stays.")
   var overwrite = false
+
+  @Flag(help: "First download what base_model and lora_model_dir name on the hub and its cache lacks, as shoal fetch.")
+  var fetch = false
 
   @Flag(help: "Let ranks of unlike builds or machines work together; their results then differ in the last bits.")
   var allowMixed = false
@@ -89,13 +93,14 @@ struct TrainCommand: ParsableCommand {
     stop.watchSignals { _exit(130) }
     runInWorld { world in
       guard !debug || world.size == 1 else { throw DebugInWorld(size: world.size) }
+      if fetch, try !fetchModels(world, stop) { return ShoalExit.stopped }
       let printer = ProgressPrinter()
       let prepared = try PreparedRun(request, world: world, build: try .running()) { printer.print($0) }
       if let showExamples {
         let configuration = prepared.configuration
         guard let data = prepared.coordinator?.data else { return 0 }
         let printer = ExamplePrinter(
-          tokenizer: try Tokenizer(directory: configuration.baseModel), isColoured: isatty(STDOUT_FILENO) == 1)
+          tokenizer: try Tokenizer(directory: configuration.baseDirectory), isColoured: isatty(STDOUT_FILENO) == 1)
         for (place, tree) in data.training.prefix(showExamples).enumerated() {
           print(printer.text(tree, number: place + 1))
         }
@@ -123,6 +128,33 @@ struct TrainCommand: ParsableCommand {
         }
         return ShoalExit.stopped
       }
+    }
+  }
+}
+
+extension TrainCommand {
+  /// Downloads on rank 0 what the cache lacks, while the other ranks wait. False after a request to stop.
+  private func fetchModels(_ world: any Communicator, _ stop: StopRequest) throws -> Bool {
+    var failure: (any Error)?
+    var isStopped = false
+    if world.rank == 0 {
+      do {
+        try fetchModels(stop)
+      } catch HubFailure.stopped {
+        isStopped = true
+        Console.print("\(HubFailure.stopped)")
+      } catch {
+        failure = error
+      }
+    }
+    try world.agreeOnFailure(local: failure)
+    return try world.agree(on: isStopped ? 1 : 0) == 0
+  }
+
+  private func fetchModels(_ stop: StopRequest) throws {
+    let configuration = try RunConfiguration(path: configurationPath, overrides: overrides)
+    for (name, revision) in configuration.missingFromHub {
+      _ = try FetchCommand.download(HubRequest(name.text, name.kind, revision: revision), stop)
     }
   }
 }

@@ -30,7 +30,7 @@ import Testing
   @Test func `the page has every command's help`() throws {
     let commands = [
       "train", "config", "score", "generate", "summarize", "tokenize", "export", "prepare requests", "prepare pairs",
-      "bench",
+      "fetch", "bench",
     ]
     let top = try help("")
     for command in commands {

@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Hub
 import Model
 import Preparation
 import TestSupport
@@ -23,6 +24,7 @@ enum Parser: String, CaseIterable {
   case prompts
   case pattern
   case parquet
+  case hub
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -48,6 +50,7 @@ enum Parser: String, CaseIterable {
       case .pattern:
         _ = try RegularExpression(String(decoding: bytes, as: UTF8.self)).matches("model.layers.0.mlp.up_proj")
       case .parquet: try FileParsers.shared.parquet(bytes)
+      case .hub: try parseHubAnswer(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {
@@ -109,4 +112,32 @@ enum TinyModel {
   static let configuration: ModelConfiguration = {
     do { return try ModelConfiguration(directory: directory) } catch { preconditionFailure("\(error)") }
   }()
+}
+
+/// The head of an answer up to an empty line, and the listing that follows.
+private func parseHubAnswer(_ bytes: UnsafeRawBufferPointer) throws {
+  let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n\n", maxSplits: 1)
+  let head = parts.first.flatMap { ResponseHead($0.split(whereSeparator: \.isNewline)) }
+  let hub = HubAddress("https://hub.example/api/x?y")
+  if let target = head?["location"].flatMap({ hub?.redirect(to: $0) }) {
+    precondition(target.scheme == "https" && HubAddress(target.text) == target, "\(target.text) reads otherwise")
+  }
+  _ = head?.bytes("content-length").map { $0 + 1 }
+  guard parts.count == 2, let name = HubName("own/tiny") else { return }
+  let listing = try HubListing(
+    Array(parts[1].utf8), commit: head?["x-repo-commit"], of: name, revision: "main", at: "the hub")
+  for file in listing.files {
+    let place = resolvedWithoutLinks("/cache/" + file.path)
+    precondition(place.hasPrefix("/cache/") && file.proof?.blobName.contains("/") != true, "\(file.path) leaves")
+  }
+  _ = try HubSelection(name: name, globs: []).files(of: listing)
+}
+
+/// The path without `.` and `..`.
+private func resolvedWithoutLinks(_ path: String) -> String {
+  var parts: [Substring] = []
+  for part in path.split(separator: "/") where part != "." {
+    if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+  }
+  return "/" + parts.joined(separator: "/")
 }

@@ -266,6 +266,13 @@ Total score of summary 2: 2 + 3 + 2 + 2 = 9
 Explanation: the first is better (by far).
 Best summary: Summary 1
 """
+listing = {"id": "own/tiny", "sha": "0123456789" * 4, "siblings": [
+    {"rfilename": "config.json", "size": 3, "blobId": "ab" * 20},
+    {"rfilename": "data/model.safetensors", "lfs": {"sha256": "cd" * 32, "size": 9, "pointerSize": 134}},
+    {"rfilename": "plain.txt"}]}
+seed("hub", "listing", "HTTP/2 200\nx-repo-commit: " + "0123456789" * 4 + "\n\n" + compact(listing))
+seed("hub", "redirect", "HTTP/1.1 302 Found\nLocation: https://cdn.example:8443/a/b?c=d\nx-linked-etag: \"ab\"\n\n")
+seed("hub", "relative", "HTTP/1.1 307 Temporary Redirect\r\nlocation: ../z?x\r\n\r\n{}")
 seed("answers", "plain", judged)
 seed("answers", "table", judged.replace("Scores", "| Coherence | 4 | 5 |\n|---|---|---|\nScores"))
 seed("answers", "thinking", "<think>\nhm\n</think>\n```\n" + judged + "```\n")

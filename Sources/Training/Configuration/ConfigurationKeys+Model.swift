@@ -1,13 +1,17 @@
 // The keys of the model and its adapter.
 
+import Checkpoints
 import Model
 
 extension ConfigurationKeys {
   static let model = [
     Key(
       "base_model", \.baseModel, .path,
-      "The model: a directory with configuration, weights and tokenizer, as the hub has it."
+      "The model: a directory with configuration, weights and tokenizer, as the hub has it, or the hub's name of one "
+        + "that its cache on this machine has (`shoal fetch`)."
     ).required("a directory with config.json and safetensors files").elsewhere("model_name_or_path", "model"),
+    Key("revision_of_model", \.baseRevision, .text, "The branch, tag or commit of a `base_model` of the hub.")
+      .elsewhere("model_revision").effective { HubCache.isLookedFor($0.baseModel) },
     Key(
       "adapter", \.weightStorage, .choice([("lora", .stored), ("qlora", .nf4)]),
       "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4)."
@@ -32,7 +36,8 @@ extension ConfigurationKeys {
     Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
     Key(
       "lora_model_dir", \.startingAdapter, .path,
-      "A PEFT adapter to start from, instead of a fresh one. It has its own rank, alpha and target modules."),
+      "A PEFT adapter to start from, instead of a fresh one: a directory or a name of the hub. It has its own rank, alpha "
+        + "and target modules."),
   ]
 }
 

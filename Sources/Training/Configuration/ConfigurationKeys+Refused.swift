@@ -11,7 +11,7 @@ extension ConfigurationKeys {
       "peft loftq_config", because: "a base is quantised without LoftQ",
       remedy: "left out, the adapter starts from zero, not from the quantisation's error"),
     RefusedKeys(
-      "base_model_config=@base_model tokenizer_config=@base_model revision_of_model=main model_revision=main",
+      "base_model_config=@base_model tokenizer_config=@base_model model_revision=main",
       because: "the model is a local directory as it is",
       remedy: "name in `base_model` the directory that has all you mean; left out, its own files are used"),
     RefusedKeys(

@@ -8,7 +8,10 @@ package import Model
 package struct RunConfiguration: Sendable, Equatable {
   // MARK: Model and adapter
 
+  /// A directory, or a name of the hub.
   package var baseModel = ""
+  /// A branch, a tag or a commit of the hub's.
+  package var baseRevision: String?
   package var weightStorage = WeightStorage.stored
   /// R in shapes. PEFT's default.
   package var loraRank = 8
@@ -105,10 +108,35 @@ package struct RunConfiguration: Sendable, Equatable {
   package var resumeFromCheckpoint: String?
   package var autoResumesFromCheckpoints = true
 
+  /// Where the names of the hub are: set by `locateModels`.
+  private var locatedBase, locatedAdapter: String?
+
   /// Keys that were accepted and have no effect: the inert ones in the order of the file, then those that others
   /// make void. One notice lists them.
   package var ignoredKeys: [String] = []
   package var notices = Notices()
+
+  /// The directories of the base and of the adapter that training starts from.
+  package var baseDirectory: String { locatedBase ?? baseModel }
+  package var startingAdapterDirectory: String? { locatedAdapter ?? startingAdapter }
+
+  /// Finds both in the hub's cache, once, so that a run reads one snapshot.
+  /// - Throws: `HubRefusal` for what the cache lacks.
+  mutating func locateModels() throws(HubRefusal) {
+    locatedBase = try HubCache.directory(of: baseModel, revision: baseRevision, for: .model)
+    if let startingAdapter { locatedAdapter = try HubCache.directory(of: startingAdapter, for: .adapter) }
+  }
+
+  /// The names of the hub that its cache has not, or not whole.
+  package var missingFromHub: [(name: HubName, revision: String?)] {
+    let names: [(text: String, revision: String?, content: HubCache.Content)] =
+      [(baseModel, baseRevision, .model)] + (startingAdapter.map { [($0, nil, .adapter)] } ?? [])
+    return names.compactMap { text, revision, content in
+      guard HubCache.isLookedFor(text), let name = HubName(text) else { return nil }
+      let found = try? HubCache.directory(of: text, revision: revision, for: content)
+      return found == nil || found == text ? (name, revision) : nil
+    }
+  }
 
   /// The defaults; `base_model`, `learning_rate` and `datasets` have none.
   init() {}

@@ -41,7 +41,7 @@ package struct TrainingData: Sendable {
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
   init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
     tokenizer = try Tokenizer(
-      directory: configuration.baseModel, endOfSequence: configuration.specialTokens.endOfSequence)
+      directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
     let template = try Self.template(configuration, tokenizer: tokenizer)
     let encoder = ExampleEncoder(
@@ -148,9 +148,9 @@ package struct TrainingData: Sendable {
   static func template(_ configuration: RunConfiguration, tokenizer: Tokenizer) throws -> ChatTemplate? {
     // That the model has no template, or one that is of no use, matters only where a record needs it.
     let isOwn = configuration.chatTemplate == .own
-    guard isOwn ? try ChatTemplate.text(in: configuration.baseModel) != nil : true else { return nil }
+    guard isOwn ? try ChatTemplate.text(in: configuration.baseDirectory) != nil : true else { return nil }
     var template = try ChatTemplate(
-      configuration.chatTemplate, directory: configuration.baseModel, tokenizer: tokenizer)
+      configuration.chatTemplate, directory: configuration.baseDirectory, tokenizer: tokenizer)
     template.variables = configuration.chatTemplateVariables
     if let message = configuration.defaultSystemMessage { template = template.withDefaultSystem(message) }
     return template

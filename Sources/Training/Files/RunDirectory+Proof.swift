@@ -132,7 +132,7 @@ extension RunConfiguration {
     func paths(_ sources: [Dataset.Source], _ key: String) -> [InputPath] {
       sources.enumerated().flatMap { index, source in source.paths.map { InputPath($0, "\(key).\(index).path") } }
     }
-    return InputPath.model(baseModel, "base_model")
+    return InputPath.model(baseModel, revision: baseRevision, "base_model")
       + (startingAdapter.map { InputPath.model($0, "lora_model_dir") } ?? [])
       + paths(datasets, "datasets") + paths(testDatasets, "test_datasets")
       + (referenceLogProbsCache.map { [InputPath($0, "ref_log_probs_cache")] } ?? [])

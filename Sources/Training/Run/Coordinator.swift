@@ -40,7 +40,7 @@ package final class Coordinator {
   ) throws {
     (self.configuration, self.progress) = (configuration, progress)
     let model = inputs.directory.configuration
-    let starting = try configuration.startingAdapter.map { try AdapterDirectory($0, model: model) }
+    let starting = try configuration.startingAdapterDirectory.map { try AdapterDirectory($0, model: model) }
     if let starting { try configuration.requireStatedAdapter(starting) }
     var data = try TrainingData(configuration, model: model)
     try Self.requireMetric(configuration, data)
@@ -98,7 +98,7 @@ package final class Coordinator {
     _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData, _ starting: AdapterDirectory?
   ) throws -> [String: String] {
     var hashes = [
-      "model": inputs.modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseModel),
+      "model": inputs.modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseDirectory),
       "data": data.hash,
     ]
     if let starting { hashes["lora_model_dir"] = try starting.contentHash() }
@@ -109,17 +109,16 @@ package final class Coordinator {
   private static func adapter(
     _ configuration: RunConfiguration, _ starting: AdapterDirectory?
   ) -> AdapterConfiguration {
-    if let starting {
-      var adapter = starting.configuration
-      adapter.dropout = configuration.loraDropout
-      adapter.baseModel = configuration.baseModel
-      return adapter
-    }
-    return AdapterConfiguration(
-      rank: configuration.loraRank, alpha: configuration.loraAlpha, dropout: configuration.loraDropout,
-      usesRankStabilizedScaling: configuration.usesRSLoRA,
-      modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)),
-      baseModel: configuration.baseModel)
+    var adapter =
+      starting?.configuration
+      ?? AdapterConfiguration(
+        rank: configuration.loraRank, alpha: configuration.loraAlpha, dropout: configuration.loraDropout,
+        usesRankStabilizedScaling: configuration.usesRSLoRA,
+        modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)), baseModel: nil)
+    adapter.dropout = configuration.loraDropout
+    adapter.baseModel = configuration.baseModel
+    adapter.baseRevision = HubCache.isLookedFor(configuration.baseModel) ? configuration.baseRevision : nil
+    return adapter
   }
 
   /// The files that say beside the adapter how it was trained.
@@ -127,7 +126,7 @@ package final class Coordinator {
     _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData
   ) -> InferenceFiles {
     InferenceFiles(
-      base: configuration.baseModel,
+      base: configuration.baseDirectory,
       origin: AdapterOrigin(
         baseModel: configuration.baseModel, baseHash: inputs.baseHash, storage: configuration.weightStorage,
         prompts: data.areTexts ? .text : .chat, endOfSequence: data.tokenizer.endOfSequenceToken),
@@ -136,8 +135,10 @@ package final class Coordinator {
 
   /// Warnings of a starting adapter that was trained on another base.
   private static func mismatches(_ configuration: RunConfiguration, _ inputs: Inputs) throws -> [String] {
-    guard let adapter = configuration.startingAdapter else { return [] }
-    return try AdapterOrigin(directory: adapter)?.mismatches(
+    guard let adapter = configuration.startingAdapter, let directory = configuration.startingAdapterDirectory else {
+      return []
+    }
+    return try AdapterOrigin(directory: directory)?.mismatches(
       model: configuration.baseModel, hash: inputs.baseHash, storage: configuration.weightStorage, adapter: adapter)
       ?? []
   }
@@ -145,7 +146,7 @@ package final class Coordinator {
   /// What the answers at evaluations leave out of the model's own settings.
   private static func sampleNotices(_ configuration: RunConfiguration, _ model: ModelConfiguration) throws -> [String] {
     guard configuration.sampleDocuments > 0 else { return [] }
-    let keys = try GenerationDefaults(directory: configuration.baseModel, model).ignoredKeys(draws: false)
+    let keys = try GenerationDefaults(directory: configuration.baseDirectory, model).ignoredKeys(draws: false)
     return keys.isEmpty
       ? [] : ["sample_documents: \(GenerationDefaults.name): not supported: \(keys.joined(separator: ", "))"]
   }
@@ -220,7 +221,7 @@ package final class Coordinator {
 
   /// Fills an adapter from `lora_model_dir`.
   func readStartingAdapter(into adapter: Adapter) throws {
-    guard let path = configuration.startingAdapter else { return }
+    guard let path = configuration.startingAdapterDirectory else { return }
     let model = adapter.layout.configuration
     let starting = try Adapter(AdapterDirectory(path, model: model), model: model)
     adapter.weights.base.update(from: starting.weights.base, count: adapter.layout.count)

@@ -24,7 +24,9 @@ package struct PreparedRun {
     _ request: RunRequest, world: any Communicator, build: BuildIdentity, progress: @escaping (RunProgress) -> Void
   ) throws {
     self.world = world
-    let configuration = try Self.share(request, world)
+    var configuration = try Self.share(request, world)
+    // On every rank: another node may have another cache.
+    try world.agree { try configuration.locateModels() }
     let threads = Threads.count(asked: request.threads, in: world)
     (self.configuration, self.threads) = (configuration, threads)
 
@@ -40,7 +42,7 @@ package struct PreparedRun {
     }
     var opened: (directory: ModelDirectory, model: Qwen2, baseHash: String, hash: String)?
     try world.agree { () throws in
-      let directory = try ModelDirectory(configuration.baseModel)
+      let directory = try ModelDirectory(configuration.baseDirectory)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
       // One rank per node quantises. The others sleep until it is done.

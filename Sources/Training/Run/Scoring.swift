@@ -19,6 +19,7 @@ package struct Scoring {
 
   /// Opens model, adapter and data. Collective.
   /// - Parameters:
+  ///   - model: a directory or a name of the hub, as `path`.
   ///   - storage: nil: as the adapter was trained.
   ///   - choice: how chats are rendered, if not as the adapter was trained.
   /// - Throws: on all ranks alike, `AgreedFailure`, `WorldError`.
@@ -32,11 +33,12 @@ package struct Scoring {
     var dataset: Dataset?
     var notices: [String] = []
     try world.agree {
-      let directory = try ModelDirectory(model)
+      let directory = try ModelDirectory(HubCache.directory(of: model, for: .model))
       let shape = directory.configuration
-      let adapter = try path.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+      let adapterPath = try path.map { try HubCache.directory(of: $0, for: .adapter) }
+      let adapter = try adapterPath.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
       let hash = try directory.contentHash()
-      let prompting = try Prompting(model: model, adapter: path, choice)
+      let prompting = try Prompting(model: directory.path, adapter: adapterPath, choice)
       let origin = path.flatMap { _ in prompting.origin }
       let storage = storage ?? origin?.storage ?? .stored
       let frozen = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)

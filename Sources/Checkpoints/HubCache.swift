@@ -1,0 +1,202 @@
+// Finds models, adapters and data sets by their names of the hub in the cache that its own client keeps.
+
+import Glibc
+import Tensors
+
+/// The hub's cache on this machine: `models--OWNER--NAME` with `refs`, `snapshots` and `blobs`, as huggingface_hub
+/// writes it.
+package struct HubCache: Sendable {
+  package let path: String
+
+  package init(_ path: String) { self.path = path }
+
+  /// The user's cache; nil if no variable says where it is.
+  package static var standard: HubCache? { HubPlaces().cache.map(HubCache.init) }
+
+  /// What a command reads of a repository.
+  package enum Content: Sendable {
+    case model, adapter, tokenizer, dataset
+    /// Whatever is there.
+    case anything
+  }
+
+  // MARK: Looking up
+
+  /// The directory that `name` means: the local one of that name, otherwise a snapshot in the user's cache.
+  ///
+  /// A name that is neither a path in use nor one that the hub could have is returned as it is, and so is one without
+  /// an owner that the cache does not have: whoever opens it says what is missing.
+  /// - Parameter revision: a branch, a tag or a commit; nil: `main`. Without influence on a local directory.
+  /// - Throws: `HubRefusal` if the cache lacks the repository, the revision or some of its files.
+  package static func directory(
+    of name: String, revision: String? = nil, for content: Content
+  ) throws(HubRefusal) -> String {
+    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name),
+      content != .dataset || !dataSuffixes.contains(where: name.lowercased().hasSuffix)
+    else { return name }
+    guard let cache = standard else {
+      guard found.hasOwner else { return name }
+      throw HubRefusal(found, revision, .absent(cache: "HOME is not set"))
+    }
+    do throws(HubRefusal) {
+      return try cache.snapshot(of: found, revision: revision, for: content)
+    } catch {
+      if !found.hasOwner, case .absent = error.reason { return name }
+      throw error
+    }
+  }
+
+  /// The directory of a data set in the user's cache, or the local one of that name: see `directory`.
+  /// - Throws: `HubRefusal`.
+  package static func datasetDirectory(_ name: String, revision: String? = nil) throws(HubRefusal) -> String {
+    try directory(of: name, revision: revision, for: .dataset)
+  }
+
+  /// A name that ends so is a mistyped file rather than a data set.
+  private static let dataSuffixes = [
+    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".arrow", ".gz", ".zst",
+  ]
+
+  /// Whether a model of that name is looked for in the cache: nothing here has the name, and the hub could have it.
+  package static func isLookedFor(_ name: String) -> Bool { HubName(name) != nil && !fileExists(name) }
+
+  /// The snapshot of a revision, with all files that `content` needs.
+  /// - Throws: `HubRefusal`.
+  package func snapshot(
+    of name: HubName, revision: String? = nil, for content: Content
+  ) throws(HubRefusal) -> String {
+    let folder = "\(path)/\(name.folder)"
+    guard let revisions = try? directoryEntries("\(folder)/snapshots"), !revisions.isEmpty else {
+      let isUnderWay = !Self.unfinished(in: folder).isEmpty
+      throw HubRefusal(name, revision, isUnderWay ? .unfinished(folder: folder) : .absent(cache: path))
+    }
+    guard let commit = commit(revision ?? HubRevision.standard, in: folder, revisions) else {
+      throw HubRefusal(name, revision, .noRevision(folder: folder, known: refs(in: folder) + revisions))
+    }
+    let snapshot = "\(folder)/snapshots/\(commit)"
+    let missing = Self.missing(in: snapshot, for: content)
+    guard missing.isEmpty else {
+      let isUnderWay = !Self.unfinished(in: folder).isEmpty
+      throw HubRefusal(name, revision, .incomplete(snapshot: snapshot, missing: missing, isUnderWay: isUnderWay))
+    }
+    if content == .dataset, let file = Self.unfinished(in: folder).first {
+      throw HubRefusal(name, revision, .unfinished(folder: "\(folder)/blobs/\(file)"))
+    }
+    return snapshot
+  }
+
+  /// The commit of a snapshot: the revision's own name, what `refs` says of it, or the one that it is the start of.
+  private func commit(_ revision: String, in folder: String, _ snapshots: [String]) -> String? {
+    guard HubRevision.isValid(revision) else { return nil }
+    if snapshots.contains(revision) { return revision }
+    if let text = try? String(contentsOf: "\(folder)/refs/\(revision)", limit: 256) {
+      let commit = text.filter { !$0.isWhitespace }
+      return snapshots.contains(commit) ? commit : nil
+    }
+    // Five digits are the fewest that huggingface_hub takes for a commit.
+    guard revision.count >= 5, isHexadecimal(revision) else { return nil }
+    let matching = snapshots.filter { $0.hasPrefix(revision) }
+    return matching.count == 1 ? matching[0] : nil
+  }
+
+  /// The names below `refs`.
+  private func refs(in folder: String) -> [String] {
+    func names(_ prefix: String) -> [String] {
+      ((try? directoryEntries("\(folder)/refs/\(prefix)")) ?? []).flatMap { entry in
+        EntryKind("\(folder)/refs/\(prefix)\(entry)") == .directory ? names("\(prefix)\(entry)/") : [prefix + entry]
+      }
+    }
+    return names("")
+  }
+
+  /// Blobs that were begun and are not there as a whole.
+  private static func unfinished(in folder: String) -> [String] {
+    let suffix = ".incomplete"
+    return ((try? directoryEntries("\(folder)/blobs")) ?? []).filter { name in
+      // Newer releases of huggingface_hub put a random part before the suffix.
+      name.hasSuffix(suffix) && !fileExists("\(folder)/blobs/\(name.prefix { $0 != "." })")
+    }
+  }
+
+  // MARK: Completeness
+
+  /// The files that `content` needs and the snapshot lacks. A link whose blob is gone counts as missing.
+  private static func missing(in snapshot: String, for content: Content) -> [String] {
+    func exists(_ name: String) -> Bool { fileExists("\(snapshot)/\(name)") }
+    func lacking(_ names: [String]) -> [String] { names.filter { !exists($0) } }
+    let tokenizer = HubFiles.tokenizer.contains(where: exists) ? [] : ["tokenizer.json"]
+    switch content {
+    case .tokenizer: return tokenizer
+    // A pickle is refused with its own reason where it is opened.
+    case .adapter:
+      return lacking(["adapter_config.json"] + (exists("adapter_model.bin") ? [] : ["adapter_model.safetensors"]))
+    case .model:
+      let weights =
+        exists(HubWeights.singleName) || !exists(HubWeights.indexName)
+        ? [HubWeights.singleName] : HubWeights.shardNames(directory: snapshot)
+      return lacking(["config.json"] + weights) + tokenizer
+    case .dataset: return brokenLinks(in: snapshot)
+    case .anything: return []
+    }
+  }
+
+  private static func brokenLinks(in directory: String) -> [String] {
+    func names(_ prefix: String) -> [String] {
+      ((try? directoryEntries("\(directory)/\(prefix)")) ?? []).flatMap { entry in
+        let path = "\(directory)/\(prefix)\(entry)"
+        if EntryKind(path) == .directory { return names("\(prefix)\(entry)/") }
+        return fileExists(path) ? [] : [prefix + entry]
+      }
+    }
+    return names("")
+  }
+}
+
+/// A name of the hub that the cache has not, or not whole.
+package struct HubRefusal: UserError, Equatable {
+  package enum Reason: Sendable, Equatable {
+    case absent(cache: String)
+    case noRevision(folder: String, known: [String])
+    case incomplete(snapshot: String, missing: [String], isUnderWay: Bool)
+    /// A download that did not come to its end.
+    case unfinished(folder: String)
+  }
+
+  package let name: HubName
+  package let revision: String?
+  package let reason: Reason
+
+  package init(_ name: HubName, _ revision: String?, _ reason: Reason) {
+    (self.name, self.revision, self.reason) = (name, revision, reason)
+  }
+
+  package var description: String {
+    let command = name.fetchCommand(revision: revision)
+    return switch reason {
+    case .absent(let cache):
+      "\(name): there is no such \(name.kind == .dataset ? "file or " : "")directory here, and the hub's cache (\(cache)) does not have this "
+        + "\(name.kind == .dataset ? "data set" : "model"): download it with `\(command)`"
+    case .noRevision(let folder, let known):
+      "\(name): \(folder) has no revision \"\(revision ?? HubRevision.standard)\" (it has \(shortList(known))): "
+        + "download it with `\(command)`"
+    case .incomplete(let snapshot, let missing, let isUnderWay):
+      "\(name): \(snapshot) is not complete: it lacks \(shortList(missing))"
+        + "\(isUnderWay ? "; a download was begun and did not end" : ""): complete it with `\(command)`"
+    case .unfinished(let folder):
+      "\(name): \(folder): a download was begun and did not end: complete it with `\(command)`"
+    }
+  }
+}
+
+extension String {
+  /// The text of a small file.
+  fileprivate init(contentsOf path: String, limit: Int) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: limit)
+    let count = read(descriptor, &bytes, limit)
+    guard count >= 0 else { throw FileError(path: path, action: "read", code: errno) }
+    self.init(decoding: bytes.prefix(count), as: UTF8.self)
+  }
+}
