@@ -26,6 +26,14 @@ struct ChatTokens {
     return first.outer.lowerBound..<last.outer.upperBound
   }
 
+  /// Whether a message says something that none of the tokens shows.
+  func hides(_ messages: [ChatMessage]) -> Bool {
+    let shown = Set(runs.lazy.filter { !$0.outer.isEmpty }.compactMap(\.piece.message))
+    return messages.enumerated().contains { place, message in
+      !shown.contains(place) && message.content.unicodeScalars.contains { !$0.properties.isWhitespace }
+    }
+  }
+
   /// The tokens inside `{% generation %}`, as ranges that do not touch. As in transformers, a token belongs to the
   /// part if the part's first or last character is in it.
   var generated: [Range<Int>] {

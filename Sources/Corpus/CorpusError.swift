@@ -22,11 +22,13 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The reason why a record cannot be used, and the field if one field is the cause.
-package struct RecordProblem: Error, Equatable {
+package struct RecordProblem: Error, Equatable, CustomStringConvertible {
   package let field: String?
   package let reason: String
 
   package init(field: String? = nil, _ reason: String) { (self.field, self.reason) = (field, reason) }
+
+  package var description: String { (field.map { "field \"\($0)\": " } ?? "") + reason }
 }
 
 /// A record that cannot be used, and its place.
@@ -39,8 +41,7 @@ package struct RecordMistake: Error, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    let field = problem.field.map { "field \"\($0)\": " } ?? ""
-    return "\(location) (byte \(location.byte)): \(field)\(problem.reason)"
+    "\(location) (byte \(location.byte)): \(problem)"
   }
 }
 
@@ -70,8 +71,8 @@ package enum CorpusError: UserError, Equatable {
       return lines.joined(separator: "\n")
     case .renderedChats(let places, let count):
       return
-        "\(RecordLocation.list(places, of: count)): \(count == 1 ? "a record holds" : "\(count) records hold") rendered ChatML, "
-        + "\(ChatTemplate.start) with a role, in a text: set special_tokens_in_text of the data set "
+        "\(RecordLocation.list(places, of: count)): \(count == 1 ? "a record holds" : "\(count) records hold") a rendered chat, "
+        + "\(ChatTemplate.start) with a role in a text or a special token in a segment of input_output: set special_tokens_in_text of the data set "
         + "(shoal score: --special-tokens-in-text) to parse, which makes special tokens of it as TRL and axolotl do, "
         + "or to text, which trains on its letters"
     case .nothingFits(let records, let limit):

@@ -33,6 +33,8 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var ignoredSystems = 0
   /// Examples of which the template renders an answer otherwise once messages follow.
   package private(set) var brokenPrefixes = 0
+  /// How many examples each remark is about.
+  package private(set) var remarks: [RecordRemark: Int] = [:]
 
   init(limit: LengthLimit) { self.limit = limit }
 
@@ -60,6 +62,7 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
     ignoredSystems += part.traits.ignoresSystem ? 1 : 0
     brokenPrefixes += part.traits.breaksPrefix ? 1 : 0
+    for remark in part.traits.remarks { remarks[remark, default: 0] += 1 }
     guard part.isTruncated else { return }
     truncated += 1
     if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
@@ -95,6 +98,9 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
       lines.append(
         "\(brokenPrefixes) with answers that the chat template renders otherwise once messages follow: they are trained as "
           + "the whole chat has them")
+    }
+    for remark in RecordRemark.allCases {
+      if let count = remarks[remark] { lines.append("\(count) \(remark.text)") }
     }
     return lines.joined(separator: "\n")
   }

@@ -21,7 +21,10 @@ extension ExampleEncoder {
     }
     return EncodedExample(
       tree: tree, texts: whole.contents.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
-      traits: traits(messages.flatMap(\.texts)) { $0.breaksPrefix = breaksPrefix })
+      traits: traits(messages.flatMap(\.texts)) {
+        $0.breaksPrefix = breaksPrefix
+        if whole.hides(messages) { $0.remarks.insert(.hiddenMessage) }
+      })
   }
 
   // MARK: TRL
@@ -86,10 +89,6 @@ extension ExampleEncoder {
   private func trained(
     _ messages: [ChatMessage], _ training: TurnTraining, _ context: ChatTemplate.Context, _ whole: ChatTokens
   ) throws(RecordProblem) -> [Range<Int>] {
-    if training.isLastAnswer, !trainsOnInputs, !messages.contains(where: { $0.isTrained != nil || !$0.parts.isEmpty }) {
-      guard messages.count > 1 else { throw RecordProblem("expected a question and an answer, found one message") }
-      return [try rendered(Array(messages.dropLast()), context, generationPrompt: true).ids.count..<whole.ids.count]
-    }
     var ranges: [Range<Int>] = []
     let options = [
       (training.endOfTurn ?? training.endOfSequence, endsOfTurn(training)),

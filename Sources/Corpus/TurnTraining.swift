@@ -23,7 +23,4 @@ package struct TurnTraining: Sendable, Equatable {
   package var endOfTurnTokens: [String]?
 
   package init() {}
-
-  /// Whether everything after the last prompt is trained, as in axolotl if nothing says what is.
-  var isLastAnswer: Bool { roles.isEmpty && endOfSequence == Ends.none && (endOfTurn ?? endOfSequence) == Ends.none }
 }
