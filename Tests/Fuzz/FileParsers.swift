@@ -153,7 +153,7 @@ final class FileParsers: Sendable {
     let limit = LengthLimit(sequenceLength: 24)
     for index in 0..<min(reader.count, 4) {
       guard let value = try? reader.record(index) else { continue }
-      for type in [DatasetType?.none] + DatasetType.allCases.map({ $0 }) {
+      for type in [DatasetType?.none] + DatasetType.all.map({ $0 }) {
         for kind in [ExampleKind?.none, .pair, .labelled, .completion] {
           guard let records = try? ExampleRecord.read(value, type: type, kind: kind) else { continue }
           for (record, parses) in records.flatMap({ [($0, false), ($0, true)] }) {

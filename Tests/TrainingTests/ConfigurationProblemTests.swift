@@ -31,7 +31,7 @@ import Training
         "line 11: unknown key `datasets.1.pth`; did you mean `path`?",
         "line 11: missing key `datasets.1.path`: expected a file, a directory or a list of them",
         "line 12: `datasets.1.type`: type \"chatml.intle\" is unknown (did you mean \"chatml.intel\"?): expected one of "
-          + DatasetType.allCases.map(\.rawValue).joined(separator: ", ")
+          + DatasetType.all.map(\.name).joined(separator: ", ")
           + ", or no type for TRL's formats, which are found from the fields",
         "line 13: `num_epochs`: expected a number greater than 0, found a list",
         "override lr=1: unknown key `lr`; did you mean `learning_rate`?",

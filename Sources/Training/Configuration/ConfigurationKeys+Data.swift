@@ -34,6 +34,10 @@ extension ConfigurationKeys {
       "excess_length_strategy", \.excessLengthStrategy, .choice(or: [("raise", .error)]),
       "What becomes of a longer example: its prompt is cut in the middle, it is left out, or the run is refused."
     ).elsewhere("truncation_mode"),
+    Key(
+      "eot_tokens", \.endOfTurnTokens, .texts("a token, or a list of them"),
+      "The tokens that end turns in data sets of type chat_template."
+    ).standing(at: "the end of sequence, and what the template writes after a turn"),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
@@ -106,23 +110,12 @@ extension ValueKind where Value == [Dataset.Source] {
 
 extension ConfigurationKeys {
   static let dataset = ConfigurationTable(
-    initial: Dataset.Source(paths: []), keys: datasetKeys,
-    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")],
-    refused: [
-      RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
-      RefusedKeys(
-        "drop_system_message", because: "conversations are taken as they are",
-        remedy: "take system messages out of the data"),
-    ],
+    initial: Dataset.Source(paths: []), keys: datasetKeys + recordKeys,
+    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")] + inertRecordKeys,
     rules: { source, section in
       source.findFiles(&section)
-      let fields = RecordFields.Field.read(by: source.type)
-      for field in RecordFields.Field.allCases where section[field.key] != nil && !fields.contains(field) {
-        section.ignore(field.key)
-      }
+      source.settleRecords(&section)
     })
-
-  private typealias DatasetKey = ConfigurationKey<Dataset.Source>
 
   private static let files = ValueKind.texts("a file, a directory or a list of them")
 
@@ -136,7 +129,6 @@ extension ConfigurationKeys {
         $0.paths.count == 1 ? .null : files.write($0.paths)
       },
       DatasetKey("ds_type", .only("json", "one record a line, or a list of records"), "The format of the files."),
-      DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
       DatasetKey(
         "special_tokens_in_text", \.specialTokens, .choice(),
         "Special tokens that texts spell: `parse` makes tokens of them, as TRL and axolotl do, `text` leaves them text. "
@@ -146,42 +138,6 @@ extension ConfigurationKeys {
         "As `chat_template` of the run: one template serves all data sets."),
       DatasetKey("split", \.split, .text, "The split of a directory that is read: files that have it in their names."),
     ]
-    + RecordFields.Field.allCases.map { field in
-      DatasetKey(field.key, \.fields[field], .text, "What the data calls the field `\(field.rawValue)`.")
-    } + [
-      DatasetKey(
-        "message_property_mappings", \.fields.message, .mapping(of: ["role", "content"], .text),
-        "What the data calls the parts of a message."),
-      DatasetKey(
-        "roles", \.fields.roles,
-        .mapping(of: ["assistant", "system", "user"], .texts("the names of a role in the data")),
-        "What the data calls each role, a name or a list of them."),
-      DatasetKey("roles_to_train", .only("assistant", "and no other role"), "Whose turns are trained."),
-      DatasetKey("train_on_eos", .only("turn", "the end of every trained turn"), "Which ends of turns are trained."),
-    ]
-}
-
-extension RecordFields {
-  /// Other names of `role` and `content`.
-  fileprivate var message: [String: String] {
-    get { ["role": role, "content": content].filter { $0.key != $0.value } }
-    set { (role, content) = (newValue["role"] ?? "role", newValue["content"] ?? "content") }
-  }
-}
-
-extension ValueKind where Value == DatasetType {
-  static var datasetType: Self {
-    let names = DatasetType.allCases.map(\.rawValue)
-    return Self(names.joined(separator: " or ")) { section, key, tree in
-      guard let name = ValueKind<String>.text.read(&section, key, tree) else { return nil }
-      do { return try DatasetType(named: name) } catch {
-        section.report("`\(section.prefix)\(key)`: \(error)", at: tree.place)
-        return nil
-      }
-    } write: {
-      .text($0.rawValue)
-    }
-  }
 }
 
 extension Dataset.Source {

@@ -18,7 +18,7 @@ extension ConfigurationKeys {
     RefusedKeys("relora relora_steps", because: "an adapter is not merged while it trains"),
     RefusedKeys("s2_attention", because: "attention is always full"),
     RefusedKeys(
-      "tokenizer_config tokens added_tokens_overrides fix_untrained_tokens eot_tokens",
+      "tokenizer_config tokens added_tokens_overrides fix_untrained_tokens",
       because: "the tokenizer is the one in the model's directory", remedy: "change its files, or leave it out"),
     RefusedKeys(
       "pretraining_dataset", because: "all data is in `datasets`", remedy: "list it there with `type: completion`"),

@@ -9,6 +9,8 @@ extension RunConfiguration {
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
     findTemplate(&section)
+    settleTurns()
+    checkTypes(&section)
     checkSystemMessage(&section)
     checkORPOAlpha(&section)
     checkIPO(&section)
@@ -52,6 +54,26 @@ extension RunConfiguration {
       section.report(
         "`chat_template` of a data set is \(other.name), and that of the run \(chatTemplate.name): one template serves all "
           + "data sets of a run, since the tuned model is asked with one", about: "datasets")
+    }
+  }
+
+  private mutating func settleTurns() {
+    for place in datasets.indices { datasets[place].fields.turns.endOfTurnTokens = endOfTurnTokens }
+    for place in testDatasets.indices { testDatasets[place].fields.turns.endOfTurnTokens = endOfTurnTokens }
+  }
+
+  /// What a type has no records of is found before any file is read.
+  private func checkTypes(_ section: inout ConfigurationSection) {
+    let kind = objective.exampleKind
+    for (key, sources) in [("datasets", datasets), ("test_datasets", testDatasets)] {
+      for (place, source) in sources.enumerated() {
+        guard let type = source.type, !type.kinds.contains(kind) else { continue }
+        section.report("`\(key).\(place).type`: \(type.problem(with: kind))", about: key)
+      }
+      for (place, source) in sources.enumerated() {
+        guard case .own(let format)? = source.type, format.kinds.contains(kind) else { continue }
+        for name in format.unread(by: kind) { section.ignore("\(key).\(place).type.\(name)") }
+      }
     }
   }
 
