@@ -14,7 +14,7 @@ struct ChatTokens {
   private(set) var ids: [Int32] = []
   private(set) var runs: [Run] = []
   /// The texts that were tokenised as a whole, with their ids.
-  private var units: [(text: String, isSpecial: Bool, ids: [Int32])] = []
+  private var units: [(text: String, isSpecial: Bool, ids: [Int32], allowsSpecial: Bool)] = []
 
   /// The ranges of the messages' contents that hold nothing else.
   var contents: [Range<Int>] { runs.filter { $0.piece.message != nil }.map(\.inner) }
@@ -87,7 +87,7 @@ struct ChatTokens {
     }
     let first = ids.count
     ids += own
-    units.append((text, isSpecial, own))
+    units.append((text, isSpecial, own, allowSpecial))
     guard pieces.count > 1 else {
       runs.append(Run(piece: pieces[0], inner: first..<ids.count, outer: first..<ids.count))
       return
@@ -104,6 +104,26 @@ struct ChatTokens {
           outer: first + start.lowerBound..<first + stop.upperBound))
       start = stop
     }
+  }
+
+  var text: String { units.map(\.text).joined() }
+
+  /// The tokens that hold some of the text's bytes.
+  func tokens(in bytes: Range<Int>, _ tokenizer: Tokenizer) -> Range<Int> {
+    var (byte, token) = (0, 0)
+    var found: (start: Int, end: Int)?
+    for unit in units {
+      let count = unit.text.utf8.count
+      if bytes.lowerBound < byte + count, byte < bytes.upperBound {
+        let bounds = TokenBounds(of: unit.ids, text: unit.text, tokenizer, allowSpecial: unit.allowsSpecial)
+        let start = bounds.at(max(0, bytes.lowerBound - byte)).lowerBound
+        let end = bounds.at(min(count, bytes.upperBound - byte)).upperBound
+        found = (found?.start ?? token + start, token + end)
+      }
+      (byte, token) = (byte + count, token + unit.ids.count)
+    }
+    guard let found, found.start < found.end else { return 0..<0 }
+    return found.start..<found.end
   }
 
   static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }

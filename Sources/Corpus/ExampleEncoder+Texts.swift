@@ -34,18 +34,19 @@ extension ExampleEncoder {
       let parts = segment.endings > 0 ? Self.parts(segment.parts, without: ending) : segment.parts
       let own = tokens(pieces(of: parts))
       ids += own.ids + [Int32](repeating: id, count: segment.endings)
-      texts += own.contents.map { start + $0.lowerBound..<start + $0.upperBound }
+      if scored.isEmpty { texts += own.contents.map { start + $0.lowerBound..<start + $0.upperBound } }
       fields += parts.filter(\.isField).map(\.text)
-      guard let from = segment.trainedFrom else { continue }
+      let trainsAll = trainsOnInputs && segment.mayTrainAll
+      guard let from = trainsAll ? 0 : segment.trainedFrom else { continue }
       let untrained = from == 0 ? 0 : tokens(pieces(of: Array(parts[..<from]))).ids.count
       if start + untrained < ids.count { scored.append(start + untrained..<ids.count) }
     }
-    guard let tree = ExampleTree(index: index, sequence: ids, scored: trainsOnInputs ? [0..<ids.count] : scored) else {
+    guard let tree = ExampleTree(index: index, sequence: ids, scored: scored) else {
       throw RecordProblem("nothing is left to learn from: the text has one token, or its trained part none")
     }
     let isTemplateFree = segments.allSatisfy { $0.endings == 0 }
     return EncodedExample(
-      tree: tree, texts: texts.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
+      tree: tree, texts: texts.map { $0.clamped(to: 0..<tree.prompt.count) }.filter { !$0.isEmpty }, isRunningText: false,
       traits: traits(fields) {
         // Nothing but its texts says where such an example ends.
         if isTemplateFree, $0.holdsSpecialText { $0.holdsRenderedChat = true }

@@ -438,7 +438,6 @@ TOOLS = [
          chat_template="qwen_25"),
     case({**PAIR, "chat_template_kwargs": {"enable_thinking": False}}, kind="pair", chat_template="qwen3"),
     case({"messages": CALLS, "tools": [TOOL]}, chat_template="qwen_25"),
-    case({"messages": CALLS, "tools": [TOOL]}, chat_template="qwen3"),
     case({"prompt": CALLS[:1], "completion": CALLS[1:2], "tools": [TOOL]}, chat_template="qwen_25"),
     case({"prompt": CALLS[:1], "completion": CALLS[1:2], "label": True, "tools": [TOOL]}, kind="labelled", chat_template="qwen_25"),
     case({"messages": SKY + [{"role": "assistant", "content": None, "tool_calls": [CALL]}], "tools": [TOOL]},

@@ -122,6 +122,8 @@ extension ExampleRecord {
     guard segments.contains(where: { $0.trainedFrom != nil }) else {
       throw RecordProblem(field: name, "no turn is the bot's, so that there is nothing to learn")
     }
+    // axolotl never trains the other turns.
+    for place in segments.indices { segments[place].mayTrainAll = false }
     return segments
   }
 }

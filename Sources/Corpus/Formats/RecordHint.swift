@@ -18,7 +18,7 @@ enum RecordHint {
     let names = members.map(\.name)
     var advice = ""
     if names.contains("from"), names.contains("value"), fields.role != "from" {
-      advice = ": type sharegpt reads them, or message_property_mappings: {role: from, content: value}"
+      advice = ": type: sharegpt reads them, or message_property_mappings: {role: from, content: value}"
     } else if names.contains("role"), names.contains("content"), fields.role != "role" || fields.content != "content" {
       advice = ": leave message_property_mappings out"
     }
@@ -35,20 +35,20 @@ enum RecordHint {
 
   /// Types by the fields that they need, the first that fits.
   private static let types: [(fields: [String], advice: String)] = [
-    (["instruction", "chosen_response", "rejected_response"], "as type chatml.argilla reads them"),
-    (["question", "chosen", "rejected"], "as type chatml.intel reads them"),
-    (["instruction", "chosen", "rejected"], "as type chatml.argilla reads them, or no type"),
-    (["input", "chosen", "rejected"], "as type chatml.icr reads them"),
-    (["segments"], "as type input_output reads them, for supervised fine-tuning"),
-    (["question", "response", "system_prompt"], "as type alpaca_w_system.load_open_orca reads them, for supervised fine-tuning"),
-    (["context", "question", "answer"], "as type context_qa.load_v2 reads them, for supervised fine-tuning"),
-    (["article", "summary"], "as type summarizetldr reads them, for supervised fine-tuning"),
-    (["question", "answer"], "as type alpaca_chat.load_qa reads them, for supervised fine-tuning"),
-    (["instruction", "output"], "as type alpaca reads them, for supervised fine-tuning"),
-    (["instruction", "response"], "as type gpteacher reads them, for supervised fine-tuning"),
-    (["prompt", "completion", "label"], "as rl: kto reads them without a type"),
-    (["prompt", "completion"], "as supervised fine-tuning reads them without a type"),
-    (["text"], "as type completion reads them, for supervised fine-tuning"),
+    (["instruction", "chosen_response", "rejected_response"], "that is type: chatml.argilla"),
+    (["question", "chosen", "rejected"], "that is type: chatml.intel"),
+    (["instruction", "chosen", "rejected"], "that is type: chatml.argilla, or no type"),
+    (["input", "chosen", "rejected"], "that is type: chatml.icr"),
+    (["segments"], "that is type: input_output, for supervised fine-tuning"),
+    (["question", "response", "system_prompt"], "that is type: alpaca_w_system.load_open_orca, for supervised fine-tuning"),
+    (["context", "question", "answer"], "that is type: context_qa.load_v2, for supervised fine-tuning"),
+    (["article", "summary"], "that is type: summarizetldr, for supervised fine-tuning"),
+    (["question", "answer"], "that is type: alpaca_chat.load_qa, for supervised fine-tuning"),
+    (["instruction", "output"], "that is type: alpaca, for supervised fine-tuning"),
+    (["instruction", "response"], "that is type: gpteacher, for supervised fine-tuning"),
+    (["prompt", "completion", "label"], "that is rl: kto without a type"),
+    (["prompt", "completion"], "that is supervised fine-tuning without a type"),
+    (["text"], "that is type: completion, for supervised fine-tuning"),
   ]
 
   private static func advice(_ names: Set<String>, _ value: JSONValue) -> String? {
@@ -60,15 +60,15 @@ enum RecordHint {
       return "\(both.joined(separator: " and ")) are not a pair yet: write the preferred one as chosen and the other as rejected"
     }
     if names.contains("chosen"), names.contains("rejected"), value["chosen"]?.array != nil {
-      return "chosen and rejected are conversations, as chat_template.argilla_chat reads them, or no type"
+      return "chosen and rejected are conversations, that is type: chat_template.argilla_chat, or no type"
     }
     if let type = types.first(where: { names.isSuperset(of: $0.fields) }) { return type.advice }
-    for (name, type) in [("conversations", "sharegpt"), ("messages", "chat_template")] {
+    for name in ["conversations", "messages"] {
       guard let list = value[name]?.array else { continue }
       let isShareGPT = list.first?["from"] != nil && list.first?["value"] != nil
       return isShareGPT
-        ? "\(name) with from and value, as type sharegpt reads them, or chat_template with message_property_mappings"
-        : "as type \(name == "messages" ? type : "chat_template with field_messages: \(name)") reads them"
+        ? "\(name) with from and value, that is type: sharegpt, or chat_template with message_property_mappings"
+        : "that is type: chat_template" + (name == "messages" ? "" : " with field_messages: \(name)")
     }
     return nil
   }

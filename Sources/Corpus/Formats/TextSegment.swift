@@ -5,6 +5,8 @@ package struct TextSegment: Sendable, Equatable {
   package var parts: [TextPart]
   /// The first part that is trained; nil if none is. The parts before it take as many tokens as they have alone.
   package var trainedFrom: Int?
+  /// Whether `train_on_inputs` trains the rest too.
+  package var mayTrainAll = true
   /// How many end-of-sequence tokens end it. One that the text spells counts.
   package var endings = 0
 
