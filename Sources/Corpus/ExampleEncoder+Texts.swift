@@ -46,7 +46,8 @@ extension ExampleEncoder {
     }
     let isTemplateFree = segments.allSatisfy { $0.endings == 0 }
     return EncodedExample(
-      tree: tree, texts: texts.map { $0.clamped(to: 0..<tree.prompt.count) }.filter { !$0.isEmpty }, isRunningText: false,
+      tree: tree, texts: texts.map { $0.clamped(to: 0..<tree.prompt.count) }.filter { !$0.isEmpty },
+      isRunningText: false,
       traits: traits(fields) {
         // Nothing but its texts says where such an example ends.
         if isTemplateFree, $0.holdsSpecialText { $0.holdsRenderedChat = true }

@@ -30,7 +30,8 @@ package struct TurnTraining: Sendable, Equatable {
     for token in endOfTurnTokens ?? [] where tokenizer.id(ofToken: token) == nil {
       throw TokenizerError(
         path: tokenizer.path,
-        reason: "there is no token \"\(token)\", which eot_tokens names: leave it out, or name the token with which the "
+        reason:
+          "there is no token \"\(token)\", which eot_tokens names: leave it out, or name the token with which the "
           + "model's own template ends turns")
     }
     guard let ending = tokenizer.endOfSequenceToken, endOfTurnTokens?.contains(ending) == true,

@@ -25,7 +25,10 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("What the user says; it becomes a chat of one message.", valueName: "text"))
   var prompt: String?
 
-  @Option(help: ArgumentHelp("A chat: a JSON array of messages, or an object with messages, tools and chat_template_kwargs.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A chat: a JSON array of messages, or an object with messages, tools and chat_template_kwargs.", valueName: "file"
+    ))
   var messages: String?
 
   @Flag(help: "Take the prompt as it is, without the model's chat template.")

@@ -119,7 +119,10 @@ struct ExampleRecordTests {
       (.completion, .labelled, #"{"text":"t"}"#, nil, "type completion"),
       (.completion, .completion, #"{"text":""}"#, "text", "empty"),
       (.chatTemplate, .completion, #"{"messages":[]}"#, "messages", "empty"),
-      (.chatTemplate, .completion, #"{"messages":[{"role":"bot","content":"c"}]}"#, "messages[0].role", "\"bot\" is unknown"),
+      (
+        .chatTemplate, .completion, #"{"messages":[{"role":"bot","content":"c"}]}"#, "messages[0].role",
+        "\"bot\" is unknown"
+      ),
       (.chatTemplate, .labelled, #"{"messages":[{"role":"user","content":"c"}]}"#, nil, "no labels"),
       (
         .chatTemplate, .pair, #"{"messages":"q","chosen":{"role":"user","content":"c"},"rejected":"r"}"#, "chosen",
@@ -134,7 +137,10 @@ struct ExampleRecordTests {
       (nil, .labelled, #"{"prompt":"p","completion":"c","label":"true"}"#, "label", "a text"),
       (nil, .pair, #"{"prompt":"p","completion":"c"}"#, "chosen", "missing"),
       (nil, .completion, #"{"instruction":"i","output":"o"}"#, nil, "type: alpaca"),
-      (nil, .labelled, #"{"messages":[{"role":"user","content":"q"}],"label":1}"#, "messages", "ends with the assistant"),
+      (
+        nil, .labelled, #"{"messages":[{"role":"user","content":"q"}],"label":1}"#, "messages",
+        "ends with the assistant"
+      ),
       (.segments, .completion, #"{"segments":[{"text":"a","label":false}]}"#, "segments", "nothing to learn"),
       (.segments, .completion, #"{"segments":[{"text":"a"}]}"#, "segments[0]", "true or false"),
       (.pygmalion, .completion, #"{"conversations":[{"role":"gpt","value":"a"}]}"#, "conversations[0].role", "bot"),
@@ -220,7 +226,8 @@ struct ExampleRecordTests {
       (nil, .pair, #"{"prompt":"p","chosen":"c","rejected":"r","system":"s"}"#, .unreadSystem),
       (nil, .pair, #"{"instruction":"p","chosen":"c","rejected":"r","system":"s"}"#, .llamaFactory),
       (
-        nil, .completion, #"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":0}]}"#,
+        nil, .completion,
+        #"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":0}]}"#,
         .unreadMarks
       ),
       (.chatTemplate, .completion, #"{"messages":[{"role":"user","content":"q","train":true}]}"#, .unreadMarks),
@@ -228,7 +235,8 @@ struct ExampleRecordTests {
       (.shareGPT, .completion, #"{"conversations":[{"from":"human","value":"q"}]}"#, .shareGPT),
       (nil, .pair, #"{"prompt":"p","chosen":"c","rejected":"r","system":""}"#, nil),
       (
-        nil, .completion, #"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":1}]}"#,
+        nil, .completion,
+        #"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":1}]}"#,
         nil
       ),
     ] as [(DatasetType?, ExampleKind, String, RecordRemark?)])

@@ -96,17 +96,29 @@ package struct UnknownDatasetType: UserError, Equatable {
 
   /// Types that need what is not here, with the way out.
   private static let refused: [(prefix: String, reason: String)] = [
-    ("llama3", "writes special tokens of Llama 3: chatml and the same word after the point, or chat_template, is its twin"),
+    (
+      "llama3",
+      "writes special tokens of Llama 3: chatml and the same word after the point, or chat_template, is its twin"
+    ),
     ("zephyr", "writes special tokens of Zephyr: rank the answers yourself, and use chatml.prompt_pairs"),
     ("llama2_chat", "writes special tokens of Llama 2: sharegpt reads the same records"),
-    ("creative_acr", "writes YAML of nested fields: make texts of them, and define the format by a mapping (docs/data.md)"),
+    (
+      "creative_acr",
+      "writes YAML of nested fields: make texts of them, and define the format by a mapping (docs/data.md)"
+    ),
     ("bradley_terry", "is for reward models, which are not trained here"),
     ("stepwise_supervised", "is for reward models, which are not trained here"),
     ("messages", "is an older chat_template: use that"),
     ("user_defined", "is not named: give its keys as a mapping in place of the name"),
     ("sharegpt", "is an older way to write conversations: use chat_template"),
-    ("jsonl", "is a format of files, which is found from their names: leave `type` out for TRL's formats, or say what the records are"),
-    ("json", "is a format of files, which is found from their names: leave `type` out for TRL's formats, or say what the records are"),
+    (
+      "jsonl",
+      "is a format of files, which is found from their names: leave `type` out for TRL's formats, or say what the records are"
+    ),
+    (
+      "json",
+      "is a format of files, which is found from their names: leave `type` out for TRL's formats, or say what the records are"
+    ),
     ("_synthetic", "is made of random tokens: name data"),
   ]
 
@@ -116,7 +128,8 @@ package struct UnknownDatasetType: UserError, Equatable {
     }
     let names = DatasetType.all.map(\.name)
     let nearest = Spelling.nearest(to: name, among: names).map { " (did you mean \"\($0)\"?)" } ?? ""
-    return "type \"\(name)\" is unknown\(nearest): docs/data.md has every type; none is needed for TRL's formats, which "
+    return
+      "type \"\(name)\" is unknown\(nearest): docs/data.md has every type; none is needed for TRL's formats, which "
       + "are found from the fields"
   }
 }

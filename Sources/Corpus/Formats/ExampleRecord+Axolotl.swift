@@ -107,7 +107,8 @@ extension ExampleRecord {
       switch role {
       case "system":
         let start = "\n<START>"
-        let text = value.utf8.suffix(start.utf8.count).elementsEqual(start.utf8) 
+        let text =
+          value.utf8.suffix(start.utf8.count).elementsEqual(start.utf8)
           ? String(decoding: value.utf8.dropLast(start.utf8.count), as: UTF8.self) : value
         segments.append(TextSegment([.literal("<|system|>Persona: "), .field(text.trimmingSpace)]))
       case "human": segments.append(TextSegment([.literal("<|user|> "), .field(value.trimmingSpace)]))

@@ -90,7 +90,8 @@ extension ExampleRecord {
       guard prompt.count == 1 else {
         throw RecordProblem(
           field: values.fields[.prompt],
-          "axolotl puts it in place of every question of \"\(name)\": remove the field, or use chat_template.argilla_chat")
+          "axolotl puts it in place of every question of \"\(name)\": remove the field, or use chat_template.argilla_chat"
+        )
       }
       prompt[0].content = question
     }
@@ -145,7 +146,9 @@ extension RecordValues {
     if fields[.messages] == usual[.messages], value[fields[.messages]] == nil { fields[.messages] = "conversations" }
     guard let first = value[fields[.messages]]?.array?.first else { return }
     if fields.role == usual.role, first[fields.role] == nil || first["from"] != nil { fields.role = "from" }
-    if fields.content == usual.content, first[fields.content] == nil || first["value"] != nil { fields.content = "value" }
+    if fields.content == usual.content, first[fields.content] == nil || first["value"] != nil {
+      fields.content = "value"
+    }
   }
 
   /// Tools whose parameters are values too, as axolotl gives them to templates.

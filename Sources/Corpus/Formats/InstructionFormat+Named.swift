@@ -100,7 +100,8 @@ extension InstructionFormat {
     },
     "summarizetldr": { _ in
       var format = asking("{article}", output: "{summary}")
-      format.turn = TextFormat(own: "USER: Summarize the following article as a TL;DR.\n{instruction}\n{input}\nASSISTANT:")
+      format.turn = TextFormat(
+        own: "USER: Summarize the following article as a TL;DR.\n{instruction}\n{input}\nASSISTANT:")
       format.bareTurn = TextFormat(own: "USER: Summarize the following article as a TL;DR.\n{instruction}\nASSISTANT:")
       return format
     },

@@ -8,7 +8,9 @@ package struct OwnFormat: Sendable, Equatable {
   private static let instructionKeys = [
     "system_prompt", "system_format", "field_instruction", "field_input", "field_output", "format", "no_input_format",
   ]
-  private static let pairKeys = ["field_prompt", "prompt_format", "field_chosen", "field_rejected", "chosen_format", "rejected_format"]
+  private static let pairKeys = [
+    "field_prompt", "prompt_format", "field_chosen", "field_rejected", "chosen_format", "rejected_format",
+  ]
   private static let labelKeys = ["field_completion", "field_label", "completion_format"]
 
   /// The keys that were given, with their texts.

@@ -17,7 +17,10 @@ package struct RecordFields: Sendable, Equatable {
       let preference: [Field] = [.system, .chosen, .rejected, .completion, .label]
       return switch type {
       case nil, .passthrough:
-        [.prompt, .chosen, .rejected, .completion, .label, .messages, .text, .tools, .system, .instruction, .input, .output]
+        [
+          .prompt, .chosen, .rejected, .completion, .label, .messages, .text, .tools, .system, .instruction, .input,
+          .output,
+        ]
       case .argilla:
         preference + [.prompt, .input, .question, .instruction, .chosenResponse, .rejectedResponse]
       case .argillaChat: [.chosen, .rejected, .completion, .label]

@@ -40,7 +40,10 @@ enum RecordHint {
     (["instruction", "chosen", "rejected"], "that is type: chatml.argilla, or no type"),
     (["input", "chosen", "rejected"], "that is type: chatml.icr"),
     (["segments"], "that is type: input_output, for supervised fine-tuning"),
-    (["question", "response", "system_prompt"], "that is type: alpaca_w_system.load_open_orca, for supervised fine-tuning"),
+    (
+      ["question", "response", "system_prompt"],
+      "that is type: alpaca_w_system.load_open_orca, for supervised fine-tuning"
+    ),
     (["context", "question", "answer"], "that is type: context_qa.load_v2, for supervised fine-tuning"),
     (["article", "summary"], "that is type: summarizetldr, for supervised fine-tuning"),
     (["question", "answer"], "that is type: alpaca_chat.load_qa, for supervised fine-tuning"),
@@ -57,7 +60,8 @@ enum RecordHint {
       ["completion_a", "completion_b"], ["answer_0", "answer_1"], ["conversation_a", "conversation_b"],
     ]
     if let both = answers.first(where: { names.isSuperset(of: $0) }) {
-      return "\(both.joined(separator: " and ")) are not a pair yet: write the preferred one as chosen and the other as rejected"
+      return
+        "\(both.joined(separator: " and ")) are not a pair yet: write the preferred one as chosen and the other as rejected"
     }
     if names.contains("chosen"), names.contains("rejected"), value["chosen"]?.array != nil {
       return "chosen and rejected are conversations, that is type: chat_template.argilla_chat, or no type"

@@ -76,7 +76,9 @@ extension RecordValues {
   ) throws(RecordProblem) -> [JSONValue.Member] {
     var sources = fields.properties
     if fields.thinking != fields.templateThinking { sources[fields.templateThinking] = fields.thinking }
-    let taken = Set(["role", "content", fields.role, fields.content] + sources.values + [fields.training, fields.trainingDetail].compactMap(\.self))
+    let taken = Set(
+      ["role", "content", fields.role, fields.content] + sources.values
+        + [fields.training, fields.trainingDetail].compactMap(\.self))
     var others = members.filter { !taken.contains($0.name) && sources[$0.name] == nil && !$0.value.isNull }
     for (name, source) in sources.sorted(by: { $0.key < $1.key }) {
       if let value = value[source], !value.isNull { others.append(.init(name, value)) }
@@ -86,7 +88,8 @@ extension RecordValues {
       let (text, training) = try text(ofParts: parts, field: "\(field).\(fields.thinking)")
       guard training.isEmpty else {
         throw RecordProblem(
-          field: "\(field).\(fields.thinking)", "what of a reasoning is trained cannot be said: mark parts of the content")
+          field: "\(field).\(fields.thinking)",
+          "what of a reasoning is trained cannot be said: mark parts of the content")
       }
       others[place].value = .string(text)
     }
@@ -112,7 +115,8 @@ extension RecordValues {
     var (text, training, saysWhat, points) = ("", [ChatMessage.Part](), false, 0)
     for (place, part) in parts.enumerated() {
       guard part.members != nil else {
-        throw RecordProblem(field: "\(field)[\(place)]", "expected a text part, {\"type\": \"text\", \"text\": …}, found \(part.kind)")
+        throw RecordProblem(
+          field: "\(field)[\(place)]", "expected a text part, {\"type\": \"text\", \"text\": …}, found \(part.kind)")
       }
       if let type = part["type"], type != "text" {
         throw RecordProblem(
@@ -145,13 +149,17 @@ extension RecordValues {
       }
       message.isTrained = isTrained
     }
-    guard message.parts.isEmpty, let name = fields.trainingDetail, let details = value[name], !details.isNull else { return }
+    guard message.parts.isEmpty, let name = fields.trainingDetail, let details = value[name], !details.isNull else {
+      return
+    }
     let problem = RecordProblem(
       field: "\(field).\(name)",
-      "expected a list of {\"begin_offset\": …, \"end_offset\": …, \"train\": …} with places in the content, the last one included")
+      "expected a list of {\"begin_offset\": …, \"end_offset\": …, \"train\": …} with places in the content, the last one included"
+    )
     guard let details = details.array else { throw problem }
     for detail in details {
-      guard let begin = detail["begin_offset"]?.int, let end = detail["end_offset"]?.int, let train = detail["train"]?.truth,
+      guard let begin = detail["begin_offset"]?.int, let end = detail["end_offset"]?.int,
+        let train = detail["train"]?.truth,
         0 <= begin, begin <= end, end < Int.max
       else { throw problem }
       message.parts.append(ChatMessage.Part(begin..<end + 1, isTrained: train))

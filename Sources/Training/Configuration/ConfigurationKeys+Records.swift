@@ -9,7 +9,8 @@ extension ConfigurationKeys {
     [
       DatasetKey(
         "type", \.type, .datasetType,
-        "What the records are (docs/data.md); without it TRL's formats, by their fields. A mapping is a format of your own.")
+        "What the records are (docs/data.md); without it TRL's formats, by their fields. A mapping is a format of your own."
+      )
     ]
     + RecordFields.Field.allCases.map { field in
       DatasetKey(field.key, \.fields[field], .text, "What the data calls the field `\(field.rawValue)`.")
@@ -31,7 +32,8 @@ extension ConfigurationKeys {
     ]
     + [
       DatasetKey(
-        "roles_to_train", \.fields.turns.roles, .someTexts("a list of roles, which may be empty"), "Whose turns are trained."),
+        "roles_to_train", \.fields.turns.roles, .someTexts("a list of roles, which may be empty"),
+        "Whose turns are trained."),
       DatasetKey(
         "train_on_eos", \.fields.turns.endOfSequence, .turnEnds,
         "Of which turns the end-of-sequence token is trained: of those that are trained (`turn`), of all, of the last."),
@@ -51,11 +53,12 @@ extension ConfigurationKeys {
       DatasetKey(
         "split_thinking", \.fields.splitsThinking, .bool,
         "Makes reasoning of what stands between `<think>` and `</think>` in an answer."),
-    ].map { $0.absent { $0.type?.isConversation ?? false } }
+    ].map { $0.effective { $0.type?.isConversation ?? false } }
 
   static let inertRecordKeys = [
     InertKeys(
-      "Older conversations", "axolotl does not read them either; `default_system_message` gives conversations a system "
+      "Older conversations",
+      "axolotl does not read them either; `default_system_message` gives conversations a system "
         + "message", "strict system_prompt")
   ]
 }
@@ -159,7 +162,8 @@ extension ConfigurationSection {
         continue
       }
       guard case .text(let text) = member.tree.content else {
-        report("`\(name)`: expected text (quotes make text of a number), found \(member.tree.found)", at: member.tree.place)
+        report(
+          "`\(name)`: expected text (quotes make text of a number), found \(member.tree.found)", at: member.tree.place)
         isWrong = true
         continue
       }
