@@ -1,4 +1,4 @@
-// Texts that formats write, and texts in stretches.
+// Texts that formats write, texts in stretches, and running text.
 
 extension ExampleEncoder {
   /// Only what a format itself writes becomes a special token.
@@ -52,6 +52,17 @@ extension ExampleEncoder {
         // Nothing but its texts says where such an example ends.
         if isTemplateFree, $0.holdsSpecialText { $0.holdsRenderedChat = true }
       })
+  }
+
+  func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
+    let (ending, id) = try endOfText()
+    let bare = Self.text(text, without: ending)
+    let ids = tokenizer.encode(bare, allowSpecial: parsesSpecialTokens) + [id]
+    guard let tree = ExampleTree(index: index, sequence: ids, scored: [0..<ids.count]) else {
+      throw RecordProblem("the text is nothing but its end")
+    }
+    return EncodedExample(
+      tree: tree, texts: [], isRunningText: true, traits: traits([bare]))
   }
 
   private static func parts(_ parts: [TextPart], without ending: String) -> [TextPart] {

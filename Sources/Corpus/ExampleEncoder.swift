@@ -248,17 +248,6 @@ package struct ExampleEncoder: Sendable {
 
   // MARK: Parts
 
-  private func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
-    let (ending, id) = try endOfText()
-    let bare = Self.text(text, without: ending)
-    let ids = ids(bare) + [id]
-    guard let tree = ExampleTree(index: index, sequence: ids, scored: [0..<ids.count]) else {
-      throw RecordProblem("the text is nothing but its end")
-    }
-    return EncodedExample(
-      tree: tree, texts: [], isRunningText: true, traits: traits([bare]))
-  }
-
   func endOfText() throws(RecordProblem) -> (text: String, id: Int32) {
     guard let id = tokenizer.endOfSequence, let ending = tokenizer.endOfSequenceToken else {
       throw RecordProblem("a completion must end, but the model's tokenizer_config.json has no \"eos_token\"")

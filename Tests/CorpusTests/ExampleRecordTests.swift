@@ -269,7 +269,7 @@ struct ExampleRecordTests {
         [.ultra, .argillaChat, .conversationPairs, .orpoPairs].contains(type)
           ? [.chosen: talk, .rejected: talk].merging(type == .argillaChat ? [.completion: talk] : [:]) { $1 } : [:],
         uniquingKeysWith: { $1 })
-    let read = RecordFields.Field.read(by: type)
+    let read = DatasetType.fields(of: type)
     var fields = RecordFields()
     for field in RecordFields.Field.allCases { fields[field] = "my_" + field.rawValue }
     for kind in [ExampleKind.pair, .labelled, .completion] {

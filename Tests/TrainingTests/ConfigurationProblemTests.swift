@@ -68,8 +68,7 @@ import Training
 
   @Test(
     arguments: [
-      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "datasets.0.chat_template=chatml",
-      "special_tokens.bos_token=x",
+      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true", "special_tokens.bos_token=x",
     ])
   func `what is refused says why, and what to do`(override: String) throws {
     let found = problems(minimalYAML, overrides: [override])

@@ -17,7 +17,8 @@ import Training
   static let examples: [Example] = {
     var examples: [Example] = []
     var block: (language: Substring, lines: [Substring])?
-    for line in ((try? Repository.text("docs/data.md")) ?? "").split(separator: "\n", omittingEmptySubsequences: false) {
+    for line in ((try? Repository.text("docs/data.md")) ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+    {
       guard line.hasPrefix("```") else {
         block?.lines.append(line)
         continue
@@ -27,7 +28,11 @@ import Training
         continue
       }
       let text = lines.joined(separator: "\n") + "\n"
-      if language == "yaml" { examples.append(Example(yaml: text)) } else { examples[examples.count - 1].files.append(text) }
+      if language == "yaml" {
+        examples.append(Example(yaml: text))
+      } else {
+        examples[examples.count - 1].files.append(text)
+      }
       block = nil
     }
     return examples

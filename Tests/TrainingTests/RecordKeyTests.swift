@@ -52,7 +52,8 @@ import Training
     #expect(turns.turns.roles == [] && turns.turns.endOfSequence == TurnTraining.Ends.none)
     #expect(turns.turns.endOfTurn == .last && turns.training == "train" && turns.trainingDetail == "detail")
     #expect(turns.dropsSystemMessage && turns.splitsThinking && turns.thinking == "thoughts")
-    #expect(try source("type: chat_template", "roles_to_train: [gpt]", "train_on_eos: all").fields.turns.roles == ["gpt"])
+    #expect(
+      try source("type: chat_template", "roles_to_train: [gpt]", "train_on_eos: all").fields.turns.roles == ["gpt"])
     #expect(problems(yaml(["type: chat_template", "train_on_eos: some"], rl: "")).count == 1)
     // Another type does not have them.
     let other = try read(["type: alpaca", "roles_to_train: [user]"])
@@ -82,7 +83,8 @@ import Training
   @Test func `a type may be a mapping`() throws {
     let own = try source(
       "type:", "  field_prompt: q", "  prompt_format: \"Q: {prompt}\"", "  chosen_format: \"\"", rl: "dpo")
-    #expect(own.type == .own(try OwnFormat(["field_prompt": "q", "prompt_format": "Q: {prompt}", "chosen_format": ""])))
+    #expect(
+      own.type == .own(try OwnFormat(["field_prompt": "q", "prompt_format": "Q: {prompt}", "chosen_format": ""])))
     #expect(problems(yaml(["type:", "  formatt: x"], rl: "")).first?.contains("did you mean `format`?") == true)
     #expect(problems(yaml(["type:", "  format: \"{prompt}\""], rl: "")).first?.contains("{prompt} is unknown") == true)
     #expect(problems(yaml(["type:", "  format: 7"], rl: "")).first?.contains("expected text") == true)

@@ -72,7 +72,9 @@ extension ExampleRecord {
       throw RecordProblem(field: name, "expected a conversation, a question and its answer, found one message")
     }
     let both = [try lastTurn(values, .chosen), try lastTurn(values, .rejected)]
-    return ExampleRecord(.chat(.template(Array(chosen.dropLast())), prefill: "", completions: both))
+    var record = ExampleRecord(.chat(.template(Array(chosen.dropLast())), prefill: "", completions: both))
+    if values.hasSystem { record.remarks.insert(.unreadSystem) }
+    return record
   }
 
   /// `chat_template.argilla`: turns alternate, and `prompt` may stand for the question.
@@ -162,6 +164,9 @@ extension RecordValues {
     }
     return .array(parsed)
   }
+
+  /// Whether there is a system text beside the chat.
+  var hasSystem: Bool { self[.system]?.string.map { !$0.isEmpty } ?? false }
 
   /// Whether a turn is marked against what its role says: an answer as untrained, or another turn as trained.
   var hasMarks: Bool {

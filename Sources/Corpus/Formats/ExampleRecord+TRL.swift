@@ -10,7 +10,7 @@ extension ExampleRecord {
     let isLlamaFactory = values.takeLlamaFactory()
     var records = try trlForms(values, kind)
     var remarks: Set<RecordRemark> = isLlamaFactory ? [.llamaFactory] : []
-    if !isLlamaFactory, let system = values[.system]?.string, !system.isEmpty { remarks.insert(.unreadSystem) }
+    if !isLlamaFactory, values.hasSystem { remarks.insert(.unreadSystem) }
     if values.hasMarks { remarks.insert(.unreadMarks) }
     for place in records.indices { (records[place].context, records[place].remarks) = (context, remarks) }
     return records
@@ -37,7 +37,8 @@ extension ExampleRecord {
       let messages = try values.messages(.messages)
       guard messages.count > 1, let answer = messages.last, answer.role == "assistant", !answer.isSilent else {
         throw RecordProblem(
-          field: values.fields[.messages], "expected a chat that ends with the assistant's answer, which the label is about")
+          field: values.fields[.messages],
+          "expected a chat that ends with the assistant's answer, which the label is about")
       }
       form = .messages(prompt: messages.dropLast(), completions: [[answer]])
     } else {

@@ -74,10 +74,10 @@ package struct ExampleRecord: Sendable, Equatable {
     case .orpoPairs: return [try orpoPair(values)]
     case .instruction(let name):
       guard let format = InstructionFormat.named[name] else { preconditionFailure("no format \(name)") }
-      return [ExampleRecord(.segments(try format.segments(of: values)))]
+      return [ExampleRecord(.segments(try segments(of: values, by: format)))]
     case .segments: return [ExampleRecord(.segments(try segments(values)))]
     case .pygmalion: return [ExampleRecord(.segments(try pygmalion(values)))]
-    case .own(let format): return try format.records(values, kind)
+    case .own(let format): return try own(format, values, kind)
     case .completion: return [ExampleRecord(.text(try values.completion(.text)))]
     case .passthrough: return try trl(values, kind)
     }

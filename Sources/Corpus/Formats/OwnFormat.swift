@@ -71,50 +71,22 @@ package struct OwnFormat: Sendable, Equatable {
     return values.keys.filter { $0 != "field_system" && !read.contains($0) }.sorted()
   }
 
-  private func field(_ name: String) -> String {
+  /// What the data call a field.
+  func field(_ name: String) -> String {
     guard let other = values["field_\(name)"], !other.isEmpty else { return name }
     return other
   }
 
-  private func format(_ key: String) -> TextFormat { formats[key] ?? TextFormat(own: "") }
+  func format(_ key: String) -> TextFormat { formats[key] ?? TextFormat(own: "") }
 
-  // MARK: Reading
-
-  func records(_ values: RecordValues, _ kind: ExampleKind?) throws(RecordProblem) -> [ExampleRecord] {
-    switch kind ?? [.pair, .labelled, .completion].first(where: kinds.contains) {
-    case .completion, nil: return [ExampleRecord(.segments(try instruction.segments(of: values)))]
-    case .pair: return [try formatted(values, ["chosen", "rejected"])]
-    case .labelled:
-      var record = try formatted(values, ["completion"])
-      record.label = try values.label(named: field("label"))
-      return [record]
-    }
-  }
-
-  private var instruction: InstructionFormat {
+  /// How it writes prompts and answers.
+  var instruction: InstructionFormat {
     var format = InstructionFormat(
       instruction: .field(field("instruction")), input: .field(field("input")), outputs: [.field(field("output"))])
     format.system = .field(field("system"), otherwise: values["system_prompt"] ?? "")
     (format.systemFormat, format.turn, format.bareTurn) =
       (self.format("system_format"), self.format("format"), self.format("no_input_format"))
     return format
-  }
-
-  private func formatted(_ values: RecordValues, _ completions: [String]) throws(RecordProblem) -> ExampleRecord {
-    let prompt = try format("prompt_format").filled { (name) throws(RecordProblem) -> [TextPart] in
-      if name == "system", !values.has(field("system")) { return [] }
-      return [.field(try values.text(named: field(name)))]
-    }
-    guard prompt.contains(where: { !$0.text.isEmpty }) else {
-      throw RecordProblem(field: field("prompt"), "the prompt is empty")
-    }
-    var answers: [[TextPart]] = []
-    for name in completions {
-      let text = try values.text(named: field(name))
-      guard !text.isEmpty else { throw RecordProblem(field: field(name), "the completion is empty") }
-      answers.append(format("\(name)_format").filled { _ in [.field(text)] })
-    }
-    return ExampleRecord(.formatted(prompt: prompt, completions: answers))
   }
 }
 

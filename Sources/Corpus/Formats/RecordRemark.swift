@@ -17,7 +17,7 @@ package enum RecordRemark: Sendable, CaseIterable {
     case .llamaFactory:
       "in LLaMA-Factory's form: its instruction, input and conversations are the chat before the answers"
     case .unreadSystem:
-      "with a system field, which TRL's formats do not read: chatml.prompt_pairs reads it beside prompt, chat_template "
+      "with a system field that their format does not read: chatml.prompt_pairs reads it beside prompt, chat_template "
         + "beside messages"
     case .preferenceSystem:
       "with a system field, taken as the system message (axolotl reads it in supervised fine-tuning only)"

@@ -68,7 +68,7 @@ extension Dataset.Source {
   mutating func settleRecords(_ section: inout ConfigurationSection) {
     settleLegacyNames(&section)
     settleShareGPT(&section)
-    let read = RecordFields.Field.read(by: type)
+    let read = DatasetType.fields(of: type)
     for field in RecordFields.Field.allCases where section[field.key] != nil && !read.contains(field) {
       section.ignore(field.key)
       fields.reset(field)
