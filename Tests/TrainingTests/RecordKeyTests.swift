@@ -71,6 +71,13 @@ import Training
     let source = try source("type: sharegpt", "conversation: chatml", "field_human: q", "field_model: a")
     #expect(source.type == .shareGPT && source.template == .named(.chatml))
     #expect(source.fields.roles == ["user": ["human", "user", "q"], "assistant": ["gpt", "assistant", "a"]])
+    // The run's own template comes first, and data sets without one do not count.
+    let named = try configuration(
+      yaml(["type: sharegpt", "conversation: chatml"], rl: "") + "chat_template: qwen_25\n")
+    #expect(named.chatTemplate == .named(.qwen25))
+    let mixed = try configuration(
+      yaml(["type: sharegpt", "conversation: chatml"], rl: "") + "  - {path: b.jsonl, type: alpaca}\n")
+    #expect(mixed.chatTemplate == .named(.chatml))
     let older = try self.source("type: sharegpt:chat", "roles: {input: [human], output: [gpt]}")
     #expect(older.fields.roles == ["user": ["human"], "assistant": ["gpt"]])
     let run = try read(["type: sharegpt.load_role", "conversation: llama-3", "strict: false", "system_prompt: x"])

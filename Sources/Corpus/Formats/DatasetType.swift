@@ -86,6 +86,17 @@ package enum DatasetType: Sendable, Equatable {
     }
   }
 
+  /// Whether its records are rendered with the run's template.
+  package var usesTemplate: Bool {
+    switch self {
+    case .chatTemplate, .conversationPairs, .orpoPairs, .shareGPT, .passthrough: true
+    case .argilla, .argillaChat, .icr, .intel, .intelPrefilled, .promptPairs, .ultra, .completion, .segments,
+      .pygmalion,
+      .instruction, .own:
+      false
+    }
+  }
+
   /// Whether its records are conversations of which axolotl's keys say what is trained.
   package var isConversation: Bool { self == .chatTemplate || self == .shareGPT }
 }

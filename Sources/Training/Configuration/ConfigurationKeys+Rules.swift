@@ -47,9 +47,17 @@ extension RunConfiguration {
     } else if chatTemplate == .text("") {
       section.report("`chat_template: jinja` needs `chat_template_jinja`, a text or a file", about: "chat_template")
     }
-    let named = (datasets + testDatasets).compactMap(\.template)
+    if isNamed {
+      // `conversation: chatml` of an older data set gives way.
+      for place in datasets.indices
+      where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
+        datasets[place].template = nil
+      }
+    }
+    let users = (datasets + testDatasets).filter { $0.type?.usesTemplate ?? true }
+    let named = users.compactMap(\.template)
     guard let first = named.first else { return }
-    if !isNamed, named.count == datasets.count + testDatasets.count { chatTemplate = first }
+    if !isNamed, named.count == users.count { chatTemplate = first }
     if let other = named.first(where: { $0 != chatTemplate }) {
       section.report(
         "`chat_template` of a data set is \(other.name), and that of the run \(chatTemplate.name): one template serves all "
