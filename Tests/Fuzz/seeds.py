@@ -104,6 +104,9 @@ records |= {
               "chat_template_kwargs": {"x": [1]}},
     "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]},
                            {"role": "assistant", "content": [{"text": "é", "train": False}, {"text": " b", "weight": 1}]}]},
+    "detail": {"messages": [message, {**answer, "content": "<think>t</think> aé b", "detail": [
+        {"begin_offset": 0, "end_offset": 1, "train": True}, {"begin_offset": 9, "end_offset": 99, "train": False}]},
+        {**answer, "train": 1}]},
     "sharegpt": {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a", "weight": 0}], "system": "s"},
     "factory": {"conversations": [{"from": "human", "value": "q"}], "chosen": {"from": "gpt", "value": "a"},
                 "rejected": {"from": "gpt", "value": "b"}},

@@ -47,10 +47,9 @@ extension RunConfiguration {
     } else if chatTemplate == .text("") {
       section.report("`chat_template: jinja` needs `chat_template_jinja`, a text or a file", about: "chat_template")
     }
-    if isNamed {
-      // `conversation: chatml` of an older data set gives way.
-      for place in datasets.indices
-      where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
+    // `conversation: chatml` of an older data set gives way to the run's template.
+    if isNamed, chatTemplate != .named(.chatml) {
+      for place in datasets.indices where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
         datasets[place].template = nil
       }
     }
