@@ -59,6 +59,14 @@ struct ChatTokens {
     return first.outer.lowerBound..<last.outer.upperBound
   }
 
+  /// Whether a message says something that none of the tokens shows.
+  func hides(_ messages: [ChatMessage]) -> Bool {
+    let shown = Set(units.lazy.flatMap(\.pieces).compactMap(\.message))
+    return messages.enumerated().contains { place, message in
+      !shown.contains(place) && message.content.unicodeScalars.contains { !$0.properties.isWhitespace }
+    }
+  }
+
   /// The tokens inside `{% generation %}`, as ranges that do not touch. As in transformers, a token belongs to the
   /// part if the part's first or last character is in it.
   var generated: [Range<Int>] {
@@ -106,6 +114,25 @@ struct ChatTokens {
       ids += tokenizer.encode(text, allowSpecial: allowSpecial || first.isSpecial)
     }
     units.append(Unit(pieces: pieces, text: text, tokens: before..<ids.count))
+  }
+
+  var text: String { units.map(\.text).joined() }
+
+  /// The tokens that hold some of the text's bytes.
+  func tokens(in bytes: Range<Int>) -> Range<Int> {
+    var byte = 0
+    var found: Range<Int>?
+    for unit in units {
+      let count = unit.text.utf8.count
+      if bytes.lowerBound < byte + count, byte < bytes.upperBound {
+        let bounds = TokenBounds(of: ids[unit.tokens], text: unit.text, tokenizer, allowSpecial: allowSpecial)
+        let start = unit.tokens.lowerBound + bounds.at(max(0, bytes.lowerBound - byte)).lowerBound
+        let end = unit.tokens.lowerBound + bounds.at(min(count, bytes.upperBound - byte)).upperBound
+        found = (found?.lowerBound ?? start)..<max(start, end)
+      }
+      byte += count
+    }
+    return found ?? 0..<0
   }
 
   static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }

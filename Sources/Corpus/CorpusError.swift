@@ -67,7 +67,7 @@ package enum CorpusError: UserError, Equatable {
     case .renderedChats(let places, let count):
       return
         "\(RecordLocation.list(places, of: count)): \(count == 1 ? "a record holds" : "\(count) records hold") rendered ChatML, "
-        + "\(ChatTemplate.start) with a role, in a text: set special_tokens_in_text of the data set "
+        + "\(ChatTemplate.start) with a role in a text, or special tokens in segments of input_output: set special_tokens_in_text of the data set "
         + "(shoal score: --special-tokens-in-text) to parse, which makes special tokens of it as TRL and axolotl do, "
         + "or to text, which trains on its letters"
     case .nothingFits(let records, let limit):

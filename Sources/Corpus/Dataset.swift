@@ -142,13 +142,12 @@ extension RecordOutcome {
         var examples: [EncodedExample] = []
         for record in records { examples.append(try encoder.encode(record, index: 0)) }
         let isEqualPair = Self.isEqualPair(examples)
-        let system = value[source.fields[.system]]?.string
         var parts: [Part] = []
         for (record, encoded) in zip(records, examples) {
           var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
           if encoder.parsesSpecialTokens, encoded.traits.holdsRenderedChat { part.style = PromptStyle(frame: .chatML) }
           part.oddities = RecordOddities(
-            record, system: system, hasTemplate: encoder.template != nil && !encoded.traits.holdsRenderedChat)
+            record, hasTemplate: encoder.template != nil && !encoded.traits.holdsRenderedChat)
           part.traits.isEqualPair = isEqualPair && parts.isEmpty
           part.isLeftOut = isEqualPair && dropsEqualPairs
           guard !part.isLeftOut else {

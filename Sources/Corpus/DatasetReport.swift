@@ -36,14 +36,14 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   package private(set) var ignoredSystems = 0
   /// Examples of which the template renders an answer otherwise once messages follow.
   package private(set) var brokenPrefixes = 0
-  /// Examples with a system field that their format does not read.
-  package private(set) var unreadSystems = 0
   /// Examples of plain text although the model has a chat template.
   package private(set) var bareTexts = 0
   /// Examples whose prompt ends with the assistant's turn.
   package private(set) var answeredPrompts = 0
   /// Examples whose completions begin with the prompt again.
   package private(set) var repeatedPrompts = 0
+  /// How many examples each remark is about.
+  package private(set) var remarks: [RecordRemark: Int] = [:]
 
   init(limit: LengthLimit, omissions: DataOmissions?) { (self.limit, self.omissions) = (limit, omissions) }
 
@@ -75,10 +75,10 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
     ignoredSystems += part.traits.ignoresSystem ? 1 : 0
     brokenPrefixes += part.traits.breaksPrefix ? 1 : 0
-    unreadSystems += part.oddities.hasUnreadSystem ? 1 : 0
     bareTexts += part.oddities.isBareText ? 1 : 0
     answeredPrompts += part.oddities.answersItself ? 1 : 0
     repeatedPrompts += part.oddities.repeatsPrompt ? 1 : 0
+    for remark in part.traits.remarks { remarks[remark, default: 0] += 1 }
     guard part.isTruncated else { return }
     truncated += 1
     if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
@@ -118,6 +118,9 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
         "\(brokenPrefixes) with answers that the chat template renders otherwise once messages follow: they are trained as "
           + "the whole chat has them")
     }
+    for remark in RecordRemark.allCases {
+      if let count = remarks[remark] { lines.append("\(count) \(remark.text)") }
+    }
     return (lines + oddities).joined(separator: "\n")
   }
 
@@ -127,9 +130,6 @@ package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
       bareTexts > 0
         ? "\(bareTexts) as plain text, without the chat template that the model has: if they are questions and answers, set "
           + "type: chatml.prompt_pairs, which makes chats of texts, or give lists of messages" : nil,
-      unreadSystems > 0
-        ? "\(unreadSystems) with a system field that is not read: type chatml.prompt_pairs reads one beside texts; among "
-          + "messages it is the first" : nil,
       answeredPrompts > 0
         ? "\(answeredPrompts) whose prompt ends with the assistant's turn: if that is the chosen answer, name a field without "
           + "it (field_messages, field_prompt)" : nil,

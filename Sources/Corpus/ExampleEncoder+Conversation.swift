@@ -6,8 +6,6 @@ extension ExampleEncoder {
   func conversation(
     _ messages: [ChatMessage], _ turns: ExampleRecord.TrainedTurns, _ context: ChatTemplate.Context, index: Int
   ) throws(RecordProblem) -> EncodedExample {
-    var context = context
-    if case .turns = turns { context.variables.append(.init("real_last_index", .integer(Int64(messages.count - 1)))) }
     let whole = try rendered(messages, context)
     var breaksPrefix = false
     let scored: [Range<Int>] =
@@ -21,7 +19,10 @@ extension ExampleEncoder {
     }
     return EncodedExample(
       tree: tree, texts: whole.contents.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
-      traits: traits(messages.flatMap(\.texts)) { $0.breaksPrefix = breaksPrefix })
+      traits: traits(messages.flatMap(\.texts)) {
+        $0.breaksPrefix = breaksPrefix
+        if whole.hides(messages) { $0.remarks.insert(.hiddenMessage) }
+      })
   }
 
   // MARK: TRL
@@ -103,10 +104,6 @@ extension ExampleEncoder {
   private func trained(
     _ messages: [ChatMessage], _ training: TurnTraining, _ context: ChatTemplate.Context, _ whole: ChatTokens
   ) throws(RecordProblem) -> [Range<Int>] {
-    if training.isLastAnswer, !trainsOnInputs, !messages.contains(where: { $0.isTrained != nil || !$0.parts.isEmpty }) {
-      guard messages.count > 1 else { throw RecordProblem("expected a question and an answer, found one message") }
-      return [try rendered(Array(messages.dropLast()), context, generationPrompt: true).ids.count..<whole.ids.count]
-    }
     var ranges: [Range<Int>] = []
     let options = [
       (training.endOfTurn ?? training.endOfSequence, endsOfTurn(training)),
@@ -143,6 +140,9 @@ extension ExampleEncoder {
 
   /// The tokens of a turn's content, with those in which it differs from a turn with another content, such as tool calls;
   /// and the special token after them. nil for an empty turn.
+  ///
+  /// As in axolotl, the chat is rendered with two other contents, which begin and end differently. A token that is partly
+  /// the turn's belongs to it.
   private func turn(
     _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
   ) throws(RecordProblem) -> (content: Range<Int>, end: Int32?)? {
@@ -150,21 +150,31 @@ extension ExampleEncoder {
       guard let content = whole.content(of: place) else { return nil }
       return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
     }
-    var dummy = ChatMessage(role: messages[place].role, content: "[[dummy_message]]")
-    if !messages[place].parts.isEmpty {
-      dummy.others = messages[place].others.filter { $0.name == "reasoning_content" }
+    let text = Array(whole.text.utf8)
+    var span = text.count..<text.count
+    var chat = messages
+    for other in ["[[dummy_message]]", "zzdummymessagezz"] {
+      chat[place] = ChatMessage(role: messages[place].role, content: other)
+      if !messages[place].parts.isEmpty {
+        chat[place].others = messages[place].others.filter { $0.name == "reasoning_content" }
+      }
+      let otherText = try pieces(chat, context, generationPrompt: false).map(\.text).joined()
+      let own = Self.difference(text, Array(otherText.utf8))
+      span = span.isEmpty ? own : min(span.lowerBound, own.lowerBound)..<max(span.upperBound, own.upperBound)
     }
-    let before = Array(messages[..<place])
-    let other = try rendered(before + [dummy], context, startingAs: whole).ids
-    let own =
-      place + 1 == messages.count ? whole : try rendered(before + [messages[place]], context, startingAs: whole)
-    var start = ChatTokens.commonPrefix(own.ids, other)
-    var end = own.ids.count - zip(own.ids.reversed(), other.reversed()).prefix { $0 == $1 }.count
-    // axolotl leaves out what the other content happens to begin or end with.
-    if let content = own.content(of: place) {
-      (start, end) = (min(start, content.lowerBound), max(end, content.upperBound))
-    }
-    return start < end ? (start..<end, own.ids[end...].first(where: tokenizer.isSpecial)) : nil
+    guard !span.isEmpty, case let content = whole.tokens(in: span), !content.isEmpty else { return nil }
+    return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
+  }
+
+  /// The bytes of a text's characters that another text does not have at its start or at its end.
+  private static func difference(_ text: [UInt8], _ other: [UInt8]) -> Range<Int> {
+    func isInside(_ place: Int) -> Bool { place < text.count && text[place] & 0xC0 == 0x80 }
+    let limit = min(text.count, other.count)
+    var start = zip(text, other).prefix { $0 == $1 }.count
+    while start > 0, isInside(start) { start -= 1 }
+    var tail = min(zip(text.reversed(), other.reversed()).prefix { $0 == $1 }.count, limit - start)
+    while tail > 0, isInside(text.count - tail) { tail -= 1 }
+    return start..<max(start, text.count - tail)
   }
 
   /// The tokens of a content that lie in its trained parts. A token that is partly in one belongs to it if more than its

@@ -8,7 +8,7 @@ package struct EncodedExample: Sendable, Equatable {
   package let texts: [Range<Int>]
   /// Whether it is one running text, which may be divided into pieces.
   package let isRunningText: Bool
-  package let traits: Traits
+  package var traits: Traits
 
   /// Facts that are reported to the user.
   package struct Traits: Sendable, Equatable {
@@ -26,6 +26,8 @@ package struct EncodedExample: Sendable, Equatable {
     package var ignoresSystem = false
     /// Whether the template renders an answer otherwise once messages follow.
     package var breaksPrefix = false
+    /// What else its user is told.
+    package var remarks: Set<RecordRemark> = []
   }
 }
 
@@ -62,17 +64,25 @@ package struct ExampleEncoder: Sendable {
   /// - Throws: `RecordProblem` if the prompt or the trained part is empty, or if the model has no chat template or
   ///   end-of-text token that the record needs.
   package func encode(_ record: ExampleRecord, index: Int) throws(RecordProblem) -> EncodedExample {
+    var example = try encoded(record, index: index)
+    example.traits.remarks.formUnion(record.remarks)
+    return example
+  }
+
+  private func encoded(_ record: ExampleRecord, index: Int) throws(RecordProblem) -> EncodedExample {
     let sequences: Sequences
     switch record.form {
     case .texts(let prompt, let completions): sequences = try texts(prompt, completions)
+    case .formatted(let prompt, let completions): sequences = try formatted(prompt, completions)
     case .messages(let prompt, let completions): sequences = try messages(prompt, completions, record.context)
     case .chat(.template(let messages), _, let completions):
       sequences = try chat(messages, completions, record.context)
+    case .chat(.wholeTemplate(let messages), _, let completions): sequences = try wholeChat(messages, completions)
     case .chat(let prompt, let prefill, let completions):
       sequences = try chat(prompt, prefill: prefill, completions)
-    case .alpaca(let instruction, let input, let output): sequences = try alpaca(instruction, input, output)
     case .conversation(let messages, let turns):
       return try conversation(messages, turns, record.context, index: index)
+    case .segments(let segments): return try segmented(segments, index: index)
     case .text(let text): return try runningText(text, index: index)
     }
     return try example(sequences, of: record, index: index)
@@ -88,6 +98,8 @@ package struct ExampleEncoder: Sendable {
     var texts: [Range<Int>]
     /// The texts of the record's fields.
     var fields: [String]
+    /// Whether the template leaves a message out.
+    var hidesMessage = false
   }
 
   /// The prompt ends at the first token where its ids differ from those of prompt + completion, at the earliest such
@@ -113,6 +125,7 @@ package struct ExampleEncoder: Sendable {
       traits: traits(sequences.fields) {
         $0.seamTokens = sequences.prompt.count - length
         ($0.isEqualPair, $0.ignoresSystem) = (record.isEqualPair, record.ignoresSystem)
+        if sequences.hidesMessage { $0.remarks.insert(.hiddenMessage) }
       })
   }
 
@@ -154,12 +167,15 @@ package struct ExampleEncoder: Sendable {
   ) throws(RecordProblem) -> Sequences {
     let start = try rendered(prompt, context, generationPrompt: true)
     var whole: [[Int32]] = []
+    var hidesMessage = false
     for completion in completions {
-      whole.append(try rendered(prompt + completion, context, startingAs: start).ids)
+      let tokens = try rendered(prompt + completion, context, startingAs: start)
+      hidesMessage = hidesMessage || tokens.hides(prompt + completion)
+      whole.append(tokens.ids)
     }
     return Sequences(
       prompt: start.ids, whole: whole, texts: start.contents,
-      fields: (prompt + completions.joined()).flatMap(\.texts))
+      fields: (prompt + completions.joined()).flatMap(\.texts), hidesMessage: hidesMessage)
   }
 
   /// axolotl's chat_template for pairs. The completion is what the template writes from the answer's content on, without
@@ -183,7 +199,24 @@ package struct ExampleEncoder: Sendable {
       whole.append(tokens(prompt + answer, startingAs: start).ids)
     }
     return Sequences(
-      prompt: start.ids, whole: whole, texts: start.contents, fields: completions + messages.flatMap(\.texts))
+      prompt: start.ids, whole: whole, texts: start.contents, fields: completions + messages.flatMap(\.texts),
+      hidesMessage: start.hides(messages))
+  }
+
+  /// axolotl's chat_template.argilla: the answer with all that the template writes after it, and the end-of-sequence token
+  /// after that.
+  private func wholeChat(_ messages: [ChatMessage], _ completions: [String]) throws(RecordProblem) -> Sequences {
+    let (ending, _) = try endOfText()
+    let start = tokens(try pieces(messages, generationPrompt: true))
+    var whole: [[Int32]] = []
+    for completion in completions {
+      var chat = try pieces(messages + [ChatMessage(role: "assistant", content: completion)], generationPrompt: false)
+      if chat.last != .special(ending) { chat.append(.special(ending)) }
+      whole.append(tokens(chat, startingAs: start).ids)
+    }
+    return Sequences(
+      prompt: start.ids, whole: whole, texts: start.contents, fields: completions + messages.flatMap(\.texts),
+      hidesMessage: start.hides(messages))
   }
 
   /// axolotl builds strings, which TRL tokenises. The completion follows the prefill and ends in `<|im_end|>` without a
@@ -200,7 +233,7 @@ package struct ExampleEncoder: Sendable {
     var pieces: [ChatPiece]
     var fields = completions + [prefill]
     switch prompt {
-    case .chatML(let messages), .template(let messages):
+    case .chatML(let messages), .template(let messages), .wholeTemplate(let messages):
       pieces = try self.pieces(messages, of: .chatML, generationPrompt: true)
       fields += messages.flatMap(\.texts)
     case .rendered(let text): pieces = tokenizer.pieces(text).markingTurns()
@@ -213,46 +246,9 @@ package struct ExampleEncoder: Sendable {
     return Sequences(prompt: start.ids, whole: whole, texts: start.contents, fields: fields)
   }
 
-  /// axolotl tokenises the prompt and the response separately, so tokens never merge across them.
-  private func alpaca(_ instruction: String, _ input: String, _ output: String) throws(RecordProblem) -> Sequences {
-    let (ending, id) = try endOfText()
-    let parts = AlpacaPrompt.parts(instruction: instruction, input: input)
-    let prompt = ids(parts.map(\.text).joined())
-    let texts = parts.indices.filter { parts[$0].isContent }.map { place in
-      contentRange(
-        in: prompt, before: parts[..<place].map(\.text).joined(), after: parts[(place + 1)...].map(\.text).joined())
-    }
-    let bare = Self.text(output, without: ending)
-    return Sequences(
-      prompt: prompt, whole: [prompt + ids(bare) + [id]], texts: texts,
-      fields: [instruction, input, bare])
-  }
-
-  /// The tokens between two texts around a content; a token that holds bytes of both counts as part of those texts.
-  private func contentRange(in prompt: [Int32], before: String, after: String) -> Range<Int> {
-    let head = ids(before)
-    let tail = ids(after)
-    let start = ChatTokens.commonPrefix(head, prompt)
-    let end = zip(tail.reversed(), prompt.reversed()).prefix { $0 == $1 }.count
-    let lower = start == head.count ? start : start + 1
-    let upper = prompt.count - (end == tail.count ? end : end + 1)
-    return lower..<max(lower, upper)
-  }
-
   // MARK: Parts
 
-  private func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
-    let (ending, id) = try endOfText()
-    let bare = Self.text(text, without: ending)
-    let ids = ids(bare) + [id]
-    guard let tree = ExampleTree(index: index, sequence: ids, scored: [0..<ids.count]) else {
-      throw RecordProblem("the text is nothing but its end")
-    }
-    return EncodedExample(
-      tree: tree, texts: [], isRunningText: true, traits: traits([bare]))
-  }
-
-  private func endOfText() throws(RecordProblem) -> (text: String, id: Int32) {
+  func endOfText() throws(RecordProblem) -> (text: String, id: Int32) {
     guard let id = tokenizer.endOfSequence, let ending = tokenizer.endOfSequenceToken else {
       throw RecordProblem("a completion must end, but the model's tokenizer_config.json has no \"eos_token\"")
     }
@@ -289,7 +285,7 @@ package struct ExampleEncoder: Sendable {
     tokens(try pieces(messages, context, generationPrompt: generationPrompt), startingAs: start)
   }
 
-  private static func text(_ text: String, without ending: String) -> String {
+  static func text(_ text: String, without ending: String) -> String {
     // Compared by bytes: hasSuffix compares grapheme clusters, and a cluster may begin before the ending.
     let (bytes, ending) = (text.utf8, ending.utf8)
     guard bytes.count >= ending.count, bytes.suffix(ending.count).elementsEqual(ending) else { return text }

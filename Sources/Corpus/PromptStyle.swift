@@ -21,16 +21,25 @@ package struct PromptStyle: Sendable, Equatable {
 extension ExampleRecord {
   var promptStyle: PromptStyle {
     switch form {
-    case .texts, .alpaca, .text: PromptStyle(frame: .text)
+    case .texts, .text: PromptStyle(frame: .text)
+    case .formatted(let parts, _): Self.style(of: parts)
+    case .segments(let segments): Self.style(of: segments.flatMap(\.parts))
     case .messages(let messages, _), .conversation(let messages, _):
       PromptStyle(frame: .template, system: Self.system(messages))
-    case .chat(.template(let messages), let prefill, _):
+    case .chat(.template(let messages), let prefill, _), .chat(.wholeTemplate(let messages), let prefill, _):
       PromptStyle(frame: .template, system: Self.system(messages), prefill: prefill)
     case .chat(.chatML(let messages), let prefill, _):
       PromptStyle(frame: .chatML, system: Self.system(messages), prefill: prefill)
     case .chat(.rendered(let text), let prefill, _):
       PromptStyle(frame: .chatML, system: Self.system(rendered: text), prefill: prefill)
     }
+  }
+
+  /// Formats may write ChatML.
+  private static func style(of parts: [TextPart]) -> PromptStyle {
+    let text = parts.map(\.text).joined()
+    let isChat = parts.contains { !$0.isField && ChatTemplate.isRendered($0.text) }
+    return PromptStyle(frame: isChat ? .chatML : .text, system: isChat ? system(rendered: text) : nil)
   }
 
   private static func system(_ messages: [ChatMessage]) -> String? {

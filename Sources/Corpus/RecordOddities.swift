@@ -4,8 +4,6 @@
 struct RecordOddities: Sendable, Equatable {
   /// Whether it is plain text although the model has a chat template.
   var isBareText = false
-  /// Whether the record has a system field that is not part of the prompt.
-  var hasUnreadSystem = false
   /// Whether the prompt ends with a turn of the assistant, which may be the answer.
   var answersItself = false
   /// Whether the completions begin with the whole prompt again.
@@ -13,13 +11,8 @@ struct RecordOddities: Sendable, Equatable {
 
   init() {}
 
-  /// - Parameters:
-  ///   - system: the record's system field.
-  ///   - hasTemplate: whether the model has a chat template.
-  init(_ record: ExampleRecord, system: String?, hasTemplate: Bool) {
-    if let system, !system.isEmpty, !record.ignoresSystem {
-      hasUnreadSystem = !(record.promptStyle.system.map { $0.utf8.elementsEqual(system.utf8) } ?? false)
-    }
+  /// - Parameter hasTemplate: whether the model has a chat template.
+  init(_ record: ExampleRecord, hasTemplate: Bool) {
     switch record.form {
     case .texts(let prompt, let completions):
       isBareText = hasTemplate
@@ -28,7 +21,7 @@ struct RecordOddities: Sendable, Equatable {
       answersItself = prompt.last?.role == "assistant"
       repeatsPrompt = !prompt.isEmpty && completions.allSatisfy { $0.starts(with: prompt) { $0.isSame(as: $1) } }
     case .chat(.template(let prompt), _, _): answersItself = prompt.last?.role == "assistant"
-    case .chat, .conversation, .alpaca, .text: break
+    case .chat, .formatted, .conversation, .segments, .text: break
     }
   }
 }

@@ -24,6 +24,22 @@ package struct TurnTraining: Sendable, Equatable {
 
   package init() {}
 
-  /// Whether everything after the last prompt is trained, as in axolotl if nothing says what is.
-  var isLastAnswer: Bool { roles.isEmpty && endOfSequence == Ends.none && (endOfTurn ?? endOfSequence) == Ends.none }
+  /// Checks that the tokens are the tokenizer's, and that no token has two rules.
+  /// - Throws: `TokenizerError`.
+  package func validate(with tokenizer: Tokenizer) throws(TokenizerError) {
+    for token in endOfTurnTokens ?? [] where tokenizer.id(ofToken: token) == nil {
+      throw TokenizerError(
+        path: tokenizer.path,
+        reason:
+          "there is no token \"\(token)\", which eot_tokens names: leave it out, or name the token with which the "
+          + "model's own template ends turns")
+    }
+    guard let ending = tokenizer.endOfSequenceToken, endOfTurnTokens?.contains(ending) == true,
+      let endOfTurn, endOfTurn != endOfSequence
+    else { return }
+    throw TokenizerError(
+      path: tokenizer.path,
+      reason: "eot_tokens has the end-of-sequence token \(ending), so that train_on_eot (\(endOfTurn.rawValue)) and "
+        + "train_on_eos (\(endOfSequence.rawValue)) must be the same")
+  }
 }

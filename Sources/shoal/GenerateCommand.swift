@@ -25,7 +25,10 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("What the user says; it becomes a chat of one message.", valueName: "text"))
   var prompt: String?
 
-  @Option(help: ArgumentHelp("A chat: a JSON array of messages with role and content.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A chat: a JSON array of messages, or an object with messages, tools and chat_template_kwargs.", valueName: "file"
+    ))
   var messages: String?
 
   @Flag(help: "Take the prompt as it is, without the model's chat template.")
@@ -135,8 +138,8 @@ struct GenerateCommand: ParsableCommand {
     }
     let json = try JSONValue.read(file: path)
     do {
-      let messages = try ChatMessage.list(json)
-      return try template.encode(messages, generationPrompt: true, with: tokenizer)
+      let chat = try ChatRequest(json)
+      return try template.encode(chat.messages, chat.context, generationPrompt: true, with: tokenizer)
     } catch {
       throw ContentError(path, "is no chat: \(error)")
     }

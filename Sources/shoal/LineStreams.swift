@@ -108,6 +108,13 @@ struct LineError: UserError {
   var description: String { "standard input, line \(line): \(reason)" }
 }
 
+/// A mistake in a piece of input. The code that catches it adds the place.
+struct InputProblem: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
 /// A standard stream failed.
 struct StreamError: Error, CustomStringConvertible {
   let action: String

@@ -22,7 +22,10 @@ struct TokenizeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("An adapter, of which the template and the end of sequence hold.", valueName: "dir"))
   var adapter: String?
 
-  @Flag(help: "Lines are JSON arrays of messages, rendered with the model's chat template.")
+  @Flag(
+    help:
+      "Lines are JSON arrays of messages, or objects with messages, tools and chat_template_kwargs, rendered with the model's chat template."
+  )
   var chat = false
 
   @OptionGroup var chatArguments: ChatArguments
@@ -62,8 +65,9 @@ struct TokenizeCommand: ParsableCommand {
         if decode {
           output.append(.string(tokenizer.decode(try Self.ids(value, tokenizer))))
         } else if let template {
-          let messages = try ChatMessage.list(value)
-          output.append(try template.encode(messages, generationPrompt: generationPrompt, with: tokenizer))
+          let chat = try ChatRequest(value)
+          output.append(
+            try template.encode(chat.messages, chat.context, generationPrompt: generationPrompt, with: tokenizer))
         } else {
           guard let text = value.string else { throw InputProblem("expected a JSON string") }
           output.append(tokenizer.encode(text, allowSpecial: allowSpecial))

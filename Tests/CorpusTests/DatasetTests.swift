@@ -249,4 +249,37 @@ struct DatasetTests {
     #expect(data.report.truncated == 1)
     #expect(text.hasPrefix("<|im_start|>user\n") && text.hasSuffix("<|im_end|>\n<|im_start|>assistant\n"))
   }
+
+  // MARK: What is told about records
+
+  /// Qwen2.5's template leaves out what it does not know.
+  @Test func `a message that the template does not write is told`() throws {
+    let text =
+      #"{"messages":[{"role":"observation","content":"o"},{"role":"user","content":"q"},{"role":"assistant","content":"a"}]}"#
+    let path = try directory.write("hidden.jsonl", text)
+    var source = Dataset.Source(paths: [path])
+    source.fields.roles = ["observation": ["observation"]]
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.tokenizer(), template: .qwen25)
+    for type in [DatasetType?.none, .chatTemplate] {
+      source.type = type
+      let report = try Dataset(
+        sources: [source], kind: .completion, encoder: encoder, limit: LengthLimit(sequenceLength: 500)
+      ).report
+      #expect(report.remarks == [.hiddenMessage: 1])
+      #expect(report.description.contains("1 with a message that the chat template does not write"))
+    }
+  }
+
+  @Test func `tokens that end turns are the tokenizer's`() throws {
+    let tokenizer = try Fixtures.tokenizer()
+    var turns = TurnTraining()
+    turns.endOfTurnTokens = ["<|im_end|>"]
+    try turns.validate(with: tokenizer)
+    turns.endOfTurn = .all
+    let conflict = #expect(throws: TokenizerError.self) { try turns.validate(with: tokenizer) }
+    #expect(conflict?.reason.contains("must be the same") == true)
+    turns.endOfTurnTokens = ["<|eot_id|>"]
+    let missing = #expect(throws: TokenizerError.self) { try turns.validate(with: tokenizer) }
+    #expect(missing?.reason.contains("<|eot_id|>") == true)
+  }
 }

@@ -76,8 +76,15 @@ struct ExampleEncoderTests {
     }
     let messages = [ChatMessage(role: "system", content: "Be brief."), ChatMessage(role: "user", content: "Sky?")]
     // The full stop forms one token with the line feeds after it.
-    #expect(try texts(.alpaca(instruction: "Name it.", input: "", output: "x")) == ["Name it"])
-    #expect(try texts(.alpaca(instruction: "Name it.", input: "Sky", output: "x")) == ["Name it", "Sky"])
+    func alpaca(_ record: String) throws -> [String] {
+      let records = try ExampleRecord.read(try JSONValue.parse(record), type: .alpaca, kind: .completion)
+      return try texts(try #require(records.first).form)
+    }
+    #expect(try alpaca(#"{"instruction":"Name it.","input":"","output":"x"}"#) == ["Name it"])
+    #expect(try alpaca(#"{"instruction":"Name it.","input":"Sky","output":"x"}"#) == ["Name it", "Sky"])
+    let formatted = ExampleRecord.Form.formatted(
+      prompt: [.literal("Q:\n"), .field("Sky?"), .literal(" A:")], completions: [[.field("x")], [.field("y")]])
+    #expect(try texts(formatted) == ["Sky?"])
     #expect(try texts(.chat(.chatML(messages), prefill: "It", completions: ["x", "y"])) == ["Be brief.", "Sky?"])
     #expect(try texts(.chat(.template([messages[1]]), prefill: "", completions: ["x", "y"])) == ["Sky?"])
     let rendered = "<|im_start|>user\nSky?<|im_end|>\n<|im_start|>assistant\nIt"

@@ -8,7 +8,7 @@ struct FormatTests {
   private static let reader = Result { try RecordReader(path: Repository.fixture("formats.jsonl")) }
   static let places = Array(0..<((try? reader.get().count) ?? 0))
 
-  @Test func `there are cases`() { #expect(Self.places.count > 150) }
+  @Test func `there are cases`() { #expect(Self.places.count > 350) }
 
   @Test(arguments: places) func `encodes as its system does`(place: Int) throws {
     let value = try Self.reader.get().record(place)
@@ -19,7 +19,7 @@ struct FormatTests {
       default: .completion
       }
     let encoder = try Self.encoder(value)
-    let type = try value["type"]?.string.map(DatasetType.init(named:))
+    let type = try Self.type(value)
     let records = try ExampleRecord.read(
       try #require(value["record"]), type: type, kind: kind, fields: try Self.fields(value))
     let limit = LengthLimit(sequenceLength: value["sequence_len"]?.int ?? 4096)
@@ -60,11 +60,10 @@ struct FormatTests {
       try files.write("tokenizer_config.json", #"{"eos_token":"\#(ending)"}"#)
       tokenizer = try Tokenizer(directory: files.path)
     }
-    let isQwen25 = value["chat_template"]?.string == "qwen_25"
+    let name = value["chat_template"]?.string.flatMap(ChatTemplate.Name.init(rawValue:))
     return ExampleEncoder(
       tokenizer: tokenizer,
-      template: isQwen25
-        ? .qwen25 : try ChatTemplate(directory: Repository.fixture("tokenizer"), tokenizer: tokenizer),
+      template: try name?.template ?? ChatTemplate(directory: Repository.fixture("tokenizer"), tokenizer: tokenizer),
       trainsOnInputs: value["train_on_inputs"]?.bool ?? false
     ).parsingSpecialTokens(value["special_tokens_in_text"] == "parse")
   }
@@ -74,14 +73,44 @@ struct FormatTests {
     for member in value["fields"]?.members ?? [] {
       fields[try #require(RecordFields.Field(rawValue: member.name))] = try #require(member.value.string)
     }
-    if let properties = value["properties"] {
-      fields.role = try #require(properties["role"]?.string)
-      fields.content = try #require(properties["content"]?.string)
-    }
-    if let roles = value["roles"]?.members {
-      fields.roles = Dictionary(
-        uniqueKeysWithValues: roles.map { ($0.name, $0.value.array?.compactMap(\.string) ?? []) })
-    }
+    for member in value["keys"]?.members ?? [] { try read(member, into: &fields) }
+    if let tokens = value["eot_tokens"]?.array { fields.turns.endOfTurnTokens = tokens.compactMap(\.string) }
     return fields
+  }
+
+  private static func type(_ value: JSONValue) throws -> DatasetType? {
+    guard let members = value["type"]?.members else { return try value["type"]?.string.map(DatasetType.init(named:)) }
+    return .own(try OwnFormat(Dictionary(uniqueKeysWithValues: members.map { ($0.name, $0.value.string ?? "") })))
+  }
+
+  /// A data set's key, as the configuration reads it.
+  private static func read(_ key: JSONValue.Member, into fields: inout RecordFields) throws {
+    let text = key.value.string
+    switch key.name {
+    case "message_property_mappings":
+      for member in key.value.members ?? [] {
+        let name = try #require(member.value.string)
+        switch member.name {
+        case "role": fields.role = name
+        case "content": fields.content = name
+        default: fields.properties[member.name] = name
+        }
+      }
+    case "roles":
+      fields.roles = Dictionary(
+        uniqueKeysWithValues: (key.value.members ?? []).map { ($0.name, $0.value.array?.compactMap(\.string) ?? []) })
+    case "message_field_role": fields.role = try #require(text)
+    case "message_field_content": fields.content = try #require(text)
+    case "message_field_training": fields.training = text
+    case "message_field_training_detail": fields.trainingDetail = text
+    case "roles_to_train": fields.turns.roles = key.value.array?.compactMap(\.string) ?? []
+    case "train_on_eos": fields.turns.endOfSequence = try #require(text.flatMap(TurnTraining.Ends.init(rawValue:)))
+    case "train_on_eot": fields.turns.endOfTurn = text.flatMap(TurnTraining.Ends.init(rawValue:))
+    case "drop_system_message": fields.dropsSystemMessage = key.value.bool == true
+    case "split_thinking": fields.splitsThinking = key.value.bool == true
+    case "field_thinking": fields.thinking = try #require(text)
+    case "template_thinking_key": fields.templateThinking = try #require(text)
+    default: Issue.record("the case has an unknown key, \(key.name)")
+    }
   }
 }

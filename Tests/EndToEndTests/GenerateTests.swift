@@ -128,7 +128,10 @@ extension EndToEnd {
         ([], TinyFixture.path("model"), "one of --prompt and --messages"),
         (prompt + ["--messages", "x"], TinyFixture.path("model"), "one of --prompt and --messages"),
         (["--messages", fixture.path("chat.json"), "--raw"], TinyFixture.path("model"), "--raw goes with --prompt"),
-        (["--messages", fixture.path("chat.json")], TinyFixture.path("model"), "chat.json: is no chat: message 0"),
+        (
+          ["--messages", fixture.path("chat.json")], TinyFixture.path("model"),
+          "chat.json: is no chat: field \"messages[0].content\""
+        ),
         (["--messages", fixture.path("half.json")], TinyFixture.path("model"), "half.json: is not valid JSON"),
         (["--messages", fixture.path("empty.json")], TinyFixture.path("model"), "the chat has no messages"),
         (["--messages", fixture.path("none.json")], TinyFixture.path("model"), "none.json"),

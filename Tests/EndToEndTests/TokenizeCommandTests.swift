@@ -51,10 +51,29 @@ import Testing
     #expect(text == "\"" + turns + #"<|im_start|>assistant\n""# + "\n")
   }
 
+  /// As in data: tool calls, contents in parts or none, and an object with what else the template uses.
+  @Test func `chats may have tools`() throws {
+    let call = #"{"function": {"name": "color", "arguments": {"thing": "sky"}}}"#
+    let messages =
+      #"[{"role": "user", "content": [{"type": "text", "text": "Sky"}, {"type": "text", "text": "?"}]}, "#
+      + #"{"role": "assistant", "content": null, "tool_calls": [\#(call)]}, {"role": "tool", "content": "blue"}]"#
+    let chat = #"{"messages": \#(messages), "tools": [{"type": "function"}], "chat_template_kwargs": {"x": 1}}"#
+    let ids = try tokenize(["--chat", "--chat-template", "qwen_25"], chat).output
+    let text = try tokenize(["--decode"], ids).output
+    for part in [
+      #"<tools>\n{\"type\": \"function\"}\n</tools>"#, #"user\nSky?<|im_end|>"#,
+      #"<tool_call>\n{\"name\": \"color\", \"arguments\": {\"thing\": \"sky\"}}\n</tool_call>"#,
+      #"<tool_response>\nblue\n</tool_response>"#,
+    ] { #expect(text.contains(part), "\(text)") }
+  }
+
   @Test(arguments: [
     ([], "\"a\"\n\"b", "line 2: not valid JSON at byte 0"), ([], "[1]", "line 1: expected a JSON string"),
     ([], "\"a\"\n\n", "line 2: not valid JSON"), (["--chat"], "[]", "line 1: the chat has no messages"),
-    (["--chat"], #"[{"role": "user", "content": 5}]"#, "line 1: message 0 is not"),
+    (
+      ["--chat"], #"[{"role": "user", "content": 5}]"#,
+      "line 1: field \"messages[0].content\": expected a text or a list"
+    ),
     (["--decode"], "[3006]", "line 1: 3006 is no id of this tokenizer"),
     (["--decode"], "[1.5]", "line 1: 1.5 is no id"), (["--generation-prompt"], "", "needs --chat"),
   ])

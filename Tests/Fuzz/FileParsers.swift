@@ -147,6 +147,18 @@ final class FileParsers: Sendable {
 
   // MARK: Data
 
+  private static let ownFormat = [
+    "field_prompt": "q", "field_instruction": "q", "field_output": "a", "field_chosen": "a", "field_rejected": "b",
+    "field_completion": "a", "prompt_format": "<|im_start|>{system}{{{prompt}", "chosen_format": "{chosen}<|im_end|>",
+  ]
+
+  private static let markedFields = {
+    var fields = RecordFields()
+    (fields.training, fields.trainingDetail, fields.splitsThinking) = ("train", "detail", true)
+    (fields.turns.roles, fields.turns.endOfSequence, fields.turns.endOfTurn) = ([], .all, .last)
+    return fields
+  }()
+
   /// JSON lines with every type and for every objective, up to tokens.
   func records(_ bytes: UnsafeRawBufferPointer) throws {
     try write(bytes, "records.jsonl")
@@ -154,9 +166,12 @@ final class FileParsers: Sendable {
     let limit = LengthLimit(sequenceLength: 24)
     for index in 0..<min(reader.count, 4) {
       guard let value = try? reader.record(index) else { continue }
-      for type in [DatasetType?.none] + DatasetType.allCases.map({ $0 }) {
+      // Styles of one type differ in their texts alone.
+      let named = DatasetType.all.filter { !$0.name.contains(":") }
+      for type in [nil, .own(try OwnFormat(Self.ownFormat))] + named.map(Optional.some) {
+        let fields = type == .chatTemplate ? Self.markedFields : RecordFields()
         for kind in [ExampleKind?.none, .pair, .labelled, .completion] {
-          guard let records = try? ExampleRecord.read(value, type: type, kind: kind) else { continue }
+          guard let records = try? ExampleRecord.read(value, type: type, kind: kind, fields: fields) else { continue }
           for (record, parses) in records.flatMap({ [($0, false), ($0, true)] }) {
             let encoder = encoder.parsingSpecialTokens(parses)
             guard let encoded = try? encoder.encode(record, index: index) else { continue }

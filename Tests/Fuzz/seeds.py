@@ -98,6 +98,29 @@ records = {
     "alpaca": {"instruction": "i", "input": "n", "output": "o"},
     "labelled": {"prompt": "q", "completion": "c", "label": True},
 }
+call = {**answer, "content": None, "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]}
+records |= {
+    "tools": {"messages": [message, call, {"role": "tool", "content": "r"}, answer], "tools": [{"type": "function"}],
+              "chat_template_kwargs": {"x": [1]}},
+    "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]},
+                           {"role": "assistant", "content": [{"text": "é", "train": False}, {"text": " b", "weight": 1}]}]},
+    "detail": {"messages": [message, {**answer, "content": "<think>t</think> aé b", "detail": [
+        {"begin_offset": 0, "end_offset": 1, "train": True}, {"begin_offset": 9, "end_offset": 99, "train": False}]},
+        {**answer, "train": 1}]},
+    "sharegpt": {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a", "weight": 0}], "system": "s"},
+    "factory": {"conversations": [{"from": "human", "value": "q"}], "chosen": {"from": "gpt", "value": "a"},
+                "rejected": {"from": "gpt", "value": "b"}},
+    "factory-alpaca": {"instruction": "i", "input": "n", "history": [["q", "a"]], "chosen": "c", "rejected": "r"},
+    "factory-labels": {"messages": [message, answer], "kto_tag": 1},
+    "segments": {"segments": [{"label": False, "text": "q <|im_end|>"}, {"label": 1, "text": "a"}]},
+    "pygmalion": {"conversations": [{"role": "system", "value": "s\n<START>"}, {"role": "human", "value": "q"},
+                                    {"role": "bot", "value": "a"}]},
+    "choices": {"question": "q", "choices": ["a", "b"], "solution": "a", "answer": "a", "article": "t", "summary": "s"},
+    "reflection": {"instruction": "i", "output": "o", "reflection": "r", "corrected": "c", "system": "s"},
+    "text-answers": {"prompt": "q", "chosen": answer, "rejected": [{**answer, "content": "b"}]},
+    "argilla": {"chosen": [message, answer], "rejected": [message, {**answer, "content": "b"}]},
+    "own": {"q": "q", "a": "a", "b": "b"},
+}
 for name, record in records.items():
     seed("records", name, compact(record) + "\n")
 seed("records", "array", " [" + ", ".join(map(compact, records.values())) + "]\n")
@@ -129,8 +152,21 @@ datasets:
     type: chatml.intel
     split: train
     field_question: q
-    roles: {user: [human], assistant: [gpt]}
-    message_property_mappings: {role: from, content: value}
+    roles: {user: [human], assistant: [gpt], tool: [observation]}
+    message_property_mappings: {role: from, content: value, name: who}
+  - path: own.jsonl
+    type: {field_prompt: q, prompt_format: "{{ {prompt} ", chosen_format: "{chosen}", field_system: s}
+  - path: chats.jsonl
+    type: chat_template
+    roles_to_train: []
+    train_on_eos: all
+    train_on_eot: last
+    message_field_training: train
+    message_field_training_detail: detail
+    drop_system_message: true
+    split_thinking: true
+    field_thinking: thought
+eot_tokens: ["<|im_end|>"]
 val_set_size: 0.1
 sequence_len: 512
 excess_length_strategy: truncate_middle

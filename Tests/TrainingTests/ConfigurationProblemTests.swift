@@ -31,9 +31,8 @@ import Training
         "line 8: `lora_dropout`: expected a number from 0 to less than 1, found 1.0",
         "line 11: unknown key `datasets.1.pth`; did you mean `path`?",
         "line 11: missing key `datasets.1.path`: expected a file, a directory or a list of them",
-        "line 12: `datasets.1.type`: type \"chatml.intle\" is unknown (did you mean \"chatml.intel\"?): expected one of "
-          + DatasetType.allCases.map(\.rawValue).joined(separator: ", ")
-          + ", or no type for TRL's formats, which are found from the fields",
+        "line 12: `datasets.1.type`: type \"chatml.intle\" is unknown (did you mean \"chatml.intel\"?): docs/data.md has "
+          + "every type; none is needed for TRL's formats, which are found from the fields",
         "line 13: `num_epochs`: expected a number greater than 0, found a list",
         "override lr=1: unknown key `lr`; did you mean `learning_rate`?",
         "override seed=x: `seed`: expected a whole number of at least 0, found the text \"x\"",

@@ -143,7 +143,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
 
       """
     let run = try configuration(minimalYAML.replacing("datasets:\n  - path: pairs.jsonl\n", with: yaml))
-    var chats = fields([.messages: "turns", .question: "q"])
+    var chats = fields([.messages: "turns"])
     (chats.role, chats.content) = ("from", "value")
     chats.roles = ["assistant": ["gpt", "model"], "user": ["human"]]
     #expect(

@@ -23,23 +23,6 @@ extension RunConfiguration {
     specialTokens = section.read("tokens", as: .mapping(ConfigurationKeys.specialTokens)) ?? specialTokens
   }
 
-  /// What each record would be refused for is told here, once.
-  func checkDatasetTypes(_ section: inout ConfigurationSection) {
-    let supervised: [DatasetType] = [.alpaca, .completion]
-    for key in ["datasets", "pretraining_dataset", "test_datasets"] {
-      guard case .list(let items)? = section[key]?.content else { continue }
-      let sources = key == "test_datasets" ? testDatasets : datasets
-      for (index, item) in items.enumerated() where sources.count == items.count {
-        guard let type = sources[index].type else { continue }
-        if objective != .supervised, supervised.contains(type) {
-          section.report(
-            "`\(key).\(index).type: \(type.rawValue)` has no chosen and rejected or desirable answers, which `rl` learns "
-              + "from: take another type, or leave `rl` out", at: item.place(of: "type"))
-        }
-      }
-    }
-  }
-
   /// Keys that have no influence with most values or beside most others.
   func checkWithoutInfluence(_ section: inout ConfigurationSection) {
     if section["pretraining_dataset"] != nil {

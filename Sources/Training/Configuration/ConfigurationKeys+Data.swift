@@ -21,7 +21,6 @@ extension ConfigurationKeys {
       "special_tokens", \.specialTokens, .mapping(specialTokens),
       "The tokens are the tokenizer's own; `eos_token` chooses another of them as the end of texts and answers."),
     Key("tokens", .ownTokens, "Tokens that the tokenizer has; a new one would have no embedding that was trained."),
-    Key("eot_tokens", .ownTokens, "Tokens of the tokenizer that end a turn: those of the chat template are trained."),
     Key("added_tokens_overrides", .ownTokensByID, "Tokens by their ids, as the tokenizer has them."),
     Key(
       "datasets", \.datasets, .datasets,
@@ -53,6 +52,10 @@ extension ConfigurationKeys {
     Key(
       "dataset_exact_deduplication", \.dropsDuplicates, .bool,
       "Leaves out examples that are there already, and those of `test_datasets` that are trained on."),
+    Key(
+      "eot_tokens", \.endOfTurnTokens, .texts("a token, or a list of them"),
+      "The tokens that end turns in data sets of type chat_template."
+    ).standing(at: "the end of sequence, and what the template writes after a turn"),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
       .effective { $0.objective == .supervised },
     Key("shuffle_merged_datasets", \.shufflesMergedDatasets, .bool, "Shuffles the examples, anew for every epoch."),
@@ -126,30 +129,18 @@ extension ValueKind where Value == [Dataset.Source] {
 
 extension ConfigurationKeys {
   static let dataset = ConfigurationTable(
-    initial: Dataset.Source(paths: []), keys: datasetKeys,
+    initial: Dataset.Source(paths: []), keys: datasetKeys + recordKeys,
     inert: [
-      InertKeys("Hub", "data sets are local files", "trust_remote_code revision"),
+      InertKeys("Hub", "data sets are local files", "trust_remote_code"),
       InertKeys(
         "Arguments of what is not built", "another key asks for it",
         "preprocess_shards logprobs_field temperature step_separator max_completion_length train_on_last_step_only"),
-      InertKeys("Not read by axolotl either", "they are of old versions", "train_on_split system_prompt"),
-    ],
-    refused: [
-      RefusedKeys("message_field_training", because: "every turn of the assistant is trained"),
-      RefusedKeys(
-        "drop_system_message", because: "conversations are taken as they are",
-        remedy: "take system messages out of the data"),
-    ] + datasetParts,
+    ] + inertRecordKeys, refused: datasetParts,
     rules: { source, section in
       source.findFiles(&section)
       source.findShard(&section)
-      let fields = RecordFields.Field.read(by: source.type)
-      for field in RecordFields.Field.allCases where section[field.key] != nil && !fields.contains(field) {
-        section.ignore(field.key)
-      }
+      source.settleRecords(&section)
     })
-
-  private typealias DatasetKey = ConfigurationKey<Dataset.Source>
 
   private static let files = ValueKind.texts("a file, a directory or a list of them")
 
@@ -166,7 +157,6 @@ extension ConfigurationKeys {
       DatasetKey(
         "sample_by", \.samples, .choice(),
         "What text files are cut into: the texts between blank lines, whole files, or lines."),
-      DatasetKey("type", \.type, .datasetType, "What the records are; without it TRL's formats, by their fields."),
       DatasetKey(
         "special_tokens_in_text", \.specialTokens, .choice(),
         "Special tokens that texts spell: `parse` makes tokens of them, as TRL and axolotl do, `text` leaves them text. "
@@ -186,42 +176,6 @@ extension ConfigurationKeys {
         $0.shard.map { .integer($0.index) } ?? .null
       },
     ]
-    + RecordFields.Field.allCases.map { field in
-      DatasetKey(field.key, \.fields[field], .text, "What the data calls the field `\(field.rawValue)`.")
-    } + [
-      DatasetKey(
-        "message_property_mappings", \.fields.message, .mapping(of: ["role", "content"], .text),
-        "What the data calls the parts of a message."),
-      DatasetKey(
-        "roles", \.fields.roles,
-        .mapping(of: ["assistant", "system", "user"], .texts("the names of a role in the data")),
-        "What the data calls each role, a name or a list of them."),
-      DatasetKey("roles_to_train", .only("assistant", "and no other role"), "Whose turns are trained."),
-      DatasetKey("train_on_eos", .only("turn", "the end of every trained turn"), "Which ends of turns are trained."),
-    ]
-}
-
-extension RecordFields {
-  /// Other names of `role` and `content`.
-  fileprivate var message: [String: String] {
-    get { ["role": role, "content": content].filter { $0.key != $0.value } }
-    set { (role, content) = (newValue["role"] ?? "role", newValue["content"] ?? "content") }
-  }
-}
-
-extension ValueKind where Value == DatasetType {
-  static var datasetType: Self {
-    let names = DatasetType.allCases.map(\.rawValue)
-    return Self(names.joined(separator: " or ")) { section, key, tree in
-      guard let name = ValueKind<String>.text.read(&section, key, tree) else { return nil }
-      do { return try DatasetType(named: name) } catch {
-        section.report("`\(section.prefix)\(key)`: \(error)", at: tree.place)
-        return nil
-      }
-    } write: {
-      .text($0.rawValue)
-    }
-  }
 }
 
 extension ValueKind where Value == SplitSelection {

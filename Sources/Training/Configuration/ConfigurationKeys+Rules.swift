@@ -9,6 +9,8 @@ extension RunConfiguration {
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
     findTemplate(&section)
+    settleTurns()
+    checkTypes(&section)
     checkSystemMessage(&section)
     checkORPOAlpha(&section)
     checkIPO(&section)
@@ -27,7 +29,6 @@ extension RunConfiguration {
     checkResumption(&section)
     settleBeta(&section)
     settleTokens(&section)
-    checkDatasetTypes(&section)
     checkWithoutInfluence(&section)
     noteDefaults(&section)
   }
@@ -53,13 +54,41 @@ extension RunConfiguration {
     } else if chatTemplate == .text("") {
       section.report("`chat_template: jinja` needs `chat_template_jinja`, a text or a file", about: "chat_template")
     }
-    let named = (datasets + testDatasets).compactMap(\.template)
+    // `conversation: chatml` of an older data set gives way to the run's template.
+    if isNamed, chatTemplate != .named(.chatml) {
+      for place in datasets.indices
+      where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
+        datasets[place].template = nil
+      }
+    }
+    let users = (datasets + testDatasets).filter { $0.type?.usesTemplate ?? true }
+    let named = users.compactMap(\.template)
     guard let first = named.first else { return }
-    if !isNamed, named.count == datasets.count + testDatasets.count { chatTemplate = first }
+    if !isNamed, named.count == users.count { chatTemplate = first }
     if let other = named.first(where: { $0 != chatTemplate }) {
       section.report(
         "`chat_template` of a data set is \(other.name), and that of the run \(chatTemplate.name): one template serves all "
           + "data sets of a run, since the tuned model is asked with one", about: "datasets")
+    }
+  }
+
+  private mutating func settleTurns() {
+    for place in datasets.indices { datasets[place].fields.turns.endOfTurnTokens = endOfTurnTokens }
+    for place in testDatasets.indices { testDatasets[place].fields.turns.endOfTurnTokens = endOfTurnTokens }
+  }
+
+  /// What a type has no records of is found before any file is read.
+  private func checkTypes(_ section: inout ConfigurationSection) {
+    let kind = objective.exampleKind
+    for (key, sources) in [("datasets", datasets), ("test_datasets", testDatasets)] {
+      for (place, source) in sources.enumerated() {
+        guard let type = source.type, !type.kinds.contains(kind) else { continue }
+        section.report("`\(key).\(place).type`: \(type.problem(with: kind))", about: key)
+      }
+      for (place, source) in sources.enumerated() {
+        guard case .own(let format)? = source.type, format.kinds.contains(kind) else { continue }
+        for name in format.unread(by: kind) { section.ignore("\(key).\(place).type.\(name)") }
+      }
     }
   }
 

@@ -53,6 +53,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var chatTemplateVariables: [JSONValue.Member] = []
   package var defaultSystemMessage: String?
   package var specialTokens = SpecialTokens()
+  /// The tokens that end turns; nil: the template's.
+  package var endOfTurnTokens: [String]?
 
   // MARK: Steps
 

@@ -43,6 +43,9 @@ package struct TrainingData: Sendable {
     tokenizer = try Tokenizer(
       directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
+    for source in configuration.datasets + configuration.testDatasets {
+      try source.fields.turns.validate(with: tokenizer)
+    }
     let template = try Self.template(configuration, tokenizer: tokenizer)
     let encoder = ExampleEncoder(
       tokenizer: tokenizer, template: template, trainsOnInputs: configuration.trainsOnInputs)

@@ -12,19 +12,24 @@ package struct ExampleRecord: Sendable, Equatable {
   package var context = ChatTemplate.Context()
   /// Whether a system field was ignored, because the prompt is already rendered.
   package var ignoresSystem = false
+  /// What its user is told about how it was read.
+  package var remarks: Set<RecordRemark> = []
 
   package init(_ form: Form, label: Bool? = nil) { (self.form, self.label) = (form, label) }
 
   package enum Form: Sendable, Equatable {
     /// TRL's standard form: a prompt text and one or two completion texts.
     case texts(prompt: String, completions: [String])
+    /// The same, written by formats.
+    case formatted(prompt: [TextPart], completions: [[TextPart]])
     /// TRL's conversational form.
     case messages(prompt: [ChatMessage], completions: [[ChatMessage]])
     /// axolotl's preference formats: a chat whose last turn is the beginning of the assistant's answer.
     case chat(ChatPrompt, prefill: String, completions: [String])
     /// One conversation; the assistant's turns are trained.
     case conversation([ChatMessage], TrainedTurns)
-    case alpaca(instruction: String, input: String, output: String)
+    /// A text in stretches, some of them trained.
+    case segments([TextSegment])
     /// A text that is trained as a whole.
     case text(String)
   }
@@ -34,6 +39,8 @@ package struct ExampleRecord: Sendable, Equatable {
     case chatML([ChatMessage])
     /// Rendered with the model's template.
     case template([ChatMessage])
+    /// The same, with all that the template writes after an answer.
+    case wholeTemplate([ChatMessage])
     /// Already rendered as ChatML, up to the assistant's header.
     case rendered(String)
   }
@@ -56,31 +63,23 @@ package struct ExampleRecord: Sendable, Equatable {
   package static func read(
     _ value: JSONValue, type: DatasetType? = nil, kind: ExampleKind? = nil, fields: RecordFields = RecordFields()
   ) throws(RecordProblem) -> [ExampleRecord] {
-    if let tools = value["tools"], !tools.isNull, tools != .array([]) {
-      throw RecordProblem(field: "tools", "tool descriptions are not supported: remove the field")
-    }
-    var values = RecordValues(value: value, fields: fields)
+    let values = RecordValues(value: value, fields: fields)
+    guard let type else { return try trl(values, kind) }
+    if let kind, !type.kinds.contains(kind) { throw RecordProblem(type.problem(with: kind)) }
     switch type {
-    case nil: return try trl(values, kind)
-    case .argilla, .icr, .intel, .intelPrefilled, .promptPairs, .ultra: return try chatML(values, type, kind)
-    case .chatTemplate:
-      if fields.roles == nil { values.fields.roles = ["user": ["human"], "assistant": ["gpt"]] }
-      return try chatTemplate(values, kind)
-    case .alpaca:
-      try requireCompletion(kind, "alpaca")
-      let instruction = try values.text(.instruction)
-      let input = try values.text(ifPresent: .input) ?? ""
-      let output = try values.completion(.output)
-      return [ExampleRecord(.alpaca(instruction: instruction, input: input, output: output))]
-    case .completion:
-      try requireCompletion(kind, "completion")
-      return [ExampleRecord(.text(try values.completion(.text)))]
-    }
-  }
-
-  private static func requireCompletion(_ kind: ExampleKind?, _ type: String) throws(RecordProblem) {
-    guard kind == nil || kind == .completion else {
-      throw RecordProblem("type \(type) has nothing that is preferred: remove `rl`, or give the data's own `type`")
+    case .argilla, .argillaChat, .icr, .intel, .intelPrefilled, .promptPairs, .ultra:
+      return try chatML(values, type, kind)
+    case .chatTemplate, .shareGPT: return try chatTemplate(values, type, kind)
+    case .conversationPairs: return [try conversationPair(values)]
+    case .orpoPairs: return [try orpoPair(values)]
+    case .instruction(let name):
+      guard let format = InstructionFormat.named[name] else { preconditionFailure("no format \(name)") }
+      return [ExampleRecord(.segments(try segments(of: values, by: format)))]
+    case .segments: return [ExampleRecord(.segments(try segments(values)))]
+    case .pygmalion: return [ExampleRecord(.segments(try pygmalion(values)))]
+    case .own(let format): return try own(format, values, kind)
+    case .completion: return [ExampleRecord(.text(try values.completion(.text)))]
+    case .passthrough: return try trl(values, kind)
     }
   }
 
@@ -91,7 +90,8 @@ package struct ExampleRecord: Sendable, Equatable {
       both.count == 2 && both[0].utf8.elementsEqual(both[1].utf8)
     case .messages(_, let both):
       both.count == 2 && both[0].elementsEqual(both[1]) { $0.isSame(as: $1) }
-    case .conversation, .alpaca, .text: false
+    case .formatted(_, let both): both.count == 2 && both[0] == both[1]
+    case .conversation, .segments, .text: false
     }
   }
 }

@@ -10,10 +10,12 @@ extension ExampleRecord {
   var promptDigest: [UInt8] {
     switch form {
     case .texts(let prompt, _), .chat(.rendered(let prompt), _, _): Self.digest("prompt", [prompt])
-    case .messages(let prompt, _), .chat(.chatML(let prompt), _, _), .chat(.template(let prompt), _, _):
+    case .formatted(let prompt, _): Self.digest("prompt", [prompt.map(\.text).joined()])
+    case .messages(let prompt, _), .chat(.chatML(let prompt), _, _), .chat(.template(let prompt), _, _),
+      .chat(.wholeTemplate(let prompt), _, _):
       Self.digest(prompt)
     case .conversation(let messages, _): Self.digest(Self.prompt(of: messages))
-    case .alpaca(let instruction, let input, _): Self.digest("alpaca", [instruction, input])
+    case .segments(let segments): Self.digest("segments", Self.prompt(of: segments))
     case .text(let text): Self.digest("text", [text])
     }
   }
@@ -25,8 +27,18 @@ extension ExampleRecord {
     return messages[..<(answer ?? messages.endIndex)]
   }
 
+  /// The texts before the first that is trained; a text that is trained as a whole is its own prompt.
+  private static func prompt(of segments: [TextSegment]) -> [String] {
+    var texts: [String] = []
+    for segment in segments {
+      texts += segment.parts.prefix(segment.trainedFrom ?? segment.parts.count).map(\.text)
+      if segment.trainedFrom != nil { break }
+    }
+    return texts.allSatisfy(\.isEmpty) ? segments.flatMap { $0.parts.map(\.text) } : texts
+  }
+
   private static func digest(_ messages: some Sequence<ChatMessage>) -> [UInt8] {
-    digest("messages", messages.flatMap { [$0.role, $0.content] })
+    digest("messages", messages.flatMap { [$0.role, $0.content] + ($0.calls?.map { $0.serialized() } ?? []) })
   }
 
   private static func digest(_ form: String, _ texts: [String]) -> [UInt8] {

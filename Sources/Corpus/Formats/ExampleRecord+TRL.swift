@@ -1,14 +1,26 @@
 // TRL's formats, identified by a record's fields: preference, unpaired preference, prompt-completion, conversations and
 // texts.
 
+import Checkpoints
+
 extension ExampleRecord {
   static func trl(_ values: RecordValues, _ kind: ExampleKind?) throws(RecordProblem) -> [ExampleRecord] {
+    let context = try values.context()
+    var values = values
+    let isLlamaFactory = values.takeLlamaFactory()
+    var records = try trlForms(values, kind)
+    var remarks: Set<RecordRemark> = isLlamaFactory ? [.llamaFactory] : []
+    if !isLlamaFactory, values.hasSystem { remarks.insert(.unreadSystem) }
+    if values.hasMarks { remarks.insert(.unreadMarks) }
+    for place in records.indices { (records[place].context, records[place].remarks) = (context, remarks) }
+    return records
+  }
+
+  private static func trlForms(_ values: RecordValues, _ kind: ExampleKind?) throws(RecordProblem) -> [ExampleRecord] {
     let isPair = values[.chosen] != nil && values[.rejected] != nil
     switch kind {
     case .pair: return [try pair(values)]
-    case .labelled:
-      return isPair
-        ? try unpaired(values) : [ExampleRecord(try promptAndCompletion(values), label: try values.label())]
+    case .labelled: return isPair ? try unpaired(values) : [try labelled(values)]
     case .completion: return [ExampleRecord(try single(values))]
     case nil:
       if values[.chosen] != nil || values[.rejected] != nil { return [try pair(values)] }
@@ -18,6 +30,23 @@ extension ExampleRecord {
 
   // MARK: One completion
 
+  /// The answer may be the last of `messages`, as in LLaMA-Factory's files.
+  private static func labelled(_ values: RecordValues) throws(RecordProblem) -> ExampleRecord {
+    let form: Form
+    if values[.completion] == nil, values[.messages] != nil {
+      let messages = try values.messages(.messages)
+      guard messages.count > 1, let answer = messages.last, answer.role == "assistant", !answer.isSilent else {
+        throw RecordProblem(
+          field: values.fields[.messages],
+          "expected a chat that ends with the assistant's answer, which the label is about")
+      }
+      form = .messages(prompt: messages.dropLast(), completions: [[answer]])
+    } else {
+      form = try promptAndCompletion(values)
+    }
+    return ExampleRecord(form, label: try values.label())
+  }
+
   private static func single(_ values: RecordValues) throws(RecordProblem) -> Form {
     if values[.completion] != nil { return try promptAndCompletion(values) }
     if values[.messages] != nil { return .conversation(try values.messages(.messages), .answers) }
@@ -25,7 +54,8 @@ extension ExampleRecord {
     let fields = values.fields
     let hint =
       values[.chosen] == nil
-      ? "" : "; to learn from \"\(fields[.chosen])\" alone set \(RecordFields.Field.completion.key): \(fields[.chosen])"
+      ? RecordHint.text(for: values.value)
+      : "; to learn from \"\(fields[.chosen])\" alone set \(RecordFields.Field.completion.key): \(fields[.chosen])"
     throw RecordProblem(
       "expected \"\(fields[.completion])\" with \"\(fields[.prompt])\", or \"\(fields[.messages])\", or "
         + "\"\(fields[.text])\": the record has none of them\(hint)")
@@ -37,10 +67,12 @@ extension ExampleRecord {
     let completion = try values.content(.completion)
     if completion.isSilent { throw RecordProblem(field: fields[.completion], "the completion is empty") }
     switch (prompt, completion) {
-    case (.text(""), .text): throw RecordProblem(field: fields[.prompt], "the prompt is empty")
+    case (.text(""), _): throw RecordProblem(field: fields[.prompt], "the prompt is empty")
     case (.text(let prompt), .text(let completion)): return .texts(prompt: prompt, completions: [completion])
     case (.messages(let prompt), .messages(let completion)):
       return .messages(prompt: prompt, completions: [completion])
+    case (.text(let prompt), .messages(let completion)) where completion[0].role == "assistant":
+      return .messages(prompt: [ChatMessage(role: "user", content: prompt)], completions: [completion])
     case (.text, .messages), (.messages, .text):
       throw RecordProblem(
         field: fields[.completion], "expected a text or messages like \"\(fields[.prompt])\", found the other")
@@ -55,13 +87,14 @@ extension ExampleRecord {
       switch try pair(values).form {
       case .texts(let prompt, let both): both.map { .texts(prompt: prompt, completions: [$0]) }
       case .messages(let prompt, let both): both.map { .messages(prompt: prompt, completions: [$0]) }
-      case .chat, .conversation, .alpaca, .text: []
+      case .formatted, .chat, .conversation, .segments, .text: []
       }
     return zip(forms, [true, false]).map { ExampleRecord($0, label: $1) }
   }
 
   /// If there is no prompt field, or if the prompt is a text beside conversations, the prompt is the common start of
-  /// chosen and rejected (TRL's `extract_prompt`).
+  /// chosen and rejected (TRL's `extract_prompt`). Beside answers alone a text is what the user says, and `messages` are
+  /// the chat before them.
   private static func pair(_ values: RecordValues) throws(RecordProblem) -> ExampleRecord {
     let fields = values.fields
     let prompt = values[.prompt] == nil ? nil : try values.content(.prompt)
@@ -71,10 +104,26 @@ extension ExampleRecord {
     switch (prompt, chosen, rejected) {
     case (.text(let prompt), .text(let chosen), .text(let rejected)):
       form = .texts(prompt: prompt, completions: [chosen, rejected])
+    case (nil, .text(let chosen), .text(let rejected)) where values[.messages] != nil:
+      form = .messages(
+        prompt: try values.messages(.messages),
+        completions: [chosen, rejected].map { [ChatMessage(role: "assistant", content: $0)] })
     case (nil, .text(let chosen), .text(let rejected)):
+      // A question under another name is no accident.
+      if let other = ["question", "instruction", "input"].first(where: values.has) {
+        throw RecordProblem(
+          field: fields[.prompt],
+          "the field is missing\(RecordHint.text(for: values.value)); or set field_prompt: \(other)")
+      }
       form = splitTexts(chosen, rejected)
     case (.messages(let prompt), .messages(let chosen), .messages(let rejected)):
       form = .messages(prompt: prompt, completions: [chosen, rejected])
+    case (.text(let prompt), .messages(let chosen), .messages(let rejected))
+    where !prompt.isEmpty && chosen[0].role == "assistant" && rejected[0].role == "assistant":
+      form = .messages(prompt: [ChatMessage(role: "user", content: prompt)], completions: [chosen, rejected])
+    case (nil, .messages(let chosen), .messages(let rejected))
+    where values[.messages] != nil && chosen[0].role == "assistant" && rejected[0].role == "assistant":
+      form = .messages(prompt: try values.messages(.messages), completions: [chosen, rejected])
     case (nil, .messages(let chosen), .messages(let rejected)),
       (.text, .messages(let chosen), .messages(let rejected)):
       form = splitMessages(chosen, rejected)
@@ -95,7 +144,7 @@ extension ExampleRecord {
     switch form {
     case .texts(let prompt, let both): (isPromptEmpty, contents) = (prompt.isEmpty, both.map { .text($0) })
     case .messages(let prompt, let both): (isPromptEmpty, contents) = (prompt.isEmpty, both.map { .messages($0) })
-    case .chat, .conversation, .alpaca, .text: return
+    case .formatted, .chat, .conversation, .segments, .text: return
     }
     for (content, field) in zip(contents, [RecordFields.Field.chosen, .rejected]) where content.isSilent {
       throw RecordProblem(field: fields[field], "the completion is empty")
