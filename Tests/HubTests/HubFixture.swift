@@ -41,9 +41,7 @@ struct HubFixture: TestDirectory {
   func run(
     _ request: HubRequest? = nil, token: String? = "hf_secret", silence: Int = 30,
     progress: @escaping (HubProgress) -> Void = { _ in }
-  )
-    throws -> String
-  {
+  ) throws -> String {
     try HubDownload(
       request ?? self.request(), settings(token: token),
       patience: HubPatience(delays: [0.02, 0.02, 0.02], silence: silence, mostSeconds: 0.3), progress: progress
