@@ -68,7 +68,7 @@ package struct HubCache: Sendable {
     let folder = "\(path)/\(name.folder)"
     guard let revisions = try? directoryEntries("\(folder)/snapshots"), !revisions.isEmpty else {
       let isUnderWay = !Self.unfinished(in: folder).isEmpty
-      throw HubRefusal(name, revision, isUnderWay ? .unfinished(folder: folder) : .absent(cache: path))
+      throw HubRefusal(name, revision, isUnderWay ? .unfinished(path: folder) : .absent(cache: path))
     }
     guard let commit = commit(revision ?? HubRevision.standard, in: folder, revisions) else {
       throw HubRefusal(name, revision, .noRevision(folder: folder, known: refs(in: folder) + revisions))
@@ -80,7 +80,7 @@ package struct HubCache: Sendable {
       throw HubRefusal(name, revision, .incomplete(snapshot: snapshot, missing: missing, isUnderWay: isUnderWay))
     }
     if content == .dataset, let file = Self.unfinished(in: folder).first {
-      throw HubRefusal(name, revision, .unfinished(folder: "\(folder)/blobs/\(file)"))
+      throw HubRefusal(name, revision, .unfinished(path: "\(folder)/blobs/\(file)"))
     }
     return snapshot
   }
@@ -158,8 +158,8 @@ package struct HubRefusal: UserError, Equatable {
     case absent(cache: String)
     case noRevision(folder: String, known: [String])
     case incomplete(snapshot: String, missing: [String], isUnderWay: Bool)
-    /// A download that did not come to its end.
-    case unfinished(folder: String)
+    /// A download that did not come to its end: the file that it left, or the folder where nothing is whole yet.
+    case unfinished(path: String)
   }
 
   package let name: HubName
@@ -182,8 +182,9 @@ package struct HubRefusal: UserError, Equatable {
     case .incomplete(let snapshot, let missing, let isUnderWay):
       "\(name): \(snapshot) is not complete: it lacks \(shortList(missing))"
         + "\(isUnderWay ? "; a download was begun and did not end" : ""): complete it with `\(command)`"
-    case .unfinished(let folder):
-      "\(name): \(folder): a download was begun and did not end: complete it with `\(command)`"
+    case .unfinished(let path):
+      "\(name): \(path): a download was begun and did not end: complete it with `\(command)`"
+        + (path.hasSuffix(".incomplete") ? ", or remove that file if it is of an older one" : "")
     }
   }
 }

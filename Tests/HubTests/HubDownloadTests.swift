@@ -83,7 +83,7 @@ import Testing
 
   @Test func `a silent connection counts as cut`() throws {
     hub.fail("model.safetensors", .stall(after: 100_000))
-    try fixture.run()
+    try fixture.run(silence: 2)
     try requireWhole()
     #expect(fixture.ranges(of: "model.safetensors") == ["all", "bytes=100000-"])
   }

@@ -39,13 +39,12 @@ struct HubFixture: TestDirectory {
   /// Downloads with little patience.
   @discardableResult
   func run(
-    _ request: HubRequest? = nil, token: String? = "hf_secret", progress: @escaping (HubProgress) -> Void = { _ in }
-  )
-    throws -> String
-  {
+    _ request: HubRequest? = nil, token: String? = "hf_secret", silence: Int = 30,
+    progress: @escaping (HubProgress) -> Void = { _ in }
+  ) throws -> String {
     try HubDownload(
       request ?? self.request(), settings(token: token),
-      patience: HubPatience(delays: [0.02, 0.02, 0.02], silence: 2, mostSeconds: 0.3), progress: progress
+      patience: HubPatience(delays: [0.02, 0.02, 0.02], silence: silence, mostSeconds: 0.3), progress: progress
     ).run()
   }
 
