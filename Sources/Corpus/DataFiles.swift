@@ -1,5 +1,6 @@
 // Which files a data set is: a file, a pattern, or a directory as the hub's tools leave it, with splits and subsets.
 
+import Checkpoints
 import Foundation
 import Tensors
 
@@ -20,15 +21,24 @@ package struct DataFiles {
 
   /// The files of a path that belong to a split, by name.
   /// - Parameters:
-  ///   - path: a file, a pattern with `*`, `?`, `[…]` or `**`, or a directory, which is searched with what is below it.
+  ///   - path: a name of the hub, a file, a pattern with `*`, `?`, `[…]` or `**`, or a directory, which is searched with what is below it.
   ///   - split: nil: `train`. A file alone is the whole data set, whatever its name is.
   ///   - subset: the directory of a subset inside the data set's (`name`); nil: there is one set of files.
-  /// - Throws: `CorpusError` if there is no such file, or if it is not clear which files are meant.
-  package static func at(_ path: String, split: String? = nil, subset: String? = nil) throws -> [String] {
+  ///   - revision: of a data set of the hub, which its cache has.
+  /// - Throws: `CorpusError` if there is no such file, or if it is not clear which files are meant; `HubRefusal` for what
+  ///   the hub's cache lacks.
+  package static func at(
+    _ path: String, split: String? = nil, subset: String? = nil, revision: String? = nil
+  ) throws -> [String] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-      guard path.contains(where: { "*?[".contains($0) }) else { throw missing(path) }
-      return try Self.matching(path)
+      if let inside = try placeInside(path, revision: revision) { return try at(inside, split: split, subset: subset) }
+      if path.contains(where: { "*?[".contains($0) }) { return try Self.matching(path) }
+      let directory = try HubCache.datasetDirectory(path, revision: revision)
+      guard directory != path else {
+        throw CorpusError.unusable(path: path, reason: "no such file or directory")
+      }
+      return try at(directory, split: split, subset: subset)
     }
     guard isDirectory.boolValue else {
       guard split == nil || split == "train" || DataSplit(ofFile: path).answers(to: split ?? "") else {
@@ -39,14 +49,14 @@ package struct DataFiles {
     return try DataFiles(directory: path).files(of: split, subset: subset)
   }
 
-  private static func missing(_ path: String) -> CorpusError {
-    let isHubName = path.wholeMatch(of: #/[\w.\-]+/[\w.\-]+/#) != nil && !isData(path)
-    return .unusable(
-      path: path,
-      reason: isHubName
-        ? "no such file or directory; if it is a data set of the hub, download it first: hf download --repo-type dataset "
-          + "\(path) --local-dir DIR, then path: DIR"
-        : "no such file or directory")
+  /// The place of `owner/name/file` in the hub's cache; nil for other paths.
+  private static func placeInside(_ path: String, revision: String?) throws -> String? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count > 2, !parts[0].isEmpty, !FileManager.default.fileExists(atPath: parts[0]) else { return nil }
+    let name = parts[..<2].joined(separator: "/")
+    guard HubCache.isLookedFor(name) else { return nil }
+    let directory = try HubCache.datasetDirectory(name, revision: revision)
+    return directory == name ? nil : ([directory] + parts[2...]).joined(separator: "/")
   }
 
   /// The files that a pattern names.

@@ -33,7 +33,7 @@ extension Dataset {
       files = []
       for part in source.split.parts {
         let paths = try source.paths.flatMap {
-          try DataFiles.at($0, split: part.name, subset: source.subset)
+          try DataFiles.at($0, split: part.name, subset: source.subset, revision: source.revision)
         }
         guard !part.isWhole || source.shard != nil else {
           files += paths.map { ($0, nil) }

@@ -32,6 +32,8 @@ package struct Dataset: Sendable {
     package var template: ChatTemplate.Choice?
     /// `name`: the directory of a subset.
     package var subset: String?
+    /// Of a data set of the hub; nil: its main branch.
+    package var revision: String?
     /// `ds_type`; nil: what each file's name says.
     package var format: DataFormat?
     /// `sample_by`: what text files are cut into.

@@ -96,12 +96,12 @@ struct DatasetReportTests {
 
   @Test func `a system field that is not read is told`() throws {
     let texts = #"{"system":"Be honest.","prompt":"One","chosen":" a","rejected":" b"}"#
-    #expect(try report(texts).unreadSystems == 1)
-    #expect(try report(texts, type: .promptPairs).unreadSystems == 0)
-    #expect(try report(texts.replacing("Be honest.", with: "")).unreadSystems == 0)
+    #expect(try report(texts).remarks[.unreadSystem] == 1)
+    #expect(try report(texts, type: .promptPairs).remarks[.unreadSystem] == nil)
+    #expect(try report(texts.replacing("Be honest.", with: "")).remarks[.unreadSystem] == nil)
     let chat = #"{"system":"Be honest.","messages":[\#(Self.turn("user", "One")),\#(Self.turn("assistant", "a"))]}"#
-    #expect(try report(chat, type: .chatTemplate, kind: .completion).unreadSystems == 0)
-    #expect(try report(chat, kind: .completion).unreadSystems == 1)
+    #expect(try report(chat, type: .chatTemplate, kind: .completion).remarks[.unreadSystem] == nil)
+    #expect(try report(chat, kind: .completion).remarks[.unreadSystem] == 1)
   }
 
   @Test func `a prompt that holds an answer is told`() throws {

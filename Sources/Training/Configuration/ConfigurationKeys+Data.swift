@@ -168,6 +168,7 @@ extension ConfigurationKeys {
         "split", \.split, .split,
         "The split of a directory that is read, by the files' names, and which records of it: `train[:10%]`, "
           + "`train[5:100]`, `train+test`."),
+      DatasetKey("revision", \.revision, .text, "The branch, tag or commit of a data set of the hub."),
       DatasetKey("name", \.subset, .text, "The subset that is read: a directory inside that of the data set."),
       DatasetKey(
         "shards", .integer(from: 1), "Only one of this many parts of the records is read; the seed selects them."

@@ -133,8 +133,17 @@ package struct RunConfiguration: Sendable, Equatable {
   package var missingFromHub: [(name: HubName, revision: String?)] {
     let names: [(text: String, revision: String?, content: HubCache.Content)] =
       [(baseModel, baseRevision, .model)] + (startingAdapter.map { [($0, nil, .adapter)] } ?? [])
-    return names.compactMap { text, revision, content in
-      guard HubCache.isLookedFor(text), let name = HubName(text) else { return nil }
+    // The data set of `owner/name/file` too.
+    let data = (datasets + testDatasets).flatMap { source in
+      source.paths.map { path in
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return (parts.prefix(2).joined(separator: "/"), source.revision, HubCache.Content.dataset)
+      }
+    }.filter { $0.0.contains("/") && !DataFiles.isData($0.0) }
+    return (names + data).compactMap { text, revision, content in
+      guard HubCache.isLookedFor(text), let name = HubName(text, content == .dataset ? .dataset : .model) else {
+        return nil
+      }
       let found = try? HubCache.directory(of: text, revision: revision, for: content)
       return found == nil || found == text ? (name, revision) : nil
     }
