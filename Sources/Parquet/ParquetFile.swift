@@ -38,14 +38,6 @@ package final class ParquetFile: Sendable {
     }
   }
 
-  /// The rows from `row` on, in the order of the file.
-  /// - Parameter columns: the top-level columns that are read; names that the file lacks are passed over. nil: all.
-  /// - Throws: `ParquetError` if one of the columns has a type that cannot be read, or if the file is damaged before
-  ///   `row`.
-  package func rows(columns: Set<String>? = nil, from row: Int = 0) throws(ParquetError) -> ParquetRows {
-    try ParquetRows(self, columns: columns, from: row)
-  }
-
   /// The bytes of the footer, which are before its length and the mark at the end.
   private static func footer(_ bytes: UnsafeRawBufferPointer) throws(ParquetFlaw) -> UnsafeRawBufferPointer {
     guard bytes.count >= 12, bytes.starts(with: mark) || bytes.starts(with: Array("PARE".utf8)) else {

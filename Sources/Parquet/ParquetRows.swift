@@ -2,6 +2,16 @@
 
 package import Checkpoints
 
+extension ParquetFile {
+  /// The rows from `row` on, in the order of the file.
+  /// - Parameter columns: the top-level columns that are read; names that the file lacks are passed over. nil: all.
+  /// - Throws: `ParquetError` if one of the columns has a type that cannot be read, or if the file is damaged before
+  ///   `row`.
+  package func rows(columns: Set<String>? = nil, from row: Int = 0) throws(ParquetError) -> ParquetRows {
+    try ParquetRows(self, columns: columns, from: row)
+  }
+}
+
 /// A walk over the rows of a `ParquetFile`. Several walks over one file may run side by side.
 package final class ParquetRows {
   /// A top-level column that is read.
@@ -30,7 +40,8 @@ package final class ParquetRows {
     var columns: [Column] = []
     for node in file.roots where wanted?.contains(node.element.name) ?? true {
       do throws(ParquetFlaw) {
-        guard !columns.contains(where: { $0.name == node.element.name }) else {
+        // Swift takes composed and decomposed letters for equal; these names are different ones.
+        guard !columns.contains(where: { $0.name.utf8.elementsEqual(node.element.name.utf8) }) else {
           throw ParquetFlaw("there are two columns of this name")
         }
         var assembly = RecordAssembly { (node) throws(ParquetFlaw) in

@@ -152,7 +152,9 @@ struct RecordAssembly {
 
   private mutating func structure(_ node: SchemaNode) throws(ParquetFlaw) -> any FieldReader {
     let names = node.children.map(\.element.name)
-    guard Set(names).count == names.count else { throw ParquetFlaw("\(node.path) has two fields of one name") }
+    guard Set(names.map { Array($0.utf8) }).count == names.count else {
+      throw ParquetFlaw("\(node.path) has two fields of one name")
+    }
     var children: [any FieldReader] = []
     for child in node.children { children.append(try reader(of: child)) }
     return StructReader(children, names: names, Presence(node))
