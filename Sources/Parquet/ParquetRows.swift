@@ -59,6 +59,10 @@ package final class ParquetRows {
   }
 
   /// The next rows as objects with a member per column; nil after the last.
+  ///
+  /// Values are those of pyarrow's `to_pylist`, in JSON: dates and times are texts as Python's isoformat writes them, those
+  /// of a known zone in UTC; decimals and integers beyond 64 bits are the nearest fp64; bytes are texts if they are valid
+  /// UTF-8; maps are objects, or lists of pairs if their keys are no texts.
   /// - Parameter maximum: how many at most; there are fewer at the end, or if their texts fill 16 MiB.
   /// - Throws: `ParquetError` with row group and column. What is wrong in a value alone, such as bytes that are no text,
   ///   is `JSONValue.unusable` instead.

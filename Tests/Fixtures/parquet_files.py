@@ -4,6 +4,7 @@ usage: parquet_files.py [OUT]          (OUT defaults to parquet/ beside this fil
 needs: pyarrow==26.0.1
 
   OUT/*.parquet      files that are read; those of parquet_thrift.py are in forms that pyarrow does not write
+  OUT/long.bin       a parquet file of a few kB with a hundred texts of 1 MiB, which are not in rows.json
   OUT/bad/*.parquet  files, or columns "bad" beside a sound column "good", that are refused
   OUT/rows.json      `files`: the rows of each file, or the name of another file that has the same rows;
                      `bad`: a part of the error of each file that is refused
@@ -225,6 +226,8 @@ def files(out):
             "long": encodings[1], "real": "BYTE_STREAM_SPLIT", "flag": "RLE", "list.list.element": encodings[0]})
         same[name] = "few"
     write("empty", many()[:0])
+    pq.write_table(pa.table({"text": ["a" * (1 << 20) + str(i) for i in range(100)]}), os.path.join(out, "long.bin"), **few,
+                   compression="zstd", use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"})
     write("no-columns", pa.table({"a": [1, 2, 3]}).select([]))
     return same
 

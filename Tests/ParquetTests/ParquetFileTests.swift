@@ -90,6 +90,20 @@ struct ParquetFileTests {
     #expect(try Self.read("\(name).parquet", columns: []) == rows.map { _ in [:] })
   }
 
+  @Test func `long texts end a batch`() throws {
+    let rows = try ParquetFile(path: Self.path("long.bin")).rows()
+    var (count, batches) = (0, 0)
+    while let batch = try rows.next(1000) {
+      for (place, row) in batch.enumerated() {
+        #expect(row["text"]?.string?.utf8.count == (1 << 20) + String(count + place).utf8.count)
+      }
+      #expect(batch.count <= 16)
+      (count, batches) = (count + batch.count, batches + 1)
+    }
+    #expect(count == 100)
+    #expect(batches == 7)
+  }
+
   @Test(arguments: bad) func `what is wrong is refused with its place`(name: String) throws {
     let part = try #require(Self.expected["bad"]?[name]?.string)
     let error = #expect(throws: ParquetError.self) { try Self.read("bad/\(name).parquet") }
