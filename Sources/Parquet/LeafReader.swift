@@ -7,7 +7,7 @@ import Tensors
 final class LeafReader: FieldReader {
   /// Limits of the values between two marks: a small file can hold runs of millions, and texts that share their bytes.
   private enum Limit {
-    static let values = 1 << 22
+    static let values = 1 << 21
     static let bytes = 256 << 20
   }
 

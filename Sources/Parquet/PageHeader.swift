@@ -45,7 +45,9 @@ struct PageHeader {
       throw ParquetFlaw("a page of type \(type.map(String.init) ?? "none")")
     }
     let part = [Kind.data: 5, .dictionary: 7, .dataOfVersion2: 8][kind]
-    guard found == (part.map { [$0] } ?? []) else { throw ParquetFlaw("a \(kind) page without its own header") }
+    guard found == (part.map { [$0] } ?? []) else {
+      throw ParquetFlaw("a page of the kind \(kind) without the header of its kind")
+    }
     self.kind = kind
     length = reader.cursor.position
   }

@@ -24,9 +24,7 @@ package final class ParquetFile: Sendable {
     file = try MappedFile(path: path)
     do throws(ParquetFlaw) {
       let metadata = try FileMetadata(try Self.footer(file.bytes))
-      guard let count = Int(exactly: metadata.rowCount) else { throw ParquetFlaw("\(metadata.rowCount) rows") }
-      rowCount = count
-      rowGroups = metadata.rowGroups
+      (rowGroups, rowCount) = (metadata.rowGroups, metadata.rowCount)
       roots = try SchemaNode.roots(of: metadata.schema)
       let leaves = roots.last?.leaves.upperBound ?? 0
       for (number, group) in rowGroups.enumerated() where group.columns.count != leaves {

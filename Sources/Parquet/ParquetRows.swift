@@ -25,7 +25,7 @@ package final class ParquetRows {
 
   /// Texts beyond these bytes end a batch, and rows that are read column by column.
   private static let batchBytes = 16 << 20
-  private static let blockRows = 16
+  private static let blockRows = 8
 
   private let file: ParquetFile
   private let columns: [Column]
@@ -109,7 +109,7 @@ package final class ParquetRows {
       try finishGroup()
       guard group + 1 < file.rowGroups.count else { return false }
       group += 1
-      left = Int(file.rowGroups[group].rowCount)
+      left = file.rowGroups[group].rowCount
       if left > 0 { try open() }
     }
     return true
@@ -131,9 +131,9 @@ package final class ParquetRows {
   /// Passes over rows at the start: over whole row groups, then pages.
   private func skip(rows: Int) throws(ParquetError) {
     var rows = min(rows, file.rowCount)
-    while group + 1 < file.rowGroups.count, rows >= Int(file.rowGroups[group + 1].rowCount) {
+    while group + 1 < file.rowGroups.count, rows >= file.rowGroups[group + 1].rowCount {
       group += 1
-      rows -= Int(file.rowGroups[group].rowCount)
+      rows -= file.rowGroups[group].rowCount
     }
     guard rows > 0, try enterGroup() else { return }
     for column in columns {

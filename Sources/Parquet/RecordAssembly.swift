@@ -144,6 +144,9 @@ struct RecordAssembly {
       switch node.element.logical {
       case .list: return ListReader(try element(of: repeated, in: node), of: repeated, Presence(node))
       case .map where repeated.children.count == 2: return try map(repeated, in: node)
+      // A set: only keys.
+      case .map where repeated.children.count == 1:
+        return ListReader(try reader(of: repeated.children[0]), of: repeated, Presence(node))
       default: break
       }
     }
