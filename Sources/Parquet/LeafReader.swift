@@ -102,9 +102,9 @@ final class LeafReader: FieldReader {
   }
 
   /// Whether every row has one value here, or one null.
-  var isFlat: Bool { maximumRepetition == 0 }
+  private var isFlat: Bool { maximumRepetition == 0 }
 
-  /// Passes over `rows` of a flat leaf: page by page, where a page has no other rows.
+  /// Passes over `rows`; if the leaf is flat, over whole pages that have no other rows.
   func skip(rows: Int) throws(ParquetError) {
     var left = rows
     while left > 0 {
@@ -113,9 +113,14 @@ final class LeafReader: FieldReader {
         if left == 0 { return }
       }
       mark()
-      if try entry(at: 0) == maximumDefinition { _ = try value() }
+      try pass(at: 0)
+      while !isFlat, try hasNext(), repetitions[index] > 0 { try pass(at: repetitions[index]) }
       left -= 1
     }
+  }
+
+  private func pass(at repetition: UInt32) throws(ParquetError) {
+    if try entry(at: repetition) == maximumDefinition { _ = try value() }
   }
 
   // MARK: Values

@@ -15,7 +15,6 @@ struct PageHeader {
   private(set) var definitionEncoding: Int64 = 3
   private(set) var repetitionEncoding: Int64 = 3
   // Of version 2.
-  private(set) var rowCount = 0
   private(set) var definitionBytes = 0
   private(set) var repetitionBytes = 0
   private(set) var isCompressed = true
@@ -71,7 +70,6 @@ struct PageHeader {
   ) throws(ParquetFlaw) -> Bool {
     switch field {
     case 1: valueCount = try Self.size(&reader, kind)
-    case 3: rowCount = try Self.size(&reader, kind)
     case 4: encoding = try reader.integer(kind)
     case 5: definitionBytes = try Self.size(&reader, kind)
     case 6: repetitionBytes = try Self.size(&reader, kind)

@@ -136,16 +136,7 @@ package final class ParquetRows {
       rows -= file.rowGroups[group].rowCount
     }
     guard rows > 0, try enterGroup() else { return }
-    for column in columns {
-      if column.leaves.allSatisfy(\.isFlat) {
-        for leaf in column.leaves { try leaf.skip(rows: rows) }
-      } else {
-        for _ in 0..<rows {
-          for leaf in column.leaves { leaf.mark() }
-          _ = try column.reader.read(at: 0)
-        }
-      }
-    }
+    for column in columns { for leaf in column.leaves { try leaf.skip(rows: rows) } }
     left -= rows
   }
 }
