@@ -126,6 +126,18 @@ struct ParquetFileTests {
     #expect(#expect(throws: FileError.self) { try ParquetFile(path: Self.path("absent.parquet")) } != nil)
   }
 
+  @Test func `a schema of too many nodes is refused`() throws {
+    let count = 70_000
+    // A struct whose second field is a list of structs, each with an empty name as its fourth field.
+    let size = [UInt8(count & 0x7F | 0x80), UInt8(count >> 7 & 0x7F | 0x80), UInt8(count >> 14)]
+    let footer = [0x29, 0xFC] + size + (0..<count).flatMap { _ in [0x48, 0, 0] as [UInt8] } + [0]
+    let length = (0..<4).map { UInt8(truncatingIfNeeded: footer.count >> (8 * $0)) }
+    let directory = try TemporaryDirectory()
+    let path = try directory.write("wide.parquet", Array("PAR1".utf8) + footer + length + Array("PAR1".utf8))
+    let error = #expect(throws: ParquetError.self) { try ParquetFile(path: path) }
+    #expect(error?.reason == "the schema has 70000 elements, expected at most 65536")
+  }
+
   /// Files of each kind with one wrong byte, or without their end: rows or an error, and nothing else.
   @Test(arguments: ["flat", "flat-2", "nested", "nested-2", "old-lists", "old-dictionary", "old-lz4", "flat-old"])
   func `a damaged file is read or refused`(name: String) throws {
