@@ -73,7 +73,8 @@ final class LeafReader: FieldReader {
         throw ParquetFlaw(
           "it is of type \(chunk.type ?? -1), expected \(node.element.type?.rawValue ?? -1), as the schema has it")
       }
-      guard let codec = Codec(rawValue: chunk.codec) else {
+      let codec = Codec(rawValue: chunk.codec)
+      guard codec != nil || chunk.codec == 0 else {
         throw ParquetFlaw("it is compressed with an unknown codec, \(chunk.codec)")
       }
       guard let values = Int(exactly: chunk.valueCount), values >= 0 else {
