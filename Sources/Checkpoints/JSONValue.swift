@@ -14,8 +14,8 @@ package enum JSONValue: Sendable {
   case string(String)
   case array([JSONValue])
   case object([Member])
-  /// A value that is wrong in itself, but does not hide where the next one begins. Only `Rules.data` reads one, so
-  /// that it matters only where it is used.
+  /// A value that is wrong in itself, but does not hide where the next one begins. Only `Rules.data`, and files
+  /// that are not JSON, have one, so that it matters only where it is used.
   case unusable(JSONSyntaxError)
 
   /// One name with its value.

@@ -15,7 +15,7 @@ struct DataPage {
 /// Pages stay valid until the next one is read.
 struct ChunkPages {
   private let file: MappedFile
-  private let codec: Codec
+  private let codec: Codec?
   private let maximumRepetition: UInt32
   private let maximumDefinition: UInt32
   private let end: Int
@@ -28,7 +28,7 @@ struct ChunkPages {
   private let decompressor: Decompressor
 
   init(
-    _ file: MappedFile, _ range: Range<Int>, _ codec: Codec, maximumRepetition: UInt32, maximumDefinition: UInt32,
+    _ file: MappedFile, _ range: Range<Int>, _ codec: Codec?, maximumRepetition: UInt32, maximumDefinition: UInt32,
     _ buffer: PageBuffer, _ decompressor: Decompressor
   ) {
     (self.file, self.codec, self.buffer, self.decompressor) = (file, codec, buffer, decompressor)
@@ -101,7 +101,7 @@ struct ChunkPages {
     _ bytes: UnsafeRawBufferPointer, to count: Int, isCompressed: Bool
   ) throws(ParquetFlaw) -> UnsafeRawBufferPointer {
     if count == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
-    guard isCompressed, codec != .none else {
+    guard isCompressed, let codec else {
       guard bytes.count == count else { throw ParquetFlaw("a page of \(bytes.count) bytes that states \(count)") }
       return bytes
     }

@@ -6,9 +6,10 @@ import CSnappy
 import CZlib
 import CZstd
 
-/// A chunk's codec, by its number in parquet.thrift.
+/// How a chunk is compressed, by its number in parquet.thrift; 0 is not at all.
 enum Codec: Int64 {
-  case none, snappy, gzip, lzo, brotli, lz4, zstd, lz4Raw
+  case snappy = 1
+  case gzip, lzo, brotli, lz4, zstd, lz4Raw
 }
 
 final class Decompressor {
@@ -22,8 +23,6 @@ final class Decompressor {
   ) throws(ParquetFlaw) {
     let count: Int? =
       switch codec {
-      case .none:
-        throw ParquetFlaw("pages that are not compressed are not unpacked")
       case .lzo: throw ParquetFlaw("it is compressed with LZO, which is not supported: write it with zstd or snappy")
       case .snappy: snappy(input, to: output)
       case .gzip: gzip(input, to: output)

@@ -2,7 +2,8 @@
 
 /// The file's schema as a list, and its row groups.
 struct FileMetadata: Sendable {
-  private(set) var rowCount: Int64 = 0
+  /// Of all row groups. What the footer says of their sum is not read: nobody else does, and some writers leave it at 0.
+  private(set) var rowCount = 0
   private(set) var schema: [SchemaElement] = []
   private(set) var rowGroups: [RowGroup] = []
 
@@ -13,21 +14,16 @@ struct FileMetadata: Sendable {
       switch field {
       case 2:
         try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in schema.append(try SchemaElement(&reader)) }
-      case 3: rowCount = try reader.integer(kind)
       case 4:
         try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in rowGroups.append(try RowGroup(&reader)) }
       default: return false
       }
       return true
     }
-    var rows: Int64 = 0
     for group in rowGroups {
-      let (sum, overflow) = rows.addingReportingOverflow(group.rowCount)
+      let (sum, overflow) = rowCount.addingReportingOverflow(group.rowCount)
       guard group.rowCount >= 0, !overflow else { throw ParquetFlaw("a row group of \(group.rowCount) rows") }
-      rows = sum
-    }
-    guard rows == rowCount else {
-      throw ParquetFlaw("the footer states \(rowCount) rows, but its row groups have \(rows)")
+      rowCount = sum
     }
   }
 }
@@ -87,7 +83,7 @@ enum PhysicalType: Int64, Sendable {
 
 /// Some rows of all columns.
 struct RowGroup: Sendable {
-  private(set) var rowCount: Int64 = 0
+  private(set) var rowCount = 0
   /// In the order of the schema's leaves.
   private(set) var columns: [ColumnChunk] = []
 
@@ -96,7 +92,7 @@ struct RowGroup: Sendable {
       switch field {
       case 1:
         try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in columns.append(try ColumnChunk(&reader)) }
-      case 3: rowCount = try reader.integer(kind)
+      case 3: rowCount = Int(clamping: try reader.integer(kind))
       default: return false
       }
       return true

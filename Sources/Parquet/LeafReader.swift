@@ -7,7 +7,7 @@ import Tensors
 final class LeafReader: FieldReader {
   /// Limits of the values between two marks: a small file can hold runs of millions, and texts that share their bytes.
   private enum Limit {
-    static let values = 1 << 22
+    static let values = 1 << 21
     static let bytes = 256 << 20
   }
 
@@ -73,7 +73,8 @@ final class LeafReader: FieldReader {
         throw ParquetFlaw(
           "it is of type \(chunk.type ?? -1), expected \(node.element.type?.rawValue ?? -1), as the schema has it")
       }
-      guard let codec = Codec(rawValue: chunk.codec) else {
+      let codec = Codec(rawValue: chunk.codec)
+      guard codec != nil || chunk.codec == 0 else {
         throw ParquetFlaw("it is compressed with an unknown codec, \(chunk.codec)")
       }
       guard let values = Int(exactly: chunk.valueCount), values >= 0 else {
@@ -102,9 +103,9 @@ final class LeafReader: FieldReader {
   }
 
   /// Whether every row has one value here, or one null.
-  var isFlat: Bool { maximumRepetition == 0 }
+  private var isFlat: Bool { maximumRepetition == 0 }
 
-  /// Passes over `rows` of a flat leaf: page by page, where a page has no other rows.
+  /// Passes over `rows`; if the leaf is flat, over whole pages that have no other rows.
   func skip(rows: Int) throws(ParquetError) {
     var left = rows
     while left > 0 {
@@ -113,9 +114,14 @@ final class LeafReader: FieldReader {
         if left == 0 { return }
       }
       mark()
-      if try entry(at: 0) == maximumDefinition { _ = try value() }
+      try pass(at: 0)
+      while !isFlat, try hasNext(), repetitions[index] > 0 { try pass(at: repetitions[index]) }
       left -= 1
     }
+  }
+
+  private func pass(at repetition: UInt32) throws(ParquetError) {
+    if try entry(at: repetition) == maximumDefinition { _ = try value() }
   }
 
   // MARK: Values

@@ -15,7 +15,6 @@ struct PageHeader {
   private(set) var definitionEncoding: Int64 = 3
   private(set) var repetitionEncoding: Int64 = 3
   // Of version 2.
-  private(set) var rowCount = 0
   private(set) var definitionBytes = 0
   private(set) var repetitionBytes = 0
   private(set) var isCompressed = true
@@ -45,7 +44,9 @@ struct PageHeader {
       throw ParquetFlaw("a page of type \(type.map(String.init) ?? "none")")
     }
     let part = [Kind.data: 5, .dictionary: 7, .dataOfVersion2: 8][kind]
-    guard found == (part.map { [$0] } ?? []) else { throw ParquetFlaw("a \(kind) page without its own header") }
+    guard found == (part.map { [$0] } ?? []) else {
+      throw ParquetFlaw("a page of the kind \(kind) without the header of its kind")
+    }
     self.kind = kind
     length = reader.cursor.position
   }
@@ -69,7 +70,6 @@ struct PageHeader {
   ) throws(ParquetFlaw) -> Bool {
     switch field {
     case 1: valueCount = try Self.size(&reader, kind)
-    case 3: rowCount = try Self.size(&reader, kind)
     case 4: encoding = try reader.integer(kind)
     case 5: definitionBytes = try Self.size(&reader, kind)
     case 6: repetitionBytes = try Self.size(&reader, kind)

@@ -24,9 +24,7 @@ package final class ParquetFile: Sendable {
     file = try MappedFile(path: path)
     do throws(ParquetFlaw) {
       let metadata = try FileMetadata(try Self.footer(file.bytes))
-      guard let count = Int(exactly: metadata.rowCount) else { throw ParquetFlaw("\(metadata.rowCount) rows") }
-      rowCount = count
-      rowGroups = metadata.rowGroups
+      (rowGroups, rowCount) = (metadata.rowGroups, metadata.rowCount)
       roots = try SchemaNode.roots(of: metadata.schema)
       let leaves = roots.last?.leaves.upperBound ?? 0
       for (number, group) in rowGroups.enumerated() where group.columns.count != leaves {
@@ -36,14 +34,6 @@ package final class ParquetFile: Sendable {
     } catch {
       throw error.error(path, at: "its footer")
     }
-  }
-
-  /// The rows from `row` on, in the order of the file.
-  /// - Parameter columns: the top-level columns that are read; names that the file lacks are passed over. nil: all.
-  /// - Throws: `ParquetError` if one of the columns has a type that cannot be read, or if the file is damaged before
-  ///   `row`.
-  package func rows(columns: Set<String>? = nil, from row: Int = 0) throws(ParquetError) -> ParquetRows {
-    try ParquetRows(self, columns: columns, from: row)
   }
 
   /// The bytes of the footer, which are before its length and the mark at the end.

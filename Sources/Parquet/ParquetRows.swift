@@ -2,6 +2,16 @@
 
 package import Checkpoints
 
+extension ParquetFile {
+  /// The rows from `row` on, in the order of the file.
+  /// - Parameter columns: the top-level columns that are read; names that the file lacks are passed over. nil: all.
+  /// - Throws: `ParquetError` if one of the columns has a type that cannot be read, or if the file is damaged before
+  ///   `row`.
+  package func rows(columns: Set<String>? = nil, from row: Int = 0) throws(ParquetError) -> ParquetRows {
+    try ParquetRows(self, columns: columns, from: row)
+  }
+}
+
 /// A walk over the rows of a `ParquetFile`. Several walks over one file may run side by side.
 package final class ParquetRows {
   /// A top-level column that is read.
@@ -15,7 +25,7 @@ package final class ParquetRows {
 
   /// Texts beyond these bytes end a batch, and rows that are read column by column.
   private static let batchBytes = 16 << 20
-  private static let blockRows = 16
+  private static let blockRows = 8
 
   private let file: ParquetFile
   private let columns: [Column]
@@ -30,7 +40,8 @@ package final class ParquetRows {
     var columns: [Column] = []
     for node in file.roots where wanted?.contains(node.element.name) ?? true {
       do throws(ParquetFlaw) {
-        guard !columns.contains(where: { $0.name == node.element.name }) else {
+        // Swift takes composed and decomposed letters for equal; these names are different ones.
+        guard !columns.contains(where: { $0.name.utf8.elementsEqual(node.element.name.utf8) }) else {
           throw ParquetFlaw("there are two columns of this name")
         }
         var assembly = RecordAssembly { (node) throws(ParquetFlaw) in
@@ -48,6 +59,10 @@ package final class ParquetRows {
   }
 
   /// The next rows as objects with a member per column; nil after the last.
+  ///
+  /// Values are those of pyarrow's `to_pylist`, in JSON: dates and times are texts as Python's isoformat writes them, those
+  /// of a known zone in UTC; decimals and integers beyond 64 bits are the nearest fp64; bytes are texts if they are valid
+  /// UTF-8; maps are objects, or lists of pairs if their keys are no texts.
   /// - Parameter maximum: how many at most; there are fewer at the end, or if their texts fill 16 MiB.
   /// - Throws: `ParquetError` with row group and column. What is wrong in a value alone, such as bytes that are no text,
   ///   is `JSONValue.unusable` instead.
@@ -94,7 +109,7 @@ package final class ParquetRows {
       try finishGroup()
       guard group + 1 < file.rowGroups.count else { return false }
       group += 1
-      left = Int(file.rowGroups[group].rowCount)
+      left = file.rowGroups[group].rowCount
       if left > 0 { try open() }
     }
     return true
@@ -116,21 +131,12 @@ package final class ParquetRows {
   /// Passes over rows at the start: over whole row groups, then pages.
   private func skip(rows: Int) throws(ParquetError) {
     var rows = min(rows, file.rowCount)
-    while group + 1 < file.rowGroups.count, rows >= Int(file.rowGroups[group + 1].rowCount) {
+    while group + 1 < file.rowGroups.count, rows >= file.rowGroups[group + 1].rowCount {
       group += 1
-      rows -= Int(file.rowGroups[group].rowCount)
+      rows -= file.rowGroups[group].rowCount
     }
     guard rows > 0, try enterGroup() else { return }
-    for column in columns {
-      if column.leaves.allSatisfy(\.isFlat) {
-        for leaf in column.leaves { try leaf.skip(rows: rows) }
-      } else {
-        for _ in 0..<rows {
-          for leaf in column.leaves { leaf.mark() }
-          _ = try column.reader.read(at: 0)
-        }
-      }
-    }
+    for column in columns { for leaf in column.leaves { try leaf.skip(rows: rows) } }
     left -= rows
   }
 }

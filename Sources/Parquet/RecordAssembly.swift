@@ -144,6 +144,9 @@ struct RecordAssembly {
       switch node.element.logical {
       case .list: return ListReader(try element(of: repeated, in: node), of: repeated, Presence(node))
       case .map where repeated.children.count == 2: return try map(repeated, in: node)
+      // A set: only keys.
+      case .map where repeated.children.count == 1:
+        return ListReader(try reader(of: repeated.children[0]), of: repeated, Presence(node))
       default: break
       }
     }
@@ -152,7 +155,9 @@ struct RecordAssembly {
 
   private mutating func structure(_ node: SchemaNode) throws(ParquetFlaw) -> any FieldReader {
     let names = node.children.map(\.element.name)
-    guard Set(names).count == names.count else { throw ParquetFlaw("\(node.path) has two fields of one name") }
+    guard Set(names.map { Array($0.utf8) }).count == names.count else {
+      throw ParquetFlaw("\(node.path) has two fields of one name")
+    }
     var children: [any FieldReader] = []
     for child in node.children { children.append(try reader(of: child)) }
     return StructReader(children, names: names, Presence(node))

@@ -4,7 +4,7 @@
 struct SchemaNode: Sendable {
   let element: SchemaElement
   let children: [SchemaNode]
-  /// The name with those of its parents, for messages: `messages.list.element.role`.
+  /// The name with those of its parents, for messages: `messages.list.element.role`. A long one is cut.
   let path: String
   /// Where its leaves' chunks are in a row group.
   let leaves: Range<Int>
@@ -14,10 +14,14 @@ struct SchemaNode: Sendable {
   let definitionLevel: UInt32
 
   private static let maximumDepth = 64
+  private static let maximumNodes = 1 << 16
 
   /// The top-level columns.
   static func roots(of elements: [SchemaElement]) throws(ParquetFlaw) -> [SchemaNode] {
     guard let root = elements.first, root.type == nil else { throw ParquetFlaw("the schema has no root") }
+    guard elements.count <= maximumNodes else {
+      throw ParquetFlaw("the schema has \(elements.count) elements, expected at most \(maximumNodes)")
+    }
     var (next, leaf) = (1, 0)
     let place = Place(path: "", repetition: 0, definition: 0, depth: 0)
     let roots = try children(of: root, in: elements, at: place, next: &next, leaf: &leaf)
@@ -25,6 +29,11 @@ struct SchemaNode: Sendable {
       throw ParquetFlaw("the schema has \(elements.count) elements, but only \(next) are below its root")
     }
     return roots
+  }
+
+  private static func path(of name: String, in parent: String) -> String {
+    if parent.isEmpty { return String(name.prefix(200)) }
+    return parent.utf8.count > 200 ? parent : "\(parent).\(name.prefix(200))"
   }
 
   private struct Place {
@@ -47,7 +56,7 @@ struct SchemaNode: Sendable {
       let element = elements[next]
       next += 1
       let inner = Place(
-        path: place.path.isEmpty ? element.name : "\(place.path).\(element.name)",
+        path: path(of: element.name, in: place.path),
         repetition: place.repetition + (element.repetition == .repeated ? 1 : 0),
         definition: place.definition + (element.repetition == .required ? 0 : 1), depth: place.depth + 1)
       let start = leaf

@@ -4,6 +4,7 @@ usage: parquet_files.py [OUT]          (OUT defaults to parquet/ beside this fil
 needs: pyarrow==26.0.1
 
   OUT/*.parquet      files that are read; those of parquet_thrift.py are in forms that pyarrow does not write
+  OUT/long.bin       a parquet file of a few kB with a hundred texts of 1 MiB, which are not in rows.json
   OUT/bad/*.parquet  files, or columns "bad" beside a sound column "good", that are refused
   OUT/rows.json      `files`: the rows of each file, or the name of another file that has the same rows;
                      `bad`: a part of the error of each file that is refused
@@ -225,6 +226,8 @@ def files(out):
             "long": encodings[1], "real": "BYTE_STREAM_SPLIT", "flag": "RLE", "list.list.element": encodings[0]})
         same[name] = "few"
     write("empty", many()[:0])
+    pq.write_table(pa.table({"text": ["a" * (1 << 20) + str(i) for i in range(100)]}), os.path.join(out, "long.bin"), **few,
+                   compression="zstd", use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"})
     write("no-columns", pa.table({"a": [1, 2, 3]}).select([]))
     return same
 
@@ -239,8 +242,8 @@ def bit_packed(levels, width):
 
 def old_files(out):
     """Forms of older writers."""
-    def write(name, schema, groups):
-        by_hand.write(os.path.join(out, name + ".parquet"), schema, groups)
+    def write(name, schema, groups, **options):
+        by_hand.write(os.path.join(out, name + ".parquet"), schema, groups, **options)
 
     lists = [("root", element("bare", REPEATED, "int32")),
              ("root", element("two", OPTIONAL, children=1, converted=3)), element("element", REPEATED, "bytes", converted=0),
@@ -251,11 +254,13 @@ def old_files(out):
              ("root", element("wide", OPTIONAL, children=1, converted=3)), element("bag", REPEATED, children=2),
              element("x", REQUIRED, "int32"), element("y", OPTIONAL, "int32"),
              ("root", element("map", OPTIONAL, children=1, converted=2)), element("map", REPEATED, children=2),
-             element("key", REQUIRED, "bytes", converted=0), element("value", OPTIONAL, "int32")]
+             element("key", REQUIRED, "bytes", converted=0), element("value", OPTIONAL, "int32"),
+             ("root", element("set", OPTIONAL, children=1, converted=1)), element("key_value", REPEATED, children=1),
+             element("key", REQUIRED, "int32")]
     number = lambda *values: struct.pack(f"<{len(values)}i", *values)
     # Three rows: two elements, none, one.
     repetitions = runs([0, 1, 0, 0])
-    write("old-lists", lists, [(3, [
+    write("old-lists", lists, rows=0, groups=[(3, [
         chunk([page(repetitions + runs([1, 1, 0, 1]) + number(1, 2, 3), 4)], 4, "int32", "bare"),
         chunk([page(repetitions + runs([2, 2, 0, 2]) + texts("a", "b", "c"), 4)], 4, "bytes", "two.element"),
         chunk([page(repetitions + runs([3, 2, 1, 3]) + number(4, 5), 4)], 4, "int32", "array.array.x"),
@@ -263,7 +268,8 @@ def old_files(out):
         chunk([page(repetitions + runs([2, 2, 1, 2]) + number(9, 10, 11), 4)], 4, "int32", "wide.bag.x"),
         chunk([page(repetitions + runs([3, 2, 1, 3]) + number(12, 13), 4)], 4, "int32", "wide.bag.y"),
         chunk([page(repetitions + runs([2, 2, 1, 2]) + texts("k", "l", "m"), 4)], 4, "bytes", "map.map.key"),
-        chunk([page(repetitions + runs([3, 3, 1, 2]) + number(14, 15), 4)], 4, "int32", "map.map.value")])])
+        chunk([page(repetitions + runs([3, 3, 1, 2]) + number(14, 15), 4)], 4, "int32", "map.map.value"),
+        chunk([page(repetitions + runs([2, 2, 1, 2]) + number(16, 17, 18), 4)], 4, "int32", "set.key_value.key")])])
 
     levels = [1, 0, 1, 1, 0, 1, 1, 1, 0, 1]
     content = bit_packed(levels, 1) + number(*range(7))
@@ -303,8 +309,8 @@ def bad_files(out):
             (rows, [good_chunk, chunk(pages or [page(texts("a", "b"), 2)], count, shape[2], "bad", codec, **more)])])
         errors[name] = error
 
-    def whole(name, error, schema=None, **options):
-        by_hand.write(os.path.join(out, name + ".parquet"), schema or [("root", good)], [(2, [good_chunk])], **options)
+    def whole(name, error, schema=None, groups=None, **options):
+        by_hand.write(os.path.join(out, name + ".parquet"), schema or [("root", good)], groups or [(2, [good_chunk])], **options)
         errors[name] = error
 
     column("codec-lzo", "LZO", codec=3, pages=[page(texts("a", "b"), 2, compressed=b"x")])
@@ -360,8 +366,8 @@ def bad_files(out):
     column("delta-blocks", "differences in blocks", [page(bytes([0x80, 1, 0, 2, 0]) + b"ab", 2, encoding=6)])
     column("header-negative", "a size of -1", [thrift([(1, "i32", 0), (2, "i32", -1), (3, "i32", 0), (5, "struct", [(1, "i32", 2)])])])
     column("header-of-no-kind", "a page of type 9", [thrift([(1, "i32", 9), (2, "i32", 0), (3, "i32", 0)])])
-    column("header-without-part", "without its own header", [thrift([(1, "i32", 0), (2, "i32", 0), (3, "i32", 0)])])
-    column("page-beyond", "a page of 30 bytes", [page(texts("a", "b"), 2, compressed=b"x" * 30)[:-9]], codec=1)
+    column("header-without-part", "without the header of its kind", [thrift([(1, "i32", 0), (2, "i32", 0), (3, "i32", 0)])])
+    column("page-beyond", "a page of 3000 bytes", [page(texts("a", "b"), 2, compressed=b"x" * 3000)[:-2900]], codec=1)
     column("fixed-without-length", "values of 0 bytes", shape=("bad", REQUIRED, "fixed"))
 
     whole("not-parquet", "does not begin with PAR1", start=b"abcd")
@@ -375,7 +381,7 @@ def bad_files(out):
     whole("chunk-without-metadata", "without its metadata", schema=[("root", good)], footer=thrift([
         (2, ["struct"], [element("schema", children=1), good]), (3, "i64", 2),
         (4, ["struct"], [[(1, ["struct"], [[]]), (3, "i64", 2)]])]))
-    whole("rows", "states 3 rows, but its row groups have 2", rows=3)
+    whole("rows", "a row group of -2 rows", groups=[(-2, [good_chunk])])
     whole("schema-short", "the schema ends", schema=[("root", element("bad", REQUIRED, children=2)), good])
     whole("schema-long", "only 2 are below its root", schema=[("root", good), good])
     whole("schema-negative", "has -1 children", schema=[("root", element("bad", REQUIRED, children=-1)), good])

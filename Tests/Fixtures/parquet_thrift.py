@@ -86,7 +86,7 @@ def texts(*values):
     return b"".join(struct.pack("<I", len(v)) + v for v in (v.encode() if isinstance(v, str) else v for v in values))
 
 
-def chunk(pages, count, type, path, codec=0, has_dictionary=False, changes=(), metadata=(), **more):
+def chunk(pages, count, type, path, codec=0, has_dictionary=False, changes=(), metadata=()):
     """What `write` makes a column chunk of. `changes` and `metadata` replace fields by their numbers."""
     return {"pages": pages, "count": count, "type": type, "path": path, "codec": codec, "dictionary": has_dictionary,
             "changes": dict(changes), "metadata": dict(metadata)}
@@ -98,7 +98,7 @@ def replaced(fields, changes):
     return sorted(fields + [(field, *change) for field, change in changes.items() if field not in known])
 
 
-def write(path, schema, groups, rows=None, start=MARK, end=MARK, footer=None, length=None, **changes):
+def write(path, schema, groups, rows=None, start=MARK, end=MARK, footer=None, length=None):
     """schema: elements below the root, in order; groups: (rows, chunks)."""
     out = start
     row_groups = []

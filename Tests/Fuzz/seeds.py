@@ -2,7 +2,8 @@
 """Writes the seeds of the fuzzer, Tests/Fuzz/Corpus/PARSER/NAME: small sound inputs that it starts from.
 
 Inputs that are found to crash are added by hand, as crash-WHAT; this script leaves them alone.
-Python's own library is all it needs; the tiny model of Tests/Fixtures gives the files of a hub directory.
+Python's own library is all it needs; the tiny model of Tests/Fixtures gives the files of a hub directory,
+and its parquet files the small ones of every kind.
 """
 import gzip
 import hashlib

@@ -90,6 +90,20 @@ struct ParquetFileTests {
     #expect(try Self.read("\(name).parquet", columns: []) == rows.map { _ in [:] })
   }
 
+  @Test func `long texts end a batch`() throws {
+    let rows = try ParquetFile(path: Self.path("long.bin")).rows()
+    var (count, batches) = (0, 0)
+    while let batch = try rows.next(1000) {
+      for (place, row) in batch.enumerated() {
+        #expect(row["text"]?.string?.utf8.count == (1 << 20) + String(count + place).utf8.count)
+      }
+      #expect(batch.count <= 16)
+      (count, batches) = (count + batch.count, batches + 1)
+    }
+    #expect(count == 100)
+    #expect(batches == 7)
+  }
+
   @Test(arguments: bad) func `what is wrong is refused with its place`(name: String) throws {
     let part = try #require(Self.expected["bad"]?[name]?.string)
     let error = #expect(throws: ParquetError.self) { try Self.read("bad/\(name).parquet") }
@@ -110,6 +124,18 @@ struct ParquetFileTests {
     let error = #expect(throws: ParquetError.self) { try Self.read("bad/checksum.parquet") }
     #expect(error?.place?.hasPrefix("row group 1 of 1, column bad, page at byte ") == true)
     #expect(#expect(throws: FileError.self) { try ParquetFile(path: Self.path("absent.parquet")) } != nil)
+  }
+
+  @Test func `a schema of too many nodes is refused`() throws {
+    let count = 70_000
+    // A struct whose second field is a list of structs, each with an empty name as its fourth field.
+    let size = [UInt8(count & 0x7F | 0x80), UInt8(count >> 7 & 0x7F | 0x80), UInt8(count >> 14)]
+    let footer = [0x29, 0xFC] + size + (0..<count).flatMap { _ in [0x48, 0, 0] as [UInt8] } + [0]
+    let length = (0..<4).map { UInt8(truncatingIfNeeded: footer.count >> (8 * $0)) }
+    let directory = try TemporaryDirectory()
+    let path = try directory.write("wide.parquet", Array("PAR1".utf8) + footer + length + Array("PAR1".utf8))
+    let error = #expect(throws: ParquetError.self) { try ParquetFile(path: path) }
+    #expect(error?.reason == "the schema has 70000 elements, expected at most 65536")
   }
 
   /// Files of each kind with one wrong byte, or without their end: rows or an error, and nothing else.
