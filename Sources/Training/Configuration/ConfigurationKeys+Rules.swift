@@ -49,7 +49,8 @@ extension RunConfiguration {
     }
     // `conversation: chatml` of an older data set gives way to the run's template.
     if isNamed, chatTemplate != .named(.chatml) {
-      for place in datasets.indices where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
+      for place in datasets.indices
+      where datasets[place].type == .shareGPT && datasets[place].template == .named(.chatml) {
         datasets[place].template = nil
       }
     }
