@@ -129,6 +129,12 @@ extension ExampleEncoder {
   private func turn(
     _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
   ) throws(RecordProblem) -> (content: Range<Int>, end: Int32?)? {
+    func found(_ content: Range<Int>) -> (content: Range<Int>, end: Int32?) {
+      (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
+    }
+    // In ChatML a plain turn differs in its content alone, which need not be looked for.
+    let isPlain = messages[place].others.isEmpty && ["system", "user", "assistant"].contains(messages[place].role)
+    if isPlain, try requiredTemplate().isChatML, let content = whole.content(of: place) { return found(content) }
     let text = Array(whole.text.utf8)
     var span = text.count..<text.count
     var chat = messages
@@ -142,7 +148,7 @@ extension ExampleEncoder {
       span = span.isEmpty ? own : min(span.lowerBound, own.lowerBound)..<max(span.upperBound, own.upperBound)
     }
     guard !span.isEmpty, case let content = whole.tokens(in: span, tokenizer), !content.isEmpty else { return nil }
-    return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
+    return found(content)
   }
 
   /// The bytes of a text's characters that another text does not have at its start or at its end.
