@@ -16,15 +16,6 @@ final class TemplateBudget: @unchecked Sendable {
     if work > Self.maximumWork { throw TemplateProblem("rendering takes more than \(Self.maximumWork) steps") }
   }
 
-  /// Accounts for a collection that is about to be made. Its parts may be shared, so that it means more than it takes.
-  func make(_ value: TemplateValue) throws(TemplateProblem) -> TemplateValue {
-    var left = Self.maximumValues
-    value.count(into: &left)
-    if left <= 0 { throw TemplateProblem("a value with more than \(Self.maximumValues) parts") }
-    try spend(Self.maximumValues - left)
-    return value
-  }
-
   /// Accounts for a text that is about to be made.
   func make(bytes: Int) throws(TemplateProblem) {
     if bytes > Self.maximumBytes { throw TemplateProblem("a text of \(bytes) bytes, more than \(Self.maximumBytes)") }

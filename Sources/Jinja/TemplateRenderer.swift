@@ -217,6 +217,7 @@ final class TemplateRenderer: @unchecked Sendable {
   }
 
   func apply(test name: String, to value: TemplateValue, _ arguments: TemplateArguments) throws -> Bool {
+    if name == "filter" { return TemplateFilters.all[value.string.plain] != nil }
     guard let test = TemplateTests.all[name] else { throw TemplateProblem("unknown test \"\(name)\"") }
     return try test(value, arguments)
   }

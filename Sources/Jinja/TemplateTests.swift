@@ -44,7 +44,6 @@ enum TemplateTests {
       guard let other = arguments.value(0, "seq") else { throw TemplateProblem("\"in\" needs a value") }
       return try other.contains(value)
     }
-    tests["filter"] = { value, _ in TemplateFilters.all[value.string.plain] != nil }
     tests["test"] = { value, _ in TemplateTests.all[value.string.plain] != nil }
     @Sendable func other(_ arguments: TemplateArguments) throws -> TemplateValue {
       guard let value = arguments.value(0, "other") else { throw TemplateProblem("a comparison needs a value") }

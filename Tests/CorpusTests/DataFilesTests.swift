@@ -91,9 +91,10 @@ struct DataFilesTests {
   }
 
   @Test func `a name of the hub says how to have it`() {
-    let error = #expect(throws: CorpusError.self) { try DataFiles.at("owner/some-dataset") }
-    #expect(
-      error?.description.contains("owner/some-dataset") == true && error?.description.contains("download") == true)
+    for path in ["owner/some-dataset", "owner/some-dataset/data/*.jsonl"] {
+      let error = #expect(throws: HubRefusal.self) { try DataFiles.at(path) }
+      #expect(error?.description.contains("shoal fetch owner/some-dataset --dataset") == true)
+    }
   }
 
   // MARK: Parts

@@ -61,8 +61,8 @@ struct DatasetTests {
     let error = #expect(throws: CorpusError.self) { try load([path]) }
     #expect(
       error?.description
-        == "\(path):1, \(path):2, \(path):3 (3 records): field \"prompt[…].content\": expected a text, found "
-        + "a number")
+        == "\(path):1, \(path):2, \(path):3 (3 records): field \"prompt[…].content\": expected a text or a list "
+        + "of text parts, found a number")
   }
 
   @Test func `of many problems the first are named`() throws {

@@ -53,7 +53,7 @@ extension ConfigurationKeys {
       "dataset_exact_deduplication", \.dropsDuplicates, .bool,
       "Leaves out examples that are there already, and those of `test_datasets` that are trained on."),
     Key(
-      "eot_tokens", \.endOfTurnTokens, .texts("a token, or a list of them"),
+      "eot_tokens", \.endOfTurnTokens, .someTexts("a token, or a list of them"),
       "The tokens that end turns in data sets of type chat_template."
     ).standing(at: "the end of sequence, and what the template writes after a turn"),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")

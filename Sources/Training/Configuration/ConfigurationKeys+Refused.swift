@@ -75,17 +75,8 @@ extension ConfigurationKeys {
       "chat_template_jinja", because: "one template serves all data sets of a run",
       remedy: "give `chat_template` at the top"),
     RefusedKeys(
-      "field_tools field_thinking template_thinking_key split_thinking",
-      because: "a message has a role and a content", remedy: "left out, tools and reasoning are not rendered"),
-    RefusedKeys(
-      "train_on_eot message_field_training_detail", because: "every turn of the assistant is trained, with its end",
-      remedy: "left out, it is"),
-    RefusedKeys(
-      "message_field_role message_field_content", because: "axolotl calls them otherwise now",
-      remedy: "use `message_property_mappings`"),
-    RefusedKeys(
-      "conversation field_human field_model input_format input_transform",
-      because: "they belong to `type: sharegpt`, which axolotl took out", remedy: "use `type: chat_template`"),
+      "input_format input_transform", because: "they belong to types that axolotl took out",
+      remedy: "use a mapping as `type`, with `format`"),
   ]
 
   private static let objectiveParts = [

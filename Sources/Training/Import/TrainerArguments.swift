@@ -24,8 +24,9 @@ extension Translation {
     give("output_dir", from: "output_dir", else: .text("trainer_output"))
     translateIntervals()
     for key in [
-      "save_total_limit", "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "neftune_noise_alpha",
+      "save_total_limit", "metric_for_best_model", "greater_is_better", "neftune_noise_alpha",
     ] where isOn(key) { give(key, from: key) }
+    give("load_best_model_at_end", from: "load_best_model_at_end", else: .bool(false))
     if let checkpoint = take("resume_from_checkpoint"), !checkpoint.isOff { give("resume_from_checkpoint", checkpoint) }
     lose("data_seed", "`seed` orders the data too")
     lose("label_smoothing_factor", unless: "0.0", "the loss is not smoothed")
