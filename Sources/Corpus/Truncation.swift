@@ -2,14 +2,14 @@
 // and the model needs the template.
 
 /// What to do with an example whose prompt and longest completion exceed `sequence_len`.
-package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
+package enum ExcessLengthStrategy: String, Sendable, Codable, CaseIterable {
   case truncateMiddle = "truncate_middle"
   case drop
   case error
 }
 
 /// The limit on an example's length, with the configuration's names.
-package struct LengthLimit: Sendable, Equatable {
+package struct LengthLimit: Sendable, Equatable, Codable {
   /// Tokens of the prompt and the longest completion together.
   package let sequenceLength: Int
   package let strategy: ExcessLengthStrategy

@@ -11,9 +11,9 @@ extension ConfigurationKeys {
       low_cpu_mem_usage qlora_sharded_model_loading experimental_skip_move_to_device torchdistx_path strict debug
       """),
     InertKeys(
-      "Data loading", "every run reads the files itself",
+      "Data loading", "large data are read and tokenised once, by all processors",
       """
-      dataset_prepared_path dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset
+      dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset
       push_dataset_to_hub hf_use_auth_token remove_unused_columns dataloader_*
       """),
     InertKeys(
