@@ -109,18 +109,22 @@ final class ExampleBytes: Sendable {
   private static func parsed(_ bytes: UnsafeRawBufferPointer) -> (ExampleTrailer, blocks: [Int])? {
     let end = bytes.count - ExampleFormat.trailerBytes - SHA256.byteCount
     guard end >= 0,
-      let trailer = ExampleTrailer(UnsafeRawBufferPointer(rebasing: bytes[end..<end + ExampleFormat.trailerBytes]), end: end)
+      let trailer = ExampleTrailer(
+        UnsafeRawBufferPointer(rebasing: bytes[end..<end + ExampleFormat.trailerBytes]), end: end)
     else { return nil }
     let count = (trailer.examples - 1) / ExampleFormat.blockSize + 1
     guard trailer.directory.count == 8 * count else { return nil }
     let blocks = (0..<count).map {
-      Int(Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: trailer.directory.lowerBound + 8 * $0, as: Int64.self)))
+      Int(
+        Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: trailer.directory.lowerBound + 8 * $0, as: Int64.self)))
     }
     let hash = SHA256()
     for (number, start) in blocks.enumerated() {
       let examples = min(ExampleFormat.blockSize, trailer.examples - number * ExampleFormat.blockSize)
       let size = examples * ExampleFormat.entryBytes
-      guard 0...trailer.information.lowerBound ~= start, size <= trailer.information.lowerBound - start else { return nil }
+      guard 0...trailer.information.lowerBound ~= start, size <= trailer.information.lowerBound - start else {
+        return nil
+      }
       let entries = UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
       hash.append(entries)
       for place in 0..<examples {

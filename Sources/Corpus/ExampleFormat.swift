@@ -17,86 +17,81 @@ enum ExampleFormat {
   static let magic: [UInt8] = Array("SHOALEX1".utf8)
 }
 
-/// An example without its tokens.
-struct ExampleEntry: Equatable {
+/// An example without its tokens, as it stands in the bytes.
+struct ExampleEntry {
+  // 0 offset, 8 index, 16 length of the prompt, 20 of the completions (the second may be 0), 28 numbers of ranges that are not
+  // scored (-1 if all is), 36 special tokens that end the completions (-1 if none does), 44 left out, 48 flags, 56 digest of
+  // the prompt, 72 digest.
+  private let bytes: UnsafeRawBufferPointer
+
+  /// - Precondition: as many bytes as an entry has.
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  private func number<Number: FixedWidthInteger>(_ place: Int, _: Number.Type) -> Number {
+    Number(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: Number.self))
+  }
+  private func small(_ place: Int) -> Int { Int(number(place, Int32.self)) }
+
   /// The place of the example's tokens: prompt, completions, then the bounds of what is not scored; 32 bits each.
-  var offset = 0
-  var index = 0
-  var promptCount = 0
+  var offset: Int { Int(number(0, Int64.self)) }
+  var index: Int { Int(number(8, Int64.self)) }
+  var promptCount: Int { small(16) }
   /// One or two.
-  var completionCounts: [Int] = []
-  /// The ranges of each completion that are not scored; empty if all is.
-  var gapCounts: [Int] = []
-  var leftOut = 0
-  var label: Bool?
-  var scoresPrompt = false
-  /// For each completion the special token that ends it.
-  var ends: [Int32?] = []
-  var prompt = SIMD2<UInt64>()
-  var digest: ContentDigest
+  var completionCounts: [Int] { small(24) == 0 ? [small(20)] : [small(20), small(24)] }
+  /// The number of ranges of each completion that are not scored; empty if all is.
+  var gapCounts: [Int] { small(28) < 0 ? [] : completionCounts.indices.map { small(28 + 4 * $0) } }
+  /// The special tokens that end the completions.
+  var ends: [Int32] { [36, 40].map { number($0, Int32.self) }.filter { $0 >= 0 } }
+  var leftOut: Int { small(44) }
+  private var flags: Int { small(48) }
+  var label: Bool? { flags & 3 == 0 ? nil : flags & 3 == 2 }
+  var scoresPrompt: Bool { flags & 4 != 0 }
+  var prompt: SIMD2<UInt64> { SIMD2(number(56, UInt64.self), number(64, UInt64.self)) }
+  var digest: ContentDigest { ContentDigest(UnsafeRawBufferPointer(rebasing: bytes[72...])) }
 
-  var tokenCount: Int { promptCount + completionCounts.reduce(0, +) }
-  /// Of the tokens and bounds.
-  var byteCount: Int { 4 * (tokenCount + 2 * gapCounts.reduce(0, +)) }
-
-  // Offsets in an entry: 0 offset, 8 index, 16 prompt, 20 completions, 28 gaps, 36 ends, 44 left out, 48 flags, 56 prompt's
-  // digest, 72 digest.
-  private static let absent: Int32 = -1
-
-  func append(to bytes: inout [UInt8]) {
-    func put(_ number: some FixedWidthInteger) { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
-    func pair(_ numbers: [Int], else absent: Int32) {
-      for place in 0..<2 { put(place < numbers.count ? Int32(numbers[place]) : absent) }
-    }
-    put(Int64(offset))
-    put(Int64(index))
-    put(Int32(promptCount))
-    pair(completionCounts, else: 0)
-    pair(gapCounts, else: Self.absent)
-    for place in 0..<2 { put((place < ends.count ? ends[place] : nil) ?? Self.absent) }
-    put(Int32(leftOut))
-    put(UInt64((label.map { $0 ? 2 : 1 } ?? 0) + (scoresPrompt ? 4 : 0)))
-    put(prompt[0])
-    put(prompt[1])
-    bytes += digest.bytes
-  }
-
-  /// - Parameter bytes: of the entry.
-  init(_ bytes: UnsafeRawBufferPointer) {
-    func number<Number: FixedWidthInteger>(_ place: Int, _: Number.Type) -> Number {
-      Number(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: Number.self))
-    }
-    func small(_ place: Int) -> Int { Int(number(place, Int32.self)) }
-    offset = Int(number(0, Int64.self))
-    index = Int(number(8, Int64.self))
-    promptCount = small(16)
-    completionCounts = small(24) == 0 ? [small(20)] : [small(20), small(24)]
-    gapCounts = small(28) < 0 ? [] : completionCounts.indices.map { small(28 + 4 * $0) }
-    ends = completionCounts.indices.map { number(36 + 4 * $0, Int32.self) }.map { $0 < 0 ? nil : $0 }
-    leftOut = small(44)
-    let flags = number(48, UInt64.self)
-    label = flags & 3 == 0 ? nil : flags & 3 == 2
-    scoresPrompt = flags & 4 != 0
-    prompt = SIMD2(number(56, UInt64.self), number(64, UInt64.self))
-    digest = ContentDigest(UnsafeRawBufferPointer(rebasing: bytes[72...]))
-  }
-
-  init(_ tree: ExampleTree, offset: Int, ends: [Int32?], prompt: SIMD2<UInt64>, digest: ContentDigest) {
-    precondition(1...2 ~= tree.completions.count, "an example of \(tree.completions.count) completions")
-    (self.offset, self.ends, self.prompt, self.digest) = (offset, ends, prompt, digest)
-    (index, promptCount, leftOut) = (tree.index, tree.prompt.count, tree.leftOut)
-    completionCounts = tree.completions.map(\.count)
-    gapCounts = tree.unscored.map(\.count)
-    (label, scoresPrompt) = (tree.label, tree.scoresPrompt)
-  }
+  var tokenCount: Int { small(16) + small(20) + small(24) }
 
   /// Whether what it says is possible, and its tokens lie within the first `count` bytes.
   func isSound(within count: Int) -> Bool {
-    guard index >= 0, leftOut >= 0, promptCount > 0, completionCounts.allSatisfy({ $0 > 0 }),
+    guard index >= 0, leftOut >= 0, promptCount > 0, small(20) > 0, small(24) >= 0, 0...7 ~= flags,
       gapCounts.allSatisfy({ $0 >= 0 })
     else { return false }
+    let byteCount = 4 * (tokenCount + 2 * gapCounts.reduce(0, +))
     return 0...count ~= offset && offset % 4 == 0 && byteCount <= count - offset
   }
+
+  /// Appends the entry of an example whose tokens stand at `offset`.
+  static func append(
+    _ row: EncodedRow, index: Int, offset: Int, prompt: SIMD2<UInt64>, to bytes: inout [UInt8]
+  ) {
+    func put(_ number: some FixedWidthInteger) {
+      withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    func pair(_ numbers: [Int32], else absent: Int32) {
+      for place in 0..<2 { put(place < numbers.count ? numbers[place] : absent) }
+    }
+    let tree = row.tree
+    precondition(1...2 ~= tree.completions.count, "an example of \(tree.completions.count) completions")
+    put(Int64(offset))
+    put(Int64(index))
+    put(Int32(tree.prompt.count))
+    pair(tree.completions.map { Int32($0.count) }, else: 0)
+    pair(tree.unscored.map { Int32($0.count) }, else: -1)
+    pair(row.ends.map { $0 ?? -1 }, else: -1)
+    put(Int32(tree.leftOut))
+    put(UInt64((tree.label.map { $0 ? 2 : 1 } ?? 0) + (tree.scoresPrompt ? 4 : 0)))
+    put(prompt[0])
+    put(prompt[1])
+    bytes += row.digest.bytes
+  }
+}
+
+/// An example with what is kept about it.
+struct EncodedRow: Sendable {
+  let tree: ExampleTree
+  /// The special token that ends each completion.
+  let ends: [Int32?]
+  let digest: ContentDigest
 }
 
 /// The numbers at the end.
@@ -108,7 +103,9 @@ struct ExampleTrailer: Equatable {
 
   func append(to bytes: inout [UInt8]) {
     bytes += ExampleFormat.magic + key.bytes + maker.bytes
-    for number in [examples, information.lowerBound, information.upperBound, directory.lowerBound, directory.upperBound] {
+    for number in [
+      examples, information.lowerBound, information.upperBound, directory.lowerBound, directory.upperBound,
+    ] {
       withUnsafeBytes(of: Int64(number).littleEndian) { bytes.append(contentsOf: $0) }
     }
   }

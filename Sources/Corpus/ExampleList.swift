@@ -60,7 +60,7 @@ package struct ExampleList: Sendable {
   /// The special tokens that end the examples' completions.
   package var ends: [Int32] {
     var found: Set<Int32> = []
-    for place in indices { found.formUnion(entry(place).ends.compactMap(\.self)) }
+    for place in indices { found.formUnion(entry(place).ends) }
     return found.sorted()
   }
 

@@ -2,16 +2,10 @@
 
 import Checkpoints
 
-/// An example with what is kept about it.
-struct EncodedRow: Sendable {
-  let tree: ExampleTree
-  let ends: [Int32?]
-  let digest: ContentDigest
-
+extension EncodedRow {
   init(_ tree: ExampleTree, _ tokenizer: Tokenizer) {
-    self.tree = tree
-    ends = tree.completions.map { Self.end(of: $0, tokenizer) }
-    digest = ContentDigest(tree.contentDigest)
+    self.init(
+      tree: tree, ends: tree.completions.map { Self.end(of: $0, tokenizer) }, digest: ContentDigest(tree.contentDigest))
   }
 
   /// The special token before nothing but special tokens and line feeds at the end of a completion; a text that was cut
@@ -45,12 +39,11 @@ final class ExampleWriter {
   /// - Parameter prompt: the digest of the record's prompt.
   func append(_ row: EncodedRow, index: Int, prompt: SIMD2<UInt64>) throws {
     precondition(count < Int32.max, "more than \(Int32.max) examples")
-    var tree = row.tree
-    tree.index = index
-    ExampleEntry(tree, offset: offset, ends: row.ends, prompt: prompt, digest: row.digest).append(to: &entries)
+    ExampleEntry.append(row, index: index, offset: offset, prompt: prompt, to: &entries)
     count += 1
-    for part in [tree.prompt] + tree.completions { append(numbers: part) }
-    for gaps in tree.unscored { append(numbers: gaps.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }) }
+    append(numbers: row.tree.prompt)
+    for completion in row.tree.completions { append(numbers: completion) }
+    for gaps in row.tree.unscored { append(numbers: gaps.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }) }
     if count % ExampleFormat.blockSize == 0 { try endBlock() }
     if pending.count >= 1 << 20 { try flush() }
   }
@@ -74,7 +67,7 @@ final class ExampleWriter {
   }
 
   private func append(numbers: [Int32]) {
-    numbers.map(\.littleEndian).withUnsafeBytes { pending.append(contentsOf: $0) }
+    numbers.map { $0.littleEndian }.withUnsafeBytes { pending.append(contentsOf: $0) }
   }
 
   private func endBlock() throws {

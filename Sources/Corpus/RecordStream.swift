@@ -29,6 +29,8 @@ package final class RecordStream {
   /// The place of the buffer in the file's unpacked bytes.
   private var base = 0
   private var offset = 0
+  /// The bytes of a plain file whose pages were given back.
+  private var released = 0
   private var isLast: Bool
   private var header: RecordBatch.Header?
 
@@ -68,6 +70,7 @@ package final class RecordStream {
     while true {
       var spans: [RecordScanner.Span] = []
       let start = offset
+      releasePages()
       while spans.count < maximum, offset - start < Self.bufferBytes,
         let span = try scanner.next(in: buffer.bytes, at: &offset, base: base, isLast: isLast)
       {
@@ -84,6 +87,13 @@ package final class RecordStream {
       guard !isLast else { return nil }
       try refill()
     }
+  }
+
+  /// Gives back the pages of a plain file that the last batch was read from; who still has that batch reads them again.
+  private func releasePages() {
+    guard source == nil else { return }
+    file.release(UnsafeRawBufferPointer(rebasing: buffer.bytes[released..<offset]))
+    released = offset
   }
 
   /// The bytes of a packed file that have been unpacked so far.

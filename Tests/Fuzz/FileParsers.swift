@@ -26,6 +26,9 @@ final class FileParsers: Sendable {
   private let checkpointFiles: [String: [UInt8]]
   private let partialFiles: [String: [UInt8]]
   private let cacheName: String
+  /// The file of the examples of `examples.jsonl`, and its content.
+  private let examplesName: String
+  private let examplesFile: [UInt8]
 
   private init() throws {
     root = "/dev/shm/shoal-fuzz-\(getpid())"
@@ -48,8 +51,13 @@ final class FileParsers: Sendable {
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
     partialFiles = try Self.files(in: "\(root)/partial")
-    try ReferenceCache(directory: "\(root)/cache", modelHash: "model").save()
+    var cache = ReferenceCache(directory: "\(root)/cache", modelHash: "model")
+    try cache.save()
     cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]
+    try AtomicFile.write(String(repeating: Self.record, count: 3), to: "\(root)/examples.jsonl")
+    _ = try Self.examples(root, encoder)
+    let examples = try Self.files(in: "\(root)/store")
+    (examplesName, examplesFile) = examples.first.map { ($0.key, $0.value) } ?? ("", [])
     for (number, name) in ["a", "b"].enumerated() {
       try AtomicFile.write(to: "\(root)/shards/\(Self.shards[number])") {
         try SafetensorsWriter.write(
@@ -177,6 +185,54 @@ final class FileParsers: Sendable {
   }
 
   // MARK: Runs and caches
+
+  private static let record = #"{"prompt":"a b","chosen":" c","rejected":" d e"}"# + "\n"
+
+  private static func examples(_ root: String, _ encoder: ExampleEncoder) throws -> ExampleList {
+    let store = ExampleStore(directory: "\(root)/store", program: "p", tokenizer: "t", smallestBytes: 0)
+    return try Dataset(
+      sources: [Dataset.Source(paths: ["\(root)/examples.jsonl"])], encoder: encoder,
+      limit: LengthLimit(sequenceLength: 24), store: store
+    ).examples
+  }
+
+  /// Raw, or with the correct key and hash. What is damaged is made again, so that there are always examples.
+  func examples(_ bytes: UnsafeRawBufferPointer) throws {
+    guard let (choice, raw) = split(bytes, among: 2) else { return }
+    try write(choice == 0 ? raw : sealed(raw), "store/\(examplesName)")
+    let list = try Self.examples(root, encoder)
+    precondition(list.count > 0, "there are no examples")
+    for place in list.indices {
+      _ = list.outline(place)
+      precondition(try list.tree(place).isWellFormed, "the example is not well formed")
+    }
+  }
+
+  /// The bytes of the input, tokens and entries, with what makes them the file of these data. The first bytes are the
+  /// number of examples and the place of their entries.
+  private func sealed(_ raw: [UInt8]) -> [UInt8] {
+    guard raw.count > 3 else { return raw }
+    let (count, block) = (Int64(raw[0]), Int64(raw[1]) << 8 + Int64(raw[2]))
+    var content = Array(raw[3...])
+    func number(ofFile place: Int) -> Int {
+      examplesFile.withUnsafeBytes {
+        $0.loadUnaligned(fromByteOffset: examplesFile.count - 72 + 8 * place, as: Int.self)
+      }
+    }
+    let information = examplesFile[number(ofFile: 1)..<number(ofFile: 2)]
+    let entries = content.dropFirst(Int(block)).prefix(104 * Int(count))
+    let start = Int64(content.count)
+    let middle = start + Int64(information.count)
+    func words(_ numbers: Int64...) -> [UInt8] { numbers.flatMap { withUnsafeBytes(of: $0, Array.init) } }
+    let rest =
+      information + words(block) + examplesFile.dropLast(72).suffix(72)
+      + words(count, start, middle, middle, middle + 8)
+    content += rest
+    let hash = SHA256()
+    hash.append(Array(entries))
+    hash.append(Array(rest))
+    return content + hash.digest
+  }
 
   /// Raw, or with the correct key and checksum of the content: otherwise the checksum would stop the fuzzer.
   func referenceCache(_ bytes: UnsafeRawBufferPointer) throws {

@@ -40,7 +40,7 @@ import Training
   @Test func `another model has another file`() throws {
     let scratch = try TemporaryDirectory()
     try Self.filled(scratch)
-    let other = ReferenceCache(directory: scratch.path("cache"), modelHash: "other")
+    var other = ReferenceCache(directory: scratch.path("cache"), modelHash: "other")
     #expect(other.sums(of: Self.pair) == nil)
     try other.save()
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).count == 2)

@@ -85,31 +85,24 @@ final class ReferenceFile {
       rows.append(-1 - place)
     }
     if let old { rows += row..<old.count }
-    func digests(_ emit: (UnsafeRawBufferPointer) throws -> Void) throws {
-      for row in rows {
-        if row < 0 {
-          try new[-1 - row].digest.withUnsafeBytes(emit)
-        } else if let old {
-          try emit(UnsafeRawBufferPointer(rebasing: old.digests[row * digestWidth..<(row + 1) * digestWidth]))
-        }
-      }
+    let digests = rows.lazy.map { row in
+      guard row >= 0, let old else { return new[-1 - row].digest }
+      return Array(old.digests[row * digestWidth..<(row + 1) * digestWidth])
     }
-    func numbers(_ emit: (UnsafeRawBufferPointer) throws -> Void) throws {
-      for row in rows {
-        let numbers = (0..<width).map { place in
-          guard row < 0 else { return old?.number(row, place) ?? absent }
-          let sums = new[-1 - row].sums
-          return place < sums.count ? Int64(bitPattern: sums[place].bitPattern) : absent
-        }
-        try numbers.withUnsafeBytes(emit)
+    let numbers = rows.lazy.map { row in
+      let numbers = (0..<width).map { place in
+        guard row < 0 else { return old?.number(row, place) ?? absent }
+        let sums = new[-1 - row].sums
+        return place < sums.count ? Int64(bitPattern: sums[place].bitPattern) : absent
       }
+      return numbers.withUnsafeBytes(Array.init)
     }
     let hash = SHA256()
-    try digests(hash.append)
-    try numbers(hash.append)
+    pass(digests, to: hash.append)
+    pass(numbers, to: hash.append)
     let tensors = [
-      OutgoingTensor(name: "sums", type: .int64, shape: [rows.count, width]) { try buffered($0, numbers) },
-      OutgoingTensor(name: "digests", type: .uint8, shape: [rows.count, digestWidth]) { try buffered($0, digests) },
+      OutgoingTensor(name: "sums", type: .int64, shape: [rows.count, width]) { try pass(numbers, to: $0) },
+      OutgoingTensor(name: "digests", type: .uint8, shape: [rows.count, digestWidth]) { try pass(digests, to: $0) },
     ]
     try AtomicFile.write(to: path) {
       try SafetensorsWriter.write(tensors, metadata: ["key": key, "sha256": hash.text], to: $0)
@@ -117,13 +110,13 @@ final class ReferenceFile {
   }
 
   /// Passes many small pieces on as few large ones.
-  private static func buffered(
-    _ emit: (UnsafeRawBufferPointer) throws -> Void, _ pieces: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
-  ) throws {
+  private static func pass(
+    _ pieces: some Sequence<[UInt8]>, to emit: (UnsafeRawBufferPointer) throws -> Void
+  ) rethrows {
     var buffer: [UInt8] = []
-    try pieces { piece in
-      buffer.append(contentsOf: piece)
-      guard buffer.count >= 1 << 20 else { return }
+    for piece in pieces {
+      buffer += piece
+      guard buffer.count >= 1 << 20 else { continue }
       try buffer.withUnsafeBytes(emit)
       buffer.removeAll(keepingCapacity: true)
     }

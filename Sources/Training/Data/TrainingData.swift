@@ -116,7 +116,7 @@ package struct TrainingData: Sendable {
   /// The outline of the example of median length.
   var typicalExample: ExampleTree {
     let counts = training.indices.map(training.tokenCount)
-    let sorted = training.indices.sorted { (counts[$0], training.index($0)) < (counts[$1], training.index($1)) }
+    let sorted = training.indices.sorted { (counts[$0], $0) < (counts[$1], $1) }
     return training.outline(sorted[sorted.count / 2])
   }
 

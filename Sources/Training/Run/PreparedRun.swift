@@ -125,7 +125,8 @@ package struct PreparedRun {
     return coordinator.map { coordinator in
       Forecast(
         costModels, layout, coordinator.data,
-        references: coordinator.references.missing.lazy.map(coordinator.data.outline), schedule: schedule, configuration,
+        references: coordinator.references.missing.lazy.map(coordinator.data.outline), schedule: schedule,
+        configuration,
         recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount))
     }
   }

@@ -64,8 +64,9 @@ package struct Scoring {
     self.notices = notices
     count = try world.share(dataset?.examples.count)
     var demand = PassDemand()
-    demand.includeScoring { body in
-      if let examples { examples.indices.forEach { body(examples.outline($0)) } }
+    demand.includeScoring { [examples] body in
+      guard let examples else { return }
+      for place in examples.indices { body(examples.outline(place)) }
     }
     demand = try world.share(demand)
     adapter = opened.adapter
