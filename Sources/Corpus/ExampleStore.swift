@@ -58,6 +58,7 @@ package struct ExampleStore: Sendable {
     if let found: Found<Information> = try? open(path, key) { return found }
     do {
       try CacheDirectory.create(directory)
+      removeLeftovers(of: path)
       try AtomicFile.write(to: path) { output in
         _ = try Self.write(write, key, program) { try output.append($0) }
         guard try self.key(files, settings) == key else {
@@ -69,6 +70,17 @@ package struct ExampleStore: Sendable {
     }
     if let found: Found<Information> = try? open(path, key) { return found }
     return try withoutFile("\(path) does not hold what was written to it")
+  }
+
+  /// Removes what a killed process left of the same file: nobody has written to it for an hour.
+  private func removeLeftovers(of path: String) {
+    let files = FileManager.default
+    let prefix = "\((path as NSString).lastPathComponent).tmp-"
+    for name in (try? files.contentsOfDirectory(atPath: directory ?? "")) ?? [] where name.hasPrefix(prefix) {
+      let other = "\(directory ?? "")/\(name)"
+      let changed = try? files.attributesOfItem(atPath: other)[.modificationDate] as? Date
+      if let changed, changed.timeIntervalSinceNow < -3600 { try? files.removeItem(atPath: other) }
+    }
   }
 
   /// The examples that `write` writes, kept in memory.

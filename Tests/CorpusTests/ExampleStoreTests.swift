@@ -173,6 +173,20 @@ struct ExampleStoreTests {
     #expect(try same(data, try load(path, nil)))
   }
 
+  @Test func `what a killed process left is removed`() throws {
+    let path = try directory.write("a.jsonl", pairs(20))
+    _ = try load(path, store())
+    let name = try #require(files.first)
+    let (old, new) = ("\(name).tmp-1", "\(name).tmp-2")
+    for other in [old, new, "other.tmp-1"] { try directory.write("store/\(other)", "half") }
+    let then = Date(timeIntervalSinceNow: -4000)
+    for other in [old, "other.tmp-1"] {
+      try FileManager.default.setAttributes([.modificationDate: then], ofItemAtPath: directory.path("store/\(other)"))
+    }
+    _ = try load(path, store(program: "other"))
+    #expect(files == [name, new, "other.tmp-1"])
+  }
+
   @Test func `mistakes leave no file`() throws {
     let path = try directory.write("a.jsonl", pairs(20) + "{}\n")
     #expect(throws: CorpusError.self) { try load(path, store()) }

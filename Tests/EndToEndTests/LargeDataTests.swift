@@ -1,6 +1,7 @@
 // Large data are tokenised once and mapped: a run is the same, to the last bit, whether their examples come from the file
 // or from the records.
 
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
