@@ -10,6 +10,7 @@ struct ExampleStoreTests {
 
   init() throws { directory = try TemporaryDirectory() }
 
+  private static let encoder = Result { try Fixtures.encoder() }
   private static let limit = LengthLimit(sequenceLength: 24)
 
   private func store(program: String = "program", tokenizer: String = "tokenizer", smallest: Int = 0) -> ExampleStore {
@@ -80,7 +81,7 @@ struct ExampleStoreTests {
   {
     var source = Dataset.Source(paths: [path])
     change(&source)
-    return try Dataset(sources: [source], encoder: try Fixtures.encoder(), limit: Self.limit, store: store)
+    return try Dataset(sources: [source], encoder: try Self.encoder.get(), limit: Self.limit, store: store)
   }
 
   @Test func `small data have no file`() throws {
@@ -90,7 +91,7 @@ struct ExampleStoreTests {
   }
 
   @Test func `damage anywhere is seen, and the file is made again`() throws {
-    let path = try directory.write("a.jsonl", pairs(20))
+    let path = try directory.write("a.jsonl", pairs(6))
     let expected = try load(path, store()).examples.trees()
     let name = "store/\(files[0])"
     let whole = try Data(contentsOf: URL(fileURLWithPath: directory.path(name)))
@@ -110,7 +111,7 @@ struct ExampleStoreTests {
       try whole.prefix(count).write(to: URL(fileURLWithPath: directory.path(name)))
       #expect(try load(path, store()).examples.trees() == expected, "\(count) bytes")
     }
-    #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path(name))) == whole)
+    #expect(files.count == 1)
   }
 
   @Test func `another setting is another file`() throws {
@@ -136,7 +137,7 @@ struct ExampleStoreTests {
     try another("special tokens") { _ = try load(path, store()) { $0.specialTokens = .parse } }
     func read(
       _ encoder: ExampleEncoder, _ kind: ExampleKind? = nil, _ limit: LengthLimit = Self.limit, seed: UInt64 = 0,
-      _ omissions: DataOmissions? = nil
+      omitting omissions: DataOmissions? = nil
     ) throws {
       _ = try Dataset(
         sources: [Dataset.Source(paths: [path])], kind: kind, encoder: encoder, limit: limit, seed: seed,
@@ -152,7 +153,7 @@ struct ExampleStoreTests {
     try another("kind") { try read(encoder, .labelled) }
     try another("length") { try read(encoder, nil, LengthLimit(sequenceLength: 23)) }
     try another("strategy") { try read(encoder, nil, LengthLimit(sequenceLength: 24, strategy: .drop)) }
-    try another("omissions") { try read(encoder, nil, DataOmissions(mistakes: 1, equalPairs: false)) }
+    try another("omissions") { try read(encoder, omitting: DataOmissions(mistakes: 1, equalPairs: false)) }
     try another("content") { _ = try load(try directory.write("a.jsonl", pairs(20, word: "no")), store()) }
     // The seed selects nothing here.
     try read(encoder, seed: 7)

@@ -17,9 +17,9 @@ final class FileParsers: Sendable {
     do { return try FileParsers() } catch { preconditionFailure("\(error)") }
   }()
 
-  private let root: String
+  let root: String
   private let tokenizer: Tokenizer
-  private let encoder: ExampleEncoder
+  let encoder: ExampleEncoder
   private let adapter: Adapter
   private let moments: OptimizerMoments
   /// The valid checkpoint's files, and those of a partial step after it.
@@ -27,8 +27,8 @@ final class FileParsers: Sendable {
   private let partialFiles: [String: [UInt8]]
   private let cacheName: String
   /// The file of the examples of `examples.jsonl`, and its content.
-  private let examplesName: String
-  private let examplesFile: [UInt8]
+  let examplesName: String
+  let examplesFile: [UInt8]
 
   private init() throws {
     root = "/dev/shm/shoal-fuzz-\(getpid())"
@@ -72,7 +72,7 @@ final class FileParsers: Sendable {
 
   private static let partialSums: [Int64] = [1, -2, 3, 4]
 
-  private static func files(in path: String) throws -> [String: [UInt8]] {
+  static func files(in path: String) throws -> [String: [UInt8]] {
     try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
       files[name] = Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
     }
@@ -84,7 +84,7 @@ final class FileParsers: Sendable {
   private func path(_ name: String) -> String { "\(root)/\(name)" }
 
   /// Replaces the whole content of a file by `bytes`.
-  private func write(_ bytes: some ContiguousBytes, _ name: String) throws {
+  func write(_ bytes: some ContiguousBytes, _ name: String) throws {
     try bytes.withUnsafeBytes { bytes in
       let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
       defer { close(descriptor) }
@@ -95,7 +95,7 @@ final class FileParsers: Sendable {
   }
 
   /// An input's first byte, modulo the number of files, and the rest.
-  private func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
+  func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
     bytes.first.map { (Int($0) % count, Array(bytes.dropFirst())) }
   }
 
@@ -185,54 +185,6 @@ final class FileParsers: Sendable {
   }
 
   // MARK: Runs and caches
-
-  private static let record = #"{"prompt":"a b","chosen":" c","rejected":" d e"}"# + "\n"
-
-  private static func examples(_ root: String, _ encoder: ExampleEncoder) throws -> ExampleList {
-    let store = ExampleStore(directory: "\(root)/store", program: "p", tokenizer: "t", smallestBytes: 0)
-    return try Dataset(
-      sources: [Dataset.Source(paths: ["\(root)/examples.jsonl"])], encoder: encoder,
-      limit: LengthLimit(sequenceLength: 24), store: store
-    ).examples
-  }
-
-  /// Raw, or with the correct key and hash. What is damaged is made again, so that there are always examples.
-  func examples(_ bytes: UnsafeRawBufferPointer) throws {
-    guard let (choice, raw) = split(bytes, among: 2) else { return }
-    try write(choice == 0 ? raw : sealed(raw), "store/\(examplesName)")
-    let list = try Self.examples(root, encoder)
-    precondition(list.count > 0, "there are no examples")
-    for place in list.indices {
-      _ = list.outline(place)
-      precondition(try list.tree(place).isWellFormed, "the example is not well formed")
-    }
-  }
-
-  /// The bytes of the input, tokens and entries, with what makes them the file of these data. The first bytes are the
-  /// number of examples and the place of their entries.
-  private func sealed(_ raw: [UInt8]) -> [UInt8] {
-    guard raw.count > 3 else { return raw }
-    let (count, block) = (Int64(raw[0]), Int64(raw[1]) << 8 + Int64(raw[2]))
-    var content = Array(raw[3...])
-    func number(ofFile place: Int) -> Int {
-      examplesFile.withUnsafeBytes {
-        $0.loadUnaligned(fromByteOffset: examplesFile.count - 72 + 8 * place, as: Int.self)
-      }
-    }
-    let information = examplesFile[number(ofFile: 1)..<number(ofFile: 2)]
-    let entries = content.dropFirst(Int(block)).prefix(104 * Int(count))
-    let start = Int64(content.count)
-    let middle = start + Int64(information.count)
-    func words(_ numbers: Int64...) -> [UInt8] { numbers.flatMap { withUnsafeBytes(of: $0, Array.init) } }
-    let rest =
-      information + words(block) + examplesFile.dropLast(72).suffix(72)
-      + words(count, start, middle, middle, middle + 8)
-    content += rest
-    let hash = SHA256()
-    hash.append(Array(entries))
-    hash.append(Array(rest))
-    return content + hash.digest
-  }
 
   /// Raw, or with the correct key and checksum of the content: otherwise the checksum would stop the fuzzer.
   func referenceCache(_ bytes: UnsafeRawBufferPointer) throws {
