@@ -91,7 +91,7 @@ struct ExampleStoreTests {
   }
 
   @Test func `damage anywhere is seen, and the file is made again`() throws {
-    let path = try directory.write("a.jsonl", pairs(6))
+    let path = try directory.write("a.jsonl", pairs(3))
     let expected = try load(path, store()).examples.trees()
     let name = "store/\(files[0])"
     let whole = try Data(contentsOf: URL(fileURLWithPath: directory.path(name)))

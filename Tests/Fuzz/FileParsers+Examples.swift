@@ -22,7 +22,8 @@ extension FileParsers {
     precondition(list.count > 0, "there are no examples")
     for place in list.indices {
       _ = list.outline(place)
-      precondition(try list.tree(place).isWellFormed, "the example is not well formed")
+      let tree = try list.tree(place)
+      precondition(tree.isWellFormed, "the example is not well formed")
     }
   }
 
