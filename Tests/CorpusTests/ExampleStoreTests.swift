@@ -90,14 +90,19 @@ struct ExampleStoreTests {
     #expect(files.isEmpty)
   }
 
-  @Test func `damage anywhere is seen, and the file is made again`() throws {
-    let path = try directory.write("a.jsonl", pairs(3))
+  @Test(arguments: [0x01, 0x80] as [UInt8]) func `damage anywhere is seen, and the file is made again`(
+    bit: UInt8
+  ) throws {
+    // The chat has a turn between two answers that is not scored.
+    let path = try directory.write("a.jsonl", pairs(3) + Self.chat)
     let expected = try load(path, store()).examples.trees()
+    try #require(expected.contains { !$0.unscored.isEmpty })
     let name = "store/\(files[0])"
     let whole = try Data(contentsOf: URL(fileURLWithPath: directory.path(name)))
     for place in whole.indices {
-      try whole.write(to: URL(fileURLWithPath: directory.path(name)))
-      try directory.damage(name) { _ in place }
+      var damaged = whole
+      damaged[place] ^= bit
+      try damaged.write(to: URL(fileURLWithPath: directory.path(name)))
       let examples = try load(path, store()).examples
       // Tokens are checked where they are read.
       do {
