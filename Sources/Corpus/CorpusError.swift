@@ -4,7 +4,7 @@
 import Tensors
 
 /// The place of a record in the data.
-package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
+package struct RecordLocation: Sendable, Equatable, Codable, CustomStringConvertible {
   package let file: String
   /// Counted from 1.
   package let line: Int
@@ -22,7 +22,7 @@ package struct RecordLocation: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The reason why a record cannot be used, and the field if one field is the cause.
-package struct RecordProblem: Error, Equatable, CustomStringConvertible {
+package struct RecordProblem: Error, Equatable, Codable, CustomStringConvertible {
   package let field: String?
   package let reason: String
 
@@ -32,7 +32,7 @@ package struct RecordProblem: Error, Equatable, CustomStringConvertible {
 }
 
 /// A record that cannot be used, and its place.
-package struct RecordMistake: Error, Equatable, CustomStringConvertible {
+package struct RecordMistake: Error, Equatable, Codable, CustomStringConvertible {
   package let location: RecordLocation
   package let problem: RecordProblem
 

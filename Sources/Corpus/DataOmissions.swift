@@ -1,7 +1,7 @@
 // Which records of a data set are left out, by the configuration.
 
 /// What a run leaves out instead of being refused or training on it.
-package struct DataOmissions: Sendable, Equatable {
+package struct DataOmissions: Sendable, Equatable, Codable {
   /// `skip_bad_records`: how many records with mistakes may be left out.
   package var mistakes: Int
   /// How many of these were left out of other data before.

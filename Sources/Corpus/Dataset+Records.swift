@@ -32,9 +32,7 @@ extension Dataset {
       self.source = source
       files = []
       for part in source.split.parts {
-        let paths = try source.paths.flatMap {
-          try DataFiles.at($0, split: part.name, subset: source.subset, revision: source.revision)
-        }
+        let paths = try Self.files(of: source, part)
         guard !part.isWhole || source.shard != nil else {
           files += paths.map { ($0, nil) }
           continue
@@ -73,6 +71,18 @@ extension Dataset {
         files[number].taken = .chosen(own)
         first += range.count
       }
+    }
+
+    private static func files(of source: Source, _ part: SplitSelection.Part) throws -> [String] {
+      try source.paths.flatMap {
+        try DataFiles.at($0, split: part.name, subset: source.subset, revision: source.revision)
+      }
+    }
+
+    /// All files that records may be taken from.
+    /// - Throws: `CorpusError`.
+    static func files(of source: Source) throws -> [String] {
+      try source.split.parts.flatMap { try files(of: source, $0) }
     }
 
     private static func open(_ path: String, _ source: Source) throws -> RecordStream {

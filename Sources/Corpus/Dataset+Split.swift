@@ -12,8 +12,8 @@ package enum ValidationSize: Sendable, Equatable {
 
 extension Dataset {
   package struct Split {
-    package var training: [ExampleTree]
-    package var validation: [ExampleTree]
+    package var training: ExampleList
+    package var validation: ExampleList
     /// The number of examples that the size asks for. As many are held out if no two have the same prompt.
     package var wanted: Int
   }
@@ -37,34 +37,54 @@ extension Dataset {
       throw CorpusError.badValidationSize(
         "holding out \(wanted) of \(examples.count) examples leaves none on one side")
     }
-    let groups = examplesByPrompt
-    guard groups.count > 1 else {
+    let (prompts, sizes) = examplePrompts
+    guard sizes.count > 1 else {
       throw CorpusError.badValidationSize(
         "all \(examples.count) examples have the same prompt or are of one record, and such examples stay together: "
           + "divide the data into more records, or name other data in test_datasets")
     }
-    let order = CounterRandom(key: seed).permutation(count: groups.count, stream: RandomStream.validation)
-      .map { groups[$0] }
-    var held = Set<Int>()
-    for group in order where held.count + group.count <= wanted { held.formUnion(group) }
-    if held.isEmpty { held.formUnion(order.min { $0.count < $1.count } ?? []) }
+    let order = CounterRandom(key: seed).permutation(count: sizes.count, stream: RandomStream.validation)
+    var isHeld = [Bool](repeating: false, count: sizes.count)
+    var count = 0
+    for prompt in order where count + Int(sizes[prompt]) <= wanted {
+      isHeld[prompt] = true
+      count += Int(sizes[prompt])
+    }
+    if count == 0, let smallest = order.min(by: { sizes[$0] < sizes[$1] }) { isHeld[smallest] = true }
+    func places(held: Bool) -> [Int32] {
+      (0..<Int32(examples.count)).filter { isHeld[Int(prompts[Int($0)])] == held }
+    }
     return Split(
-      training: examples.indices.filter { !held.contains($0) }.map { examples[$0] },
-      validation: held.sorted().map { examples[$0] }, wanted: wanted)
+      training: examples.selecting(places(held: false)), validation: examples.selecting(places(held: true)),
+      wanted: wanted)
   }
 
-  /// Places of the examples with the same prompt, prompts in the order of the data.
-  private var examplesByPrompt: [[Int]] {
-    var groups: [[Int]] = []
-    var places: [[UInt8]: Int] = [:]
-    for (example, prompt) in prompts.enumerated() {
-      if let place = places[prompt] {
-        groups[place].append(example)
+  /// The number of each example's prompt, prompts in the order of the data, and the number of each prompt's examples.
+  private var examplePrompts: (prompts: [Int32], sizes: [Int32]) {
+    let digests = examples.indices.map { examples.prompt($0) }
+    // Equal prompts side by side, the first example first.
+    let sorted = (0..<Int32(digests.count)).sorted {
+      let (left, right) = (digests[Int($0)], digests[Int($1)])
+      return (left[0], left[1], $0) < (right[0], right[1], $1)
+    }
+    var prompts = [Int32](repeating: 0, count: digests.count)
+    var first: Int32 = 0
+    for (rank, place) in sorted.enumerated() {
+      if rank == 0 || digests[Int(place)] != digests[Int(sorted[rank - 1])] { first = place }
+      prompts[Int(place)] = first
+    }
+    // So far a prompt is named by its first example.
+    var sizes: [Int32] = []
+    for place in prompts.indices {
+      let first = Int(prompts[place])
+      if first == place {
+        prompts[place] = Int32(sizes.count)
+        sizes.append(1)
       } else {
-        places[prompt] = groups.count
-        groups.append([example])
+        prompts[place] = prompts[first]
+        sizes[Int(prompts[place])] += 1
       }
     }
-    return groups
+    return (prompts, sizes)
   }
 }

@@ -1,7 +1,7 @@
 // Counts the results of reading records, and describes them in a few lines for the user.
 
 /// Counts over the records of a data set.
-package struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
+package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConvertible {
   /// The number of records that a list of locations names.
   package static let namedRecords = 5
 

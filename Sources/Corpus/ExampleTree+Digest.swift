@@ -10,7 +10,7 @@ extension ExampleTree {
     func update(_ numbers: [Int]) { numbers.map { UInt64($0).littleEndian }.withUnsafeBytes { hash.append($0) } }
     let parts = [prompt] + completions
     update([parts.count] + parts.map(\.count))
-    for part in parts { part.map(\.littleEndian).withUnsafeBytes { hash.append($0) } }
+    for part in parts { part.map { $0.littleEndian }.withUnsafeBytes { hash.append($0) } }
     // The counts fix the end of the tokens, so the following bytes cannot be read as tokens.
     if !unscored.isEmpty || label != nil || scoresPrompt {
       update([(label.map { $0 ? 2 : 1 } ?? 0) + (scoresPrompt ? 4 : 0)])

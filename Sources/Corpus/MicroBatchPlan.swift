@@ -32,7 +32,7 @@ package struct MicroBatchPlan: Sendable, Equatable {
 
   /// Divides a whole data set, in its order, into micro-batches as close to 1024 tokens as whole examples allow.
   /// - Returns: the range of positions of each micro-batch.
-  package static func runs(tokenCounts: [Int]) -> [Range<Int>] {
+  package static func runs(tokenCounts: some Collection<Int>) -> [Range<Int>] {
     var runs: [Range<Int>] = []
     var first = 0
     var tokens = 0

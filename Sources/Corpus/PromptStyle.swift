@@ -2,7 +2,7 @@
 
 /// How one record addresses the model.
 package struct PromptStyle: Sendable, Equatable {
-  package enum Frame: Sendable {
+  package enum Frame: String, Sendable, Codable {
     /// Plain text.
     case text
     /// ChatML without a default system message, whatever the model's template.
@@ -55,7 +55,7 @@ extension ExampleRecord {
 }
 
 /// What the prompts of several records have in common.
-package struct PromptStyles: Sendable, Equatable {
+package struct PromptStyles: Sendable, Equatable, Codable {
   private var frames: Set<PromptStyle.Frame> = []
   private var systems = Common<String?>.none
   private var prefills = Common<String>.none
@@ -88,7 +88,7 @@ package struct PromptStyles: Sendable, Equatable {
     return common
   }
 
-  private enum Common<Value: Equatable & Sendable>: Equatable, Sendable {
+  private enum Common<Value: Equatable & Sendable & Codable>: Equatable, Sendable, Codable {
     case none
     case same(Value)
     case different

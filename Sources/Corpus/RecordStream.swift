@@ -30,6 +30,8 @@ package final class RecordStream {
   /// The place of the buffer in the file's unpacked bytes.
   private var base = 0
   private var offset = 0
+  /// The bytes of a plain file whose pages were given back.
+  private var released = 0
   private var isLast: Bool
   private var header: RecordBatch.Header?
 
@@ -94,6 +96,7 @@ package final class RecordStream {
     while true {
       var spans: [RecordScanner.Span] = []
       let start = offset
+      releasePages()
       while spans.count < maximum, offset - start < Self.bufferBytes,
         let span = try scanner.next(in: buffer.bytes, at: &offset, base: base, isLast: isLast)
       {
@@ -128,6 +131,13 @@ package final class RecordStream {
     var count = 0
     while let batch = try stream.next() { count += batch.count }
     return count
+  }
+
+  /// Gives back the pages of a plain file that the last batch was read from; who still has that batch reads them again.
+  private func releasePages() {
+    guard source == nil else { return }
+    buffer.release(released..<offset)
+    released = offset
   }
 
   /// The bytes of a packed file that have been unpacked so far.
@@ -265,6 +275,11 @@ package struct RecordBatch: Sendable {
     }
 
     deinit { start?.deallocate() }
+
+    /// Gives back the pages of a mapped file.
+    func release(_ part: Range<Int>) {
+      if let mapping { mapping.release(UnsafeRawBufferPointer(rebasing: mapping.bytes[part])) }
+    }
 
     var bytes: UnsafeRawBufferPointer { mapping?.bytes ?? UnsafeRawBufferPointer(start: start, count: count) }
 

@@ -55,10 +55,10 @@ package struct StepPlan: Sendable {
   }
 
   /// Visits all steps in order.
-  package func forEachStep(_ body: (_ step: Int, _ positions: ArraySlice<Int>) -> Void) {
+  package func forEachStep(_ body: (_ step: Int, _ positions: ArraySlice<Int>) throws -> Void) rethrows {
     for step in 0..<totalSteps {
       let (number, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-      body(step, epoch(number)[place])
+      try body(step, epoch(number)[place])
     }
   }
 

@@ -1,7 +1,7 @@
 // Handles examples that are longer than the limit.
 
 /// What to do with an example whose prompt and longest completion exceed `sequence_len`.
-package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
+package enum ExcessLengthStrategy: String, Sendable, Codable, CaseIterable {
   case truncateMiddle = "truncate_middle"
   case drop
   case truncate
@@ -9,7 +9,7 @@ package enum ExcessLengthStrategy: String, Sendable, CaseIterable {
 }
 
 /// The limit on an example's length, with the configuration's names.
-package struct LengthLimit: Sendable, Equatable, CustomStringConvertible {
+package struct LengthLimit: Sendable, Equatable, Codable, CustomStringConvertible {
   /// Tokens of the prompt and the longest completion together.
   package let sequenceLength: Int
   package let strategy: ExcessLengthStrategy

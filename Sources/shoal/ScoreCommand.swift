@@ -57,8 +57,9 @@ struct ScoreCommand: ParsableCommand {
         model: arguments.model, as: arguments.storage, adapter: arguments.adapter, arguments.chat.choice,
         data: source, world: world, threads: arguments.threads, build: try .running())
       for notice in scoring.notices { Console.print(notice) }
-      let sums = try scoring.run()
-      try checked?.get().write(zip(scoring.examples ?? [], sums).map { line($0, $1) + "\n" }.joined())
+      var lines = ""
+      try scoring.run { lines += line($0, $1) + "\n" }
+      try checked?.get().write(lines)
       return 0
     }
   }

@@ -101,8 +101,8 @@ struct TrainCommand: ParsableCommand {
         guard let data = prepared.coordinator?.data else { return 0 }
         let printer = ExamplePrinter(
           tokenizer: try Tokenizer(directory: configuration.baseDirectory), isColoured: isatty(STDOUT_FILENO) == 1)
-        for (place, tree) in data.training.prefix(showExamples).enumerated() {
-          print(printer.text(tree, number: place + 1))
+        for place in data.training.indices.prefix(showExamples) {
+          print(printer.text(try data.training.tree(place), number: place + 1))
         }
         return 0
       }

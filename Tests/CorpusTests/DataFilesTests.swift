@@ -110,9 +110,9 @@ struct DataFilesTests {
     let encoder = try Fixtures.encoder()
     let dataset = try Dataset(
       sources: [source], encoder: encoder, limit: LengthLimit(sequenceLength: 64), seed: seed)
-    #expect(dataset.examples.map(\.index) == Array(0..<dataset.examples.count))
+    #expect(dataset.all.map(\.index) == Array(0..<dataset.examples.count))
     let tokenizer = try Fixtures.tokenizer()
-    return dataset.examples.map { String(tokenizer.decode($0.completions[0].dropLast()).dropFirst()) }
+    return dataset.all.map { String(tokenizer.decode($0.completions[0].dropLast()).dropFirst()) }
   }
 
   @Test(arguments: [

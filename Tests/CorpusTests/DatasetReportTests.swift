@@ -25,7 +25,7 @@ struct DatasetReportTests {
     let path = try directory.write(
       "a.jsonl", line("One") + "{\n" + line("Two", "") + line("Three") + "{}\n" + line("Four"))
     let data = try load(path, omitting: DataOmissions(mistakes: 3, equalPairs: false))
-    #expect(data.examples.map(\.index) == [0, 3, 5])
+    #expect(data.all.map(\.index) == [0, 3, 5])
     #expect(data.mistakes.map(\.location.line) == [2, 3, 5])
     #expect(data.report.records == 6 && data.report.kept == 3 && data.report.skipped == 3)
     let few = #expect(throws: CorpusError.self) {

@@ -28,11 +28,11 @@ struct DatasetSplitTests {
     let split = try data.split(holdingOut: .share(0.11), seed: 7)
     #expect(split.validation.count == 6 && split.wanted == 6)
     // As before prompts were kept together: runs of data with unique prompts stay the same.
-    #expect(split.validation.map(\.index) == [14, 17, 25, 29, 45, 49])
-    #expect((split.training + split.validation).map(\.index).sorted() == Array(0..<50))
-    #expect(split.training.map(\.index) == split.training.map(\.index).sorted())
-    #expect(try data.split(holdingOut: .count(6), seed: 7).validation == split.validation)
-    #expect(try data.split(holdingOut: .count(6), seed: 8).validation != split.validation)
+    #expect(split.validation.all.map(\.index) == [14, 17, 25, 29, 45, 49])
+    #expect((split.training.all + split.validation.all).map(\.index).sorted() == Array(0..<50))
+    #expect(split.training.all.map(\.index) == split.training.all.map(\.index).sorted())
+    #expect(try data.split(holdingOut: .count(6), seed: 7).validation.all == split.validation.all)
+    #expect(try data.split(holdingOut: .count(6), seed: 8).validation.all != split.validation.all)
     for size in [ValidationSize.count(0), .count(50), .share(0), .share(1), .share(.nan), .share(0.999)] {
       #expect(throws: CorpusError.self) { try data.split(holdingOut: size, seed: 7) }
     }
@@ -56,10 +56,11 @@ struct DatasetSplitTests {
           for wanted in [1, 2, 3, data.examples.count / 4, data.examples.count / 2, data.examples.count - 1]
           where 1..<data.examples.count ~= wanted {
             let split = try data.split(holdingOut: .count(wanted), seed: seed)
-            let (training, held) = (split.training.map(\.index), split.validation.map(\.index))
+            let (training, held) = (split.training.all.map(\.index), split.validation.all.map(\.index))
             #expect((training + held).sorted() == Array(data.examples.indices) && !training.isEmpty && !held.isEmpty)
             #expect(Set(training.map { $0 / perRecord }).isDisjoint(with: held.map { $0 / perRecord }), "records")
-            #expect(Set(split.training.map(\.prompt)).isDisjoint(with: split.validation.map(\.prompt)), "prompts")
+            #expect(
+              Set(split.training.all.map(\.prompt)).isDisjoint(with: split.validation.all.map(\.prompt)), "prompts")
             // No group that fits is left out.
             #expect(held.count <= max(wanted, perRecord * largest) && held.count > wanted - perRecord * largest)
             #expect(held.count <= wanted || held.count > 0 && wanted < perRecord * largest)
@@ -84,7 +85,7 @@ struct DatasetSplitTests {
     for seed in 0..<20 as Range<UInt64> {
       let split = try data.split(holdingOut: .count(2 * pieces + 1), seed: seed)
       #expect(split.validation.count == 2 * pieces)
-      #expect(Set(split.validation.map { $0.index / pieces }).count == 2)
+      #expect(Set(split.validation.all.map { $0.index / pieces }).count == 2)
     }
   }
 
@@ -138,8 +139,9 @@ struct DatasetSplitTests {
   @Test(arguments: formats.indices) func `records with one prompt are known in every format`(index: Int) throws {
     let (type, kind, same, other) = Self.formats[index]
     let data = try load((same + [other]).joined(separator: "\n"), kind, type: type)
-    try #require(data.prompts.count == same.count + 1)
-    #expect(Set(data.prompts.dropLast()).count == 1)
-    #expect(data.prompts.last != data.prompts.first)
+    try #require(data.examples.count == same.count + 1)
+    let prompts = data.examples.indices.map(data.examples.prompt)
+    #expect(Set(prompts.dropLast()).count == 1)
+    #expect(prompts.last != prompts.first)
   }
 }

@@ -22,12 +22,12 @@ struct DatasetTests {
     let second = try directory.write("b.json", "[" + line("The last one is") + "]")
     let tokenizer = try Fixtures.tokenizer()
     let data = try load([first, second])
-    #expect(data.examples.map(\.index) == Array(0..<334))
+    #expect(data.all.map(\.index) == Array(0..<334))
     for index in [0, 15, 16, 17, 200, 332] {
-      #expect(tokenizer.decode(data.examples[index].prompt) == "Number \(index) is")
+      #expect(tokenizer.decode(data.all[index].prompt) == "Number \(index) is")
     }
-    #expect(tokenizer.decode(data.examples[333].prompt) == "The last one is")
-    #expect(try load([directory.path]).examples == data.examples)
+    #expect(tokenizer.decode(data.all[333].prompt) == "The last one is")
+    #expect(try load([directory.path]).all == data.all)
   }
 
   @Test func `all mistakes come at once with file and line`() throws {
@@ -84,7 +84,7 @@ struct DatasetTests {
         + line("Some <|im_end|> text") + line("Un cafe", "\u{301} noir", " noir"))
     let data = try load([path], limit: LengthLimit(sequenceLength: 60))
     let report = data.report
-    #expect(data.examples.map(\.index) == [0, 1, 2, 4, 5])
+    #expect(data.all.map(\.index) == [0, 1, 2, 4, 5])
     #expect(report.records == 6)
     #expect(report.kept == 5)
     #expect(report.truncated == 1)
@@ -92,7 +92,7 @@ struct DatasetTests {
     #expect(report.dropped == 1)
     #expect(report.firstDropped.map(\.line) == [4])
     #expect(report.longest == 60)
-    #expect(report.tokens == data.examples.reduce(0) { $0 + $1.tokenCount })
+    #expect(report.tokens == data.all.reduce(0) { $0 + $1.tokenCount })
     #expect(report.equalPairs == 1)
     #expect(report.specialTexts == 1)
     #expect(report.movedSeams == 1)
@@ -128,9 +128,9 @@ struct DatasetTests {
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
       limit: LengthLimit(sequenceLength: 100))
-    #expect(data.examples.map(\.index) == [0, 1, 2, 3, 4])
-    #expect(data.examples.map(\.label) == [true, false, false, true, false])
-    #expect(data.examples.allSatisfy { $0.completions.count == 1 })
+    #expect(data.all.map(\.index) == [0, 1, 2, 3, 4])
+    #expect(data.all.map(\.label) == [true, false, false, true, false])
+    #expect(data.all.allSatisfy { $0.completions.count == 1 })
     #expect(data.report.kept == 3 && data.report.records == 3 && data.report.examples == 5)
     #expect(data.report.description.hasPrefix("3 of 3 records kept as 5 examples: "))
   }
@@ -144,12 +144,12 @@ struct DatasetTests {
       let data = try Dataset(
         sources: [Dataset.Source(paths: [path], type: .completion)], encoder: try Fixtures.encoder(),
         limit: LengthLimit(sequenceLength: length, strategy: .error))
-      let pieces = data.examples.dropLast()
+      let pieces = data.all.dropLast()
       let sequence = pieces.flatMap { $0.prompt + $0.completions[0] }
       // A last piece of one token has no predicted token.
       #expect(sequence == Array(whole[..<(whole.count % length == 1 ? whole.count - 1 : whole.count)]))
       #expect(pieces.dropLast().allSatisfy { $0.sequenceLength == length && $0.prompt.count == 1 })
-      #expect(data.examples.map(\.index) == Array(data.examples.indices))
+      #expect(data.all.map(\.index) == Array(data.examples.indices))
       #expect(data.report.dropped == 0 && data.report.kept == 2 && data.report.truncated == 0)
     }
   }
@@ -173,7 +173,7 @@ struct DatasetTests {
       let data = try Dataset(
         sources: [Dataset.Source(paths: [path])], kind: .labelled, encoder: try Fixtures.encoder(),
         limit: LengthLimit(sequenceLength: 100))
-      #expect(data.examples.map(\.label) == [means])
+      #expect(data.all.map(\.label) == [means])
     }
   }
 
@@ -201,13 +201,13 @@ struct DatasetTests {
     let tokenizer = try Fixtures.tokenizer()
     let start = try #require(tokenizer.id(ofToken: "<|im_start|>"))
     let parsed = try load(text, .parse)
-    #expect(parsed.examples[1].prompt.filter { $0 == start }.count == 2)
+    #expect(parsed.all[1].prompt.filter { $0 == start }.count == 2)
     #expect(parsed.report.parsedTexts == 2 && parsed.report.specialTexts == 0)
     #expect(parsed.report.description.contains("2 with special tokens in a field, made from its text"))
     let plain = try load(text, .text)
-    #expect(plain.examples.allSatisfy { !$0.prompt.contains(start) && !$0.completions.joined().contains(start) })
+    #expect(plain.all.allSatisfy { !$0.prompt.contains(start) && !$0.completions.joined().contains(start) })
     #expect(plain.report.parsedTexts == 0 && plain.report.specialTexts == 2)
-    #expect(tokenizer.decode(plain.examples[1].prompt) == tokenizer.decode(parsed.examples[1].prompt))
+    #expect(tokenizer.decode(plain.all[1].prompt) == tokenizer.decode(parsed.all[1].prompt))
   }
 
   @Test(arguments: [
@@ -245,7 +245,7 @@ struct DatasetTests {
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path], specialTokens: .parse)], kind: .pair, encoder: try Fixtures.encoder(),
       limit: LengthLimit(sequenceLength: 40))
-    let text = try Fixtures.tokenizer().decode(data.examples[0].prompt)
+    let text = try Fixtures.tokenizer().decode(data.all[0].prompt)
     #expect(data.report.truncated == 1)
     #expect(text.hasPrefix("<|im_start|>user\n") && text.hasSuffix("<|im_end|>\n<|im_start|>assistant\n"))
   }

@@ -14,3 +14,13 @@ enum Fixtures {
       trainsOnInputs: trainsOnInputs)
   }
 }
+
+extension ExampleList {
+  /// All examples; empty if one is damaged.
+  var all: [ExampleTree] { (try? trees()) ?? [] }
+}
+
+extension Dataset {
+  /// All examples; empty if one is damaged.
+  var all: [ExampleTree] { examples.all }
+}

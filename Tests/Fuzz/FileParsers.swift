@@ -18,15 +18,18 @@ final class FileParsers: Sendable {
     do { return try FileParsers() } catch { preconditionFailure("\(error)") }
   }()
 
-  private let root: String
+  let root: String
   private let tokenizer: Tokenizer
-  private let encoder: ExampleEncoder
+  let encoder: ExampleEncoder
   private let adapter: Adapter
   private let moments: OptimizerMoments
   /// The valid checkpoint's files, and those of a partial step after it.
   private let checkpointFiles: [String: [UInt8]]
   private let partialFiles: [String: [UInt8]]
   private let cacheName: String
+  /// The file of the examples of `examples.jsonl`, and its content.
+  let examplesName: String
+  let examplesFile: [UInt8]
 
   private init() throws {
     root = "/dev/shm/shoal-fuzz-\(getpid())"
@@ -49,8 +52,13 @@ final class FileParsers: Sendable {
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
     partialFiles = try Self.files(in: "\(root)/partial")
-    try ReferenceCache(directory: "\(root)/cache", modelHash: "model").save()
+    var cache = ReferenceCache(directory: "\(root)/cache", modelHash: "model")
+    try cache.save()
     cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]
+    try AtomicFile.write(String(repeating: Self.record, count: 3), to: "\(root)/examples.jsonl")
+    _ = try Self.examples(root, encoder)
+    let examples = try Self.files(in: "\(root)/store")
+    (examplesName, examplesFile) = examples.first.map { ($0.key, $0.value) } ?? ("", [])
     for (number, name) in ["a", "b"].enumerated() {
       try AtomicFile.write(to: "\(root)/shards/\(Self.shards[number])") {
         try SafetensorsWriter.write(
@@ -65,7 +73,7 @@ final class FileParsers: Sendable {
 
   private static let partialSums: [Int64] = [1, -2, 3, 4]
 
-  private static func files(in path: String) throws -> [String: [UInt8]] {
+  static func files(in path: String) throws -> [String: [UInt8]] {
     try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
       files[name] = Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
     }
@@ -77,7 +85,7 @@ final class FileParsers: Sendable {
   private func path(_ name: String) -> String { "\(root)/\(name)" }
 
   /// Replaces the whole content of a file by `bytes`.
-  private func write(_ bytes: some ContiguousBytes, _ name: String) throws {
+  func write(_ bytes: some ContiguousBytes, _ name: String) throws {
     try bytes.withUnsafeBytes { bytes in
       let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
       defer { close(descriptor) }
@@ -88,7 +96,7 @@ final class FileParsers: Sendable {
   }
 
   /// An input's first byte, modulo the number of files, and the rest.
-  private func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
+  func split(_ bytes: UnsafeRawBufferPointer, among count: Int) -> (choice: Int, content: [UInt8])? {
     bytes.first.map { (Int($0) % count, Array(bytes.dropFirst())) }
   }
 

@@ -16,6 +16,7 @@ enum Parser: String, CaseIterable {
   case tokenizer, adapter, records, gzip
   case configuration
   case referenceCache = "reference-cache"
+  case examples
   case quantizedBase = "quantized-base"
   case checkpoint
   case partialWork = "partial-work"
@@ -42,6 +43,7 @@ enum Parser: String, CaseIterable {
       case .gzip: try FileParsers.shared.gzip(bytes)
       case .configuration: try parseConfiguration(bytes)
       case .referenceCache: try FileParsers.shared.referenceCache(bytes)
+      case .examples: try FileParsers.shared.examples(bytes)
       case .quantizedBase: try FileParsers.shared.quantizedBase(bytes)
       case .checkpoint: try FileParsers.shared.checkpoint(bytes)
       case .partialWork: try FileParsers.shared.partialWork(bytes)

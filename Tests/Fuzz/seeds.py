@@ -327,3 +327,32 @@ for path in sorted((FIXTURES / "parquet").glob("*.parquet")):
     if path.stem.startswith(("few", "old-", "nested-2", "flat-old")):
         seed("parquet", path.stem, path.read_bytes())
 seed("prompts", "two-sections", "[system]\nYou.\n\n[user]\nSum up:\n{document}\nNow.\n")
+
+# Encoded examples: tokens and entries; the fuzzer makes the rest of a sealed one
+def entry(offset, index, prompt, completions, gaps=(), label=0, prompt_digest=b"p" * 16):
+    ids = list(range(prompt + sum(completions)))
+    digest, start = hashlib.sha256(word(1 + len(completions), prompt, *completions)), 0
+    for length in [prompt, *completions]:
+        digest.update(struct.pack(f"<{length}i", *ids[start:start + length]))
+        start += length
+    if gaps or label:
+        digest.update(word(label))
+        digest.update(word(len(gaps), *[bound for gap in gaps for bound in gap]) if gaps else b"")
+    second = completions[1] if len(completions) == 2 else 0
+    content = struct.pack(f"<{len(ids)}i", *ids) + b"".join(struct.pack("<2i", *gap) for gap in gaps)
+    row = struct.pack("<2q8i", offset, index, prompt, completions[0], second, len(gaps) if gaps else -1,
+                      -1, 7, -1, 0) + struct.pack("<Q", label) + prompt_digest + digest.digest()
+    return content, row
+
+
+rows = [(2, [3, 2], (), 0), (1, [6], ((1, 2), (3, 5)), 0), (1, [2], (), 2)]
+content, entries = b"", b""
+for number, (prompt, completions, gaps, label) in enumerate(rows):
+    part, row = entry(len(content), number, prompt, completions, gaps, label)
+    content, entries = content + part, entries + row
+seed("examples", "sealed", bytes([len(rows), len(content) >> 8, len(content) & 255]) + content + entries, 1)
+information = b"{}"
+start = len(content) + len(entries)
+trailer = b"SHOALEX1" + b"k" * 32 + b"m" * 32 + word(
+    len(rows), start, start + len(information), start + len(information), start + len(information) + 8)
+seed("examples", "raw", content + entries + information + word(len(content)) + trailer + b"\0" * 32, 0)

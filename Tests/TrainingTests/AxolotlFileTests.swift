@@ -98,10 +98,11 @@ private let experiment = """
     #expect(run.batchSize == 4 && run.epochs == 2 && run.warmup == .steps(10))
     #expect(run.loraTargetModules.count == 7 && run.gradientCheckpointing == .on)
     #expect(run.evaluations == .perEpoch(4) && run.saves == .perEpoch(1))
+    #expect(run.preparedPath == "last_run_prepared")
     #expect(run.heldOut == .share(0.02) && run.chatTemplate == .named(.chatml))
     #expect(
       run.ignoredKeys == [
-        "model_type", "tokenizer_type", "trust_remote_code", "strict", "dataset_prepared_path",
+        "model_type", "tokenizer_type", "trust_remote_code", "strict",
         "save_safetensors", "pad_to_sequence_len", "lora_fan_in_fan_out", "wandb_project",
         "wandb_entity",
         "wandb_watch", "wandb_name", "wandb_log_model", "hub_model_id", "group_by_length", "bf16",

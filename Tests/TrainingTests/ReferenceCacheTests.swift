@@ -40,7 +40,7 @@ import Training
   @Test func `another model has another file`() throws {
     let scratch = try TemporaryDirectory()
     try Self.filled(scratch)
-    let other = ReferenceCache(directory: scratch.path("cache"), modelHash: "other")
+    var other = ReferenceCache(directory: scratch.path("cache"), modelHash: "other")
     #expect(other.sums(of: Self.pair) == nil)
     try other.save()
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).count == 2)
@@ -95,6 +95,31 @@ import Training
     try two.save()
     let both = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
     #expect(both.sums(of: Self.pair) == [-1, -2] && both.sums(of: Self.ranked) == [-1, -2, -3])
+  }
+
+  @Test func `many sums are found in the file and beside it`() throws {
+    let scratch = try TemporaryDirectory()
+    func tree(_ number: Int) -> ExampleTree {
+      ExampleTree(index: 0, prompt: [Int32(number)], completions: Array(repeating: [1], count: 1 + number % 3))
+    }
+    func sums(_ number: Int) -> [Double] { (0...number % 3).map { Double(number) + Double($0) / 8 } }
+    var cache = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
+    for number in 0..<600 {
+      cache.insert(sums(number), for: tree(number))
+      if number % 150 == 149 { try cache.save() }
+    }
+    // A newer sum replaces an older one.
+    cache.insert([7], for: tree(3))
+    cache.insert([8], for: tree(600))
+    func check(_ cache: ReferenceCache) {
+      for number in 0..<600 where number != 3 { #expect(cache.sums(of: tree(number)) == sums(number)) }
+      #expect(cache.sums(of: tree(3)) == [7] && cache.sums(of: tree(601)) == nil)
+    }
+    check(cache)
+    try cache.save()
+    check(cache)
+    let reopened = ReferenceCache(directory: scratch.path("cache"), modelHash: "model")
+    #expect((0..<601).allSatisfy { reopened.sums(of: tree($0)) != nil } && reopened.sums(of: tree(3)) == [7])
   }
 
   @Test func `without a directory it lives in memory`() throws {

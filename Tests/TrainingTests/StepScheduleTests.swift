@@ -113,7 +113,7 @@ import Training
       let longest = [3.0, 60, 400, 1500, 5000][Int(seed % 5)]
       let trees = Self.trees(1 + Int(seed * 7 % 83), seed: seed, longest: longest)
       var demand = PassDemand()
-      demand.includeScoring(trees)
+      demand.includeScoring { trees.forEach($0) }
       for order in UInt64(0)..<8 {
         let some = CounterRandom(key: seed).permutation(count: trees.count, stream: order)
           .prefix(trees.count - Int(order) * trees.count / 16).map { trees[$0] }

@@ -1,7 +1,7 @@
 // What a run says about how its records were read: counted over the records, one line each.
 
 /// A fact about a record that its user may not expect.
-package enum RecordRemark: Sendable, CaseIterable {
+package enum RecordRemark: String, Sendable, Codable, CaseIterable {
   case shareGPT
   case llamaFactory
   case unreadSystem

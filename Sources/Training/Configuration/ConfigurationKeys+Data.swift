@@ -28,6 +28,10 @@ extension ConfigurationKeys {
     ).also("pretraining_dataset").required().elsewhere("dataset_name", "dataset"),
     Key("test_datasets", \.testDatasets, .datasets, "What evaluations are made on."),
     Key(
+      "dataset_prepared_path", \.preparedPath, .path,
+      "Where the examples of large data (8 MiB or more) are kept as tokens, when not in the shared cache."
+    ).changeableOnResume(),
+    Key(
       "val_set_size", \.heldOut, .validationSize,
       "How much of `datasets` is held out for evaluations, whole prompts at a time; 0 is nothing."
     )

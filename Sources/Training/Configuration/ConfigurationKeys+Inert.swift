@@ -12,9 +12,9 @@ extension ConfigurationKeys {
       qlora_sharded_model_loading experimental_skip_move_to_device torchdistx_path strict debug
       """),
     InertKeys(
-      "Data loading", "every run reads the files itself",
+      "Data loading", "large data are read and tokenised once, by all processors",
       """
-      dataset_prepared_path dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset
+      dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset
       num_dataset_shards_to_save push_dataset_to_hub hf_use_auth_token remove_unused_columns streaming
       streaming_multipack_buffer_size pretrain_multipack_buffer_size preprocess_iterable is_preprocess
       dataloader_*

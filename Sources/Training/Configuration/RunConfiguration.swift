@@ -38,6 +38,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var datasets: [Dataset.Source] = []
   package var trainsOnInputs = false
   package var testDatasets: [Dataset.Source] = []
+  /// The directory of the examples of large data.
+  package var preparedPath: String?
   package var heldOut: ValidationSize?
   /// axolotl's default is 512, which would cut most documents; Shoal pads nothing, so a high limit costs nothing.
   package var sequenceLength = 2048

@@ -7,7 +7,7 @@ struct ExampleFilter {
   /// In tokens.
   private let minimumLength: Int
   private let dropsDuplicates: Bool
-  private var seen: Set<[UInt8]> = []
+  private var seen: Set<ContentDigest> = []
   private var short = 0
   private var repeated = 0
 
@@ -21,10 +21,10 @@ struct ExampleFilter {
   mutating func filter(_ dataset: Dataset) throws -> Dataset {
     guard minimumLength > 0 || dropsDuplicates else { return dataset }
     var kept: [Int] = []
-    for (place, tree) in dataset.examples.enumerated() {
-      if tree.sequenceLength < minimumLength {
+    for place in dataset.examples.indices {
+      if minimumLength > 0, dataset.examples.outline(place).sequenceLength < minimumLength {
         short += 1
-      } else if dropsDuplicates, !seen.insert(tree.contentDigest).inserted {
+      } else if dropsDuplicates, !seen.insert(dataset.examples.digest(place)).inserted {
         repeated += 1
       } else {
         kept.append(place)

@@ -29,10 +29,15 @@ package struct PassDemand: Sendable, Equatable, Codable {
 
   /// Includes scoring of any of `trees`, in any order. A scoring micro-batch has about `MicroBatchPlan.rows` rows and
   /// exceeds that by at most half a tree.
-  package mutating func includeScoring(_ trees: [ExampleTree]) {
-    for tree in trees { include([tree]) }
-    let longest = trees.map(\.tokenCount).max() ?? 0
-    let rows = min(MicroBatchPlan.rows + longest / 2 + 1, trees.reduce(0) { $0 + $1.tokenCount })
+  /// - Parameter forEachTree: calls its argument for each tree.
+  package mutating func includeScoring(_ forEachTree: ((ExampleTree) -> Void) -> Void) {
+    var (longest, total) = (0, 0)
+    forEachTree { tree in
+      include([tree])
+      longest = max(longest, tree.tokenCount)
+      total += tree.tokenCount
+    }
+    let rows = min(MicroBatchPlan.rows + longest / 2 + 1, total)
     capacity = capacity.union(Capacity(rows: rows, scoredRows: rows, targets: rows))
   }
 

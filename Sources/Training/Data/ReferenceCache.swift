@@ -4,14 +4,18 @@ import Checkpoints
 package import Corpus
 import Tensors
 
-/// Sums of reference log-probs by content, in one file per (model, numerics).
+/// Sums of reference log-probs by content, in one file per (model, numerics). What is in the file stays there, mapped.
 package struct ReferenceCache {
   /// Change this whenever a kernel's rounding changes, so that the sums of older arithmetic are not used.
   static let numerics = "fp32-2"
+  /// The share of the time that may go into saving.
+  private static let savingShare = 0.02
 
   private let path: String
   private let key: String
-  private var sums: [String: [Double]] = [:]
+  private var saved: ReferenceFile?
+  private var fresh: [ContentDigest: [Double]] = [:]
+  private var lastSave = (at: ContinuousClock.now, seconds: 0.0)
 
   /// Opens the cache of a model. A missing or damaged file is an empty cache.
   /// - Parameter directory: the directory of the caches; nil keeps the cache in memory only.
@@ -19,72 +23,34 @@ package struct ReferenceCache {
     let key = ContentHash.sha256(of: Array("\(modelHash) \(Self.numerics) \(Machine.vectorLevel)".utf8))
     self.key = key
     path = directory.map { "\($0)/\(key).safetensors" } ?? ""
-    if !path.isEmpty { sums = Self.read(path, key: key) ?? [:] }
+    if !path.isEmpty { saved = ReferenceFile(path, key: key) }
   }
+
+  /// Whether there are sums of the example with this content.
+  func contains(_ digest: ContentDigest) -> Bool { fresh[digest] != nil || saved?.row(of: digest) != nil }
 
   /// The sums of a tree's completions, in order.
   package func sums(of tree: ExampleTree) -> [Double]? {
-    guard let found = sums[Self.name(tree)], found.count == tree.completions.count else { return nil }
-    return found
+    let digest = ContentDigest(tree.contentDigest)
+    let found = fresh[digest] ?? saved.flatMap { saved in saved.row(of: digest).map(saved.sums) }
+    return found?.count == tree.completions.count ? found : nil
   }
 
-  package mutating func insert(_ found: [Double], for tree: ExampleTree) { sums[Self.name(tree)] = found }
+  package mutating func insert(_ found: [Double], for tree: ExampleTree) {
+    fresh[ContentDigest(tree.contentDigest)] = found
+  }
+
+  /// Whether the time since the last save justifies another: a save writes everything.
+  var isWorthSaving: Bool { (ContinuousClock.now - lastSave.at).seconds * Self.savingShare >= lastSave.seconds }
 
   /// Writes the file, merged with the sums that other runs wrote in the meantime.
   /// - Throws: `WriteError`.
-  package func save() throws {
+  package mutating func save() throws {
     guard !path.isEmpty else { return }
+    let began = ContinuousClock.now
     try CacheDirectory.create(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-    let all = (Self.read(path, key: key) ?? [:]).merging(sums) { _, ours in ours }
-    let entries = all.sorted { $0.key < $1.key }
-    let width = entries.map(\.value.count).max() ?? 0
-    let digests = entries.flatMap { Array($0.key.utf8) }
-    let numbers = entries.flatMap { entry in
-      (0..<width).map { $0 < entry.value.count ? Int64(bitPattern: entry.value[$0].bitPattern) : Self.absent }
-    }
-    let tensors = [
-      OutgoingTensor(name: "sums", type: .int64, shape: [entries.count, width]) { emit in
-        try numbers.withUnsafeBytes(emit)
-      },
-      OutgoingTensor(name: "digests", type: .uint8, shape: [entries.count, Self.digestWidth]) { emit in
-        try digests.withUnsafeBytes(emit)
-      },
-    ]
-    try AtomicFile.write(to: path) {
-      try SafetensorsWriter.write(tensors, metadata: ["key": key, "sha256": Self.check(digests, numbers)], to: $0)
-    }
-  }
-
-  /// Marks a completion that an entry does not have. No real sum is a NaN with this payload.
-  private static let absent = Int64(bitPattern: 0x7ff8_0000_5348_4f41)
-  private static let digestWidth = 64
-
-  private static func name(_ tree: ExampleTree) -> String {
-    tree.contentDigest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-  }
-
-  private static func check(_ digests: [UInt8], _ numbers: [Int64]) -> String {
-    ContentHash.sha256(of: digests + numbers.withUnsafeBytes { Array($0) })
-  }
-
-  private static func read(_ path: String, key: String) -> [String: [Double]]? {
-    guard let file = try? SafetensorsFile(path: path), file.metadata["key"] == key,
-      let digestEntry = file.tensors["digests"], digestEntry.type == .uint8, digestEntry.shape.count == 2,
-      digestEntry.shape[1] == digestWidth, let sumEntry = file.tensors["sums"], sumEntry.type == .int64,
-      sumEntry.shape.count == 2, sumEntry.shape[0] == digestEntry.shape[0]
-    else { return nil }
-    let digests = Array(file.bytes(of: digestEntry))
-    let bytes = file.bytes(of: sumEntry)
-    let numbers = (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self) }
-    guard file.metadata["sha256"] == check(digests, numbers) else { return nil }
-    let width = sumEntry.shape[1]
-    var sums: [String: [Double]] = [:]
-    for entry in 0..<digestEntry.shape[0] {
-      let digest = String(decoding: digests[entry * digestWidth..<(entry + 1) * digestWidth], as: UTF8.self)
-      sums[digest] = numbers[entry * width..<(entry + 1) * width].filter { $0 != absent }.map {
-        Double(bitPattern: UInt64(bitPattern: $0))
-      }
-    }
-    return sums
+    try ReferenceFile.write(fresh, mergedWith: ReferenceFile(path, key: key), to: path, key: key)
+    if let written = ReferenceFile(path, key: key) { (saved, fresh) = (written, [:]) }
+    lastSave = (.now, (.now - began).seconds)
   }
 }

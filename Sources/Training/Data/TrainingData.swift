@@ -7,7 +7,7 @@ import Model
 /// The examples of a run and the reports on their records.
 package struct TrainingData: Sendable {
   /// As in the data. `stepTrees` turns them into the trees that the objective needs.
-  package let training: [ExampleTree]
+  package let training: ExampleList
   /// The trees of one evaluation.
   package private(set) var heldOut: [ExampleTree]
   /// Positions in `training` of examples that are in no step.
@@ -22,6 +22,8 @@ package struct TrainingData: Sendable {
   let wantedHeldOut: Int?
   /// Held-out examples of `test_datasets` whose prompt is in the training data too.
   let familiarHeldOut: Int
+  /// What to tell the user about the place of the examples.
+  let notices: [String]
   /// Tokens of each training example's record, as far as `sequence_len` allows; empty unless samples are packed.
   let lengths: [Int]
   /// SHA-256 over the tokens of all examples, in order.
@@ -37,9 +39,10 @@ package struct TrainingData: Sendable {
   /// Maximum sequence length in tokens.
   private let limit: Int
 
-  /// Reads and tokenizes the data that the configuration names.
+  /// Reads and tokenizes the data that the configuration names, or finds them tokenized.
+  /// - Parameter program: SHA-256 of the program.
   /// - Throws: `FileError`, `CorpusError`, `TokenizerError`.
-  init(_ configuration: RunConfiguration, model: ModelConfiguration) throws {
+  init(_ configuration: RunConfiguration, model: ModelConfiguration, program: String) throws {
     tokenizer = try Tokenizer(
       directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)
     try tokenizer.validate(vocabularySize: model.vocabularySize)
@@ -58,10 +61,14 @@ package struct TrainingData: Sendable {
     let seed = UInt64(bitPattern: Int64(configuration.seed))
     var omissions = DataOmissions(
       mistakes: configuration.skipBadRecords, equalPairs: configuration.dropsEqualPairs)
+    let store = ExampleStore(
+      directory: configuration.preparedPath, program: program,
+      tokenizer: try ModelDirectory.tokenizerHash(directory: configuration.baseDirectory))
     var filter = ExampleFilter(configuration)
     let dataset = try filter.filter(
       Dataset(
-        sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed, omitting: omissions))
+        sources: configuration.datasets, kind: kind, encoder: encoder, limit: length, seed: seed, omitting: omissions,
+        store: store))
     report = dataset.report
     var styles = dataset.styles
     let held: [ExampleTree]
@@ -70,80 +77,122 @@ package struct TrainingData: Sendable {
       let test = try filter.filter(
         Dataset(
           sources: configuration.testDatasets, kind: kind, encoder: encoder, limit: length, seed: seed,
-          omitting: omissions))
+          omitting: omissions, store: store))
       skipped = dataset.mistakes + test.mistakes
-      (training, held, heldOutReport) = (dataset.examples, test.examples, test.report)
-      let trained = Set(dataset.prompts)
-      (wantedHeldOut, familiarHeldOut) = (nil, test.prompts.count { trained.contains($0) })
+      (training, held, heldOutReport) = (dataset.examples, try test.examples.trees(), test.report)
+      (wantedHeldOut, familiarHeldOut) = (nil, test.examples.familiar(to: dataset.examples))
       styles.include(test.styles)
+      notices = [dataset.notice, test.notice].compactMap(\.self)
     } else {
       (heldOutReport, familiarHeldOut, skipped) = (nil, 0, dataset.mistakes)
+      notices = [dataset.notice].compactMap(\.self)
       switch configuration.heldOut {
       case nil: (training, held, wantedHeldOut) = (dataset.examples, [], nil)
       case let size?:
         let split = try dataset.split(holdingOut: size, seed: seed)
-        (training, held, wantedHeldOut) = (split.training, split.validation, split.wanted)
+        (training, held, wantedHeldOut) = (split.training, try split.validation.trees(), split.wanted)
       }
     }
     filterNotices = filter.notices
     promptTemplate = styles.template(template)
     areTexts = styles.areTexts
-    endIDs = Self.endIDs(of: training, tokenizer)
+    endIDs = training.ends
     lengths =
       configuration.packs
-      ? training.map { min($0.tokenCount + $0.leftOut, configuration.sequenceLength) } : []
+      ? training.indices.map { [training] in min(training.recordTokens($0), configuration.sequenceLength) } : []
+    let hash = SHA256()
+    for place in training.indices { hash.append(training.digest(place).bytes) }
+    for tree in held { hash.append(tree.contentDigest) }
     // The rows depend on more than the tokens that are computed.
-    hash = ContentHash.sha256(
-      of: (training + held).flatMap(\.contentDigest) + lengths.flatMap { withUnsafeBytes(of: $0, Array.init) })
+    lengths.withUnsafeBytes { hash.append($0) }
+    self.hash = hash.text
     heldOut = objective.heldOutTrees(held, limit: limit)
   }
 
   /// The given records that exist in this data.
   func present(_ records: Quarantine) -> Quarantine {
     Quarantine(
-      training: records.training.intersection(training.map(\.index)),
+      training: records.training.intersection(records.training.isEmpty ? [] : training.indices.map(training.index)),
       heldOut: records.heldOut.intersection(heldOut.map(\.index)))
   }
 
   /// Excludes these records from all later steps and evaluations.
   mutating func exclude(_ quarantine: Quarantine) {
-    quarantinedPositions = Set(training.indices.filter { quarantine.training.contains(training[$0].index) })
+    quarantinedPositions =
+      quarantine.training.isEmpty
+      ? [] : Set(training.indices.filter { quarantine.training.contains(training.index($0)) })
     heldOut.removeAll { quarantine.heldOut.contains($0.index) }
   }
 
-  /// The example of median length.
-  var typicalExample: ExampleTree? {
-    let sorted = training.sorted { ($0.tokenCount, $0.index) < ($1.tokenCount, $1.index) }
-    return sorted.isEmpty ? nil : sorted[sorted.count / 2]
+  /// The outline of the example of median length.
+  var typicalExample: ExampleTree {
+    let counts = training.indices.map(training.tokenCount)
+    let sorted = training.indices.sorted { (counts[$0], $0) < (counts[$1], $1) }
+    return training.outline(sorted[sorted.count / 2])
   }
 
   /// The trees of the step with the examples at `positions`, in this order, without quarantined examples.
-  package func stepTrees(_ positions: some Sequence<Int>) -> [ExampleTree] {
-    let positions = positions.filter { !quarantinedPositions.contains($0) }
-    return objective.trees(positions.map { training[$0] }, limit: limit)
+  /// - Throws: `DamagedExamples`.
+  package func stepTrees(_ positions: some Sequence<Int>) throws -> [ExampleTree] {
+    objective.trees(try present(positions).map { try training.tree($0) }, limit: limit)
   }
 
-  /// The special token before nothing but special tokens and line feeds at the end of each completion, each once. A
-  /// text that was cut has none.
-  private static func endIDs(of examples: [ExampleTree], _ tokenizer: Tokenizer) -> [Int32] {
-    var found: Set<Int32> = []
-    for completion in examples.flatMap(\.completions) {
-      var end: Int32?
-      for id in completion.reversed() {
-        guard tokenizer.isSpecial(id) || tokenizer.decode([id]) == "\n" else { break }
-        if tokenizer.isSpecial(id) { end = id }
+  /// The same trees without their tokens.
+  func stepOutlines(_ positions: some Sequence<Int>) -> [ExampleTree] {
+    objective.trees(present(positions).map(training.outline), limit: limit)
+  }
+
+  private func present(_ positions: some Sequence<Int>) -> [Int] {
+    positions.filter { !quarantinedPositions.contains($0) }
+  }
+
+  // MARK: Trees that need a reference
+
+  /// A tree whose reference sums are needed, as places: of 8 bytes, since there may be millions.
+  struct NeededTree {
+    /// The place of a training example, or beyond them that of a held-out one.
+    fileprivate let place: Int32
+    /// The place of the example that a mismatched completion comes from.
+    fileprivate let partner: Int32
+  }
+
+  /// Visits the trees of all steps. If a tree depends on the other examples of its step, the trees of each step.
+  func forEachStepTree(of plan: StepPlan, _ body: (NeededTree) throws -> Void) rethrows {
+    func visit(_ positions: [Int]) throws {
+      for (number, position) in positions.enumerated() {
+        let partner = positions[(number + positions.count - 1) % positions.count]
+        try body(NeededTree(place: Int32(position), partner: Int32(partner)))
       }
-      if let end { found.insert(end) }
     }
-    return found.sorted()
+    guard objective.spans.contains(.mismatched) else { return try visit(present(training.indices)) }
+    try plan.forEachStep { _, positions in try visit(present(positions)) }
   }
 
-  /// The trees of all steps. If a tree depends on the other examples of its step, trees are made for each step.
-  func allTrees(of plan: StepPlan) -> [ExampleTree] {
-    guard objective.spans.contains(.mismatched) else { return stepTrees(training.indices) }
-    var trees: [ExampleTree] = []
-    plan.forEachStep { _, positions in trees += stepTrees(positions) }
-    return trees
+  /// Visits the trees of an evaluation.
+  func forEachHeldOutTree(_ body: (NeededTree) throws -> Void) rethrows {
+    for place in heldOut.indices {
+      try body(NeededTree(place: Int32(training.count + place), partner: 0))
+    }
+  }
+
+  /// - Throws: `DamagedExamples`.
+  func tree(_ needed: NeededTree) throws -> ExampleTree { try tree(needed, training.tree) }
+
+  func outline(_ needed: NeededTree) -> ExampleTree { tree(needed, training.outline) }
+
+  /// - Throws: `DamagedExamples`.
+  func digest(_ needed: NeededTree) throws -> ContentDigest {
+    let place = Int(needed.place)
+    guard !objective.keepsExamples || place >= training.count else {
+      return training.digest(place)
+    }
+    return ContentDigest(try tree(needed).contentDigest)
+  }
+
+  private func tree(_ needed: NeededTree, _ example: (Int) throws -> ExampleTree) rethrows -> ExampleTree {
+    let place = Int(needed.place)
+    guard place < training.count else { return heldOut[place - training.count] }
+    return objective.tree(try example(place), mismatchedWith: try example(Int(needed.partner)), limit: limit)
   }
 
   /// The chat template that the configuration selects; nil if the model has none, which matters only for messages.

@@ -88,7 +88,7 @@ package final class Benchmark {
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
     var demand = PassDemand()
     for batch in batches { demand.include(batch.map { trees[$0] }) }
-    demand.includeScoring(trees)
+    demand.includeScoring { trees.forEach($0) }
     dispatcher = try Dispatcher(world: world, stop: StopRequest())
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: trees[0], threads: request.threads, dispatcher: dispatcher)

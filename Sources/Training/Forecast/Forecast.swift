@@ -36,22 +36,29 @@ package struct Forecast: Sendable {
   /// Predicts a run.
   /// - Parameters:
   ///   - costModels: of all ranks.
-  ///   - references: trees whose reference sums must be computed first.
+  ///   - references: outlines of the trees whose reference sums must be computed first.
   init(
-    _ costModels: [CostModel], _ layout: AdapterLayout, _ data: TrainingData, references: [ExampleTree],
+    _ costModels: [CostModel], _ layout: AdapterLayout, _ data: TrainingData, references: some Collection<ExampleTree>,
     schedule: StepSchedule, _ configuration: RunConfiguration, recomputedLayers: Int
   ) {
     let objective = configuration.objective
     var longestItem = 0.0
-    func scoring(_ trees: [ExampleTree]) -> Double {
-      let runs = MicroBatchPlan.runs(tokenCounts: trees.map(\.tokenCount))
-      let costs = runs.map { range in costModels.map { $0.seconds(scoring: trees[range], layout.configuration) } }
-      longestItem = costs.joined().reduce(longestItem, max)
-      return Self.span(costs, ranks: costModels.count)
+    func scoring(_ trees: some Collection<ExampleTree>) -> Double {
+      var ranks = BusyRanks(count: costModels.count)
+      var first = trees.startIndex
+      for run in MicroBatchPlan.runs(tokenCounts: trees.lazy.map(\.tokenCount)) {
+        let end = trees.index(first, offsetBy: run.count)
+        let own = Array(trees[first..<end])
+        let costs = costModels.map { $0.seconds(scoring: own, layout.configuration) }
+        longestItem = costs.reduce(longestItem, max)
+        ranks.take(costs)
+        first = end
+      }
+      return ranks.seconds
     }
     var steps: [Double] = []
     schedule.plan.forEachStep { _, positions in
-      let trees = data.stepTrees(positions)
+      let trees = data.stepOutlines(positions)
       let costs = Self.itemSeconds(
         trees.map(objective.trainedTree), costModels, layout, recomputedLayers: recomputedLayers)
       longestItem = costs.joined().reduce(longestItem, max)
@@ -93,11 +100,25 @@ package struct Forecast: Sendable {
   /// Seconds until all `items` are done. The first free rank takes the next item.
   /// - Parameter items: seconds of each item, by rank.
   package static func span(_ items: [[Double]], ranks: Int) -> Double {
-    var busy = [Double](repeating: 0, count: ranks)
-    for seconds in items {
-      guard let rank = busy.indices.min(by: { busy[$0] < busy[$1] }) else { break }
-      busy[rank] += seconds[rank]
-    }
-    return busy.max() ?? 0
+    var busy = BusyRanks(count: ranks)
+    for seconds in items { busy.take(seconds) }
+    return busy.seconds
+  }
+}
+
+/// Seconds of work that each rank has so far.
+private struct BusyRanks {
+  private var busy: [Double]
+
+  init(count: Int) { busy = [Double](repeating: 0, count: count) }
+
+  /// Seconds until all are free.
+  var seconds: Double { busy.max() ?? 0 }
+
+  /// Gives the next item to the first free rank.
+  /// - Parameter item: its seconds, by rank.
+  mutating func take(_ item: [Double]) {
+    guard let rank = busy.indices.min(by: { busy[$0] < busy[$1] }) else { return }
+    busy[rank] += item[rank]
   }
 }

@@ -35,22 +35,29 @@ extension Objective {
 
   /// - Parameter source: the place of the example that another's mismatched completion comes from.
   private func trees(_ examples: [ExampleTree], limit: Int, source: (Int) -> Int) -> [ExampleTree] {
+    examples.indices.map { tree(examples[$0], mismatchedWith: examples[source($0)], limit: limit) }
+  }
+
+  /// The tree of one example.
+  /// - Parameter other: where a mismatched completion comes from.
+  func tree(_ example: ExampleTree, mismatchedWith other: ExampleTree, limit: Int) -> ExampleTree {
+    var tree = example
     switch self {
-    case .supervised, .dpo, .cpo, .simpo: return examples
-    case .orpo:
-      return examples.map { example in
-        var tree = example
-        tree.scoresPrompt = true
-        return tree
-      }
+    case .supervised, .dpo, .cpo, .simpo: break
+    case .orpo: tree.scoresPrompt = true
     case .kto:
-      return examples.indices.map { place in
-        var tree = examples[place]
-        let mismatched = examples[source(place)].completions[0]
-        let room = max(1, limit - tree.prompt.count)
-        tree.completions.append(mismatched.count <= room ? mismatched : Array(mismatched.prefix(room)))
-        return tree
-      }
+      let mismatched = other.completions[0]
+      let room = max(1, limit - tree.prompt.count)
+      tree.completions.append(mismatched.count <= room ? mismatched : Array(mismatched.prefix(room)))
+    }
+    return tree
+  }
+
+  /// Whether an example's tree is the example itself.
+  var keepsExamples: Bool {
+    switch self {
+    case .supervised, .dpo, .cpo, .simpo: true
+    case .orpo, .kto: false
     }
   }
 

@@ -42,7 +42,7 @@ package final class Coordinator {
     let model = inputs.directory.configuration
     let starting = try configuration.startingAdapterDirectory.map { try AdapterDirectory($0, model: model) }
     if let starting { try configuration.requireStatedAdapter(starting) }
-    var data = try TrainingData(configuration, model: model)
+    var data = try TrainingData(configuration, model: model, program: inputs.build.binary)
     try Self.requireMetric(configuration, data)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
     schedule = StepSchedule(configuration, examples: data.training.count, lengths: data.lengths)
@@ -57,10 +57,13 @@ package final class Coordinator {
     data.exclude(start.quarantine)
     self.data = data
     let referenceHash = configuration.refersToStartingAdapter ? hashes["lora_model_dir"].map { " \($0)" } : nil
-    references = References(configuration, data, schedule.plan, modelHash: inputs.modelHash + (referenceHash ?? ""))
+    references = try References(
+      configuration, data, schedule.plan, modelHash: inputs.modelHash + (referenceHash ?? ""))
     var demand = PassDemand()
-    demand.includeSteps(schedule.plan, configuration.objective) { [data] in data.stepTrees($0) }
-    demand.includeScoring(references.trees + data.heldOut)
+    demand.includeSteps(schedule.plan, configuration.objective) { [data] in data.stepOutlines($0) }
+    demand.includeScoring { [data, references, schedule] in
+      references.forEachScoredTree(of: data, schedule.plan, $0)
+    }
     setup = RunSetup(
       adapter: Self.adapter(configuration, starting), exampleCount: data.training.count,
       lengths: data.lengths, heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
@@ -170,6 +173,7 @@ package final class Coordinator {
         "excess_length_strategy is not given: longer examples lose the middle of their prompt, where axolotl leaves them "
           + "out (excess_length_strategy: drop)")
     }
+    notices += data.notices
     if let report = data.heldOutReport { notices.append("held out: \(report.description)") }
     if !data.skipped.isEmpty {
       let places = data.skipped.prefix(3).map { "\($0.location)" }.joined(separator: ", ")
@@ -230,8 +234,9 @@ package final class Coordinator {
   // MARK: Steps and evaluations
 
   /// The examples of a step, with their references if these are already known.
-  func stepExamples(_ positions: [Int]) -> [Trainer.StepExample] {
-    data.stepTrees(positions).map { Trainer.StepExample(tree: $0, reference: references.sums(ofStepTree: $0)) }
+  /// - Throws: `DamagedExamples`.
+  func stepExamples(_ positions: [Int]) throws -> [Trainer.StepExample] {
+    try data.stepTrees(positions).map { Trainer.StepExample(tree: $0, reference: references.sums(ofStepTree: $0)) }
   }
 
   /// The report of a step.

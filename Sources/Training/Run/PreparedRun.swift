@@ -124,9 +124,11 @@ package struct PreparedRun {
   func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Forecast? {
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: coordinator?.data.typicalExample, threads: threads, dispatcher: dispatcher)
-    return coordinator.map {
+    return coordinator.map { coordinator in
       Forecast(
-        costModels, layout, $0.data, references: $0.references.missing, schedule: schedule, configuration,
+        costModels, layout, coordinator.data,
+        references: coordinator.references.missing.lazy.map(coordinator.data.outline), schedule: schedule,
+        configuration,
         recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount))
     }
   }

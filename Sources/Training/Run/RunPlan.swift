@@ -45,10 +45,10 @@ package enum RunPlan {
 
   private static func tokens(_ coordinator: Coordinator, _ schedule: StepSchedule) -> JSONValue {
     let data = coordinator.data
-    let training = data.training.reduce(0) { $0 + $1.tokenCount }
+    let training = data.training.indices.reduce(0) { $0 + data.training.tokenCount($1) }
     var run = 0
     schedule.plan.forEachStep { _, positions in
-      for position in positions { run += data.training[position].tokenCount }
+      for position in positions { run += data.training.tokenCount(position) }
     }
     return .object([
       .init("per_epoch", .integer(Int64(training))), .init("whole_run", .integer(Int64(run))),
@@ -80,12 +80,14 @@ package enum RunPlan {
     let scorings = Double(run.configuration.scoringPassesPerStep)
     var whole = 0.0
     schedule.plan.forEachStep { _, positions in
-      for tree in data.stepTrees(positions) {
+      for tree in data.stepOutlines(positions) {
         whole += FlopCount.training(objective.trainedTree(tree), layout, recomputedLayers: recomputed).total
         if scorings > 0 { whole += scorings * FlopCount.scoring(tree, c).total }
       }
     }
-    let reference = coordinator.references.missing.reduce(0) { $0 + FlopCount.scoring($1, c).total }
+    let reference = coordinator.references.missing.reduce(0) {
+      $0 + FlopCount.scoring(data.outline($1), c).total
+    }
     return .object([
       .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),
       .init("reference_pass", .number(reference)),

@@ -9,9 +9,12 @@ import Tensors
 /// Log-prob sums of every completion of a data set.
 package struct Scoring {
   /// Rank 0's examples.
-  package let examples: [ExampleTree]?
+  private let examples: ExampleList?
   /// Messages for the user, on rank 0.
   package let notices: [String]
+  /// Examples that are in memory at a time.
+  private static let portion = 4096
+
   private let world: any Communicator
   private let pass: Pass
   private let count: Int
@@ -48,12 +51,13 @@ package struct Scoring {
       let encoder = ExampleEncoder(
         tokenizer: prompting.tokenizer, template: prompting.dataTemplate, templateKey: "--chat-template")
       let read = try Dataset(
-        sources: [data], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions))
+        sources: [data], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions),
+        store: ExampleStore(program: build.binary, tokenizer: try ModelDirectory.tokenizerHash(directory: model)))
       notices = prompting.notices
       if let origin, let path {
         notices += origin.mismatches(model: model, hash: hash, storage: storage, adapter: path)
       }
-      notices.append(read.report.description)
+      notices += [read.report.description] + [read.notice].compactMap(\.self)
       dataset = read
     }
     guard let opened else { throw DamagedMessage() }
@@ -62,7 +66,10 @@ package struct Scoring {
     self.notices = notices
     count = try world.share(dataset?.examples.count)
     var demand = PassDemand()
-    demand.includeScoring(dataset?.examples ?? [])
+    demand.includeScoring { [examples] body in
+      guard let examples else { return }
+      for place in examples.indices { body(examples.outline(place)) }
+    }
     demand = try world.share(demand)
     adapter = opened.adapter
     pass = Pass(
@@ -70,11 +77,17 @@ package struct Scoring {
       retention: .none, threads: threads)
   }
 
-  /// Returns each example's sums, on every rank. Collective.
-  package func run() throws -> [[Double]] {
+  /// Scores all examples. Collective.
+  /// - Parameter body: called for each example in order, with its sums, on rank 0.
+  /// - Throws: `DamagedExamples`, errors of `body`.
+  package func run(_ body: (ExampleTree, [Double]) throws -> Void) throws {
     let dispatcher = try Dispatcher(world: world, stop: StopRequest())
-    let sums = try dispatcher.scoreAll(examples, count: count, adapter: adapter, on: pass)
+    for first in stride(from: 0, to: count, by: Self.portion) {
+      let range = first..<min(first + Self.portion, count)
+      let trees = try examples.map { examples in try range.map { try examples.tree($0) } }
+      let sums = try dispatcher.scoreAll(trees, count: range.count, adapter: adapter, on: pass)
+      for (tree, sums) in zip(trees ?? [], sums) { try body(tree, sums) }
+    }
     try dispatcher.close()
-    return sums
   }
 }

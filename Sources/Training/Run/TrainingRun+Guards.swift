@@ -57,7 +57,7 @@ extension TrainingRun {
   /// - Throws: `GradientMismatch` when any disagrees.
   package func checkGradients(report: (GradientComparison) -> Void) throws {
     guard let coordinator else { return }
-    let examples = coordinator.data.stepTrees(schedule.plan.positions(step: setup.start.step % schedule.totalSteps))
+    let examples = try coordinator.data.stepTrees(schedule.plan.positions(step: setup.start.step % schedule.totalSteps))
     guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
     let check = try GradientCheck(
       pass: trainer.pass, adapter: trainer.adapter, referenceAdapter: trainer.referenceAdapter,

@@ -9,13 +9,14 @@ import Tensors
 extension TrainingRun {
   /// Fills the reference cache; returns false when it was stopped.
   func computeReferences() throws -> Bool {
-    let missing = coordinator?.references.missing
-    let count = try world.share(missing?.count)
+    let count = try world.share(coordinator?.references.missing.count)
     // In portions, so that a crash does not lose the whole pass.
     let portion = 256
     for first in stride(from: 0, to: count, by: portion) {
       let range = first..<min(first + portion, count)
-      let trees = missing.map { Array($0[range]) }
+      let trees = try coordinator.map { coordinator in
+        try coordinator.references.missing[range].map { try coordinator.data.tree($0) }
+      }
       var scores = Scores(count: range.count)
       while !scores.missing.isEmpty {
         let isStopping = try dispatcher.score(
@@ -24,7 +25,8 @@ extension TrainingRun {
         let sums = found.map { scores[$0] ?? [] }
         try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
         coordinator?.references.insert(
-          sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element))
+          sums, for: (trees ?? []).enumerated().filter { scores[$0.offset] != nil }.map(\.element),
+          isLastChance: isStopping || first + found.count == count)
         lastSave.withLock { $0 = .now }
         if coordinator != nil { progress(.reference(done: first + found.count, total: count)) }
         if isStopping { return false }

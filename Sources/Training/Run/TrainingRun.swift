@@ -129,7 +129,7 @@ package final class TrainingRun {
     let began = ContinuousClock.now - .seconds(isResumed ? start.partial?.seconds ?? 0 : 0)
     let positions = positions(step: step)
     guard !positions.isEmpty else { return skip(step) }
-    let examples = coordinator?.stepExamples(positions)
+    let examples = try coordinator?.stepExamples(positions)
     debug?.begin(step: step)
     while true {
       let end = try trainer.step(number: step, examples: examples, count: positions.count) {

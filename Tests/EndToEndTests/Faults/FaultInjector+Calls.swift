@@ -72,6 +72,14 @@ extension FaultInjector {
     ]
   }
 
+  /// An environment in which the disk is full from the nth call on that writes below a directory.
+  static func fullDisk(from number: Int, under directory: String) -> [String: String] {
+    [
+      "LD_PRELOAD": library, "FAILING_CALLS_UNDER": directory, "FAILING_CALLS_GROUP": CallGroup.writes.rawValue,
+      "FAILING_CALLS_AT": "\(number)",
+    ].merging(CallFault.failsFromThere(ENOSPC).environment) { $1 }
+  }
+
   /// An environment in which the nth call that reads below a directory fails once.
   static func failingRead(_ number: Int, under directory: String) -> [String: String] {
     [
