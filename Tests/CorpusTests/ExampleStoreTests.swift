@@ -11,7 +11,7 @@ struct ExampleStoreTests {
   init() throws { directory = try TemporaryDirectory() }
 
   private static let encoder = Result { try Fixtures.encoder() }
-  private static let limit = LengthLimit(sequenceLength: 24)
+  private static let limit = LengthLimit(sequenceLength: 128)
 
   private func store(program: String = "program", tokenizer: String = "tokenizer", smallest: Int = 0) -> ExampleStore {
     ExampleStore(
