@@ -11,7 +11,7 @@ struct ExampleStoreTests {
   init() throws { directory = try TemporaryDirectory() }
 
   private static let encoder = Result { try Fixtures.encoder() }
-  private static let limit = LengthLimit(sequenceLength: 24)
+  private static let limit = LengthLimit(sequenceLength: 128)
 
   private func store(program: String = "program", tokenizer: String = "tokenizer", smallest: Int = 0) -> ExampleStore {
     ExampleStore(
@@ -103,14 +103,14 @@ struct ExampleStoreTests {
       var damaged = whole
       damaged[place] ^= bit
       try damaged.write(to: URL(fileURLWithPath: directory.path(name)))
-      let examples = try load(path, store()).examples
       // Tokens are checked where they are read.
-      do {
-        #expect(try examples.trees() == expected, "byte \(place)")
-      } catch is DamagedExamples {
-        #expect(files.isEmpty, "byte \(place)")
-        #expect(try load(path, store()).examples.trees() == expected)
+      if let trees = try? load(path, store()).examples.trees() {
+        #expect(trees == expected, "byte \(place)")
+        continue
       }
+      #expect(files.isEmpty, "byte \(place)")
+      let again = try load(path, store()).examples.trees()
+      #expect(again == expected, "byte \(place)")
     }
     for count in stride(from: 0, to: whole.count, by: 7) {
       try whole.prefix(count).write(to: URL(fileURLWithPath: directory.path(name)))
