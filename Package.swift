@@ -115,7 +115,9 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
     .executableTarget(
       name: "Fuzz",
-      dependencies: ["CFuzzer", "Checkpoints", "Corpus", "Hub", "Model", "Parquet", "Preparation", "TestSupport", "Training"],
+      dependencies: [
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Model", "Parquet", "Preparation", "TestSupport", "Training",
+      ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]
 }

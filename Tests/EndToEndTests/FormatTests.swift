@@ -22,7 +22,7 @@ extension EndToEnd {
       #expect(fixture.metrics().compactMap { $0["loss"]?.double }.first == log(2))
       // The same data without its format is refused, because TRL's formats have a prompt.
       let wrong = try fixture.train(.alone, "output_dir=other")
-      #expect(wrong.code == 64 && wrong.errors.contains("expected a prompt"))
+      #expect(wrong.code == 64 && wrong.errors.contains("that is type: chatml.intel"))
       #expect(!fixture.exists("other"))
     }
 

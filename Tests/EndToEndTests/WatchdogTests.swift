@@ -62,7 +62,7 @@ extension EndToEnd {
       #expect(fixture.steps().count == steps)
       for rank in stopped { kill(ranks[rank], SIGCONT) }
       let ending = job.wait()
-      #expect(ending.code == 0 && !ending.errors.contains("answer"), "\(ending.errors)")
+      #expect(ending.code == 0 && !ending.errors.contains("answered for"), "\(ending.errors)")
       #expect(try fixture.adapter() == Self.whole.get())
     }
 

@@ -5,7 +5,6 @@ import Corpus
 import Foundation
 import Glibc
 import Model
-import Parquet
 import Tensors
 import TestSupport
 import Training
@@ -82,7 +81,7 @@ final class FileParsers: Sendable {
   private static let shards = ["model-1.safetensors", "model-2.safetensors"]
   private static let index = #"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#
 
-  private func path(_ name: String) -> String { "\(root)/\(name)" }
+  func path(_ name: String) -> String { "\(root)/\(name)" }
 
   /// Replaces the whole content of a file by `bytes`.
   func write(_ bytes: some ContiguousBytes, _ name: String) throws {
@@ -198,16 +197,6 @@ final class FileParsers: Sendable {
     try write(bytes, "records.jsonl.gz")
     let reader = try RecordReader(path: path("records.jsonl.gz"))
     _ = try reader.record(0)
-  }
-
-  /// All columns, then the rows after the first; the first few rows, since a number of rows that have no bytes may be any.
-  func parquet(_ bytes: UnsafeRawBufferPointer) throws {
-    try write(bytes, "file.parquet")
-    let file = try ParquetFile(path: path("file.parquet"))
-    for start in [0, 1] {
-      let rows = try file.rows(from: start)
-      for _ in 0..<8 { guard try rows.next(100) != nil else { break } }
-    }
   }
 
   // MARK: Runs and caches
