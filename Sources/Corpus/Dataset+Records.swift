@@ -86,7 +86,9 @@ extension Dataset {
     }
 
     private static func open(_ path: String, _ source: Source) throws -> RecordStream {
-      try RecordStream(path: path, format: source.format, samples: source.samples)
+      try RecordStream(
+        path: path, format: source.format, fields: DatasetType.columns(of: source.type, source.fields),
+        samples: source.samples)
     }
 
     /// The next records that are taken, as places in a batch; nil at the end.

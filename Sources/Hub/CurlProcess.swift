@@ -111,8 +111,11 @@ final class CurlProcess {
 
   private static func pipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [0, 0]
-    guard Glibc.pipe(&ends) == 0 else { throw CurlFailure(code: -1, reason: String(cString: strerror(errno))) }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    // Sockets, since they can be closed at exec from the start: a process that another thread starts meanwhile would hold
+    // a pipe's ends open, and curl would wait for the end of its input.
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+      throw CurlFailure(code: -1, reason: String(cString: strerror(errno)))
+    }
     return (ends[0], ends[1])
   }
 

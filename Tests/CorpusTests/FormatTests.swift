@@ -20,8 +20,9 @@ struct FormatTests {
       }
     let encoder = try Self.encoder(value)
     let type = try Self.type(value)
-    let records = try ExampleRecord.read(
-      try #require(value["record"]), type: type, kind: kind, fields: try Self.fields(value))
+    let fields = try Self.fields(value)
+    let record = Self.asRow(try #require(value["record"]), DatasetType.columns(of: type, fields))
+    let records = try ExampleRecord.read(record, type: type, kind: kind, fields: fields)
     let limit = LengthLimit(sequenceLength: value["sequence_len"]?.int ?? 4096)
     let trees = try records.flatMap { record in
       let encoded = try encoder.encode(record, index: 3)
@@ -51,6 +52,13 @@ struct FormatTests {
       #expect(tree.scoredCount(0) == scored.count)
       #expect(tree.tokenCount + tree.leftOut == expected["ids"]?.ids?.count, "what a packed row has room for")
     }
+  }
+
+  /// The record as a table with more columns has it: those that the type does not read are not decoded.
+  private static func asRow(_ record: JSONValue, _ columns: Set<String>?) -> JSONValue {
+    guard let columns else { return record }
+    let unread = JSONValue.unusable(JSONSyntaxError(byteOffset: 0, line: 1, reason: "not read"))
+    return .object((record.members ?? []).map { columns.contains($0.name) ? $0 : .init($0.name, unread) })
   }
 
   private static func encoder(_ value: JSONValue) throws -> ExampleEncoder {

@@ -93,7 +93,8 @@ package final class LocalHub: @unchecked Sendable {
   // MARK: Connections
 
   private func listen(isStorage: Bool) throws {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    // A process that a test starts is not to keep the port or a connection.
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -104,8 +105,6 @@ package final class LocalHub: @unchecked Sendable {
       }
     }
     guard isOpen else { throw MissingValue(name: "a port on 127.0.0.1") }
-    // A shoal that a test starts is not to keep the port.
-    _ = fcntl(listener, F_SETFD, FD_CLOEXEC)
     sockets.append(listener)
     ports.append(UInt16(bigEndian: address.sin_port))
     Thread.detachNewThread { [weak self] in

@@ -144,3 +144,16 @@ package struct UnknownDatasetType: UserError, Equatable {
       + "are found from the fields"
   }
 }
+
+extension DatasetType {
+  /// The fields of a record that a type may read, by the data's names; nil: any, since they are named in a format. What
+  /// else a table has is not decoded.
+  package static func columns(of type: DatasetType?, _ fields: RecordFields) -> Set<String>? {
+    switch type {
+    case .instruction, .own: return nil
+    default:
+      return Set(RecordFields.Field.allCases.map { fields[$0] } + RecordFields.Field.allCases.map(\.rawValue))
+        .union(["conversations", "history", "kto_tag", "chat_template_kwargs", "segments"])
+    }
+  }
+}
