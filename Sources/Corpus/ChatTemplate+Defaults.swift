@@ -1,6 +1,8 @@
 // Templates with another default system message, or with a beginning of all answers. Both become part of the Jinja
 // text, so that what is written beside an adapter is what Shoal renders.
 
+package import Jinja
+
 extension ChatTemplate {
   /// The system message of chats that have none; nil if there is none.
   package var defaultSystemMessage: String? {
@@ -18,18 +20,19 @@ extension ChatTemplate {
 
   /// The template with another system message for chats that have none; empty: no system message.
   /// - Precondition: the text passes `isPlain`.
-  package func withDefaultSystem(_ message: String) -> ChatTemplate {
+  /// - Throws: `TemplateError` if the template with it is beyond a limit.
+  package func withDefaultSystem(_ message: String) throws(TemplateError) -> ChatTemplate {
     guard message != defaultSystemMessage ?? "" else { return self }
     let condition = "messages[0]['role'] != 'system'"
     guard message.isEmpty else {
       let system = "[{'role': 'system', 'content': '\(Self.escaped(message))'}]"
-      return with(
+      return try with(
         "{% if \(condition) %}{% set messages = \(system) + messages %}{% endif +%}\(jinja.withoutLastLineFeed)")
     }
     // A template that always writes a system message: it is cut off.
     guard isChatML else { return self }
     let rest = "chat.split('\(Self.end)\\n', 1)[1]"
-    return with(
+    return try with(
       "{% set chat +%}\(jinja.withoutLastLineFeed){%+ endset %}{{ \(rest) if \(condition) else chat }}")
   }
 
@@ -51,14 +54,15 @@ extension ChatTemplate {
 
   /// The template whose answers begin with a text.
   /// - Precondition: the text passes `isPlain`.
-  package func withPrefill(_ text: String) -> ChatTemplate {
+  /// - Throws: `TemplateError` if the template with it is beyond a limit.
+  package func withPrefill(_ text: String) throws(TemplateError) -> ChatTemplate {
     guard !text.unicodeScalars.elementsEqual(prefill.unicodeScalars) else { return self }
     let bare = prefillPlace.map { String(jinja[..<$0.lowerBound]) } ?? jinja.withoutLastLineFeed
-    return with(text.isEmpty ? bare : bare + Self.prefillStart + Self.escaped(text) + Self.prefillEnd)
+    return try with(text.isEmpty ? bare : bare + Self.prefillStart + Self.escaped(text) + Self.prefillEnd)
   }
 
-  private func with(_ jinja: String) -> ChatTemplate {
-    var template = ChatTemplate(own: jinja)
+  private func with(_ jinja: String) throws(TemplateError) -> ChatTemplate {
+    var template = try ChatTemplate(jinja: jinja)
     template.variables = variables
     return template
   }

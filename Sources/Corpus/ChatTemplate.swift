@@ -29,7 +29,7 @@ package struct ChatTemplate: Sendable, Equatable {
     isChatML = Self.rendersChatML(program)
   }
 
-  /// A template that is part of this program.
+  /// A template that is part of this program; a test renders each.
   init(own jinja: String) {
     guard let template = try? Self(jinja: jinja) else { preconditionFailure("no template: \(jinja)") }
     self = template

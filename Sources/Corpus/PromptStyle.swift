@@ -83,8 +83,13 @@ package struct PromptStyles: Sendable, Equatable, Codable {
   /// - Parameter template: the run's own; nil if there is none.
   package func template(_ template: ChatTemplate?) -> ChatTemplate? {
     guard !areTexts, var common = frames.contains(.template) ? template : .chatML else { return nil }
-    if case .same(let system?) = systems, ChatTemplate.isPlain(system) { common = common.withDefaultSystem(system) }
-    if case .same(let prefill) = prefills, ChatTemplate.isPlain(prefill) { common = common.withPrefill(prefill) }
+    // A text that is too long for a template is not part of it.
+    if case .same(let system?) = systems, ChatTemplate.isPlain(system) {
+      common = (try? common.withDefaultSystem(system)) ?? common
+    }
+    if case .same(let prefill) = prefills, ChatTemplate.isPlain(prefill) {
+      common = (try? common.withPrefill(prefill)) ?? common
+    }
     return common
   }
 

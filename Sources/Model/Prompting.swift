@@ -39,7 +39,7 @@ package struct Prompting: Sendable {
     found = try Self.template(model: model, adapter: adapter, choice, tokenizer)
     guard let adapter, choice.template == nil, let template = try? found.get() else { return }
     var base = try? ChatTemplate(directory: model, tokenizer: tokenizer)
-    if let system = choice.system { base = base?.withDefaultSystem(system) }
+    if let system = choice.system { base = try base?.withDefaultSystem(system) }
     if template != base { notices.append("chats are rendered as \(adapter) was trained: \(template.summary)") }
   }
 
@@ -54,7 +54,7 @@ package struct Prompting: Sendable {
       found = Result { try ChatTemplate(directory: source, tokenizer: tokenizer) }
     }
     guard let system = choice.system else { return found }
-    return found.map { $0.withDefaultSystem(system) }
+    return Result { try found.get().withDefaultSystem(system) }
   }
 
   /// The template of chats.

@@ -93,19 +93,33 @@ import Testing
     arguments: [ChatTemplate.chatML, .qwen2, .qwen25, .qwen3],
     ["Be.", "It's \"so\" {{ x }} \\n \\ {% y %}\nthen é\r\t</s>'"])
   func `another system message and a prefill become part of the text`(family: ChatTemplate, added: String) throws {
-    let changed = family.withDefaultSystem(added).withPrefill(added)
+    let changed = try family.withDefaultSystem(added).withPrefill(added)
     let written = try template(jinja: changed.jinja)
     #expect(written == changed && written.prefill == added && written.defaultSystemMessage == added)
     let given = [ChatMessage(role: "system", content: added)] + question
     #expect(try text(written, question) == text(family, given) + added)
     #expect(try text(written, given) == text(family, given) + added)
     #expect(try text(written, question, generationPrompt: false) == text(family, given, generationPrompt: false))
-    #expect(written.withPrefill("") == family.withDefaultSystem(added))
+    #expect(try written.withPrefill("") == family.withDefaultSystem(added))
     #expect(try text(written.withPrefill("x"), question) == text(family, given) + "x")
     // A template that always has a system message loses it.
     let bare = try template(jinja: changed.withPrefill("").withDefaultSystem("").jinja)
     if family.isChatML { #expect(try text(bare, question) == text(.chatML, question)) }
     #expect(try text(bare, given) == text(family, given))
+  }
+
+  @Test func `what makes a template too long is an error`() throws {
+    let long = String(repeating: "x", count: 1 << 20)
+    #expect { try ChatTemplate.qwen2.withDefaultSystem(long) } throws: { "\($0)".contains("more than 1 MiB") }
+    #expect { try ChatTemplate.qwen2.withPrefill(long) } throws: { "\($0)".contains("more than 1 MiB") }
+    // Around the deepest template that is read, another block is too much.
+    let found = (0..<1000).lazy.reversed().compactMap { count in
+      let blocks = String(repeating: "{% if 1 %}", count: count)
+      let ends = String(repeating: "{% endif %}", count: count)
+      return try? ChatTemplate(jinja: blocks + ChatTemplate.qwen2.jinja + ends)
+    }.first
+    let deepest = try #require(found)
+    #expect(throws: (any Error).self) { try deepest.withDefaultSystem("") }
   }
 
   @Test func `any template is rendered, and its refusal is told`() throws {

@@ -204,7 +204,7 @@ package struct TrainingData: Sendable {
     var template = try ChatTemplate(
       configuration.chatTemplate, directory: configuration.baseDirectory, tokenizer: tokenizer)
     template.variables = configuration.chatTemplateVariables
-    if let message = configuration.defaultSystemMessage { template = template.withDefaultSystem(message) }
+    if let message = configuration.defaultSystemMessage { template = try template.withDefaultSystem(message) }
     return template
   }
 }
