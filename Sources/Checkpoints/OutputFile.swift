@@ -75,17 +75,7 @@ package final class OutputFile {
   /// - Throws: `WriteError`.
   package func append(_ bytes: UnsafeRawBufferPointer) throws(WriteError) {
     hash?.append(bytes)
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let chunk = UnsafeRawBufferPointer(rebasing: rest)
-      let written = write(descriptor, chunk.baseAddress, chunk.count)
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw WriteError(path: path, action: "write", code: errno)
-      }
-      rest = rest.dropFirst(written)
-      byteCount += written
-    }
+    try writeAll(bytes, to: descriptor, path: path, counting: &byteCount)
   }
 
   package func append(_ bytes: [UInt8]) throws(WriteError) {
@@ -127,5 +117,24 @@ package func syncDirectory(_ path: String, afterChange: Bool = false) throws(Wri
   defer { close(descriptor) }
   guard fsync(descriptor) == 0 else {
     throw WriteError(path: path, action: "make durable", code: errno, isAfterChange: afterChange)
+  }
+}
+
+/// Writes all bytes to an open file, in as many calls as the system wants.
+/// - Parameter byteCount: grows by what was written, also before an error.
+/// - Throws: `WriteError`.
+package func writeAll(
+  _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String, counting byteCount: inout Int
+) throws(WriteError) {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let chunk = UnsafeRawBufferPointer(rebasing: rest)
+    let written = write(descriptor, chunk.baseAddress, chunk.count)
+    if written < 0 {
+      if errno == EINTR { continue }
+      throw WriteError(path: path, action: "write", code: errno)
+    }
+    rest = rest.dropFirst(written)
+    byteCount += written
   }
 }

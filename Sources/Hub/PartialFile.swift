@@ -24,17 +24,7 @@ final class PartialFile {
 
   /// - Throws: `WriteError`.
   func append(_ bytes: UnsafeRawBufferPointer) throws(WriteError) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let chunk = UnsafeRawBufferPointer(rebasing: rest)
-      let written = write(descriptor, chunk.baseAddress, chunk.count)
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw WriteError(path: path, action: "write", code: errno)
-      }
-      rest = rest.dropFirst(written)
-      byteCount += written
-    }
+    try writeAll(bytes, to: descriptor, path: path, counting: &byteCount)
   }
 
   /// Begins anew.

@@ -186,18 +186,15 @@ package struct RunDirectory {
     defer { close(descriptor) }
     var before = stat()
     fstat(descriptor, &before)
-    let bytes = Array(line.utf8)
     var written = 0
-    while written < bytes.count {
-      let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 {
-        if errno == EINTR { continue }
-        let error = WriteError(path: path, action: "write to", code: errno)
-        // Half a line would make the next line unreadable.
-        ftruncate(descriptor, before.st_size)
-        throw error
+    do {
+      try Array(line.utf8).withUnsafeBytes {
+        try writeAll($0, to: descriptor, path: path, counting: &written)
       }
-      written += count
+    } catch {
+      // Half a line would make the next line unreadable.
+      ftruncate(descriptor, before.st_size)
+      throw error
     }
   }
 }
