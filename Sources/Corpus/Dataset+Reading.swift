@@ -100,8 +100,6 @@ extension RecordOutcome {
         for (record, encoded) in zip(records, examples) {
           var part = Part(trees: [], traits: encoded.traits, style: record.promptStyle)
           if encoder.parsesSpecialTokens, encoded.traits.holdsRenderedChat { part.style = PromptStyle(frame: .chatML) }
-          part.oddities = RecordOddities(
-            record, hasTemplate: encoder.template != nil && !encoded.traits.holdsRenderedChat)
           part.traits.isEqualPair = isEqualPair && parts.isEmpty
           part.isLeftOut = isEqualPair && dropsEqualPairs
           guard !part.isLeftOut else {

@@ -26,22 +26,6 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
   package private(set) var skipped = 0
   /// Pairs with equal completions, which have no preference.
   package private(set) var equalPairs = 0
-  /// Examples whose prompt lost its last tokens, because they are different when a completion follows.
-  package private(set) var movedSeams = 0
-  /// Examples with the text of a special token in a field; it stays text here.
-  package private(set) var specialTexts = 0
-  /// Examples with special tokens that a field spells.
-  package private(set) var parsedTexts = 0
-  /// Examples whose system field was ignored, because the prompt is already rendered.
-  package private(set) var ignoredSystems = 0
-  /// Examples of which the template renders an answer otherwise once messages follow.
-  package private(set) var brokenPrefixes = 0
-  /// Examples of plain text although the model has a chat template.
-  package private(set) var bareTexts = 0
-  /// Examples whose prompt ends with the assistant's turn.
-  package private(set) var answeredPrompts = 0
-  /// Examples whose completions begin with the prompt again.
-  package private(set) var repeatedPrompts = 0
   /// How many examples each remark is about.
   package private(set) var remarks: [RecordRemark: Int] = [:]
 
@@ -70,14 +54,6 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
       tokens += tree.tokenCount
       longest = max(longest, tree.sequenceLength)
     }
-    movedSeams += part.traits.seamTokens > 0 ? 1 : 0
-    specialTexts += part.traits.holdsSpecialText && !part.traits.parsesSpecialText ? 1 : 0
-    parsedTexts += part.traits.holdsSpecialText && part.traits.parsesSpecialText ? 1 : 0
-    ignoredSystems += part.traits.ignoresSystem ? 1 : 0
-    brokenPrefixes += part.traits.breaksPrefix ? 1 : 0
-    bareTexts += part.oddities.isBareText ? 1 : 0
-    answeredPrompts += part.oddities.answersItself ? 1 : 0
-    repeatedPrompts += part.oddities.repeatsPrompt ? 1 : 0
     for remark in part.traits.remarks { remarks[remark, default: 0] += 1 }
     guard part.isTruncated else { return }
     truncated += 1
@@ -101,42 +77,10 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
       let fate = omissions.map { $0.equalPairs ? " and are left out" : " (drop_equal_pairs: true leaves them out)" }
       lines.append("\(equalPairs) with chosen equal to rejected: they prefer nothing\(fate ?? "")")
     }
-    if movedSeams > 0 {
-      lines.append("\(movedSeams) whose prompt ends in other tokens before a completion: the completion starts there")
-    }
-    if specialTexts > 0 {
-      lines.append(
-        "\(specialTexts) with the text of a special token in a field: it stays text (TRL and axolotl make it the "
-          + "token)")
-    }
-    if parsedTexts > 0 { lines.append("\(parsedTexts) with special tokens in a field, made from its text") }
-    if ignoredSystems > 0 {
-      lines.append("\(ignoredSystems) with a system field beside a rendered question: the question is taken as it is")
-    }
-    if brokenPrefixes > 0 {
-      lines.append(
-        "\(brokenPrefixes) with answers that the chat template renders otherwise once messages follow: they are trained as "
-          + "the whole chat has them")
-    }
     for remark in RecordRemark.allCases {
       if let count = remarks[remark] { lines.append("\(count) \(remark.text)") }
     }
-    return (lines + oddities).joined(separator: "\n")
-  }
-
-  /// What was probably not meant, and the way out.
-  private var oddities: [String] {
-    [
-      bareTexts > 0
-        ? "\(bareTexts) as plain text, without the chat template that the model has: if they are questions and answers, set "
-          + "type: chatml.prompt_pairs, which makes chats of texts, or give lists of messages" : nil,
-      answeredPrompts > 0
-        ? "\(answeredPrompts) whose prompt ends with the assistant's turn: if that is the chosen answer, name a field without "
-          + "it (field_messages, field_prompt)" : nil,
-      repeatedPrompts > 0
-        ? "\(repeatedPrompts) whose answers begin with the whole prompt again: take it out of them, or take out the prompt "
-          + "field, and it is what chosen and rejected have in common" : nil,
-    ].compactMap(\.self)
+    return lines.joined(separator: "\n")
   }
 
   /// The error of data of which no example is left.

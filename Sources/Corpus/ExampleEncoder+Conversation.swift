@@ -20,7 +20,7 @@ extension ExampleEncoder {
     return EncodedExample(
       tree: tree, texts: whole.contents.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
       traits: traits(messages.flatMap(\.texts)) {
-        $0.breaksPrefix = breaksPrefix
+        if breaksPrefix { $0.remarks.insert(.brokenPrefix) }
         if whole.hides(messages) { $0.remarks.insert(.hiddenMessage) }
       })
   }

@@ -12,21 +12,13 @@ package struct EncodedExample: Sendable, Equatable {
 
   /// Facts that are reported to the user.
   package struct Traits: Sendable, Equatable {
-    /// Tokens left out at the prompt's end, because they are different when a completion follows.
-    package var seamTokens = 0
     /// Whether a field contains the text of a special token, which TRL and axolotl would read as the token.
     package var holdsSpecialText = false
-    /// Whether those texts were made tokens.
-    package var parsesSpecialText = false
     /// Whether a field contains the beginning of a ChatML turn.
     package var holdsRenderedChat = false
     /// Whether both completions are equal.
     package var isEqualPair = false
-    /// Whether a system field was ignored, because the prompt is already rendered.
-    package var ignoresSystem = false
-    /// Whether the template renders an answer otherwise once messages follow.
-    package var breaksPrefix = false
-    /// What else its user is told.
+    /// What its user is told.
     package var remarks: Set<RecordRemark> = []
   }
 }
@@ -66,6 +58,8 @@ package struct ExampleEncoder: Sendable {
   package func encode(_ record: ExampleRecord, index: Int) throws(RecordProblem) -> EncodedExample {
     var example = try encoded(record, index: index)
     example.traits.remarks.formUnion(record.remarks)
+    example.traits.remarks.formUnion(
+      record.oddities(hasTemplate: template != nil && !example.traits.holdsRenderedChat))
     return example
   }
 
@@ -123,8 +117,8 @@ package struct ExampleEncoder: Sendable {
     return EncodedExample(
       tree: tree, texts: sequences.texts.map { $0.clamped(to: 0..<tree.prompt.count) }, isRunningText: false,
       traits: traits(sequences.fields) {
-        $0.seamTokens = sequences.prompt.count - length
-        ($0.isEqualPair, $0.ignoresSystem) = (record.isEqualPair, record.ignoresSystem)
+        $0.isEqualPair = record.isEqualPair
+        if length < sequences.prompt.count { $0.remarks.insert(.movedSeam) }
         if sequences.hidesMessage { $0.remarks.insert(.hiddenMessage) }
       })
   }
@@ -134,7 +128,7 @@ package struct ExampleEncoder: Sendable {
   ) -> EncodedExample.Traits {
     var traits = EncodedExample.Traits()
     traits.holdsSpecialText = fields.contains(where: tokenizer.holdsSpecialText)
-    traits.parsesSpecialText = parsesSpecialTokens
+    if traits.holdsSpecialText { traits.remarks.insert(parsesSpecialTokens ? .parsedText : .specialText) }
     traits.holdsRenderedChat =
       traits.holdsSpecialText && tokenizer.id(ofToken: ChatTemplate.start) != nil
       && fields.contains(where: ChatTemplate.isRendered)

@@ -11,7 +11,6 @@ enum RecordOutcome: Sendable {
     var trees: [ExampleTree]
     var traits: EncodedExample.Traits
     var style: PromptStyle
-    var oddities = RecordOddities()
     var isTruncated = false
     /// Whether it was left out because the completions are equal.
     var isLeftOut = false

@@ -83,15 +83,15 @@ struct DatasetReportTests {
   private static func turn(_ role: String, _ text: String) -> String { #"{"role":"\#(role)","content":"\#(text)"}"# }
 
   @Test func `plain texts for a model with a chat template are told`() throws {
-    #expect(try report(line("One")).bareTexts == 1)
-    #expect(try report(#"{"prompt":"One","completion":" two"}"#, kind: .completion).bareTexts == 1)
-    #expect(try report(line("One"), type: .promptPairs).bareTexts == 0)
-    #expect(try report(#"{"text":"One two"}"#, type: .completion, kind: .completion).bareTexts == 0)
+    #expect(try report(line("One")).remarks[.bareText] == 1)
+    #expect(try report(#"{"prompt":"One","completion":" two"}"#, kind: .completion).remarks[.bareText] == 1)
+    #expect(try report(line("One"), type: .promptPairs).remarks[.bareText] == nil)
+    #expect(try report(#"{"text":"One two"}"#, type: .completion, kind: .completion).remarks[.bareText] == nil)
     let path = try directory.write("a.jsonl", line("One"))
     let bare = ExampleEncoder(tokenizer: try Fixtures.tokenizer(), template: nil)
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path])], kind: .pair, encoder: bare, limit: LengthLimit(sequenceLength: 512))
-    #expect(data.report.bareTexts == 0)
+    #expect(data.report.remarks[.bareText] == nil)
   }
 
   @Test func `a system field that is not read is told`() throws {
@@ -109,18 +109,18 @@ struct DatasetReportTests {
     func record(_ messages: String) -> String {
       #"{"messages":[\#(messages)],"chosen":[\#(question),\#(answer)],"rejected":[\#(question),\#(Self.turn("assistant", "b"))]}"#
     }
-    #expect(try report(record("\(question),\(answer)"), type: .chatTemplate).answeredPrompts == 1)
-    #expect(try report(record(question), type: .chatTemplate).answeredPrompts == 0)
+    #expect(try report(record("\(question),\(answer)"), type: .chatTemplate).remarks[.answeredPrompt] == 1)
+    #expect(try report(record(question), type: .chatTemplate).remarks[.answeredPrompt] == nil)
   }
 
   @Test func `a prompt that answers repeat is told`() throws {
     let (question, answer, other) = (Self.turn("user", "One"), Self.turn("assistant", "a"), Self.turn("assistant", "b"))
     let twice = #"{"prompt":[\#(question)],"chosen":[\#(question),\#(answer)],"rejected":[\#(question),\#(other)]}"#
-    #expect(try report(twice).repeatedPrompts == 1)
-    #expect(try report(twice.replacing("[\(question),", with: "[")).repeatedPrompts == 0)
+    #expect(try report(twice).remarks[.repeatedPrompt] == 1)
+    #expect(try report(twice.replacing("[\(question),", with: "[")).remarks[.repeatedPrompt] == nil)
     // Without a prompt field it is what the conversations have in common.
-    #expect(try report(twice.replacing(#""prompt":[\#(question)],"#, with: "")).repeatedPrompts == 0)
-    #expect(try report(line("One", "One two", "One three")).repeatedPrompts == 1)
-    #expect(try report(line("One", "One two", "Two")).repeatedPrompts == 0)
+    #expect(try report(twice.replacing(#""prompt":[\#(question)],"#, with: "")).remarks[.repeatedPrompt] == nil)
+    #expect(try report(line("One", "One two", "One three")).remarks[.repeatedPrompt] == 1)
+    #expect(try report(line("One", "One two", "Two")).remarks[.repeatedPrompt] == nil)
   }
 }

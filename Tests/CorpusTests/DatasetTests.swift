@@ -94,8 +94,8 @@ struct DatasetTests {
     #expect(report.longest == 60)
     #expect(report.tokens == data.all.reduce(0) { $0 + $1.tokenCount })
     #expect(report.equalPairs == 1)
-    #expect(report.specialTexts == 1)
-    #expect(report.movedSeams == 1)
+    #expect(report.remarks[.specialText] == 1)
+    #expect(report.remarks[.movedSeam] == 1)
     #expect(report.description.split(separator: "\n").count == 7)
     #expect(report.description.contains("1 dropped, longer than sequence_len 60: \(path):4"))
   }
@@ -163,8 +163,8 @@ struct DatasetTests {
     let data = try Dataset(
       sources: [Dataset.Source(paths: [path], type: .intelPrefilled)], kind: .pair, encoder: try Fixtures.encoder(),
       limit: LengthLimit(sequenceLength: 100))
-    #expect(data.report.ignoredSystems == 1)
-    #expect(data.report.specialTexts == 1)
+    #expect(data.report.remarks[.ignoredSystem] == 1)
+    #expect(data.report.remarks[.specialText] == 1)
   }
 
   @Test func `labels may be numbers`() throws {
@@ -202,11 +202,11 @@ struct DatasetTests {
     let start = try #require(tokenizer.id(ofToken: "<|im_start|>"))
     let parsed = try load(text, .parse)
     #expect(parsed.all[1].prompt.filter { $0 == start }.count == 2)
-    #expect(parsed.report.parsedTexts == 2 && parsed.report.specialTexts == 0)
+    #expect(parsed.report.remarks[.parsedText] == 2 && parsed.report.remarks[.specialText] == nil)
     #expect(parsed.report.description.contains("2 with special tokens in a field, made from its text"))
     let plain = try load(text, .text)
     #expect(plain.all.allSatisfy { !$0.prompt.contains(start) && !$0.completions.joined().contains(start) })
-    #expect(plain.report.parsedTexts == 0 && plain.report.specialTexts == 2)
+    #expect(plain.report.remarks[.parsedText] == nil && plain.report.remarks[.specialText] == 2)
     #expect(tokenizer.decode(plain.all[1].prompt) == tokenizer.decode(parsed.all[1].prompt))
   }
 
@@ -216,7 +216,7 @@ struct DatasetTests {
   ])
   func `a text that quotes a special token is a text`(prompt: String) throws {
     let data = try load(line(prompt), nil)
-    #expect(data.report.specialTexts == 1)
+    #expect(data.report.remarks[.specialText] == 1)
     #expect(data.report.description.contains("it stays text"))
   }
 
@@ -227,7 +227,7 @@ struct DatasetTests {
     #expect(throws: CorpusError.self) { try load(chat, nil) }
     let question = #"{"question":"\#(Self.rendered)","chosen":"a","rejected":"b"}"#
     #expect(throws: CorpusError.self) { try load(question, nil, type: .intel) }
-    #expect(try load(question, nil, type: .intelPrefilled).report.specialTexts == 0)
+    #expect(try load(question, nil, type: .intelPrefilled).report.remarks[.specialText] == nil)
   }
 
   /// A run on rendered chats is a run on chats: inference renders prompts for it.

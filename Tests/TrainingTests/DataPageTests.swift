@@ -68,7 +68,7 @@ import Training
     #expect(data.report.kept == data.report.records)
     let records = example.files.reduce(0) { $0 + $1.split(separator: "\n").count }
     #expect(data.report.records == (example.yaml.contains(".csv") ? records - 1 : records))
-    #expect(data.report.specialTexts == 0)
+    #expect(data.report.remarks[.specialText] == nil)
   }
 
   /// The tables name every type.

@@ -27,7 +27,7 @@ extension ExampleRecord {
 
     func record(_ completions: [String], label: Bool? = nil) -> ExampleRecord {
       var record = ExampleRecord(.chat(prompt, prefill: prefill, completions: completions), label: label)
-      record.ignoresSystem = isRendered && !system.isEmpty
+      if isRendered, !system.isEmpty { record.remarks.insert(.ignoredSystem) }
       if isChat, values.hasSystem { record.remarks.insert(.unreadSystem) }
       return record
     }

@@ -10,8 +10,6 @@ package struct ExampleRecord: Sendable, Equatable {
   package var label: Bool?
   /// What its chat brings besides messages.
   package var context = ChatTemplate.Context()
-  /// Whether a system field was ignored, because the prompt is already rendered.
-  package var ignoresSystem = false
   /// What its user is told about how it was read.
   package var remarks: Set<RecordRemark> = []
 
