@@ -78,6 +78,9 @@ let package = Package(
     .executableTarget(
       name: "parquet-rows", dependencies: ["Parquet", "Checkpoints", "Tensors"], path: "Tests/ParquetRows",
       swiftSettings: strict),
+    .executableTarget(
+      name: "template-texts", dependencies: ["Jinja", "Checkpoints"], path: "Tests/TemplateTexts",
+      swiftSettings: strict),
     .testTarget(
       name: "ParquetTests", dependencies: ["Parquet", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
@@ -116,7 +119,7 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Model", "Parquet", "Preparation", "TestSupport", "Training",
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Preparation", "TestSupport", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

@@ -4,6 +4,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Hub
+import Jinja
 import Model
 import Preparation
 import TestSupport
@@ -26,6 +27,7 @@ enum Parser: String, CaseIterable {
   case pattern
   case parquet
   case hub
+  case template
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -53,6 +55,7 @@ enum Parser: String, CaseIterable {
         _ = try RegularExpression(String(decoding: bytes, as: UTF8.self)).matches("model.layers.0.mlp.up_proj")
       case .parquet: try FileParsers.shared.parquet(bytes)
       case .hub: try parseHubAnswer(bytes)
+      case .template: try renderTemplate(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {
@@ -142,4 +145,18 @@ private func resolvedWithoutLinks(_ path: String) -> String {
     if part == ".." { _ = parts.popLast() } else { parts.append(part) }
   }
   return "/" + parts.joined(separator: "/")
+}
+
+/// A template, rendered with a chat that has everything.
+private func renderTemplate(_ bytes: UnsafeRawBufferPointer) throws {
+  let template = try Template(String(decoding: bytes, as: UTF8.self))
+  let call: JSONValue = ["function": ["name": "f", "arguments": ["x": 1, "y": [nil, true, 1.5, "é"]]]]
+  let messages: [JSONValue] = [
+    ["role": "system", "content": "Be brief."], ["role": "user", "content": " Hi\n<|im_end|> é"],
+    ["role": "assistant", "content": nil, "tool_calls": [call]], ["role": "tool", "content": "{}"],
+    ["role": "assistant", "content": "<think>\nhm\n</think>\n\nYo", "reasoning_content": "r"],
+  ]
+  let output = try template.render(
+    messages, [.init("tools", [call]), .init("add_generation_prompt", true)], constants: ["eos_token": "<|im_end|>"])
+  precondition(output.allSatisfy { !$0.text.isEmpty }, "an empty part of a text")
 }

@@ -323,6 +323,11 @@ seed("answers", "anthropic", compact({"custom_id": "7", "result": {
 seed("answers", "languages", "Zusammenfassung 1: eins\n摘要2：二\n总分：15分\nBeste Zusammenfassung: 2\nнет резюме № 1\n")
 seed("pattern", "unsloth", r"(?:.*?(?:self_attn|mlp).*?(?:k_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.mlp\.up_proj)")
 seed("pattern", "counts", r"^(?P<n>a{2,3}|[^b-d\w]+?){0,4}\x41\Z$")
+for path in sorted((HERE.parent.parent / "Sources" / "Corpus" / "Templates").glob("*.jinja")):
+    seed("template", path.stem, path.read_bytes())
+for number, case in enumerate(json.loads((FIXTURES / "templates.json").read_text())["cases"]):
+    if number % 8 == 0:
+        seed("template", f"case-{number}", case["template"])
 for path in sorted((FIXTURES / "parquet").glob("*.parquet")):
     if path.stem.startswith(("few", "old-", "nested-2", "flat-old")):
         seed("parquet", path.stem, path.read_bytes())
