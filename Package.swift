@@ -119,7 +119,8 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Preparation", "TestSupport", "Training",
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Preparation", "TestSupport",
+        "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]
