@@ -39,5 +39,10 @@ struct CSVRow {
     } while place <= bytes.count
   }
 
+  /// A tab in files with .tsv in their name, otherwise a comma.
+  static func separator(of path: String) -> UInt8 {
+    UInt8(ascii: DataFormat.unpackedName(path).lowercased().hasSuffix(".tsv") ? "\t" : ",")
+  }
+
   private func problem(_ reason: String) -> RecordProblem { RecordProblem("field \(fields.count + 1): \(reason)") }
 }

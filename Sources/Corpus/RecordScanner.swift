@@ -17,8 +17,8 @@ struct RecordScanner {
     /// The elements of an array; `isFirst` before the first one.
     case array(isFirst: Bool)
     case ended
-    /// Rows; quotes may hide line ends.
-    case rows
+    /// Rows of fields; quotes around a field may hide line ends.
+    case rows(separator: UInt8)
     /// Texts between blank lines.
     case paragraphs
     case document
@@ -59,7 +59,7 @@ struct RecordScanner {
       skipBlanks(bytes, &offset)
       guard offset == bytes.count else { throw broken("expected nothing after the array's end", base + offset) }
       return nil
-    case .rows: return nextRow(bytes, &offset, isLast)
+    case .rows(let separator): return nextRow(bytes, &offset, isLast, separator)
     case .paragraphs: return nextParagraph(bytes, &offset, isLast)
     case .document:
       guard isLast, offset < bytes.count else { return nil }
@@ -114,12 +114,21 @@ struct RecordScanner {
   }
 
   /// A row of RFC 4180: a quoted field may hold line ends.
-  private mutating func nextRow(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ isLast: Bool) -> Span? {
+  private mutating func nextRow(
+    _ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ isLast: Bool, _ separator: UInt8
+  ) -> Span? {
     while offset < bytes.count {
       var (place, lines, isQuoted) = (offset, 1, false)
+      // Quotes open at a field's start; inside a bare field they are text.
+      var mayOpen = true
       while place < bytes.count, isQuoted || !Self.endsLine(bytes[place]) {
-        if bytes[place] == UInt8(ascii: "\"") { isQuoted.toggle() }
-        if bytes[place] == 0x0A { lines += 1 }
+        switch bytes[place] {
+        case UInt8(ascii: "\"") where isQuoted || mayOpen:
+          // After its closing quote another one goes on with the field: it is a quote of the text.
+          (isQuoted, mayOpen) = (!isQuoted, isQuoted)
+        case 0x0A: lines += 1
+        default: mayOpen = bytes[place] == separator
+        }
         place += 1
       }
       guard place < bytes.count || isLast else { return nil }

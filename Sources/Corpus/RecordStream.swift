@@ -80,7 +80,7 @@ package final class RecordStream {
     let mode: RecordScanner.Mode =
       switch (format, samples) {
       case (.json, _): .json
-      case (.csv, _): .rows
+      case (.csv, _): .rows(separator: CSVRow.separator(of: path))
       case (.text, .paragraph): .paragraphs
       case (.text, .document): .document
       case (.text, .line): .lines
@@ -234,7 +234,7 @@ package struct RecordBatch: Sendable {
 
     /// - Throws: `CorpusError` if a name is missing or there twice.
     init(_ bytes: UnsafeRawBufferPointer, path: String) throws {
-      separator = UInt8(ascii: DataFormat.unpackedName(path).lowercased().hasSuffix(".tsv") ? "\t" : ",")
+      separator = CSVRow.separator(of: path)
       func unusable(_ reason: String) -> CorpusError {
         .unusable(path: path, reason: "the first row names the fields, and \(reason)")
       }

@@ -165,6 +165,10 @@ struct RecordStreamTests {
     #expect(try records("a.csv", text) == expected)
     #expect(try records("a.tsv", "a\tb\n1,2\t\"x\ty\"\n") == [["a": "1,2", "b": "x\ty"]])
     #expect(try records("a.csv", "a\rb\rc") == [["a": "b"], ["a": "c"]])
+    // Quotes inside a bare field are text.
+    #expect(
+      try records("a.csv", "a,b\n1,5\" disk\n\"\",2\"\"\n") == [["a": "1", "b": "5\" disk"], ["a": "", "b": "2\"\""]])
+    #expect(try records("a.csv", "a\n\"x\"\"\n\"\"\"\n") == [["a": "x\"\n\""]])
   }
 
   @Test func `mistakes in a table are named`() throws {
