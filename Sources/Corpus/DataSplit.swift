@@ -72,10 +72,10 @@ package struct SplitSelection: Sendable, Equatable {
     func place(of count: Int) -> Int? {
       switch self {
       case .record(let number):
-        guard abs(number) <= count else { return nil }
+        guard number.magnitude <= count else { return nil }
         return number < 0 ? count + number : number
       case .percent(let percent):
-        guard abs(percent) <= 100 else { return nil }
+        guard percent.magnitude <= 100 else { return nil }
         // As Python rounds: halves to the even number.
         let place = Int((Double(percent) * Double(count) / 100).rounded(.toNearestOrEven))
         return place < 0 ? count + place : place
@@ -97,11 +97,13 @@ package struct SplitSelection: Sendable, Equatable {
     for part in text.split(separator: "+", omittingEmptySubsequences: false) {
       let spec = part.trimmingCharacters(in: .whitespaces)
       guard let match = spec.wholeMatch(of: #/([\w.\-]+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?/#) else { return nil }
-      func bound(_ text: Substring?) -> Bound? {
-        guard let text else { return nil }
-        return text.hasSuffix("%") ? Int(text.dropLast()).map(Bound.percent) : Int(text).map(Bound.record)
+      func bound(_ text: Substring) -> Bound? {
+        text.hasSuffix("%") ? Int(text.dropLast()).map(Bound.percent) : Int(text).map(Bound.record)
       }
-      parts.append(Part(name: String(match.1), start: bound(match.2), end: bound(match.3)))
+      let (start, end) = (match.2.flatMap(bound), match.3.flatMap(bound))
+      // Digits beyond any number.
+      guard (start != nil) == (match.2 != nil), (end != nil) == (match.3 != nil) else { return nil }
+      parts.append(Part(name: String(match.1), start: start, end: end))
     }
     (self.text, self.parts) = (text, parts)
   }

@@ -20,7 +20,15 @@ extension Dataset {
       func contains(_ record: Int) -> Bool {
         switch self {
         case .range(let range): range.contains(record)
-        case .chosen(let chosen): chosen[record]
+        case .chosen(let chosen): record < chosen.count && chosen[record]
+        }
+      }
+
+      /// The records from here on are not taken.
+      var end: Int {
+        switch self {
+        case .range(let range): range.upperBound
+        case .chosen(let chosen): chosen.count
         }
       }
     }
@@ -97,7 +105,7 @@ extension Dataset {
       while let (path, taken) = files.first {
         let current = try stream ?? Self.open(path, source)
         stream = current
-        if case .range(let range)? = taken, passed >= range.upperBound {
+        if let taken, passed >= taken.end {
           finishFile()
           continue
         }

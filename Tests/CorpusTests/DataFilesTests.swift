@@ -124,11 +124,11 @@ struct DataFilesTests {
   }
 
   @Test func `parts outside of a split are refused`() throws {
-    for split in ["train[:8]", "train[:101%]", "train[-8:]"] {
+    for split in ["train[:8]", "train[:101%]", "train[-8:]", "train[-9223372036854775808:]"] {
       let error = #expect(throws: CorpusError.self) { try taken(split) }
       #expect(error?.description.contains("outside of the 7") == true)
     }
-    for text in ["train[1]", "train[", "train[:5", "train[a:b]", "", "train[1:2]x"] {
+    for text in ["train[1]", "train[", "train[:5", "train[a:b]", "", "train[1:2]x", "train[99999999999999999999:]"] {
       #expect(SplitSelection(text) == nil)
     }
   }
@@ -140,5 +140,8 @@ struct DataFilesTests {
     #expect(try taken("train", shard: .init(count: 3, index: 0)) == shards[0])
     #expect(try (2..<9).contains { try taken("train", shard: .init(count: 3, index: 0), seed: $0) != shards[0] })
     #expect(throws: CorpusError.self) { try taken("train", shard: .init(count: 8, index: 0)) }
+    // Of a part, whose end is not that of a file.
+    let parts = try (0..<2).map { try taken("train[1:6]", shard: .init(count: 2, index: $0)) }
+    #expect(parts.map(\.count) == [3, 2] && parts.joined().sorted().joined() == "12345")
   }
 }
