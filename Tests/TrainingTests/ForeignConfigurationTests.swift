@@ -1,3 +1,4 @@
+import Checkpoints
 import Corpus
 import Foundation
 import Model
@@ -65,6 +66,20 @@ import Training
     #expect(messages.usesRSLoRA && !messages.trainsOnInputs && messages.seed == 7)
   }
 
+  @Test func `names of the hub keep their revision and subset`() throws {
+    let (_, trl) = try Self.translation(.trl, "dpo_hub.yaml")
+    #expect(trl.baseRevision == "v2" && trl.datasets.map(\.subset) == ["clean"])
+    #expect(trl.datasets.map(\.split.text) == ["train_prefs"])
+    #expect(trl.testDatasets.map(\.subset) == ["clean"] && trl.testDatasets.map(\.split.text) == ["test_prefs"])
+    let (foreign, factory) = try Self.translation(.llamafactory, "dpo_hub.yaml")
+    #expect(factory.baseRevision == "v2" && factory.chatTemplateVariables == [.init("enable_thinking", false)])
+    let data = try #require(factory.datasets.first)
+    #expect(data.paths == ["owner/pairs"] && data.subset == "clean" && data.type == nil)
+    #expect(data.fields[.instruction] == "ask" && data.fields[.chosen] == "good" && data.fields[.input] == "input")
+    #expect(foreign.notices.contains { $0.contains("the folder data is not carried over") })
+    #expect(!foreign.notices.contains { $0.contains("history") })
+  }
+
   @Test func `the command is known by its keys, or by the file's name`() throws {
     #expect(
       try Self.translation(.trl, "kto.yaml").1.objective
@@ -92,7 +107,7 @@ import Training
   @Test func `LLaMA-Factory's preference losses`() throws {
     let (_, dpo) = try Self.translation(.llamafactory, "dpo.yaml")
     #expect(dpo.objective == .dpo(DPOFamily([.init(.sigmoid), .init(.sft, weight: 0.5)], beta: 0.1)))
-    #expect(dpo.datasets.map(\.type) == [.intel] && dpo.loraDropout == 0)
+    #expect(dpo.datasets.map(\.type) == [nil] && dpo.loraDropout == 0)
     let (_, simpo) = try Self.translation(.llamafactory, "simpo_chat.yaml")
     #expect(simpo.objective == .simpo(beta: 2, gamma: 0.6, labelSmoothing: 0, likelihoodWeight: 0))
     #expect(simpo.testDatasets.map(\.type) == [.chatTemplate] && simpo.evaluations == .perEpoch(1))

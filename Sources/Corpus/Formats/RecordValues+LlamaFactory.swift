@@ -9,7 +9,10 @@ extension RecordValues {
   mutating func takeLlamaFactory() -> Bool {
     let hasPair = self[.chosen] != nil && self[.rejected] != nil
     let label = self[.label] ?? value["kto_tag"]
-    guard self[.prompt] == nil, self[.completion] == nil, hasPair || label != nil, let members = value.members else {
+    // LLaMA-Factory's columns may call an instruction so.
+    guard self[.prompt] == nil || fields[.instruction] == fields[.prompt], self[.completion] == nil,
+      hasPair || label != nil, let members = value.members
+    else {
       return false
     }
     var chat: [JSONValue]

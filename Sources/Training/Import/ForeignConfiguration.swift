@@ -77,6 +77,12 @@ struct Translation {
     if let value = take(name) ?? usual { give(key, value) }
   }
 
+  /// The base, and which revision of it.
+  mutating func translateModel() {
+    give("base_model", from: "model_name_or_path")
+    if let revision = take("model_revision"), revision.source != "main" { give("revision_of_model", revision) }
+  }
+
   // MARK: What is lost
 
   mutating func note(_ text: String) { notices.append(text) }

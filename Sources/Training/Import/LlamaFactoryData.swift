@@ -50,6 +50,10 @@ extension Translation {
     let hub = ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url"].lazy.compactMap { info[$0]?.string }.first
     if file == nil, hub == nil { note("data set \(name): it is in another store; download it, and give its path") }
     var members: [(String, ConfigurationTree?)] = [("path", .text(file ?? hub ?? name))]
+    if let subset = info["subset"]?.string { members.append(("name", .text(subset))) }
+    if let folder = info["folder"]?.string {
+      note("data set \(name): the folder \(folder) is not carried over: name its files with `data_files`")
+    }
     if let split = info["split"]?.string, split != "train" { members.append(("split", .text(split))) }
     if info["num_samples"]?.int != nil {
       note("data set \(name): num_samples is not carried over: all records are used")
@@ -57,11 +61,17 @@ extension Translation {
     func column(_ key: String, _ usual: String? = nil) -> ConfigurationTree? {
       (columns[key]?.string ?? usual).map { .text($0) }
     }
+    func renamed(_ key: String, _ usual: String) -> ConfigurationTree? {
+      columns[key]?.string.flatMap { $0 == usual ? nil : .text($0) }
+    }
     if info["formatting"]?.string == "sharegpt" {
       members += conversation(name, stage, info["tags"] ?? .null, columns)
       return .mapping(members)
     }
-    if columns["history"]?.string != nil { note("data set \(name): the column history is not carried over") }
+    // Preferences are read as LLaMA-Factory reads them.
+    if let history = columns["history"]?.string, stage == "sft" || history != "history" {
+      note("data set \(name): the column \(history) is not carried over")
+    }
     switch stage {
     case "pt": members += [("type", .text("completion")), ("field", column("prompt", "instruction"))]
     case "sft":
@@ -74,16 +84,13 @@ extension Translation {
           + "of them, as `type: chat_template` does of `messages`")
     default:
       members += [
-        ("type", .text("chatml.intel")), ("field_question", column("prompt", "instruction")),
-        ("field_system", column("system")),
+        ("field_instruction", renamed("prompt", "instruction")), ("field_input", renamed("query", "input")),
+        ("field_system", renamed("system", "system")),
       ]
       members +=
         stage == "kto"
-        ? [("field_completion", column("response", "output")), ("field_label", column("kto_tag"))]
-        : [("field_chosen", column("chosen")), ("field_rejected", column("rejected"))]
-      note(
-        "data set \(name): a record's `\(columns["query"]?.string ?? "input")` is not read; LLaMA-Factory appends it to the "
-          + "prompt")
+        ? [("field_output", renamed("response", "output")), ("field_label", renamed("kto_tag", "label"))]
+        : [("field_chosen", renamed("chosen", "chosen")), ("field_rejected", renamed("rejected", "rejected"))]
     }
     return .mapping(members)
   }

@@ -9,7 +9,7 @@ extension Translation {
       section.report("`stage: \(stage)` has no form here: expected sft, dpo, kto or pt", about: "stage")
       return
     }
-    give("base_model", from: "model_name_or_path")
+    translateModel()
     translateTuning(isPreference: stage == "dpo" || stage == "kto")
     translatePreferences(stage)
     translateLlamaFactoryData(stage)
@@ -101,6 +101,9 @@ extension Translation {
   }
 
   private mutating func translateTemplate() {
+    if let thinks = take("enable_thinking"), thinks.truth == false {
+      give("chat_template_kwargs", .mapping([("enable_thinking", thinks)]))
+    }
     guard let template = take("template") else { return }
     switch template.source {
     case "chatml", "qwen": give("chat_template", template.source == "chatml" ? template : .text("tokenizer_default"))
@@ -131,8 +134,8 @@ extension Translation {
       low_cpu_mem_usage cache_dir media_dir tokenized_path streaming buffer_size mix_strategy eval_on_each_dataset
       predict_with_generate ray_* resources_per_worker placement_strategy galore_* apollo_* badam_* freeze_*
       loraplus_lr_embedding pissa_* infer_* vllm_* export_* max_new_tokens temperature top_p top_k num_beams
-      include_effective_tokens_per_second compute_accuracy ignore_pad_token_for_loss use_swanlab model_revision
-      use_fast_tokenizer split_special_tokens enable_thinking image_* video_* audio_* freeze_vision_tower
+      include_effective_tokens_per_second compute_accuracy ignore_pad_token_for_loss use_swanlab
+      use_fast_tokenizer split_special_tokens image_* video_* audio_* freeze_vision_tower
       freeze_multi_modal_projector freeze_language_model create_new_adapter tool_format use_kt kt_*
       """)
   }

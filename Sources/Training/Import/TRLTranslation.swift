@@ -7,7 +7,7 @@ extension Translation {
 
   mutating func translateTRL() {
     let command = command()
-    give("base_model", from: "model_name_or_path")
+    translateModel()
     translateAdapter(isPreference: command != .sft)
     translateObjective(command)
     translateData(command)
@@ -18,10 +18,9 @@ extension Translation {
     lose("max_prompt_length", "the prompt has no limit of its own")
     lose("max_completion_length", "the completion has no limit of its own")
     translateTrainerArguments(learningRate: command == .sft ? 2e-5 : 1e-6)
-    lose("model_revision", unless: "main", "the model is a local directory")
     drop(
       "dtype torch_dtype dataset_num_proc padding_free pad_to_multiple_of pad_token model_init_kwargs lora_task_type "
-        + "precompute_ref_batch_size bnb_4bit_* use_bnb_nested_quant router_aux_loss_coef dataset_config dataset_streaming "
+        + "precompute_ref_batch_size bnb_4bit_* use_bnb_nested_quant router_aux_loss_coef dataset_streaming "
         + "ignore_bias_buffers streaming generate_during_eval use_logits_to_keep dataset_kwargs eval_packing")
   }
 
@@ -121,27 +120,31 @@ extension Translation {
   private mutating func translateData(_ command: Command) {
     var datasets: [ConfigurationTree] = []
     let field = command == .sft ? take("dataset_text_field").flatMap { $0.source == "text" ? nil : $0 } : nil
-    func entry(path: ConfigurationTree?, files: ConfigurationTree?, split: ConfigurationTree?) -> ConfigurationTree {
+    func entry(
+      path: ConfigurationTree?, name: ConfigurationTree?, files: ConfigurationTree? = nil, split: ConfigurationTree?
+    ) -> ConfigurationTree {
       let named = split.flatMap { $0.source == "train" ? nil : $0 }
-      return .mapping([("path", path), ("data_files", files), ("split", named), ("field", field)])
+      return .mapping([("path", path), ("name", name), ("data_files", files), ("split", named), ("field", field)])
     }
+    let subset = take("dataset_config")
     let (name, train, test) = (take("dataset_name"), take("dataset_train_split"), take("dataset_test_split"))
     if case .list(let items)? = take("datasets")?.content {
       for item in items {
         guard let part = ConfigurationSection(item) else { continue }
-        datasets.append(entry(path: part["path"], files: part["data_files"], split: part["split"]))
+        datasets.append(
+          entry(path: part["path"], name: part["name"], files: part["data_files"], split: part["split"]))
         for key in ["fraction", "data_dir"] where part[key] != nil {
           note("\(item.place.name): `\(key)` of a data set is not carried over: all of its files are used")
         }
       }
     } else if let name {
-      datasets.append(entry(path: name, files: nil, split: train))
+      datasets.append(entry(path: name, name: subset, split: train))
     }
     if !datasets.isEmpty { give("datasets", .list(datasets)) }
     if let share = take("test_split_size") {
       give("val_set_size", share)
     } else if let name, let strategy = section["eval_strategy"]?.source, strategy != "no", section["datasets"] == nil {
-      give("test_datasets", .list([entry(path: name, files: nil, split: test ?? .text("test"))]))
+      give("test_datasets", .list([entry(path: name, name: subset, split: test ?? .text("test"))]))
     }
     guard command == .sft else { return }
     let (completions, assistant) = (take("completion_only_loss"), isOn("assistant_only_loss"))
