@@ -56,6 +56,18 @@ import Training
     #expect(yaml.contains("\nmax_steps:\n"))
   }
 
+  @Test func `names and empty values inside mappings read back equal`() throws {
+    let run = try minimal(
+      with: "chat_template_kwargs={a: null, b: [null, 1, 'null'], c: {'x y: z': '', 'no': null}}")
+    #expect(try configuration(run.resolvedYAML) == run)
+    #expect(
+      run.resolvedYAML.contains(
+        #"\nchat_template_kwargs: {a: null, b: [null, 1, "null"], c: {"x y: z": "", "no": null}}\n"#
+          .replacing("\\n", with: "\n")))
+    // A name that no template can use.
+    #expect(throws: ConfigurationError.self) { try minimal(with: "chat_template_kwargs={messages: 1}") }
+  }
+
   @Test func `only differences that change what is trained are listed`() throws {
     let before = try configuration(minimalYAML)
     #expect(before.differences(from: before).isEmpty)

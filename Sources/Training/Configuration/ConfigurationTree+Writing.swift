@@ -10,11 +10,14 @@ extension ConfigurationTree {
     case .number(let value): Self.source(of: value)
     case .text(let value): Self.source(of: value)
     case .list(let items):
-      "[\(items.map(\.source).joined(separator: ", "))]"
+      "[\(items.map(\.inlineSource).joined(separator: ", "))]"
     case .mapping(let members):
-      "{\(members.map { "\($0.name): \($0.tree.source)" }.joined(separator: ", "))}"
+      "{\(members.map { "\(Self.source(of: $0.name)): \($0.tree.inlineSource)" }.joined(separator: ", "))}"
     }
   }
+
+  /// The value inside a list or a mapping, where an empty one would be no element.
+  private var inlineSource: String { isNull ? "null" : source }
 
   /// The line of a mapping that gives the value to `key`.
   func line(of key: String) -> String { isNull ? "\(key):" : "\(key): \(source)" }
