@@ -29,6 +29,9 @@ extension Dataset {
       return parts.map(canonicalText).joined(separator: "\n")
     }
 
+    /// Mistakes that are kept beyond those that are left out, to be told: of wrong data, nearly all is.
+    private static let namedMistakes = 10_000
+
     private static var today: String { "\(Calendar.current.dateComponents([.year, .month, .day], from: Date()))" }
 
     /// Writes all examples.
@@ -36,9 +39,12 @@ extension Dataset {
     func write(to writer: ExampleWriter) throws -> Information {
       var report = DatasetReport(limit: limit, omissions: omissions)
       var styles = PromptStyles()
+      let mayBeLeftOut = omissions.map { $0.mistakes - $0.taken } ?? 0
       var mistakes: [RecordMistake] = []
+      var mistaken = 0
       var index = 0
       var rendered: [RecordLocation] = []
+      var renderedCount = 0
       for source in sources {
         let encoder = encoder.parsingSpecialTokens(source.specialTokens == .parse)
         var records = try Records(source, seed: seed)
@@ -50,27 +56,30 @@ extension Dataset {
           }
           for (place, (outcome, rows)) in zip(places, outcomes) {
             report.count(outcome, at: batch.location(place))
-            if source.specialTokens == nil, outcome.holdsRenderedChat { rendered.append(batch.location(place)) }
+            if source.specialTokens == nil, outcome.holdsRenderedChat {
+              renderedCount += 1
+              if rendered.count < DatasetReport.namedRecords { rendered.append(batch.location(place)) }
+            }
             switch outcome {
             case .read(let parts, let prompt):
               for part in parts where !part.trees.isEmpty { styles.include(part.style) }
               for (number, row) in rows.enumerated() {
-                try writer.append(row, index: index + number, prompt: ContentDigest(prompt).half)
+                try writer.append(row, index: index + number, prompt: prompt)
               }
             case .wrong(let mistake):
-              mistakes.append(mistake)
+              mistaken += 1
+              if mistakes.count < mayBeLeftOut + Self.namedMistakes { mistakes.append(mistake) }
             }
             index += max(1, rows.count)
           }
         }
       }
-      let mayBeLeftOut = omissions.map { $0.mistakes - $0.taken } ?? 0
-      guard mistakes.count <= mayBeLeftOut, mistakes.isEmpty || mistakes.count < report.records else {
-        throw CorpusError.badRecords(mistakes, note: omissions?.note(mistakes.count, of: report.records))
+      guard mistaken <= mayBeLeftOut, mistaken == 0 || mistaken < report.records else {
+        let note = omissions?.note(mistaken, of: report.records)
+        throw CorpusError.badRecords(
+          mistakes, note: note ?? (mistaken > mistakes.count ? "\(mistaken) records have mistakes" : nil))
       }
-      guard rendered.isEmpty else {
-        throw CorpusError.renderedChats(Array(rendered.prefix(DatasetReport.namedRecords)), count: rendered.count)
-      }
+      guard renderedCount == 0 else { throw CorpusError.renderedChats(rendered, count: renderedCount) }
       guard writer.count > 0 else { throw report.emptiness }
       return Information(report: report, mistakes: mistakes, styles: styles)
     }
@@ -114,7 +123,7 @@ extension RecordOutcome {
           }
           parts.append(part)
         }
-        self = .read(parts, prompt: records.first?.promptDigest ?? [])
+        self = .read(parts, prompt: records.first?.promptDigest.half ?? .zero)
       } catch {
         self = .wrong(RecordMistake(location: batch.location(place), problem: error))
       }

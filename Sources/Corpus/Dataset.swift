@@ -1,5 +1,7 @@
 // The examples of some files: every record read, checked, encoded and truncated. All errors are reported together.
 
+import Checkpoints
+
 /// Examples for training, and a report about their records.
 package struct Dataset: Sendable {
   /// In the order of the records. An example's `index` is its record's number over all files, from 0, if each earlier
@@ -74,9 +76,20 @@ package struct Dataset: Sendable {
   ) throws {
     let reading = Reading(
       sources: sources, kind: kind, encoder: encoder, limit: limit, seed: seed, omissions: omissions)
-    let found =
-      try store?.examples(of: reading.files, settings: reading.settings, write: reading.write)
-      ?? ExampleStore.inMemory(reading.write)
+    let found: ExampleStore.Found<Information>
+    if let store {
+      let files = try reading.files
+      found = try store.examples(of: files, settings: reading.settings) { writer in
+        let information = try reading.write(to: writer)
+        guard try reading.files == files else {
+          throw ContentError(
+            sources.flatMap(\.paths).joined(separator: ", "), "other files were there while it was read")
+        }
+        return information
+      }
+    } else {
+      found = try ExampleStore.inMemory(reading.write)
+    }
     examples = ExampleList(found.bytes)
     (report, mistakes, styles) = (found.information.report, found.information.mistakes, found.information.styles)
     notice = found.notice

@@ -93,7 +93,7 @@ final class ExampleBytes: Sendable {
     }
     release()
     // A digest is of what is well formed: a bound may be negative by now.
-    guard isSound, tree.isWellFormed, ContentDigest(tree.contentDigest) == entry.digest else {
+    guard isSound, tree.isWellFormed, tree.contentDigest == entry.digest else {
       if let file { unlink(file.path) }
       throw DamagedExamples(path: file?.path, example: place)
     }

@@ -5,7 +5,7 @@ import Checkpoints
 extension ExampleTree {
   /// SHA-256 of the tokens, of the lengths of the prompt and each completion, and of the loss settings if not all
   /// tokens are simply in the loss. `index` is not included.
-  package var contentDigest: [UInt8] {
+  package var contentDigest: ContentDigest {
     let hash = SHA256()
     func update(_ numbers: [Int]) { numbers.map { UInt64($0).littleEndian }.withUnsafeBytes { hash.append($0) } }
     let parts = [prompt] + completions
@@ -16,6 +16,6 @@ extension ExampleTree {
       update([(label.map { $0 ? 2 : 1 } ?? 0) + (scoresPrompt ? 4 : 0)])
       for gaps in unscored { update([gaps.count] + gaps.flatMap { [$0.lowerBound, $0.upperBound] }) }
     }
-    return hash.digest
+    return ContentDigest(hash.digest)
   }
 }

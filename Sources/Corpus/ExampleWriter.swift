@@ -5,7 +5,7 @@ import Checkpoints
 extension EncodedRow {
   init(_ tree: ExampleTree, _ tokenizer: Tokenizer) {
     self.init(
-      tree: tree, ends: tree.completions.map { Self.end(of: $0, tokenizer) }, digest: ContentDigest(tree.contentDigest))
+      tree: tree, ends: tree.completions.map { Self.end(of: $0, tokenizer) }, digest: tree.contentDigest)
   }
 
   /// The special token before nothing but special tokens and line feeds at the end of a completion; a text that was cut

@@ -3,7 +3,7 @@
 /// The result of reading one record.
 enum RecordOutcome: Sendable {
   /// The record's examples, and the digest of the prompt that they share.
-  case read([Part], prompt: [UInt8])
+  case read([Part], prompt: SIMD2<UInt64>)
   case wrong(RecordMistake)
 
   /// An example of the record: its trees, or no tree if it was dropped.

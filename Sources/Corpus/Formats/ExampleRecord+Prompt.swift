@@ -7,7 +7,7 @@ extension ExampleRecord {
   ///
   /// The prompt of a conversation ends where the assistant first answers. A text, or a conversation without an answer,
   /// is its own prompt.
-  var promptDigest: [UInt8] {
+  var promptDigest: ContentDigest {
     switch form {
     case .texts(let prompt, _), .chat(.rendered(let prompt), _, _): Self.digest("prompt", [prompt])
     case .formatted(let prompt, _): Self.digest("prompt", [prompt.map(\.text).joined()])
@@ -37,17 +37,17 @@ extension ExampleRecord {
     return texts.allSatisfy(\.isEmpty) ? segments.flatMap { $0.parts.map(\.text) } : texts
   }
 
-  private static func digest(_ messages: some Sequence<ChatMessage>) -> [UInt8] {
+  private static func digest(_ messages: some Sequence<ChatMessage>) -> ContentDigest {
     digest("messages", messages.flatMap { [$0.role, $0.content] + ($0.calls?.map { $0.serialized() } ?? []) })
   }
 
-  private static func digest(_ form: String, _ texts: [String]) -> [UInt8] {
+  private static func digest(_ form: String, _ texts: [String]) -> ContentDigest {
     let hash = SHA256()
     for text in [form] + texts {
       // The length separates a text from the next one.
       withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.append($0) }
       hash.append(Array(text.utf8))
     }
-    return hash.digest
+    return ContentDigest(hash.digest)
   }
 }

@@ -31,13 +31,13 @@ package struct ReferenceCache {
 
   /// The sums of a tree's completions, in order.
   package func sums(of tree: ExampleTree) -> [Double]? {
-    let digest = ContentDigest(tree.contentDigest)
+    let digest = tree.contentDigest
     let found = fresh[digest] ?? saved.flatMap { saved in saved.row(of: digest).map(saved.sums) }
     return found?.count == tree.completions.count ? found : nil
   }
 
   package mutating func insert(_ found: [Double], for tree: ExampleTree) {
-    fresh[ContentDigest(tree.contentDigest)] = found
+    fresh[tree.contentDigest] = found
   }
 
   /// Whether the time since the last save justifies another: a save writes everything.
