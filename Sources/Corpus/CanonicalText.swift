@@ -29,5 +29,5 @@ extension Tokenizer: CanonicallyDescribed {
 }
 
 extension ChatTemplate: CanonicallyDescribed {
-  var canonicalText: String { "\(jinja)\n\(JSONValue.object(variables).serialized())" }
+  var canonicalText: String { jinja }
 }
