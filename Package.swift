@@ -93,7 +93,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "JinjaTests", dependencies: ["Jinja", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "TestSupport"], swiftSettings: strict),
+      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "Jinja", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Tensors", "Checkpoints", "Corpus", "TestSupport"],
       swiftSettings: strict),

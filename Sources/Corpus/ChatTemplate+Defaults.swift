@@ -1,6 +1,7 @@
-// Templates with another default system message, or with a beginning of all answers. Both become part of the Jinja
-// text, so that what is written beside an adapter is what Shoal renders.
+// Templates with another default system message, with variables, or with a beginning of all answers. They become part of
+// the Jinja text, so that what is written beside an adapter is what Shoal renders.
 
+package import Checkpoints
 package import Jinja
 
 extension ChatTemplate {
@@ -26,14 +27,31 @@ extension ChatTemplate {
     let condition = "messages[0]['role'] != 'system'"
     guard message.isEmpty else {
       let system = "[{'role': 'system', 'content': '\(Self.escaped(message))'}]"
-      return try with(
-        "{% if \(condition) %}{% set messages = \(system) + messages %}{% endif +%}\(jinja.withoutLastLineFeed)")
+      return try ChatTemplate(
+        jinja: "{% if \(condition) %}{% set messages = \(system) + messages %}{% endif +%}\(jinja.embedded)")
     }
     // A template that always writes a system message: it is cut off.
     guard isChatML else { return self }
     let rest = "chat.split('\(Self.end)\\n', 1)[1]"
-    return try with(
-      "{% set chat +%}\(jinja.withoutLastLineFeed){%+ endset %}{{ \(rest) if \(condition) else chat }}")
+    return try ChatTemplate(
+      jinja: "{% set chat +%}\(jinja.embedded){%+ endset %}{{ \(rest) if \(condition) else chat }}")
+  }
+
+  /// The template with values of variables such as `enable_thinking`, for chats that bring none of their own.
+  /// - Precondition: `isVariable` holds for the names.
+  /// - Throws: `TemplateError` if a name is a word of Jinja, or the template with them is beyond a limit.
+  package func withVariables(_ variables: [JSONValue.Member]) throws(TemplateError) -> ChatTemplate {
+    guard !variables.isEmpty else { return self }
+    let settings = variables.map { variable in
+      "{% if \(variable.name) is not defined %}{% set \(variable.name) = \(Self.literal(variable.value)) %}{% endif +%}"
+    }
+    return try ChatTemplate(jinja: settings.joined() + jinja.embedded)
+  }
+
+  /// Whether a name can be given to a template. A chat and its tokenizer bring the others.
+  package static func isVariable(_ name: String) -> Bool {
+    !["messages", "tools", "documents", "add_generation_prompt"].contains(name) && !name.hasSuffix("_token")
+      && name.wholeMatch(of: #/[A-Za-z_][A-Za-z0-9_]*/#) != nil
   }
 
   private static let prefillStart = "{%+ if add_generation_prompt %}{# How answers begin: #}{{ '"
@@ -58,13 +76,8 @@ extension ChatTemplate {
   package func withPrefill(_ text: String) throws(TemplateError) -> ChatTemplate {
     guard !text.unicodeScalars.elementsEqual(prefill.unicodeScalars) else { return self }
     let bare = prefillPlace.map { String(jinja[..<$0.lowerBound]) } ?? jinja.withoutLastLineFeed
-    return try with(text.isEmpty ? bare : bare + Self.prefillStart + Self.escaped(text) + Self.prefillEnd)
-  }
-
-  private func with(_ jinja: String) throws(TemplateError) -> ChatTemplate {
-    var template = try ChatTemplate(jinja: jinja)
-    template.variables = variables
-    return template
+    return try ChatTemplate(
+      jinja: text.isEmpty ? bare : bare + Self.prefillStart + Self.escaped(text) + Self.prefillEnd)
   }
 
   /// The template in a few words.
@@ -80,7 +93,16 @@ extension ChatTemplate {
     return "\"\(line.prefix(80))\(line.count > 80 ? "…" : "")\""
   }
 
-  // MARK: String literals of Jinja, which has Python's escapes
+  // MARK: Literals of Jinja, whose texts have Python's escapes
+
+  private static func literal(_ value: JSONValue) -> String {
+    if let text = value.string { return "'\(escaped(text))'" }
+    if let elements = value.array { return "[\(elements.map(literal).joined(separator: ", "))]" }
+    if let members = value.members {
+      return "{\(members.map { "'\(escaped($0.name))': \(literal($0.value))" }.joined(separator: ", "))}"
+    }
+    return value.isNull ? "none" : value.serialized()
+  }
 
   private static func escaped(_ text: String) -> String {
     var result = String.UnicodeScalarView()
@@ -110,6 +132,13 @@ extension ChatTemplate {
 }
 
 extension String {
+  /// The template with text before it on its first line, and after it. A tag's line begins where the template did.
+  fileprivate var embedded: String {
+    let tag = drop { $0 == " " || $0 == "\t" }
+    let isIndented = (tag.hasPrefix("{%") || tag.hasPrefix("{#")) && !tag.hasPrefix("{%+") && !tag.hasPrefix("{#+")
+    return (isIndented ? String(tag) : self).withoutLastLineFeed
+  }
+
   /// Jinja leaves one line feed at a template's end out; inside a longer template it would count.
   fileprivate var withoutLastLineFeed: String {
     var scalars = unicodeScalars

@@ -5,12 +5,10 @@ package import Checkpoints
 package import Jinja
 import Tensors
 
-/// A chat template. Equal templates have the same text and variables.
+/// A chat template. Equal templates have the same text.
 package struct ChatTemplate: Sendable, Equatable {
   /// The Jinja text. It renders the same chats with transformers.
   package let jinja: String
-  /// `chat_template_kwargs`: what else the template knows by name, such as `enable_thinking`.
-  package var variables: [JSONValue.Member] = []
   /// Whether chats are rendered as ChatML, whatever the default system message.
   package let isChatML: Bool
   private let program: Template
@@ -35,9 +33,7 @@ package struct ChatTemplate: Sendable, Equatable {
     self = template
   }
 
-  package static func == (left: Self, right: Self) -> Bool {
-    left.jinja.utf8.elementsEqual(right.jinja.utf8) && left.variables == right.variables
-  }
+  package static func == (left: Self, right: Self) -> Bool { left.jinja.utf8.elementsEqual(right.jinja.utf8) }
 
   // MARK: Files
 
@@ -81,7 +77,7 @@ package struct ChatTemplate: Sendable, Equatable {
   package struct Context: Sendable, Equatable {
     /// The descriptions of the functions that the assistant may call.
     package var tools: JSONValue?
-    /// Variables of this chat alone; they go before those of the template.
+    /// `chat_template_kwargs`: what else the template knows by name, such as `enable_thinking`.
     package var variables: [JSONValue.Member] = []
 
     package init(tools: JSONValue? = nil, variables: [JSONValue.Member] = []) {
@@ -124,16 +120,15 @@ package struct ChatTemplate: Sendable, Equatable {
     [
       .init("tools", context.tools ?? .null), .init("documents", .null),
       .init("add_generation_prompt", .bool(generationPrompt)),
-    ] + variables + context.variables
+    ] + context.variables
   }
 
   /// Whether the template marks what the assistant wrote.
   var marksAnswers: Bool { program.marksAnswers }
 
   /// The text of a chat; nil if the template refuses it.
-  func text(_ messages: [ChatMessage], generationPrompt: Bool = false, constants: [String: String] = [:]) -> String? {
-    let output = try? program.render(
-      messages.map(\.json), variables(Context(), generationPrompt: generationPrompt), constants: constants)
+  func text(_ messages: [ChatMessage]) -> String? {
+    let output = try? program.render(messages.map(\.json), variables(Context(), generationPrompt: false))
     return output?.map(\.text).joined()
   }
 
@@ -163,11 +158,16 @@ package struct ChatTemplate: Sendable, Equatable {
   package static func isPlain(_ text: String) -> Bool { !text.contains(start) && !text.contains(end) }
 
   private static func rendersChatML(_ program: Template) -> Bool {
-    let roles = ["system", "user", "assistant", "user"]
+    let roles = ["system", "user", "assistant", "user", "assistant"]
     let messages = roles.enumerated().map { ChatMessage(role: $1, content: "text \($0)").json }
-    let text = try? program.render(messages, [.init("add_generation_prompt", .bool(true)), .init("tools", .null)])
     let turns = roles.enumerated().map { "\(start)\($1)\ntext \($0)\(end)\n" }
-    return text?.map(\.text).joined() == turns.joined() + "\(start)assistant\n"
+    // With a question at the end, and with an answer, of which some templates make more.
+    return [true, false].allSatisfy { asks in
+      let count = asks ? 4 : 5
+      let text = try? program.render(
+        Array(messages[..<count]), [.init("add_generation_prompt", .bool(asks)), .init("tools", .null)])
+      return text?.map(\.text).joined() == turns[..<count].joined() + (asks ? "\(start)assistant\n" : "")
+    }
   }
 
   /// Checks that the tokenizer has the special tokens that the template writes around messages.

@@ -52,11 +52,14 @@ struct ChatTokens {
   /// The ranges of the messages' contents that hold nothing else.
   var contents: [Range<Int>] { runs.filter { $0.piece.message != nil }.map(\.inner) }
 
-  /// The tokens of a message's content, from its first to its last byte; nil if the template does not show it.
-  func content(of message: Int) -> Range<Int>? {
-    let own = runs.filter { $0.piece.message == message && !$0.outer.isEmpty }
-    guard let first = own.first, let last = own.last else { return nil }
-    return first.outer.lowerBound..<last.outer.upperBound
+  /// The tokens of each message's content, from its first to its last byte. What the template does not show is not there.
+  var contentsByMessage: [Int: Range<Int>] {
+    var contents: [Int: Range<Int>] = [:]
+    for run in runs where !run.outer.isEmpty {
+      guard let message = run.piece.message else { continue }
+      contents[message] = (contents[message] ?? run.outer).lowerBound..<run.outer.upperBound
+    }
+    return contents
   }
 
   /// Whether a message says something that none of the tokens shows.

@@ -33,7 +33,7 @@ package struct DataFiles {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       if let inside = try placeInside(path, revision: revision) { return try at(inside, split: split, subset: subset) }
-      if path.contains(where: { "*?[".contains($0) }) { return try Self.matching(path) }
+      if path.contains(where: { "*?[".contains($0) }) { return try Self.matching(path, split: split) }
       let directory = try HubCache.datasetDirectory(path, revision: revision)
       guard directory != path else {
         throw CorpusError.unusable(path: path, reason: "no such file or directory")
@@ -59,8 +59,8 @@ package struct DataFiles {
     return directory == name ? nil : ([directory] + parts[2...]).joined(separator: "/")
   }
 
-  /// The files that a pattern names.
-  private static func matching(_ pattern: String) throws -> [String] {
+  /// The files that a pattern names, of a split if one other than `train` is asked for.
+  private static func matching(_ pattern: String, split: String?) throws -> [String] {
     let parts = pattern.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     let fixed = parts.prefix { part in !part.contains { "*?[".contains($0) } }
     let prefix = fixed.joined(separator: "/")
@@ -70,10 +70,16 @@ package struct DataFiles {
       Self.matches(name.split(separator: "/").map(String.init)[...], wanted[...])
     }
     guard !found.isEmpty else { throw CorpusError.unusable(path: pattern, reason: "no file matches the pattern") }
-    let files = found.filter(isData)
+    var files = found.filter(isData)
     guard !files.isEmpty else {
       throw CorpusError.unusable(
         path: pattern, reason: "no file that matches is a \(DataFormat.names) file, such as \(found[0])")
+    }
+    if let split, split != "train" {
+      files = files.filter { DataSplit(ofFile: $0).answers(to: split) }
+      guard !files.isEmpty else {
+        throw CorpusError.unusable(path: pattern, reason: "no file that matches is of split \"\(split)\"")
+      }
     }
     return files.map { fixed.isEmpty ? $0 : root == "/" ? "/" + $0 : "\(root)/\($0)" }
   }
@@ -134,7 +140,9 @@ package struct DataFiles {
   private func files(of split: String?, subset: String?) throws -> [String] {
     var entries = entries
     if let subset {
-      entries = entries.filter { $0.name.hasPrefix("\(subset)/") || $0.name.contains("/\(subset)/") }
+      let members = entries.filter { $0.name.hasPrefix("\(subset)/") || $0.name.contains("/\(subset)/") }
+      // The hub's library calls the files of a data set without subsets so.
+      if !members.isEmpty || subset != "default" { entries = members }
       guard !entries.isEmpty else {
         throw failure(
           "no directory in it is called \"\(subset)\" (name), there are: \(list(Set(subsets(self.entries))))")

@@ -49,7 +49,7 @@ extension ExampleEncoder {
         continue
       }
       breaksPrefix = true
-      guard let content = whole.content(of: place), let alone = answered.content(of: place) else {
+      guard let content = whole.contentsByMessage[place], let alone = answered.contentsByMessage[place] else {
         throw RecordProblem(
           "the chat template renders message \(place) otherwise once others follow, so that what is trained is not clear: "
             + "use a template with {% generation %}, or leave the later messages out")
@@ -92,7 +92,7 @@ extension ExampleEncoder {
     let asked = try rendered(question, context).ids
     let header = Array(try header(question, context, startingAs: nil).dropFirst(asked.count))
     guard !header.isEmpty, let place = tokens.ids.firstRange(of: header) else {
-      return tokens.content(of: 0)?.lowerBound ?? 0
+      return tokens.contentsByMessage[0]?.lowerBound ?? 0
     }
     return place.upperBound
   }
@@ -110,18 +110,22 @@ extension ExampleEncoder {
       (training.endOfSequence, Set([tokenizer.endOfSequence].compactMap(\.self))),
     ]
     var lastEnds: [Int?] = [nil, nil]
+    let isPlain = isPlainChatML(messages)
+    let contents = isPlain ? whole.contentsByMessage : [:]
     for (place, message) in messages.enumerated() {
       let isTrained =
         message.isTrained ?? (!message.parts.isEmpty || trainsOnInputs || training.roles.contains(message.role))
       guard isTrained || options.contains(where: { $0.0 == .all }) else { continue }
-      guard let turn = try turn(place, of: messages, context, whole) else { continue }
+      let found = try isPlain ? contents[place] : self.content(of: place, in: messages, context, whole)
+      guard let content = found else { continue }
+      let ending = whole.ids[content.upperBound...].first(where: tokenizer.isSpecial)
       if isTrained {
-        ranges += message.parts.isEmpty ? [turn.content] : trainedParts(of: message, from: turn.content.lowerBound)
+        ranges += message.parts.isEmpty ? [content] : trainedParts(of: message, from: content.lowerBound)
       }
       for (number, (ends, tokens)) in options.enumerated() {
         let tokens =
-          number == 0 && training.endOfTurnTokens == nil ? tokens.union([turn.end].compactMap(\.self)) : tokens
-        let after = turn.content.upperBound..<min(turn.content.upperBound + 4, whole.ids.count)
+          number == 0 && training.endOfTurnTokens == nil ? tokens.union([ending].compactMap(\.self)) : tokens
+        let after = content.upperBound..<min(content.upperBound + 4, whole.ids.count)
         guard let end = after.first(where: { tokens.contains(whole.ids[$0]) }) else { continue }
         lastEnds[number] = end
         if ends == .all || ends == .turn && isTrained { ranges.append(end..<end + 1) }
@@ -139,17 +143,13 @@ extension ExampleEncoder {
   }
 
   /// The tokens of a turn's content, with those in which it differs from a turn with another content, such as tool calls;
-  /// and the special token after them. nil for an empty turn.
+  /// nil for an empty turn.
   ///
   /// As in axolotl, the chat is rendered with two other contents, which begin and end differently. A token that is partly
   /// the turn's belongs to it.
-  private func turn(
-    _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
-  ) throws(RecordProblem) -> (content: Range<Int>, end: Int32?)? {
-    if isPlainChatML(messages) {
-      guard let content = whole.content(of: place) else { return nil }
-      return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
-    }
+  private func content(
+    of place: Int, in messages: [ChatMessage], _ context: ChatTemplate.Context, _ whole: ChatTokens
+  ) throws(RecordProblem) -> Range<Int>? {
     let text = Array(whole.text.utf8)
     var span = text.count..<text.count
     var chat = messages
@@ -163,7 +163,7 @@ extension ExampleEncoder {
       span = span.isEmpty ? own : min(span.lowerBound, own.lowerBound)..<max(span.upperBound, own.upperBound)
     }
     guard !span.isEmpty, case let content = whole.tokens(in: span), !content.isEmpty else { return nil }
-    return (content, whole.ids[content.upperBound...].first(where: tokenizer.isSpecial))
+    return content
   }
 
   /// The bytes of a text's characters that another text does not have at its start or at its end.

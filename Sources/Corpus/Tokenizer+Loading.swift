@@ -39,7 +39,6 @@ extension Tokenizer {
           path: endOfSequence == nil ? configuration.path : path,
           reason: "eos_token is \"\(token)\", which is not among the added tokens of tokenizer.json")
       }
-      parts.endOfSequenceToken = token
       parts.endOfSequence = id
       parts.namedTokens["eos_token"] = token
     }

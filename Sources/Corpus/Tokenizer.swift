@@ -9,13 +9,13 @@ package final class Tokenizer: Sendable {
   /// The largest id plus one: embeddings need at least this many rows.
   package let vocabularyBound: Int
   /// `eos_token` of tokenizer_config.json.
-  package let endOfSequenceToken: String?
+  package var endOfSequenceToken: String? { namedTokens["eos_token"] }
   package let endOfSequence: Int32?
   /// The tokens that templates know by name, such as `eos_token`.
   let namedTokens: [String: String]
 
   /// The tokenizer's file, for error messages.
-  let path: String
+  package let path: String
   private let merges: BytePairMerges
   private let normalizesText: Bool
   /// Searched in the original text.
@@ -37,7 +37,6 @@ package final class Tokenizer: Sendable {
     tokenBytes = parts.tokenBytes
     specialIDs = Set((parts.rawTokens + parts.normalizedTokens).filter(\.isSpecial).map(\.id))
     vocabularyBound = parts.tokenBytes.count
-    endOfSequenceToken = parts.endOfSequenceToken
     endOfSequence = parts.endOfSequence
     namedTokens = parts.namedTokens
   }
@@ -50,7 +49,6 @@ package final class Tokenizer: Sendable {
     var rawTokens: [AddedToken]
     var normalizedTokens: [AddedToken]
     var tokenBytes: ByteStrings
-    var endOfSequenceToken: String?
     var endOfSequence: Int32?
     var namedTokens: [String: String] = [:]
   }

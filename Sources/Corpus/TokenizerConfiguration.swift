@@ -12,7 +12,7 @@ struct TokenizerConfiguration {
 
   /// tokenizer_config.json.
   let path: String
-  private(set) var endOfSequenceToken: String?
+  var endOfSequenceToken: String? { namedTokens["eos_token"] }
   /// The tokens that have a name.
   private(set) var namedTokens: [String: String] = [:]
   /// The Jinja text of the template, and its file.
@@ -41,15 +41,13 @@ struct TokenizerConfiguration {
     } catch {
       throw TokenizerError(path: path, reason: error.description)
     }
-    let token = root["eos_token"] ?? .null
-    // A string, or an added token as an object.
-    endOfSequenceToken = token.string ?? token["content"]?.string
-    guard token.isNull || endOfSequenceToken != nil else {
-      throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
-    }
     for name in ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] {
-      guard let value = root[name], let token = value.string ?? value["content"]?.string else { continue }
-      namedTokens[name] = token
+      guard let value = root[name] else { continue }
+      // A string, or an added token as an object.
+      namedTokens[name] = value.string ?? value["content"]?.string
+    }
+    guard root["eos_token"]?.isNull ?? true || endOfSequenceToken != nil else {
+      throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
     }
     let template = root["chat_template"] ?? .null
     // A string, or a list of named templates.

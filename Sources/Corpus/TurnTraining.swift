@@ -24,16 +24,9 @@ package struct TurnTraining: Sendable, Equatable {
 
   package init() {}
 
-  /// Checks that the tokens are the tokenizer's, and that no token has two rules.
+  /// Checks that no token has two rules.
   /// - Throws: `TokenizerError`.
   package func validate(with tokenizer: Tokenizer) throws(TokenizerError) {
-    for token in endOfTurnTokens ?? [] where tokenizer.id(ofToken: token) == nil {
-      throw TokenizerError(
-        path: tokenizer.path,
-        reason:
-          "there is no token \"\(token)\", which eot_tokens names: leave it out, or name the token with which the "
-          + "model's own template ends turns")
-    }
     guard let ending = tokenizer.endOfSequenceToken, endOfTurnTokens?.contains(ending) == true,
       let endOfTurn, endOfTurn != endOfSequence
     else { return }

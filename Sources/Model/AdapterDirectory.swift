@@ -34,10 +34,9 @@ package final class AdapterDirectory: Sendable {
   }
 
   /// The entries of one matrix, row-major: A [R, in], B [out, R].
-  /// - Precondition: the matrix belongs to the adapter.
-  /// - Throws: `ContentError` when an entry is not finite.
+  /// - Throws: `ContentError` when an entry is not finite, or the adapter has no such matrix.
   package func entries(of matrix: AdapterMatrix) throws(ContentError) -> [Float] {
-    guard let entry = tensors[matrix] else { preconditionFailure("\(matrix.name) is no matrix of this adapter") }
+    guard let entry = tensors[matrix] else { throw ContentError(file.path, matrix.name, "is missing") }
     let floats = Self.widened(file.bytes(of: entry), entry.type)
     guard floats.allSatisfy(\.isFinite) else {
       throw ContentError(file.path, matrix.name, "has an entry that is not finite")

@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Jinja
 import TestSupport
 import Testing
 
@@ -106,6 +107,24 @@ import Testing
     let bare = try template(jinja: changed.withPrefill("").withDefaultSystem("").jinja)
     if family.isChatML { #expect(try text(bare, question) == text(.chatML, question)) }
     #expect(try text(bare, given) == text(family, given))
+  }
+
+  @Test func `variables become part of the text, and a chat's own go before them`() throws {
+    let jinja =
+      "  {% if a %}[{{ a }}]{% endif %}{{ b }}{{ c[0].x }}{{ c[1] }}{{ d is none }}{{ messages[0].content }}\n"
+    let values = try JSONValue.parse(#"{"a":false,"b":"it's \\ \n","c":[{"x":-1.5e-7},true],"d":null}"#).members ?? []
+    let written = try template(jinja: template(jinja: jinja).withVariables(values).jinja)
+    let tokenizer = try Fixtures.tokenizer()
+    func text(_ own: [JSONValue.Member]) throws -> String {
+      try written.pieces(question, .init(variables: own), generationPrompt: false, with: tokenizer).map(\.text).joined()
+    }
+    #expect(try text([]) == "it's \\ \n-1.5e-07TrueTrue\(question[0].content)")
+    #expect(try text([.init("a", 1), .init("b", "")]) == "[1]-1.5e-07TrueTrue\(question[0].content)")
+    #expect(try ChatTemplate.qwen3.withVariables([]) == .qwen3)
+    let long = JSONValue.string(String(repeating: "x", count: 1 << 20))
+    #expect(throws: TemplateError.self) { try ChatTemplate.qwen3.withVariables([.init("a", long)]) }
+    #expect(["messages", "eos_token", "a-b", ""].allSatisfy { !ChatTemplate.isVariable($0) })
+    #expect(["enable_thinking", "_x2"].allSatisfy(ChatTemplate.isVariable))
   }
 
   @Test func `what makes a template too long is an error`() throws {

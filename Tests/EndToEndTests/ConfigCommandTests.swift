@@ -51,7 +51,7 @@ import Testing
     // Three of the training data, and four of the held-out data that are trained on.
     #expect(ending.errors.contains("7 left out, there already (dataset_exact_deduplication)"), "\(ending.errors)")
     let none = try fixture.train(.alone, "test_datasets.0.path=pairs.jsonl", "dataset_exact_deduplication=true")
-    #expect(none.code == 64 && none.errors.contains("no example is left: 10 left out"), "\(none.errors)")
+    #expect(none.code == 64 && none.errors.contains("no record is left to train on: 10 left out"), "\(none.errors)")
   }
 
   @Test func `short examples are left out of supervised fine-tuning`() throws {

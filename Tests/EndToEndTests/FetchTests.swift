@@ -87,6 +87,10 @@ extension EndToEnd {
       #expect(origin["base_model"] == "own/tiny")
       let again = try fixture.train(.alone, "base_model=own/tiny", environment: environment)
       #expect(again.errors.contains("this run is finished"))
+      let scores = try start(
+        "score", "--model", "own/tiny", "--adapter", "run", "--data", "pairs.jsonl", "--out", "scores.jsonl"
+      ).wait()
+      #expect(scores.code == 0 && fixture.exists("scores.jsonl"), "\(scores.errors)")
       // The blobs that the snapshot's links lead to are inputs too.
       let blob = URL(fileURLWithPath: fixture.path("\(snapshot)/config.json")).resolvingSymlinksInPath().path
       let score = try start(

@@ -182,7 +182,7 @@ func problems(_ yaml: String, overrides: [String] = []) -> [String] {
         first,
         .init(paths: ["one.jsonl", "two: 2.jsonl"], split: SplitSelection("half") ?? .train),
       ])
-    #expect(run.testDatasets == [.init(paths: ["held.jsonl"])])
+    #expect(run.testDatasets.map(\.paths) == [["held.jsonl"]] && run.testDatasets.map(\.format) == [.json])
     #expect(run.sequenceLength == 1024 && run.excessLengthStrategy == .error)
     #expect(!run.shufflesMergedDatasets && run.usesCurriculumSampling)
     #expect(run.batchSize == 6 && run.epochs == 2.5 && run.maximumSteps == 100 && run.seed == 7)

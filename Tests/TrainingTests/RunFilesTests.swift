@@ -51,7 +51,7 @@ import Training
     }
     for step in 2...7 { try Trained(step: step, run: step == 4 ? "other" : "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
-    func steps() -> [Int] { files.checkpointSteps }
+    func steps() -> [Int] { files.checkpointNames.map(\.step) }
     try files.prune(of: "own", upTo: 7, keeping: 9) { _ in true }
     #expect(steps() == [7, 6, 5, 4, 3, 2, 1])
     try files.prune(of: "own", upTo: 5, keeping: 2) { _ in true }
@@ -89,7 +89,7 @@ import Training
     let files = RunDirectory(scratch.path)
     for _ in 0..<2 {
       try files.prune(of: "own", upTo: 7, keeping: limit, best: ["checkpoint-\(best)"]) { _ in true }
-      #expect(files.checkpointSteps == left)
+      #expect(files.checkpointNames.map(\.step) == left)
     }
   }
 
@@ -98,7 +98,7 @@ import Training
     for step in 2...7 { try Trained(step: step, run: "own").write(in: scratch) }
     let files = RunDirectory(scratch.path)
     try files.prune(of: "own", upTo: 7, keeping: nil, best: ["checkpoint-3"]) { $0 == 4 }
-    #expect(files.checkpointSteps == [7, 6, 4, 3])
+    #expect(files.checkpointNames.map(\.step) == [7, 6, 4, 3])
   }
 
   @Test func `what is only there to go on from goes when newer states are there`() throws {
@@ -111,7 +111,7 @@ import Training
     }
     #expect(files.partials.map(\.name).first == "partial-7-step-9")
     try files.prune(of: "own", upTo: 6, keeping: nil) { $0 == 3 }
-    #expect(files.checkpointSteps == [6, 5, 3, 1])
+    #expect(files.checkpointNames.map(\.step) == [6, 5, 3, 1])
     #expect(files.partials.map(\.name) == ["partial-7-step-9", "partial-7-step-2"])
     #expect(files.entries.count == 6, "nothing half removed")
   }
@@ -155,7 +155,7 @@ import Training
     try scratch.damage("checkpoint-3/adapter_model.safetensors") { $0 / 2 }
     let files = RunDirectory(scratch.path)
     try files.prune(of: "own", upTo: 3, keeping: 1) { _ in true }
-    #expect(files.checkpointSteps == [3, 2])
+    #expect(files.checkpointNames.map(\.step) == [3, 2])
   }
 
   // MARK: Checkpoints

@@ -37,6 +37,10 @@ extension RecordValues {
       guard let members = variables.members else {
         throw RecordProblem(field: name, "expected an object of variables, found \(variables.kind)")
       }
+      if let other = members.first(where: { !ChatTemplate.isVariable($0.name) }) {
+        throw RecordProblem(
+          field: "\(name).\(other.name)", "expected a variable that neither a chat nor the tokenizer brings")
+      }
       context.variables = members
     }
     return context

@@ -42,7 +42,7 @@ package struct RecordFields: Sendable, Equatable {
     set { names[field] = newValue }
   }
 
-  /// The fields with the format's own names.
+  /// Gives a field the format's own name again.
   package mutating func reset(_ field: Field) { names[field] = nil }
 
   /// The roles that templates have.

@@ -30,7 +30,11 @@ extension RunConfiguration {
         "`pretraining_dataset` is read as `type: completion`: a text longer than `sequence_len` is divided and ends with "
           + "the end-of-text token (axolotl's stream cuts its end off)")
     }
-    if !shufflesMergedDatasets, section.value("shuffle_before_merging_datasets", as: .bool) == true {
+    if section.value("shuffle_before_merging_datasets", as: .bool) != true {
+      // Nothing is asked for.
+    } else if shufflesMergedDatasets {
+      section.ignore("shuffle_before_merging_datasets")
+    } else {
       section.report(
         "`shuffle_before_merging_datasets` without `shuffle_merged_datasets`: data sets are not shuffled one by one; "
           + "left out, each keeps the order of its file", about: "shuffle_before_merging_datasets")

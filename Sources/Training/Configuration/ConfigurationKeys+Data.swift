@@ -57,7 +57,7 @@ extension ConfigurationKeys {
       "dataset_exact_deduplication", \.dropsDuplicates, .bool,
       "Leaves out examples that are there already, and those of `test_datasets` that are trained on."),
     Key(
-      "eot_tokens", \.endOfTurnTokens, .someTexts("a token, or a list of them"),
+      "eot_tokens", \.endOfTurnTokens, .ownTokens,
       "The tokens that end turns in data sets of type chat_template."
     ).standing(at: "the end of sequence, and what the template writes after a turn"),
     Key("train_on_inputs", \.trainsOnInputs, .bool, "Supervised fine-tuning learns its prompts too.")
@@ -93,7 +93,9 @@ extension ValueKind where Value == ChatTemplate.Choice {
   /// `jinja` is a template without text, which `chat_template_jinja` gives.
   static var chatTemplate: Self {
     let names = ["tokenizer_default"] + ChatTemplate.Name.allCases.map(\.rawValue)
-    return Self(names.joined(separator: " or ") + ", or a .jinja file") { section, key, tree in
+    return Self(
+      names.joined(separator: " or ") + ", `tokenizer_default_fallback_` and a name, `jinja`, or a .jinja file"
+    ) { section, key, tree in
       guard let name = ValueKind<String>.text.read(&section, key, tree) else { return nil }
       if name == "jinja" { return .text("") }
       do { return try ChatTemplate.Choice(name) } catch {
@@ -101,16 +103,30 @@ extension ValueKind where Value == ChatTemplate.Choice {
         return nil
       }
     } write: { choice in
-      if case .text = choice { .text("jinja") } else { .text(choice.name) }
+      .text(choice.word)
     }
   }
+}
+
+extension ChatTemplate.Choice {
+  /// The value of `chat_template`.
+  var word: String { if case .text = self { "jinja" } else { name } }
 }
 
 extension ValueKind where Value == [JSONValue.Member] {
   /// Values by name, of any kind.
   static var variables: Self {
-    Self("a mapping") { tree in
-      JSONValue(tree).members
+    Self("a mapping") { section, key, tree in
+      guard let members = JSONValue(tree).members else {
+        section.refuse(key, expected: "a mapping")
+        return nil
+      }
+      for member in members where !ChatTemplate.isVariable(member.name) {
+        section.report(
+          "`\(key)`: expected names of variables that a chat or the tokenizer does not bring, found \"\(member.name)\"",
+          at: tree.place)
+      }
+      return members
     } write: { members in
       members.isEmpty ? .null : ConfigurationTree(JSONValue.object(members))
     }
@@ -135,7 +151,7 @@ extension ConfigurationKeys {
   static let dataset = ConfigurationTable(
     initial: Dataset.Source(paths: []), keys: datasetKeys + recordKeys,
     inert: [
-      InertKeys("Hub", "data sets are local files", "trust_remote_code"),
+      InertKeys("Hub", "no code of a data set is run", "trust_remote_code"),
       InertKeys(
         "Arguments of what is not built", "another key asks for it",
         "preprocess_shards logprobs_field temperature step_separator max_completion_length train_on_last_step_only"),
@@ -152,7 +168,8 @@ extension ConfigurationKeys {
     [
       DatasetKey(
         "path", .path,
-        "A file of records, or a directory of such files; `json` is neither, and leaves it to `data_files`."
+        "A file of records, a pattern, a directory of such files, or `OWNER/NAME` of a data set of the hub that "
+          + "`shoal fetch` or `--fetch` downloaded; `json`, `csv`, `parquet` or `text` leave it to `data_files`."
       ) { $0.paths.count == 1 ? .text($0.paths.first) : .null }.standing(at: "required, or `data_files`"),
       DatasetKey("data_files", files, "Files and directories, alone or inside the directory `path`.") {
         $0.paths.count == 1 ? .null : files.write($0.paths)
@@ -212,8 +229,11 @@ extension Dataset.Source {
     let files = section.value("data_files", as: .texts(""))
     let path = section.value("path", as: .path)
     switch (path, files) {
+    case (nil, let files?): paths = files
     // The hub library's name of its reader for local files, not a path.
-    case ("json", let files?), (nil, let files?): paths = files
+    case (let path?, let files?) where DataFormat(rawValue: path) != nil:
+      paths = files
+      format = format ?? DataFormat(rawValue: path)
     case (let path?, nil): paths = [path]
     case (let path?, let files?):
       if DataFiles.isData(path) {

@@ -11,6 +11,7 @@ extension ConfigurationKeys {
         + "that its cache on this machine has (`shoal fetch`)."
     ).required("a directory with config.json and safetensors files").elsewhere("model_name_or_path", "model"),
     Key("revision_of_model", \.baseRevision, .text, "The branch, tag or commit of a `base_model` of the hub.")
+      .also("model_revision")
       .elsewhere("model_revision").effective { HubCache.isLookedFor($0.baseModel) },
     Key(
       "adapter", \.weightStorage, .choice([("lora", .stored), ("qlora", .nf4)]),

@@ -97,7 +97,8 @@ extension Dataset.Source {
     }
     if let roles = fields.roles {
       let older = ["input": "user", "output": "assistant"]
-      fields.roles = Dictionary(roles.map { (older[$0.key] ?? $0.key, $0.value) }) { $0 + $1 }
+      let sorted = roles.sorted { $0.key < $1.key }
+      fields.roles = Dictionary(sorted.map { (older[$0.key] ?? $0.key, $0.value) }) { $0 + $1 }
     }
     for (key, role) in [("field_human", "user"), ("field_model", "assistant")] {
       guard let name = section.value(key, as: .text) else { continue }

@@ -11,8 +11,8 @@ extension ConfigurationKeys {
       "peft loftq_config", because: "a base is quantised without LoftQ",
       remedy: "left out, the adapter starts from zero, not from the quantisation's error"),
     RefusedKeys(
-      "base_model_config=@base_model tokenizer_config=@base_model model_revision=main",
-      because: "the model is a local directory as it is",
+      "base_model_config=@base_model tokenizer_config=@base_model",
+      because: "a model's directory is used as it is",
       remedy: "name in `base_model` the directory that has all you mean; left out, its own files are used"),
     RefusedKeys(
       "model_config overrides_of_model_config model_kwargs overrides_of_model_kwargs rope_scaling",
@@ -60,7 +60,7 @@ extension ConfigurationKeys {
       remedy: "left out, longer held-out examples are treated as longer training examples are"),
     RefusedKeys(
       "dataset_shard_num=0|1", because: "every record is trained on",
-      remedy: "left out, all data is used; divide the files"),
+      remedy: "left out, all data is used; use `shards` and `shards_idx` of the data sets"),
     RefusedKeys(
       "pretraining_sample_concatenation", because: "a document is an example of its own",
       remedy: "left out, documents are not joined to rows of `sequence_len`"),
@@ -73,7 +73,7 @@ extension ConfigurationKeys {
       remedy: "leave it out, with `path: synthetic`"),
     RefusedKeys(
       "chat_template_jinja", because: "one template serves all data sets of a run",
-      remedy: "give `chat_template` at the top"),
+      remedy: "give `chat_template_jinja` at the top"),
     RefusedKeys(
       "input_format input_transform", because: "they belong to types that axolotl took out",
       remedy: "use a mapping as `type`, with `format`"),

@@ -43,16 +43,19 @@ extension RunConfiguration {
 
   /// `chat_template_jinja` is the template if it is asked for or alone; a data set's own template is the run's.
   private mutating func findTemplate(_ section: inout ConfigurationSection) {
-    let isNamed = section["chat_template"] != nil
+    var isNamed = section["chat_template"] != nil
     if let jinja = section.value("chat_template_jinja", as: .text), !jinja.isEmpty {
       if isNamed, chatTemplate != .text("") {
         section.report(
-          "`chat_template_jinja` goes with `chat_template: jinja`, found \(chatTemplate.name): give one",
+          "`chat_template_jinja` goes with `chat_template: jinja`, found \(chatTemplate.word): give one",
           about: "chat_template_jinja")
       }
       chatTemplate = jinja.hasSuffix(".jinja") || HubFiles.exists(jinja) ? .file(jinja) : .text(jinja)
-    } else if chatTemplate == .text("") {
-      section.report("`chat_template: jinja` needs `chat_template_jinja`, a text or a file", about: "chat_template")
+      isNamed = true
+    } else if chatTemplate == .text("") || datasets.contains(where: { $0.template == .text("") }) {
+      section.report(
+        "`chat_template: jinja` needs `chat_template_jinja`, a text or a file",
+        about: isNamed ? "chat_template" : "datasets")
     }
     // `conversation: chatml` of an older data set gives way to the run's template.
     if isNamed, chatTemplate != .named(.chatml) {
@@ -62,12 +65,12 @@ extension RunConfiguration {
       }
     }
     let users = (datasets + testDatasets).filter { $0.type?.usesTemplate ?? true }
-    let named = users.compactMap(\.template)
+    let named = users.compactMap { $0.template == .text("") ? chatTemplate : $0.template }
     guard let first = named.first else { return }
     if !isNamed, named.count == users.count { chatTemplate = first }
     if let other = named.first(where: { $0 != chatTemplate }) {
       section.report(
-        "`chat_template` of a data set is \(other.name), and that of the run \(chatTemplate.name): one template serves all "
+        "`chat_template` of a data set is \(other.word), and that of the run \(chatTemplate.word): one template serves all "
           + "data sets of a run, since the tuned model is asked with one", about: "datasets")
     }
   }

@@ -1,7 +1,7 @@
 // The keys that name tokens: accepted where the tokenizer of `base_model` has them, since none is added.
 
+import Checkpoints
 import Corpus
-import Foundation
 
 extension ConfigurationKeys {
   /// Nothing is padded, and no text is unknown to a tokenizer of bytes.
@@ -17,22 +17,24 @@ extension ConfigurationKeys {
   /// The entries of `pretraining_dataset`.
   static let textDataset = ConfigurationTable(
     initial: Dataset.Source(paths: [], type: .completion),
-    keys: dataset.keys.filter { ["path", "data_files", "split", "ds_type"].contains($0.name) } + [
+    keys: dataset.keys.filter {
+      ["path", "data_files", "split", "ds_type", "name", "revision", "sample_by"].contains($0.name)
+    } + [
       ConfigurationKey("text_column", \.fields[.text], .text, "What the data calls the field `text`."),
       ConfigurationKey("type", .choice([("pretrain", true), ("completion", true)]), "Running text, both."),
     ],
-    inert: [InertKeys("Hub", "data sets are local files", "trust_remote_code revision name")],
-    refused: [RefusedKeys("skip=0", because: "every record is trained on", remedy: "left out, the first are too")],
+    inert: [InertKeys("Hub", "no code of a data set is run", "trust_remote_code")],
+    refused: [RefusedKeys("skip=0", because: "`split` says which records are read", remedy: "use `split: train[N:]`")],
     rules: dataset.rules)
 }
 
 extension ValueKind where Value == [String] {
   static var ownTokens: Self {
-    let list = texts("a token of the tokenizer, or a list of them")
+    let list = someTexts("a token of the tokenizer, or a list of them")
     return Self(list.text) { section, key, tree in
       // An older form, which a rule reads.
       if case .mapping = tree.content, key == "tokens" { return [] }
-      return tree.isOff ? [] : list.read(&section, key, tree)
+      return list.read(&section, key, tree)
     } write: {
       list.write($0)
     }
@@ -62,8 +64,8 @@ extension RunConfiguration {
   func checkTokens(_ section: inout ConfigurationSection) {
     let keys = ["special_tokens", "tokens", "eot_tokens", "added_tokens_overrides"]
     guard keys.contains(where: { section[$0]?.isOff == false }),
-      FileManager.default.fileExists(atPath: "\(baseModel)/tokenizer.json"),
-      let tokenizer = try? TokenizerTokens(directory: baseModel)
+      let directory = try? HubCache.directory(of: baseModel, revision: baseRevision, for: .model),
+      let tokenizer = try? TokenizerTokens(directory: directory)
     else { return }
     for key in ["special_tokens", "tokens"] { checkSpecialTokens(key, tokenizer, &section) }
     for key in ["tokens", "eot_tokens"] {
@@ -85,7 +87,9 @@ extension RunConfiguration {
   private func checkSpecialTokens(
     _ name: String, _ tokenizer: TokenizerTokens, _ section: inout ConfigurationSection
   ) {
-    guard case .mapping(let members)? = section[name]?.content else { return }
+    guard let tree = section[name], case .mapping(let members) = tree.content,
+      let inner = ConfigurationSection(tree)
+    else { return }
     for member in members where !member.tree.isEmpty {
       let key = "\(name).\(member.name)"
       switch (member.name, member.tree.content) {
@@ -101,8 +105,8 @@ extension RunConfiguration {
         } else {
           section.ignore("\(key) (no text begins with it)")
         }
-      case ("additional_special_tokens", .list(let items)):
-        for case .text(let token) in items.map(\.content) {
+      case ("additional_special_tokens", _):
+        for token in inner.value(member.name, as: .ownTokens) ?? [] {
           tokenizer.require(token, as: key, twin: nil, at: member.tree.place, &section)
         }
       default: break

@@ -169,12 +169,6 @@ extension ValueKind where Value: Sendable {
     }
   }
 
-  /// A mapping whose keys all have values of one kind.
-  static func mapping<Part: Sendable>(of names: [String], _ kind: ValueKind<Part>) -> Self
-  where Value == [String: Part] {
-    .mapping(ConfigurationTable(initial: [:], keys: names.map { ConfigurationKey($0, \.[$0], kind, "") }))
-  }
-
   /// A list of at least one mapping; an empty list is not written.
   static func list<Part: Sendable>(_ text: String, of table: ConfigurationTable<Part>) -> Self where Value == [Part] {
     Self(text) { section, key, tree in

@@ -163,17 +163,6 @@ extension ValueKind {
   }
 }
 
-extension ValueKind where Value == [String] {
-  /// One word, for the one thing that is built.
-  static func only(_ word: String, _ meaning: String) -> Self {
-    Self("\(word) (\(meaning))") {
-      $0.texts == [word] ? [word] : nil
-    } write: {
-      .list($0.map { .text($0) })
-    }
-  }
-}
-
 extension ConfigurationSection {
   /// The value of `key`; one that does not fit is a problem.
   mutating func read<Value>(_ key: String, as kind: ValueKind<Value>) -> Value? {

@@ -22,7 +22,7 @@ struct ExampleFilter {
     guard minimumLength > 0 || dropsDuplicates else { return dataset }
     var kept: [Int] = []
     for place in dataset.examples.indices {
-      if minimumLength > 0, dataset.examples.outline(place).sequenceLength < minimumLength {
+      if minimumLength > 0, dataset.examples.tokenCount(place) < minimumLength {
         short += 1
       } else if dropsDuplicates, !seen.insert(dataset.examples.digest(place)).inserted {
         repeated += 1
@@ -31,9 +31,7 @@ struct ExampleFilter {
       }
     }
     guard !kept.isEmpty else {
-      throw CorpusError.unusable(
-        path: "min_sample_len, dataset_exact_deduplication",
-        reason: "no example is left: \(notices.joined(separator: "; "))")
+      throw CorpusError.nothingLeft(notices.joined(separator: "; "))
     }
     return dataset.selecting(kept)
   }

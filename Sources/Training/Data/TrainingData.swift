@@ -102,7 +102,7 @@ package struct TrainingData: Sendable {
       ? training.indices.map { [training] in min(training.recordTokens($0), configuration.sequenceLength) } : []
     let hash = SHA256()
     for place in training.indices { hash.append(training.digest(place).bytes) }
-    for tree in held { hash.append(tree.contentDigest) }
+    for tree in held { hash.append(tree.contentDigest.bytes) }
     // The rows depend on more than the tokens that are computed.
     lengths.withUnsafeBytes { hash.append($0) }
     self.hash = hash.text
@@ -186,7 +186,7 @@ package struct TrainingData: Sendable {
     guard !objective.keepsExamples || place >= training.count else {
       return training.digest(place)
     }
-    return ContentDigest(try tree(needed).contentDigest)
+    return try tree(needed).contentDigest
   }
 
   private func tree(_ needed: NeededTree, _ example: (Int) throws -> ExampleTree) rethrows -> ExampleTree {
@@ -203,8 +203,12 @@ package struct TrainingData: Sendable {
     guard isOwn ? try ChatTemplate.text(in: configuration.baseDirectory) != nil : true else { return nil }
     var template = try ChatTemplate(
       configuration.chatTemplate, directory: configuration.baseDirectory, tokenizer: tokenizer)
-    template.variables = configuration.chatTemplateVariables
     if let message = configuration.defaultSystemMessage { template = try template.withDefaultSystem(message) }
+    do {
+      template = try template.withVariables(configuration.chatTemplateVariables)
+    } catch {
+      throw TokenizerError(path: tokenizer.path, reason: "chat_template_kwargs: \(error)")
+    }
     return template
   }
 }

@@ -127,6 +127,8 @@ extension RunDirectory {
 }
 
 extension RunConfiguration {
+  private var templateFile: String? { if case .file(let path) = chatTemplate { path } else { nil } }
+
   /// What a run reads.
   var inputs: [InputPath] {
     func paths(_ sources: [Dataset.Source], _ key: String) -> [InputPath] {
@@ -135,6 +137,10 @@ extension RunConfiguration {
     return InputPath.model(baseModel, revision: baseRevision, "base_model")
       + (startingAdapter.map { InputPath.model($0, "lora_model_dir") } ?? [])
       + paths(datasets, "datasets") + paths(testDatasets, "test_datasets")
-      + (referenceLogProbsCache.map { [InputPath($0, "ref_log_probs_cache")] } ?? [])
+      + [
+        (referenceLogProbsCache, "ref_log_probs_cache"), (templateFile, "chat_template"),
+        (preparedPath, "dataset_prepared_path"),
+      ]
+      .compactMap { path, key in path.map { InputPath($0, key) } }
   }
 }

@@ -34,7 +34,7 @@ extension RunDirectory {
   /// Whether it is the name of a checkpoint or a partial work, damaged or not.
   static func isCheckpoint(_ name: String) -> Bool {
     let name = name.replacing(/\.damaged(-[0-9]+)?$/, with: "")
-    return name.wholeMatch(of: /checkpoint-[0-9]+(-[0-9]+)?/) != nil || PartialWork(name: name) != nil
+    return CheckpointName(name) != nil || PartialWork(name: name) != nil
   }
 
   /// Removes unfinished files of a killed start of the run. Call only while holding the directory's lock: no other run

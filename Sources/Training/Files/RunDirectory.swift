@@ -35,12 +35,9 @@ package struct RunDirectory {
 
   static func names(in path: String) -> [String] { (try? directoryEntries(path)) ?? [] }
 
-  /// Steps with a directory `checkpoint-N`, newest first.
-  package var checkpointSteps: [Int] { checkpointNames.map(\.step) }
-
   /// Names of checkpoints, newest first, whoever wrote them: `checkpoint-N`, or `checkpoint-N-2` and so on where others
   /// have that name.
-  var checkpointNames: [(step: Int, name: String)] { Self.checkpointNames(entries) }
+  package var checkpointNames: [(step: Int, name: String)] { Self.checkpointNames(entries) }
 
   /// The same, but an unreadable directory is an error and not an empty list.
   /// - Throws: `FileError`.

@@ -52,7 +52,8 @@ package struct Scoring {
         tokenizer: prompting.tokenizer, template: prompting.dataTemplate, templateKey: "--chat-template")
       let read = try Dataset(
         sources: [data], encoder: encoder, limit: LengthLimit(sequenceLength: shape.maximumPositions),
-        store: ExampleStore(program: build.binary, tokenizer: try ModelDirectory.tokenizerHash(directory: model)))
+        store: ExampleStore(
+          program: build.binary, tokenizer: try ModelDirectory.tokenizerHash(directory: directory.path)))
       notices = prompting.notices
       if let origin, let path {
         notices += origin.mismatches(model: model, hash: hash, storage: storage, adapter: path)
