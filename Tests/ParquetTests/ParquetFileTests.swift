@@ -104,6 +104,18 @@ struct ParquetFileTests {
     #expect(batches == 7)
   }
 
+  @Test func `numbers and nulls end a batch`() throws {
+    let rows = try ParquetFile(path: Self.path("numbers.bin")).rows()
+    var count = 0
+    while let batch = try rows.next(1000) {
+      #expect(batch.count < 500, "values take at least 16 bytes of 16 MiB")
+      #expect(batch.allSatisfy { $0["numbers"]?.array?.count == 1536 })
+      count += batch.count
+      #expect(rows.decodedBytes >= count * 1536 * 16)
+    }
+    #expect(count == 1000)
+  }
+
   @Test(arguments: bad) func `what is wrong is refused with its place`(name: String) throws {
     let part = try #require(Self.expected["bad"]?[name]?.string)
     let error = #expect(throws: ParquetError.self) { try Self.read("bad/\(name).parquet") }
