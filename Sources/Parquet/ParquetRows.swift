@@ -40,10 +40,11 @@ package final class ParquetRows {
     self.file = file
     let decompressor = Decompressor()
     var columns: [Column] = []
+    var seen: Set<[UInt8]> = []
     for node in file.roots where wanted?.contains(node.element.name) ?? true {
       do throws(ParquetFlaw) {
         // Swift takes composed and decomposed letters for equal; these names are different ones.
-        guard !columns.contains(where: { $0.name.utf8.elementsEqual(node.element.name.utf8) }) else {
+        guard seen.insert(Array(node.element.name.utf8)).inserted else {
           throw ParquetFlaw("there are two columns of this name")
         }
         var assembly = RecordAssembly { [budget] (node) throws(ParquetFlaw) in
