@@ -31,5 +31,5 @@ final class TableRecords: RecordSource {
       rows: unread.isEmpty ? rows : rows.map { .object(($0.members ?? []) + unread) })
   }
 
-  var unpackedBytes: Int { 0 }
+  var unpackedBytes: Int { rows.decodedBytes }
 }

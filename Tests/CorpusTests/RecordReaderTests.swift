@@ -189,6 +189,19 @@ struct RecordReaderTests {
     }
   }
 
+  /// A copy of a parquet file that pyarrow wrote, under a name of data.
+  private func parquet(_ name: String) throws -> String {
+    let source = URL(fileURLWithPath: Repository.fixture("parquet/\(name)"))
+    return try directory.write("\(name).parquet", [UInt8](Data(contentsOf: source)))
+  }
+
+  @Test func `neither may the rows of a parquet file`() throws {
+    let path = try parquet("long.bin")
+    #expect(try RecordReader(path: path, maximumUnpackedBytes: 200 << 20).count == 100)
+    let error = #expect(throws: CorpusError.self) { try RecordReader(path: path, maximumUnpackedBytes: 50 << 20) }
+    #expect(error?.description.contains("unpacks to more than") == true)
+  }
+
   @Test(.timeLimit(.minutes(1))) func `a pipe is no data file`() throws {
     let path = directory.path + "/pipe.jsonl"
     #expect(mkfifo(path, 0o600) == 0)
