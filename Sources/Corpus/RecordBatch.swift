@@ -55,7 +55,24 @@ package struct RecordBatch: Sendable {
   package func record(_ index: Int) throws(RecordMistake) -> JSONValue {
     switch content {
     case .spans(let spans): return try record(index, of: spans)
-    case .rows(let rows, _): return rows[index]
+    case .rows(let rows, _):
+      var room = Self.maximumBytes
+      Self.take(rows[index], from: &room)
+      guard room >= 0 else {
+        throw RecordMistake(location: location(index), problem: Self.excess("more than \(Self.maximumBytes) bytes"))
+      }
+      return rows[index]
+    }
+  }
+
+  /// Takes the least bytes that a value has as JSON: those of texts, and one of anything else.
+  private static func take(_ value: JSONValue, from room: inout Int) {
+    guard room >= 0 else { return }
+    switch value {
+    case .string(let text): room -= text.utf8.count
+    case .array(let elements): for element in elements { take(element, from: &room) }
+    case .object(let members): for member in members { take(member.value, from: &room) }
+    case .null, .bool, .integer, .number, .unusable: room -= 1
     }
   }
 

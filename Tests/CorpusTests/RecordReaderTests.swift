@@ -202,6 +202,14 @@ struct RecordReaderTests {
     #expect(error?.description.contains("unpacks to more than") == true)
   }
 
+  @Test func `a row may not be longer than another record`() throws {
+    let reader = try RecordReader(path: try parquet("large.bin"))
+    #expect(try reader.record(0) == ["text": "short"])
+    let mistake = #expect(throws: RecordMistake.self) { try reader.record(1) }
+    #expect(mistake?.location.line == 2)
+    #expect(mistake?.problem.reason == "the record has more than 16777216 bytes")
+  }
+
   @Test(.timeLimit(.minutes(1))) func `a pipe is no data file`() throws {
     let path = directory.path + "/pipe.jsonl"
     #expect(mkfifo(path, 0o600) == 0)
