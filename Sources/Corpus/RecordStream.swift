@@ -24,10 +24,12 @@ package final class RecordStream {
   ///   - format: nil: what its name says.
   ///   - fields: the fields that are read, where the format has columns; nil: all.
   ///   - samples: what a text file is cut into.
+  ///   - first: records before it are not wanted. A file of columns begins there; `passed` says where others begin.
   /// - Throws: `FileError` if the file cannot be read; `CorpusError` if its name is not that of a data file;
   ///   `ParquetError`.
   package init(
-    path: String, format: DataFormat? = nil, fields: Set<String>? = nil, samples: TextSamples = .paragraph
+    path: String, format: DataFormat? = nil, fields: Set<String>? = nil, samples: TextSamples = .paragraph,
+    from first: Int = 0
   ) throws {
     guard let format = format ?? DataFormat(path: path) else {
       throw CorpusError.unusable(
@@ -40,7 +42,9 @@ package final class RecordStream {
       try ScannedRecords(path: path, format, mode)
     }
     switch (format, samples) {
-    case (.parquet, _): source = try TableRecords(path: path, fields: fields)
+    case (.parquet, _):
+      source = try TableRecords(path: path, fields: fields, from: first)
+      passed = first
     case (.json, _): source = try scanned(.json)
     case (.csv, _): source = try scanned(.rows)
     case (.text, .paragraph): source = try scanned(.paragraphs)

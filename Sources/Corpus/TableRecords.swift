@@ -10,14 +10,16 @@ final class TableRecords: RecordSource {
   /// The columns that are not read.
   private let unread: [JSONValue.Member]
   /// Rows before the next one.
-  private var passed = 0
+  private var passed: Int
 
-  /// - Parameter fields: the columns that are read; nil: all.
+  /// - Parameters:
+  ///   - fields: the columns that are read; nil: all.
+  ///   - first: the first row.
   /// - Throws: `FileError`, `ParquetError`.
-  init(path: String, fields: Set<String>?) throws {
+  init(path: String, fields: Set<String>?, from first: Int) throws {
     let file = try ParquetFile(path: path)
-    self.path = path
-    rows = try file.rows(columns: fields)
+    (self.path, passed) = (path, first)
+    rows = try file.rows(columns: fields, from: first)
     unread = file.columns.filter { fields?.contains($0) == false }.map {
       .init($0, .unusable(JSONSyntaxError(byteOffset: 0, line: 1, reason: "the column is not read")))
     }

@@ -140,5 +140,26 @@ struct DataFilesTests {
     #expect(try taken("train", shard: .init(count: 3, index: 0)) == shards[0])
     #expect(try (2..<9).contains { try taken("train", shard: .init(count: 3, index: 0), seed: $0) != shards[0] })
     #expect(throws: CorpusError.self) { try taken("train", shard: .init(count: 8, index: 0)) }
+    let parts = try (0..<2).map { try taken("train[1:3]", shard: .init(count: 2, index: $0)) }
+    #expect(parts.joined().sorted().joined() == "12", "shards of a part of a file")
+  }
+
+  /// pyarrow's file of 300 rows in groups of 70, of which the first is damaged.
+  @Test func `of a parquet file only the part that is taken is read`() throws {
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: Repository.fixture("parquet/many.parquet"))))
+    for place in 4..<200 { bytes[place] = 0xFF }
+    let path = try directory.write("many.parquet", bytes)
+    func texts(_ split: String) throws -> [String] {
+      var source = Dataset.Source(paths: [path], type: .completion)
+      source.split = try #require(SplitSelection(split))
+      let dataset = try Dataset(sources: [source], encoder: Fixtures.encoder(), limit: LengthLimit(sequenceLength: 64))
+      let tokenizer = try Fixtures.tokenizer()
+      return dataset.all.map { tokenizer.decode($0.completions[0].dropLast()) }
+    }
+    #expect(throws: (any Error).self) { try texts("train[69:]") }
+    // i * i % 6 chooses the words, i // 7 follows.
+    #expect(try texts("train[70:75]").count == 5)
+    // The last text is one42; its first token is predicted by none.
+    #expect(try texts("train[-1:]") == ["42"])
   }
 }
