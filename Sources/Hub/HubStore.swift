@@ -26,30 +26,6 @@ protocol HubStore {
   func finish(revision: String) throws
 }
 
-/// Holds a lock that other processes wait for.
-enum HubLock {
-  /// Runs `body` while no other process holds the lock; where the file system knows no locks, at once.
-  /// - Parameter path: a file, which is created, or a directory.
-  /// - Throws: `HubFailure.stopped`, `WriteError`, errors of `body`.
-  static func hold<Result>(
-    _ path: String, isStopped: () -> Bool, onWait: () -> Void, during body: () throws -> Result
-  ) throws -> Result {
-    let isDirectory = EntryKind(path) == .directory
-    // As huggingface_hub, whose locks these are, so that users can share a cache.
-    let descriptor = isDirectory ? open(path, O_RDONLY | O_CLOEXEC) : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o664)
-    guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
-    defer { close(descriptor) }
-    var hasTold = false
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0, [EWOULDBLOCK, EINTR].contains(errno) {
-      guard !isStopped() else { throw HubFailure.stopped }
-      if !hasTold { onWait() }
-      hasTold = true
-      usleep(100_000)
-    }
-    return try body()
-  }
-}
-
 func fileSize(_ path: String) -> Int? {
   var status = stat()
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
