@@ -99,7 +99,10 @@ package struct HubDownload {
       answer = try client.get(client.listingAddress, request.name.text)
     }
     do {
-      return (try answer.body.readBody(limit: Self.mostListingBytes), answer.commit)
+      let bytes = try answer.body.readBody(limit: Self.mostListingBytes)
+      // Cut off there, and it could look whole.
+      guard bytes.count < Self.mostListingBytes else { throw HubMistake.noHub(settings.endpoint.shown) }
+      return (bytes, answer.commit)
     } catch let error as CurlFailure {
       throw TransientFailure(reason: "\(request.name): \(error.reason)")
     }
