@@ -96,6 +96,14 @@ import Testing
     #expect(refusal("own/tiny", for: .adapter).contains("it lacks adapter_config.json, adapter_model.safetensors"))
   }
 
+  @Test func `blobs without a snapshot are a download that did not end`() throws {
+    try makeDirectory("datasets--own--pairs/blobs")
+    try write("datasets--own--pairs/blobs/abc", "x")
+    #expect(
+      refusal("own/pairs", .dataset, revision: commits[0], for: .dataset).contains(
+        "datasets--own--pairs: a download was begun and did not end: complete it with"))
+  }
+
   @Test func `a data set is whole when no download is under way`() throws {
     let folder = "datasets--own--pairs"
     try makeDirectory("\(folder)/blobs")
