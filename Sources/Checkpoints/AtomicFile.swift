@@ -83,7 +83,7 @@ package enum AtomicFile {
 
 /// Calls `create` with `PATH.tmp-PID`, or with the next free name: a crashed process with the same number, perhaps on
 /// another host, may have left that name. The leftovers of other processes are never removed.
-func withFreeTemporaryName<Made>(
+package func withFreeTemporaryName<Made>(
   for path: String, create: (String) throws(WriteError) -> Made
 ) throws(WriteError) -> Made {
   var attempt = 0

@@ -59,7 +59,7 @@ package func directoryEntries(_ path: String) throws(FileError) -> [String] {
   return names.sorted()
 }
 
-func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
+package func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
   var status = stat()
   if lstat(path, &status) != 0 { return errno == ENOENT }
   return status.st_mode & S_IFMT == S_IFDIR && (try? directoryEntries(path).isEmpty) == true

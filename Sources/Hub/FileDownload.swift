@@ -21,7 +21,8 @@ struct FileDownload {
 
   /// - Throws: `HubMistake`, `HubFailure`, `WriteError`, `FileError`.
   func run() throws {
-    let (path, lock) = try store.partial(of: file)
+    let (path, lock) = store.partial(of: file)
+    for path in [path, lock] { try makeDirectory(parentDirectory(of: path)) }
     var hasTold = false
     // huggingface_hub's locks have the permissions of the umask too: users can share a cache.
     try FileLock.hold(lock, permissions: .umask, onWait: wait, bring)

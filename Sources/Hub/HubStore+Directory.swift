@@ -7,6 +7,7 @@ import Tensors
 /// The directory that `--out` names.
 struct HubDirectoryStore: HubStore {
   let directory: String
+  var room: String { directory }
   private let overwrites: Bool
 
   /// - Throws: `OutputRefusal` for a link or a file.
@@ -43,11 +44,9 @@ struct HubDirectoryStore: HubStore {
     return .absent
   }
 
-  func partial(of file: HubFile) throws -> (path: String, lock: String) {
-    let path = "\(directory)/\(file.path)"
-    try CacheDirectory.create(parentDirectory(of: path), permissions: .umask)
+  func partial(of file: HubFile) -> (path: String, lock: String) {
     let name = file.proof?.blobName ?? SHA256.text(of: Array(file.path.utf8))
-    return ("\(path).\(name.prefix(12))\(PartialFile.suffix)", directory)
+    return ("\(directory)/\(file.path).\(name.prefix(12))\(HubFolder.partialSuffix)", directory)
   }
 
   func place(_ partial: String, as file: HubFile) throws {
@@ -57,5 +56,5 @@ struct HubDirectoryStore: HubStore {
     try syncDirectory(parentDirectory(of: path), afterChange: true)
   }
 
-  func finish(revision: String) throws {}
+  func finish(_ files: [HubFile], revision: String) throws {}
 }

@@ -11,19 +11,29 @@ enum HubPresence { case absent, whole }
 protocol HubStore {
   /// The directory with the files, for the user.
   var directory: String { get }
+  /// The directory on whose file system the bytes are collected.
+  var room: String { get }
 
   /// Whether the file is there.
   /// - Throws: `HubMistake` if something else is there that may not be replaced.
   func presence(of file: HubFile) throws -> HubPresence
-  /// Where the file's bytes are collected, and which lock guards them; makes the directories for it.
-  /// - Throws: `WriteError`.
-  func partial(of file: HubFile) throws -> (path: String, lock: String)
-  /// Gives the finished bytes their name.
+  /// Where the file's bytes are collected, and which lock guards them.
+  func partial(of file: HubFile) -> (path: String, lock: String)
+  /// Keeps the finished bytes.
   /// - Throws: `WriteError`, `HubMistake`.
   func place(_ partial: String, as file: HubFile) throws
   /// After the last file.
-  /// - Throws: `WriteError`.
-  func finish(revision: String) throws
+  /// - Parameter files: all that were wanted.
+  /// - Throws: `WriteError`, `HubMistake`.
+  func finish(_ files: [HubFile], revision: String) throws
+}
+
+/// Creates a directory with its parents, so that they outlast a power failure.
+/// - Throws: `WriteError`.
+func makeDirectory(_ path: String) throws(WriteError) {
+  for made in try CacheDirectory.create(path, permissions: .umask) {
+    try syncDirectory(parentDirectory(of: made), afterChange: true)
+  }
 }
 
 func fileSize(_ path: String) -> Int? {

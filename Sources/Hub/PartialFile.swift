@@ -5,8 +5,6 @@ import Glibc
 
 /// The bytes of a file that came so far, under a name of their own.
 final class PartialFile {
-  static let suffix = ".incomplete"
-
   let path: String
   private(set) var byteCount: Int
   private let descriptor: Int32
