@@ -51,8 +51,10 @@ struct HubDirectoryStore: HubStore {
 
   func place(_ partial: String, as file: HubFile) throws {
     let path = "\(directory)/\(file.path)"
-    if !overwrites, entryExists(path) { throw HubMistake.exists(path: path) }
-    guard rename(partial, path) == 0 else { throw WriteError(path: path, action: "rename to", code: errno) }
+    guard AtomicFiles.rename(partial, to: path, replaces: overwrites) else {
+      if errno == EEXIST { throw HubMistake.exists(path: path) }
+      throw WriteError(path: path, action: "rename to", code: errno)
+    }
     try syncDirectory(parentDirectory(of: path), afterChange: true)
   }
 
