@@ -36,7 +36,8 @@ struct HubDirectoryStore: HubStore {
     default: throw HubMistake.notAFile(path: path)
     }
     if let bytes = fileSize(path), file.bytes == nil || file.bytes == bytes,
-      try file.proof?.mismatch(ofFile: path, bytes: bytes) == nil
+      // Hashed once, not at every start.
+      try file.proof?.mismatch(ofFile: path, bytes: bytes, sha256: ContentHash().sha256(ofFile:)) == nil
     {
       return .whole
     }
