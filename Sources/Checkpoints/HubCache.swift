@@ -31,9 +31,7 @@ package struct HubCache: Sendable {
   package static func directory(
     of name: String, revision: String? = nil, for content: Content
   ) throws(HubRefusal) -> String {
-    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name),
-      content != .dataset || !dataSuffixes.contains(where: name.lowercased().hasSuffix)
-    else { return name }
+    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name) else { return name }
     guard let cache = standard else {
       guard found.hasOwner else { return name }
       throw HubRefusal(found, revision, .absent(cache: "HOME is not set"))
@@ -51,11 +49,6 @@ package struct HubCache: Sendable {
   package static func datasetDirectory(_ name: String, revision: String? = nil) throws(HubRefusal) -> String {
     try directory(of: name, revision: revision, for: .dataset)
   }
-
-  /// A name that ends so is a mistyped file rather than a data set.
-  private static let dataSuffixes = [
-    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".arrow", ".gz", ".zst",
-  ]
 
   /// Whether a model of that name is looked for in the cache: nothing here has the name, and the hub could have it.
   package static func isLookedFor(_ name: String) -> Bool { HubName(name) != nil && !fileExists(name) }

@@ -97,6 +97,24 @@ struct DataFilesTests {
     }
   }
 
+  @Test func `a path may name a data set of the hub, and a place in it`() throws {
+    #expect(try #require(HubDataset("owner/name")).globs == [])
+    #expect(try #require(HubDataset("owner/name/")).place == nil)
+    let file = try #require(HubDataset("owner/name/data/a.parquet"))
+    #expect((file.name.text, file.place) == ("owner/name", "data/a.parquet"))
+    #expect(file.globs == ["data/a.parquet", "data/a.parquet/*"])
+    #expect(try #require(HubDataset("owner/name/**/a-*.jsonl")).globs.contains("a-*.jsonl"))
+    for path in [
+      "pairs.jsonl", "data/pairs.jsonl", "data/pairs.txt.gz", "data/pairs.arrow", "./a/b", "/a/b", "data/*.jsonl",
+      "a b",
+      directory.path,
+    ] { #expect(HubDataset(path) == nil, "\(path)") }
+    for path in ["data/pairs.jsonl", "./no/such/directory"] {
+      let error = #expect(throws: CorpusError.self) { try DataFiles.at(path) }
+      #expect(error?.description.contains("no such file or directory") == true)
+    }
+  }
+
   // MARK: Parts
 
   private func taken(_ split: String, shard: Dataset.Source.Shard? = nil, seed: UInt64 = 1) throws -> [String] {

@@ -124,6 +124,33 @@ extension EndToEnd {
       #expect(!fixture.exists("third"))
     }
 
+    @Test func `train --fetch takes the file that is named, and no other`() throws {
+      let pairs = [UInt8](try fixture.bytes("pairs.jsonl"))
+      let hub = try LocalHub(["data/a.jsonl": pairs, "data/b.jsonl": pairs + pairs], kind: .dataset)
+      let environment = environment.merging(["HF_ENDPOINT": hub.endpoint]) { $1 }
+      let configuration = try fixture.text("config.yaml")
+      func train(_ data: String, _ arguments: String...) throws -> ProcessResult {
+        try fixture.write("config.yaml", configuration.replacing("path: pairs.jsonl", with: "path: \(data)"))
+        return try fixture.start(.alone, arguments, environment: environment).wait()
+      }
+      let named = try train("own/tiny/data/a.jsonl", "--fetch")
+      #expect(named.code == 0, "\(named.errors)")
+      #expect(hub.requests(for: "b.jsonl").isEmpty)
+      // The snapshot is there, that file is not.
+      let lacking = try train("own/tiny/data/b.jsonl", "output_dir=second")
+      #expect(lacking.code == 64)
+      #expect(lacking.errors.contains("it lacks data/b.jsonl: complete it with `shoal fetch own/tiny --dataset`"))
+      let second = try train("own/tiny/data/b.jsonl", "output_dir=second", "--fetch")
+      #expect(second.code == 0, "\(second.errors)")
+      // A mistake in the name of a file below a directory that is here.
+      try fixture.makeDirectory("own")
+      let count = hub.requests.count
+      let mistyped = try train("own/tiny/data/c.jsonl", "output_dir=third", "--fetch")
+      #expect(mistyped.code == 64)
+      #expect(mistyped.errors.contains("no such file or directory"), "\(mistyped.errors)")
+      #expect(hub.requests.count == count)
+    }
+
     @Test func `an interrupted download goes on with the same command`() throws {
       hub.fail(weights, .stall(after: 60_000))
       let job = try start("fetch", "own/tiny")
