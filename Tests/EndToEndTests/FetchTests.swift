@@ -235,6 +235,7 @@ extension EndToEnd {
         (["own/tiny", "--revision", "a..b"], "is no branch, tag or commit"),
         (["own/tiny", "--overwrite"], "--overwrite goes with --out"),
         (["own/tiny", "--out", "pairs.jsonl"], "it is no directory"),
+        (["own/tiny", "--out", ""], "--out is empty"),
       ] {
         let ending = try Job([Job.program, "fetch"] + arguments, in: fixture, environment: environment).wait()
         #expect(ending.code == 64, "\(ending.errors)")
