@@ -11,7 +11,6 @@ final class FetchPrinter {
   private var lastLine = ContinuousClock.now
   /// The file under way, with its first report, from which the speed is computed.
   private var current: (file: String, start: ContinuousClock.Instant, bytes: Int)?
-  private var isRedrawn = false
 
   init(_ name: String) { self.name = name }
 
@@ -45,12 +44,9 @@ final class FetchPrinter {
     if rate > 0 { text += ", \(ByteCount.text(Int(rate)))/s" }
     guard Self.isTerminal else { return line(text) }
     Console.redraw(text)
-    isRedrawn = true
   }
 
   private func line(_ text: String) {
-    if isRedrawn { Console.redraw("") }
-    isRedrawn = false
     lastLine = .now
     Console.print(text)
   }
