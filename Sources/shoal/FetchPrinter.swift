@@ -31,7 +31,8 @@ final class FetchPrinter {
 
   private func advance(_ file: String, _ bytes: Int, _ total: Int?) {
     let now = ContinuousClock.now
-    if current?.file != file { current = (file, now, bytes) }
+    // Fewer bytes than at first: the file was begun anew.
+    if current?.file != file || bytes < current?.bytes ?? 0 { current = (file, now, bytes) }
     guard let current, now - lastLine >= (Self.isTerminal ? .milliseconds(200) : .seconds(10)) else { return }
     lastLine = now
     let seconds = Double((now - current.start).components.seconds)
