@@ -34,7 +34,7 @@ package final class AtomicFiles {
   package func commit(replaces: Bool = true) throws {
     var replaced: [String] = []
     while let file = pending.first {
-      guard Self.rename(file.temporary, file.path, replaces: replaces) else {
+      guard Self.rename(file.temporary, to: file.path, replaces: replaces) else {
         throw WriteError(
           path: file.path, action: "rename the finished file to", code: errno, replacedBefore: replaced)
       }
@@ -44,7 +44,9 @@ package final class AtomicFiles {
     for parent in Set(replaced.map(parentDirectory(of:))) { try syncDirectory(parent, afterChange: true) }
   }
 
-  private static func rename(_ temporary: String, _ path: String, replaces: Bool) -> Bool {
+  /// Gives a finished file its name. False, with the reason in `errno`, if that fails.
+  /// - Parameter replaces: whether a file that has this name by now is replaced; otherwise it is EEXIST.
+  package static func rename(_ temporary: String, to path: String, replaces: Bool) -> Bool {
     if replaces { return Glibc.rename(temporary, path) == 0 }
     // Unlike a rename, a second name is refused where the name is taken.
     if link(temporary, path) == 0 {
@@ -83,7 +85,7 @@ package enum AtomicFile {
 
 /// Calls `create` with `PATH.tmp-PID`, or with the next free name: a crashed process with the same number, perhaps on
 /// another host, may have left that name. The leftovers of other processes are never removed.
-func withFreeTemporaryName<Made>(
+package func withFreeTemporaryName<Made>(
   for path: String, create: (String) throws(WriteError) -> Made
 ) throws(WriteError) -> Made {
   var attempt = 0

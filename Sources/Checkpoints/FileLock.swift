@@ -7,12 +7,23 @@ package enum FileLock {
   /// Runs `body` while no other process holds the lock `path`; waiting sleeps.
   ///
   /// On file systems without locks `body` runs at once, so the caller must also be correct without the lock.
-  /// - Throws: `WriteError` if the lock's file cannot be created; errors of `body`.
-  package static func hold<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
+  /// - Parameters:
+  ///   - path: a file, which is created, or a directory.
+  ///   - permissions: of the file.
+  ///   - onWait: called again and again while another process holds the lock; an error of it ends the wait.
+  /// - Throws: `WriteError` if the lock's file cannot be created; errors of `onWait` and `body`.
+  package static func hold<Result>(
+    _ path: String, permissions: FilePermissions = .user, onWait: () throws -> Void = {}, _ body: () throws -> Result
+  ) throws -> Result {
+    let isDirectory = EntryKind(path) == .directory
+    let descriptor = open(
+      path, (isDirectory ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC | O_NOFOLLOW, permissions.fileMode)
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
     defer { close(descriptor) }
-    while flock(descriptor, LOCK_EX) != 0, errno == EINTR {}
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0, [EWOULDBLOCK, EINTR].contains(errno) {
+      try onWait()
+      usleep(100_000)
+    }
     return try body()
   }
 }

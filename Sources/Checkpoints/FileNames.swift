@@ -59,10 +59,22 @@ package func directoryEntries(_ path: String) throws(FileError) -> [String] {
   return names.sorted()
 }
 
-func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
+package func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
   var status = stat()
   if lstat(path, &status) != 0 { return errno == ENOENT }
   return status.st_mode & S_IFMT == S_IFDIR && (try? directoryEntries(path).isEmpty) == true
+}
+
+/// The first bytes of a small file.
+/// - Throws: `FileError`.
+package func smallFile(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+  defer { close(descriptor) }
+  var bytes = [UInt8](repeating: 0, count: limit)
+  let count = read(descriptor, &bytes, limit)
+  guard count >= 0 else { throw FileError(path: path, action: "read", code: errno) }
+  return Array(bytes.prefix(count))
 }
 
 /// This host's name, usable in a file name.

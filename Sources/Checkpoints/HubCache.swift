@@ -31,9 +31,7 @@ package struct HubCache: Sendable {
   package static func directory(
     of name: String, revision: String? = nil, for content: Content
   ) throws(HubRefusal) -> String {
-    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name),
-      content != .dataset || !dataSuffixes.contains(where: name.lowercased().hasSuffix)
-    else { return name }
+    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name) else { return name }
     guard let cache = standard else {
       guard found.hasOwner else { return name }
       throw HubRefusal(found, revision, .absent(cache: "HOME is not set"))
@@ -52,11 +50,6 @@ package struct HubCache: Sendable {
     try directory(of: name, revision: revision, for: .dataset)
   }
 
-  /// A name that ends so is a mistyped file rather than a data set.
-  private static let dataSuffixes = [
-    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".arrow", ".gz", ".zst",
-  ]
-
   /// Whether a model of that name is looked for in the cache: nothing here has the name, and the hub could have it.
   package static func isLookedFor(_ name: String) -> Bool { HubName(name) != nil && !fileExists(name) }
 
@@ -65,57 +58,36 @@ package struct HubCache: Sendable {
   package func snapshot(
     of name: HubName, revision: String? = nil, for content: Content
   ) throws(HubRefusal) -> String {
-    let folder = "\(path)/\(name.folder)"
-    guard let revisions = try? directoryEntries("\(folder)/snapshots"), !revisions.isEmpty else {
-      let isUnderWay = !Self.unfinished(in: folder).isEmpty
-      throw HubRefusal(name, revision, isUnderWay ? .unfinished(path: folder) : .absent(cache: path))
+    let folder = HubFolder(cache: path, name)
+    guard let revisions = try? directoryEntries(folder.snapshots), !revisions.isEmpty else {
+      // What came right may be there without anything that is unfinished.
+      throw HubRefusal(name, revision, folder.hasBlobs ? .unfinished(path: folder.path) : .absent(cache: path))
     }
-    guard let commit = commit(revision ?? HubRevision.standard, in: folder, revisions) else {
-      throw HubRefusal(name, revision, .noRevision(folder: folder, known: refs(in: folder) + revisions))
+    guard let commit = Self.commit(revision ?? HubRevision.standard, in: folder, revisions) else {
+      throw HubRefusal(name, revision, .noRevision(folder: folder.path, known: folder.references + revisions))
     }
-    let snapshot = "\(folder)/snapshots/\(commit)"
+    let snapshot = folder.snapshot(commit)
+    let unfinished = folder.unfinished
     let missing = Self.missing(in: snapshot, for: content)
     guard missing.isEmpty else {
-      let isUnderWay = !Self.unfinished(in: folder).isEmpty
-      throw HubRefusal(name, revision, .incomplete(snapshot: snapshot, missing: missing, isUnderWay: isUnderWay))
+      throw HubRefusal(
+        name, revision, .incomplete(snapshot: snapshot, missing: missing, isUnderWay: !unfinished.isEmpty))
     }
-    if content == .dataset, let file = Self.unfinished(in: folder).first {
-      throw HubRefusal(name, revision, .unfinished(path: "\(folder)/blobs/\(file)"))
+    if content == .dataset, let file = unfinished.first {
+      throw HubRefusal(name, revision, .unfinished(path: "\(folder.blobs)/\(file)"))
     }
     return snapshot
   }
 
   /// The commit of a snapshot: the revision's own name, what `refs` says of it, or the one that it is the start of.
-  private func commit(_ revision: String, in folder: String, _ snapshots: [String]) -> String? {
+  private static func commit(_ revision: String, in folder: HubFolder, _ snapshots: [String]) -> String? {
     guard HubRevision.isValid(revision) else { return nil }
     if snapshots.contains(revision) { return revision }
-    if let text = try? String(contentsOf: "\(folder)/refs/\(revision)", limit: 256) {
-      let commit = text.filter { !$0.isWhitespace }
-      return snapshots.contains(commit) ? commit : nil
-    }
+    if let commit = folder.commit(of: revision) { return snapshots.contains(commit) ? commit : nil }
     // Five digits are the fewest that huggingface_hub takes for a commit.
     guard revision.count >= 5, isHexadecimal(revision) else { return nil }
     let matching = snapshots.filter { $0.hasPrefix(revision) }
     return matching.count == 1 ? matching[0] : nil
-  }
-
-  /// The names below `refs`.
-  private func refs(in folder: String) -> [String] {
-    func names(_ prefix: String) -> [String] {
-      ((try? directoryEntries("\(folder)/refs/\(prefix)")) ?? []).flatMap { entry in
-        EntryKind("\(folder)/refs/\(prefix)\(entry)") == .directory ? names("\(prefix)\(entry)/") : [prefix + entry]
-      }
-    }
-    return names("")
-  }
-
-  /// Blobs that were begun and are not there as a whole.
-  private static func unfinished(in folder: String) -> [String] {
-    let suffix = ".incomplete"
-    return ((try? directoryEntries("\(folder)/blobs")) ?? []).filter { name in
-      // Newer releases of huggingface_hub put a random part before the suffix.
-      name.hasSuffix(suffix) && !fileExists("\(folder)/blobs/\(name.prefix { $0 != "." })")
-    }
   }
 
   // MARK: Completeness
@@ -160,6 +132,8 @@ package struct HubRefusal: UserError, Equatable {
     case incomplete(snapshot: String, missing: [String], isUnderWay: Bool)
     /// A download that did not come to its end: the file that it left, or the folder where nothing is whole yet.
     case unfinished(path: String)
+    /// The snapshot has single files of a data set, and all of it is wanted.
+    case part(snapshot: String)
   }
 
   package let name: HubName
@@ -184,20 +158,10 @@ package struct HubRefusal: UserError, Equatable {
         + "\(isUnderWay ? "; a download was begun and did not end" : ""): complete it with `\(command)`"
     case .unfinished(let path):
       "\(name): \(path): a download was begun and did not end: complete it with `\(command)`"
-        + (path.hasSuffix(".incomplete") ? ", or remove that file if it is of an older one" : "")
+        + (path.hasSuffix(HubFolder.partialSuffix) ? ", or remove that file if it is of an older one" : "")
+    case .part(let snapshot):
+      "\(name): \(snapshot) has only some of its files, those that another configuration named: complete it with "
+        + "`\(command)`"
     }
-  }
-}
-
-extension String {
-  /// The text of a small file.
-  fileprivate init(contentsOf path: String, limit: Int) throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: limit)
-    let count = read(descriptor, &bytes, limit)
-    guard count >= 0 else { throw FileError(path: path, action: "read", code: errno) }
-    self.init(decoding: bytes.prefix(count), as: UTF8.self)
   }
 }

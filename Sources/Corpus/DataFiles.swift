@@ -32,13 +32,11 @@ package struct DataFiles {
   ) throws -> [String] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-      if let inside = try placeInside(path, revision: revision) { return try at(inside, split: split, subset: subset) }
-      if path.contains(where: { "*?[".contains($0) }) { return try Self.matching(path, split: split) }
-      let directory = try HubCache.datasetDirectory(path, revision: revision)
-      guard directory != path else {
-        throw CorpusError.unusable(path: path, reason: "no such file or directory")
+      if let found = try HubDataset(path)?.path(revision: revision) {
+        return try at(found, split: split, subset: subset)
       }
-      return try at(directory, split: split, subset: subset)
+      if path.contains(where: { "*?[".contains($0) }) { return try FilePattern.files(path, split: split) }
+      throw CorpusError.unusable(path: path, reason: "no such file or directory")
     }
     guard isDirectory.boolValue else {
       guard split == nil || split == "train" || DataSplit(ofFile: path).answers(to: split ?? "") else {
@@ -47,66 +45,6 @@ package struct DataFiles {
       return [path]
     }
     return try DataFiles(directory: path).files(of: split, subset: subset)
-  }
-
-  /// The place of `owner/name/file` in the hub's cache; nil for other paths.
-  private static func placeInside(_ path: String, revision: String?) throws -> String? {
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count > 2, !parts[0].isEmpty, !FileManager.default.fileExists(atPath: parts[0]) else { return nil }
-    let name = parts[..<2].joined(separator: "/")
-    guard HubCache.isLookedFor(name) else { return nil }
-    let directory = try HubCache.datasetDirectory(name, revision: revision)
-    return directory == name ? nil : ([directory] + parts[2...]).joined(separator: "/")
-  }
-
-  /// The files that a pattern names, of a split if one other than `train` is asked for.
-  private static func matching(_ pattern: String, split: String?) throws -> [String] {
-    let parts = pattern.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    let fixed = parts.prefix { part in !part.contains { "*?[".contains($0) } }
-    let prefix = fixed.joined(separator: "/")
-    let root = fixed.isEmpty ? "." : prefix.isEmpty ? "/" : prefix
-    let wanted = Array(parts[fixed.count...])
-    let found = try names(below: root).filter { name in
-      Self.matches(name.split(separator: "/").map(String.init)[...], wanted[...])
-    }
-    guard !found.isEmpty else { throw CorpusError.unusable(path: pattern, reason: "no file matches the pattern") }
-    var files = found.filter(isData)
-    guard !files.isEmpty else {
-      throw CorpusError.unusable(
-        path: pattern, reason: "no file that matches is a \(DataFormat.names) file, such as \(found[0])")
-    }
-    if let split, split != "train" {
-      files = files.filter { DataSplit(ofFile: $0).answers(to: split) }
-      guard !files.isEmpty else {
-        throw CorpusError.unusable(path: pattern, reason: "no file that matches is of split \"\(split)\"")
-      }
-    }
-    return files.map { fixed.isEmpty ? $0 : root == "/" ? "/" + $0 : "\(root)/\($0)" }
-  }
-
-  private static func matches(_ name: ArraySlice<String>, _ pattern: ArraySlice<String>) -> Bool {
-    guard let first = pattern.first else { return name.isEmpty }
-    let rest = pattern.dropFirst()
-    if first == "**" {
-      return (name.startIndex...name.endIndex).contains { matches(name[$0...], rest) }
-    }
-    guard let part = name.first, fnmatch(first, part, FNM_PERIOD) == 0 else { return false }
-    return matches(name.dropFirst(), rest)
-  }
-
-  /// All files below a directory, relative to it, in the order of their bytes; hidden ones are left out.
-  private static func names(below root: String) throws -> [String] {
-    guard let entries = FileManager.default.enumerator(atPath: root) else {
-      throw CorpusError.unusable(path: root, reason: "the directory cannot be listed: check its permissions")
-    }
-    var names: [String] = []
-    while let name = entries.nextObject() as? String {
-      let isHidden = name.split(separator: "/").last?.hasPrefix(".") ?? false
-      let isDirectory = entries.fileAttributes?[.type] as? FileAttributeType == .typeDirectory
-      if isHidden, isDirectory { entries.skipDescendants() }
-      if !isHidden, !isDirectory { names.append(name) }
-    }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   // MARK: Directories
@@ -120,7 +58,7 @@ package struct DataFiles {
     guard (try? FileManager.default.contentsOfDirectory(atPath: root)) != nil else {
       throw CorpusError.unusable(path: root, reason: "the directory cannot be listed: check its permissions")
     }
-    let all = try Self.names(below: root)
+    let all = try FilePattern.names(below: root)
     let names = all.filter {
       Self.isData($0) && !Self.descriptions.contains(($0 as NSString).lastPathComponent)
     }

@@ -36,6 +36,11 @@ package enum DataFormat: String, Sendable, CaseIterable {
     self = found.format
   }
 
+  /// Whether a name ends as that of a file of data does, be it one that is not read.
+  static func isFileName(_ path: String) -> Bool {
+    Self(path: path) != nil || packing(of: path) != nil || advice(for: path) != nil
+  }
+
   static func packing(of path: String) -> Packing? {
     let name = path.lowercased()
     return Packing.allCases.first { name.hasSuffix($0.rawValue) }

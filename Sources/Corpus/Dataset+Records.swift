@@ -9,8 +9,6 @@ extension Dataset {
     /// The files with the numbers of the records that are taken; nil takes all.
     private var files: [(path: String, taken: Taken?)]
     private var stream: RecordStream?
-    /// Records of the current file that have been passed.
-    private var passed = 0
 
     private enum Taken {
       case range(Range<Int>)
@@ -24,7 +22,15 @@ extension Dataset {
         }
       }
 
-      /// The records from here on are not taken.
+      /// Those before it are not taken.
+      var first: Int {
+        switch self {
+        case .range(let range): range.lowerBound
+        case .chosen(let chosen): chosen.firstIndex(of: true) ?? chosen.count
+        }
+      }
+
+      /// Neither are those from it on.
       var end: Int {
         switch self {
         case .range(let range): range.upperBound
@@ -93,29 +99,28 @@ extension Dataset {
       try source.split.parts.flatMap { try files(of: source, $0) }
     }
 
-    private static func open(_ path: String, _ source: Source) throws -> RecordStream {
+    private static func open(_ path: String, _ source: Source, from first: Int) throws -> RecordStream {
       try RecordStream(
         path: path, format: source.format, fields: DatasetType.columns(of: source.type, source.fields),
-        samples: source.samples)
+        samples: source.samples, from: first)
     }
 
     /// The next records that are taken, as places in a batch; nil at the end.
     /// - Throws: `FileError` or `CorpusError`, also for a file without records.
     mutating func next() throws -> (batch: RecordBatch, places: [Int])? {
       while let (path, taken) = files.first {
-        let current = try stream ?? Self.open(path, source)
+        let current = try stream ?? Self.open(path, source, from: taken?.first ?? 0)
         stream = current
-        if let taken, passed >= taken.end {
+        if let taken, current.passed >= taken.end {
           finishFile()
           continue
         }
         guard let batch = try current.next() else {
-          guard passed > 0 else { throw CorpusError.unusable(path: path, reason: "it has no records") }
+          guard current.passed > 0 else { throw CorpusError.unusable(path: path, reason: "it has no records") }
           finishFile()
           continue
         }
-        let first = passed
-        passed += batch.count
+        let first = current.passed - batch.count
         let places = taken.map { taken in
           (0..<batch.count).filter { taken.contains(first + $0) }
         }
@@ -127,7 +132,7 @@ extension Dataset {
 
     private mutating func finishFile() {
       files.removeFirst()
-      (stream, passed) = (nil, 0)
+      stream = nil
     }
   }
 }

@@ -3,7 +3,7 @@
 package import Checkpoints
 import Tensors
 
-/// The records of one file, by number. A plain file stays mapped, a packed one is in memory.
+/// The records of one file, by number. A plain file stays mapped; a packed one, and rows, are in memory.
 package struct RecordReader: Sendable {
   package let path: String
   private let batches: [RecordBatch]
@@ -31,8 +31,8 @@ package struct RecordReader: Sendable {
       guard stream.unpackedBytes <= limit else {
         throw CorpusError.unusable(
           path: path,
-          reason: "it unpacks to more than \(ByteCount.text(limit)), half of the free memory: unpack it first, a plain "
-            + "file needs none")
+          reason: "it unpacks to more than \(ByteCount.text(limit)), half of the free memory: write it as plain JSON "
+            + "lines, which need none")
       }
     }
     guard count > 0 else { throw CorpusError.unusable(path: path, reason: "it has no records") }

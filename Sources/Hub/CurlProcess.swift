@@ -82,14 +82,15 @@ final class CurlProcess {
     // Its own settings first: -q leaves ~/.curlrc unread.
     let started = Self.spawn(["curl", "-q", "--config", "-"], pipes[0].read, pipes[1].write, pipes[2].write)
     for descriptor in [pipes[0].read, pipes[1].write, pipes[2].write] { close(descriptor) }
-    guard let started else {
+    guard started.code == 0 else {
       for descriptor in [pipes[0].write, output, errors] { close(descriptor) }
       process = -1
       hasEnded = true
       output = -1
-      throw errno == ENOENT ? HubMistake.noCurl : CurlFailure(code: -1, reason: String(cString: strerror(errno)))
+      throw started.code == ENOENT
+        ? HubMistake.noCurl : CurlFailure(code: -1, reason: String(cString: strerror(started.code)))
     }
-    process = started
+    process = started.process
     // A pipe holds this much without a reader, and SIGPIPE is ignored.
     let text = Array((lines.joined(separator: "\n") + "\n").utf8)
     _ = write(pipes[0].write, text, text.count)
@@ -119,7 +120,10 @@ final class CurlProcess {
     return (ends[0], ends[1])
   }
 
-  private static func spawn(_ arguments: [String], _ input: Int32, _ output: Int32, _ errors: Int32) -> pid_t? {
+  /// Starts a program; the code is 0, or why it cannot be started.
+  private static func spawn(
+    _ arguments: [String], _ input: Int32, _ output: Int32, _ errors: Int32
+  ) -> (process: pid_t, code: Int32) {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -140,8 +144,8 @@ final class CurlProcess {
     var words = arguments.map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     var process: pid_t = 0
-    errno = posix_spawnp(&process, arguments[0], &actions, &attributes, &words, environ)
-    return errno == 0 ? process : nil
+    let code = posix_spawnp(&process, arguments[0], &actions, &attributes, &words, environ)
+    return (process, code)
   }
 
   // MARK: Reading

@@ -21,8 +21,17 @@ struct FileDownload {
 
   /// - Throws: `HubMistake`, `HubFailure`, `WriteError`, `FileError`.
   func run() throws {
-    let (path, lock) = try store.partial(of: file)
-    try HubLock.hold(lock, isStopped: client.isStopped, onWait: { progress(.waiting(file: file.path)) }, during: bring)
+    let (path, lock) = store.partial(of: file)
+    for path in [path, lock] { try makeDirectory(parentDirectory(of: path)) }
+    var hasTold = false
+    // huggingface_hub's locks have the permissions of the umask too: users can share a cache.
+    try FileLock.hold(lock, permissions: .umask, onWait: wait, bring)
+
+    func wait() throws {
+      guard !client.isStopped() else { throw HubFailure.stopped }
+      if !hasTold { progress(.waiting(file: file.path)) }
+      hasTold = true
+    }
 
     func bring() throws {
       // Another process may have brought it meanwhile.

@@ -11,6 +11,8 @@ package struct HubRequest: Sendable {
   package var revision: String
   /// The files wanted; empty: those that Shoal can read.
   package var globs: [String] = []
+  /// Whether a configuration names these files: what else the data set has is not known to be unwanted.
+  package var isPart = false
   /// A plain directory; nil: the hub's cache.
   package var directory: String?
   package var overwrites = false
@@ -49,12 +51,12 @@ package struct HubDownload {
 
   /// Downloads what is missing, and returns the directory with the files.
   ///
-  /// Nothing is replaced by less: a file appears under its name when it is whole and has the hash that the hub lists,
-  /// and a branch or tag points to a commit when all its files are there.
+  /// Nothing is replaced by less: a file appears under its name when it is whole and has the hash that the hub lists.
+  /// In the hub's cache a commit appears when all its files are there, and a branch or tag points to it then.
   /// - Throws: `HubMistake` for what the user can mend; `HubFailure` for the rest, after which the same download goes on
   ///   where this one ended; `OutputRefusal`, `WriteError`, `FileError`.
   package func run() throws -> String {
-    // Before the network: a place that cannot be written costs nothing then.
+    // Before the network: what can be no place costs nothing then.
     let place = try place()
     let listing = try listing()
     let wanted = try HubSelection(name: request.name, globs: request.globs).files(of: listing).map {
@@ -64,10 +66,10 @@ package struct HubDownload {
     let missing = try wanted.filter { try store.presence(of: $0) == .absent }
     progress(.listed(files: wanted.count, present: wanted.count - missing.count, bytes: Self.sum(missing.map(\.bytes))))
     do {
-      try CacheDirectory.create(store.directory, permissions: .umask)
+      try makeDirectory(store.room)
       try requireRoom(for: missing, in: store)
       for file in missing { try FileDownload(file, at: listing.commit, store, client, progress).run() }
-      try store.finish(revision: request.revision)
+      try store.finish(wanted, revision: request.revision)
     } catch let error as WriteError where error.isShortage || error.code == EFBIG {
       throw HubFailure.disk("\(error.path): cannot \(error.action): \(error.reason)")
     }
@@ -81,7 +83,7 @@ package struct HubDownload {
       return { _ in store }
     }
     guard let cache = settings.cache else { throw HubMistake.noCache }
-    return { [name = request.name] commit in HubCacheStore(cache, name, commit: commit) }
+    return { [name = request.name, isPart = request.isPart] commit in HubCacheStore(cache, name, commit: commit, isPart: isPart) }
   }
 
   private func listing() throws -> HubListing {
@@ -99,7 +101,10 @@ package struct HubDownload {
       answer = try client.get(client.listingAddress, request.name.text)
     }
     do {
-      return (try answer.body.readBody(limit: Self.mostListingBytes), answer.commit)
+      let bytes = try answer.body.readBody(limit: Self.mostListingBytes)
+      // Cut off there, and it could look whole.
+      guard bytes.count < Self.mostListingBytes else { throw HubMistake.noHub(settings.endpoint.shown) }
+      return (bytes, answer.commit)
     } catch let error as CurlFailure {
       throw TransientFailure(reason: "\(request.name): \(error.reason)")
     }
@@ -117,10 +122,8 @@ package struct HubDownload {
 
   /// - Throws: `WriteError` (ENOSPC) if the files that are missing do not fit.
   private func requireRoom(for files: [HubFile], in store: any HubStore) throws {
-    let rest = try files.map { file in
-      max(0, (file.bytes ?? 0) - (fileSize(try store.partial(of: file).path) ?? 0))
-    }
-    try requireFreeSpace(Self.sum(rest), at: store.directory, for: store.directory)
+    let rest = files.map { file in max(0, (file.bytes ?? 0) - (fileSize(store.partial(of: file).path) ?? 0)) }
+    try requireFreeSpace(Self.sum(rest), at: store.room, for: store.directory)
   }
 
   /// The sum, as far as numbers go: a listing may claim anything.

@@ -32,9 +32,8 @@ package struct HubSettings: Sendable {
       if let text = variables(name), let token = try cleaned(text, from: name) { return (token, name) }
     }
     guard let file, EntryKind(file) != nil else { return (nil, nil) }
-    var bytes: [UInt8] = []
-    _ = try readFile(file) { if bytes.count < 1 << 16 { bytes += $0 } }
-    return (try cleaned(String(decoding: bytes, as: UTF8.self), from: file), file)
+    let text = String(decoding: try smallFile(file, limit: 1 << 16), as: UTF8.self)
+    return (try cleaned(text, from: file), file)
   }
 
   /// The token without white space around it. What else no header can hold is refused, without being shown.

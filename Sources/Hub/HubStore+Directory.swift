@@ -7,6 +7,7 @@ import Tensors
 /// The directory that `--out` names.
 struct HubDirectoryStore: HubStore {
   let directory: String
+  var room: String { directory }
   private let overwrites: Bool
 
   /// - Throws: `OutputRefusal` for a link or a file.
@@ -35,7 +36,8 @@ struct HubDirectoryStore: HubStore {
     default: throw HubMistake.notAFile(path: path)
     }
     if let bytes = fileSize(path), file.bytes == nil || file.bytes == bytes,
-      try file.proof?.mismatch(ofFile: path, bytes: bytes) == nil
+      // Hashed once, not at every start.
+      try file.proof?.mismatch(ofFile: path, bytes: bytes, sha256: ContentHash().sha256(ofFile:)) == nil
     {
       return .whole
     }
@@ -43,19 +45,19 @@ struct HubDirectoryStore: HubStore {
     return .absent
   }
 
-  func partial(of file: HubFile) throws -> (path: String, lock: String) {
-    let path = "\(directory)/\(file.path)"
-    try CacheDirectory.create(parentDirectory(of: path), permissions: .umask)
+  func partial(of file: HubFile) -> (path: String, lock: String) {
     let name = file.proof?.blobName ?? SHA256.text(of: Array(file.path.utf8))
-    return ("\(path).\(name.prefix(12))\(PartialFile.suffix)", directory)
+    return ("\(directory)/\(file.path).\(name.prefix(12))\(HubFolder.partialSuffix)", directory)
   }
 
   func place(_ partial: String, as file: HubFile) throws {
     let path = "\(directory)/\(file.path)"
-    if !overwrites, entryExists(path) { throw HubMistake.exists(path: path) }
-    guard rename(partial, path) == 0 else { throw WriteError(path: path, action: "rename to", code: errno) }
+    guard AtomicFiles.rename(partial, to: path, replaces: overwrites) else {
+      if errno == EEXIST { throw HubMistake.exists(path: path) }
+      throw WriteError(path: path, action: "rename to", code: errno)
+    }
     try syncDirectory(parentDirectory(of: path), afterChange: true)
   }
 
-  func finish(revision: String) throws {}
+  func finish(_ files: [HubFile], revision: String) throws {}
 }

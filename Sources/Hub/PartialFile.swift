@@ -5,8 +5,6 @@ import Glibc
 
 /// The bytes of a file that came so far, under a name of their own.
 final class PartialFile {
-  static let suffix = ".incomplete"
-
   let path: String
   private(set) var byteCount: Int
   private let descriptor: Int32
@@ -46,11 +44,14 @@ final class PartialFile {
 
 extension HubFile.Proof {
   /// Why a file's content is not the one that is proven; nil if it is, or if there is no hash of it.
-  /// - Throws: `FileError`.
-  func mismatch(ofFile path: String, bytes: Int) throws -> (found: String, expected: String)? {
+  /// - Parameter sha256: hashes a file.
+  /// - Throws: `FileError`, errors of `sha256`.
+  func mismatch(
+    ofFile path: String, bytes: Int, sha256: (String) throws -> String = { try hashedFile($0).sha256 }
+  ) throws -> (found: String, expected: String)? {
     switch self {
     case .sha256(let expected):
-      let found = try hashedFile(path).sha256
+      let found = try sha256(path)
       return found == expected ? nil : ("the SHA-256 \(found)", expected)
     case .sha1(let expected):
       let (git, plain) = (SHA1.ofGitBlob(byteCount: bytes), SHA1())

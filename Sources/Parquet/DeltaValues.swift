@@ -122,7 +122,9 @@ struct DeltaBytes: ByteValues {
       throw ParquetFlaw("a value shares \(prefix) bytes with the one before, which has \(count)")
     }
     count = prefix + suffix.count
-    if count > value.bytes.count { try value.grow(to: max(count, 2 * value.bytes.count), keeping: prefix) }
+    if count > value.bytes.count {
+      try value.grow(to: max(count, min(2 * value.bytes.count, PageBuffer.maximumBytes)))
+    }
     if let base = value.bytes.baseAddress, let source = suffix.baseAddress {
       (base + prefix).copyMemory(from: source, byteCount: suffix.count)
     }

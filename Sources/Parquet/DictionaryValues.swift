@@ -8,8 +8,7 @@ struct DictionaryValues: PageValues {
 
   init(_ bytes: UnsafeRawBufferPointer, _ dictionary: [JSONValue]) throws(ParquetFlaw) {
     var cursor = ByteCursor(bytes)
-    // A page of nulls may have no bytes.
-    let width = bytes.isEmpty ? 0 : Int(try cursor.byte())
+    let width = Int(try cursor.byte())
     (self.dictionary, indices) = (dictionary, try RLEHybrid(cursor.rest, bitWidth: width))
   }
 

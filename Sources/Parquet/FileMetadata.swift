@@ -7,13 +7,21 @@ struct FileMetadata: Sendable {
   private(set) var schema: [SchemaElement] = []
   private(set) var rowGroups: [RowGroup] = []
 
+  private static let mostElements = 1 << 16
+
   /// - Parameter footer: thrift's bytes.
   init(_ footer: UnsafeRawBufferPointer) throws(ParquetFlaw) {
     var reader = ThriftReader(footer)
     try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
       switch field {
       case 2:
-        try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in schema.append(try SchemaElement(&reader)) }
+        try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in
+          // Before they are collected: an element may have a byte in the file and a hundred in memory.
+          guard schema.count < Self.mostElements else {
+            throw ParquetFlaw("the schema has more than \(Self.mostElements) elements")
+          }
+          schema.append(try SchemaElement(&reader))
+        }
       case 4:
         try reader.list(of: .structure) { (reader) throws(ParquetFlaw) in rowGroups.append(try RowGroup(&reader)) }
       default: return false

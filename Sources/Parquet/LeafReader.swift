@@ -5,12 +5,6 @@ import Tensors
 
 /// Reads one column chunk after the other. Only a page and a few decoded values are in memory.
 final class LeafReader: FieldReader {
-  /// Limits of the values between two marks: a small file can hold runs of millions, and texts that share their bytes.
-  private enum Limit {
-    static let values = 1 << 21
-    static let bytes = 256 << 20
-  }
-
   /// Levels and values that are decoded at a time.
   private static let windowSize = 512
 
@@ -21,6 +15,7 @@ final class LeafReader: FieldReader {
   private let maximumDefinition: UInt32
   private let buffer = PageBuffer()
   private let decompressor: Decompressor
+  private let budget: RowBudget
 
   // The chunk.
   private var place = ""
@@ -42,14 +37,11 @@ final class LeafReader: FieldReader {
   private var cell = 0
   /// Values of the window that are not decoded yet.
   private var valuesLeft = 0
-  // Since the last mark.
-  private var markedValues = 0
-  private var markedBytes = 0
-  /// Bytes of all texts that were decoded.
-  private(set) var decodedBytes = 0
 
-  init(_ node: SchemaNode, _ file: MappedFile, _ decompressor: Decompressor) throws(ParquetFlaw) {
-    (self.node, self.file, self.decompressor) = (node, file, decompressor)
+  init(
+    _ node: SchemaNode, _ file: MappedFile, _ decompressor: Decompressor, _ budget: RowBudget
+  ) throws(ParquetFlaw) {
+    (self.node, self.file, self.decompressor, self.budget) = (node, file, decompressor, budget)
     kind = try ValueKind(node.element)
     (maximumRepetition, maximumDefinition) = (node.repetitionLevel, node.definitionLevel)
     repetitions.initialize(repeating: 0)
@@ -113,7 +105,7 @@ final class LeafReader: FieldReader {
         do throws(ParquetFlaw) { left -= try nextPage(passing: left) } catch { throw located(error) }
         if left == 0 { return }
       }
-      mark()
+      budget.reset()
       try pass(at: 0)
       while !isFlat, try hasNext(), repetitions[index] > 0 { try pass(at: repetitions[index]) }
       left -= 1
@@ -126,11 +118,10 @@ final class LeafReader: FieldReader {
 
   // MARK: Values
 
-  /// Begins some rows, which have a limit together.
-  func mark() { (markedValues, markedBytes) = (0, 0) }
-
   func definition() throws(ParquetError) -> UInt32 {
     guard try hasNext() else { throw endsEarly }
+    // Asked for once by every list and struct.
+    try addValue()
     return definitions[index]
   }
 
@@ -154,12 +145,14 @@ final class LeafReader: FieldReader {
   private func entry(at repetition: UInt32) throws(ParquetError) -> UInt32 {
     guard try hasNext() else { throw endsEarly }
     guard repetitions[index] == repetition else { throw disagreement }
-    markedValues += 1
-    guard markedValues < Limit.values, markedBytes < Limit.bytes else {
-      throw located(ParquetFlaw("a few rows have more than \(Limit.values) values or \(Limit.bytes) bytes"))
-    }
+    try addValue()
     index += 1
     return definitions[index - 1]
+  }
+
+  @inline(__always)
+  private func addValue() throws(ParquetError) {
+    do throws(ParquetFlaw) { try budget.addValue() } catch { throw located(error) }
   }
 
   /// The next value that is not null.
@@ -168,9 +161,7 @@ final class LeafReader: FieldReader {
       cells.removeAll(keepingCapacity: true)
       cell = 0
       do throws(ParquetFlaw) {
-        let bytes = try values.append(valuesLeft, as: kind, to: &cells)
-        markedBytes += bytes
-        decodedBytes += bytes
+        budget.addTexts(bytes: try values.append(valuesLeft, as: kind, to: &cells))
       } catch {
         throw located(error)
       }
@@ -231,6 +222,7 @@ final class LeafReader: FieldReader {
         guard dictionary == nil else { throw ParquetFlaw("it has two dictionaries") }
         guard let bytes = try pages?.dictionary(header) else { break }
         dictionary = try PageEncoding.dictionary(bytes, header, of: node.element, as: kind)
+        budget.addDictionary(bytes: bytes.count)
       case .data, .dataOfVersion2:
         guard header.valueCount <= chunkLeft else {
           throw ParquetFlaw("a page of \(header.valueCount) values, but \(chunkLeft) are left in its row group")

@@ -11,23 +11,28 @@ final class PageBuffer {
 
   /// Makes room for `count` bytes; those before are gone.
   func resize(to count: Int) throws(ParquetFlaw) {
+    // First freed, so that the two are never there at once.
+    if count > capacity { release() }
+    try grow(to: count)
+  }
+
+  /// Makes room for `count` bytes, of which those before stay.
+  func grow(to count: Int) throws(ParquetFlaw) {
     guard 0...Self.maximumBytes ~= count else {
       throw ParquetFlaw("a page of \(count) bytes, expected at most \(Self.maximumBytes): write it with smaller pages")
     }
     if count > capacity {
-      free(bytes.baseAddress)
-      (bytes, capacity) = (UnsafeMutableRawBufferPointer(start: nil, count: 0), 0)
-      guard let base = malloc(count) else { throw ParquetFlaw("there is no memory for a page of \(count) bytes") }
+      guard let base = realloc(bytes.baseAddress, count) else {
+        throw ParquetFlaw("there is no memory for a page of \(count) bytes")
+      }
       (bytes, capacity) = (UnsafeMutableRawBufferPointer(start: base, count: count), count)
     }
     bytes = UnsafeMutableRawBufferPointer(start: bytes.baseAddress, count: count)
   }
 
-  /// Makes room for `count` bytes, of which the first `kept` stay.
-  func grow(to count: Int, keeping kept: Int) throws(ParquetFlaw) {
-    let before = [UInt8](bytes[..<kept])
-    try resize(to: count)
-    bytes.copyBytes(from: before)
+  private func release() {
+    free(bytes.baseAddress)
+    (bytes, capacity) = (UnsafeMutableRawBufferPointer(start: nil, count: 0), 0)
   }
 
   deinit { free(bytes.baseAddress) }

@@ -23,13 +23,15 @@ package final class ParquetRows {
     let chunks: Range<Int>
   }
 
-  /// Texts beyond these bytes end a batch, and rows that are read column by column.
+  /// Values beyond these bytes end a batch.
   private static let batchBytes = 16 << 20
+  /// Rows that are read column by column.
   private static let blockRows = 8
 
   private let file: ParquetFile
   private let columns: [Column]
   private let names: [String]
+  private let budget = RowBudget()
   private var group = -1
   /// Rows of the row group that are left.
   private var left = 0
@@ -38,14 +40,15 @@ package final class ParquetRows {
     self.file = file
     let decompressor = Decompressor()
     var columns: [Column] = []
+    var seen: Set<[UInt8]> = []
     for node in file.roots where wanted?.contains(node.element.name) ?? true {
       do throws(ParquetFlaw) {
         // Swift takes composed and decomposed letters for equal; these names are different ones.
-        guard !columns.contains(where: { $0.name.utf8.elementsEqual(node.element.name.utf8) }) else {
+        guard seen.insert(Array(node.element.name.utf8)).inserted else {
           throw ParquetFlaw("there are two columns of this name")
         }
-        var assembly = RecordAssembly { (node) throws(ParquetFlaw) in
-          try LeafReader(node, file.file, decompressor)
+        var assembly = RecordAssembly { [budget] (node) throws(ParquetFlaw) in
+          try LeafReader(node, file.file, decompressor, budget)
         }
         let reader = try assembly.reader(of: node)
         columns.append(
@@ -63,24 +66,27 @@ package final class ParquetRows {
   /// Values are those of pyarrow's `to_pylist`, in JSON: dates and times are texts as Python's isoformat writes them, those
   /// of a known zone in UTC; decimals and integers beyond 64 bits are the nearest fp64; bytes are texts if they are valid
   /// UTF-8; maps are objects, or lists of pairs if their keys are no texts.
-  /// - Parameter maximum: how many at most; there are fewer at the end, or if their texts fill 16 MiB.
+  /// - Parameter maximum: how many at most; there are fewer at the end, or if their values fill 16 MiB.
   /// - Throws: `ParquetError` with row group and column. What is wrong in a value alone, such as bytes that are no text,
   ///   is `JSONValue.unusable` instead.
   package func next(_ maximum: Int) throws(ParquetError) -> [JSONValue]? {
     guard try enterGroup() else { return nil }
     var rows: [JSONValue] = []
     rows.reserveCapacity(min(maximum, left, 4096))
-    let start = decodedBytes
+    let start = budget.decodedBytes
     repeat {
-      let count = min(maximum - rows.count, left, Self.blockRows)
+      // Of large rows one at a time, so that the limit is one row's.
+      let count = min(maximum - rows.count, left, budget.isAmple ? Self.blockRows : 1)
+      budget.reset()
       try appendBlock(of: count, to: &rows)
       left -= count
-      guard rows.count < maximum, decodedBytes - start < Self.batchBytes else { break }
+      guard rows.count < maximum, budget.decodedBytes - start < Self.batchBytes else { break }
     } while try enterGroup()
     return rows
   }
 
-  private var decodedBytes: Int { columns.reduce(0) { $0 + $1.leaves.reduce(0) { $0 + $1.decodedBytes } } }
+  /// Memory of the values that were read, and of dictionaries.
+  package var decodedBytes: Int { budget.decodedBytes }
 
   /// Reads some rows column by column, so that what a column needs stays near.
   private func appendBlock(of count: Int, to rows: inout [JSONValue]) throws(ParquetError) {
@@ -88,7 +94,6 @@ package final class ParquetRows {
     for column in columns {
       var block: [JSONValue] = []
       block.reserveCapacity(count)
-      for leaf in column.leaves { leaf.mark() }
       for _ in 0..<count { block.append(try column.reader.read(at: 0)) }
       blocks.append(block)
     }

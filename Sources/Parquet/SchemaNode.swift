@@ -14,14 +14,10 @@ struct SchemaNode: Sendable {
   let definitionLevel: UInt32
 
   private static let maximumDepth = 64
-  private static let maximumNodes = 1 << 16
 
   /// The top-level columns.
   static func roots(of elements: [SchemaElement]) throws(ParquetFlaw) -> [SchemaNode] {
     guard let root = elements.first, root.type == nil else { throw ParquetFlaw("the schema has no root") }
-    guard elements.count <= maximumNodes else {
-      throw ParquetFlaw("the schema has \(elements.count) elements, expected at most \(maximumNodes)")
-    }
     var (next, leaf) = (1, 0)
     let place = Place(path: "", repetition: 0, definition: 0, depth: 0)
     let roots = try children(of: root, in: elements, at: place, next: &next, leaf: &leaf)

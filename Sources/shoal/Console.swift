@@ -1,14 +1,32 @@
 // Messages for the user, and the exit codes.
 
 import Foundation
+import Synchronization
 import Tensors
 
 /// Prints messages for the user to stderr.
 enum Console {
-  static func print(_ text: String) { FileHandle.standardError.write(Data((shown(text) + "\n").utf8)) }
+  /// Whether the last line of the terminal has no end yet.
+  private static let hasOpenLine = Mutex(false)
+  private static let clearing = "\r\u{1B}[K"
 
-  /// Replaces the last line of a terminal, which has no end yet.
-  static func redraw(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(shown(text))".utf8)) }
+  /// Prints a line, in place of one that has no end yet.
+  static func print(_ text: String) {
+    hasOpenLine.withLock { isOpen in
+      write("\(isOpen ? clearing : "")\(shown(text))\n")
+      isOpen = false
+    }
+  }
+
+  /// Prints a line of a terminal that the next one replaces.
+  static func redraw(_ text: String) {
+    hasOpenLine.withLock { isOpen in
+      write(clearing + shown(text))
+      isOpen = true
+    }
+  }
+
+  private static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
   /// Escapes control characters: names from files may contain terminal commands.
   private static func shown(_ text: String) -> String {

@@ -46,6 +46,7 @@ struct FetchCommand: ParsableCommand {
 
   func validate() throws {
     if overwrite, out == nil { throw ValidationError("--overwrite goes with --out.") }
+    if out == "" { throw ValidationError("--out is empty, expected a directory.") }
     if include.contains("") { throw ValidationError("--include is empty, expected a glob such as *.safetensors.") }
   }
 

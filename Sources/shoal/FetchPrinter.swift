@@ -11,7 +11,6 @@ final class FetchPrinter {
   private var lastLine = ContinuousClock.now
   /// The file under way, with its first report, from which the speed is computed.
   private var current: (file: String, start: ContinuousClock.Instant, bytes: Int)?
-  private var isRedrawn = false
 
   init(_ name: String) { self.name = name }
 
@@ -32,7 +31,8 @@ final class FetchPrinter {
 
   private func advance(_ file: String, _ bytes: Int, _ total: Int?) {
     let now = ContinuousClock.now
-    if current?.file != file { current = (file, now, bytes) }
+    // Fewer bytes than at first: the file was begun anew.
+    if current?.file != file || bytes < current?.bytes ?? 0 { current = (file, now, bytes) }
     guard let current, now - lastLine >= (Self.isTerminal ? .milliseconds(200) : .seconds(10)) else { return }
     lastLine = now
     let seconds = Double((now - current.start).components.seconds)
@@ -45,12 +45,9 @@ final class FetchPrinter {
     if rate > 0 { text += ", \(ByteCount.text(Int(rate)))/s" }
     guard Self.isTerminal else { return line(text) }
     Console.redraw(text)
-    isRedrawn = true
   }
 
   private func line(_ text: String) {
-    if isRedrawn { Console.redraw("") }
-    isRedrawn = false
     lastLine = .now
     Console.print(text)
   }

@@ -102,7 +102,8 @@ final class ProgressPrinter {
   static func number(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
   static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded(.up))
+    // No number of a rate near 0, which may be more than an Int.
+    let whole = Int((seconds < 3.6e9 ? max(0, seconds) : 3.6e9).rounded(.up))
     return whole < 3600
       ? String(format: "%d:%02d", whole / 60, whole % 60)
       : String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)

@@ -153,8 +153,10 @@ extension TrainCommand {
 
   private func fetchModels(_ stop: StopRequest) throws {
     let configuration = try RunConfiguration(path: configurationPath, overrides: overrides)
-    for (name, revision) in configuration.missingFromHub {
-      _ = try FetchCommand.download(HubRequest(name.text, name.kind, revision: revision), stop)
+    for (name, revision, globs) in configuration.missingFromHub {
+      var request = try HubRequest(name.text, name.kind, revision: revision)
+      (request.globs, request.isPart) = (globs, !globs.isEmpty)
+      _ = try FetchCommand.download(request, stop)
     }
   }
 }

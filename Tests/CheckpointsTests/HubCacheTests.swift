@@ -96,6 +96,14 @@ import Testing
     #expect(refusal("own/tiny", for: .adapter).contains("it lacks adapter_config.json, adapter_model.safetensors"))
   }
 
+  @Test func `blobs without a snapshot are a download that did not end`() throws {
+    try makeDirectory("datasets--own--pairs/blobs")
+    try write("datasets--own--pairs/blobs/abc", "x")
+    #expect(
+      refusal("own/pairs", .dataset, revision: commits[0], for: .dataset).contains(
+        "datasets--own--pairs: a download was begun and did not end: complete it with"))
+  }
+
   @Test func `a data set is whole when no download is under way`() throws {
     let folder = "datasets--own--pairs"
     try makeDirectory("\(folder)/blobs")
@@ -138,9 +146,8 @@ import Testing
     #expect(HubPlaces { ["HF_HOME": "/hf", "HF_TOKEN_PATH": "/t"][$0] }.token == "/t")
   }
 
-  @Test func `a local directory of the name wins, and mistyped files are no data sets`() throws {
+  @Test func `a local directory of the name wins`() throws {
     #expect(try HubCache.directory(of: path("models--own--tiny"), for: .model) == path("models--own--tiny"))
-    #expect(try HubCache.datasetDirectory("data/pairs.jsonl") == "data/pairs.jsonl")
     #expect(try HubCache.datasetDirectory("./no/such/directory") == "./no/such/directory")
   }
 }

@@ -97,6 +97,24 @@ struct DataFilesTests {
     }
   }
 
+  @Test func `a path may name a data set of the hub, and a place in it`() throws {
+    #expect(try #require(HubDataset("owner/name")).globs == [])
+    #expect(try #require(HubDataset("owner/name/")).place == nil)
+    let file = try #require(HubDataset("owner/name/data/a.parquet"))
+    #expect((file.name.text, file.place) == ("owner/name", "data/a.parquet"))
+    #expect(file.globs == ["data/a.parquet", "data/a.parquet/*"])
+    #expect(try #require(HubDataset("owner/name/**/a-*.jsonl")).globs.contains("a-*.jsonl"))
+    for path in [
+      "pairs.jsonl", "data/pairs.jsonl", "data/pairs.txt.gz", "data/pairs.arrow", "./a/b", "/a/b", "data/*.jsonl",
+      "a b",
+      directory.path,
+    ] { #expect(HubDataset(path) == nil, "\(path)") }
+    for path in ["data/pairs.jsonl", "./no/such/directory"] {
+      let error = #expect(throws: CorpusError.self) { try DataFiles.at(path) }
+      #expect(error?.description.contains("no such file or directory") == true)
+    }
+  }
+
   // MARK: Parts
 
   private func taken(_ split: String, shard: Dataset.Source.Shard? = nil, seed: UInt64 = 1) throws -> [String] {
@@ -140,8 +158,26 @@ struct DataFilesTests {
     #expect(try taken("train", shard: .init(count: 3, index: 0)) == shards[0])
     #expect(try (2..<9).contains { try taken("train", shard: .init(count: 3, index: 0), seed: $0) != shards[0] })
     #expect(throws: CorpusError.self) { try taken("train", shard: .init(count: 8, index: 0)) }
-    // Of a part, whose end is not that of a file.
-    let parts = try (0..<2).map { try taken("train[1:6]", shard: .init(count: 2, index: $0)) }
-    #expect(parts.map(\.count) == [3, 2] && parts.joined().sorted().joined() == "12345")
+    let parts = try (0..<2).map { try taken("train[1:3]", shard: .init(count: 2, index: $0)) }
+    #expect(parts.joined().sorted().joined() == "12", "shards of a part of a file")
+  }
+
+  /// pyarrow's file of 300 rows in groups of 70, of which the first is damaged.
+  @Test func `of a parquet file only the part that is taken is read`() throws {
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: Repository.fixture("parquet/many.parquet"))))
+    for place in 4..<200 { bytes[place] = 0xFF }
+    let path = try directory.write("many.parquet", bytes)
+    func texts(_ split: String) throws -> [String] {
+      var source = Dataset.Source(paths: [path], type: .completion)
+      source.split = try #require(SplitSelection(split))
+      let dataset = try Dataset(sources: [source], encoder: Fixtures.encoder(), limit: LengthLimit(sequenceLength: 64))
+      let tokenizer = try Fixtures.tokenizer()
+      return dataset.all.map { tokenizer.decode($0.completions[0].dropLast()) }
+    }
+    #expect(throws: (any Error).self) { try texts("train[69:]") }
+    // i * i % 6 chooses the words, i // 7 follows.
+    #expect(try texts("train[70:75]").count == 5)
+    // The last text is one42; its first token is predicted by none.
+    #expect(try texts("train[-1:]") == ["42"])
   }
 }

@@ -189,6 +189,27 @@ struct RecordReaderTests {
     }
   }
 
+  /// A copy of a parquet file that pyarrow wrote, under a name of data.
+  private func parquet(_ name: String) throws -> String {
+    let source = URL(fileURLWithPath: Repository.fixture("parquet/\(name)"))
+    return try directory.write("\(name).parquet", [UInt8](Data(contentsOf: source)))
+  }
+
+  @Test func `neither may the rows of a parquet file`() throws {
+    let path = try parquet("long.bin")
+    #expect(try RecordReader(path: path, maximumUnpackedBytes: 200 << 20).count == 100)
+    let error = #expect(throws: CorpusError.self) { try RecordReader(path: path, maximumUnpackedBytes: 50 << 20) }
+    #expect(error?.description.contains("unpacks to more than") == true)
+  }
+
+  @Test func `a row may not be longer than another record`() throws {
+    let reader = try RecordReader(path: try parquet("large.bin"))
+    #expect(try reader.record(0) == ["text": "short"])
+    let mistake = #expect(throws: RecordMistake.self) { try reader.record(1) }
+    #expect(mistake?.location.line == 2)
+    #expect(mistake?.problem.reason == "the record has more than 16777216 bytes")
+  }
+
   @Test(.timeLimit(.minutes(1))) func `a pipe is no data file`() throws {
     let path = directory.path + "/pipe.jsonl"
     #expect(mkfifo(path, 0o600) == 0)

@@ -128,6 +128,40 @@ extension EndToEnd {
       #expect(!fixture.exists("third"))
     }
 
+    @Test func `train --fetch takes the file that is named, and no other`() throws {
+      let pairs = [UInt8](try fixture.bytes("pairs.jsonl"))
+      let hub = try LocalHub(["data/a.jsonl": pairs, "data/b.jsonl": pairs + pairs, "data/c.jsonl": pairs + pairs + pairs], kind: .dataset)
+      let environment = environment.merging(["HF_ENDPOINT": hub.endpoint]) { $1 }
+      let configuration = try fixture.text("config.yaml")
+      func train(_ data: String, _ arguments: String...) throws -> ProcessResult {
+        try fixture.write("config.yaml", configuration.replacing("path: pairs.jsonl", with: "path: \(data)"))
+        return try fixture.start(.alone, arguments, environment: environment).wait()
+      }
+      let named = try train("own/tiny/data/a.jsonl", "--fetch")
+      #expect(named.code == 0, "\(named.errors)")
+      #expect(hub.requests(for: "b.jsonl").isEmpty)
+      // The snapshot is there, that file is not.
+      let lacking = try train("own/tiny/data/b.jsonl", "output_dir=second")
+      #expect(lacking.code == 64)
+      #expect(lacking.errors.contains("it lacks data/b.jsonl: complete it with `shoal fetch own/tiny --dataset`"))
+      let second = try train("own/tiny/data/b.jsonl", "output_dir=second", "--fetch")
+      #expect(second.code == 0, "\(second.errors)")
+      // All of the data set is more than what was named.
+      let part = try train("own/tiny", "output_dir=whole")
+      #expect(part.code == 64 && part.errors.contains("has only some of its files"), "\(part.errors)")
+      let whole = try train("own/tiny", "output_dir=whole", "--fetch")
+      #expect(whole.code == 0, "\(whole.errors)")
+      #expect(hub.requests(for: "c.jsonl").count == 1)
+      #expect(try train("own/tiny", "output_dir=again").code == 0)
+      // A mistake in the name of a file below a directory that is here.
+      try fixture.makeDirectory("own")
+      let count = hub.requests.count
+      let mistyped = try train("own/tiny/data/d.jsonl", "output_dir=third", "--fetch")
+      #expect(mistyped.code == 64)
+      #expect(mistyped.errors.contains("no such file or directory"), "\(mistyped.errors)")
+      #expect(hub.requests.count == count)
+    }
+
     @Test func `an interrupted download goes on with the same command`() throws {
       hub.fail(weights, .stall(after: 60_000))
       let job = try start("fetch", "own/tiny")
@@ -212,6 +246,7 @@ extension EndToEnd {
         (["own/tiny", "--revision", "a..b"], "is no branch, tag or commit"),
         (["own/tiny", "--overwrite"], "--overwrite goes with --out"),
         (["own/tiny", "--out", "pairs.jsonl"], "it is no directory"),
+        (["own/tiny", "--out", ""], "--out is empty"),
       ] {
         let ending = try Job([Job.program, "fetch"] + arguments, in: fixture, environment: environment).wait()
         #expect(ending.code == 64, "\(ending.errors)")

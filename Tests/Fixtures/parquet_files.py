@@ -4,7 +4,8 @@ usage: parquet_files.py [OUT]          (OUT defaults to parquet/ beside this fil
 needs: pyarrow==26.0.1
 
   OUT/*.parquet      files that are read; those of parquet_thrift.py are in forms that pyarrow does not write
-  OUT/long.bin       a parquet file of a few kB with a hundred texts of 1 MiB, which are not in rows.json
+  OUT/*.bin          parquet files of a few kB that are not in rows.json: long.bin has a hundred texts of 1 MiB, large.bin one of
+                     17 MiB, numbers.bin lists of 1536 numbers
   OUT/bad/*.parquet  files, or columns "bad" beside a sound column "good", that are refused
   OUT/rows.json      `files`: the rows of each file, or the name of another file that has the same rows;
                      `bad`: a part of the error of each file that is refused
@@ -228,6 +229,9 @@ def files(out):
     write("empty", many()[:0])
     pq.write_table(pa.table({"text": ["a" * (1 << 20) + str(i) for i in range(100)]}), os.path.join(out, "long.bin"), **few,
                    compression="zstd", use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"})
+    pq.write_table(pa.table({"text": ["short", "a" * (17 << 20)]}), os.path.join(out, "large.bin"), **few, compression="zstd",
+                   use_dictionary=False)
+    pq.write_table(pa.table({"numbers": [[0.5, None] * 768] * 1000}), os.path.join(out, "numbers.bin"), **few, compression="zstd")
     write("no-columns", pa.table({"a": [1, 2, 3]}).select([]))
     return same
 
@@ -387,6 +391,13 @@ def bad_files(out):
     whole("schema-negative", "has -1 children", schema=[("root", element("bad", REQUIRED, children=-1)), good])
     whole("schema-deep", "nested deeper", schema=[("root", element("bad", REQUIRED, children=1))]
           + [element("bad", REQUIRED, children=1)] * 100 + [good])
+    fields = [element(f"f{number}", OPTIONAL, "int32") for number in range(20)]
+    level_run = lambda count, value: by_hand.varint(count << 1) + bytes([value])
+    nulls = page2(b"", 2000000, 1, repetitions=level_run(1, 0) + level_run(1999999, 1), definitions=level_run(2000000, 2))
+    # A row of a list of two million structs of nulls: each column alone is below the limit.
+    whole("endless-structs", "a few rows have more than", groups=[(1, [chunk([nulls], 2000000, "int32", "list") for _ in fields])],
+          schema=[("root", element("list", OPTIONAL, children=1, converted=3)), element("list", REPEATED, children=1),
+                  element("element", OPTIONAL, children=20)] + fields)
     whole("columns", "has 1 columns, expected 2", schema=[("root", good), ("root", good)])
     whole("group-without-fields", "a group without fields", schema=[("root", good), ("root", element("bad", REQUIRED, children=0))])
     return errors

@@ -52,6 +52,17 @@ import Testing
     #expect(try fixture.text("out/notes.txt") == "mine")
   }
 
+  @Test func `a file that appears during the download stays`() throws {
+    let fixture = fixture
+    let error = #expect(throws: HubMistake.self) {
+      try fixture.run(request()) { progress in
+        if case .advanced("config.json", _, _) = progress { _ = try? fixture.write("out/config.json", "mine") }
+      }
+    }
+    #expect(error == .exists(path: fixture.path("out/config.json")))
+    #expect(try fixture.text("out/config.json") == "mine")
+  }
+
   @Test func `no link is followed`() throws {
     try fixture.makeDirectory("elsewhere")
     try fixture.write("elsewhere/config.json", "mine")

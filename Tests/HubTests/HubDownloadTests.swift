@@ -140,6 +140,40 @@ import Testing
     try requireWhole()
   }
 
+  @Test func `part of a data set is not taken for all of it`() throws {
+    let wrong = HubFixture.large.reversed() + []
+    let hub = try LocalHub(["a.jsonl": HubFixture.small, "b.jsonl": HubFixture.large], kind: .dataset)
+    let fixture = try HubFixture(hub)
+    let request = try fixture.request(.dataset, revision: LocalHub.commit)
+    hub.fail("b.jsonl", .content(wrong))
+    #expect(try fixture.refusal(request).contains("b.jsonl: what came has the SHA-256"))
+    let name = try #require(HubName("own/tiny", .dataset))
+    let error = #expect(throws: HubRefusal.self) {
+      try HubCache(fixture.path("hub")).snapshot(of: name, revision: LocalHub.commit, for: .dataset)
+    }
+    #expect(error?.description.contains("a download was begun and did not end: complete it with") == true)
+    // A part on purpose stays as it is until all the rest is there.
+    let snapshot = "hub/datasets--own--tiny/snapshots/\(LocalHub.commit)"
+    var part = request
+    part.globs = ["a.*"]
+    try fixture.run(part)
+    hub.fail("b.jsonl", .content(wrong))
+    _ = try fixture.refusal(request)
+    #expect(try fixture.names(snapshot) == ["a.jsonl"])
+    try fixture.run(request)
+    #expect(try fixture.names(snapshot) == ["a.jsonl", "b.jsonl"])
+  }
+
+  @Test func `a snapshot that was being made is made anew`() throws {
+    let begun = "\(fixture.folder)/blobs/\(LocalHub.commit).snapshot"
+    try fixture.makeDirectory(begun)
+    try fixture.link("\(begun)/config.json", to: "../../blobs/none")
+    // As an older start left it.
+    try fixture.makeDirectory(fixture.snapshot)
+    try fixture.run()
+    try requireWhole()
+  }
+
   @Test func `wrong content of a small file is noticed by git's hash`() throws {
     hub.fail("config.json", .content(HubFixture.small.map { $0 == 50 ? 51 : $0 }))
     #expect(try fixture.refusal().contains("config.json: what came has git's hash"))
@@ -184,5 +218,7 @@ import Testing
     let refusal = try fixture.refusal()
     #expect(refusal.contains("cannot write 1152921504606846976 bytes where"))
     #expect(refusal.contains("make room and run the same command again"))
+    #expect(try fixture.names(fixture.folder) == ["blobs"])
+    #expect(try fixture.names("\(fixture.folder)/blobs").isEmpty)
   }
 }

@@ -21,7 +21,7 @@ extension ExampleRecord {
     let text = isChat ? try questionAndAnswer(values, field).question : try values.text(field)
     let system = isChat ? "" : try values.text(ifPresent: .system) ?? ""
     let prefill = type == .intelPrefilled ? try values.text(ifPresent: .prefill) ?? "" : ""
-    let isRendered = type == .intelPrefilled && text.utf8.starts(with: "<|im_start|>".utf8)
+    let isRendered = type == .intelPrefilled && text.utf8.starts(with: ChatTemplate.start.utf8)
     let turns = [ChatMessage(role: "system", content: system), ChatMessage(role: "user", content: text)]
     let prompt: ChatPrompt = isRendered ? .rendered(text) : .chatML(Array(turns[(system.isEmpty ? 1 : 0)...]))
 

@@ -131,24 +131,21 @@ package struct RunConfiguration: Sendable, Equatable {
     if let startingAdapter { locatedAdapter = try HubCache.directory(of: startingAdapter, for: .adapter) }
   }
 
-  /// The names of the hub that its cache has not, or not whole.
-  package var missingFromHub: [(name: HubName, revision: String?)] {
+  /// The names of the hub that its cache has not, or not whole, with what is wanted of them.
+  package var missingFromHub: [(name: HubName, revision: String?, globs: [String])] {
     let names: [(text: String, revision: String?, content: HubCache.Content)] =
       [(baseModel, baseRevision, .model)] + (startingAdapter.map { [($0, nil, .adapter)] } ?? [])
-    // The data set of `owner/name/file` too.
-    let data = (datasets + testDatasets).flatMap { source in
-      source.paths.map { path in
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        return (parts.prefix(2).joined(separator: "/"), source.revision, HubCache.Content.dataset)
-      }
-    }.filter { $0.0.contains("/") && !DataFiles.isData($0.0) }
-    return (names + data).compactMap { text, revision, content in
-      guard HubCache.isLookedFor(text), let name = HubName(text, content == .dataset ? .dataset : .model) else {
-        return nil
-      }
+    let models = names.compactMap { text, revision, content -> (HubName, String?, [String])? in
+      guard HubCache.isLookedFor(text), let name = HubName(text) else { return nil }
       let found = try? HubCache.directory(of: text, revision: revision, for: content)
-      return found == nil || found == text ? (name, revision) : nil
+      return found == nil || found == text ? (name, revision, []) : nil
     }
+    let data = (datasets + testDatasets).flatMap { source in
+      source.paths.compactMap(HubDataset.init).filter {
+        $0.name.hasOwner && (try? $0.path(revision: source.revision)) == nil
+      }.map { ($0.name, source.revision, $0.globs) }
+    }
+    return models + data
   }
 
   /// The defaults; `base_model`, `learning_rate` and `datasets` have none.
