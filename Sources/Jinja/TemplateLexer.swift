@@ -66,9 +66,12 @@ struct TemplateLexer {
   }
 
   private func isNext(_ expected: String, at place: Int? = nil) -> Bool {
-    let place = place ?? position
-    let scalars = Array(expected.unicodeScalars)
-    return place + scalars.count <= source.count && source[place..<place + scalars.count].elementsEqual(scalars)
+    var place = place ?? position
+    for scalar in expected.unicodeScalars {
+      guard place < source.count, source[place] == scalar else { return false }
+      place += 1
+    }
+    return true
   }
 
   private mutating func flush() {

@@ -4,7 +4,8 @@ import Foundation
 
 extension TemplateRenderer {
   func evaluate(_ expression: TemplateExpression, _ scope: TemplateScope) throws -> TemplateValue {
-    try budget.spend()
+    try descend()
+    defer { depth -= 1 }
     switch expression {
     case .constant(let value): return value
     case .name(let name): return scope[name] ?? .undefined(name)

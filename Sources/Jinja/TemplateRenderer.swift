@@ -6,13 +6,16 @@ import Foundation
 final class TemplateRenderer: @unchecked Sendable {
   // Sendable because one rendering stays on one thread.
 
-  private static let maximumDepth = 60
+  private static let maximumCalls = 60
+  /// Statements and expressions inside each other, through calls. Bounds the stack.
+  private static let maximumDepth = 2000
 
   private(set) var output: [TemplateOutput] = []
   let budget = TemplateBudget()
   private var captures: [TemplateText] = []
   private var isGenerated = false
-  private var depth = 0
+  private var calls = 0
+  var depth = 0
   private var outputBytes = 0
   var line = 1
 
@@ -23,10 +26,19 @@ final class TemplateRenderer: @unchecked Sendable {
   }
 
   private func nested<Result>(_ body: () throws -> Result) throws -> Result {
-    depth += 1
-    defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw TemplateProblem("calls are nested deeper than \(Self.maximumDepth)") }
+    calls += 1
+    defer { calls -= 1 }
+    if calls > Self.maximumCalls { throw TemplateProblem("calls are nested deeper than \(Self.maximumCalls)") }
     return try body()
+  }
+
+  /// Accounts for a statement or an expression; the caller takes 1 from `depth` after it.
+  func descend() throws(TemplateProblem) {
+    guard depth < Self.maximumDepth else {
+      throw TemplateProblem("statements and expressions are nested deeper than \(Self.maximumDepth)")
+    }
+    depth += 1
+    try budget.spend()
   }
 
   // MARK: Output
@@ -62,6 +74,8 @@ final class TemplateRenderer: @unchecked Sendable {
   // MARK: Statements
 
   private func run(_ statements: [TemplateStatement], _ scope: TemplateScope) throws -> Flow {
+    try descend()
+    defer { depth -= 1 }
     for statement in statements {
       try budget.spend()
       let flow = try run(statement, scope)
