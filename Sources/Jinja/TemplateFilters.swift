@@ -51,7 +51,7 @@ enum TemplateFilters {
     filters["wordcount"] = { _, value, _ in .integer(value.string.words().count) }
     filters["center"] = { _, value, arguments in
       let text = value.string
-      let width = min(try arguments.whole(0, "width") ?? 80, 1000)
+      let width = min(max(0, try arguments.whole(0, "width") ?? 80), 1000)
       let fill = max(0, width - text.count)
       let left = fill / 2 + (fill & width & 1)
       func spaces(_ count: Int) -> TemplateText { TemplateText(String(repeating: " ", count: count)) }
@@ -63,7 +63,8 @@ enum TemplateFilters {
         return .integer(whole)
       }
       let digits = value.string.stripped().plain
-      if let whole = Int(digits, radix: try arguments.whole(1, "base") ?? 10) { return .integer(whole) }
+      let base = try arguments.whole(1, "base") ?? 10
+      if 2...36 ~= base, let whole = Int(digits, radix: base) { return .integer(whole) }
       if let number = Double(digits), let whole = Int(exactly: number.rounded(.towardZero)) { return .integer(whole) }
       return arguments.value(0, "default") ?? .integer(0)
     }
@@ -191,7 +192,12 @@ enum TemplateFilters {
       if let name = arguments.value(0, "attribute") { elements = try elements.map { try attribute(name, of: $0) } }
       let start = arguments.value(1, "start") ?? .integer(0)
       if let wholes = elements.map(\.whole) as? [Int], let first = start.whole {
-        return .integer(wholes.reduce(first, &+))
+        return .integer(
+          try wholes.reduce(first) { sum, whole in
+            let sum = sum.addingReportingOverflow(whole)
+            guard !sum.overflow else { throw TemplateProblem("a number is too large") }
+            return sum.partialValue
+          })
       }
       return .number(
         try elements.reduce(start.double ?? 0) { sum, element in

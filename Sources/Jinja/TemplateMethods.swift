@@ -108,8 +108,8 @@ enum TemplateMethods {
       return .text(TemplateText.joined(parts, separator: text))
     }
     methods["format"] = { _, _, _ in throw TemplateProblem("str.format is not built") }
-    methods["zfill"] = { budget, text, arguments in
-      let width = min(try arguments.whole(0, "width") ?? 0, 1000)
+    methods["zfill"] = { _, text, arguments in
+      let width = min(max(0, try arguments.whole(0, "width") ?? 0), 1000)
       let sign = text.plain.hasPrefix("-") || text.plain.hasPrefix("+") ? 1 : 0
       let zeros = TemplateText(String(repeating: "0", count: max(0, width - text.count)))
       return .text(text.slice(0..<sign) + zeros + text.slice(sign..<text.count))

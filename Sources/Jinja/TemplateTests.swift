@@ -30,7 +30,8 @@ enum TemplateTests {
     tests["even"] = { value, _ in try whole(value) % 2 == 0 }
     tests["divisibleby"] = { value, arguments in
       guard let divisor = try arguments.whole(0, "num"), divisor != 0 else { throw TemplateProblem("division by zero") }
-      return try whole(value) % divisor == 0
+      // The remainder of the lowest number and -1 is 0, and the division an overflow.
+      return try divisor == -1 || whole(value) % divisor == 0
     }
     tests["lower"] = { value, _ in isCased(value.string.plain) && value.string.plain == value.string.plain.lowercased()
     }

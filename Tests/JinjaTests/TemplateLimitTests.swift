@@ -52,4 +52,33 @@ import Testing
       #expect(throws: TemplateError.self) { try render(open + names + close) }
     }
   }
+
+  // MARK: Arithmetic
+
+  @Test(arguments: [
+    ("'12'|int(0, 99)", "12"), ("'12'|int(0, 1)", "12"), ("'12'|int(0, MIN)", "12"), ("'zz'|int(0, 36)", "1295"),
+    ("'abc'|center(MIN)", "abc"), ("'abc'|center(MAX)|length", "1000"), ("'-5'.zfill(MIN)", "-5"),
+    ("'-5'.zfill(MAX)|length", "1000"), ("'a'|indent(MIN)", "a"), ("'a'|indent(MAX, true)|length", "1001"),
+    ("MIN is divisibleby(-1)", "True"), ("MIN is odd", "False"), ("MIN is even", "True"), ("MIN|abs is number", "True"),
+    ("-MIN", nil), ("MIN // -1", nil), ("MIN % -1", nil), ("MIN * -1", nil), ("MIN - 1", nil), ("MAX + 1", nil),
+    ("MIN ** 2", nil), ("(-1) ** MAX", "-1"), ("0 ** MAX", "0"), ("2 ** MAX", nil), ("2 ** MIN", "0.0"),
+    ("[MAX, 1]|sum", nil), ("[MAX]|sum(start=MAX)", nil), ("[1]|sum(start=MIN) == MIN + 1", "True"),
+    ("'abc'[::MAX]", "a"), ("'abc'[::MIN]", "c"), ("'abc'[MIN:MAX]", "abc"), ("'abc'[MAX:MIN:-1]", "cba"),
+    ("'abc'[MAX:MIN:MIN]", "c"), ("[1, 2][::MAX]", "[1]"), ("[1, 2][1::MAX]", "[2]"), ("[1, 2][MIN]", ""),
+    ("'ab'[MAX]", ""), ("range(MAX - 1, MAX, 5)|list == [MAX - 1]", "True"), ("range(MAX - 1, MAX, MAX)|length", "1"),
+    ("range(MIN, MAX, MAX)|length", "3"), ("range(MAX, MIN, MIN)|length", "2"), ("range(MIN, MAX)", nil),
+    ("range(MAX, MIN)|length", "0"), ("'a' * MAX", nil), ("'a' * MIN", ""), ("'' * MAX", ""), ("[1] * MAX", nil),
+    ("[1] * MIN", "[]"), ("[] * MAX", "[]"), ("[1]|batch(MAX)", "[[1]]"), ("[1]|batch(MIN)", nil),
+    ("1.5|round(MAX)", "1.5"), ("1.5|round(MIN)", "0.0"), ("1e308|round(15)", "inf"), ("(1e308 * 10)|int", "0"),
+    ("'1e999'|int", "0"), ("'%d' % 1e300", nil), ("('%999d' % MIN)|length", "999"),
+    ("[1]|map(attribute=MIN)|list", nil),
+    ("[[1]]|map(attribute=MAX)|first", ""), ("'abab'.replace('a', 'b', MAX)", "bbbb"),
+    ("'a b'.split(' ', MIN)|length", "2"),
+    ("'a b'.rsplit(' ', MAX)|length", "2"), ("[1]|tojson(indent=MAX)|length", "37"),
+    ("[1]|tojson(indent=MIN)", "[\n1\n]"),
+  ])
+  func `numbers at the ends of their range do no harm`(expression: String, expected: String?) {
+    let template = "{% set MAX = 9223372036854775807 %}{% set MIN = -MAX - 1 %}{{ \(expression) }}"
+    #expect((try? render(template)) == expected)
+  }
 }
