@@ -139,7 +139,7 @@ enum TemplateFilters {
     filters["reverse"] = { _, value, _ in
       let elements = try value.elements()
       guard case .text(let text) = value else { return .list(elements.reversed()) }
-      return .text(TemplateText.joined((0..<text.count).reversed().map { text.slice($0..<$0 + 1) }))
+      return .text(text.reversed)
     }
     filters["join"] = { budget, value, arguments in
       var elements = try value.elements()

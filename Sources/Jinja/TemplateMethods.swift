@@ -50,14 +50,10 @@ enum TemplateMethods {
       guard let separator = try separator(arguments), let limit = try arguments.whole(1, "maxsplit"), limit >= 0 else {
         throw TemplateProblem("rsplit needs a separator and how often it splits")
       }
-      let parts = text.split(by: separator)
-      let joined = TemplateText.joined(Array(parts.dropLast(limit)), separator: separator)
-      return .list((parts.count > limit ? [joined] : []).map { .text($0) } + parts.suffix(limit).map { .text($0) })
+      return .list(text.split(by: separator, last: limit).map { .text($0) })
     }
-    methods["splitlines"] = { _, text, _ in
-      let ends: [TemplateText] = [TemplateText("\r\n"), TemplateText("\r")]
-      let lines = ends.reduce(text) { $0.replacing($1, with: TemplateText("\n")) }.split(by: TemplateText("\n"))
-      return .list((lines.last?.isEmpty == true ? lines.dropLast() : lines[...]).map { .text($0) })
+    methods["splitlines"] = { _, text, arguments in
+      .list(text.lines(withEnds: arguments.value(0, "keepends")?.isTrue ?? false).map { .text($0) })
     }
     methods["partition"] = { _, text, arguments in
       guard let separator = try separator(arguments) else { throw TemplateProblem("partition needs a separator") }
@@ -93,11 +89,11 @@ enum TemplateMethods {
     }
     methods["find"] = { _, text, arguments in
       guard let part = try arguments.text(0, "sub") else { throw TemplateProblem("find needs a text") }
-      return .integer(part.isEmpty ? 0 : text.places(of: part.scalars, limit: 1).first ?? -1)
+      return .integer(text.firstPlace(of: part) ?? -1)
     }
     methods["count"] = { _, text, arguments in
       guard let part = try arguments.text(0, "sub") else { throw TemplateProblem("count needs a text") }
-      return .integer(part.isEmpty ? text.count + 1 : text.places(of: part.scalars).count)
+      return .integer(part.isEmpty ? text.count + 1 : text.places(of: part).count)
     }
     methods["join"] = { budget, text, arguments in
       let parts = try (arguments.value(0, "iterable") ?? .list([])).elements().map { element in
@@ -121,7 +117,7 @@ enum TemplateMethods {
       "isspace": { TemplateText.isSpace($0) },
     ]
     for (name, check) in checks {
-      methods[name] = { _, text, _ in .bool(!text.isEmpty && text.scalars.allSatisfy(check)) }
+      methods[name] = { _, text, _ in .bool(!text.isEmpty && text.plain.unicodeScalars.allSatisfy(check)) }
     }
     methods["isupper"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.uppercased()) }
     methods["islower"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.lowercased()) }
@@ -140,7 +136,7 @@ enum TemplateMethods {
   static func replacing(
     _ budget: TemplateBudget, _ text: TemplateText, _ old: TemplateText, _ new: TemplateText, _ limit: Int
   ) throws(TemplateProblem) -> TemplateText {
-    let count = old.isEmpty ? text.count + 1 : text.places(of: old.scalars, limit: limit).count
+    let count = old.isEmpty ? text.count + 1 : text.places(of: old, limit: limit).count
     try budget.make(bytes: text.byteCount + count * new.byteCount)
     return text.replacing(old, with: new, limit: limit)
   }
@@ -165,7 +161,7 @@ enum TemplateMethods {
   static func characters(_ arguments: TemplateArguments) throws(TemplateProblem) -> Set<Unicode.Scalar>? {
     guard let value = arguments.value(0, "chars") else { return nil }
     if case .none = value { return nil }
-    return try arguments.text(0, "chars").map { Set($0.scalars) }
+    return try arguments.text(0, "chars").map { Set($0.plain.unicodeScalars) }
   }
 
   private static func separator(_ arguments: TemplateArguments) throws(TemplateProblem) -> TemplateText? {

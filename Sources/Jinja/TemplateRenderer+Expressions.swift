@@ -124,8 +124,9 @@ extension TemplateRenderer {
       if step ?? 1 == 1 {
         return .text(places.isEmpty ? TemplateText("") : text.slice(places[0]..<places[0] + places.count))
       }
-      try budget.spend(places.count * max(1, text.byteCount / 64))
-      return .text(TemplateText.joined(places.map { text.slice($0..<$0 + 1) }))
+      try budget.spend(text.byteCount)
+      let letters = text.letters
+      return .text(TemplateText.joined(places.map { letters[$0] }))
     case .undefined: throw TemplateProblem("\(value.kind), has no parts")
     default: throw TemplateProblem("\(value.kind) has no parts")
     }

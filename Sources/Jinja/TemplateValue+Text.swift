@@ -15,7 +15,7 @@ extension TemplateValue {
   /// Whether a text in it comes from data.
   private var holdsData: Bool {
     switch self {
-    case .text(let text): text.runs.contains { $0.origin != .template }
+    case .text(let text): text.holdsData
     case .list(let elements), .tuple(let elements): elements.contains(where: \.holdsData)
     case .mapping(let mapping): mapping.members.contains { $0.key.holdsData || $0.value.holdsData }
     default: false

@@ -129,7 +129,7 @@ indirect enum TemplateValue: Sendable {
     case .undefined: []
     case .list(let elements), .tuple(let elements): elements
     case .mapping(let mapping): mapping.members.map(\.key)
-    case .text(let text): (0..<text.count).map { .text(text.slice($0..<$0 + 1)) }
+    case .text(let text): text.letters.map { .text($0) }
     default: throw TemplateProblem("\(kind) is nothing to loop over")
     }
   }
@@ -236,7 +236,9 @@ extension TemplateValue {
   /// Python's <.
   func isLess(than other: Self) throws(TemplateProblem) -> Bool {
     switch (self, other) {
-    case (.text(let a), .text(let b)): return a.scalars.lexicographicallyPrecedes(b.scalars)
+    case (.text(let a), .text(let b)):
+      // The order of UTF-8 is that of code points.
+      return a.plain.utf8.lexicographicallyPrecedes(b.plain.utf8)
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
       for (x, y) in zip(a, b) where !x.isEqual(to: y) { return try x.isLess(than: y) }
       return a.count < b.count
@@ -255,7 +257,7 @@ extension TemplateValue {
       guard case .text(let part) = element else {
         throw TemplateProblem("\(element.kind) cannot be in a text")
       }
-      return part.isEmpty || !text.places(of: part.scalars, limit: 1).isEmpty
+      return part.isEmpty || !text.places(of: part, limit: 1).isEmpty
     case .mapping(let mapping): return mapping[element] != nil
     default: return try elements().contains { $0.isEqual(to: element) }
     }

@@ -81,4 +81,51 @@ import Testing
     let template = "{% set MAX = 9223372036854775807 %}{% set MIN = -MAX - 1 %}{{ \(expression) }}"
     #expect((try? render(template)) == expected)
   }
+
+  // MARK: Time
+
+  /// What a text of a record does to a template: refused or not, at once.
+  private func expectFast(_ expression: String, _ content: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    let start = ContinuousClock.now
+    _ = try? render(
+      "{% set t = messages[0].content %}{{ (\(expression))|length }}", [["role": "user", "content": .string(content)]])
+    // A second, on machines that do other things too.
+    #expect(ContinuousClock.now - start < .seconds(3), "\(expression)", sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: [
+    "t.split('\\n')", "t.split()", "t.splitlines()", "t.rsplit('\\n', 5)", "t.replace('\\n', 'ab')",
+    "t.replace('', 'a')",
+    "t|indent", "t|wordcount", "t|list", "t|reverse", "t[::-1]", "t|escape", "t.partition('\\n')", "t.strip()",
+  ])
+  func `a text is cut in one pass`(expression: String) throws {
+    expectFast(expression, String(repeating: "line of text\r\n\n é", count: 20_000))
+    expectFast(expression, String(repeating: "\n", count: 300_000))
+    let mixed = "('a\\n' ~ messages[0].role) * 10000"
+    expectFast(expression.replacing("t", with: mixed, maxReplacements: 1), "")
+  }
+
+  @Test func `a search takes linear time`() throws {
+    let text = String(repeating: "a", count: 1_000_000)
+    for expression in ["t.find(t[:400000] ~ 'b')", "t.count(t[:400000] ~ 'b')", "t[:400000] ~ 'b' in t"] {
+      expectFast("[\(expression)]", text)
+    }
+  }
+
+  @Test(arguments: [
+    ("'a\\r\\nb\\n\\nc\\x0bd\\u2028'.splitlines()", "['a', 'b', '', 'c', 'd']"), ("''.splitlines()", "[]"),
+    ("'a\\r\\nb\\n\\nc'.splitlines(true)", "['a\\r\\n', 'b\\n', '\\n', 'c']"), ("'\\n'.splitlines()", "['']"),
+    ("' 1  2   3 '.split(none, 1)", "['1', '2   3 ']"), ("' 1  2'.split(none, 0)", "['1  2']"),
+    ("' 1 '.split(none, 1)", "['1']"),
+    ("'a,b,c,d'.rsplit(',', 2)", "['a,b', 'c', 'd']"), ("'a,b'.rsplit(',', 0)", "['a,b']"),
+    ("'aaa'.split('aa')", "['', 'a']"),
+    ("'abc'.replace('', '-', 2)", "-a-bc"), ("'abc'.replace('', '-')", "-a-b-c-"), ("'abc'.replace('', '-', 0)", "abc"),
+    ("'éaé'.find('é')", "0"), ("'éaéb'.find('b')", "3"), ("'éaé'.find('x')", "-1"), ("'ababac'.find('abac')", "2"),
+    ("'aabaabaab'.count('aab')", "3"), ("'é😀b'[1:]", "😀b"), ("'é😀b'[-1]", "b"), ("'é😀b'|reverse", "b😀é"),
+    ("'é😀b'|length", "3"), ("'é😀b'|list", "['é', '😀', 'b']"), ("'é😀b'[::2]", "éb"), ("'a' < 'é'", "True"),
+    ("('ab' ~ messages[0].role)[1:4]", "bus"), ("('é' ~ messages[0].role ~ 'é').strip('é')", "user"),
+  ])
+  func `texts are cut as Python cuts them`(expression: String, expected: String) throws {
+    #expect(try render("{{ \(expression) }}", [["role": "user"]]) == expected)
+  }
 }
