@@ -66,12 +66,7 @@ struct TemplateLexer {
   }
 
   private func isNext(_ expected: String, at place: Int? = nil) -> Bool {
-    var place = place ?? position
-    for scalar in expected.unicodeScalars {
-      guard place < source.count, source[place] == scalar else { return false }
-      place += 1
-    }
-    return true
+    source[(place ?? position)...].starts(with: expected.unicodeScalars)
   }
 
   private mutating func flush() {
@@ -197,7 +192,7 @@ struct TemplateLexer {
     if ("0"..."9").contains(first) { return token(try number()) }
     if first == "'" || first == "\"" { return token(.text(try literal())) }
     guard let symbol = Self.symbols.first(where: { isNext($0) }) else {
-      throw failure("unexpected character \(TemplateValue.text(String(first)).representation)")
+      throw failure("unexpected character \(TemplateValue.text(String(first)).shown)")
     }
     position += symbol.count
     return token(.symbol(symbol))

@@ -77,16 +77,19 @@ extension TemplateText {
   }
 
   /// The parts between separators at most `limit` times.
-  func split(by separator: Self, limit: Int = .max) -> [Self] {
-    parts(between: places(of: separator, limit: limit), width: separator.byteCount)
+  func split(by separator: Self, limit: Int = .max, _ budget: TemplateBudget) throws(TemplateProblem) -> [Self] {
+    try parts(between: places(of: separator, limit: limit)[...], width: separator.byteCount, budget)
   }
 
   /// The parts between separators, the last ones at most.
-  func split(by separator: Self, last limit: Int) -> [Self] {
-    parts(between: places(of: separator).suffix(limit), width: separator.byteCount)
+  func split(by separator: Self, last limit: Int, _ budget: TemplateBudget) throws(TemplateProblem) -> [Self] {
+    try parts(between: places(of: separator).suffix(limit), width: separator.byteCount, budget)
   }
 
-  private func parts(between places: some Sequence<Int>, width: Int) -> [Self] {
+  private func parts(between places: ArraySlice<Int>, width: Int, _ budget: TemplateBudget) throws(TemplateProblem)
+    -> [Self]
+  {
+    try budget.make(parts: places.count + 1)
     var cutter = TemplateCutter(self)
     var parts: [Self] = []
     var start = 0
@@ -98,7 +101,7 @@ extension TemplateText {
   }
 
   /// The parts between white space; after `limit` separations the rest.
-  func words(limit: Int = .max) -> [Self] {
+  func words(limit: Int = .max, _ budget: TemplateBudget) throws(TemplateProblem) -> [Self] {
     var cutter = TemplateCutter(self)
     var parts: [Self] = []
     var start: Int?
@@ -108,6 +111,7 @@ extension TemplateText {
         start = start ?? place
         if parts.count >= limit { break }
       } else if let word = start {
+        try budget.make(parts: 1, beside: parts.count)
         parts.append(cutter.cut(word..<place))
         start = nil
       }
@@ -116,20 +120,18 @@ extension TemplateText {
     return start.map { parts + [cutter.cut($0..<byteCount)] } ?? parts
   }
 
-  func lines(withEnds: Bool) -> [Self] {
+  func lines(withEnds: Bool, _ budget: TemplateBudget) throws(TemplateProblem) -> [Self] {
     var cutter = TemplateCutter(self)
     var lines: [Self] = []
     var (start, place) = (0, 0)
     var last: Unicode.Scalar?
-    func isEnd(_ scalar: Unicode.Scalar) -> Bool {
-      [0x0A...0x0D, 0x1C...0x1E, 0x85...0x85, 0x2028...0x2029].contains { $0.contains(scalar.value) }
-    }
     for scalar in plain.unicodeScalars {
       let end = place + UTF8.width(scalar)
       if last == "\r", scalar == "\n" {
         if withEnds, let line = lines.popLast() { lines.append(line + Self("\n")) }
         start = end
-      } else if isEnd(scalar) {
+      } else if Self.endsLine(scalar) {
+        try budget.make(parts: 1, beside: lines.count)
         lines.append(cutter.cut(start..<(withEnds ? end : place)))
         start = end
       }
@@ -138,11 +140,38 @@ extension TemplateText {
     return start < place ? lines + [cutter.cut(start..<place)] : lines
   }
 
-  func replacing(_ old: Self, with new: Self, limit: Int = .max) -> Self {
-    guard old.isEmpty, limit > 0 else { return Self.joined(split(by: old, limit: limit), separator: new) }
+  private static func endsLine(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x0A...0x0D, 0x1C...0x1E, 0x85, 0x2028, 0x2029: true
+    default: false
+    }
+  }
+
+  func replacing(_ old: Self, with new: Self, limit: Int = .max, _ budget: TemplateBudget) throws(TemplateProblem)
+    -> Self
+  {
+    guard old.isEmpty, limit > 0 else {
+      let places = places(of: old, limit: limit)
+      if places.isEmpty { return self }
+      try budget.make(bytes: byteCount + places.count * new.byteCount)
+      return Self.joined(try parts(between: places[...], width: old.byteCount, budget), separator: new)
+    }
     // Python puts the new text around every code point.
+    let count = count
+    try budget.make(parts: count)
+    try budget.make(bytes: byteCount + (count + 1) * new.byteCount)
     let letters = letters
     let parts = letters.prefix(limit - 1)
     return new + Self.joined(parts.map { $0 + new }) + Self.joined(Array(letters.dropFirst(parts.count)))
   }
+
+  // MARK: Case
+
+  private static func isCased(_ scalar: Unicode.Scalar) -> Bool {
+    // The tables of Unicode are slow.
+    scalar.isASCII ? ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) : scalar.properties.isCased
+  }
+  private var isCased: Bool { plain.unicodeScalars.contains(where: Self.isCased) }
+  var isUppercase: Bool { isCased && plain == plain.uppercased() }
+  var isLowercase: Bool { isCased && plain == plain.lowercased() }
 }

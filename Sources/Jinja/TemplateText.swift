@@ -116,6 +116,13 @@ extension TemplateText: Equatable {
   }
 }
 
+extension TemplateText {
+  func isEqual(to text: String) -> Bool {
+    guard runs.count == 1 else { return plain.utf8.elementsEqual(text.utf8) }
+    return runs[0].text.utf8.count == text.utf8.count && runs[0].text.utf8.elementsEqual(text.utf8)
+  }
+}
+
 /// Cuts a text at ascending places, all of them in one pass.
 struct TemplateCutter {
   private let runs: [TemplateText.Run]

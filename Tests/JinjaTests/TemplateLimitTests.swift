@@ -82,6 +82,17 @@ import Testing
     #expect((try? render(template)) == expected)
   }
 
+  @Test func `values are formatted as Python formats them`() throws {
+    for (expression, expected) in [
+      ("'%05.1f|%-5s|%5s|%%|%d' % (1.25, 'a', 'é', 9007199254740993)", "001.2|a    |    é|%|9007199254740993"),
+      ("'%05d|%05s|%-05d|%.0f%r' % (-5, 'a', 5, 2.0, 'b')", "-0005|    a|5    |2'b'"), ("'%s' % 'a' * 2", "aa"),
+    ] { #expect(try render("{{ \(expression) }}") == expected) }
+    for expression in ["'%' % 1", "'%x' % 1", "'%.f' % 1", "'%1234d' % 1", "'%s' % (1, 2)", "'%s%s' % 1", "'%d' % 'a'"]
+    {
+      #expect(throws: TemplateError.self) { try render("{{ \(expression) }}") }
+    }
+  }
+
   // MARK: Time
 
   /// What a text of a record does to a template: refused or not, at once.
@@ -127,5 +138,62 @@ import Testing
   ])
   func `texts are cut as Python cuts them`(expression: String, expected: String) throws {
     #expect(try render("{{ \(expression) }}", [["role": "user"]]) == expected)
+  }
+
+  @Test(arguments: [
+    "t|upper", "t|title", "t.title()", "t|escape", "t.split()", "t|list", "t|tojson(ensure_ascii=true)", "[t]|string",
+    "t|length", "t.find('zz')", "t == t ~ ''", "t < t ~ 'a'", "'%s' % (t,)", "t.isupper()", "t|map('upper')",
+    "t.startswith(t)", "t[5]", "t|first", "t|reverse", "d.k5000", "d == d", "dict(d)", "range(9000)|sort",
+    "range(9000)|unique", "9000 in range(9000)|list", "'a'|center(1000)", "'%5.1f' % 1.0", "loop.index",
+    "namespace(a=1)",
+    "strftime_now('%Y')", "d|tojson(separators=(t, t))",
+  ])
+  func `repetition is refused in time`(expression: String) throws {
+    let text = String(repeating: "aé\u{1} ", count: 200_000)
+    let members = (0..<8000).map { JSONValue.Member("k\($0)", .integer(Int64($0))) }
+    let loops = "{% for i in range(100000) %}{% for j in range(100000) %}{% set x = \(expression) %}"
+    let template = "{% set t = messages[0].content %}\(loops){% endfor %}{% endfor %}"
+    let start = ContinuousClock.now
+    #expect(throws: TemplateError.self) {
+      try render(template, [["role": "user", "content": .string(text)]], [.init("d", .object(members))])
+    }
+    // A second, on machines that do other things too.
+    #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  @Test(arguments: [
+    "{{ ([t] * 100000)|tojson }}", "{% set l = [t] * 100000 %}{{ '%s' % (l,) }}", "{{ [t] * 100000 }}",
+    "{{ ([1] * 900000)|tojson(separators=(t, t)) }}", "{{ t.replace('a', t) }}", "{{ t.replace('', t) }}",
+    "{{ t.startswith(([t] * 10000)|list) }}", "{{ (range(100000)|list * 9)|sort }}",
+    "{% set l = range(100000)|list %}{% for i in l %}{% set x = i in l %}{% endfor %}",
+    "{% set n = namespace(x=[]) %}{% for i in range(99999) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
+    "{% set n = namespace(x=[1]) %}{% for i in range(99999) %}{% set n.x = n.x|batch(1) %}{% endfor %}{{ n.x }}",
+  ])
+  func `what means more than it takes is refused`(template: String) throws {
+    let text = String(repeating: "a", count: 1_000_000)
+    let start = ContinuousClock.now
+    #expect(throws: TemplateError.self) {
+      try render("{% set t = messages[0].content %}\(template)", [["role": "user", "content": .string(text)]])
+    }
+    #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  @Test func `values that refer to each other in a chain are released`() throws {
+    let namespaces = "{% for i in range(90000) %}{% set n.x = namespace(x=n.x) %}{% endfor %}"
+    #expect(try render("{% set n = namespace(x=1) %}\(namespaces)a") == "a")
+    let macro = "{% macro g() %}{% set o = n.f %}{% macro h() %}{{ o }}{% endmacro %}{% set n.f = h %}{% endmacro %}"
+    let calls = "{% for i in range(90000) %}{{ g() }}{% endfor %}"
+    #expect(try render("{% set n = namespace(f=1) %}\(macro)\(calls)a") == "a")
+  }
+
+  @Test func `large data cost what is used of them`() throws {
+    let members = (0..<50_000).map { JSONValue.Member("k\($0)", .integer(Int64($0))) }
+    let start = ContinuousClock.now
+    #expect(try render("{{ d|length }} {{ d.k49999 }}", [], [.init("d", .object(members))]) == "50000 49999")
+    #expect(ContinuousClock.now - start < .seconds(1))
+    let chat = (0..<5000).map { JSONValue.object([.init("role", "user"), .init("content", .string("\($0)"))]) }
+    let loop =
+      "{% for m in messages %}{% if loop.index == messages|length %}{{ messages[-1].content }}{% endif %}{% endfor %}"
+    #expect(try render(loop, chat) == "4999")
   }
 }
