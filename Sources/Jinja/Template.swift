@@ -26,8 +26,7 @@ package struct Template: Sendable {
   package func render(
     _ messages: [JSONValue], _ variables: [JSONValue.Member] = [], constants: [String: String] = [:]
   ) throws(TemplateError) -> [TemplateOutput] {
-    let scope = TemplateScope()
-    for (name, function) in TemplateGlobals.all { scope[name] = .function(function) }
+    let scope = TemplateScope(TemplateGlobals.scope)
     for (name, text) in constants { scope[name] = .text(text) }
     for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
     scope["messages"] = .list(messages.enumerated().map { TemplateValue(message: $1, index: $0) })
@@ -46,8 +45,15 @@ package struct Template: Sendable {
 
 /// The functions that every template has.
 enum TemplateGlobals {
-  static let all: [String: TemplateFunction] = {
-    let functions = [
+  /// Nothing is set in it: what a template sets is in a scope of its own.
+  static let scope = {
+    let scope = TemplateScope()
+    for function in functions { scope[function.name] = .function(function) }
+    return scope
+  }()
+
+  private static let functions: [TemplateFunction] =
+    [
       TemplateFunction(name: "raise_exception") { budget, arguments in
         let message = try arguments.value(0, "message").map { try budget.string(of: $0).plain }
         throw TemplateProblem("the template refuses the chat: \(message ?? "")")
@@ -88,8 +94,6 @@ enum TemplateGlobals {
         return .list(stride(from: start, to: stop, by: step).map { .integer($0) })
       },
     ]
-    return Dictionary(uniqueKeysWithValues: functions.map { ($0.name, $0) })
-  }()
 
   private static func now(_ format: String) -> String {
     var seconds = time(nil)

@@ -142,12 +142,13 @@ final class TemplateRenderer: @unchecked Sendable {
       }
     }
     let state = TemplateLoopState(elements)
+    let outer = TemplateScope(scope)
+    outer["loop"] = .loop(state)
     for place in elements.indices {
       // A scope takes as long as a few expressions.
       try budget.spend(3)
       state.place = place
-      let inner = TemplateScope(scope)
-      inner["loop"] = .loop(state)
+      let inner = TemplateScope(outer)
       try assign(elements[place], to: loop.target, inner)
       if try run(loop.body, inner) == .breaks { break }
     }
