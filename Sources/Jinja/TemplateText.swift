@@ -15,18 +15,23 @@ package struct TemplateText: Sendable {
   }
 
   private(set) var runs: [Run]
+  /// Kept, because it is asked at every step of what grows.
+  private(set) var byteCount: Int
 
   init(_ text: String, _ origin: Origin = .template) {
     runs = text.isEmpty ? [] : [Run(text: text, origin: origin)]
+    byteCount = text.utf8.count
   }
 
-  init(runs: [Run]) { self.runs = runs.filter { !$0.text.isEmpty } }
+  init(runs: [Run]) {
+    self.runs = runs.filter { !$0.text.isEmpty }
+    byteCount = runs.reduce(0) { $0 + $1.text.utf8.count }
+  }
 
   var plain: String { runs.count == 1 ? runs[0].text : runs.map(\.text).joined() }
 
   var isEmpty: Bool { runs.isEmpty }
   var count: Int { runs.reduce(0) { $0 + $1.text.codePoints(before: .max) } }
-  var byteCount: Int { runs.reduce(0) { $0 + $1.text.utf8.count } }
   var holdsData: Bool { runs.contains { $0.origin != .template } }
 
   static func + (left: Self, right: Self) -> Self {
@@ -37,9 +42,10 @@ package struct TemplateText: Sendable {
 
   mutating func append(_ other: Self) {
     if runs.isEmpty {
-      runs = other.runs
+      self = other
       return
     }
+    byteCount += other.byteCount
     for run in other.runs {
       if runs[runs.count - 1].origin == run.origin {
         runs[runs.count - 1].text += run.text
@@ -114,12 +120,9 @@ extension TemplateText: Equatable {
   package static func == (left: Self, right: Self) -> Bool {
     left.byteCount == right.byteCount && left.plain.utf8.elementsEqual(right.plain.utf8)
   }
-}
 
-extension TemplateText {
   func isEqual(to text: String) -> Bool {
-    guard runs.count == 1 else { return plain.utf8.elementsEqual(text.utf8) }
-    return runs[0].text.utf8.count == text.utf8.count && runs[0].text.utf8.elementsEqual(text.utf8)
+    byteCount == text.utf8.count && plain.utf8.elementsEqual(text.utf8)
   }
 }
 
