@@ -26,12 +26,12 @@ package struct Template: Sendable {
   package func render(
     _ messages: [JSONValue], _ variables: [JSONValue.Member] = [], constants: [String: String] = [:]
   ) throws(TemplateError) -> [TemplateOutput] {
-    let scope = TemplateScope()
-    for (name, function) in TemplateGlobals.all { scope[name] = .function(function) }
+    let scope = TemplateScope(TemplateGlobals.scope)
     for (name, text) in constants { scope[name] = .text(text) }
     for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
     scope["messages"] = .list(messages.enumerated().map { TemplateValue(message: $1, index: $0) })
     let renderer = TemplateRenderer()
+    defer { renderer.budget.release() }
     do {
       try renderer.render(statements, TemplateScope(scope))
     } catch let problem as TemplateProblem {
@@ -45,32 +45,40 @@ package struct Template: Sendable {
 
 /// The functions that every template has.
 enum TemplateGlobals {
-  static let all: [String: TemplateFunction] = {
-    let functions = [
-      TemplateFunction(name: "raise_exception") { _, arguments in
-        throw TemplateProblem("the template refuses the chat: \(arguments.value(0, "message")?.string.plain ?? "")")
+  /// Nothing is set in it: what a template sets is in a scope of its own.
+  static let scope = {
+    let scope = TemplateScope()
+    for function in functions { scope[function.name] = .function(function) }
+    return scope
+  }()
+
+  private static let functions: [TemplateFunction] =
+    [
+      TemplateFunction(name: "raise_exception") { budget, arguments in
+        let message = try arguments.value(0, "message").map { try budget.string(of: $0).plain }
+        throw TemplateProblem("the template refuses the chat: \(message ?? "")")
       },
-      TemplateFunction(name: "strftime_now") { _, arguments in
+      TemplateFunction(name: "strftime_now") { budget, arguments in
         guard let format = try arguments.text(0, "format") else { throw TemplateProblem("strftime_now needs a format") }
+        try budget.make(bytes: format.byteCount + 4096)
         return .text(TemplateText(now(format.plain)))
       },
-      TemplateFunction(name: "namespace") { _, arguments in
+      TemplateFunction(name: "namespace") { budget, arguments in
         let scope = TemplateScope()
+        try budget.keep(scope)
         for case .mapping(let mapping) in arguments.positional {
-          for member in mapping.members { scope[member.key.string.plain] = member.value }
+          for member in mapping.members { scope[try budget.text(of: member.key).plain] = member.value }
         }
         for argument in arguments.named { scope[argument.name] = argument.value }
         return .namespace(scope)
       },
       TemplateFunction(name: "dict") { budget, arguments in
-        var mapping = TemplateMapping([])
-        for case .mapping(let other) in arguments.positional {
-          for member in other.members { mapping[member.key] = member.value }
-        }
-        for argument in arguments.named { mapping[.text(argument.name)] = argument.value }
+        var mapping = TemplateMapping()
+        for case .mapping(let other) in arguments.positional { try mapping.merge(other, budget) }
+        for argument in arguments.named { try mapping.set(.text(argument.name), argument.value, budget) }
         return try budget.make(.mapping(mapping))
       },
-      TemplateFunction(name: "range") { _, arguments in
+      TemplateFunction(name: "range") { budget, arguments in
         let bounds = try arguments.positional.map { value in
           guard let whole = value.whole else { throw TemplateProblem("range needs whole numbers") }
           return whole
@@ -82,11 +90,10 @@ enum TemplateGlobals {
         let distance = Double(stop) - Double(start)
         // As in Jinja's sandbox.
         guard distance / Double(step) <= 100_000 else { throw TemplateProblem("range has more than 100000 numbers") }
+        try budget.spend(Int(max(0, distance / Double(step)).rounded(.up)))
         return .list(stride(from: start, to: stop, by: step).map { .integer($0) })
       },
     ]
-    return Dictionary(uniqueKeysWithValues: functions.map { ($0.name, $0) })
-  }()
 
   private static func now(_ format: String) -> String {
     var seconds = time(nil)

@@ -66,9 +66,7 @@ struct TemplateLexer {
   }
 
   private func isNext(_ expected: String, at place: Int? = nil) -> Bool {
-    let place = place ?? position
-    let scalars = Array(expected.unicodeScalars)
-    return place + scalars.count <= source.count && source[place..<place + scalars.count].elementsEqual(scalars)
+    source[(place ?? position)...].starts(with: expected.unicodeScalars)
   }
 
   private mutating func flush() {
@@ -194,7 +192,7 @@ struct TemplateLexer {
     if ("0"..."9").contains(first) { return token(try number()) }
     if first == "'" || first == "\"" { return token(.text(try literal())) }
     guard let symbol = Self.symbols.first(where: { isNext($0) }) else {
-      throw failure("unexpected character \(TemplateValue.text(String(first)).representation)")
+      throw failure("unexpected character \(TemplateValue.text(String(first)).shown)")
     }
     position += symbol.count
     return token(.symbol(symbol))

@@ -30,38 +30,41 @@ enum TemplateMethods {
     var methods: [String: Method] = [:]
     methods["upper"] = { _, text, _ in .text(text.map { $0.uppercased() }) }
     methods["lower"] = { _, text, _ in .text(text.map { $0.lowercased() }) }
-    methods["title"] = { _, text, _ in .text(text.derived(titled(text.plain))) }
+    methods["title"] = { budget, text, _ in
+      // A text is made for every letter.
+      try budget.read(bytes: text.byteCount * 4)
+      return .text(text.derived(titled(text.plain)))
+    }
     methods["capitalize"] = { _, text, _ in .text(text.derived(capitalized(text.plain))) }
-    methods["strip"] = { _, text, arguments in .text(text.stripped(try characters(arguments))) }
-    methods["lstrip"] = { _, text, arguments in .text(text.stripped(try characters(arguments), right: false)) }
-    methods["rstrip"] = { _, text, arguments in .text(text.stripped(try characters(arguments), left: false)) }
+    methods["strip"] = { budget, text, arguments in .text(text.stripped(try characters(budget, arguments))) }
+    methods["lstrip"] = { budget, text, arguments in
+      .text(text.stripped(try characters(budget, arguments), right: false))
+    }
+    methods["rstrip"] = { budget, text, arguments in
+      .text(text.stripped(try characters(budget, arguments), left: false))
+    }
     methods["split"] = { budget, text, arguments in
       let limit = try arguments.whole(1, "maxsplit").map { $0 < 0 ? .max : $0 } ?? .max
-      let parts: [TemplateText]
-      if let separator = try separator(arguments) {
-        parts = text.split(by: separator, limit: limit)
-      } else {
-        parts = text.words(limit: limit)
-      }
-      try budget.spend(parts.count)
+      let parts =
+        if let separator = try separator(arguments) {
+          try text.split(by: separator, limit: limit, budget)
+        } else {
+          try text.words(limit: limit, budget)
+        }
       return .list(parts.map { .text($0) })
     }
-    methods["rsplit"] = { _, text, arguments in
+    methods["rsplit"] = { budget, text, arguments in
       guard let separator = try separator(arguments), let limit = try arguments.whole(1, "maxsplit"), limit >= 0 else {
         throw TemplateProblem("rsplit needs a separator and how often it splits")
       }
-      let parts = text.split(by: separator)
-      let joined = TemplateText.joined(Array(parts.dropLast(limit)), separator: separator)
-      return .list((parts.count > limit ? [joined] : []).map { .text($0) } + parts.suffix(limit).map { .text($0) })
+      return .list(try text.split(by: separator, last: limit, budget).map { .text($0) })
     }
-    methods["splitlines"] = { _, text, _ in
-      let ends: [TemplateText] = [TemplateText("\r\n"), TemplateText("\r")]
-      let lines = ends.reduce(text) { $0.replacing($1, with: TemplateText("\n")) }.split(by: TemplateText("\n"))
-      return .list((lines.last?.isEmpty == true ? lines.dropLast() : lines[...]).map { .text($0) })
+    methods["splitlines"] = { budget, text, arguments in
+      .list(try text.lines(withEnds: arguments.value(0, "keepends")?.isTrue ?? false, budget).map { .text($0) })
     }
-    methods["partition"] = { _, text, arguments in
+    methods["partition"] = { budget, text, arguments in
       guard let separator = try separator(arguments) else { throw TemplateProblem("partition needs a separator") }
-      let parts = text.split(by: separator, limit: 1)
+      let parts = try text.split(by: separator, limit: 1, budget)
       return .tuple(
         (parts.count == 2 ? [parts[0], separator, parts[1]] : [text, TemplateText(""), TemplateText("")])
           .map { .text($0) })
@@ -71,36 +74,36 @@ enum TemplateMethods {
         throw TemplateProblem("replace needs the old and the new text")
       }
       let limit = try arguments.whole(2, "count").map { $0 < 0 ? .max : $0 } ?? .max
-      return .text(try replacing(budget, text, old, new, limit))
+      return .text(try text.replacing(old, with: new, limit: limit, budget))
     }
-    methods["startswith"] = { _, text, arguments in
-      .bool(try affixes(arguments).contains { text.plain.utf8.starts(with: $0.utf8) })
+    methods["startswith"] = { budget, text, arguments in
+      .bool(try affixes(budget, arguments).contains { text.plain.utf8.starts(with: $0.utf8) })
     }
-    methods["endswith"] = { _, text, arguments in
-      .bool(try affixes(arguments).contains { text.plain.utf8.reversed().starts(with: $0.utf8.reversed()) })
+    methods["endswith"] = { budget, text, arguments in
+      .bool(try affixes(budget, arguments).contains { text.plain.utf8.reversed().starts(with: $0.utf8.reversed()) })
     }
-    methods["removeprefix"] = { _, text, arguments in
-      let prefix = try affixes(arguments)[0]
+    methods["removeprefix"] = { budget, text, arguments in
+      let prefix = try affixes(budget, arguments)[0]
       return .text(
         text.plain.utf8.starts(with: prefix.utf8)
-          ? text.slice(prefix.unicodeScalars.count..<text.count) : text)
+          ? text.slice(bytes: prefix.utf8.count..<text.byteCount) : text)
     }
-    methods["removesuffix"] = { _, text, arguments in
-      let suffix = try affixes(arguments)[0]
+    methods["removesuffix"] = { budget, text, arguments in
+      let suffix = try affixes(budget, arguments)[0]
       return .text(
         text.plain.utf8.reversed().starts(with: suffix.utf8.reversed())
-          ? text.slice(0..<text.count - suffix.unicodeScalars.count) : text)
+          ? text.slice(bytes: 0..<text.byteCount - suffix.utf8.count) : text)
     }
     methods["find"] = { _, text, arguments in
       guard let part = try arguments.text(0, "sub") else { throw TemplateProblem("find needs a text") }
-      return .integer(part.isEmpty ? 0 : text.places(of: part.scalars, limit: 1).first ?? -1)
+      return .integer(text.firstPlace(of: part) ?? -1)
     }
     methods["count"] = { _, text, arguments in
       guard let part = try arguments.text(0, "sub") else { throw TemplateProblem("count needs a text") }
-      return .integer(part.isEmpty ? text.count + 1 : text.places(of: part.scalars).count)
+      return .integer(part.isEmpty ? text.count + 1 : text.places(of: part).count)
     }
     methods["join"] = { budget, text, arguments in
-      let parts = try (arguments.value(0, "iterable") ?? .list([])).elements().map { element in
+      let parts = try budget.elements(of: arguments.value(0, "iterable") ?? .list([])).map { element in
         guard case .text(let part) = element else { throw TemplateProblem("join needs texts, found \(element.kind)") }
         return part
       }
@@ -109,8 +112,10 @@ enum TemplateMethods {
     }
     methods["format"] = { _, _, _ in throw TemplateProblem("str.format is not built") }
     methods["zfill"] = { budget, text, arguments in
-      let width = min(try arguments.whole(0, "width") ?? 0, 1000)
+      let width = min(max(0, try arguments.whole(0, "width") ?? 0), 1000)
       let sign = text.plain.hasPrefix("-") || text.plain.hasPrefix("+") ? 1 : 0
+      try budget.make(bytes: text.byteCount + width)
+      try budget.make(bytes: text.byteCount + width)
       let zeros = TemplateText(String(repeating: "0", count: max(0, width - text.count)))
       return .text(text.slice(0..<sign) + zeros + text.slice(sign..<text.count))
     }
@@ -121,28 +126,23 @@ enum TemplateMethods {
       "isspace": { TemplateText.isSpace($0) },
     ]
     for (name, check) in checks {
-      methods[name] = { _, text, _ in .bool(!text.isEmpty && text.scalars.allSatisfy(check)) }
+      methods[name] = { budget, text, _ in
+        try budget.read(bytes: text.byteCount)
+        return .bool(!text.isEmpty && text.plain.unicodeScalars.allSatisfy(check))
+      }
     }
-    methods["isupper"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.uppercased()) }
-    methods["islower"] = { _, text, _ in .bool(isCased(text.plain) && text.plain == text.plain.lowercased()) }
+    methods["isupper"] = { _, text, _ in .bool(text.isUppercase) }
+    methods["islower"] = { _, text, _ in .bool(text.isLowercase) }
     return methods
   }
 
   private static func isLetter(_ scalar: Unicode.Scalar) -> Bool {
+    // The tables of Unicode are slow.
+    if scalar.isASCII { return ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) }
     switch scalar.properties.generalCategory {
-    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: true
-    default: false
+    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return true
+    default: return false
     }
-  }
-
-  private static func isCased(_ text: String) -> Bool { text.unicodeScalars.contains { $0.properties.isCased } }
-
-  static func replacing(
-    _ budget: TemplateBudget, _ text: TemplateText, _ old: TemplateText, _ new: TemplateText, _ limit: Int
-  ) throws(TemplateProblem) -> TemplateText {
-    let count = old.isEmpty ? text.count + 1 : text.places(of: old.scalars, limit: limit).count
-    try budget.make(bytes: text.byteCount + count * new.byteCount)
-    return text.replacing(old, with: new, limit: limit)
   }
 
   /// Python's `str.title`.
@@ -162,10 +162,14 @@ enum TemplateMethods {
     return first.properties.titlecaseMapping + String(text.unicodeScalars.dropFirst()).lowercased()
   }
 
-  static func characters(_ arguments: TemplateArguments) throws(TemplateProblem) -> Set<Unicode.Scalar>? {
+  static func characters(_ budget: TemplateBudget, _ arguments: TemplateArguments) throws(TemplateProblem)
+    -> Set<Unicode.Scalar>?
+  {
     guard let value = arguments.value(0, "chars") else { return nil }
     if case .none = value { return nil }
-    return try arguments.text(0, "chars").map { Set($0.scalars) }
+    guard let characters = try arguments.text(0, "chars") else { return nil }
+    try budget.spend(characters.byteCount)
+    return Set(characters.plain.unicodeScalars)
   }
 
   private static func separator(_ arguments: TemplateArguments) throws(TemplateProblem) -> TemplateText? {
@@ -176,11 +180,16 @@ enum TemplateMethods {
     return separator
   }
 
-  private static func affixes(_ arguments: TemplateArguments) throws(TemplateProblem) -> [String] {
+  private static func affixes(_ budget: TemplateBudget, _ arguments: TemplateArguments) throws(TemplateProblem)
+    -> [String]
+  {
     switch arguments.value(0, "prefix") {
-    case .text(let text)?: return [text.plain]
+    case .text(let text)?:
+      try budget.read(bytes: text.byteCount)
+      return [text.plain]
     case .tuple(let elements)?:
       let texts = elements.compactMap { if case .text(let text) = $0 { text.plain } else { nil } }
+      try budget.read(bytes: texts.reduce(0) { $0 + $1.utf8.count + 16 })
       if texts.count == elements.count, !texts.isEmpty { return texts }
     default: break
     }
@@ -191,14 +200,22 @@ enum TemplateMethods {
 
   private static func mappings(_ name: String, _ mapping: TemplateMapping) -> TemplateFunction? {
     switch name {
-    case "items": TemplateFunction(name: name) { _, _ in .list(mapping.members.map { .tuple([$0.key, $0.value]) }) }
-    case "keys": TemplateFunction(name: name) { _, _ in .list(mapping.members.map(\.key)) }
-    case "values": TemplateFunction(name: name) { _, _ in .list(mapping.members.map(\.value)) }
+    case "items":
+      TemplateFunction(name: name) { budget, _ in
+        try budget.spend(mapping.members.count)
+        return .list(mapping.members.map { .tuple([$0.key, $0.value]) })
+      }
+    case "keys": TemplateFunction(name: name) { budget, _ in .list(try budget.elements(of: .mapping(mapping))) }
+    case "values":
+      TemplateFunction(name: name) { budget, _ in
+        try budget.read(bytes: mapping.members.count * 4)
+        return .list(mapping.members.map(\.value))
+      }
     case "copy": TemplateFunction(name: name) { _, _ in .mapping(mapping) }
     case "get":
-      TemplateFunction(name: name) { _, arguments in
+      TemplateFunction(name: name) { budget, arguments in
         guard let key = arguments.value(0, "key") else { throw TemplateProblem("get needs a key") }
-        return mapping[key] ?? arguments.value(1, "default") ?? .none
+        return try mapping.value(of: key, budget) ?? arguments.value(1, "default") ?? .none
       }
     case "update", "pop", "setdefault", "clear", "popitem": refusal(name)
     default: nil
@@ -208,15 +225,16 @@ enum TemplateMethods {
   private static func lists(_ name: String, _ elements: [TemplateValue]) -> TemplateFunction? {
     switch name {
     case "index":
-      TemplateFunction(name: name) { _, arguments in
+      TemplateFunction(name: name) { budget, arguments in
         guard let wanted = arguments.value(0, "value"),
-          let place = elements.firstIndex(where: { $0.isEqual(to: wanted) })
+          let place = try elements.firstIndex(where: { try $0.isEqual(to: wanted, budget) })
         else { throw TemplateProblem("the list has no such element") }
         return .integer(place)
       }
     case "count":
-      TemplateFunction(name: name) { _, arguments in
-        .integer(elements.count { element in arguments.value(0, "value").map(element.isEqual) ?? false })
+      TemplateFunction(name: name) { budget, arguments in
+        guard let wanted = arguments.value(0, "value") else { throw TemplateProblem("count needs a value") }
+        return .integer(try elements.count { try $0.isEqual(to: wanted, budget) })
       }
     case "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear": refusal(name)
     default: nil
@@ -226,45 +244,5 @@ enum TemplateMethods {
   /// As in transformers' sandbox.
   private static func refusal(_ name: String) -> TemplateFunction {
     TemplateFunction(name: name) { _, _ in throw TemplateProblem("values cannot be changed: \(name)") }
-  }
-
-  // MARK: Formatting
-
-  /// Python's `format % arguments`, for %s, %r, %d, %i, %f and %%, with a width and a precision.
-  static func format(_ format: TemplateText, _ arguments: [TemplateValue]) throws(TemplateProblem) -> TemplateText {
-    var rest = arguments[...]
-    var result = TemplateText("")
-    for (place, part) in format.split(by: TemplateText("%%")).enumerated() {
-      if place > 0 { result.append(TemplateText("%")) }
-      let pieces = part.split(by: TemplateText("%"))
-      result.append(pieces[0])
-      for piece in pieces.dropFirst() {
-        guard let match = piece.plain.prefixMatch(of: /([-0]*)([0-9]{0,3})(?:\.([0-9]{1,2}))?([srdif])/) else {
-          throw TemplateProblem("a format that is not built: %\(piece.plain.prefix(10))")
-        }
-        guard let value = rest.popFirst() else { throw TemplateProblem("not enough values for a format") }
-        var text: TemplateText
-        switch match.4 {
-        case "s": text = value.string
-        case "r": text = TemplateText(value.representation, .data(message: nil))
-        case "f":
-          guard let number = value.double else { throw TemplateProblem("%f needs a number") }
-          text = TemplateText(String(format: "%.\(match.3 ?? "6")f", number))
-        default:
-          guard let number = value.double, let whole = Int(exactly: number.rounded(.towardZero)) else {
-            throw TemplateProblem("%d needs a number")
-          }
-          text = TemplateText("\(whole)")
-        }
-        let fill = max(0, (Int(match.2) ?? 0) - text.count)
-        let isLeft = match.1.contains("-")
-        let filling = TemplateText(String(repeating: match.1.contains("0") && !isLeft ? "0" : " ", count: fill))
-        text = isLeft ? text + filling : filling + text
-        result.append(text)
-        result.append(piece.slice(match.0.unicodeScalars.count..<piece.count))
-      }
-    }
-    guard rest.isEmpty else { throw TemplateProblem("more values than a format takes") }
-    return result
   }
 }

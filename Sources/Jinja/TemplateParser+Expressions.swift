@@ -15,11 +15,11 @@ extension TemplateParser {
   }
 
   mutating func expression() throws(TemplateError) -> TemplateExpression {
-    depth += 1
+    try descend("expressions")
     defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw failure("expressions are nested deeper than \(Self.maximumDepth)") }
     var value = try disjunction()
     while take(word: "if") {
+      try link()
       let condition = try disjunction()
       let other = take(word: "else") ? try expression() : nil
       value = .choice(value, if: condition, else: other)
@@ -29,21 +29,28 @@ extension TemplateParser {
 
   private mutating func disjunction() throws(TemplateError) -> TemplateExpression {
     var value = try conjunction()
-    while take(word: "or") { value = .or(value, try conjunction()) }
+    while take(word: "or") {
+      try link()
+      value = .or(value, try conjunction())
+    }
     return value
   }
 
   private mutating func conjunction() throws(TemplateError) -> TemplateExpression {
     var value = try negation()
-    while take(word: "and") { value = .and(value, try negation()) }
+    while take(word: "and") {
+      try link()
+      value = .and(value, try negation())
+    }
     return value
   }
 
   private mutating func negation() throws(TemplateError) -> TemplateExpression {
     var count = 0
-    while take(word: "not") { count += 1 }
-    // Evaluated one inside the other.
-    if count > Self.maximumDepth { throw failure("expressions are nested deeper than \(Self.maximumDepth)") }
+    while take(word: "not") {
+      try link()
+      count += 1
+    }
     var value = try comparison()
     for _ in 0..<count { value = .unary("not", value) }
     return value
@@ -71,6 +78,7 @@ extension TemplateParser {
     var value = try concatenation()
     while case .symbol(let symbol) = current.kind, symbol == "+" || symbol == "-" {
       index += 1
+      try link()
       value = .binary(symbol, value, try concatenation())
     }
     return value
@@ -86,6 +94,7 @@ extension TemplateParser {
     var value = try power()
     while case .symbol(let symbol) = current.kind, ["*", "/", "//", "%"].contains(symbol) {
       index += 1
+      try link()
       value = .binary(symbol, value, try power())
     }
     return value
@@ -93,14 +102,16 @@ extension TemplateParser {
 
   private mutating func power() throws(TemplateError) -> TemplateExpression {
     var value = try unary()
-    while take(symbol: "**") { value = .binary("**", value, try unary()) }
+    while take(symbol: "**") {
+      try link()
+      value = .binary("**", value, try unary())
+    }
     return value
   }
 
   private mutating func unary(withFilters: Bool = true) throws(TemplateError) -> TemplateExpression {
-    depth += 1
+    try descend("expressions")
     defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw failure("expressions are nested deeper than \(Self.maximumDepth)") }
     var value: TemplateExpression
     if take(symbol: "-") {
       value = .unary("-", try unary(withFilters: false))
@@ -167,6 +178,7 @@ extension TemplateParser {
     var value = first
     while true {
       if take(symbol: ".") {
+        try link()
         if case .integer(let number) = current.kind {
           index += 1
           value = .item(value, .constant(.integer(number)))
@@ -174,8 +186,10 @@ extension TemplateParser {
           value = .attribute(value, try name())
         }
       } else if take(symbol: "[") {
+        try link()
         value = try subscripted(value)
       } else if current.kind == .symbol("(") {
+        try link()
         value = .call(value, try call())
       } else {
         return value
@@ -241,11 +255,14 @@ extension TemplateParser {
     var value = first
     while true {
       if take(symbol: "|") {
+        try link()
         let name = try filterName()
         value = .filter(value, name, try optionalCall())
       } else if take(word: "is") {
+        try link()
         value = try test(value)
       } else if current.kind == .symbol("(") {
+        try link()
         value = .call(value, try call())
       } else {
         return value

@@ -3,12 +3,16 @@
 struct TemplateParser {
   /// Deeper nesting is refused.
   static let maximumDepth = 100
+  /// Operators, members, calls, filters and tests of one tag. Each wraps what stands before it, and what is wrapped deep
+  /// takes stack, where it is evaluated and where it is released.
+  static let maximumLinks = 1000
 
   private let pieces: [TemplatePiece]
   private var place = 0
   var tokens: [TemplateToken] = []
   var index = 0
   var depth = 0
+  private var links = 0
   private var loops = 0
 
   static func statements(of template: String) throws(TemplateError) -> [TemplateStatement] {
@@ -45,6 +49,18 @@ struct TemplateParser {
     return name
   }
 
+  /// Goes one level deeper; the caller comes back.
+  mutating func descend(_ what: String) throws(TemplateError) {
+    guard depth < Self.maximumDepth else { throw failure("\(what) are nested deeper than \(Self.maximumDepth)") }
+    depth += 1
+  }
+
+  /// Accounts for an expression that is about to be wrapped in another.
+  mutating func link() throws(TemplateError) {
+    links += 1
+    if links > Self.maximumLinks { throw failure("a tag has more than \(Self.maximumLinks) operators and filters") }
+  }
+
   static func shown(_ token: TemplateToken) -> String {
     switch token.kind {
     case .name(let name): "\"\(name)\""
@@ -65,9 +81,8 @@ struct TemplateParser {
   private mutating func body(until ends: [String], of owner: (name: String, line: Int)?) throws(TemplateError)
     -> [TemplateStatement]
   {
-    depth += 1
+    try descend("statements")
     defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw failure("statements are nested deeper than \(Self.maximumDepth)") }
     var statements: [TemplateStatement] = []
     while place < pieces.count {
       let piece = pieces[place]
@@ -75,12 +90,12 @@ struct TemplateParser {
       switch piece {
       case .text(let text): statements.append(.text(text))
       case .output(let tokens):
-        (self.tokens, index) = (tokens, 0)
+        (self.tokens, index, links) = (tokens, 0, 0)
         let line = current.line
         statements.append(.output(try expressions(), line: line))
         try end()
       case .statement(let tokens):
-        (self.tokens, index) = (tokens, 0)
+        (self.tokens, index, links) = (tokens, 0, 0)
         let line = current.line
         let word = try name()
         if ends.contains(word) { return statements }
@@ -231,6 +246,8 @@ struct TemplateParser {
 
   private mutating func target() throws(TemplateError) -> TemplateTarget {
     if take(symbol: "(") {
+      try descend("names")
+      defer { depth -= 1 }
       let inner = try targets()
       try expect(")")
       return inner

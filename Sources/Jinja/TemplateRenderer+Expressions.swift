@@ -4,15 +4,17 @@ import Foundation
 
 extension TemplateRenderer {
   func evaluate(_ expression: TemplateExpression, _ scope: TemplateScope) throws -> TemplateValue {
-    try budget.spend()
+    try descend()
+    defer { depth -= 1 }
     switch expression {
     case .constant(let value): return value
     case .name(let name): return scope[name] ?? .undefined(name)
     case .list(let elements): return try budget.make(.list(elements.map { try evaluate($0, scope) }))
     case .tuple(let elements): return try budget.make(.tuple(elements.map { try evaluate($0, scope) }))
     case .mapping(let members):
-      let members = try members.map { (try evaluate($0.key, scope), try evaluate($0.value, scope)) }
-      return try budget.make(.mapping(TemplateMapping(members)))
+      var mapping = TemplateMapping()
+      for member in members { try mapping.set(evaluate(member.key, scope), evaluate(member.value, scope), budget) }
+      return try budget.make(.mapping(mapping))
     case .attribute(let base, let name): return try attribute(name, of: evaluate(base, scope))
     case .item(let base, let key): return try item(evaluate(key, scope), of: evaluate(base, scope))
     case .slice(let base, let start, let stop, let step):
@@ -58,8 +60,8 @@ extension TemplateRenderer {
     case .concatenation(let parts):
       var text = TemplateText("")
       for part in parts {
-        let next = try evaluate(part, scope).string
-        try budget.make(bytes: text.byteCount + next.byteCount)
+        let next = try budget.string(of: evaluate(part, scope))
+        try budget.make(bytes: next.byteCount, beside: text.byteCount)
         text.append(next)
       }
       return .text(text)
@@ -72,59 +74,66 @@ extension TemplateRenderer {
     switch value {
     case .undefined: throw TemplateProblem("\(value.kind), has no \(name)")
     case .namespace(let scope): return scope[name] ?? .undefined(name)
+    case .loop(let loop): return loop[name]
     case .mapping(let mapping):
-      return TemplateMethods.method(name, of: value) ?? mapping[name] ?? .undefined(name)
+      return try TemplateMethods.method(name, of: value) ?? mapping.value(of: name, budget) ?? .undefined(name)
     default: return TemplateMethods.method(name, of: value) ?? .undefined(name)
     }
   }
 
   func item(_ key: TemplateValue, of value: TemplateValue) throws -> TemplateValue {
-    let name = key.representation
     switch value {
-    case .undefined: throw TemplateProblem("\(value.kind), has no \(name)")
+    case .undefined: throw TemplateProblem("\(value.kind), has no \(key.shown)")
     case .mapping(let mapping):
-      if let found = mapping[key] { return found }
+      if let found = try mapping.value(of: key, budget) { return found }
     case .list(let elements), .tuple(let elements):
       if let place = key.whole {
         let place = place < 0 ? place + elements.count : place
-        return elements.indices.contains(place) ? elements[place] : .undefined("element \(name)")
+        return elements.indices.contains(place) ? elements[place] : .undefined("element \(place)")
       }
     case .text(let text):
       if let place = key.whole {
+        try budget.read(bytes: text.byteCount)
         let count = text.count
         let place = place < 0 ? place + count : place
-        return 0..<count ~= place ? .text(text.slice(place..<place + 1)) : .undefined("character \(name)")
+        return 0..<count ~= place ? .text(text.slice(place..<place + 1)) : .undefined("character \(place)")
       }
     default: break
     }
     // Jinja looks for an attribute then.
     if case .text(let text) = key { return try attribute(text.plain, of: value) }
-    return .undefined(name)
+    return .undefined("a member \(key.shown)")
   }
 
   private func slice(_ value: TemplateValue, _ start: Int?, _ stop: Int?, _ step: Int?) throws -> TemplateValue {
+    func clamp(_ bound: Int?, _ lower: Int, _ upper: Int, _ usual: Int, _ count: Int) -> Int {
+      guard let bound else { return usual }
+      return min(max(bound < 0 ? bound + count : bound, lower), upper)
+    }
     func places(_ count: Int) throws -> [Int] {
+      try budget.read(bytes: count)
       let step = step ?? 1
       guard step != 0 else { throw TemplateProblem("the step of a slice is 0") }
-      func clamp(_ bound: Int?, _ lower: Int, _ upper: Int, _ usual: Int) -> Int {
-        guard let bound else { return usual }
-        return min(max(bound < 0 ? bound + count : bound, lower), upper)
-      }
       return step > 0
-        ? Array(stride(from: clamp(start, 0, count, 0), to: clamp(stop, 0, count, count), by: step))
-        : Array(stride(from: clamp(start, -1, count - 1, count - 1), to: clamp(stop, -1, count - 1, -1), by: step))
+        ? Array(stride(from: clamp(start, 0, count, 0, count), to: clamp(stop, 0, count, count, count), by: step))
+        : Array(
+          stride(
+            from: clamp(start, -1, count - 1, count - 1, count), to: clamp(stop, -1, count - 1, -1, count), by: step))
     }
     switch value {
     case .list(let elements): return .list(try places(elements.count).map { elements[$0] })
     case .tuple(let elements): return .tuple(try places(elements.count).map { elements[$0] })
     case .text(let text):
-      let places = try places(text.count)
       try budget.make(bytes: text.byteCount)
       if step ?? 1 == 1 {
-        return .text(places.isEmpty ? TemplateText("") : text.slice(places[0]..<places[0] + places.count))
+        let count = text.count
+        let (start, stop) = (clamp(start, 0, count, 0, count), clamp(stop, 0, count, count, count))
+        return .text(start < stop ? text.slice(start..<stop) : TemplateText(""))
       }
-      try budget.spend(places.count * max(1, text.byteCount / 64))
-      return .text(TemplateText.joined(places.map { text.slice($0..<$0 + 1) }))
+      try budget.make(parts: text.count)
+      let letters = text.letters
+      let places = try places(letters.count)
+      return .text(TemplateText.joined(places.map { letters[$0] }))
     case .undefined: throw TemplateProblem("\(value.kind), has no parts")
     default: throw TemplateProblem("\(value.kind) has no parts")
     }
@@ -159,6 +168,8 @@ extension TemplateRenderer {
       guard let count = count.whole else { throw TemplateProblem("a text times \(count.kind)") }
       let bytes = text.byteCount.multipliedReportingOverflow(by: max(0, count))
       try budget.make(bytes: bytes.overflow ? .max : bytes.partialValue)
+      // Runs of one origin are joined.
+      if text.runs.count == 1 { return .text(text.map { String(repeating: $0, count: max(0, count)) }) }
       return .text(text.isEmpty ? text : TemplateText.joined(Array(repeating: text, count: max(0, count))))
     case ("*", .list(let elements), let count), ("*", let count, .list(let elements)):
       guard let count = count.whole else { throw TemplateProblem("a list times \(count.kind)") }
@@ -167,7 +178,8 @@ extension TemplateRenderer {
       return try budget.make(.list((0..<(elements.isEmpty ? 0 : max(0, count))).flatMap { _ in elements }))
     case ("%", .text(let format), _):
       let arguments: [TemplateValue] = if case .tuple(let elements) = right { elements } else { [right] }
-      return .text(try TemplateMethods.format(format, arguments))
+      try budget.read(bytes: format.byteCount)
+      return .text(try TemplateMethods.format(budget, format, arguments))
     default: break
     }
     if let a = left.whole, let b = right.whole {
@@ -210,14 +222,14 @@ extension TemplateRenderer {
 
   private func compare(_ operation: String, _ left: TemplateValue, _ right: TemplateValue) throws -> Bool {
     switch operation {
-    case "==": left.isEqual(to: right)
-    case "!=": !left.isEqual(to: right)
-    case "<": try left.isLess(than: right)
-    case ">": try right.isLess(than: left)
-    case "<=": try !right.isLess(than: left)
-    case ">=": try !left.isLess(than: right)
-    case "in": try right.contains(left)
-    default: try !right.contains(left)
+    case "==": try left.isEqual(to: right, budget)
+    case "!=": try !left.isEqual(to: right, budget)
+    case "<": try left.isLess(than: right, budget)
+    case ">": try right.isLess(than: left, budget)
+    case "<=": try !right.isLess(than: left, budget)
+    case ">=": try !left.isLess(than: right, budget)
+    case "in": try right.contains(left, budget)
+    default: try !right.contains(left, budget)
     }
   }
 }

@@ -6,13 +6,16 @@ import Foundation
 final class TemplateRenderer: @unchecked Sendable {
   // Sendable because one rendering stays on one thread.
 
-  private static let maximumDepth = 60
+  private static let maximumCalls = 60
+  /// Statements and expressions inside each other, through calls. Bounds the stack.
+  private static let maximumDepth = 2000
 
   private(set) var output: [TemplateOutput] = []
   let budget = TemplateBudget()
   private var captures: [TemplateText] = []
   private var isGenerated = false
-  private var depth = 0
+  private var calls = 0
+  var depth = 0
   private var outputBytes = 0
   var line = 1
 
@@ -23,21 +26,27 @@ final class TemplateRenderer: @unchecked Sendable {
   }
 
   private func nested<Result>(_ body: () throws -> Result) throws -> Result {
-    depth += 1
-    defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw TemplateProblem("calls are nested deeper than \(Self.maximumDepth)") }
+    calls += 1
+    defer { calls -= 1 }
+    if calls > Self.maximumCalls { throw TemplateProblem("calls are nested deeper than \(Self.maximumCalls)") }
     return try body()
+  }
+
+  /// Accounts for a statement or an expression; the caller takes 1 from `depth` after it.
+  func descend() throws(TemplateProblem) {
+    guard depth < Self.maximumDepth else {
+      throw TemplateProblem("statements and expressions are nested deeper than \(Self.maximumDepth)")
+    }
+    depth += 1
+    try budget.spend()
   }
 
   // MARK: Output
 
   private func write(_ text: TemplateText) throws {
-    try budget.make(bytes: text.byteCount)
     if captures.isEmpty {
+      try budget.make(bytes: text.byteCount, beside: outputBytes)
       outputBytes += text.byteCount
-      if outputBytes > TemplateBudget.maximumBytes {
-        throw TemplateProblem("more than \(TemplateBudget.maximumBytes) bytes of text")
-      }
       for run in text.runs {
         if let last = output.last, last.origin == run.origin, last.isGenerated == isGenerated {
           output[output.count - 1].text += run.text
@@ -46,6 +55,7 @@ final class TemplateRenderer: @unchecked Sendable {
         }
       }
     } else {
+      try budget.make(bytes: text.byteCount, beside: captures[captures.count - 1].byteCount)
       captures[captures.count - 1].append(text)
     }
   }
@@ -62,6 +72,8 @@ final class TemplateRenderer: @unchecked Sendable {
   // MARK: Statements
 
   private func run(_ statements: [TemplateStatement], _ scope: TemplateScope) throws -> Flow {
+    try descend()
+    defer { depth -= 1 }
     for statement in statements {
       try budget.spend()
       let flow = try run(statement, scope)
@@ -75,7 +87,7 @@ final class TemplateRenderer: @unchecked Sendable {
     case .text(let text): try write(TemplateText(text))
     case .output(let expression, let line):
       self.line = line
-      try write(evaluate(expression, scope).string)
+      try write(budget.string(of: evaluate(expression, scope)))
     case .branches(let branches, let line):
       for branch in branches {
         self.line = line
@@ -90,18 +102,18 @@ final class TemplateRenderer: @unchecked Sendable {
       var value = TemplateValue.text(try capture { _ = try run(body, TemplateScope(scope)) })
       value = try filtered(value, filters, scope)
       try assign(value, to: target, scope)
-    case .macro(let macro): scope[macro.name] = .function(function(macro, scope))
+    case .macro(let macro): scope[macro.name] = .function(try function(macro, scope))
     case .callBlock(let expression, let macro, let line):
       self.line = line
-      let caller = TemplateValue.function(function(macro, scope))
+      let caller = TemplateValue.function(try function(macro, scope))
       guard case .call(let callee, let call) = expression else { throw TemplateProblem("expected a call") }
       var arguments = try self.arguments(call, scope)
       arguments.named.append(("caller", caller))
-      try write(invoke(evaluate(callee, scope), arguments).string)
+      try write(budget.string(of: invoke(evaluate(callee, scope), arguments)))
     case .filterBlock(let filters, let body, let line):
       let text = try capture { _ = try run(body, TemplateScope(scope)) }
       self.line = line
-      try write(filtered(.text(text), filters, scope).string)
+      try write(budget.string(of: filtered(.text(text), filters, scope)))
     case .with(let members, let body, let line):
       self.line = line
       let inner = TemplateScope(scope)
@@ -120,21 +132,24 @@ final class TemplateRenderer: @unchecked Sendable {
   private func run(_ loop: TemplateLoop, _ scope: TemplateScope) throws {
     line = loop.line
     if loop.isRecursive { throw TemplateProblem("recursive loops are not built") }
-    var elements = try evaluate(loop.source, scope).elements()
-    try budget.spend(elements.count)
+    var elements = try budget.elements(of: evaluate(loop.source, scope))
     if let condition = loop.condition {
       elements = try elements.filter { element in
+        try budget.spend(2)
         let inner = TemplateScope(scope)
         try assign(element, to: loop.target, inner)
         return try evaluate(condition, inner).isTrue
       }
     }
-    let state = TemplateLoopState()
+    let state = TemplateLoopState(elements)
+    let outer = TemplateScope(scope)
+    outer["loop"] = .loop(state)
     for place in elements.indices {
-      try budget.spend()
-      let inner = TemplateScope(scope)
+      // A scope takes as long as a few expressions.
+      try budget.spend(3)
+      state.place = place
+      let inner = TemplateScope(outer)
       try assign(elements[place], to: loop.target, inner)
-      inner["loop"] = state.value(place, of: elements)
       if try run(loop.body, inner) == .breaks { break }
     }
     if elements.isEmpty { _ = try run(loop.otherwise, TemplateScope(scope)) }
@@ -149,7 +164,7 @@ final class TemplateRenderer: @unchecked Sendable {
       }
       namespace[member] = value
     case .tuple(let targets):
-      let elements = try value.elements()
+      let elements = try budget.elements(of: value)
       guard elements.count == targets.count else {
         throw TemplateProblem("\(elements.count) values for \(targets.count) names")
       }
@@ -157,14 +172,16 @@ final class TemplateRenderer: @unchecked Sendable {
     }
   }
 
-  private func function(_ macro: TemplateMacro, _ scope: TemplateScope) -> TemplateFunction {
-    TemplateFunction(name: macro.name) { [unowned renderer = self] _, arguments in
+  private func function(_ macro: TemplateMacro, _ scope: TemplateScope) throws -> TemplateFunction {
+    try budget.keep(scope)
+    return TemplateFunction(name: macro.name) { [unowned renderer = self] _, arguments in
       try renderer.nested {
         let inner = TemplateScope(scope)
         guard arguments.positional.count <= macro.parameters.count else {
           throw TemplateProblem(
             "\(macro.name) takes \(macro.parameters.count) arguments, found \(arguments.positional.count)")
         }
+        try renderer.budget.read(bytes: (macro.parameters.count + 1) * (arguments.named.count + 1))
         for argument in arguments.named where !macro.parameters.contains(where: { $0.name == argument.name }) {
           guard argument.name == "caller" else {
             throw TemplateProblem("\(macro.name) has no parameter \(argument.name)")
@@ -188,12 +205,12 @@ final class TemplateRenderer: @unchecked Sendable {
     var arguments = TemplateArguments(
       positional: try call.positional.map { try evaluate($0, scope) },
       named: try call.named.map { ($0.name, try evaluate($0.value, scope)) })
-    if let more = call.more.positional { arguments.positional += try evaluate(more, scope).elements() }
+    if let more = call.more.positional { arguments.positional += try budget.elements(of: evaluate(more, scope)) }
     if let more = call.more.named {
       guard case .mapping(let mapping) = try evaluate(more, scope) else {
         throw TemplateProblem("arguments with ** need a mapping")
       }
-      arguments.named += mapping.members.map { ($0.key.string.plain, $0.value) }
+      for member in mapping.members { arguments.named.append((try budget.text(of: member.key).plain, member.value)) }
     }
     return arguments
   }
@@ -217,43 +234,8 @@ final class TemplateRenderer: @unchecked Sendable {
   }
 
   func apply(test name: String, to value: TemplateValue, _ arguments: TemplateArguments) throws -> Bool {
-    if name == "filter" { return TemplateFilters.all[value.string.plain] != nil }
+    if name == "filter" { return TemplateFilters.all[try budget.text(of: value).plain] != nil }
     guard let test = TemplateTests.all[name] else { throw TemplateProblem("unknown test \"\(name)\"") }
-    return try test(value, arguments)
-  }
-}
-
-/// `loop`, which remembers what `loop.changed` saw.
-private final class TemplateLoopState: @unchecked Sendable {
-  // Sendable because one rendering, on one thread, uses it.
-  private var seen: [TemplateValue]?
-
-  func value(_ place: Int, of elements: [TemplateValue]) -> TemplateValue {
-    let count = elements.count
-    let loop = TemplateScope()
-    loop["index"] = .integer(place + 1)
-    loop["index0"] = .integer(place)
-    loop["revindex"] = .integer(count - place)
-    loop["revindex0"] = .integer(count - place - 1)
-    loop["first"] = .bool(place == 0)
-    loop["last"] = .bool(place == count - 1)
-    loop["length"] = .integer(count)
-    loop["depth"] = .integer(1)
-    loop["depth0"] = .integer(0)
-    loop["previtem"] = place > 0 ? elements[place - 1] : .undefined("loop.previtem")
-    loop["nextitem"] = place + 1 < count ? elements[place + 1] : .undefined("loop.nextitem")
-    loop["cycle"] = .function(
-      TemplateFunction(name: "cycle") { _, arguments in
-        guard !arguments.positional.isEmpty else { throw TemplateProblem("cycle needs values") }
-        return arguments.positional[place % arguments.positional.count]
-      })
-    loop["changed"] = .function(
-      TemplateFunction(name: "changed") { _, arguments in
-        let values = arguments.positional
-        let isSame = self.seen.map { TemplateValue.list($0).isEqual(to: .list(values)) } ?? false
-        self.seen = values
-        return .bool(!isSame)
-      })
-    return .namespace(loop)
+    return try test(budget, value, arguments)
   }
 }

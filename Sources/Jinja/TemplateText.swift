@@ -9,25 +9,30 @@ package struct TemplateText: Sendable {
     case data(message: Int?)
   }
 
-  package struct Run: Sendable {
-    package var text: String
-    package var origin: Origin
+  struct Run: Sendable {
+    var text: String
+    var origin: Origin
   }
 
-  package private(set) var runs: [Run]
+  private(set) var runs: [Run]
+  /// Kept, because it is asked at every step of what grows.
+  private(set) var byteCount: Int
 
-  package init(_ text: String, _ origin: Origin = .template) {
+  init(_ text: String, _ origin: Origin = .template) {
     runs = text.isEmpty ? [] : [Run(text: text, origin: origin)]
+    byteCount = text.utf8.count
   }
 
-  init(runs: [Run]) { self.runs = runs.filter { !$0.text.isEmpty } }
+  init(runs: [Run]) {
+    self.runs = runs.filter { !$0.text.isEmpty }
+    byteCount = runs.reduce(0) { $0 + $1.text.utf8.count }
+  }
 
-  package var plain: String { runs.count == 1 ? runs[0].text : runs.map(\.text).joined() }
+  var plain: String { runs.count == 1 ? runs[0].text : runs.map(\.text).joined() }
 
   var isEmpty: Bool { runs.isEmpty }
-  var count: Int { runs.reduce(0) { $0 + $1.text.unicodeScalars.count } }
-  var byteCount: Int { runs.reduce(0) { $0 + $1.text.utf8.count } }
-  var scalars: [Unicode.Scalar] { runs.flatMap(\.text.unicodeScalars) }
+  var count: Int { runs.reduce(0) { $0 + $1.text.codePoints(before: .max) } }
+  var holdsData: Bool { runs.contains { $0.origin != .template } }
 
   static func + (left: Self, right: Self) -> Self {
     var sum = left
@@ -36,8 +41,13 @@ package struct TemplateText: Sendable {
   }
 
   mutating func append(_ other: Self) {
+    if runs.isEmpty {
+      self = other
+      return
+    }
+    byteCount += other.byteCount
     for run in other.runs {
-      if let last = runs.last, last.origin == run.origin {
+      if runs[runs.count - 1].origin == run.origin {
         runs[runs.count - 1].text += run.text
       } else {
         runs.append(run)
@@ -54,106 +64,116 @@ package struct TemplateText: Sendable {
     return sum
   }
 
-  /// The code points of a range.
-  func slice(_ range: Range<Int>) -> Self {
-    var found: [Run] = []
-    var start = 0
-    for run in runs {
-      let scalars = run.text.unicodeScalars
-      let end = start + scalars.count
-      defer { start = end }
-      let part = range.clamped(to: start..<end)
-      guard !part.isEmpty else { continue }
-      let lower = scalars.index(scalars.startIndex, offsetBy: part.lowerBound - start)
-      let upper = scalars.index(lower, offsetBy: part.count)
-      found.append(Run(text: String(scalars[lower..<upper]), origin: run.origin))
-    }
-    return Self(runs: found)
-  }
-
   /// Every run changed on its own.
   func map(_ change: (String) -> String) -> Self {
     Self(runs: runs.map { Run(text: change($0.text), origin: $0.origin) })
   }
 
   /// A text made of this one and others as a whole, of data if any of them is.
-  func derived(_ text: String) -> Self {
-    Self(text, runs.contains { $0.origin != .template } ? .data(message: nil) : .template)
-  }
+  func derived(_ text: String) -> Self { Self(text, holdsData ? .data(message: nil) : .template) }
 
-  // MARK: As Python's str
+  // MARK: Parts
 
-  func stripped(_ characters: Set<Unicode.Scalar>? = nil, left: Bool = true, right: Bool = true) -> Self {
-    let scalars = scalars
-    func isStripped(_ scalar: Unicode.Scalar) -> Bool { characters?.contains(scalar) ?? Self.isSpace(scalar) }
-    var (start, end) = (0, scalars.count)
-    while left, start < end, isStripped(scalars[start]) { start += 1 }
-    while right, start < end, isStripped(scalars[end - 1]) { end -= 1 }
-    return slice(start..<end)
-  }
-
-  /// Python's `str.isspace`.
-  static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
-  }
-
-  /// The starts of `needle`, from left to right, without overlaps.
-  func places(of needle: [Unicode.Scalar], limit: Int = .max) -> [Int] {
-    let scalars = scalars
-    guard !needle.isEmpty, needle.count <= scalars.count else { return [] }
-    var places: [Int] = []
-    var place = 0
-    while place + needle.count <= scalars.count, places.count < limit {
-      if scalars[place] == needle[0], scalars[place..<place + needle.count].elementsEqual(needle) {
-        places.append(place)
-        place += needle.count
-      } else {
-        place += 1
+  /// The code points of a range.
+  func slice(_ points: Range<Int>) -> Self {
+    var (lower, upper): (Int?, Int?)
+    var (point, byte) = (0, 0)
+    for run in runs where upper == nil {
+      run.text.withBytes { bytes in
+        for unit in bytes {
+          if unit.startsCodePoint {
+            if point == points.lowerBound { lower = byte }
+            if point == points.upperBound {
+              upper = byte
+              return
+            }
+            point += 1
+          }
+          byte += 1
+        }
       }
     }
-    return places
+    return slice(bytes: (lower ?? byte)..<(upper ?? byte))
   }
 
-  /// The parts between separators at most `limit` times.
-  func split(by separator: Self, limit: Int = .max) -> [Self] {
-    let needle = separator.scalars
-    var parts: [Self] = []
-    var start = 0
-    for place in places(of: needle, limit: limit) {
-      parts.append(slice(start..<place))
-      start = place + needle.count
-    }
-    return parts + [slice(start..<count)]
+  /// The bytes of a range that begins and ends between code points.
+  func slice(bytes range: Range<Int>) -> Self {
+    var cutter = TemplateCutter(self)
+    return cutter.cut(range)
   }
 
-  /// The parts between white space.
-  func words(limit: Int = .max) -> [Self] {
-    let scalars = scalars
-    var parts: [Self] = []
-    var place = 0
-    while true {
-      while place < scalars.count, Self.isSpace(scalars[place]) { place += 1 }
-      guard place < scalars.count else { return parts }
-      let start = place
-      guard parts.count < limit else { return parts + [slice(start..<scalars.count).stripped(left: false)] }
-      while place < scalars.count, !Self.isSpace(scalars[place]) { place += 1 }
-      parts.append(slice(start..<place))
-    }
+  /// Every code point as a text.
+  var letters: [Self] {
+    runs.flatMap { run in run.text.unicodeScalars.map { Self(String($0), run.origin) } }
   }
 
-  func replacing(_ old: Self, with new: Self, limit: Int = .max) -> Self {
-    guard !old.isEmpty else {
-      // Python puts the new text around every code point.
-      let letters = scalars.indices.map { slice($0..<$0 + 1) }
-      let parts = Array(letters.prefix(max(0, limit - 1)))
-      return new + Self.joined(parts.map { $0 + new }) + Self.joined(Array(letters.dropFirst(parts.count)))
-    }
-    return Self.joined(split(by: old, limit: limit), separator: new)
+  /// The code points from the last to the first.
+  var reversed: Self {
+    Self(
+      runs: runs.reversed().map { run in
+        Run(text: String(String.UnicodeScalarView(run.text.unicodeScalars.reversed())), origin: run.origin)
+      })
   }
 }
 
-extension TemplateText: Equatable, Hashable {
-  package static func == (left: Self, right: Self) -> Bool { left.plain.utf8.elementsEqual(right.plain.utf8) }
+extension TemplateText: Equatable {
+  package static func == (left: Self, right: Self) -> Bool {
+    left.byteCount == right.byteCount && left.plain.utf8.elementsEqual(right.plain.utf8)
+  }
 
-  package func hash(into hasher: inout Hasher) { for byte in plain.utf8 { hasher.combine(byte) } }
+  func isEqual(to text: String) -> Bool {
+    byteCount == text.utf8.count && plain.utf8.elementsEqual(text.utf8)
+  }
+}
+
+/// Cuts a text at ascending places, all of them in one pass.
+struct TemplateCutter {
+  private let runs: [TemplateText.Run]
+  private var run = 0
+  /// The bytes before the run.
+  private var start = 0
+
+  init(_ text: TemplateText) { runs = text.runs }
+
+  /// The bytes of a range that begins no earlier than the one before.
+  mutating func cut(_ range: Range<Int>) -> TemplateText {
+    while run < runs.count, start + runs[run].text.utf8.count <= range.lowerBound {
+      start += runs[run].text.utf8.count
+      run += 1
+    }
+    var found: [TemplateText.Run] = []
+    var (place, start) = (run, start)
+    while place < runs.count, start < range.upperBound {
+      let bytes = runs[place].text.utf8
+      let part = range.clamped(to: start..<start + bytes.count)
+      if part.count == bytes.count {
+        found.append(runs[place])
+      } else if !part.isEmpty {
+        let lower = bytes.index(bytes.startIndex, offsetBy: part.lowerBound - start)
+        let upper = bytes.index(lower, offsetBy: part.count)
+        found.append(TemplateText.Run(text: String(Substring(bytes[lower..<upper])), origin: runs[place].origin))
+      }
+      start += bytes.count
+      place += 1
+    }
+    return TemplateText(runs: found)
+  }
+}
+
+extension UInt8 {
+  /// Whether a code point begins with this byte of UTF-8.
+  fileprivate var startsCodePoint: Bool { self & 0xC0 != 0x80 }
+}
+
+extension String {
+  func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+    // Without a copy, as long as the text is Swift's own.
+    var text = self
+    return try text.withUTF8(body)
+  }
+
+  /// How many code points begin in the first bytes.
+  func codePoints(before bytes: Int) -> Int {
+    withBytes { $0.prefix(bytes).reduce(0) { $0 + ($1.startsCodePoint ? 1 : 0) } }
+  }
 }

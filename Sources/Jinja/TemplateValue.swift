@@ -17,6 +17,8 @@ indirect enum TemplateValue: Sendable {
   case function(TemplateFunction)
   /// The object that `namespace()` makes, whose members can be set.
   case namespace(TemplateScope)
+  /// `loop`
+  case loop(TemplateLoopState)
 
   static func text(_ text: String) -> Self { .text(TemplateText(text)) }
 
@@ -66,7 +68,7 @@ indirect enum TemplateValue: Sendable {
     case .text(let text): !text.isEmpty
     case .list(let elements), .tuple(let elements): !elements.isEmpty
     case .mapping(let mapping): !mapping.members.isEmpty
-    case .function, .namespace: true
+    case .function, .namespace, .loop: true
     }
   }
 
@@ -86,6 +88,7 @@ indirect enum TemplateValue: Sendable {
     case .mapping: "dict"
     case .function: "function"
     case .namespace: "namespace"
+    case .loop: "LoopContext"
     }
   }
 
@@ -108,54 +111,24 @@ indirect enum TemplateValue: Sendable {
     }
   }
 
-  /// Takes the number of its values from a number, until that is 0.
-  func count(into left: inout Int) {
-    left -= 1
+  /// Whether a text in it comes from data.
+  var holdsData: Bool {
     switch self {
-    case .list(let elements), .tuple(let elements):
-      for element in elements where left > 0 { element.count(into: &left) }
-    case .mapping(let mapping):
-      for member in mapping.members where left > 0 {
-        member.key.count(into: &left)
-        member.value.count(into: &left)
-      }
-    default: break
+    case .text(let text): text.holdsData
+    case .list(let elements), .tuple(let elements): elements.contains(where: \.holdsData)
+    case .mapping(let mapping): mapping.members.contains { $0.key.holdsData || $0.value.holdsData }
+    default: false
     }
   }
 
-  /// The elements of something to loop over.
-  func elements() throws(TemplateProblem) -> [TemplateValue] {
+  /// For errors.
+  var shown: String {
     switch self {
-    case .undefined: []
-    case .list(let elements), .tuple(let elements): elements
-    case .mapping(let mapping): mapping.members.map(\.key)
-    case .text(let text): (0..<text.count).map { .text(text.slice($0..<$0 + 1)) }
-    default: throw TemplateProblem("\(kind) is nothing to loop over")
+    case .text(let text): "\"\(text.plain.prefix(40))\""
+    case .integer(let value): "\(value)"
+    default: "of type \(kind)"
     }
   }
-}
-
-/// A dict: members in the order of their insertion.
-struct TemplateMapping: Sendable {
-  private(set) var members: [(key: TemplateValue, value: TemplateValue)] = []
-
-  init(_ members: [(TemplateValue, TemplateValue)]) {
-    for (key, value) in members { self[key] = value }
-  }
-
-  subscript(key: TemplateValue) -> TemplateValue? {
-    get { members.first { $0.key.isEqual(to: key) }?.value }
-    set {
-      guard let newValue else { return }
-      if let place = members.firstIndex(where: { $0.key.isEqual(to: key) }) {
-        members[place].value = newValue
-      } else {
-        members.append((key, newValue))
-      }
-    }
-  }
-
-  subscript(name: String) -> TemplateValue? { self[.text(name)] }
 }
 
 /// What can be called.
@@ -196,6 +169,8 @@ final class TemplateScope: @unchecked Sendable {
   // Sendable because one rendering, on one thread, uses it.
   private var values: [String: TemplateValue] = [:]
   private let parent: TemplateScope?
+  /// Whether the budget knows of it.
+  var isKept = false
 
   init(_ parent: TemplateScope? = nil) { self.parent = parent }
 
@@ -210,71 +185,6 @@ final class TemplateScope: @unchecked Sendable {
     }
     set { values[name] = newValue }
   }
-}
 
-// MARK: Comparison
-
-extension TemplateValue {
-  /// Python's ==.
-  func isEqual(to other: Self) -> Bool {
-    switch (self, other) {
-    case (.text(let a), .text(let b)): return a == b
-    case (.none, .none), (.undefined, .undefined): return true
-    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
-      return a.count == b.count && zip(a, b).allSatisfy { $0.isEqual(to: $1) }
-    case (.mapping(let a), .mapping(let b)):
-      return a.members.count == b.members.count
-        && a.members.allSatisfy { member in b[member.key]?.isEqual(to: member.value) ?? false }
-    case (.namespace(let a), .namespace(let b)): return a === b
-    default:
-      if let a = whole, let b = other.whole { return a == b }
-      if let a = double, let b = other.double { return a == b }
-      return false
-    }
-  }
-
-  /// Python's <.
-  func isLess(than other: Self) throws(TemplateProblem) -> Bool {
-    switch (self, other) {
-    case (.text(let a), .text(let b)): return a.scalars.lexicographicallyPrecedes(b.scalars)
-    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
-      for (x, y) in zip(a, b) where !x.isEqual(to: y) { return try x.isLess(than: y) }
-      return a.count < b.count
-    default:
-      guard let a = double, let b = other.double else {
-        throw TemplateProblem("\(kind) and \(other.kind) have no order")
-      }
-      return a < b
-    }
-  }
-
-  /// Python's `in`.
-  func contains(_ element: Self) throws(TemplateProblem) -> Bool {
-    switch self {
-    case .text(let text):
-      guard case .text(let part) = element else {
-        throw TemplateProblem("\(element.kind) cannot be in a text")
-      }
-      return part.isEmpty || !text.places(of: part.scalars, limit: 1).isEmpty
-    case .mapping(let mapping): return mapping[element] != nil
-    default: return try elements().contains { $0.isEqual(to: element) }
-    }
-  }
-
-  /// The places of the values in ascending order; equal ones stay as they are.
-  static func order(_ values: [Self]) throws(TemplateProblem) -> [Int] {
-    var problem: TemplateProblem?
-    let places = values.indices.sorted { a, b in
-      guard problem == nil else { return a < b }
-      do throws(TemplateProblem) {
-        if try values[a].isLess(than: values[b]) { return true }
-        return try values[b].isLess(than: values[a]) ? false : a < b
-      } catch {
-        problem = error
-        return a < b
-      }
-    }
-    if let problem { throw problem }
-    return places
-  }
+  func removeAll() { values = [:] }
 }

@@ -150,10 +150,10 @@ private func resolvedWithoutLinks(_ path: String) -> String {
 /// A template, rendered with a chat that has everything.
 private func renderTemplate(_ bytes: UnsafeRawBufferPointer) throws {
   let template = try Template(String(decoding: bytes, as: UTF8.self))
-  let call: JSONValue = ["function": ["name": "f", "arguments": ["x": 1, "y": [nil, true, 1.5, "é"]]]]
+  let call: JSONValue = ["function": ["name": "f", "arguments": ["x": 1, "y": [.null, true, 1.5, "é"]]]]
   let messages: [JSONValue] = [
     ["role": "system", "content": "Be brief."], ["role": "user", "content": " Hi\n<|im_end|> é"],
-    ["role": "assistant", "content": nil, "tool_calls": [call]], ["role": "tool", "content": "{}"],
+    ["role": "assistant", "content": .null, "tool_calls": [call]], ["role": "tool", "content": "{}"],
     ["role": "assistant", "content": "<think>\nhm\n</think>\n\nYo", "reasoning_content": "r"],
   ]
   let output = try template.render(

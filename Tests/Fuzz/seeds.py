@@ -328,6 +328,12 @@ for path in sorted((HERE.parent.parent / "Sources" / "Corpus" / "Templates").glo
 for number, case in enumerate(json.loads((FIXTURES / "templates.json").read_text())["cases"]):
     if number % 8 == 0:
         seed("template", f"case-{number}", case["template"])
+# Chains within the limit of links, which mutations pass, and one far beyond
+for name, first, link in [("sum", "1", "+1"), ("filter", "1", "|abs"), ("member", "x", ".a"), ("item", "x", "[0]"),
+                          ("call", "x", "()"), ("and", "1", " and 1"), ("if", "1", " if 1"), ("is", "1", " is odd")]:
+    seed("template", f"chain-{name}", "{{ " + first + link * 990 + " }}")
+seed("template", "chain-long", "{{ 1" + "+1" * 30000 + " }}")
+seed("template", "chain-calls", "{% macro f() %}{{ 1" + "+1" * 900 + "+ f() }}{% endmacro %}{{ f() }}")
 for path in sorted((FIXTURES / "parquet").glob("*.parquet")):
     if path.stem.startswith(("few", "old-", "nested-2", "flat-old")):
         seed("parquet", path.stem, path.read_bytes())
