@@ -83,7 +83,9 @@ package struct HubDownload {
       return { _ in store }
     }
     guard let cache = settings.cache else { throw HubMistake.noCache }
-    return { [name = request.name, isPart = request.isPart] commit in HubCacheStore(cache, name, commit: commit, isPart: isPart) }
+    return { [name = request.name, isPart = request.isPart] commit in
+      HubCacheStore(cache, name, commit: commit, isPart: isPart)
+    }
   }
 
   private func listing() throws -> HubListing {

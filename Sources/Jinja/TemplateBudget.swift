@@ -1,5 +1,12 @@
 // Limits on what one rendering does.
 
+/// What a rendering holds that may refer to itself: it is emptied at the end.
+protocol Emptiable: AnyObject {
+  /// Whether the budget knows of it.
+  var isKept: Bool { get set }
+  func removeAll()
+}
+
 /// Counts work before it is done; a template that takes too much is refused.
 final class TemplateBudget: @unchecked Sendable {
   // Sendable because one rendering, on one thread, uses it.
@@ -14,7 +21,7 @@ final class TemplateBudget: @unchecked Sendable {
 
   /// In sixteenths of a step.
   private var work = 0
-  private var kept: [TemplateScope] = []
+  private var kept: [any Emptiable] = []
 
   func spend(_ steps: Int = 1) throws(TemplateProblem) { try read(bytes: steps * 16) }
 
@@ -43,7 +50,7 @@ final class TemplateBudget: @unchecked Sendable {
   // MARK: Scopes
 
   /// Keeps a scope that values refer to until the end.
-  func keep(_ scope: TemplateScope) throws(TemplateProblem) {
+  func keep(_ scope: any Emptiable) throws(TemplateProblem) {
     guard !scope.isKept else { return }
     scope.isKept = true
     try spend(10)

@@ -165,11 +165,10 @@ struct TemplateArguments {
 }
 
 /// Values by name, and the scope around.
-final class TemplateScope: @unchecked Sendable {
+final class TemplateScope: Emptiable, @unchecked Sendable {
   // Sendable because one rendering, on one thread, uses it.
   private var values: [String: TemplateValue] = [:]
   private let parent: TemplateScope?
-  /// Whether the budget knows of it.
   var isKept = false
 
   init(_ parent: TemplateScope? = nil) { self.parent = parent }

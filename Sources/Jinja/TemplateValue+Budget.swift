@@ -1,4 +1,4 @@
-// What values cost that are made, read or written.
+// What values cost that are made or read.
 
 extension TemplateBudget {
   /// Accounts for a collection that is about to be made. Its parts may be shared, so that it means more than it takes.
@@ -41,35 +41,5 @@ extension TemplateBudget {
       return text.letters.map { .text($0) }
     default: throw TemplateProblem("\(value.kind) is nothing to loop over")
     }
-  }
-
-  /// Python's str.
-  func string(of value: TemplateValue) throws(TemplateProblem) -> TemplateText {
-    switch value {
-    case .text(let text): text
-    case .undefined: TemplateText("")
-    default: TemplateText(try representation(of: value), value.holdsData ? .data(message: nil) : .template)
-    }
-  }
-
-  /// Python's str, to be read as a whole.
-  func text(of value: TemplateValue) throws(TemplateProblem) -> TemplateText {
-    let text = try string(of: value)
-    try read(bytes: text.byteCount)
-    return text
-  }
-
-  /// Python's repr.
-  func representation(of value: TemplateValue) throws(TemplateProblem) -> String {
-    var writer = TemplateWriter(self)
-    try writer.writeRepresentation(of: value)
-    return try writer.text()
-  }
-
-  /// Python's `json.dumps(value, ensure_ascii=False)`.
-  func json(_ value: TemplateValue, _ style: TemplateWriter.JSONStyle) throws -> String {
-    var writer = TemplateWriter(self)
-    try writer.writeJSON(of: value, style)
-    return try writer.text()
   }
 }
