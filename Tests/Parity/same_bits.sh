@@ -103,6 +103,8 @@ train() {
   mkdir -p "$run"
   if [[ -n $start ]]; then
     cp -r "$work/$side/$start"/{config.yaml,metrics.jsonl,checkpoint-3} "$run" >"$run.log" 2>&1 || return
+    # As an interrupted run leaves it: it proves that the files are a run's.
+    sed 's/"state": "finished"/"state": "running"/' "$work/$side/$start/run.json" >"$run/run.json" || return
   fi
   # --quiet: mpirun adds eleven lines of its own to every exit code but 0.
   if ((ranks)); then launcher=(mpirun --quiet --oversubscribe --bind-to none -n "$ranks"); fi
