@@ -34,7 +34,7 @@ let package = Package(
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .target(name: "CShoal", dependencies: ["CSystem"]),
     .target(name: "Tensors", dependencies: ["CShoal"], swiftSettings: strict),
-    .target(name: "Checkpoints", dependencies: ["CCrypto", "Tensors"], swiftSettings: strict),
+    .target(name: "Checkpoints", dependencies: ["CCrypto", "CYAML", "Tensors"], swiftSettings: strict),
     .target(
       name: "Parquet", dependencies: ["CBrotli", "CLZ4", "CSnappy", "CZlib", "CZstd", "Tensors", "Checkpoints"],
       swiftSettings: strict),
@@ -49,7 +49,7 @@ let package = Package(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["CYAML", "Tensors", "Checkpoints", "Collectives", "Corpus", "Model"], swiftSettings: strict),
+      dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model"], swiftSettings: strict),
     .target(
       name: "Preparation", dependencies: ["Tensors", "Checkpoints", "Corpus"],
       // A link to configs/prompts: the program carries the prompts that people read there.

@@ -1,6 +1,6 @@
-// A configuration's tree from the events of libyaml, which stays in here.
+// A configuration's tree from the events of its YAML.
 
-import CYAML
+import Checkpoints
 
 extension ConfigurationTree {
   /// Reads one YAML document; an empty one is null.
@@ -36,48 +36,16 @@ private final class YAMLReader {
   private typealias Place = ConfigurationProblem.Place
   private typealias Unreadable = ConfigurationTree.Unreadable
 
-  /// What libyaml found, without what no configuration asks for.
-  private struct Event {
-    enum Kind {
-      case scalar(String, isText: Bool)
-      case list, mapping, alias
-      /// Of a list or a mapping.
-      case end
-      case endOfText
-      /// The start or the end of a document, the start of the text.
-      case boundary
-    }
-
-    let kind: Kind
-    /// The name that is given to a value, or that an alias stands for.
-    let anchor: String?
-    /// From 1.
-    let line: Int
-  }
-
   /// No configuration needs more. An alias counts as what it stands for: a short text may mean an endless tree.
   private static let maximumValues = 10_000
 
-  private let text: UnsafeMutableBufferPointer<UInt8>
-  private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+  private let events: YAMLEvents
   private let argument: ConfigurationProblem.Place?
   private var anchors: [String: ConfigurationTree] = [:]
   private var values = 0
 
   init(_ yaml: String, argument: ConfigurationProblem.Place?) {
-    self.argument = argument
-    text = .allocate(capacity: yaml.utf8.count)
-    _ = text.initialize(from: yaml.utf8)
-    // Without memory for it there is no first event.
-    yaml_parser_initialize(parser)
-    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
-    yaml_parser_set_input_string(parser, text.baseAddress, text.count)
-  }
-
-  deinit {
-    yaml_parser_delete(parser)
-    parser.deallocate()
-    text.deallocate()
+    (events, self.argument) = (YAMLEvents(yaml), argument)
   }
 
   func document() throws(ConfigurationTree.Unreadable) -> ConfigurationTree {
@@ -93,7 +61,7 @@ private final class YAMLReader {
     return tree
   }
 
-  private func tree(_ event: Event, at place: Place, level: Int) throws(Unreadable) -> ConfigurationTree {
+  private func tree(_ event: YAMLEvents.Event, at place: Place, level: Int) throws(Unreadable) -> ConfigurationTree {
     var extent = (values: 1, levels: 1)
     var content = ConfigurationTree.Content.null
     if case .alias = event.kind {
@@ -174,39 +142,11 @@ private final class YAMLReader {
     return members
   }
 
-  private func next() throws(Unreadable) -> Event {
-    var event = yaml_event_t()
-    guard yaml_parser_parse(parser, &event) == 1, event.type != YAML_NO_EVENT else { throw failure }
-    defer { yaml_event_delete(&event) }
-    let kind: Event.Kind
-    var anchor: UnsafeMutablePointer<UInt8>?
-    switch event.type {
-    case YAML_SCALAR_EVENT:
-      let scalar = event.data.scalar
-      let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
-      let isTagged = scalar.tag.map { String(cString: $0) == YAML_STR_TAG } ?? false
-      kind = .scalar(text, isText: isTagged || scalar.style != YAML_PLAIN_SCALAR_STYLE)
-      anchor = scalar.anchor
-    case YAML_SEQUENCE_START_EVENT: (kind, anchor) = (.list, event.data.sequence_start.anchor)
-    case YAML_MAPPING_START_EVENT: (kind, anchor) = (.mapping, event.data.mapping_start.anchor)
-    case YAML_ALIAS_EVENT: (kind, anchor) = (.alias, event.data.alias.anchor)
-    case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: kind = .end
-    case YAML_STREAM_END_EVENT: kind = .endOfText
-    default: kind = .boundary
+  private func next() throws(Unreadable) -> YAMLEvents.Event {
+    do { return try events.next() } catch {
+      throw Unreadable("not YAML: \(error.reason)", at: argument ?? .line(error.line))
     }
-    return Event(kind: kind, anchor: anchor.map { String(cString: $0) }, line: event.start_mark.line + 1)
   }
 
-  private func place(_ event: Event) -> Place { argument ?? .line(event.line) }
-
-  /// Why there is no next event.
-  private var failure: Unreadable {
-    let state = parser.pointee
-    // Bytes that are no characters have an offset and no line.
-    let line =
-      state.error == YAML_READER_ERROR
-      ? text.prefix(state.problem_offset).count { $0 == UInt8(ascii: "\n") } : state.problem_mark.line
-    let reason = state.problem.map { String(cString: $0) } ?? "not enough memory"
-    return Unreadable("not YAML: \(reason)", at: argument ?? .line(line + 1))
-  }
+  private func place(_ event: YAMLEvents.Event) -> Place { argument ?? .line(event.line) }
 }
