@@ -7,14 +7,15 @@ import Tensors
 /// The data files of a path, by split and subset.
 package struct DataFiles {
   /// A file of a directory.
-  private struct Entry {
+  struct Entry {
     /// Relative to the directory.
     let name: String
     let split: DataSplit
   }
 
-  private let root: String
-  private let entries: [Entry]
+  let root: String
+  let entries: [Entry]
+  private let card: DataCard?
 
   /// Whether a name is that of a data file.
   package static func isData(_ path: String) -> Bool { DataFormat(path: path) != nil }
@@ -54,7 +55,7 @@ package struct DataFiles {
     "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json",
   ]
 
-  private init(directory root: String) throws {
+  init(directory root: String) throws {
     guard (try? FileManager.default.contentsOfDirectory(atPath: root)) != nil else {
       throw CorpusError.unusable(path: root, reason: "the directory cannot be listed: check its permissions")
     }
@@ -70,12 +71,14 @@ package struct DataFiles {
           + (other.flatMap { DataFormat.advice(for: "\(root)/\($0)") }.map { ": \($0)" } ?? ""))
     }
     self.root = root
+    card = try DataCard(directory: root)
     entries = names.map { Entry(name: $0, split: DataSplit(ofFile: $0)) }
   }
 
-  private func failure(_ reason: String) -> CorpusError { CorpusError.unusable(path: root, reason: reason) }
+  func failure(_ reason: String) -> CorpusError { CorpusError.unusable(path: root, reason: reason) }
 
-  private func files(of split: String?, subset: String?) throws -> [String] {
+  func files(of split: String?, subset: String?) throws -> [String] {
+    if let card, let files = try files(of: split, subset: subset, by: card) { return files }
     var entries = entries
     if let subset {
       let members = entries.filter { $0.name.hasPrefix("\(subset)/") || $0.name.contains("/\(subset)/") }
@@ -106,13 +109,43 @@ package struct DataFiles {
     guard Set(files).count == files.count else {
       throw failure("there are several subsets: \(list(Set(subsets(members)))); name one of them with name")
     }
-    let formats = Set(members.compactMap { DataFormat(path: $0.name) })
+    return try paths(of: members.map(\.name), split: wanted)
+  }
+
+  /// The paths of files that belong together.
+  /// - Throws: `CorpusError` if they are of several formats, or if one of them is missing.
+  func paths(of members: [String], split: String) throws -> [String] {
+    let formats = Set(members.compactMap { DataFormat(path: $0) })
     guard formats.count == 1 else {
       throw failure(
-        "split \"\(wanted)\" has files of several formats, such as \(list(Set(formats.map { format in members.first { DataFormat(path: $0.name) == format }?.name ?? "" }))): name the files with data_files"
+        "split \"\(split)\" has files of several formats, such as \(list(Set(formats.map { format in members.first { DataFormat(path: $0) == format } ?? "" }))): name the files with data_files"
       )
     }
-    return members.map { root.hasSuffix("/") ? root + $0.name : "\(root)/\($0.name)" }
+    if let missing = Self.missingPart(of: members) {
+      throw failure(
+        "\(missing) is missing: the other parts of that split are there; download it, or name the files with data_files"
+      )
+    }
+    return members.map { root.hasSuffix("/") ? root + $0 : "\(root)/\($0)" }
+  }
+
+  /// The first file that is missing between `…-00000-of-00003.parquet` and its like.
+  private static func missingPart(of names: [String]) -> String? {
+    let present = Set(names)
+    for name in names {
+      guard let match = name.wholeMatch(of: #/(.*-)(\d{3,8})-of-(\d{3,8})(.*)/#), let count = Int(match.3) else {
+        continue
+      }
+      // Few enough to look through: the first one that is not there comes after at most all that are.
+      for place in 0..<min(count, names.count + 1) {
+        let digits = String(place)
+        let padded = String(repeating: "0", count: max(0, match.2.count - digits.count)) + digits
+        let part = "\(match.1)\(padded)-of-\(match.3)\(match.4)"
+        if !present.contains(part) { return part }
+      }
+      break
+    }
+    return nil
   }
 
   /// The directories that files lie in, without those that say nothing.
@@ -124,5 +157,5 @@ package struct DataFiles {
     }
   }
 
-  private func list(_ names: Set<String>) -> String { names.sorted().joined(separator: ", ") }
+  func list(_ names: Set<String>) -> String { names.sorted().joined(separator: ", ") }
 }

@@ -47,6 +47,13 @@ struct DataSplit: Equatable {
   /// Whether the name says nothing of a split that the hub's library knows.
   var isNameless: Bool { family == nil }
 
+  /// A split that a README.md names.
+  init(named name: String) {
+    (self.name, family) = (
+      name, name.lowercased().split { !$0.isLetter }.first.flatMap { Self.family(ofWord: String($0)) }
+    )
+  }
+
   /// Whether the files of a split that a configuration names include this one.
   func answers(to wanted: String) -> Bool { name == wanted || family == Self.family(ofWord: wanted) && family != nil }
 }

@@ -30,6 +30,11 @@ enum FilePattern {
     return files.map { fixed.isEmpty ? $0 : root == "/" ? "/" + $0 : "\(root)/\($0)" }
   }
 
+  /// Whether a file's name, relative to the pattern's directory, is one that the pattern means.
+  static func matches(_ name: String, _ pattern: String) -> Bool {
+    matches(name.split(separator: "/").map(String.init)[...], pattern.split(separator: "/").map(String.init)[...])
+  }
+
   private static func matches(_ name: ArraySlice<String>, _ pattern: ArraySlice<String>) -> Bool {
     guard let first = pattern.first else { return name.isEmpty }
     let rest = pattern.dropFirst()

@@ -101,7 +101,8 @@ package struct HubSelection {
       return globs.map { $0.hasSuffix("/") ? $0 + "*" : $0 }
     }
     guard name.kind == .dataset else { return Self.model }
-    return ["", ".gz", ".zst"].flatMap { packed in Self.data.map { "*.\($0)\(packed)" } }
+    // README.md says which files are of which subset.
+    return ["README.md"] + ["", ".gz", ".zst"].flatMap { packed in Self.data.map { "*.\($0)\(packed)" } }
   }
 
   /// - Throws: `HubMistake` if nothing is wanted, or if a model has its weights in pickles alone.
@@ -109,7 +110,7 @@ package struct HubSelection {
     let globs = active
     // The star of fnmatch includes slashes, here as in huggingface_hub.
     let wanted = listing.files.filter { file in globs.contains { fnmatch($0, file.path, 0) == 0 } }
-    guard !wanted.isEmpty else {
+    guard wanted.contains(where: { self.globs.isEmpty ? $0.path != "README.md" : true }) else {
       throw HubMistake.nothingMatches(name, globs: globs, names: listing.files.map(\.path))
     }
     if self.globs.isEmpty, name.kind == .model, !wanted.contains(where: { $0.path.hasSuffix(".safetensors") }),

@@ -144,7 +144,7 @@ import Testing
     #expect(try taken(.model, model, ["onnx/", "*.md"]) == ["README.md", "onnx/model.onnx"])
     #expect(
       try taken(.dataset, ["README.md", "data/a.parquet", "b.jsonl.gz", "c.csv", "load.py", "d.tar"]) == [
-        "data/a.parquet", "b.jsonl.gz", "c.csv",
+        "README.md", "data/a.parquet", "b.jsonl.gz", "c.csv",
       ])
     #expect(throws: HubMistake.self) { try taken(.model, ["config.json", "pytorch_model-00001-of-00002.bin"]) }
     #expect(try taken(.model, ["config.json", "tokenizer.json"]).count == 2)

@@ -1,0 +1,128 @@
+// The README.md of a data set, where it says which files belong to which subset and split.
+
+import Checkpoints
+import Tensors
+
+/// The `configs` in the header of a README.md, as the hub's library reads them.
+struct DataCard {
+  /// The files of a subset; without a list of its own they are found as those of a directory.
+  struct Subset {
+    let name: String
+    let isDefault: Bool
+    /// The directory that it lies in, relative to the data set's.
+    let directory: String
+    let splits: [(name: String, patterns: [String])]
+  }
+
+  static let fileName = "README.md"
+  private static let maximumBytes = 4 << 20
+
+  let subsets: [Subset]
+
+  /// Nil if the data set's directory has no README.md that lists subsets.
+  /// - Throws: `FileError`; `CorpusError` for a header that is not YAML.
+  init?(directory: String) throws {
+    let path = "\(directory)/\(Self.fileName)"
+    guard entryExists(path), let header = Self.header(of: try smallFile(path, limit: Self.maximumBytes)) else {
+      return nil
+    }
+    let content: JSONValue
+    do throws(YAMLEvents.Failure) { content = try YAMLContent.read(header) } catch {
+      // The mark before the header is a line too.
+      throw CorpusError.unusable(
+        path: path, reason: "line \(error.line + 1): not YAML: \(error.reason): name the files with data_files")
+    }
+    subsets = (content["configs"]?.array ?? []).compactMap(Subset.init)
+    if subsets.isEmpty { return nil }
+  }
+
+  /// What stands between the first two lines of three dashes.
+  private static func header(of bytes: [UInt8]) -> String? {
+    let lines = String(decoding: bytes, as: UTF8.self).split(omittingEmptySubsequences: false) { $0.isNewline }
+    guard lines.first == "---", let end = lines.dropFirst().firstIndex(of: "---") else { return nil }
+    return lines[1..<end].joined(separator: "\n")
+  }
+
+  /// The subset of that name; without a name the one that is the default, or the only one.
+  func subset(_ name: String?) -> Subset? {
+    guard let name else {
+      return subsets.count == 1
+        ? subsets[0] : subsets.first(where: \.isDefault) ?? subsets.first { $0.name == "default" }
+    }
+    return subsets.first { $0.name == name }
+  }
+}
+
+extension DataCard.Subset {
+  fileprivate init?(_ value: JSONValue) {
+    guard let name = value["config_name"]?.string else { return nil }
+    let files = value["data_files"] ?? .null
+    let splits: [(name: String, patterns: [String])]
+    if let members = files.members {
+      splits = members.map { ($0.name, Self.texts($0.value)) }
+    } else if let items = files.array, items.contains(where: { $0["split"] != nil }) {
+      splits = items.compactMap { item in
+        item["split"]?.string.map { ($0, Self.texts(item["path"] ?? .null)) }
+      }
+    } else {
+      splits = files.isNull ? [] : [("train", Self.texts(files))]
+    }
+    let directory = withoutTrailingSlashes(value["data_dir"]?.string ?? "")
+    self.init(
+      name: name, isDefault: value["default"]?.string?.lowercased() == "true", directory: directory, splits: splits)
+  }
+
+  private static func texts(_ value: JSONValue) -> [String] {
+    value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []
+  }
+}
+
+/// A YAML text as lists, mappings and texts.
+private struct YAMLContent {
+  // The headers of large collections list the columns of each subset.
+  private static let maximumValues = 1_000_000
+  private static let maximumLevels = 64
+
+  private let events: YAMLEvents
+  private var values = 0
+
+  static func read(_ yaml: String) throws(YAMLEvents.Failure) -> JSONValue {
+    var content = YAMLContent(events: YAMLEvents(yaml))
+    var event = try content.events.next()
+    while case .boundary = event.kind { event = try content.events.next() }
+    return try content.value(event, level: 1)
+  }
+
+  private mutating func value(_ event: YAMLEvents.Event, level: Int) throws(YAMLEvents.Failure) -> JSONValue {
+    values += 1
+    guard values <= Self.maximumValues, level <= Self.maximumLevels else {
+      throw YAMLEvents.Failure(
+        "more than \(Self.maximumValues) values or \(Self.maximumLevels) levels", line: event.line)
+    }
+    switch event.kind {
+    case .scalar("", isText: false), .scalar("null", isText: false), .scalar("~", isText: false): return .null
+    case .scalar(let text, _): return .string(text)
+    case .list:
+      var items: [JSONValue] = []
+      while let next = try inside() { items.append(try value(next, level: level + 1)) }
+      return .array(items)
+    case .mapping:
+      var members: [JSONValue.Member] = []
+      while let key = try inside() {
+        let name = try value(key, level: level + 1)
+        let content = try value(events.next(), level: level + 1)
+        if let name = name.string { members.append(.init(name, content)) }
+      }
+      return .object(members)
+    case .alias: throw YAMLEvents.Failure("an alias, which is not read here", line: event.line)
+    case .end, .endOfText, .boundary: return .null
+    }
+  }
+
+  /// The next event of a list or mapping; nil at its end.
+  private func inside() throws(YAMLEvents.Failure) -> YAMLEvents.Event? {
+    let event = try events.next()
+    if case .end = event.kind { return nil }
+    return event
+  }
+}
