@@ -9,10 +9,16 @@ package struct FileError: UserError {
   package let path: String
   package let action: String
   package let code: Int32
+  private let reason: String
 
   package init(path: String, action: String, code: Int32) {
-    (self.path, self.action, self.code) = (path, action, code)
+    self.init(path: path, action: action, code: code, reason: String(cString: strerror(code)))
   }
 
-  package var description: String { "\(path): cannot \(action): \(String(cString: strerror(code)))" }
+  /// - Parameter reason: where the code says too little.
+  package init(path: String, action: String, code: Int32, reason: String) {
+    (self.path, self.action, self.code, self.reason) = (path, action, code, reason)
+  }
+
+  package var description: String { "\(path): cannot \(action): \(reason)" }
 }

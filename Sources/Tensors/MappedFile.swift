@@ -8,8 +8,11 @@ package final class MappedFile: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
 
+  /// What a clone has in place of large files if Git LFS is not installed.
+  private static let pointerStart = Array("version https://git-lfs.github.com/spec/".utf8)
+
   /// Maps all of `path`.
-  /// - Throws: `FileError` if the file cannot be opened, is not a regular file, is empty or cannot be mapped.
+  /// - Throws: `FileError` if the file cannot be opened, is not a regular file, is empty, is a pointer of Git LFS or cannot be mapped.
   package init(path: String) throws {
     // O_NONBLOCK: opening a named pipe would otherwise wait forever.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -25,11 +28,17 @@ package final class MappedFile: @unchecked Sendable {
         path: path, action: isDirectory ? "map" : "map (it is no regular file)", code: isDirectory ? EISDIR : EINVAL)
     }
     let count = Int(status.st_size)
-    guard count > 0 else { throw FileError(path: path, action: "map (it is empty)", code: EINVAL) }
+    guard count > 0 else { throw FileError(path: path, action: "read", code: EINVAL, reason: "it is empty") }
     guard let base = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
     else { throw FileError(path: path, action: "map", code: errno) }
     self.path = path
     bytes = UnsafeRawBufferPointer(start: base, count: count)
+    guard count > 1024 || !bytes.starts(with: Self.pointerStart) else {
+      munmap(base, count)
+      throw FileError(
+        path: path, action: "read", code: EINVAL,
+        reason: "it is Git LFS's pointer to a file, not the file: `git lfs pull` brings that")
+    }
     shoal_mapping_add(base, Int64(count), path)
   }
 
