@@ -86,6 +86,7 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
   /// The error of data of which no example is left.
   var emptiness: CorpusError {
     let equal = omissions?.equalPairs == true ? equalPairs : 0
+    guard records > 0 else { return .nothingLeft("`split` takes none") }
     guard equal > 0 || skipped > 0 else { return .nothingFits(records: records, limit: limit.description) }
     let reasons = [
       (skipped, "with mistakes (skip_bad_records)"), (equal, "with chosen equal to rejected (drop_equal_pairs)"),

@@ -113,7 +113,7 @@ package struct RecordBatch: Sendable {
     private let names: [String]
     private let separator: UInt8
 
-    /// - Throws: `CorpusError` if a name is missing or there twice.
+    /// - Throws: `CorpusError` if a name is there twice, or if fields are separated otherwise.
     init(_ bytes: UnsafeRawBufferPointer, path: String) throws {
       separator = CSVRow.separator(of: path)
       func unusable(_ reason: String) -> CorpusError {
@@ -124,10 +124,12 @@ package struct RecordBatch: Sendable {
       } catch {
         throw unusable(error.reason)
       }
-      for (place, name) in names.enumerated() {
-        // A first column without a name is the index that pandas writes.
-        guard !name.isEmpty || place == 0 else { throw unusable("field \(place + 1) has no name") }
-        if names[..<place].contains(name) { throw unusable("\"\(name)\" is there twice") }
+      if names.count == 1, let other = [(";", "semicolons"), ("\t", "tabs")].first(where: { names[0].contains($0.0) }) {
+        throw unusable(
+          "separates them by \(other.1): write the file with commas, or with tabs and .tsv in its name")
+      }
+      for (place, name) in names.enumerated() where !name.isEmpty && names[..<place].contains(name) {
+        throw unusable("\"\(name)\" is there twice")
       }
     }
 
@@ -136,7 +138,8 @@ package struct RecordBatch: Sendable {
       guard fields.count == names.count else {
         throw RecordProblem("expected \(names.count) fields as in the first row, found \(fields.count)")
       }
-      return .object(zip(names, fields).map { .init($0, $1.map(JSONValue.string) ?? .null) })
+      // pandas writes its index without a name, Excel empty columns.
+      return .object(zip(names, fields).filter { !$0.0.isEmpty }.map { .init($0, $1.map(JSONValue.string) ?? .null) })
     }
   }
 

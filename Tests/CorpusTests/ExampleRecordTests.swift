@@ -134,7 +134,7 @@ struct ExampleRecordTests {
       (nil, .completion, #"{"prompt":"","completion":"c"}"#, "prompt", "empty"),
       (nil, .completion, #"{"prompt":"p","completion":[{"role":"user","content":"c"}]}"#, "completion", "the other"),
       (nil, .labelled, #"{"prompt":"p","completion":"c"}"#, "label", "missing"),
-      (nil, .labelled, #"{"prompt":"p","completion":"c","label":"true"}"#, "label", "a text"),
+      (nil, .labelled, #"{"prompt":"p","completion":"c","label":"yes"}"#, "label", "a text"),
       (nil, .pair, #"{"prompt":"p","completion":"c"}"#, "chosen", "missing"),
       (nil, .completion, #"{"instruction":"i","output":"o"}"#, nil, "type: alpaca"),
       (

@@ -168,6 +168,8 @@ struct RecordStreamTests {
     // Quotes inside a bare field are text.
     #expect(
       try records("a.csv", "a,b\n1,5\" disk\n\"\",2\"\"\n") == [["a": "1", "b": "5\" disk"], ["a": "", "b": "2\"\""]])
+    // Columns without a name: pandas's index, what Excel leaves at the end.
+    #expect(try records("a.csv", ",a,,b,\n0,1,,2,\n") == [["a": "1", "b": "2"]])
     #expect(try records("a.csv", "a\n\"x\"\"\n\"\"\"\n") == [["a": "x\"\n\""]])
   }
 
@@ -182,7 +184,7 @@ struct RecordStreamTests {
     }
     let latin = try stream("a.csv", Array("a\n".utf8) + [0xE9, 0x0A])
     #expect(throws: RecordMistake.self) { try records(latin) }
-    for (text, reason) in [("a,b,a\n1,2,3", "\"a\" is there twice"), ("a,,b\n1,2,3", "field 2 has no name")] {
+    for (text, reason) in [("a,b,a\n1,2,3", "\"a\" is there twice"), ("a;b\n1;2", "separates them by semicolons")] {
       let stream = try stream("a.csv", Array(text.utf8))
       let error = #expect(throws: CorpusError.self) { try records(stream) }
       #expect(error?.description.contains(reason) == true)

@@ -9,7 +9,8 @@ enum RecordHint {
   static func text(for value: JSONValue) -> String {
     guard let members = value.members, !members.isEmpty else { return "" }
     let names = Set(members.filter { !$0.value.isNull }.map(\.name))
-    return "; the record has \(list(members.map(\.name)))" + (advice(names, value).map { ": \($0)" } ?? "")
+    return "; the record has \(list(members.map { $0.value.isNull ? "\($0.name) (empty)" : $0.name }))"
+      + (advice(names, value).map { ": \($0)" } ?? "")
   }
 
   /// The same for a message.
@@ -27,7 +28,7 @@ enum RecordHint {
 
   private static func list(_ names: [String]) -> String {
     let shown = names.prefix(shownFields).map { name in
-      name.allSatisfy { $0.isLetter || $0.isNumber || "_-. ".contains($0) }
+      name.allSatisfy { $0.isLetter || $0.isNumber || "_-. ()".contains($0) }
         ? String(name.prefix(40)) : "…"
     }
     return shown.joined(separator: ", ") + (names.count > shown.count ? ", …" : "")
