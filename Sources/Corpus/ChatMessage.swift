@@ -29,7 +29,26 @@ package struct ChatMessage: Sendable, Equatable {
   /// The message as the template's variable.
   var json: JSONValue {
     .object(
-      [.init("role", .string(role)), .init("content", hasContent ? .string(content) : .null)] + others)
+      [.init("role", .string(role)), .init("content", hasContent ? .string(content) : .null)] + reasoned)
+  }
+
+  /// The names of an answer's reasoning; templates read the first, some the second. transformers takes
+  /// each for the others (5.23).
+  private static let reasoningNames = ["reasoning_content", "thinking", "reasoning"]
+
+  /// `others` with the reasoning under the names that templates read.
+  private var reasoned: [JSONValue.Member] {
+    let found = Self.reasoningNames.lazy.compactMap { name in others.first { $0.name == name && !$0.value.isNull } }
+      .first
+    guard let reasoning = found?.value else { return others }
+    let hasThinking = others.contains { $0.name == "thinking" }
+    return (hasThinking ? [] : [.init("thinking", reasoning)]) + others.filter { $0.name != "reasoning_content" }
+      + [.init("reasoning_content", reasoning)]
+  }
+
+  /// The values of parts with these names.
+  func parts(_ names: Set<String>) -> [JSONValue] {
+    others.isEmpty ? [] : reasoned.filter { names.contains($0.name) }.map(\.value)
   }
 
   /// Equal code point by code point.

@@ -11,6 +11,8 @@ package struct ChatTemplate: Sendable, Equatable {
   package let jinja: String
   /// Whether chats are rendered as ChatML, whatever the default system message.
   package let isChatML: Bool
+  /// The parts of chats beside contents that the text does not speak of, by their names in data.
+  private let unwritten: Set<String>
   private let program: Template
 
   /// The file of a template in a hub directory.
@@ -25,12 +27,26 @@ package struct ChatTemplate: Sendable, Equatable {
     self.jinja = jinja
     program = try Template(jinja)
     isChatML = Self.rendersChatML(program)
+    unwritten = Set(Self.parts.filter { part in !part.names.contains(where: jinja.contains) }.map(\.name))
   }
 
   /// A template that is part of this program; a test renders each.
   init(own jinja: String) {
     guard let template = try? Self(jinja: jinja) else { preconditionFailure("no template: \(jinja)") }
     self = template
+  }
+
+  /// What a template that writes a part has in its text.
+  private static let parts = [
+    (name: "tools", names: ["tools"]), (name: "tool_calls", names: ["tool_calls"]),
+    (name: "reasoning_content", names: ["reasoning_content", ".thinking", "'thinking'", "\"thinking\""]),
+  ]
+
+  /// Whether a chat has tools, tool calls or reasoning that the template never writes.
+  func leavesOutParts(of messages: [ChatMessage], _ context: Context) -> Bool {
+    guard !unwritten.isEmpty else { return false }
+    return context.tools != nil && unwritten.contains("tools")
+      || messages.contains { $0.parts(unwritten).contains { !$0.isNull } }
   }
 
   package static func == (left: Self, right: Self) -> Bool { left.jinja.utf8.elementsEqual(right.jinja.utf8) }

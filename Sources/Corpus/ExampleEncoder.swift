@@ -60,6 +60,9 @@ package struct ExampleEncoder: Sendable {
     example.traits.remarks.formUnion(record.remarks)
     example.traits.remarks.formUnion(
       record.oddities(hasTemplate: template != nil && !example.traits.holdsRenderedChat))
+    if let template, template.leavesOutParts(of: record.messages, record.context) {
+      example.traits.remarks.insert(.unwrittenPart)
+    }
     return example
   }
 

@@ -15,7 +15,7 @@ package struct ChatRequest: Sendable, Equatable {
     guard object.members != nil else {
       throw RecordProblem("expected a list of messages, or an object with messages, found \(value.kind)")
     }
-    let values = RecordValues(value: object, fields: RecordFields())
+    let values = RecordValues(value: object, fields: RecordFields(), keepsNulls: true)
     let list = try values.required(.messages)
     guard let elements = list.array else {
       throw RecordProblem(field: "messages", "expected a list of messages, found \(list.kind)")
@@ -58,6 +58,6 @@ extension RecordValues {
       if tools.isNull { return nil }
       throw RecordProblem(field: name, "expected a list of functions, or its JSON text, found \(tools.kind)")
     }
-    return list.isEmpty ? nil : tools
+    return list.isEmpty ? nil : keepsNulls ? tools : tools.withoutNulls
   }
 }

@@ -32,6 +32,15 @@ package struct ExampleRecord: Sendable, Equatable {
     case text(String)
   }
 
+  /// The messages that the model's template renders.
+  var messages: [ChatMessage] {
+    switch form {
+    case .messages(let prompt, let completions): prompt + completions.joined()
+    case .conversation(let messages, _), .chat(.template(let messages), _, _): messages
+    default: []
+    }
+  }
+
   package enum ChatPrompt: Sendable, Equatable {
     /// ChatML without a default system message.
     case chatML([ChatMessage])

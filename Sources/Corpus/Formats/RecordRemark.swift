@@ -14,6 +14,7 @@ package enum RecordRemark: String, Sendable, Codable, CaseIterable {
   case preferenceSystem
   case unreadMarks
   case hiddenMessage
+  case unwrittenPart
   // What was probably not meant, with the way out.
   case bareText
   case answeredPrompt
@@ -44,6 +45,9 @@ package enum RecordRemark: String, Sendable, Codable, CaseIterable {
         + "names the mark"
     case .hiddenMessage:
       "with a message that the chat template does not write: it leaves its role out in silence"
+    case .unwrittenPart:
+      "with tools, tool calls or reasoning that the chat template does not write: they are left out (templates with "
+        + "them: qwen_25, qwen3)"
     case .bareText:
       "as plain text, without the chat template that the model has: if they are questions and answers, set type: "
         + "chatml.prompt_pairs, which makes chats of texts, or give lists of messages"

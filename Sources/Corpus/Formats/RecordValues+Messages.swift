@@ -93,7 +93,7 @@ extension RecordValues {
       }
       others[place].value = .string(text)
     }
-    return others
+    return keepsNulls ? others : others.map { .init($0.name, $0.value.withoutNulls) }
   }
 
   // MARK: Contents

@@ -6,6 +6,9 @@ import Checkpoints
 struct RecordValues {
   let value: JSONValue
   var fields: RecordFields
+  /// Whether null inside tools and tool calls stays. In data it stands for what a row of a table has not, and trainers
+  /// take it out.
+  var keepsNulls = false
 
   /// The value of a field; nil if the field is missing or null.
   subscript(field: RecordFields.Field) -> JSONValue? {
@@ -100,13 +103,29 @@ enum RecordContent: Equatable {
 }
 
 extension JSONValue {
-  /// True, false, or the 1 and 0 that tables have for them.
+  /// True, false, or what tables have for them: 1 and 0, or a text.
   var truth: Bool? {
     switch self {
     case .bool(let value): value
     case .integer(0), .number(0): false
     case .integer(1), .number(1): true
+    case .string(let text):
+      switch text.lowercased() {
+      case "false", "0", "0.0": false
+      case "true", "1", "1.0": true
+      default: nil
+      }
     default: nil
+    }
+  }
+
+  /// The value without members that are null, at any depth.
+  var withoutNulls: JSONValue {
+    switch self {
+    case .array(let elements): .array(elements.map(\.withoutNulls))
+    case .object(let members):
+      .object(members.filter { !$0.value.isNull }.map { .init($0.name, $0.value.withoutNulls) })
+    default: self
     }
   }
 
