@@ -66,6 +66,27 @@ import Training
     #expect(messages.usesRSLoRA && !messages.trainsOnInputs && messages.seed == 7)
   }
 
+  @Test func `tools, system columns and OpenAI's form are carried over or told`() throws {
+    let (foreign, run) = try Self.translation(.llamafactory, "sft_tools.yaml")
+    #expect(
+      run.datasets.map(\.type) == [.chatTemplate, .chatTemplate, try DatasetType(named: "alpaca_w_system")] && run.packs
+    )
+    #expect(run.datasets[0].fields[.tools] == "functions" && run.datasets[0].fields.role == "from")
+    #expect(run.datasets[0].fields.roles?["tool"] == ["observation"])
+    #expect(run.datasets[1].fields[.messages] == "messages" && run.datasets[1].fields.role == "role")
+    #expect(run.datasets[1].fields.roles?["user"] == ["user"])
+    #expect(run.datasets[2].fields[.system] == "sys")
+    for text in [
+      "the column instructions is not carried over", "messages of function_call", "`mix_strategy: interleave_over`",
+    ] {
+      #expect(foreign.notices.contains { $0.contains(text) }, "\(text)")
+    }
+    let (lengths, trl) = try Self.translation(.trl, "sft_lengths.yaml")
+    #expect(trl.sequenceLength == 4096)
+    #expect(lengths.notices.contains { $0.contains("`loss_type: dft`") })
+    #expect(lengths.notices.contains { $0.contains("`chat_template_path: models/other`") })
+  }
+
   @Test func `names of the hub keep their revision and subset`() throws {
     let (_, trl) = try Self.translation(.trl, "dpo_hub.yaml")
     #expect(trl.baseRevision == "v2" && trl.datasets.map(\.subset) == ["clean"])

@@ -64,8 +64,8 @@ extension Translation {
     func renamed(_ key: String, _ usual: String) -> ConfigurationTree? {
       columns[key]?.string.flatMap { $0 == usual ? nil : .text($0) }
     }
-    if info["formatting"]?.string == "sharegpt" {
-      members += conversation(name, stage, info["tags"] ?? .null, columns)
+    if ["sharegpt", "openai"].contains(info["formatting"]?.string) {
+      members += conversation(name, stage, info, columns)
       return .mapping(members)
     }
     // Preferences are read as LLaMA-Factory reads them.
@@ -76,8 +76,9 @@ extension Translation {
     case "pt": members += [("type", .text("completion")), ("field", column("prompt", "instruction"))]
     case "sft":
       members += [
-        ("type", .text("alpaca")), ("field_instruction", column("prompt")), ("field_input", column("query")),
-        ("field_output", column("response")),
+        ("type", .text(columns["system"]?.string == nil ? "alpaca" : "alpaca_w_system")),
+        ("field_instruction", column("prompt")), ("field_input", column("query")),
+        ("field_output", column("response")), ("field_system", renamed("system", "system")),
       ]
       note(
         "data set \(name): `type: alpaca` writes axolotl's words around instruction and input; LLaMA-Factory makes a chat "
@@ -95,16 +96,31 @@ extension Translation {
     return .mapping(members)
   }
 
-  private func conversation(
-    _ name: String, _ stage: String, _ tags: JSONValue, _ columns: JSONValue
+  private mutating func conversation(
+    _ name: String, _ stage: String, _ info: JSONValue, _ columns: JSONValue
   ) -> [(String, ConfigurationTree?)] {
-    let role = tags["role_tag"]?.string ?? "from"
-    let content = tags["content_tag"]?.string ?? "value"
-    func names(_ key: String, _ usual: String) -> ConfigurationTree { .list([.text(tags[key]?.string ?? usual)]) }
+    let tags = info["tags"] ?? .null
+    let isOpenAI = info["formatting"]?.string == "openai"
+    let role = tags["role_tag"]?.string ?? (isOpenAI ? "role" : "from")
+    let content = tags["content_tag"]?.string ?? (isOpenAI ? "content" : "value")
+    func names(_ key: String, _ usual: String, _ openAI: String) -> ConfigurationTree {
+      .list([.text(tags[key]?.string ?? (isOpenAI ? openAI : usual))])
+    }
+    if let system = columns["system"]?.string {
+      note(
+        "data set \(name): the column \(system) is not carried over: put it into each record's messages, as a first one "
+          + "of the system")
+    }
+    if columns["tools"]?.string != nil {
+      note(
+        "data set \(name): messages of \(tags["function_tag"]?.string ?? "function_call") are not read: give them as the "
+          + "assistant's, with tool_calls")
+    }
     var members: [(String, ConfigurationTree?)] = [
       // KTO's messages with a label have no name: their fields tell.
       ("type", stage == "kto" ? nil : .text("chat_template")),
-      ("field_messages", .text(columns["messages"]?.string ?? "conversations")),
+      ("field_messages", .text(columns["messages"]?.string ?? (isOpenAI ? "messages" : "conversations"))),
+      ("field_tools", columns["tools"]?.string.flatMap { $0 == "tools" ? nil : .text($0) }),
     ]
     if stage == "dpo" {
       members += ["chosen", "rejected"].map { key in
@@ -118,8 +134,9 @@ extension Translation {
       (
         "roles",
         .mapping([
-          ("user", names("user_tag", "human")), ("assistant", names("assistant_tag", "gpt")),
-          ("system", names("system_tag", "system")),
+          ("user", names("user_tag", "human", "user")), ("assistant", names("assistant_tag", "gpt", "assistant")),
+          ("system", names("system_tag", "system", "system")),
+          ("tool", names("observation_tag", "observation", "tool")),
         ])
       ),
     ]

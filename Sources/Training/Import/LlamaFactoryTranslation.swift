@@ -21,7 +21,8 @@ extension Translation {
       give("shuffle_merged_datasets", .bool(false))
       give("curriculum_sampling", .bool(true))
     }
-    if isOn("neat_packing") || isOn("packing") { give("sample_packing", .bool(true)) }
+    let packs = (isOn("neat_packing"), isOn("packing"))
+    if packs.0 || packs.1 { give("sample_packing", .bool(true)) }
     translateTemplate()
     translateTrainerArguments(learningRate: 5e-5)
     loseTheRest()
@@ -126,12 +127,13 @@ extension Translation {
       lose(key, "no token is added")
     }
     lose("mask_history", "every turn of the assistant is trained")
+    lose("mix_strategy", unless: "concat", "data sets follow one another, shuffled")
     lose("interleave_probs", "data sets follow one another, shuffled")
     drop(
       """
       overwrite_cache preprocessing_* plot_loss flash_attn use_unsloth* enable_liger_kernel quantization_method
       quantization_type double_quantization quantization_device_map upcast_* disable_gradient_checkpointing use_reentrant_gc
-      low_cpu_mem_usage cache_dir media_dir tokenized_path streaming buffer_size mix_strategy eval_on_each_dataset
+      low_cpu_mem_usage cache_dir media_dir tokenized_path streaming buffer_size eval_on_each_dataset
       predict_with_generate ray_* resources_per_worker placement_strategy galore_* apollo_* badam_* freeze_*
       loraplus_lr_embedding pissa_* infer_* vllm_* export_* max_new_tokens temperature top_p top_k num_beams
       include_effective_tokens_per_second compute_accuracy ignore_pad_token_for_loss use_swanlab

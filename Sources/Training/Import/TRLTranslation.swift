@@ -11,8 +11,8 @@ extension Translation {
     translateAdapter(isPreference: command != .sft)
     translateObjective(command)
     translateData(command)
-    give("sequence_len", from: "max_length", else: .integer(1024))
-    if section["max_seq_length"] != nil { give("sequence_len", from: "max_seq_length") }
+    let older = take("max_seq_length")
+    give("sequence_len", take("max_length") ?? older ?? .integer(1024))
     give("excess_length_strategy", .text("truncate"))
     lose("truncation_mode", unless: "keep_start", "the start of a long example is kept")
     lose("max_prompt_length", "the prompt has no limit of its own")
@@ -30,7 +30,9 @@ extension Translation {
     func has(_ keys: String...) -> Bool { keys.contains { section[$0] != nil } }
     if has("cpo_alpha", "simpo_gamma") || loss == "simpo" { return .cpo }
     if has("desirable_weight", "undesirable_weight") || ["kto", "apo_zero_unpaired"].contains(loss) { return .kto }
-    if has("packing", "assistant_only_loss", "completion_only_loss", "dataset_text_field") { return .sft }
+    if loss == "dft" || has("packing", "assistant_only_loss", "completion_only_loss", "dataset_text_field") {
+      return .sft
+    }
     let name = path.split(separator: "/").last?.lowercased() ?? ""
     if let named = Command.allCases.first(where: { name.contains($0.rawValue) }) { return named }
     let isDPO = has(
@@ -157,6 +159,14 @@ extension Translation {
     if isOn("packing") { give("sample_packing", .bool(true)) }
     drop("packing_strategy shuffle_dataset")
     if let token = take("eos_token") { give("special_tokens", .mapping([("eos_token", token)])) }
-    if let template = take("chat_template_path") { give("chat_template", template) }
+    if let template = take("chat_template_path") {
+      if template.source.hasSuffix(".jinja") {
+        give("chat_template", template)
+      } else {
+        note(
+          "\(template.place.name): `chat_template_path: \(template.source)` is not carried over: give the .jinja file that it "
+            + "means as `chat_template`")
+      }
+    }
   }
 }
