@@ -20,7 +20,7 @@ extension ConfigurationKeys {
     keys: dataset.keys.filter {
       ["path", "data_files", "split", "ds_type", "name", "revision", "sample_by"].contains($0.name)
     } + [
-      ConfigurationKey("text_column", \.fields[.text], .text, "What the data calls the field `text`."),
+      ConfigurationKey("text_column", \.fields[.text], .text, "What the data calls the field `text`.").also("field"),
       ConfigurationKey("type", .choice([("pretrain", true), ("completion", true)]), "Running text, both."),
     ],
     inert: [InertKeys("Hub", "no code of a data set is run", "trust_remote_code")],
