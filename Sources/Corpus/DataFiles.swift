@@ -37,7 +37,11 @@ package struct DataFiles {
         return try at(found, split: split, subset: subset)
       }
       if path.contains(where: { "*?[".contains($0) }) { return try FilePattern.files(path, split: split) }
-      throw CorpusError.unusable(path: path, reason: "no such file or directory")
+      throw CorpusError.unusable(
+        path: path,
+        reason: path.contains("://")
+          ? "addresses are not read: download the file, or give a data set of the hub as OWNER/NAME"
+          : "no such file or directory")
     }
     guard isDirectory.boolValue else {
       guard split == nil || split == "train" || DataSplit(ofFile: path).answers(to: split ?? "") else {

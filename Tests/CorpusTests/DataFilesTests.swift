@@ -34,6 +34,8 @@ struct DataFilesTests {
     #expect(try files() == ["B.jsonl.zst", "a.json", "b.jsonl"])
     #expect(try files("a.json") == ["a.json"])
     #expect(refusal("none.jsonl").contains("no such file or directory"))
+    let address = #expect(throws: CorpusError.self) { try DataFiles.at("https://example.com/a.jsonl") }
+    #expect(address?.description.contains("addresses are not read") == true)
   }
 
   @Test func `what the hub's tools leave is found`() throws {

@@ -192,6 +192,14 @@ struct ExampleRecordTests {
         == [ExampleRecord(.chat(.chatML(user), prefill: "", completions: ["c"]))])
   }
 
+  @Test func `ShareGPT's conversation may be JSON text`() throws {
+    let list = #"[{"from":"human","value":"q"},{"from":"gpt","value":"a"}]"#
+    let text = JSONValue.object([.init("conversations", .string(list))])
+    #expect(
+      try ExampleRecord.read(text, type: .shareGPT)
+        == ExampleRecord.read(try JSONValue.parse(#"{"conversations":\#(list)}"#), type: .shareGPT))
+  }
+
   @Test func `types are found by name`() throws {
     for type in DatasetType.all { #expect(try DatasetType(named: type.name) == type) }
     #expect(Set(DatasetType.all.map(\.name)).count == DatasetType.all.count)

@@ -146,7 +146,9 @@ extension RecordValues {
   mutating func takeShareGPT() {
     let usual = RecordFields()
     if fields[.messages] == usual[.messages], value[fields[.messages]] == nil { fields[.messages] = "conversations" }
-    guard let first = value[fields[.messages]]?.array?.first else { return }
+    let list = value[fields[.messages]]
+    // Some have it as JSON text.
+    guard let first = (list?.string.flatMap { try? JSONValue.parse($0) } ?? list)?.array?.first else { return }
     if fields.role == usual.role, first[fields.role] == nil || first["from"] != nil { fields.role = "from" }
     if fields.content == usual.content, first[fields.content] == nil || first["value"] != nil {
       fields.content = "value"
