@@ -89,8 +89,10 @@ package struct DataFiles {
       // The hub's library calls the files of a data set without subsets so.
       if !members.isEmpty || subset != "default" { entries = members }
       guard !entries.isEmpty else {
+        let others = Set(subsets(self.entries))
         throw failure(
-          "no directory in it is called \"\(subset)\" (name), there are: \(list(Set(subsets(self.entries))))")
+          "no directory in it is called \"\(subset)\" (name), "
+            + (others.isEmpty ? "and it has no subsets: leave it out" : "there are: \(list(others))"))
       }
     }
     let wanted = split ?? "train"

@@ -38,8 +38,8 @@ extension ExampleEncoder {
     if isPlainChatML(messages) { return answersOfChatML(messages, whole) }
     var ranges: [Range<Int>] = []
     for (place, message) in messages.enumerated() where message.role == "assistant" {
-      let answered =
-        place + 1 == messages.count ? whole : try rendered(Array(messages[...place]), context, startingAs: whole)
+      let chat = Array(messages[...place])
+      let answered = chat.count == messages.count ? whole : try rendered(chat, context, startingAs: whole)
       let start =
         place == 0
         ? try firstAnswer(in: answered)
@@ -49,16 +49,29 @@ extension ExampleEncoder {
         continue
       }
       breaksPrefix = true
-      guard let content = whole.contentsByMessage[place], let alone = answered.contentsByMessage[place] else {
+      guard let content = try written(place, of: messages, context, whole),
+        let alone = try written(place, of: chat, context, answered)
+      else {
+        // Nothing can be learnt of an empty answer.
+        if message.content.isEmpty, message.others.isEmpty { continue }
         throw RecordProblem(
           "the chat template renders message \(place) otherwise once others follow, so that what is trained is not clear: "
             + "use a template with {% generation %}, or leave the later messages out")
       }
       let ending = ChatTokens.commonPrefix(
         Array(answered.ids[alone.upperBound...]), Array(whole.ids[content.upperBound...]))
-      ranges.append(min(content.lowerBound, start)..<content.upperBound + ending)
+      let isHeaderSame = answered.ids.prefix(start).elementsEqual(whole.ids.prefix(start))
+      ranges.append((isHeaderSame ? min(content.lowerBound, start) : content.lowerBound)..<content.upperBound + ending)
     }
     return ranges
+  }
+
+  /// The tokens of a content; of an answer that is nothing but tool calls, those that another content would change.
+  private func written(
+    _ place: Int, of messages: [ChatMessage], _ context: ChatTemplate.Context, _ tokens: ChatTokens
+  ) throws(RecordProblem) -> Range<Int>? {
+    if let content = tokens.contentsByMessage[place] { return content }
+    return try content(of: place, in: messages, context, tokens)
   }
 
   /// Whether a chat is turns of ChatML, one for each message, after a default system message if there is one.

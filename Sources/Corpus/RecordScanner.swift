@@ -50,6 +50,13 @@ struct RecordScanner {
         offset += 1
         mode = .array(isFirst: true)
       } else {
+        // Python's json.dump with an indent, or a file that has its records under a name.
+        if let end = bytes[offset...].firstIndex(where: Self.endsLine),
+          bytes[offset..<end].filter({ !Self.isBlank($0) }) == [UInt8(ascii: "{")]
+        {
+          throw broken(
+            "it is an object over several lines: expected one record a line, or an array of records", base + offset)
+        }
         mode = .lines
       }
       return try next(in: bytes, at: &offset, base: base, isLast: isLast)

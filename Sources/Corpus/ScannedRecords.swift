@@ -8,6 +8,16 @@ final class ScannedRecords: RecordSource {
   /// What a batch unpacks at once.
   private static let bufferBytes = 8 << 20
 
+  /// What a file is otherwise, by its first bytes.
+  private static let others: [(start: [UInt8], reason: String)] = [
+    ([0x1F, 0x8B], "it is packed by gzip: give it a name that ends in .gz"),
+    ([0x28, 0xB5, 0x2F, 0xFD], "it is packed by zstd: give it a name that ends in .zst"),
+    ([0xFF, 0xFE], "it is UTF-16: expected UTF-8"), ([0xFE, 0xFF], "it is UTF-16: expected UTF-8"),
+    (Array("PAR1".utf8), "it is a parquet file: give it a name that ends in .parquet"),
+    (Array("<!DOCTYPE".utf8), "it is a web page: was a login or an error page downloaded?"),
+    (Array("<html".utf8), "it is a web page: was a login or an error page downloaded?"),
+  ]
+
   private let path: String
   private let format: DataFormat
   private let source: ByteSource?
@@ -26,6 +36,9 @@ final class ScannedRecords: RecordSource {
     (self.path, self.format) = (path, format)
     let file = try MappedFile(path: path)
     let packing = DataFormat.packing(of: path)
+    if let other = Self.others.first(where: { packing == nil && file.bytes.starts(with: $0.start) }) {
+      throw CorpusError.unusable(path: path, reason: other.reason)
+    }
     source = try packing.map { try ByteSource(file, $0) }
     buffer = packing == nil ? RecordBatch.Buffer(file) : RecordBatch.Buffer(capacity: 0)
     isLast = packing == nil

@@ -32,6 +32,40 @@ struct ChatPartsTests {
     #expect(try remarks(.qwen3)[.unwrittenPart] == nil)
   }
 
+  /// Qwen3's template writes an empty thought into the last answer alone.
+  @Test func `an answer of tool calls alone is trained, whatever follows`() throws {
+    let calls = ChatMessage(role: "assistant", content: "")
+    var silent = calls
+    silent.hasContent = false
+    let answer = ChatMessage(role: "assistant", content: "It is 22.")
+    let tokenizer = try Fixtures.tokenizer()
+    let encoder = ExampleEncoder(tokenizer: tokenizer, template: .qwen3)
+    for var call in [calls, silent] {
+      call.others = [
+        .init("tool_calls", [["type": "function", "function": ["name": "f", "arguments": ["x": 1]]]])
+      ]
+      let messages = [
+        ChatMessage(role: "user", content: "q"), call, ChatMessage(role: "tool", content: "22"), answer,
+      ]
+      let encoded = try encoder.encode(ExampleRecord(.conversation(messages, .answers)), index: 0)
+      let tokens = encoded.tree.completions[0]
+      var trained: [Int32] = []
+      for place in tokens.indices where !encoded.tree.unscored.joined().contains(where: { $0.contains(place) }) {
+        trained.append(tokens[place])
+      }
+      let text = tokenizer.decode(trained)
+      #expect(text.contains("<tool_call>") && text.contains("It is 22."), "\(text)")
+      #expect(!text.contains("tool_response") && !text.contains("user"), "\(text)")
+    }
+    // Nothing can be learnt of an empty one.
+    let encoded = try encoder.encode(
+      ExampleRecord(
+        .conversation(
+          [ChatMessage(role: "user", content: "q"), calls, ChatMessage(role: "user", content: "r"), answer], .answers)),
+      index: 0)
+    #expect(tokenizer.decode(encoded.tree.completions[0]).contains("It is 22."))
+  }
+
   /// A table has every member in every row.
   @Test func `what a row has not is no part of tools and calls`() throws {
     func record(_ null: String) -> String {

@@ -191,6 +191,18 @@ struct RecordStreamTests {
     }
   }
 
+  @Test func `what a file is otherwise is told`() throws {
+    for (bytes, reason) in [
+      ([0x1F, 0x8B, 8], "packed by gzip"), ([0xFF, 0xFE, 0x7B, 0], "UTF-16"),
+      (Array("<!DOCTYPE html>".utf8), "web page"),
+      (Array("version https://git-lfs.github.com/spec/v1\n".utf8), "git lfs pull"),
+      (Array("{\n  \"data\": []\n}\n".utf8), "an object over several lines"), ([], "it is empty"),
+    ] as [([UInt8], String)] {
+      let error = #expect(throws: (any Error).self) { try records(stream("a.jsonl", bytes)) }
+      #expect(error.map { "\($0)" }?.contains(reason) == true, "\(error.map { "\($0)" } ?? "")")
+    }
+  }
+
   @Test func `a row knows its line`() throws {
     let stream = try stream("a.csv", Array("a,b\n\"1\n2\",x\n\n3,y\n".utf8))
     let batch = try #require(try stream.next())

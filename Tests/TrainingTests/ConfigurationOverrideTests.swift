@@ -19,6 +19,7 @@ import Training
     #expect(own.chatTemplate == .text(text) && own.chatTemplateVariables.map(\.name) == ["x"])
     #expect(try configuration(own.resolvedYAML) == own)
     #expect(try minimal(with: "chat_template_jinja=a.jinja").chatTemplate == .file("a.jinja"))
+    #expect(try minimal(with: "chat_template_jinja=x/a.j2").chatTemplate == .file("x/a.j2"))
     for wrong in [
       ["chat_template=jinja"], ["chat_template=chatml", "chat_template_jinja=x"], ["chat_template=llama3"],
     ] {

@@ -81,7 +81,9 @@ package struct ExampleRecord: Sendable, Equatable {
     case .orpoPairs: return [try orpoPair(values)]
     case .instruction(let name):
       guard let format = InstructionFormat.named[name] else { preconditionFailure("no format \(name)") }
-      return [ExampleRecord(.segments(try segments(of: values, by: format)))]
+      var record = ExampleRecord(.segments(try segments(of: values, by: format)))
+      if case .texts = format.system, values.hasSystem { record.remarks.insert(.unreadSystem) }
+      return [record]
     case .segments: return [ExampleRecord(.segments(try segments(values)))]
     case .pygmalion: return [ExampleRecord(.segments(try pygmalion(values)))]
     case .own(let format): return try own(format, values, kind)

@@ -37,7 +37,7 @@ package enum RecordRemark: String, Sendable, Codable, CaseIterable {
       "in LLaMA-Factory's form: its instruction, input and conversations are the chat before the answers"
     case .unreadSystem:
       "with a system field that their format does not read: chatml.prompt_pairs reads it beside prompt, chat_template "
-        + "beside messages"
+        + "beside messages, alpaca_w_system beside instruction"
     case .preferenceSystem:
       "with a system field, taken as the system message (axolotl reads it in supervised fine-tuning only)"
     case .unreadMarks:

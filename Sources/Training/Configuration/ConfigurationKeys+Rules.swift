@@ -50,7 +50,7 @@ extension RunConfiguration {
           "`chat_template_jinja` goes with `chat_template: jinja`, found \(chatTemplate.word): give one",
           about: "chat_template_jinja")
       }
-      chatTemplate = jinja.hasSuffix(".jinja") || HubFiles.exists(jinja) ? .file(jinja) : .text(jinja)
+      chatTemplate = !jinja.contains("{") || HubFiles.exists(jinja) ? .file(jinja) : .text(jinja)
       isNamed = true
     } else if chatTemplate == .text("") || datasets.contains(where: { $0.template == .text("") }) {
       section.report(
