@@ -11,9 +11,10 @@ struct RecordScanner {
   }
 
   enum Mode {
-    /// JSON, of which the first byte says whether it is lines or an array.
+    /// JSON, of which the first line says whether it is lines, an array, or objects over several lines.
     case json
     case lines
+    case objects
     /// The elements of an array; `isFirst` before the first one.
     case array(isFirst: Bool)
     case ended
@@ -50,17 +51,16 @@ struct RecordScanner {
         offset += 1
         mode = .array(isFirst: true)
       } else {
-        // Python's json.dump with an indent, or a file that has its records under a name.
-        if let end = bytes[offset...].firstIndex(where: Self.endsLine),
-          bytes[offset..<end].filter({ !Self.isBlank($0) }) == [UInt8(ascii: "{")]
-        {
-          throw broken(
-            "it is an object over several lines: expected one record a line, or an array of records", base + offset)
-        }
-        mode = .lines
+        skipBlanks(bytes, &offset)
+        guard let (end, _) = lineEnd(bytes, from: offset, isLast) else { return nil }
+        let following = bytes[end...].first { !Self.isBlank($0) }
+        guard following != nil || isLast else { return nil }
+        // A line that is cut short, before another object, is one mistake.
+        mode = isSingle(bytes, offset..<end, isCut: following == UInt8(ascii: "{")) ? .lines : .objects
       }
       return try next(in: bytes, at: &offset, base: base, isLast: isLast)
     case .lines: return nextLine(bytes, &offset, isLast)
+    case .objects: return try nextObject(bytes, &offset, base, isLast)
     case .array(let isFirst): return try nextElement(bytes, &offset, base, isLast, isFirst)
     case .ended:
       skipBlanks(bytes, &offset)
@@ -192,6 +192,52 @@ struct RecordScanner {
       place += 1
     }
     return nil
+  }
+
+  // MARK: Objects
+
+  /// Whether a line is one object, or no object at all, which the parser tells.
+  private func isSingle(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, isCut: Bool) -> Bool {
+    guard bytes[line].first == UInt8(ascii: "{") else { return true }
+    var (place, lines) = (line.lowerBound, 0)
+    let part = UnsafeRawBufferPointer(rebasing: bytes[..<line.upperBound])
+    guard objectEnd(part, &place, &lines) else { return isCut }
+    return !bytes[place..<line.upperBound].contains(UInt8(ascii: "{"))
+  }
+
+  private mutating func nextObject(
+    _ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ base: Int, _ isLast: Bool
+  ) throws -> Span? {
+    skipBlanks(bytes, &offset)
+    guard offset < bytes.count else { return nil }
+    guard bytes[offset] == UInt8(ascii: "{") else { throw broken("expected an object", base + offset) }
+    var (place, lines) = (offset, line)
+    guard objectEnd(bytes, &place, &lines) else {
+      guard isLast else { return nil }
+      throw broken("the file ends inside the object that begins here", base + offset)
+    }
+    defer { (offset, line) = (place, lines) }
+    return Span(bytes: offset..<place, line: line)
+  }
+
+  /// Moves behind the object that begins at a place; false if its end is not there.
+  private func objectEnd(_ bytes: UnsafeRawBufferPointer, _ place: inout Int, _ line: inout Int) -> Bool {
+    var depth = 0
+    var inString = false
+    while place < bytes.count {
+      switch bytes[place] {
+      case UInt8(ascii: "\n"): line += 1
+      case UInt8(ascii: "\\") where inString: place += 1
+      case UInt8(ascii: "\""): inString.toggle()
+      case _ where inString: break
+      case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+      default: break
+      }
+      place += 1
+      if depth == 0 { return true }
+    }
+    return false
   }
 
   private func broken(_ reason: String, _ byte: Int) -> CorpusError {

@@ -50,8 +50,10 @@ struct TokenizerConfiguration {
       throw TokenizerError(path: path, reason: "eos_token is neither a string nor an object with \"content\"")
     }
     let template = root["chat_template"] ?? .null
-    // A string, or a list of named templates.
-    let text = template.string ?? template.array?.first { $0["name"] == "default" }?["template"]?.string
+    // A string, or named templates: a list or a mapping.
+    let text =
+      template.string ?? template["default"]?.string
+      ?? template.array?.first { $0["name"] == "default" }?["template"]?.string
     chatTemplate = text.map { ($0, path) }
   }
 }

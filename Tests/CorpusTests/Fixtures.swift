@@ -2,6 +2,7 @@
 
 import Corpus
 import TestSupport
+import Testing
 
 enum Fixtures {
   static func tokenizer() throws -> Tokenizer { try Tokenizer(directory: Repository.fixture("tokenizer")) }
@@ -23,4 +24,9 @@ extension ExampleList {
 extension Dataset {
   /// All examples; empty if one is damaged.
   var all: [ExampleTree] { examples.all }
+}
+
+/// A parsed template fills pages of a log.
+extension ChatTemplate: CustomTestStringConvertible {
+  package var testDescription: String { "a template that begins with \(jinja.prefix(40).debugDescription)" }
 }

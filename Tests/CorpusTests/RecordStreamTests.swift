@@ -191,12 +191,28 @@ struct RecordStreamTests {
     }
   }
 
+  @Test func `objects may be written over several lines, or on one`() throws {
+    let expected: [JSONValue] = [["a": "}{\"\\"], ["a": ["b": [1]]]]
+    let first = #"{"a": "}{\"\\"}"#
+    for text in [
+      "{\n  \"a\":\n \"}{\\\"\\\\\"\n}\n{\n \"a\": {\"b\": [\n1]}}\n", "\(first){\"a\": {\"b\": [1]}}",
+      "\n \(first)\n\n{\"a\": {\"b\": [1]}}",
+    ] { #expect(try records("a.jsonl", text) == expected, "\(text)") }
+    let stream = try stream("a.json", Array("{\n\"a\": 1\n}\n\n{\n\"a\":\n2}".utf8))
+    let batch = try #require(try stream.next())
+    #expect((0..<batch.count).map { batch.location($0).line } == [1, 5])
+    // Of lines one mistake is one record's.
+    for text in ["{\"a\": 1}\n{\"a\": \n{\"a\": 2}\n", "{\"a\": \n{\"a\": 2}\n", "{\"a\n\n{\"a\": 2}\n"] {
+      #expect(throws: RecordMistake.self) { try records("b.jsonl", text) }
+    }
+  }
+
   @Test func `what a file is otherwise is told`() throws {
     for (bytes, reason) in [
       ([0x1F, 0x8B, 8], "packed by gzip"), ([0xFF, 0xFE, 0x7B, 0], "UTF-16"),
       (Array("<!DOCTYPE html>".utf8), "web page"),
       (Array("version https://git-lfs.github.com/spec/v1\n".utf8), "git lfs pull"),
-      (Array("{\n  \"data\": []\n}\n".utf8), "an object over several lines"), ([], "it is empty"),
+      (Array("{\n  \"data\": [\n}\n".utf8), "the file ends inside the object"), ([], "it is empty"),
     ] as [([UInt8], String)] {
       let error = #expect(throws: (any Error).self) { try records(stream("a.jsonl", bytes)) }
       #expect(error.map { "\($0)" }?.contains(reason) == true, "\(error.map { "\($0)" } ?? "")")
