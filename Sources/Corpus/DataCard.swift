@@ -85,6 +85,8 @@ private struct YAMLContent {
 
   private let events: YAMLEvents
   private var values = 0
+  /// What aliases stand for. They share it, and nothing here goes through all of it.
+  private var anchors: [String: JSONValue] = [:]
 
   static func read(_ yaml: String) throws(YAMLEvents.Failure) -> JSONValue {
     var content = YAMLContent(events: YAMLEvents(yaml))
@@ -94,6 +96,13 @@ private struct YAMLContent {
   }
 
   private mutating func value(_ event: YAMLEvents.Event, level: Int) throws(YAMLEvents.Failure) -> JSONValue {
+    if case .alias = event.kind { return event.anchor.flatMap { anchors[$0] } ?? .null }
+    let value = try content(event, level: level)
+    if let name = event.anchor { anchors[name] = value }
+    return value
+  }
+
+  private mutating func content(_ event: YAMLEvents.Event, level: Int) throws(YAMLEvents.Failure) -> JSONValue {
     values += 1
     guard values <= Self.maximumValues, level <= Self.maximumLevels else {
       throw YAMLEvents.Failure(
@@ -114,8 +123,7 @@ private struct YAMLContent {
         if let name = name.string { members.append(.init(name, content)) }
       }
       return .object(members)
-    case .alias: throw YAMLEvents.Failure("an alias, which is not read here", line: event.line)
-    case .end, .endOfText, .boundary: return .null
+    case .alias, .end, .endOfText, .boundary: return .null
     }
   }
 

@@ -135,23 +135,24 @@ package struct DataFiles {
     return members.map { root.hasSuffix("/") ? root + $0 : "\(root)/\($0)" }
   }
 
-  /// The first file that is missing between `…-00000-of-00003.parquet` and its like.
+  /// The first file that is missing between `…-00000-of-00003.parquet` and its like, without what follows the number: each
+  /// may have a hash of its own there.
   private static func missingPart(of names: [String]) -> String? {
-    let present = Set(names)
+    struct Parts: Hashable { let prefix, count: Substring }
+    var numbers: [Parts: Set<Substring>] = [:]
     for name in names {
-      guard let match = name.wholeMatch(of: #/(.*-)(\d{3,8})-of-(\d{3,8})(.*)/#), let count = Int(match.3) else {
-        continue
-      }
-      // Few enough to look through: the first one that is not there comes after at most all that are.
-      for place in 0..<min(count, names.count + 1) {
-        let digits = String(place)
-        let padded = String(repeating: "0", count: max(0, match.2.count - digits.count)) + digits
-        let part = "\(match.1)\(padded)-of-\(match.3)\(match.4)"
-        if !present.contains(part) { return part }
-      }
-      break
+      guard let match = name.wholeMatch(of: #/(.*-)(\d{3,8})-of-(\d{3,8}).*/#) else { continue }
+      numbers[Parts(prefix: match.1, count: match.3), default: []].insert(match.2)
     }
-    return nil
+    let missing = numbers.compactMap { parts, numbers -> String? in
+      guard let count = Int(parts.count), numbers.count < count, let width = numbers.first?.count else { return nil }
+      // One of the first so many is not there.
+      let padded = (0...numbers.count).lazy.map { number in
+        String(repeating: "0", count: max(0, width - String(number).count)) + String(number)
+      }
+      return padded.first { !numbers.contains(Substring($0)) }.map { "\(parts.prefix)\($0)-of-\(parts.count)" }
+    }
+    return missing.min()
   }
 
   /// The directories that files lie in, without those that say nothing.
