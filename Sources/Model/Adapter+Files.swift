@@ -26,40 +26,6 @@ extension AdapterLayout {
     guard let found else { preconditionFailure("\(name.name) is no matrix of this layout") }
     return found
   }
-
-  /// The tensors of `arena` (weights, gradients or moments) under PEFT's names.
-  /// - Parameter prefix: put before every name.
-  package func tensors(of arena: Storage, prefix: String = "") -> [OutgoingTensor] {
-    matrices.map { name in
-      let matrix = matrix(name, in: arena)
-      return OutgoingTensor(name: prefix + name.name, type: .float32, shape: [matrix.rows, matrix.columns]) { emit in
-        try emit(UnsafeRawBufferPointer(UnsafeBufferPointer(start: matrix.base, count: matrix.rows * matrix.columns)))
-      }
-    }
-  }
-
-  /// Fills `arena` from tensors that `tensors(of:prefix:)` wrote.
-  /// - Throws: `ContentError` that names every missing or misshapen tensor.
-  package func read(_ file: SafetensorsFile, prefix: String, into arena: Storage) throws(ContentError) {
-    var problems: [ContentError.Problem] = []
-    for name in matrices {
-      let matrix = matrix(name, in: arena)
-      guard let entry = file.tensors[prefix + name.name] else {
-        problems.append(.init(prefix + name.name, "is missing"))
-        continue
-      }
-      guard entry.type == .float32, entry.shape == [matrix.rows, matrix.columns] else {
-        problems.append(
-          .init(
-            prefix + name.name, "is \(entry.type.rawValue) \(entry.shape)",
-            expected: "F32 [\(matrix.rows), \(matrix.columns)]"))
-        continue
-      }
-      UnsafeMutableRawBufferPointer(start: matrix.base, count: 4 * matrix.rows * matrix.columns)
-        .copyMemory(from: file.bytes(of: entry))
-    }
-    guard problems.isEmpty else { throw ContentError(file.path, problems) }
-  }
 }
 
 extension Adapter {
@@ -85,7 +51,7 @@ extension AdapterDirectory {
     let bytes = 4 * adapter.layout.count + (1 << 20)
     try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, replaces: replaces) { directory in
       try directory.file(weightsName) {
-        try SafetensorsWriter.write(adapter.layout.tensors(of: adapter.weights), to: $0)
+        try SafetensorsWriter.write(adapter.parameters.layout.tensors(of: adapter.weights), to: $0)
       }
       try directory.file(configurationName, text: configuration.text)
       try inference.writeWithTokenizer(directory.file)

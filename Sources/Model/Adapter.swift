@@ -6,12 +6,13 @@ package import Tensors
 /// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
 package final class Adapter: Sendable {
   package let layout: AdapterLayout
-  package let weights: Storage
+  package let parameters: Parameters
+  package var weights: Storage { parameters.values }
 
   /// Starts with all entries zero.
   package init(layout: AdapterLayout) {
     self.layout = layout
-    weights = Storage(count: layout.count)
+    parameters = Parameters(layout.parameters)
   }
 
   /// PEFT's default start, Init[A]: A is uniform in ±1/√in (Kaiming with a = √5). B is zero, so the model's output is

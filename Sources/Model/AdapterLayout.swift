@@ -34,8 +34,9 @@ package struct AdapterLayout: Sendable, Equatable {
   package let configuration: ModelConfiguration
   /// The linear layers that are adapted in some decoder layer, in arena order.
   package let modules: [LinearModule]
-  /// The number of entries of all A and B.
-  package let count: Int
+  /// All A and B.
+  package let parameters: ParameterLayout
+  package var count: Int { parameters.count }
   /// One per decoder layer.
   private let places: [[LinearModule: Place]]
 
@@ -45,7 +46,7 @@ package struct AdapterLayout: Sendable, Equatable {
     self.configuration = configuration
     modules = LinearModule.allCases.filter { module in layers.contains { $0[module] != nil } }
     var offset = 0
-    places = layers.map { shapes in
+    let places = layers.map { shapes in
       var places = shapes.mapValues { Place(shape: $0, a: 0, b: 0) }
       for group in InputGroup.allCases {
         for module in group.modules {
@@ -61,7 +62,13 @@ package struct AdapterLayout: Sendable, Equatable {
       }
       return places
     }
-    count = offset
+    self.places = places
+    parameters = ParameterLayout(
+      Self.matrices(of: places).map { matrix, place in
+        Parameter(
+          name: matrix.name, shape: matrix.shape(configuration, rank: place.shape.rank),
+          offset: matrix.side == .a ? place.a : place.b, role: matrix.side == .a ? .loraA : .loraB)
+      })
   }
 
   /// The same rank and scale everywhere.
@@ -86,10 +93,14 @@ package struct AdapterLayout: Sendable, Equatable {
   package func shape(_ module: LinearModule, layer: Int) -> Shape? { places[layer][module]?.shape }
 
   /// All matrices: layer by layer, module by module, A before B.
-  package var matrices: [AdapterMatrix] {
-    places.indices.flatMap { layer in
-      modules.filter { places[layer][$0] != nil }.flatMap { module in
-        AdapterMatrix.Side.allCases.map { AdapterMatrix(module, layer: layer, side: $0) }
+  package var matrices: [AdapterMatrix] { Self.matrices(of: places).map(\.matrix) }
+
+  private static func matrices(of places: [[LinearModule: Place]]) -> [(matrix: AdapterMatrix, place: Place)] {
+    places.enumerated().flatMap { layer, places in
+      LinearModule.allCases.flatMap { module in
+        AdapterMatrix.Side.allCases.compactMap { side in
+          places[module].map { (AdapterMatrix(module, layer: layer, side: side), $0) }
+        }
       }
     }
   }
@@ -145,25 +156,6 @@ package struct AdapterLayout: Sendable, Equatable {
   package func b(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
     guard let place = places[layer][module] else { return nil }
     return Matrix(arena, offset: place.b, rows: module.outputWidth(configuration), columns: place.shape.rank)
-  }
-
-  /// The ranges of the arena that hold all A or all B, ascending. Adjacent matrices form one range.
-  package func ranges(of side: AdapterMatrix.Side) -> [Range<Int>] {
-    var ranges: [Range<Int>] = []
-    for layer in places.indices {
-      for module in modules {
-        guard let place = places[layer][module] else { continue }
-        let (start, width) =
-          side == .a ? (place.a, module.inputWidth(configuration)) : (place.b, module.outputWidth(configuration))
-        let end = start + place.shape.rank * width
-        if let last = ranges.last, last.upperBound == start {
-          ranges[ranges.count - 1] = last.lowerBound..<end
-        } else {
-          ranges.append(start..<end)
-        }
-      }
-    }
-    return ranges
   }
 }
 

@@ -19,7 +19,9 @@ import Testing
   }
 
   static func entries(_ adapter: Adapter, _ side: AdapterMatrix.Side) -> [Double] {
-    adapter.layout.ranges(of: side).flatMap { range in range.map { Double(adapter.weights.base[$0]) } }
+    adapter.layout.parameters.ranges(of: side == .a ? .loraA : .loraB).flatMap { range in
+      range.map { Double(adapter.weights.base[$0]) }
+    }
   }
 
   static func moment(_ x: [Double], _ power: Int) -> Double {

@@ -198,7 +198,7 @@ import Testing
     try AtomicFile.write(configuration.text, to: scratch.path("adapter_config.json"))
     let broken = Adapter(layout: AdapterLayout(configuration, model: model))
     broken.weights.base[3] = .nan
-    let tensors = broken.layout.tensors(of: broken.weights)
+    let tensors = broken.layout.parameters.tensors(of: broken.weights)
     try AtomicFile.write(to: scratch.path("adapter_model.safetensors")) {
       try SafetensorsWriter.write(tensors, to: $0)
     }

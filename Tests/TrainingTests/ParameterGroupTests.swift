@@ -38,7 +38,8 @@ private struct LoRAPlusFixture: Decodable {
     #expect(cases.map(\.adapter) == ["adapter", "adapter-qv"])
     for expected in cases {
       let layout = try Self.layout(expected.adapter)
-      let groups = ParameterGroup.loraPlus(layout, ratio: expected.ratio, weightDecay: expected.weightDecay ?? 0)
+      let groups = ParameterGroup.loraPlus(
+        layout.parameters, ratio: expected.ratio, weightDecay: expected.weightDecay ?? 0)
       let arena = Storage(count: layout.count)
       var count = 0
       for name in layout.matrices {
@@ -58,7 +59,9 @@ private struct LoRAPlusFixture: Decodable {
 
   @Test(arguments: ["adapter", "adapter-qv"]) func `groups cover the arena once`(_ adapter: String) throws {
     let layout = try Self.layout(adapter)
-    for groups in [ParameterGroup.plain(layout, weightDecay: 0.1), ParameterGroup.loraPlus(layout, ratio: 2)] {
+    for groups in [
+      ParameterGroup.plain(layout.parameters, weightDecay: 0.1), ParameterGroup.loraPlus(layout.parameters, ratio: 2),
+    ] {
       let ranges = groups.flatMap(\.ranges).sorted { $0.lowerBound < $1.lowerBound }
       #expect(ranges.first?.lowerBound == 0 && ranges.last?.upperBound == layout.count)
       #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
@@ -106,13 +109,16 @@ private struct LoRAPlusFixture: Decodable {
   func `ratio 1 equals plain LoRA bit for bit`(_ adapter: String, lion: Bool) throws {
     let layout = try Self.layout(adapter)
     for decay in [0, 0.1] {
-      let plain = Self.train(layout, ParameterGroup.plain(layout, weightDecay: decay), lion: lion)
-      let one = Self.train(layout, ParameterGroup.loraPlus(layout, ratio: 1, weightDecay: decay), lion: lion)
+      let plain = Self.train(layout, ParameterGroup.plain(layout.parameters, weightDecay: decay), lion: lion)
+      let one = Self.train(layout, ParameterGroup.loraPlus(layout.parameters, ratio: 1, weightDecay: decay), lion: lion)
       #expect(plain.map(\.bitPattern) == one.map(\.bitPattern))
       // Another ratio does not change A and moves every B further.
-      let four = Self.train(layout, ParameterGroup.loraPlus(layout, ratio: 4, weightDecay: decay), lion: lion)
-      for range in layout.ranges(of: .a) { #expect(four[range] == plain[range]) }
-      for range in layout.ranges(of: .b) { #expect(zip(four[range], plain[range]).allSatisfy { $0 != $1 }) }
+      let four = Self.train(
+        layout, ParameterGroup.loraPlus(layout.parameters, ratio: 4, weightDecay: decay), lion: lion)
+      for range in layout.parameters.ranges(of: .loraA) { #expect(four[range] == plain[range]) }
+      for range in layout.parameters.ranges(of: .loraB) {
+        #expect(zip(four[range], plain[range]).allSatisfy { $0 != $1 })
+      }
     }
   }
 }

@@ -37,7 +37,7 @@ package enum Checkpoint {
     _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
     _ inference: InferenceFiles, to path: String
   ) throws {
-    let layout = adapter.layout
+    let layout = adapter.parameters.layout
     try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
       try directory.file(AdapterDirectory.weightsName) {
         try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
@@ -66,8 +66,9 @@ package enum Checkpoint {
   package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
     try readWeights(path, into: adapter)
     let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
-    try adapter.layout.read(optimizer, prefix: prefixes.first, into: moments.first)
-    if let second = moments.second { try adapter.layout.read(optimizer, prefix: prefixes.second, into: second) }
+    let layout = adapter.parameters.layout
+    try layout.read(optimizer, prefix: prefixes.first, into: moments.first)
+    if let second = moments.second { try layout.read(optimizer, prefix: prefixes.second, into: second) }
   }
 
   /// The same without the moments.
@@ -79,6 +80,6 @@ package enum Checkpoint {
         path, "holds an adapter of \(found)", expected: "\(adapter.layout)")
     }
     let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
-    try adapter.layout.read(weights, prefix: "", into: adapter.weights)
+    try adapter.parameters.layout.read(weights, prefix: "", into: adapter.weights)
   }
 }

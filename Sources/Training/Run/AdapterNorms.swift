@@ -30,8 +30,8 @@ final class AdapterTelemetry {
 
   func norms(_ trainer: Trainer) -> AdapterNorms {
     let pool = trainer.pass.pool
-    func norm(_ arena: Storage, _ side: AdapterMatrix.Side) -> Double {
-      layout.ranges(of: side).reduce(0.0) { sum, range in
+    func norm(_ arena: Storage, _ role: Parameter.Role) -> Double {
+      layout.parameters.ranges(of: role).reduce(0.0) { sum, range in
         let part = Optimizer.norm(arena.base + range.lowerBound, count: range.count, pool)
         return sum + part * part
       }.squareRoot()
@@ -40,9 +40,9 @@ final class AdapterTelemetry {
     let frozen = frozenSquare ?? squareOfFrozenWeights()
     frozenSquare = frozen
     return AdapterNorms(
-      a: norm(weights, .a), b: norm(weights, .b),
+      a: norm(weights, .loraA), b: norm(weights, .loraB),
       relativeUpdate: (squareOfUpdate(weights, pool) / frozen).squareRoot(),
-      aGradient: norm(gradient, .a), bGradient: norm(gradient, .b))
+      aGradient: norm(gradient, .loraA), bGradient: norm(gradient, .loraB))
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.

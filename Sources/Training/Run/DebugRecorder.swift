@@ -62,9 +62,9 @@ package final class DebugRecorder: PassObserver {
 
   private static let gradientPrefix = "gradient of "
 
-  /// Writes a gradient under PEFT's names.
+  /// Writes a gradient under the parameters' names.
   /// - Throws: `WriteError`.
-  func write(gradient: Storage, _ layout: AdapterLayout) throws {
+  func write(gradient: Storage, _ layout: ParameterLayout) throws {
     try AtomicFile.write(to: "\(directory)/\(RunDirectory.debugFileNames[1])") {
       try SafetensorsWriter.write(layout.tensors(of: gradient), to: $0)
     }

@@ -1,4 +1,4 @@
-// Compares the gradient of every LoRA matrix with central differences.
+// Compares the gradient of every parameter with central differences.
 
 package import Corpus
 package import Model
@@ -39,14 +39,15 @@ package struct GradientCheck {
 
   /// Compares one direction per matrix and a few single entries. Restores the adapter afterwards.
   package func run(seed: UInt64, report: (GradientComparison) -> Void) throws {
-    let count = adapter.layout.count
-    let saved = Storage(count: count)
-    saved.base.update(from: adapter.weights.base, count: count)
-    defer { adapter.weights.base.update(from: saved.base, count: count) }
+    let (parameters, values) = (adapter.parameters.layout.parameters, adapter.parameters.values)
+    let saved = Storage(count: values.count)
+    saved.base.update(from: values.base, count: values.count)
+    defer { values.base.update(from: saved.base, count: values.count) }
     let random = CounterRandom(key: seed)
-    let names = adapter.layout.matrices
-    for (stream, name) in names.enumerated() { drawIfZero(name, random, stream: UInt64(stream)) }
-    let gradient = Storage(count: count)
+    for (stream, parameter) in parameters.enumerated() {
+      Self.drawIfZero(parameter.matrix(in: values), random, stream: UInt64(stream))
+    }
+    let gradient = Storage(count: values.count)
     let sums = ExampleSums(
       example, policy: try pass.logProbabilities(TreeBatch([example]), adapter: adapter), reference: reference)
     let lossGradients = objective([sums], totals: StepTotals([sums], objective))[0].gradients
@@ -54,26 +55,27 @@ package struct GradientCheck {
       batch: TreeBatch([objective.trainedTree(example)]),
       lossGradients: Array(lossGradients.prefix(objective.trainedSpans)))
     _ = try pass.gradient(trained.batch, adapter: adapter, dropout: nil, into: gradient) { _ in trained.lossGradients }
-    for (stream, name) in names.enumerated() {
-      let g = adapter.layout.matrix(name, in: gradient)
+    for (stream, parameter) in parameters.enumerated() {
+      let g = parameter.matrix(in: gradient)
       // Along the gradient, with random weights on its entries: the derivative is large, and every entry contributes.
       let direction = (0..<g.rows * g.columns).map { i in
-        Float(2 * random.uniform(stream: UInt64(names.count + stream), index: UInt64(i))) * g.base[i]
+        Float(2 * random.uniform(stream: UInt64(parameters.count + stream), index: UInt64(i))) * g.base[i]
       }
-      report(try compare(name.name, name, trained, gradient: g, direction: direction))
+      report(try compare(parameter.name, parameter, trained, gradient: g, direction: direction))
     }
-    for name in names.filter({ $0.layer == 0 || $0.layer == adapter.layout.configuration.layerCount - 1 }) {
-      let g = adapter.layout.matrix(name, in: gradient)
+    let matrices = zip(adapter.layout.matrices, parameters)
+    for (matrix, parameter) in matrices
+    where matrix.layer == 0 || matrix.layer == adapter.layout.configuration.layerCount - 1 {
+      let g = parameter.matrix(in: gradient)
       guard let index = (0..<g.rows * g.columns).max(by: { abs(g.base[$0]) < abs(g.base[$1]) }) else { continue }
       var direction = [Float](repeating: 0, count: g.rows * g.columns)
       direction[index] = g.base[index] < 0 ? -1 : 1
-      let place = "\(name.name)[\(index / g.columns), \(index % g.columns)]"
-      report(try compare(place, name, trained, gradient: g, direction: direction))
+      let place = "\(parameter.name)[\(index / g.columns), \(index % g.columns)]"
+      report(try compare(place, parameter, trained, gradient: g, direction: direction))
     }
   }
 
-  private func drawIfZero(_ name: AdapterMatrix, _ random: CounterRandom, stream: UInt64) {
-    let b = adapter.layout.matrix(name, in: adapter.weights)
+  private static func drawIfZero(_ b: Matrix, _ random: CounterRandom, stream: UInt64) {
     guard b.elements.allSatisfy({ $0 == 0 }) else { return }
     for i in 0..<b.rows * b.columns {
       b.base[i] = Float(0.02 * (2 * random.uniform(stream: stream, index: UInt64(i)) - 1))
@@ -93,9 +95,9 @@ package struct GradientCheck {
   }
 
   private func compare(
-    _ label: String, _ name: AdapterMatrix, _ trained: Trained, gradient: Matrix, direction: [Float]
+    _ label: String, _ parameter: Parameter, _ trained: Trained, gradient: Matrix, direction: [Float]
   ) throws -> GradientComparison {
-    let matrix = adapter.layout.matrix(name, in: adapter.weights)
+    let matrix = parameter.matrix(in: adapter.parameters.values)
     let start = (0..<direction.count).map { matrix.base[$0] }
     defer { matrix.base.update(from: start, count: start.count) }
     let analytic = direction.indices.reduce(0.0) { $0 + Double(direction[$1]) * Double(gradient.base[$1]) }

@@ -33,7 +33,7 @@ extension PreparedRun {
       try coordinator?.readState(into: trainer.adapter, moments: trainer.moments)
       if let reference = trainer.referenceAdapter { try coordinator?.readStartingAdapter(into: reference) }
     }
-    var arenas = [trainer.adapter.weights] + (trainer.referenceAdapter.map { [$0.weights] } ?? [])
+    var arenas = [trainer.parameters.values] + (trainer.referenceAdapter.map { [$0.parameters.values] } ?? [])
     let start = setup.start
     if start.step > 0 { arenas += trainer.moments.all }
     for arena in arenas {

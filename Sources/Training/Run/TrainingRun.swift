@@ -134,7 +134,7 @@ package final class TrainingRun {
     while true {
       let end = try trainer.step(number: step, examples: examples, count: positions.count) {
         [debug, trainer] gradient in
-        if step == start.step + 1 { try debug?.write(gradient: gradient, trainer.adapter.layout) }
+        if step == start.step + 1 { try debug?.write(gradient: gradient, trainer.parameters.layout) }
       }
       let seconds = (ContinuousClock.now - began).seconds
       switch end {

@@ -2,7 +2,7 @@
 
 package import Tensors
 
-/// AdamW's running means, or Lion's momentum alone, in the adapter's layout.
+/// AdamW's running means, or Lion's momentum alone, in the parameters' layout.
 package struct OptimizerMoments: Sendable {
   package let first: Storage
   /// Running mean of squares.

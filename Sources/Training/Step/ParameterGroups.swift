@@ -10,23 +10,23 @@ package struct ParameterGroup: Sendable, Equatable {
   package var weightDecay: Double
 
   /// The groups of a configuration.
-  static func all(_ layout: AdapterLayout, _ configuration: RunConfiguration) -> [ParameterGroup] {
+  static func all(_ layout: ParameterLayout, _ configuration: RunConfiguration) -> [ParameterGroup] {
     guard let plus = configuration.loraPlus else { return plain(layout, weightDecay: configuration.weightDecay) }
     return loraPlus(layout, ratio: plus.ratio, weightDecay: plus.weightDecay)
   }
 
   /// One group for all parameters.
-  package static func plain(_ layout: AdapterLayout, weightDecay: Double) -> [ParameterGroup] {
+  package static func plain(_ layout: ParameterLayout, weightDecay: Double) -> [ParameterGroup] {
     [ParameterGroup(ranges: [0..<layout.count], learningRateRatio: 1, weightDecay: weightDecay)]
   }
 
   /// LoRA+ (Hayou et al. 2024a): the learning rate of B is `ratio` times that of A. The groups are those of PEFT's
   /// `create_loraplus_optimizer` for linear layers. Both have a separate weight decay. AdamW and Lion multiply the
   /// decay by the learning rate, so B's effective decay is `ratio` times as large.
-  package static func loraPlus(_ layout: AdapterLayout, ratio: Double, weightDecay: Double = 0) -> [ParameterGroup] {
+  package static func loraPlus(_ layout: ParameterLayout, ratio: Double, weightDecay: Double = 0) -> [ParameterGroup] {
     [
-      ParameterGroup(ranges: layout.ranges(of: .a), learningRateRatio: 1, weightDecay: weightDecay),
-      ParameterGroup(ranges: layout.ranges(of: .b), learningRateRatio: ratio, weightDecay: weightDecay),
+      ParameterGroup(ranges: layout.ranges(of: .loraA), learningRateRatio: 1, weightDecay: weightDecay),
+      ParameterGroup(ranges: layout.ranges(of: .loraB), learningRateRatio: ratio, weightDecay: weightDecay),
     ]
   }
 }

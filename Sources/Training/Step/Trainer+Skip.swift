@@ -1,4 +1,4 @@
-// Explains a skipped step and checks that the adapter is finite.
+// Explains a skipped step and checks that the parameters are finite.
 
 import Corpus
 import Model
@@ -51,11 +51,10 @@ extension Trainer {
     }
   }
 
-  /// The matrix whose gradient has the largest entry, and that entry.
+  /// The parameter whose gradient has the largest entry, and that entry.
   private var largestEntry: String? {
-    let layout = adapter.layout
-    let largest = layout.matrices.map { name in
-      (name: name.name, size: layout.matrix(name, in: gradient).elements.reduce(0) { max($0, abs($1)) })
+    let largest = parameters.layout.parameters.map { parameter in
+      (name: parameter.name, size: parameter.matrix(in: gradient).elements.reduce(0) { max($0, abs($1)) })
     }.max { $0.size < $1.size }
     return largest.map { "\($0.name): \($0.size)" }
   }
@@ -66,5 +65,5 @@ extension Trainer {
   /// A checksum of weights and moments.
   var checksum: UInt64 { arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) } }
 
-  private var arenas: [Storage] { [adapter.weights] + moments.all }
+  private var arenas: [Storage] { [parameters.values] + moments.all }
 }

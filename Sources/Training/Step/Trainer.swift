@@ -13,6 +13,8 @@ package final class Trainer {
   package let adapter: Adapter
   /// The adapter of the reference model; nil when the reference is the frozen model alone.
   package let referenceAdapter: Adapter?
+  /// What is trained.
+  package var parameters: Parameters { adapter.parameters }
   package let moments: OptimizerMoments
   let schedule: LearningRateSchedule
   let objective: Objective
@@ -31,8 +33,8 @@ package final class Trainer {
     (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
     schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
     objective = configuration.objective
-    groups = ParameterGroup.all(adapter.layout, configuration)
-    let count = adapter.layout.count
+    groups = ParameterGroup.all(adapter.parameters.layout, configuration)
+    let count = adapter.parameters.layout.count
     moments = OptimizerMoments(count: count, configuration.optimizer)
     gradient = Storage(count: count)
     sums = StepSums(
@@ -182,7 +184,7 @@ package final class Trainer {
   private func update(
     _ range: Range<Int>, _ group: ParameterGroup, number: Int, learningRate: Double, _ gradientScale: Float
   ) {
-    let (weights, first) = (adapter.weights.base + range.lowerBound, moments.first.base + range.lowerBound)
+    let (weights, first) = (parameters.values.base + range.lowerBound, moments.first.base + range.lowerBound)
     let gradient = gradient.base + range.lowerBound
     if let second = moments.second {
       Optimizer.adamW(
