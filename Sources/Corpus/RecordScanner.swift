@@ -161,20 +161,23 @@ struct RecordScanner {
       return try next(in: bytes, at: &offset, base: base, isLast: isLast)
     }
     var (place, lines) = (offset, line)
-    guard let end = elementEnd(bytes, &place, &lines) else {
+    guard pass(bytes, &place, &lines, isObject: false) else {
       guard isLast else { return nil }
       line = lines
       throw broken("the file ends inside the array", base + bytes.count)
     }
-    guard end > offset else { throw broken("expected an element of the array", base + offset) }
-    let span = Span(bytes: offset..<end, line: line)
+    guard place > offset else { throw broken("expected an element of the array", base + offset) }
+    let span = Span(bytes: offset..<place, line: line)
     mode = bytes[place] == UInt8(ascii: ",") ? .array(isFirst: false) : .ended
     (offset, line) = (place + 1, lines)
     return span
   }
 
-  /// Moves to the comma or bracket after an element and returns the end of the element's bytes; nil if it is not there.
-  private func elementEnd(_ bytes: UnsafeRawBufferPointer, _ place: inout Int, _ line: inout Int) -> Int? {
+  /// Moves through a value: behind an object's end, or to the comma or bracket after an element.
+  /// - Returns: false if that is not in the buffer.
+  private func pass(
+    _ bytes: UnsafeRawBufferPointer, _ place: inout Int, _ line: inout Int, isObject: Bool
+  ) -> Bool {
     var depth = 0
     var inString = false
     while place < bytes.count {
@@ -184,14 +187,14 @@ struct RecordScanner {
       case UInt8(ascii: "\""): inString.toggle()
       case _ where inString: break
       case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-      case UInt8(ascii: ",") where depth == 0: return place
-      case UInt8(ascii: "]") where depth == 0: return place
+      case UInt8(ascii: ",") where depth == 0, UInt8(ascii: "]") where depth == 0: return true
       case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
       default: break
       }
       place += 1
+      if isObject, depth == 0 { return true }
     }
-    return nil
+    return false
   }
 
   // MARK: Objects
@@ -201,7 +204,7 @@ struct RecordScanner {
     guard bytes[line].first == UInt8(ascii: "{") else { return true }
     var (place, lines) = (line.lowerBound, 0)
     let part = UnsafeRawBufferPointer(rebasing: bytes[..<line.upperBound])
-    guard objectEnd(part, &place, &lines) else { return isCut }
+    guard pass(part, &place, &lines, isObject: true) else { return isCut }
     return !bytes[place..<line.upperBound].contains(UInt8(ascii: "{"))
   }
 
@@ -212,32 +215,12 @@ struct RecordScanner {
     guard offset < bytes.count else { return nil }
     guard bytes[offset] == UInt8(ascii: "{") else { throw broken("expected an object", base + offset) }
     var (place, lines) = (offset, line)
-    guard objectEnd(bytes, &place, &lines) else {
+    guard pass(bytes, &place, &lines, isObject: true) else {
       guard isLast else { return nil }
       throw broken("the file ends inside the object that begins here", base + offset)
     }
     defer { (offset, line) = (place, lines) }
     return Span(bytes: offset..<place, line: line)
-  }
-
-  /// Moves behind the object that begins at a place; false if its end is not there.
-  private func objectEnd(_ bytes: UnsafeRawBufferPointer, _ place: inout Int, _ line: inout Int) -> Bool {
-    var depth = 0
-    var inString = false
-    while place < bytes.count {
-      switch bytes[place] {
-      case UInt8(ascii: "\n"): line += 1
-      case UInt8(ascii: "\\") where inString: place += 1
-      case UInt8(ascii: "\""): inString.toggle()
-      case _ where inString: break
-      case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-      case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-      default: break
-      }
-      place += 1
-      if depth == 0 { return true }
-    }
-    return false
   }
 
   private func broken(_ reason: String, _ byte: Int) -> CorpusError {
