@@ -16,8 +16,12 @@ package struct HubCache: Sendable {
   /// What a command reads of a repository.
   package enum Content: Sendable {
     case model, adapter, tokenizer, dataset
+    /// Single files of a data set.
+    case datasetPart
     /// Whatever is there.
     case anything
+
+    var isOfDataset: Bool { self == .dataset || self == .datasetPart }
   }
 
   // MARK: Looking up
@@ -31,7 +35,7 @@ package struct HubCache: Sendable {
   package static func directory(
     of name: String, revision: String? = nil, for content: Content
   ) throws(HubRefusal) -> String {
-    guard let found = HubName(name, content == .dataset ? .dataset : .model), !fileExists(name) else { return name }
+    guard let found = HubName(name, content.isOfDataset ? .dataset : .model), !fileExists(name) else { return name }
     guard let cache = standard else {
       guard found.hasOwner else { return name }
       throw HubRefusal(found, revision, .absent(cache: "HOME is not set"))
@@ -42,12 +46,6 @@ package struct HubCache: Sendable {
       if !found.hasOwner, case .absent = error.reason { return name }
       throw error
     }
-  }
-
-  /// The directory of a data set in the user's cache, or the local one of that name: see `directory`.
-  /// - Throws: `HubRefusal`.
-  package static func datasetDirectory(_ name: String, revision: String? = nil) throws(HubRefusal) -> String {
-    try directory(of: name, revision: revision, for: .dataset)
   }
 
   /// Whether a model of that name is looked for in the cache: nothing here has the name, and the hub could have it.
@@ -73,7 +71,10 @@ package struct HubCache: Sendable {
       throw HubRefusal(
         name, revision, .incomplete(snapshot: snapshot, missing: missing, isUnderWay: !unfinished.isEmpty))
     }
-    if content == .dataset, let file = unfinished.first {
+    if content == .dataset, fileExists(folder.partMark(commit)) {
+      throw HubRefusal(name, revision, .part(snapshot: snapshot))
+    }
+    if content.isOfDataset, let file = unfinished.first {
       throw HubRefusal(name, revision, .unfinished(path: "\(folder.blobs)/\(file)"))
     }
     return snapshot
@@ -107,7 +108,7 @@ package struct HubCache: Sendable {
         exists(HubWeights.singleName) || !exists(HubWeights.indexName)
         ? [HubWeights.singleName] : HubWeights.shardNames(directory: snapshot)
       return lacking(["config.json"] + weights) + tokenizer
-    case .dataset: return brokenLinks(in: snapshot)
+    case .dataset, .datasetPart: return brokenLinks(in: snapshot)
     case .anything: return []
     }
   }

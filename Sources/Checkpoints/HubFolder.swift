@@ -26,12 +26,6 @@ package struct HubFolder: Sendable {
   /// A mark of a snapshot that has only what `train --fetch` was told to take: it is not the whole data set.
   package func partMark(_ commit: String) -> String { "\(blobs)/\(commit).part" }
 
-  /// Whether a snapshot has that mark.
-  package static func isPart(snapshot: String) -> Bool {
-    let folder = parentDirectory(of: parentDirectory(of: snapshot))
-    return fileExists("\(folder)/blobs/\(snapshot.split(separator: "/").last ?? "").part")
-  }
-
   /// The commit that a branch or tag means; nil if `refs` does not say.
   package func commit(of revision: String) -> String? {
     guard let bytes = try? smallFile("\(refs)/\(revision)", limit: 256) else { return nil }

@@ -67,14 +67,16 @@ extension DataCard.Subset {
     } else {
       splits = files.isNull ? [] : [("train", Self.texts(files))]
     }
-    let directory = withoutTrailingSlashes(value["data_dir"]?.string ?? "")
+    let directory = withoutTrailingSlashes(Self.place(value["data_dir"]?.string ?? ""))
     self.init(
       name: name, isDefault: value["default"]?.string?.lowercased() == "true", directory: directory, splits: splits)
   }
 
   private static func texts(_ value: JSONValue) -> [String] {
-    value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []
+    (value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []).map(place)
   }
+
+  private static func place(_ path: String) -> String { path.hasPrefix("./") ? String(path.dropFirst(2)) : path }
 }
 
 /// A YAML text as lists, mappings and texts.

@@ -16,8 +16,7 @@ extension DataFiles {
     }
     guard !subset.splits.isEmpty else {
       guard !subset.directory.isEmpty else { return nil }
-      return try DataFiles(directory: "\(withoutTrailingSlashes(root))/\(subset.directory)").files(
-        of: split, subset: nil)
+      return try DataFiles(self, in: subset.directory).files(of: split, subset: nil)
     }
     let wanted = split ?? "train"
     let exact = subset.splits.filter { $0.name == wanted }
@@ -29,8 +28,7 @@ extension DataFiles {
     }
     var members: [String] = []
     for pattern in found[0].patterns {
-      let plain = pattern.hasPrefix("./") ? String(pattern.dropFirst(2)) : pattern
-      let place = subset.directory.isEmpty ? plain : "\(subset.directory)/\(plain)"
+      let place = subset.directory.isEmpty ? pattern : "\(subset.directory)/\(pattern)"
       let matching = entries.map(\.name).filter { FilePattern.matches($0, place) }
       guard !matching.isEmpty else {
         throw failure(

@@ -79,6 +79,12 @@ package struct DataFiles {
     entries = names.map { Entry(name: $0, split: DataSplit(ofFile: $0)) }
   }
 
+  /// Those of its files that lie in a directory of it.
+  init(_ files: DataFiles, in directory: String) {
+    (root, card) = (files.root, nil)
+    entries = files.entries.filter { $0.name.hasPrefix("\(directory)/") }
+  }
+
   func failure(_ reason: String) -> CorpusError { CorpusError.unusable(path: root, reason: reason) }
 
   func files(of split: String?, subset: String?) throws -> [String] {
@@ -101,7 +107,7 @@ package struct DataFiles {
     guard !members.isEmpty else {
       // Parts of one set, such as part-00000-of-00008.
       if split == nil, Set(entries.map(\.split.name)).count == 1, entries.allSatisfy(\.split.isNameless) {
-        return entries.map { root.hasSuffix("/") ? root + $0.name : "\(root)/\($0.name)" }
+        return try paths(of: entries.map(\.name), split: wanted)
       }
       throw failure(
         "no file is of split \"\(wanted)\", there is only: \(list(Set(entries.map(\.split.name)))); split names one")

@@ -31,14 +31,10 @@ package struct HubDataset: Sendable, Equatable {
   /// The path in the hub's cache; nil for a name without an owner that the cache does not have.
   /// - Throws: `HubRefusal` if the cache lacks the data set, or what the place names.
   package func path(revision: String?) throws(HubRefusal) -> String? {
-    let directory = try HubCache.datasetDirectory(name.text, revision: revision)
+    let directory = try HubCache.directory(
+      of: name.text, revision: revision, for: place == nil ? .dataset : .datasetPart)
     guard directory != name.text else { return nil }
-    guard let place else {
-      guard !HubFolder.isPart(snapshot: directory) else {
-        throw HubRefusal(name, revision, .part(snapshot: directory))
-      }
-      return directory
-    }
+    guard let place else { return directory }
     let path = "\(directory)/\(place)"
     guard access(path, F_OK) == 0 || (try? FilePattern.files(path)) != nil else {
       throw HubRefusal(name, revision, .incomplete(snapshot: directory, missing: [place], isUnderWay: false))

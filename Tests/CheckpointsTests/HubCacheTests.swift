@@ -148,6 +148,6 @@ import Testing
 
   @Test func `a local directory of the name wins`() throws {
     #expect(try HubCache.directory(of: path("models--own--tiny"), for: .model) == path("models--own--tiny"))
-    #expect(try HubCache.datasetDirectory("./no/such/directory") == "./no/such/directory")
+    #expect(try HubCache.directory(of: "./no/such/directory", for: .dataset) == "./no/such/directory")
   }
 }

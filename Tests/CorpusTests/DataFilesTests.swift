@@ -49,6 +49,8 @@ struct DataFilesTests {
     #expect(refusal().contains("data/train-00001-of-00003 is missing"))
     #expect(try files(split: "test").count == 1)
     #expect(try files("data/train-*.jsonl").count == 2, "a pattern takes what there is")
+    try write("parts/part-00000-of-00002.jsonl")
+    #expect(refusal("parts").contains("part-00001-of-00002 is missing"))
     try write("data/train-00001-of-00003.jsonl")
     #expect(try files().count == 3)
     try write("old/train-00000-of-00002-1f2e.jsonl", "old/train-00001-of-00002-9ab0.jsonl")
@@ -94,6 +96,9 @@ struct DataFilesTests {
     #expect(refusal(subset: "rl").contains("lists the splits lost, prefs, test of rl"))
     #expect(refusal(subset: "none").contains("lists no subset \"none\" (name), but: again, directory, plain, rl, sft"))
     #expect(refusal(split: "lost", subset: "rl").contains("is lost-*.jsonl, and no such file is here"))
+    // Nothing outside of the data set is read.
+    try directory.write("README.md", "---\nconfigs: [{config_name: a, data_dir: ..}]\n---\n")
+    #expect(refusal().contains("no file is of split"))
     try directory.write("README.md", "---\nconfigs: [{config_name: a}, {config_name: b}]\n---\n")
     #expect(refusal().contains("lists several subsets: a, b"))
     try directory.write("README.md", "---\nconfigs: [\n---\n")
