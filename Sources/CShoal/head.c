@@ -31,3 +31,8 @@ void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, doubl
     sum[i] += total;
   }
 }
+
+SHOAL_CLONES
+void shoal_softmax_gradient(float *logits, float maximum, float scale, int64_t columns) {
+  for (int64_t j = 0; j < columns; j++) logits[j] = scale * shoal_exp(logits[j] - maximum);
+}

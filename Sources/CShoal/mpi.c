@@ -105,6 +105,14 @@ int shoal_mpi_sum_begin(
   return keep_request(status, handle, request);
 }
 
+int shoal_mpi_sum_to_begin(int64_t *values, int count, int root, int is_root, shoal_mpi_comm comm,
+                           shoal_mpi_request *request) {
+  MPI_Request handle = MPI_REQUEST_NULL;
+  int status = MPI_Ireduce(is_root ? MPI_IN_PLACE : values, is_root ? values : NULL, count, MPI_INT64_T, MPI_SUM, root,
+                           comm_of(comm), &handle);
+  return keep_request(status, handle, request);
+}
+
 int shoal_mpi_or_begin(
     uint64_t *flags, int count, shoal_mpi_comm comm, shoal_mpi_request *request) {
   MPI_Request handle = MPI_REQUEST_NULL;

@@ -40,3 +40,12 @@ void shoal_rmsnorm_backward(float *dx, int64_t dx_row, const float *dy, int64_t 
     for (int64_t j = 0; j < width; j++) out[j] += g[j] * weight[j] * r - in[j] * back;
   }
 }
+
+SHOAL_CLONES
+void shoal_rmsnorm_weight_gradient(float *gradient, const float *dy, int64_t dy_row, const float *x, int64_t x_row,
+                                   const float *inverse, int64_t rows, int64_t columns) {
+  double sums[SHOAL_COLUMN_BLOCK] = {0};
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) sums[j] += (double)(dy[i * dy_row + j] * (x[i * x_row + j] * inverse[i]));
+  for (int64_t j = 0; j < columns; j++) gradient[j] = (float)sums[j];
+}

@@ -81,6 +81,14 @@ void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float
 }
 
 SHOAL_CLONES
+void shoal_column_sums(float *out, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
+  double sums[SHOAL_COLUMN_BLOCK] = {0};
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) sums[j] += (double)x[i * x_row + j];
+  for (int64_t j = 0; j < columns; j++) out[j] = (float)sums[j];
+}
+
+SHOAL_CLONES
 double shoal_sum_of_squares(const float *x, int64_t count) {
   double sum = 0;
   {

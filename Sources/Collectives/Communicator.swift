@@ -25,6 +25,8 @@ package protocol Communicator: AnyObject, Sendable {
   /// Replaces every entry by its sum over ranks: exact, so it does not depend on the number of ranks.
   /// - Precondition: the sums fit 64 bits (they wrap around otherwise).
   func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws
+  /// Replaces `root`'s entries by their exact sums over ranks. The other ranks' entries are then undefined.
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int) throws
   /// The bitwise OR of all ranks' flags.
   func agree(on flags: UInt64) throws -> UInt64
   /// A queue of work that rank 0 fills and all ranks empty.

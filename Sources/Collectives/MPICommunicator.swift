@@ -90,15 +90,29 @@ package final class MPICommunicator: Communicator {
   }
 
   package func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
-    // Ranks arrive seconds apart: sleep until all are here, so that the sum itself does not have to sleep.
-    try barrier()
-    let chunkCount = Self.chunkBytes / 8
-    for start in stride(from: 0, to: values.count, by: chunkCount) {
-      let chunk = values[start..<min(start + chunkCount, values.count)]
-      let part = UnsafeMutableBufferPointer(rebasing: chunk)
+    try forEachChunk(of: values) { part in
       try complete("sum", waiting: .everyoneIsHere) {
         shoal_mpi_sum_begin(part.baseAddress, Int32(part.count), comm, &$0)
       }
+    }
+  }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int) throws {
+    try forEachChunk(of: values) { part in
+      try complete("sum to a rank", waiting: .everyoneIsHere) {
+        shoal_mpi_sum_to_begin(part.baseAddress, Int32(part.count), Int32(root), rank == root ? 1 : 0, comm, &$0)
+      }
+    }
+  }
+
+  /// Ranks arrive seconds apart: sleeps until all are here, so that the chunks do not have to wait.
+  private func forEachChunk(
+    of values: UnsafeMutableBufferPointer<Int64>, _ body: (UnsafeMutableBufferPointer<Int64>) throws -> Void
+  ) throws {
+    try barrier()
+    let chunkCount = Self.chunkBytes / 8
+    for start in stride(from: 0, to: values.count, by: chunkCount) {
+      try body(UnsafeMutableBufferPointer(rebasing: values[start..<min(start + chunkCount, values.count)]))
     }
   }
 

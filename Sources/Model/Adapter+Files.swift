@@ -51,7 +51,7 @@ extension AdapterDirectory {
     let bytes = 4 * adapter.layout.count + (1 << 20)
     try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, replaces: replaces) { directory in
       try directory.file(weightsName) {
-        try SafetensorsWriter.write(adapter.parameters.layout.tensors(of: adapter.weights), to: $0)
+        try SafetensorsWriter.write(adapter.layout.parameters.tensors(of: adapter.weights), to: $0)
       }
       try directory.file(configurationName, text: configuration.text)
       try inference.writeWithTokenizer(directory.file)

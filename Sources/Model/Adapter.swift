@@ -6,13 +6,13 @@ package import Tensors
 /// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
 package final class Adapter: Sendable {
   package let layout: AdapterLayout
-  package let parameters: Parameters
-  package var weights: Storage { parameters.values }
+  /// Begins with the layout's entries.
+  package let weights: Storage
 
-  /// Starts with all entries zero.
-  package init(layout: AdapterLayout) {
+  /// - Parameter weights: an arena that begins with the adapter; nil makes one in which all entries are zero.
+  package init(layout: AdapterLayout, weights: Storage? = nil) {
     self.layout = layout
-    parameters = Parameters(layout.parameters)
+    self.weights = weights ?? Storage(count: layout.count)
   }
 
   /// PEFT's default start, Init[A]: A is uniform in ±1/√in (Kaiming with a = √5). B is zero, so the model's output is

@@ -147,6 +147,10 @@ package struct AdapterLayout: Sendable, Equatable {
       arena, offset: place.a, rows: rank(of: modules, layer: layer), columns: first.inputWidth(configuration))
   }
 
+  /// The offset of the stacked A that begin with this linear layer's, and of its B; nil if it is not adapted.
+  func offset(ofA module: LinearModule, layer: Int) -> Int? { places[layer][module]?.a }
+  func offset(ofB module: LinearModule, layer: Int) -> Int? { places[layer][module]?.b }
+
   /// A [R, in] of a linear layer.
   package func a(_ module: LinearModule, layer: Int, in arena: Storage) -> Matrix? {
     stackedA([module], layer: layer, in: arena)

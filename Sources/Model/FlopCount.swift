@@ -4,7 +4,7 @@ package import Corpus
 
 /// Operations of a pass, by part.
 package struct FlopCount: Sendable, Equatable {
-  /// The frozen linear layers.
+  /// The linear layers.
   package var linears = 0.0
   package var attention = 0.0
   package var lora = 0.0
@@ -31,27 +31,47 @@ package struct FlopCount: Sendable, Equatable {
       linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
   }
 
-  /// Forward and backward pass with an adapter.
+  /// Forward and backward pass of a policy.
   /// - Parameter recomputedLayers: the number of layers that the backward pass recomputes (gradient checkpointing).
-  package static func training(_ tree: ExampleTree, _ layout: AdapterLayout, recomputedLayers: Int = 0) -> FlopCount {
+  package static func training(_ tree: ExampleTree, _ layout: PolicyLayout, recomputedLayers: Int = 0) -> FlopCount {
     let c = layout.configuration
     let size = Size(tree, c)
-    let parameters = Double(layout.count) / Double(c.layerCount)
+    let adapter = Double(layout.adapter?.count ?? 0) / Double(c.layerCount)
     let recomputed = Double(recomputedLayers)
     // Recomputation skips the down projection.
     let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
+    let forward = size.rows * size.keyValue + size.allRows * size.rest
+    let head = size.head * (layout.headRange == nil ? 2 : 4)
+    let first = layout.firstTrainedLayer
+    guard first < c.layerCount else {
+      return FlopCount(linears: forward, attention: 4 * size.attended, head: head)
+    }
+    // The layers below the first parameter need no gradient, nor does that layer's input.
+    let skipped =
+      layout.needsInputGradient(first)
+      ? 0
+      : Double(first) * size.tokens * (size.keyValue + size.rest)
+        + size.tokens * (size.layerKeyValue + size.layerQuery)
     return FlopCount(
-      // The first layer's input needs no gradient.
-      linears: 2 * (size.rows * size.keyValue + size.allRows * size.rest)
-        - size.tokens * (size.layerKeyValue + size.layerQuery)
+      linears: 2 * forward - skipped + weightGradients(layout, size)
         + recomputed * size.tokens * (size.keyValue + size.rest - down),
       attention: 14 * size.attended + 4 * recomputed * size.attendedPerLayer,
-      lora: 6 * parameters * size.allRows + 2 * recomputed * parameters * size.tokens, head: 2 * size.head)
+      lora: 6 * adapter * size.allRows + 2 * recomputed * adapter * size.tokens, head: head)
+  }
+
+  /// The products dyᵀ x of trained linear layers.
+  private static func weightGradients(_ layout: PolicyLayout, _ size: Size) -> Double {
+    let c = layout.configuration
+    return layout.trainedWeights.reduce(0) { sum, name in
+      guard case .linear(let module, let layer) = name else { return sum }
+      let hasAllRows = layer < c.layerCount - 1 || [.key, .value].contains(module)
+      return sum + 2 * Double(module.inputWidth(c) * module.outputWidth(c)) * (hasAllRows ? size.tokens : size.scored)
+    }
   }
 
   /// The products of a tree's row counts and a model's widths.
   private struct Size {
-    let tokens: Double
+    let tokens, scored: Double
     /// Rows times layers. `rows`: all rows in every layer. `allRows`: in the last layer only the scored rows, because
     /// no other row continues past its keys and values.
     let rows, allRows: Double
@@ -68,7 +88,7 @@ package struct FlopCount: Sendable, Equatable {
     init(_ tree: ExampleTree, _ c: ModelConfiguration) {
       let prompt = Double(tree.prompt.count)
       let lengths = tree.completions.map { Double($0.count) }
-      let scored = (tree.scoresPrompt ? prompt : 1) + lengths.reduce(0) { $0 + $1 - 1 }
+      scored = (tree.scoresPrompt ? prompt : 1) + lengths.reduce(0) { $0 + $1 - 1 }
       let layers = Double(c.layerCount)
       let d = Double(c.hiddenSize)
       tokens = prompt + lengths.reduce(0, +)

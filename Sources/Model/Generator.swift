@@ -56,14 +56,14 @@ package final class Generator {
 
   /// - Parameters:
   ///   - capacity: the maximum number of tokens of a prompt and its answer; at most the model's context.
-  ///   - adapter: read again for every answer, so it may be an adapter in training.
+  ///   - policy: read again for every answer, so it may be in training.
   ///   - promptRows: the maximum number of prompt tokens in one pass.
   ///   - pool: with scratch for attention; idle whenever `generate` runs.
   /// - Throws: `GenerationError` when there is not enough memory.
   package init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, pool: ThreadPool
+    _ policy: Policy, capacity: Int, promptRows: Int = defaultPromptRows, pool: ThreadPool
   ) throws(GenerationError) {
-    let c = model.configuration
+    let c = policy.model.configuration
     let capacity = max(1, min(capacity, c.maximumPositions))
     let rows = min(capacity, promptRows)
     let needed = CachedPass.byteCount(c, capacity: capacity, rows: rows)
@@ -71,7 +71,7 @@ package final class Generator {
       throw .memoryShortage(tokens: capacity, needed: needed, available: available)
     }
     (self.capacity, self.promptRows) = (capacity, rows)
-    pass = CachedPass(model: model, adapter: adapter, capacity: capacity, rows: rows, pool: pool)
+    pass = CachedPass(policy, capacity: capacity, rows: rows, pool: pool)
   }
 
   /// Bytes that a generator occupies when it is full.
@@ -80,11 +80,11 @@ package final class Generator {
   }
 
   package convenience init(
-    model: Qwen2, adapter: Adapter? = nil, capacity: Int, promptRows: Int = defaultPromptRows, threads: Int
+    _ policy: Policy, capacity: Int, promptRows: Int = defaultPromptRows, threads: Int
   ) throws(GenerationError) {
-    let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
+    let scratch = Attention.scratchCount(headWidth: policy.model.configuration.headWidth)
     try self.init(
-      model: model, adapter: adapter, capacity: capacity, promptRows: promptRows,
+      policy, capacity: capacity, promptRows: promptRows,
       pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
@@ -108,7 +108,7 @@ package final class Generator {
     var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
     pass.reset()
     defer { pass.pool.clock.enter(.input) }
-    let isRead = read(prompt, isStopped)
+    let isRead = try read(prompt, isStopped)
     let answering = clock.now
     var ids: [Int32] = []
     var reason = Generation.FinishReason.interrupted
@@ -129,7 +129,7 @@ package final class Generator {
   ) throws -> Generation.FinishReason {
     while ids.count < options.maximumNewTokens {
       if let last = ids.last {
-        guard pass.run([last], wantsLogits: true, isStopped: isStopped) else { return .interrupted }
+        guard try pass.run([last], wantsLogits: true, isStopped: isStopped) else { return .interrupted }
       }
       let scores = Array(UnsafeBufferPointer(start: pass.logits.base, count: pass.logits.columns))
       guard let id = sampler.next(scores) else { throw GenerationError.notFinite(after: promptCount + ids.count) }
@@ -141,12 +141,14 @@ package final class Generator {
   }
 
   /// Runs a prompt in pieces of equal size. The split does not change any bit of the result.
-  private func read(_ prompt: [Int32], _ isStopped: () -> Bool) -> Bool {
+  private func read(_ prompt: [Int32], _ isStopped: () -> Bool) throws -> Bool {
     let pieces = (prompt.count + promptRows - 1) / promptRows
     let rows = (prompt.count + pieces - 1) / pieces
     for start in stride(from: 0, to: prompt.count, by: rows) {
       let end = min(start + rows, prompt.count)
-      guard pass.run(prompt[start..<end], wantsLogits: end == prompt.count, isStopped: isStopped) else { return false }
+      guard try pass.run(prompt[start..<end], wantsLogits: end == prompt.count, isStopped: isStopped) else {
+        return false
+      }
     }
     return true
   }

@@ -1,10 +1,11 @@
-// The shape of a Qwen2 model, read from the config.json of a hub directory. Every unsupported setting is an error that
+// The shape of a model, read from the config.json of a hub directory. Every unsupported setting is an error that
 // names the key: a model that runs with different arithmetic than in training looks almost right.
 
 package import Tensors
 
-/// The sizes and constants that define a dense Qwen2 or Qwen2.5 model.
+/// The family, sizes and constants that define a dense decoder.
 package struct ModelConfiguration: Sendable, Equatable {
+  package var family: ModelFamily
   /// D
   package var hiddenSize: Int
   /// F
@@ -22,6 +23,9 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var normEpsilon: Float
   /// θ of the rotary position embedding.
   package var ropeTheta: Double
+  package var ropeScaling: RopeScaling?
+  /// The linear layers with a bias.
+  package var biases: Set<LinearModule>
   /// Whether the head's matrix is the embedding.
   package var tiesEmbeddings: Bool
   package var maximumPositions: Int
@@ -30,11 +34,16 @@ package struct ModelConfiguration: Sendable, Equatable {
   /// The element type of the weights, according to config.json.
   package var storedType: ElementType?
 
+  /// - Parameter biases: nil: those that the family always has.
   package init(
-    hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int,
+    family: ModelFamily = .qwen2, hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
+    keyValueHeadCount: Int,
     headWidth: Int, vocabularySize: Int, normEpsilon: Float, ropeTheta: Double,
-    tiesEmbeddings: Bool, maximumPositions: Int, beginOfSequence: Int?, endOfSequence: [Int], storedType: ElementType?
+    ropeScaling: RopeScaling? = nil, biases: Set<LinearModule>? = nil, tiesEmbeddings: Bool, maximumPositions: Int,
+    beginOfSequence: Int?, endOfSequence: [Int], storedType: ElementType?
   ) {
+    (self.family, self.ropeScaling) = (family, ropeScaling)
+    self.biases = biases ?? family.biases(attention: false, feedForward: false)
     (self.hiddenSize, self.feedForwardSize, self.layerCount) = (hiddenSize, feedForwardSize, layerCount)
     (self.headCount, self.keyValueHeadCount, self.headWidth) = (headCount, keyValueHeadCount, headWidth)
     (self.vocabularySize, self.normEpsilon, self.ropeTheta) = (vocabularySize, normEpsilon, ropeTheta)

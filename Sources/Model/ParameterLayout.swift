@@ -10,11 +10,13 @@ package struct Parameter: Sendable, Equatable {
   package enum Role: Sendable, CaseIterable {
     /// LoRA's A [R, in] and B [out, R].
     case loraA, loraB
+    /// A weight of the model itself: a matrix, or a norm or bias.
+    case matrix, vector
   }
 
   /// Its name in files.
   package let name: String
-  /// Rows and columns.
+  /// Rows and columns; vectors have columns alone.
   package let shape: [Int]
   /// Its entries in the arena, row by row.
   package let range: Range<Int>
@@ -27,7 +29,8 @@ package struct Parameter: Sendable, Equatable {
 
   /// The part of an arena (values, gradients or moments) that is this parameter's.
   package func matrix(in arena: Storage) -> Matrix {
-    Matrix(arena, offset: range.lowerBound, rows: shape[0], columns: range.count / shape[0])
+    let rows = shape.count == 2 ? shape[0] : 1
+    return Matrix(arena, offset: range.lowerBound, rows: rows, columns: range.count / rows)
   }
 }
 
@@ -86,17 +89,5 @@ package struct ParameterLayout: Sendable, Equatable {
         .copyMemory(from: file.bytes(of: entry))
     }
     guard problems.isEmpty else { throw ContentError(file.path, problems) }
-  }
-}
-
-/// The values that are trained, in their arena.
-package final class Parameters: Sendable {
-  package let layout: ParameterLayout
-  package let values: Storage
-
-  /// Starts with all entries zero.
-  package init(_ layout: ParameterLayout) {
-    self.layout = layout
-    values = Storage(count: layout.count)
   }
 }

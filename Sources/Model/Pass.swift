@@ -1,65 +1,40 @@
-// One pass of a micro-batch through the model, and the protocol of its observers.
+// One pass of a micro-batch of trees through a policy: forward, head, backward.
 
 package import Tensors
 
-/// Observes every kernel's result: the debug mode's finite checks and norms.
-package protocol PassObserver: AnyObject {
-  /// - Parameter layer: nil for the embedding, the final norm and the head.
-  func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws
-}
-
-/// Dropout of LoRA inputs for one step.
-package struct DropoutDraw: Sendable, Equatable {
-  package var probability: Float
-  /// The run's seed.
-  package var seed: UInt64
-  /// The optimizer step, so that each epoch draws a new dropout mask for an example.
-  package var step: UInt64
-
-  package init(probability: Float, seed: UInt64, step: UInt64) {
-    // A probability such as 0.99999999 is 1 in fp32. Dropout would then keep nothing and scale by infinity.
-    (self.probability, self.seed, self.step) = (min(probability, Float(1).nextDown), seed, step)
-  }
-}
-
-/// Runs trees through the frozen model and an optional adapter: forward, head, backward.
+/// Runs trees through a policy.
 ///
 /// One instance serves one rank and allocates its memory once. Results do not depend on the number of threads. The
 /// results of a tree do not depend on the other trees in the batch.
 package final class Pass {
-  package let model: Qwen2
   package let pool: ThreadPool
-  let workspace: Workspace<Matrix>
-  let softmax: HeadSoftmax
-  let ropeTable: Matrix
   package weak var observer: (any PassObserver)?
-
-  // The current micro-batch.
-  var batch = TreeBatch([])
-  var adapter: Adapter?
-  var dropoutRows: Kernels.DropoutRows?
+  private let configuration: ModelConfiguration
+  private let layout: PolicyLayout?
+  private let workspace: Workspace<Matrix>
+  private let head: HeadLayer
+  private let ropeTable: Matrix
 
   /// - Parameters:
-  ///   - layout: of the adapters that will be used.
+  ///   - layout: of the policies that will be trained; their adapters have its shape. Nil: frozen models alone.
   ///   - capacity: the largest micro-batch to come.
   ///   - positions: the longest prompt + completion to come.
   ///   - dropout: whether any pass will use dropout.
   package init(
-    model: Qwen2, layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    _ c: ModelConfiguration, layout: PolicyLayout?, capacity: Capacity, positions: Int, retention: Retention,
     dropout: Bool = false, threads: Int
   ) {
-    self.model = model
-    let c = model.configuration
+    (configuration, self.layout) = (c, layout)
     pool = ThreadPool(threads: threads, scratchCount: Attention.scratchCount(headWidth: c.headWidth))
     workspace = Workspace(
       c, layout, capacity: capacity, retention: retention, dropout: dropout, make: Matrix.init(rows:columns:))
-    softmax = HeadSoftmax(capacity: capacity.scoredRows)
-    ropeTable = rotaryTable(positions: positions, width: c.headWidth, theta: c.ropeTheta)
+    head = HeadLayer(buffers: workspace.head, softmax: HeadSoftmax(capacity: capacity.scoredRows))
+    ropeTable = rotaryTable(positions: positions, c)
   }
 
   /// Bytes of memory that a pass with these settings takes.
   package static func byteCount(
-    _ c: ModelConfiguration, _ layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    _ c: ModelConfiguration, _ layout: PolicyLayout?, capacity: Capacity, positions: Int, retention: Retention,
     dropout: Bool, threads: Int
   ) -> Int {
     let workspace = Workspace(
@@ -76,82 +51,133 @@ package final class Pass {
   /// - Throws: `MemoryShortage`.
   package func populate() throws { try pool.populate(workspace.buffers.map(\.storage)) }
 
+  // MARK: Results
+
   /// Log-prob sums (nats) of the batch, in order of `batch.sumTokens`.
-  /// - Parameter adapter: nil for the frozen model alone.
   package func logProbabilities(
-    _ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw? = nil
+    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw? = nil
   ) throws -> [Double] {
-    defer { pool.clock.enter(.input) }
-    try forward(batch, adapter: adapter, dropout: dropout, keeping: false)
-    return try headForward(expecting: false)
+    Self.sums(try tokenLogProbabilities(batch, policy, dropout: dropout), batch)
   }
 
   /// Log-prob of every target token (nats) of the batch, in order of `batch.targets`.
-  package func tokenLogProbabilities(_ batch: TreeBatch, adapter: Adapter?) throws -> [Double] {
+  package func tokenLogProbabilities(
+    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw? = nil
+  ) throws -> [Double] {
     defer { pool.clock.enter(.input) }
-    try forward(batch, adapter: adapter, dropout: nil, keeping: false)
-    return try headTokens(expecting: false)
+    let context = context(batch, policy, dropout)
+    try forward(batch, context, keeping: false)
+    return try head.logProbabilities(batch, expecting: false, context)
   }
 
-  /// Returns log-prob sums of the batch. Computes the gradient of Σ coefficient · sum by every LoRA entry.
-  ///
+  /// Returns log-prob sums of the batch. Computes the gradient of Σ coefficient · sum by every parameter.
   /// - Parameters:
-  ///   - gradient: an arena of the adapter's layout; overwritten.
+  ///   - policy: has the layout of this pass.
+  ///   - sink: takes the gradients.
   ///   - coefficients: computes d loss / d sum for each of the sums.
   package func gradient(
-    _ batch: TreeBatch, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw?, into sink: any GradientSink,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
-    guard let scratch = workspace.gradient else { preconditionFailure("this pass has no memory for the way back") }
+    guard let scratch = workspace.gradient, let layout, policy.layout == layout else {
+      preconditionFailure("this pass has no memory for the way back of such a policy")
+    }
     defer { pool.clock.enter(.input) }
-    try forward(batch, adapter: adapter, dropout: dropout, keeping: true)
-    let sums = try headForward(expecting: true)
+    let context = context(batch, policy, dropout)
+    try forward(batch, context, keeping: true)
+    let sums = Self.sums(try head.logProbabilities(batch, expecting: true, context), batch)
     let weights = try coefficients(sums)
     precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) sums")
-    try backward(weights, scratch, into: gradient)
+    try backward(
+      weights, batch, context, scratch,
+      ParameterGradients(layout: layout, sink: sink, buffer: scratch.parameter, pool: pool))
     return sums
   }
 
-  func observe(_ kernel: String, layer: Int?, _ values: Matrix) throws {
-    try observer?.observe(kernel, layer: layer, values)
+  /// Sums of log-probs over the tokens of each completion (and of each scored prompt), in fp64.
+  private static func sums(_ tokens: [Double], _ batch: TreeBatch) -> [Double] {
+    var sums = [Double](repeating: 0, count: batch.sumTokens.count)
+    for (target, logp) in zip(batch.targets, tokens) { sums[target.sum] += logp }
+    return sums
   }
 
-  private func forward(_ batch: TreeBatch, adapter: Adapter?, dropout: DropoutDraw?, keeping: Bool) throws {
+  private func context(_ batch: TreeBatch, _ policy: Policy, _ dropout: DropoutDraw?) -> PassContext {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
-    precondition(adapter == nil || adapter?.layout == workspace.layout, "an adapter of another layout")
-    precondition((dropout?.probability ?? 0) == 0 || workspace.dropped != nil, "this pass has no memory for dropout")
-    (self.batch, self.adapter) = (batch, adapter)
-    workspace.isKeeping = keeping
-    dropoutRows = dropout.flatMap { draw in draw.probability > 0 ? rows(of: batch, draw) : nil }
-    let layers = model.configuration.layerCount
-    let input = workspace.hidden(layer: 0).prefix(batch.rows)
-    Kernels.embed(input, ids: batch.tokens, table: model.embedding, pool)
-    try observe("embedding", layer: nil, input)
-    for layer in 0..<layers {
-      try forwardLayer(layer)
-      let last = layer == layers - 1
-      try forwardDown(
-        layer,
-        into: last
-          ? workspace.final.prefix(batch.scoredRows.count) : workspace.hidden(layer: layer + 1).prefix(batch.rows))
-    }
-    let final = workspace.final.prefix(batch.scoredRows.count)
-    Kernels.rmsNormForward(
-      workspace.finalNormed.prefix(final.rows), inverse: workspace.finalInverse.prefix(final.rows), final,
-      weight: model.finalNorm, epsilon: model.configuration.normEpsilon, pool)
-    try observe("final norm", layer: nil, workspace.finalNormed.prefix(final.rows))
+    precondition(
+      policy.adapter == nil || policy.adapter?.layout == layout?.adapter, "an adapter of another layout")
+    let rows = DropoutRows(dropout, batch)
+    precondition(rows == nil || workspace.dropped != nil, "this pass has no memory for dropout")
+    return PassContext(
+      policy: policy, pool: pool, ropeTable: ropeTable, dropout: rows, droppedInput: workspace.dropped,
+      observer: observer)
   }
 
-  /// Dropout's random numbers depend on the example, the step and the row in the tree, not on the rank or the batch.
-  private func rows(of batch: TreeBatch, _ draw: DropoutDraw) -> Kernels.DropoutRows {
-    var counters: [UInt64] = []
-    counters.reserveCapacity(2 * batch.rows)
-    for row in 0..<batch.rows {
-      let example = UInt64(batch.exampleIndices[batch.treeOfRow[row]])
-      counters.append(draw.step << 32 | example)
-      counters.append(UInt64(batch.placeInTree[row]))
+  // MARK: Layers
+
+  /// The rows of a layer: in the last one only scored rows continue.
+  private func rows(_ batch: TreeBatch, _ layer: Int) -> LayerRows {
+    LayerRows(
+      positions: batch.positions, continuing: layer == configuration.layerCount - 1 ? batch.scoredRows : nil)
+  }
+
+  private func trees(_ batch: TreeBatch, _ rows: LayerRows) -> [Attention.Tree] {
+    rows.continuing == nil ? batch.trees : batch.scoredTrees
+  }
+
+  private func forward(_ batch: TreeBatch, _ context: PassContext, keeping: Bool) throws {
+    workspace.isKeeping = keeping
+    try EmbeddingLayer.forward(workspace.hidden(layer: 0).prefix(batch.rows), batch.tokens, context)
+    let (layers, scored) = (configuration.layerCount, batch.scoredRows.count)
+    for layer in 0..<layers {
+      try forward(layer, batch, context)
+      try FeedForward(layer: layer, isContinuing: layer == layers - 1).finish(
+        into: layer == layers - 1
+          ? workspace.head.final.prefix(scored) : workspace.hidden(layer: layer + 1).prefix(batch.rows),
+        workspace.feedForward(layer: layer), workspace.scratch, context)
     }
-    return Kernels.DropoutRows(probability: draw.probability, key: draw.seed, counters: counters)
+    try head.norm(rows: scored, context)
+  }
+
+  /// Runs a layer up to the down projection and fills its activations.
+  private func forward(_ layer: Int, _ batch: TreeBatch, _ context: PassContext) throws {
+    let rows = rows(batch, layer)
+    let (attention, feedForward) = (workspace.attention(layer: layer), workspace.feedForward(layer: layer))
+    try SelfAttention(layer: layer).forward(
+      workspace.hidden(layer: layer).prefix(rows.count), into: feedForward.middle.prefix(rows.queryCount), rows,
+      attention, workspace.scratch, context
+    ) { q, result, logsum in
+      Attention.forward(
+        result, logsum: logsum, q: q, k: attention.k.prefix(rows.count), v: attention.v.prefix(rows.count),
+        segments: trees(batch, rows).flatMap(\.segments), headWidth: configuration.headWidth, pool)
+    }
+    try FeedForward(layer: layer, isContinuing: rows.continuing != nil).forward(
+      rows: rows.queryCount, feedForward, workspace.scratch, context)
+  }
+
+  /// Runs the whole backward pass, from the head down to the lowest parameter.
+  private func backward(
+    _ coefficients: [Double], _ batch: TreeBatch, _ context: PassContext, _ scratch: GradientScratch<Matrix>,
+    _ gradients: ParameterGradients
+  ) throws {
+    let scored = batch.scoredRows.count
+    // The last layer's gradient has its own rows, because the gradient of its input uses the stream's rows.
+    var stream = scratch.scored.prefix(scored)
+    try head.backward(coefficients, scratch.gathered.prefix(scored), stream, batch, context, gradients)
+    let layers = configuration.layerCount
+    let recomputed = workspace.retention.recomputedLayers(of: layers)
+    for layer in stride(from: layers - 1, through: 0, by: -1) {
+      guard gradients.layout.needsInputGradient(layer + 1) else { return }
+      if layer < recomputed { try forward(layer, batch, context) }
+      let rows = rows(batch, layer)
+      try FeedForward(layer: layer, isContinuing: rows.continuing != nil).backward(
+        stream, workspace.feedForward(layer: layer), workspace.scratch, scratch, context, gradients)
+      let below = try SelfAttention(layer: layer).backward(
+        stream, x: workspace.hidden(layer: layer).prefix(rows.count), rows, trees: trees(batch, rows),
+        workspace.attention(layer: layer), workspace.scratch, scratch, context, gradients)
+      guard let below else { return }
+      stream = below
+    }
+    try EmbeddingLayer.backward(stream, batch.tokens, context, gradients)
   }
 }

@@ -1,15 +1,7 @@
-// Every tensor name of the hub's and of PEFT's files, and its shape. No other file contains these names.
+// Every tensor name of the hub's and of PEFT's files, and its shape. No other file contains these names but for the paths
+// of linear layers.
 
-/// One of the seven linear layers of a block. The raw value is its name in files.
-package enum LinearModule: String, Sendable, CaseIterable, Codable {
-  case query = "q_proj"
-  case key = "k_proj"
-  case value = "v_proj"
-  case output = "o_proj"
-  case gate = "gate_proj"
-  case up = "up_proj"
-  case down = "down_proj"
-
+extension LinearModule {
   /// The width of its input.
   package func inputWidth(_ configuration: ModelConfiguration) -> Int {
     switch self {
@@ -26,22 +18,6 @@ package enum LinearModule: String, Sendable, CaseIterable, Codable {
     case .key, .value: configuration.keyValueWidth
     case .output, .down: configuration.hiddenSize
     case .gate, .up: configuration.feedForwardSize
-    }
-  }
-
-  /// Whether a bias is added to the output.
-  package var hasBias: Bool {
-    switch self {
-    case .query, .key, .value: true
-    case .output, .gate, .up, .down: false
-    }
-  }
-
-  /// The module's path in a model, as in PEFT: `model.layers.3.self_attn.q_proj`.
-  func path(layer: Int) -> String {
-    switch self {
-    case .query, .key, .value, .output: "model.layers.\(layer).self_attn.\(rawValue)"
-    case .gate, .up, .down: "model.layers.\(layer).mlp.\(rawValue)"
     }
   }
 
@@ -62,6 +38,9 @@ package enum WeightName: Sendable, Hashable {
   case inputNorm(layer: Int)
   /// The norm before the feed-forward part.
   case feedForwardNorm(layer: Int)
+  /// The norms over each head of q and k, in families that have them.
+  case queryNorm(layer: Int)
+  case keyNorm(layer: Int)
   case linear(LinearModule, layer: Int)
   case bias(LinearModule, layer: Int)
   case finalNorm
@@ -75,6 +54,8 @@ package enum WeightName: Sendable, Hashable {
     case .embedding: "model.embed_tokens.weight"
     case .inputNorm(let layer): "model.layers.\(layer).input_layernorm.weight"
     case .feedForwardNorm(let layer): "model.layers.\(layer).post_attention_layernorm.weight"
+    case .queryNorm(let layer): "model.layers.\(layer).self_attn.q_norm.weight"
+    case .keyNorm(let layer): "model.layers.\(layer).self_attn.k_norm.weight"
     case .linear(let module, let layer): "\(module.path(layer: layer)).weight"
     case .bias(let module, let layer): "\(module.path(layer: layer)).bias"
     case .finalNorm: "model.norm.weight"
@@ -87,9 +68,28 @@ package enum WeightName: Sendable, Hashable {
     switch self {
     case .embedding, .head: [configuration.vocabularySize, configuration.hiddenSize]
     case .inputNorm, .feedForwardNorm, .finalNorm: [configuration.hiddenSize]
+    case .queryNorm, .keyNorm: [configuration.headWidth]
     case .linear(let module, _):
       [module.outputWidth(configuration), module.inputWidth(configuration)]
     case .bias(let module, _): [module.outputWidth(configuration)]
+    }
+  }
+
+  /// Whether it is a matrix; norms and biases are vectors.
+  package var isMatrix: Bool {
+    switch self {
+    case .embedding, .linear, .head: true
+    case .inputNorm, .feedForwardNorm, .queryNorm, .keyNorm, .bias, .finalNorm: false
+    }
+  }
+
+  /// The decoder layer that it belongs to.
+  package var layer: Int? {
+    switch self {
+    case .inputNorm(let layer), .feedForwardNorm(let layer), .queryNorm(let layer), .keyNorm(let layer),
+      .linear(_, let layer), .bias(_, let layer):
+      layer
+    case .embedding, .finalNorm, .head: nil
     }
   }
 
@@ -98,6 +98,7 @@ package enum WeightName: Sendable, Hashable {
     switch self {
     case .embedding, .head: "vocab_size, hidden_size"
     case .inputNorm, .feedForwardNorm, .finalNorm: "hidden_size"
+    case .queryNorm, .keyNorm: "head_dim"
     case .linear(let module, _), .bias(let module, _): module.widthKeys
     }
   }
@@ -110,7 +111,10 @@ package enum WeightName: Sendable, Hashable {
       for module in LinearModule.allCases {
         if module == .gate { names.append(.feedForwardNorm(layer: layer)) }
         names.append(.linear(module, layer: layer))
-        if module.hasBias { names.append(.bias(module, layer: layer)) }
+        if configuration.biases.contains(module) { names.append(.bias(module, layer: layer)) }
+        if module == .key, configuration.family.normsHeads {
+          names += [.queryNorm(layer: layer), .keyNorm(layer: layer)]
+        }
       }
     }
     names.append(.finalNorm)

@@ -74,4 +74,26 @@ package final class HeadSoftmax: @unchecked Sendable {
       }
     }
   }
+
+  /// Turns a tile of logits, computed again after the last tile, into the gradient of Σ coefficient · log-prob by them.
+  /// - Parameters:
+  ///   - targets: each target's row and coefficient, over the whole vocabulary.
+  ///   - inTile: the targets in this tile, with their columns.
+  package func logitGradient(
+    _ logits: Matrix, targets: [(row: Int, coefficient: Float)],
+    inTile: [(row: Int, column: Int, coefficient: Float)], _ pool: ThreadPool
+  ) {
+    precondition(logits.rows <= maximum.count, "\(logits.rows) rows of logits for \(maximum.count)")
+    var total = [Float](repeating: 0, count: logits.rows)
+    for target in targets { total[target.row] += target.coefficient }
+    let scales = total.indices.map { -total[$0] / Float(sum[$0]) }
+    nonisolated(unsafe) let maximum = maximum
+    pool.clock.enter(.head)
+    pool.blocks(of: logits.rows, by: 8) { rows in
+      for row in rows {
+        shoal_softmax_gradient(logits.pointer(row: row), maximum[row], scales[row], Int64(logits.columns))
+      }
+    }
+    for target in inTile { logits[target.row, target.column] += target.coefficient }
+  }
 }

@@ -13,6 +13,13 @@ package enum Kernels {
     pool.blocks(of: count, by: rowBlock) { body($0.lowerBound, Int64($0.count)) }
   }
 
+  private static func columns(
+    _ count: Int, _ pool: ThreadPool, _ body: @Sendable (_ start: Int, _ count: Int64) -> Void
+  ) {
+    pool.clock.enter(.elementwise)
+    pool.blocks(of: count, by: Int(SHOAL_COLUMN_BLOCK)) { body($0.lowerBound, Int64($0.count)) }
+  }
+
   // MARK: Norms
 
   /// y = x / √(mean(x²) + ε) ∘ weight, row by row; `inverse` [N, 1] gets 1 / √(…).
@@ -40,6 +47,20 @@ package enum Kernels {
       shoal_rmsnorm_backward(
         dx.pointer(row: start), Int64(dx.stride), dy.pointer(row: start), Int64(dy.stride), x.pointer(row: start),
         Int64(x.stride), inverse.pointer(row: start), weight.base, count, Int64(x.columns))
+    }
+  }
+
+  /// gradient [1, D] = Σ dy ∘ x · inverse over all rows: the gradient of the norm's weight. Sums in fp64, row by row.
+  package static func rmsNormWeightGradient(
+    _ gradient: Matrix, _ dy: Matrix, _ x: Matrix, inverse: Matrix, _ pool: ThreadPool
+  ) {
+    precondition(
+      gradient.rows == 1 && gradient.columns == x.columns && dy.rows == x.rows && dy.columns == x.columns
+        && inverse.rows >= x.rows && inverse.stride == 1, "norm shapes differ")
+    columns(x.columns, pool) { start, count in
+      shoal_rmsnorm_weight_gradient(
+        gradient.base + start, dy.base + start, Int64(dy.stride), x.base + start, Int64(x.stride), inverse.base,
+        Int64(x.rows), count)
     }
   }
 
@@ -142,6 +163,22 @@ package enum Kernels {
     rows(y.rows, pool) { start, count in
       shoal_combine(
         y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), a, b, count, Int64(y.columns))
+    }
+  }
+
+  /// Adds a row [1, columns] to every row of y.
+  package static func add(row: Matrix, to y: Matrix, _ pool: ThreadPool) {
+    precondition(row.columns == y.columns, "a row of \(row.columns) for \(y.columns) columns")
+    rows(y.rows, pool) { start, count in
+      shoal_combine(y.pointer(row: start), Int64(y.stride), row.base, 0, 1, 1, count, Int64(y.columns))
+    }
+  }
+
+  /// sums [1, columns] = the sum of all rows of x, in fp64.
+  package static func columnSums(_ sums: Matrix, _ x: Matrix, _ pool: ThreadPool) {
+    precondition(sums.rows == 1 && sums.columns == x.columns, "sums of \(x.columns) columns in \(sums.columns)")
+    columns(x.columns, pool) { start, count in
+      shoal_column_sums(sums.base + start, x.base + start, Int64(x.stride), Int64(x.rows), count)
     }
   }
 

@@ -80,8 +80,12 @@ package enum Optimizer {
 
   /// √Σ x² in fp64, summed in fixed blocks.
   package static func norm(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> Double {
-    let blocks = (count + block - 1) / block
-    let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: blocks)
+    squares(x, count: count, pool).reduce(0, +).squareRoot()
+  }
+
+  /// Σ x² of every block of 65,536 numbers, in fp64.
+  package static func squares(_ x: UnsafePointer<Float>, count: Int, _ pool: ThreadPool) -> [Double] {
+    let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: (count + block - 1) / block)
     defer { sums.deallocate() }
     nonisolated(unsafe) let (x, partial) = (x, sums)
     pool.clock.enter(.optimizer)
@@ -89,6 +93,6 @@ package enum Optimizer {
     pool.blocks(of: count, by: block) { range in
       partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
     }
-    return sums.reduce(0, +).squareRoot()
+    return Array(sums)
   }
 }

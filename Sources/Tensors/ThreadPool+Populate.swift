@@ -3,6 +3,16 @@
 import Glibc
 import Synchronization
 
+extension Storage {
+  /// Sets every number to zero, on all threads.
+  package func clear(_ pool: ThreadPool) {
+    nonisolated(unsafe) let base = base
+    pool.blocks(of: count, by: 1 << 18) { range in
+      (base + range.lowerBound).update(repeating: 0, count: range.count)
+    }
+  }
+}
+
 extension ThreadPool {
   /// Allocates the pages of fresh storages now, on all threads: a large step would spend a tenth of its time on it.
   /// - Throws: `MemoryShortage` if the system has too little memory, before it runs out.

@@ -1,8 +1,8 @@
-// A frozen weight that stays in the mapped file, in the file's own element type or in NF4.
+// A weight as products read it: in its mapped file, in the file's own element type or in NF4, or in memory.
 
 internal import CShoal
 
-/// A frozen matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4 codes.
+/// A matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4 codes.
 package struct Weight: @unchecked Sendable {
   /// The encoding of the entries.
   enum Form {
@@ -25,6 +25,15 @@ package struct Weight: @unchecked Sendable {
   package init(base: UnsafeRawPointer, type: ElementType, rows: Int, columns: Int, owner: AnyObject) {
     precondition([.float32, .bfloat16, .float16].contains(type), "weights are not of type \(type)")
     self.init(base, .floats(type), rows: rows, columns: columns, owner: owner)
+  }
+
+  /// A matrix in memory, which may change.
+  /// - Precondition: it is dense.
+  package init(_ matrix: Matrix) {
+    precondition(matrix.stride == matrix.columns, "a matrix with gaps")
+    self.init(
+      UnsafeRawPointer(matrix.base), .floats(.float32), rows: matrix.rows, columns: matrix.columns,
+      owner: matrix.storage)
   }
 
   /// A matrix in NF4.

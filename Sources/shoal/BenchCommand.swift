@@ -74,7 +74,8 @@ struct BenchCommand: ParsableCommand {
       }
       try world.agreeOnFailure(local: mistake)
       let loaded =
-        found.map { Qwen2($0) } ?? Qwen2(randomWeightsOf: shape == .oneAndAHalf ? .qwen2OneAndAHalf : .qwen2Half)
+        found.map { LanguageModel($0) }
+        ?? LanguageModel(randomWeightsOf: shape == .oneAndAHalf ? .qwen2OneAndAHalf : .qwen2Half)
       let benchmark = try Benchmark(
         loaded,
         BenchmarkRequest(

@@ -70,18 +70,18 @@ struct OpenedModel {
   var tokenizer: Tokenizer { prompting.tokenizer }
 
   /// Loads the weights, and says in what the model differs from the one that the adapter was trained on.
-  func load() throws -> Qwen2 {
+  func load() throws -> LanguageModel {
     for notice in prompting.notices { Console.print(notice) }
     let origin = arguments.adapter.flatMap { _ in prompting.origin }
     let storage = arguments.storage ?? origin?.storage ?? .stored
-    guard storage == .nf4 || origin != nil else { return Qwen2(directory) }
+    guard storage == .nf4 || origin != nil else { return LanguageModel(directory) }
     let hash = try directory.contentHash()
     if let origin, let adapter = arguments.adapter {
       for warning in origin.mismatches(model: arguments.model, hash: hash, storage: storage, adapter: adapter) {
         Console.print(warning)
       }
     }
-    return try Qwen2(directory, as: storage, modelHash: hash, threads: threads) { done, count in
+    return try LanguageModel(directory, as: storage, modelHash: hash, threads: threads) { done, count in
       if done == 1 { Console.print("\(arguments.model): quantising \(count) layers to NF4, once") }
     }
   }

@@ -72,7 +72,7 @@ struct SummarizeCommand: ParsableCommand {
     let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
     let pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
     let generators = try (compare ? [nil, model.adapter] : [model.adapter]).map {
-      try Generator(model: loaded, adapter: $0, capacity: capacity, pool: pool)
+      try Generator(Policy(loaded, adapter: $0), capacity: capacity, pool: pool)
     }
     var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false

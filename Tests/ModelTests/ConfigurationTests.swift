@@ -65,7 +65,7 @@ import Testing
 
   @Test(
     arguments: [
-      ("model_type", "llama"), ("model_type", "qwen2_moe"), ("model_type", .null),
+      ("model_type", "phi3"), ("model_type", "qwen2_moe"), ("model_type", .null),
       ("architectures", ["LlamaForCausalLM"]),
       ("use_sliding_window", true), ("rope_scaling", ["type": "yarn", "factor": 4.0]),
       ("rope_parameters", ["rope_type": "yarn", "rope_theta": 1e6]),

@@ -11,17 +11,17 @@ enum GenerationFixture {
   static let document = (try? JSONValue.read(file: Repository.fixture("generation.json"))) ?? .null
 
   /// The model and the adapter of a case.
-  static func parts(_ value: JSONValue) throws -> (Qwen2, Adapter?) {
+  static func parts(_ value: JSONValue) throws -> (LanguageModel, Adapter?) {
     let name = try value["model"]?.string.required("model") ?? ""
     if name == "nf4" {
       let fixture = try TinyFixture("nf4", in: TinyFixture.nf4Directory)
       let directory = try ModelDirectory("\(TinyFixture.nf4Directory)/model")
       let cache = try TemporaryDirectory()
-      let model = try Qwen2(
+      let model = try LanguageModel(
         directory, as: .nf4, modelHash: try directory.contentHash(), cacheDirectory: cache.path, threads: 1)
       return (model, value["adapter"]?.string == nil ? nil : fixture.adapter)
     }
-    let model = try Qwen2(ModelDirectory(TinyFixture.path(name)))
+    let model = try LanguageModel(ModelDirectory(TinyFixture.path(name)))
     let adapter = try value["adapter"]?.string.map {
       try Adapter(AdapterDirectory(TinyFixture.path($0), model: model.configuration), model: model.configuration)
     }
@@ -39,17 +39,17 @@ enum GenerationFixture {
 private final class CachedPassProbe {
   private let pass: CachedPass
 
-  init(_ model: Qwen2, _ adapter: Adapter?, capacity: Int, threads: Int = 1) {
+  init(_ model: LanguageModel, _ adapter: Adapter?, capacity: Int, threads: Int = 1) {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     pass = CachedPass(
-      model: model, adapter: adapter, capacity: capacity, rows: capacity,
+      Policy(model, adapter: adapter), capacity: capacity, rows: capacity,
       pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
   /// - Parameter start: the number of tokens before; 0 resets the cache.
   func logits(after tokens: [Int32], from start: Int) -> [Float] {
     if start == 0 { pass.reset() }
-    #expect(pass.run(tokens[...], wantsLogits: true, isStopped: { false }))
+    #expect((try? pass.run(tokens[...], wantsLogits: true, isStopped: { false })) == true)
     return pass.logits.elements
   }
 }
@@ -61,7 +61,7 @@ private final class CachedPassProbe {
     let cases = try GenerationFixture.document["cases"]?.array.required("cases") ?? []
     #expect(cases.count == 11)
     let (model, adapter) = try GenerationFixture.parts(cases[place])
-    let generator = try Generator(model: model, adapter: adapter, capacity: 256, threads: 2)
+    let generator = try Generator(Policy(model, adapter: adapter), capacity: 256, threads: 2)
     for answer in cases[place]["answers"]?.array ?? [] {
       let (prompt, ids) = (answer["prompt"]?.tokens ?? [], answer["ids"]?.tokens ?? [])
       let options = GenerationOptions(rules: GenerationFixture.rules(cases[place]), maximumNewTokens: ids.count)
@@ -74,7 +74,7 @@ private final class CachedPassProbe {
   @Test func `any stop id ends an answer and is its last`() throws {
     for value in try GenerationFixture.document["stops"]?.array.required("stops") ?? [] {
       let (model, adapter) = try GenerationFixture.parts(value)
-      let generator = try Generator(model: model, adapter: adapter, capacity: 200, threads: 1)
+      let generator = try Generator(Policy(model, adapter: adapter), capacity: 200, threads: 1)
       for answer in value["answers"]?.array ?? [] {
         var options = GenerationOptions(rules: GenerationFixture.rules(value), maximumNewTokens: 48)
         options.stopIDs = Set(answer["stops"]?.tokens ?? [])
@@ -89,7 +89,7 @@ private final class CachedPassProbe {
   /// Every token of an answer is the most probable one of a pass over all tokens before it, with the same probability.
   @Test(arguments: ["all", "untied", "half", "nf4"])
   func `an answer with a cache is one without`(name: String) throws {
-    let (model, adapter): (Qwen2, Adapter?)
+    let (model, adapter): (LanguageModel, Adapter?)
     if name == "nf4" {
       (model, adapter) = try GenerationFixture.parts(["model": "nf4", "adapter": "adapter"])
     } else {
@@ -113,7 +113,7 @@ private final class CachedPassProbe {
       let batch = TreeBatch([tree])
       let training = Pass(
         model: model, layout: adapter?.layout, capacity: Capacity(batch), positions: 100, retention: .none, threads: 1)
-      let logp = try training.logProbabilities(batch, adapter: adapter)[0]
+      let logp = try training.logProbabilities(batch, model: model, adapter: adapter)[0]
       let top = Double(logits.max() ?? 0)
       let sum = logits.reduce(0.0) { $0 + exp(Double($1) - top) }
       #expect(abs(Double(logits[Int(token)]) - top - log(sum) - logp) < 5e-5, "token \(step)")
@@ -142,7 +142,7 @@ private final class CachedPassProbe {
     // And the same with the generator's own splits.
     let options = GenerationOptions(maximumNewTokens: 9)
     let answers = try [1536, 301, 100, 7].map { rows in
-      try Generator(model: fixture.model, capacity: 310, promptRows: rows, threads: 2)
+      try Generator(Policy(fixture.model), capacity: 310, promptRows: rows, threads: 2)
         .generate(prompt: prompt, options).ids
     }
     #expect(Set(answers).count == 1)
@@ -151,19 +151,19 @@ private final class CachedPassProbe {
   @Test func `one generator answers many times, with its adapter as it is`() throws {
     let fixture = try TinyFixture("all")
     let adapter = try fixture.adapter.required("adapter")
-    let generator = try Generator(model: fixture.model, adapter: adapter, capacity: 100, threads: 1)
+    let generator = try Generator(Policy(fixture.model, adapter: adapter), capacity: 100, threads: 1)
     let options = GenerationOptions(maximumNewTokens: 20)
     let first = try generator.generate(prompt: [1, 2, 3], options).ids
     _ = try generator.generate(prompt: Array(5..<80), options)
     #expect(try generator.generate(prompt: [1, 2, 3], options).ids == first)
     adapter.weights.base.update(repeating: 0, count: adapter.layout.count)
-    let plain = try Generator(model: fixture.model, capacity: 100, threads: 1).generate(prompt: [1, 2, 3], options)
+    let plain = try Generator(Policy(fixture.model), capacity: 100, threads: 1).generate(prompt: [1, 2, 3], options)
     #expect(try generator.generate(prompt: [1, 2, 3], options).ids == plain.ids && plain.ids != first)
   }
 
   @Test func `seeds and streams make other answers, the same ones again`() throws {
     let fixture = try TinyFixture("all")
-    let generator = try Generator(model: fixture.model, capacity: 60, threads: 1)
+    let generator = try Generator(Policy(fixture.model), capacity: 60, threads: 1)
     var options = GenerationOptions(maximumNewTokens: 30)
     (options.rules.draws, options.rules.temperature) = (true, 2)
     let first = try generator.generate(prompt: [9], options).ids
@@ -177,7 +177,7 @@ private final class CachedPassProbe {
 
   @Test func `what cannot be answered is refused, what is stopped ends`() throws {
     let model = try TinyFixture("all").model
-    let generator = try Generator(model: model, capacity: 40, threads: 1)
+    let generator = try Generator(Policy(model), capacity: 40, threads: 1)
     #expect(throws: GenerationError.emptyPrompt) {
       try generator.generate(prompt: [], GenerationOptions(maximumNewTokens: 4))
     }
@@ -185,7 +185,7 @@ private final class CachedPassProbe {
       try generator.generate(prompt: Array(repeating: 1, count: 38), GenerationOptions(maximumNewTokens: 3))
     }
     _ = try generator.generate(prompt: Array(repeating: 1, count: 38), GenerationOptions(maximumNewTokens: 2))
-    #expect(try Generator(model: model, capacity: 10_000, threads: 1).capacity == 512)
+    #expect(try Generator(Policy(model), capacity: 10_000, threads: 1).capacity == 512)
     var count = 0
     let stopped = try generator.generate(
       prompt: [1], GenerationOptions(maximumNewTokens: 30), isStopped: { count >= 3 }, onToken: { _ in count += 1 })

@@ -39,7 +39,7 @@ import Testing
     let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
 
     let directory = try ModelDirectory(Self.modelPath)
-    let (stored, quantized) = (Qwen2(directory), Qwen2(directory, quantized: made))
+    let (stored, quantized) = (LanguageModel(directory), LanguageModel(directory, quantized: made))
     var linears = 0
     for (layer, pair) in zip(stored.layers, quantized.layers).enumerated() {
       for module in LinearModule.allCases {

@@ -64,7 +64,7 @@ import Testing
     let pass = Pass(
       model: fixture.model, layout: adapter.layout, capacity: Capacity(batch), positions: 256, retention: .none,
       threads: 2)
-    return try pass.tokenLogProbabilities(batch, adapter: adapter)
+    return try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: adapter)
   }
 
   private func expected(_ name: String) -> [Double] {
@@ -112,10 +112,11 @@ import Testing
       try MergedExport(base, adapter: adapter, type: .float32, threads: 2).write(
         InferenceFiles(adapter: nil, base: base.path), to: path, shardBytes: 1 << 30)
       let batch = TreeBatch(fixture.trees)
+      let tuned = LanguageModel(try ModelDirectory(path))
       let pass = Pass(
-        model: Qwen2(try ModelDirectory(path)), layout: nil, capacity: Capacity(batch), positions: 256,
+        model: tuned, layout: nil, capacity: Capacity(batch), positions: 256,
         retention: .none, threads: 2)
-      let merged = try pass.tokenLogProbabilities(batch, adapter: nil)
+      let merged = try pass.tokenLogProbabilities(batch, model: tuned, adapter: nil)
       requireClose(merged, expected(name), name)
     }
   }
@@ -126,9 +127,9 @@ import Testing
     let pass = Pass(
       model: fixture.model, layout: adapter.layout, capacity: Capacity(batch), positions: 256, retention: .all,
       threads: 2)
-    let reference = try pass.logProbabilities(batch, adapter: nil)
+    let reference = try pass.logProbabilities(batch, model: fixture.model, adapter: nil)
     let gradient = Storage(count: adapter.layout.count)
-    _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
+    _ = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: nil, into: gradient) { sums in
       var coefficients = [Double](repeating: 0, count: sums.count)
       for pair in stride(from: 0, to: sums.count, by: 2) {
         let margin = (sums[pair] - reference[pair]) - (sums[pair + 1] - reference[pair + 1])

@@ -20,7 +20,7 @@ import Testing
     if adapted && fixture.adapter == nil { return }
     let batch = TreeBatch(fixture.trees)
     let pass = Self.pass(fixture, batch, retention: .none)
-    let logps = try pass.tokenLogProbabilities(batch, adapter: adapted ? fixture.adapter : nil)
+    let logps = try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: adapted ? fixture.adapter : nil)
     var start = 0
     for (t, tree) in fixture.trees.enumerated() {
       for (c, completion) in tree.completions.enumerated() {
@@ -38,10 +38,10 @@ import Testing
     let fixture = try TinyFixture(name)
     let batch = TreeBatch(fixture.trees)
     let pass = Self.pass(fixture, batch, retention: retention)
-    let reference = try pass.logProbabilities(batch, adapter: nil)
+    let reference = try pass.logProbabilities(batch, model: fixture.model, adapter: nil)
     let adapter = try fixture.adapter.required("adapter")
     let gradient = Storage(count: adapter.layout.count)
-    _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
+    _ = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: nil, into: gradient) { sums in
       var coefficients = [Double](repeating: 0, count: sums.count)
       for pair in stride(from: 0, to: sums.count, by: 2) {
         let margin = (sums[pair] - reference[pair]) - (sums[pair + 1] - reference[pair + 1])

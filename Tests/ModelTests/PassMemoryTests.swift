@@ -11,7 +11,8 @@ import Testing
       for threads in [1, 3] {
         let pass = TreeTests.pass(fixture, trees, retention: retention, dropout: dropout, threads: threads)
         let counted = Pass.byteCount(
-          fixture.model.configuration, fixture.adapter?.layout, capacity: Capacity(TreeBatch(trees)), positions: 256,
+          fixture.model.configuration, fixture.adapter.map { PolicyLayout($0.layout) },
+          capacity: Capacity(TreeBatch(trees)), positions: 256,
           retention: retention, dropout: dropout, threads: threads)
         #expect(counted == pass.byteCount, "\(name), \(threads) threads")
       }
@@ -23,7 +24,8 @@ import Testing
     let c = fixture.model.configuration
     let bytes = (0...c.layerCount).map { layers in
       Pass.byteCount(
-        c, fixture.adapter?.layout, capacity: Capacity(TreeBatch(TreeTests.trees)), positions: 256,
+        c, fixture.adapter.map { PolicyLayout($0.layout) }, capacity: Capacity(TreeBatch(TreeTests.trees)),
+        positions: 256,
         retention: .activations(layers: layers), dropout: false, threads: 1)
     }
     // Each of the last two holds one layer's full rows: the shared buffers go when the first layer keeps its own.

@@ -12,28 +12,29 @@ import Testing
   private let fixture: TinyFixture
   private let directory: ModelDirectory
   private let adapter: Adapter
-  private let model: Qwen2
+  private let model: LanguageModel
 
   init() throws {
     scratch = try TemporaryDirectory()
     fixture = try TinyFixture("nf4", in: TinyFixture.nf4Directory)
     adapter = try fixture.adapter.required("adapter")
     directory = try ModelDirectory(TinyFixture.nf4Directory + "/model")
-    model = try Qwen2(
+    model = try LanguageModel(
       directory, as: .nf4, modelHash: directory.contentHash(ContentHash(cacheDirectory: nil)),
       cacheDirectory: scratch.path("cache"), threads: 2)
   }
 
-  private func pass(_ model: Qwen2, _ batch: TreeBatch, adapter: Adapter?, retention: Retention = .all) -> Pass {
+  private func pass(_ model: LanguageModel, _ batch: TreeBatch, adapter: Adapter?, retention: Retention = .all) -> Pass
+  {
     Pass(
       model: model, layout: adapter?.layout, capacity: Capacity(batch), positions: 256, retention: retention, threads: 2
     )
   }
 
-  private func logps(_ model: Qwen2, adapter: Adapter?) throws -> [Float] {
+  private func logps(_ model: LanguageModel, adapter: Adapter?) throws -> [Float] {
     let batch = TreeBatch(fixture.trees)
     return try pass(model, batch, adapter: adapter, retention: .none)
-      .tokenLogProbabilities(batch, adapter: adapter).map(Float.init)
+      .tokenLogProbabilities(batch, model: model, adapter: adapter).map(Float.init)
   }
 
   private func reference(_ policy: String) throws -> [Float] {
@@ -59,9 +60,9 @@ import Testing
     let pass = pass(model, batch, adapter: adapter, retention: retention)
     let count = adapter.layout.count
     let (gradient, first, second) = (Storage(count: count), Storage(count: count), Storage(count: count))
-    let reference = try pass.logProbabilities(batch, adapter: nil)
+    let reference = try pass.logProbabilities(batch, model: model, adapter: nil)
     var loss = 0.0
-    _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
+    _ = try pass.gradient(batch, model: model, adapter: adapter, dropout: nil, into: gradient) { sums in
       let found = TrainingStepTests.gradients(sums, reference, beta: 0.1)
       loss = found.loss
       return found.gradients
@@ -92,11 +93,11 @@ import Testing
   }
 
   /// The model that `MergedExport` writes.
-  private func merged(_ target: MergedExport.Target, adapter: Adapter?, type: ElementType?) throws -> Qwen2 {
+  private func merged(_ target: MergedExport.Target, adapter: Adapter?, type: ElementType?) throws -> LanguageModel {
     let path = scratch.path("merged-\(UUID().uuidString)")
     try MergedExport(directory, adapter: adapter, into: target, type: type, threads: 2)
       .write(InferenceFiles(adapter: nil, base: directory.path), to: path, shardBytes: 1 << 30)
-    return try Qwen2(ModelDirectory(path))
+    return try LanguageModel(ModelDirectory(path))
   }
 
   @Test(arguments: MergedExport.Target.allCases)

@@ -40,9 +40,9 @@ import Testing
     for (i, expected) in steps.enumerated() {
       let trees = (0..<batchSize).map { fixture.trees[(i * batchSize + $0) % fixture.trees.count] }
       let batch = TreeBatch(trees)
-      let reference = try pass.logProbabilities(batch, adapter: nil)
+      let reference = try pass.logProbabilities(batch, model: fixture.model, adapter: nil)
       var loss = 0.0
-      _ = try pass.gradient(batch, adapter: adapter, dropout: nil, into: gradient) { sums in
+      _ = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: nil, into: gradient) { sums in
         let found = Self.gradients(sums, reference, beta: beta)
         loss = found.loss
         return found.gradients

@@ -29,10 +29,14 @@ extension TreeTests {
     tree.completions.append(tree.completions[0])
     let adapter = try fixture.adapter.required("adapter")
     let gradient = Storage(count: adapter.layout.count)
-    let sums = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { _ in [0.5, -0.5] }
+    let sums = try pass.gradient(
+      TreeBatch([tree]), model: fixture.model, adapter: adapter, dropout: nil, into: gradient
+    ) { _ in [0.5, -0.5] }
     #expect(sums[0] == sums[1])
     let norm = Optimizer.norm(gradient.base, count: gradient.count, pass.pool)
-    _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { _ in [0.5, 0.5] }
+    _ = try pass.gradient(TreeBatch([tree]), model: fixture.model, adapter: adapter, dropout: nil, into: gradient) {
+      _ in [0.5, 0.5]
+    }
     #expect(norm < 1e-5 * Optimizer.norm(gradient.base, count: gradient.count, pass.pool))
   }
 
@@ -49,10 +53,10 @@ extension TreeTests {
       }
     }
     let batch = TreeBatch(trees)
-    let base = try pass.tokenLogProbabilities(batch, adapter: nil)
-    #expect(try pass.tokenLogProbabilities(batch, adapter: fixture.adapter) == base)
-    let sums = try pass.logProbabilities(batch, adapter: fixture.adapter)
-    let reference = try pass.logProbabilities(batch, adapter: nil)
+    let base = try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: nil)
+    #expect(try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: fixture.adapter) == base)
+    let sums = try pass.logProbabilities(batch, model: fixture.model, adapter: fixture.adapter)
+    let reference = try pass.logProbabilities(batch, model: fixture.model, adapter: nil)
     #expect(sums == reference)
     if name == "untied" { #expect(TrainingStepTests.gradients(sums, reference, beta: 0.1).loss == log(2)) }
     // The gradient of A is then zero; that of B is not.
@@ -94,7 +98,9 @@ extension TreeTests {
     let coefficients = Self.coefficients(fixture.trees)
     let gradient = Storage(count: adapter.layout.count)
     func value() throws -> Double {
-      let sums = try pass.gradient(batch, adapter: adapter, dropout: dropout, into: gradient) { _ in coefficients }
+      let sums = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: dropout, into: gradient) {
+        _ in coefficients
+      }
       return zip(sums, coefficients).reduce(0) { $0 + $1.0 * $1.1 }
     }
     _ = try value()

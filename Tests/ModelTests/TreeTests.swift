@@ -60,7 +60,9 @@ import Testing
     let count = adapter.layout.count
     let gradient = Storage(count: count)
     for i in 0..<count { gradient.base[i] = .nan }
-    let sums = try pass.gradient(TreeBatch(trees), adapter: adapter, dropout: dropout, into: gradient) { _ in
+    let sums = try pass.gradient(
+      TreeBatch(trees), model: fixture.model, adapter: adapter, dropout: dropout, into: gradient
+    ) { _ in
       coefficients(trees)
     }
     return Gradient(sums: sums, entries: Array(UnsafeBufferPointer(start: gradient.base, count: count)))
@@ -89,7 +91,9 @@ import Testing
     // Scoring keeps less memory, but computes the same bits.
     if dropout == nil {
       let scoring = Self.pass(fixture, retention: .none, threads: 1)
-      #expect(try scoring.logProbabilities(TreeBatch(Self.trees), adapter: fixture.adapter) == whole.sums)
+      #expect(
+        try scoring.logProbabilities(TreeBatch(Self.trees), model: fixture.model, adapter: fixture.adapter)
+          == whole.sums)
     }
   }
 
@@ -115,7 +119,7 @@ import Testing
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture, retention: .activations(layers: 1))
     let first = try Self.gradient(pass, fixture, Self.trees)
-    let scores = try pass.logProbabilities(TreeBatch(Self.trees), adapter: fixture.adapter)
+    let scores = try pass.logProbabilities(TreeBatch(Self.trees), model: fixture.model, adapter: fixture.adapter)
     #expect(scores == first.sums)
     #expect(try Self.gradient(pass, fixture, Self.trees).entries == first.entries)
   }
@@ -140,7 +144,7 @@ import Testing
       let whole = try Self.gradient(pass, fixture, [tree])
       let coefficients = Self.coefficients([tree])
       var sum = [Float](repeating: 0, count: whole.entries.count)
-      let tokens = try pass.tokenLogProbabilities(TreeBatch([tree]), adapter: fixture.adapter)
+      let tokens = try pass.tokenLogProbabilities(TreeBatch([tree]), model: fixture.model, adapter: fixture.adapter)
       var start = 0
       for (c, completion) in tree.completions.enumerated() {
         let single = TreeBatch([
@@ -148,12 +152,14 @@ import Testing
             ExampleTree(index: tree.index, prompt: tree.prompt, completions: [completion]),
             tree.unscored.isEmpty ? [] : [tree.unscored[c]])
         ])
-        let alone = try pass.tokenLogProbabilities(single, adapter: fixture.adapter)
+        let alone = try pass.tokenLogProbabilities(single, model: fixture.model, adapter: fixture.adapter)
         // The same operations in the same order, so exactly equal.
         #expect(alone == Array(tokens[start..<start + tree.scoredCount(c)]), "tree \(tree.index), completion \(c)")
         start += tree.scoredCount(c)
         let gradient = Storage(count: sum.count)
-        _ = try pass.gradient(single, adapter: adapter, dropout: nil, into: gradient) { _ in [coefficients[c]] }
+        _ = try pass.gradient(single, model: fixture.model, adapter: adapter, dropout: nil, into: gradient) { _ in
+          [coefficients[c]]
+        }
         for i in sum.indices { sum[i] += gradient.base[i] }
       }
       #expect(relativeDistance(whole.entries, sum) < Distance.gradient, "tree \(tree.index)")
@@ -185,8 +191,8 @@ import Testing
     let moved = ExampleTree(
       index: 0, prompt: Array(tree.prompt[..<9]), completions: [Array(tree.prompt[9...]) + tree.completions[0]])
     let (a, b) = (
-      try pass.tokenLogProbabilities(TreeBatch([tree]), adapter: fixture.adapter),
-      try pass.tokenLogProbabilities(TreeBatch([moved]), adapter: fixture.adapter)
+      try pass.tokenLogProbabilities(TreeBatch([tree]), model: fixture.model, adapter: fixture.adapter),
+      try pass.tokenLogProbabilities(TreeBatch([moved]), model: fixture.model, adapter: fixture.adapter)
     )
     #expect(excess(Array(b.suffix(12)), a, .logProbability) < 1)
   }
@@ -203,8 +209,8 @@ import Testing
       let batch = TreeBatch([tree])
       #expect(batch.sumTokens == [a + b] && batch.targets.count == a + b)
       #expect(batch.scoredRows.count == a + b && batch.scoredRows.map { $0 } == batch.scoredRows.sorted())
-      let all = try pass.tokenLogProbabilities(TreeBatch([tokens]), adapter: fixture.adapter)
-      let some = try pass.tokenLogProbabilities(batch, adapter: fixture.adapter)
+      let all = try pass.tokenLogProbabilities(TreeBatch([tokens]), model: fixture.model, adapter: fixture.adapter)
+      let some = try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: fixture.adapter)
       #expect(excess(some, Array(all[..<a] + all[(a + u)...]), .logProbability) < 1)
       let completion = tokens.completions[0]
       let parts = [
@@ -217,7 +223,9 @@ import Testing
       var sum = [Float](repeating: 0, count: whole.entries.count)
       for part in parts {
         let gradient = Storage(count: sum.count)
-        _ = try pass.gradient(TreeBatch([part]), adapter: adapter, dropout: nil, into: gradient) { _ in coefficient }
+        _ = try pass.gradient(TreeBatch([part]), model: fixture.model, adapter: adapter, dropout: nil, into: gradient) {
+          _ in coefficient
+        }
         for i in sum.indices { sum[i] += gradient.base[i] }
       }
       #expect(relativeDistance(whole.entries, sum) < Distance.gradient, "\(a) \(u) \(b)")

@@ -10,7 +10,7 @@ import Tensors
 /// One case of the fixture: a model, an adapter, preference trees and reference numbers.
 package struct TinyFixture {
   package let name: String
-  package let model: Qwen2
+  package let model: LanguageModel
   package let adapter: Adapter?
   package let trees: [ExampleTree]
   /// The case's entry in cases.json, which contains each tree's entry.
@@ -31,7 +31,7 @@ package struct TinyFixture {
     let values = try cases["cases"]?[name].required(name)
     self.values = try values.required(name)
     let modelName = try self.values["model"]?.string.required("model") ?? ""
-    model = try Qwen2(ModelDirectory("\(directory)/\(modelName)"))
+    model = try LanguageModel(ModelDirectory("\(directory)/\(modelName)"))
     reference = try SafetensorsFile(path: "\(directory)/reference.safetensors")
     adapter = try self.values["adapter"]?.string.map { [model] in
       try Adapter(AdapterDirectory("\(directory)/\($0)", model: model.configuration), model: model.configuration)

@@ -15,7 +15,7 @@ import Training
   }
 
   @Test func `recomputed layers cost a forward pass without its last product`() throws {
-    let layout = try TinyFixture("all").adapter.required("adapter").layout
+    let layout = PolicyLayout(try TinyFixture("all").adapter.required("adapter").layout)
     let c = layout.configuration
     let tree = ExampleTree(index: 0, prompt: [1, 2, 3, 4, 5], completions: [[1, 2], [3]])
     let kept = FlopCount.training(tree, layout)

@@ -15,6 +15,11 @@ void shoal_rmsnorm_backward(float *dx, int64_t dx_row, const float *dy, int64_t 
                             int64_t x_row, const float *inverse, const float *weight, int64_t rows,
                             int64_t width);
 
+// gradient[columns] = the gradient of the weight: sum of dy * x * inverse over rows. At most SHOAL_COLUMN_BLOCK columns.
+enum { SHOAL_COLUMN_BLOCK = 64 };
+void shoal_rmsnorm_weight_gradient(float *gradient, const float *dy, int64_t dy_row, const float *x, int64_t x_row,
+                                   const float *inverse, int64_t rows, int64_t columns);
+
 // -- Rotary positions, in place, halves convention. table [positions, E]: E/2 cosines, then E/2 sines. direction is 1
 // for forward and -1 for backward.
 void shoal_rope(float *x, int64_t x_row, const int32_t *positions, const float *table, int64_t rows,
@@ -67,6 +72,9 @@ void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, doubl
                         float *accumulated, int64_t accumulated_row, int64_t rows, int64_t columns,
                         int64_t width);
 
+// logits[j] = scale * exp(logits[j] - maximum).
+void shoal_softmax_gradient(float *logits, float maximum, float scale, int64_t columns);
+
 // -- Rows.
 // Widens row `ids[i]` of a [V, D] table of type `type` into y[i].
 void shoal_embed(float *y, int64_t y_row, const int32_t *ids, const void *table, int32_t type,
@@ -81,6 +89,8 @@ void shoal_scatter_add_rows(float *y, int64_t y_row, const float *x, int64_t x_r
 // y = a * y + b * x.
 void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float a, float b, int64_t rows,
                    int64_t width);
+// out[columns] = the sum of all rows. At most SHOAL_COLUMN_BLOCK columns.
+void shoal_column_sums(float *out, const float *x, int64_t x_row, int64_t rows, int64_t columns);
 double shoal_sum_of_squares(const float *x, int64_t count);
 // Index of the first NaN or infinity, or -1.
 int64_t shoal_first_non_finite(const float *x, int64_t count);

@@ -48,6 +48,9 @@ int shoal_mpi_broadcast_begin(
 /// In-place sum of `count` 64-bit integers over all ranks: exact, so the order does not matter.
 int shoal_mpi_sum_begin(
     int64_t *values, int count, shoal_mpi_comm comm, shoal_mpi_request *request);
+/// The same for rank `root` alone. `is_root` says whether this is it; its numbers are replaced by the sums.
+int shoal_mpi_sum_to_begin(int64_t *values, int count, int root, int is_root, shoal_mpi_comm comm,
+                           shoal_mpi_request *request);
 /// In-place bitwise OR over all ranks.
 int shoal_mpi_or_begin(
     uint64_t *flags, int count, shoal_mpi_comm comm, shoal_mpi_request *request);

@@ -37,7 +37,7 @@ package enum Checkpoint {
     _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
     _ inference: InferenceFiles, to path: String
   ) throws {
-    let layout = adapter.parameters.layout
+    let layout = adapter.layout.parameters
     try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
       try directory.file(AdapterDirectory.weightsName) {
         try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
@@ -66,7 +66,7 @@ package enum Checkpoint {
   package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
     try readWeights(path, into: adapter)
     let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
-    let layout = adapter.parameters.layout
+    let layout = adapter.layout.parameters
     try layout.read(optimizer, prefix: prefixes.first, into: moments.first)
     if let second = moments.second { try layout.read(optimizer, prefix: prefixes.second, into: second) }
   }
@@ -80,6 +80,6 @@ package enum Checkpoint {
         path, "holds an adapter of \(found)", expected: "\(adapter.layout)")
     }
     let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
-    try adapter.parameters.layout.read(weights, prefix: "", into: adapter.weights)
+    try adapter.layout.parameters.read(weights, prefix: "", into: adapter.weights)
   }
 }

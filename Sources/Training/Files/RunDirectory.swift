@@ -109,7 +109,7 @@ package struct RunDirectory {
     try inference.writeWithTokenizer(write)
     try write(AdapterDirectory.configurationName) { try $0.append(Array(configuration.text.utf8)) }
     try write(AdapterDirectory.weightsName) {
-      try SafetensorsWriter.write(adapter.parameters.layout.tensors(of: adapter.weights), to: $0)
+      try SafetensorsWriter.write(adapter.layout.parameters.tensors(of: adapter.weights), to: $0)
     }
     try announce(hashes)
     try files.commit()

@@ -63,7 +63,7 @@ package final class Benchmark {
   private let baseline: SgemmBaseline
   private var report: BenchmarkReport
 
-  package init(_ model: Qwen2, _ request: BenchmarkRequest, world: any Communicator) throws {
+  package init(_ model: LanguageModel, _ request: BenchmarkRequest, world: any Communicator) throws {
     self.request = request
     let c = model.configuration
     let random = CounterRandom(key: 2)
@@ -82,9 +82,8 @@ package final class Benchmark {
     var configuration = RunConfiguration()
     configuration.objective = .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1))
     configuration.learningRate = 5e-5
-    let layout = AdapterLayout(configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases))
-    let adapter = Adapter(layout: layout)
-    adapter.initializeUniform(seed: 1)
+    let layout = PolicyLayout(
+      AdapterLayout(configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases)))
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
     var demand = PassDemand()
     for batch in batches { demand.include(batch.map { trees[$0] }) }
@@ -93,12 +92,14 @@ package final class Benchmark {
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: trees[0], threads: request.threads, dispatcher: dispatcher)
     let pass = Pass(
-      model: model, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
+      c, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
     try world.agree { try pass.populate() }
     trainer = Trainer(
-      configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: adapter,
-      totalSteps: request.rounds + 1, mostExamples: request.pairs, mostMicroBatches: batches.count)
+      configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
+      values: Storage(count: layout.count), totalSteps: request.rounds + 1, mostExamples: request.pairs,
+      mostMicroBatches: batches.count)
+    trainer.policy.adapter?.initializeUniform(seed: 1)
     baseline = try SgemmBaseline(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
     report = BenchmarkReport(
       request: request, ranks: world.size, rows: baseline.rows, microBatches: batches.count,
@@ -113,7 +114,7 @@ package final class Benchmark {
     let clock = ContinuousClock()
     let phases = trainer.pass.pool.clock
     let mine = world.rank == 0 ? trees : nil
-    var references = try dispatcher.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
+    var references = try dispatcher.scoreAll(mine, count: trees.count, policy: trainer.reference, on: trainer.pass)
     var limits = [try limit()]
     for round in 0...request.rounds {
       let examples = world.rank == 0 ? zip(trees, references).map(Trainer.StepExample.init) : nil
@@ -122,7 +123,7 @@ package final class Benchmark {
       let stepSeconds = (clock.now - began).seconds
       let (spent, faulted) = (phases.seconds - before, ProcessMemory.minorFaults - faults)
       let scoringBegan = clock.now
-      references = try dispatcher.scoreAll(mine, count: trees.count, adapter: nil, on: trainer.pass)
+      references = try dispatcher.scoreAll(mine, count: trees.count, policy: trainer.reference, on: trainer.pass)
       let referenceSeconds = (clock.now - scoringBegan).seconds
       limits.append(try limit())
       // The first round is a warm-up.

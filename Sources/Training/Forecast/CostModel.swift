@@ -15,7 +15,7 @@ package struct CostModel: Sendable, Equatable, Codable {
   var rounding, update: Double
 
   /// Seconds that a rank needs for a micro-batch of training.
-  func seconds(training trees: some Sequence<ExampleTree>, _ layout: AdapterLayout, recomputedLayers: Int) -> Double {
+  func seconds(training trees: some Sequence<ExampleTree>, _ layout: PolicyLayout, recomputedLayers: Int) -> Double {
     let layers = layout.configuration.layerCount + recomputedLayers / 2
     return trees.reduce(rounding * Double(layout.count)) {
       $0 + seconds(.training($1, layout, recomputedLayers: recomputedLayers), rows: $1.tokenCount * layers)
@@ -37,23 +37,24 @@ extension CostModel {
   ///
   /// Runs the real kernels on a part of the model's own weights: two layers and a part of the vocabulary.
   /// - Parameter sample: has the size of a typical micro-batch.
-  init(model: Qwen2, layout: AdapterLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher) throws {
+  init(model: LanguageModel, layout: PolicyLayout, sample: ExampleTree, threads: Int, dispatcher: Dispatcher) throws {
     let part = model.part(layers: 2, vocabulary: 3 * 4096)
     let c = part.configuration
     let small = layout.part(of: c)
-    let adapter = Adapter(layout: small)
-    adapter.initializeUniform(seed: 0)
+    let values = Storage(count: small.count)
+    let policy = Policy(part, small, values: values)
+    policy.adapter?.initializeUniform(seed: 0)
     let tree = sample.shape(tokens: 1152, vocabulary: c.vocabularySize)
     let batch = TreeBatch([tree])
     let pass = Pass(
-      model: part, layout: small, capacity: Capacity(batch), positions: tree.tokenCount, retention: .all,
+      c, layout: small, capacity: Capacity(batch), positions: tree.tokenCount, retention: .all,
       threads: threads)
     try pass.populate()
-    let gradient = Storage(count: small.count)
+    let sink = GradientArena(count: small.count)
     func run(_ tree: ExampleTree) throws -> PhaseSeconds {
       try dispatcher.world.barrier()
       let before = pass.pool.clock.seconds
-      _ = try pass.gradient(TreeBatch([tree]), adapter: adapter, dropout: nil, into: gradient) { $0.map { _ in 1 } }
+      _ = try pass.gradient(TreeBatch([tree]), policy, dropout: nil, into: sink) { $0.map { _ in 1 } }
       return pass.pool.clock.seconds - before
     }
     // The first use of a weight maps its pages.
@@ -115,7 +116,7 @@ extension CostModel {
   /// The cost models of all ranks, on every rank. Collective.
   /// - Parameter sample: a typical example, on rank 0.
   static func ofAllRanks(
-    _ model: Qwen2, layout: AdapterLayout, sample: ExampleTree?, threads: Int, dispatcher: Dispatcher
+    _ model: LanguageModel, layout: PolicyLayout, sample: ExampleTree?, threads: Int, dispatcher: Dispatcher
   ) throws -> [CostModel] {
     let item = WorkItem(trees: sample.map { [$0] } ?? [], slots: [0])
     let bytes = try dispatcher.world.broadcast(item.bytes, from: 0)

@@ -38,7 +38,7 @@ package struct Forecast: Sendable {
   ///   - costModels: of all ranks.
   ///   - references: outlines of the trees whose reference sums must be computed first.
   init(
-    _ costModels: [CostModel], _ layout: AdapterLayout, _ data: TrainingData, references: some Collection<ExampleTree>,
+    _ costModels: [CostModel], _ layout: PolicyLayout, _ data: TrainingData, references: some Collection<ExampleTree>,
     schedule: StepSchedule, _ configuration: RunConfiguration, recomputedLayers: Int
   ) {
     let objective = configuration.objective
@@ -79,21 +79,21 @@ package struct Forecast: Sendable {
 
   /// Seconds of one step on ranks with the given cost models.
   static func stepSeconds(
-    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: AdapterLayout, recomputedLayers: Int
+    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: PolicyLayout, recomputedLayers: Int
   ) -> Double {
     stepSeconds(itemSeconds(trees, costModels, layout, recomputedLayers: recomputedLayers), costModels, layout)
   }
 
   /// Seconds of each micro-batch of a step, by rank.
   private static func itemSeconds(
-    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: AdapterLayout, recomputedLayers: Int
+    _ trees: [ExampleTree], _ costModels: [CostModel], _ layout: PolicyLayout, recomputedLayers: Int
   ) -> [[Double]] {
     MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches.map { batch in
       costModels.map { $0.seconds(training: batch.map { trees[$0] }, layout, recomputedLayers: recomputedLayers) }
     }
   }
 
-  private static func stepSeconds(_ costs: [[Double]], _ costModels: [CostModel], _ layout: AdapterLayout) -> Double {
+  private static func stepSeconds(_ costs: [[Double]], _ costModels: [CostModel], _ layout: PolicyLayout) -> Double {
     (costModels.map(\.update).max() ?? 0) * Double(layout.count) + span(costs, ranks: costModels.count)
   }
 

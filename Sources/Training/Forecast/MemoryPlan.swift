@@ -31,7 +31,7 @@ package struct MemoryPlan: Sendable, Equatable {
   /// Plans a rank of `world`.
   /// - Throws: `MemoryLimitTooLow` when recomputing all layers still needs more than `memory_limit`.
   package init(
-    _ configuration: RunConfiguration, _ layout: AdapterLayout, demand: PassDemand, samples: SamplePlan, threads: Int,
+    _ configuration: RunConfiguration, _ layout: PolicyLayout, demand: PassDemand, samples: SamplePlan, threads: Int,
     world: any Communicator
   ) throws {
     func passBytes(_ retention: Retention) -> Int {

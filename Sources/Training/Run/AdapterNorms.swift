@@ -22,27 +22,31 @@ package struct AdapterNorms: Sendable, Equatable {
 
 /// Computes norms on one rank. Caches the norm of the frozen weights.
 final class AdapterTelemetry {
-  private let model: Qwen2
+  private let model: LanguageModel
   private let layout: AdapterLayout
   private var frozenSquare: Double?
 
-  init(_ model: Qwen2, _ layout: AdapterLayout) { (self.model, self.layout) = (model, layout) }
+  init(_ model: LanguageModel, _ layout: AdapterLayout) { (self.model, self.layout) = (model, layout) }
 
   func norms(_ trainer: Trainer) -> AdapterNorms {
     let pool = trainer.pass.pool
-    func norm(_ arena: Storage, _ role: Parameter.Role) -> Double {
+    let weights = trainer.values
+    func norm(_ role: Parameter.Role, _ part: (Range<Int>) -> Double) -> Double {
       layout.parameters.ranges(of: role).reduce(0.0) { sum, range in
-        let part = Optimizer.norm(arena.base + range.lowerBound, count: range.count, pool)
+        let part = part(range)
         return sum + part * part
       }.squareRoot()
     }
-    let (weights, gradient) = (trainer.adapter.weights, trainer.gradient)
+    func weightNorm(_ role: Parameter.Role) -> Double {
+      norm(role) { Optimizer.norm(weights.base + $0.lowerBound, count: $0.count, pool) }
+    }
+    func gradientNorm(_ role: Parameter.Role) -> Double { norm(role) { trainer.sums.norm(of: $0, pool) } }
     let frozen = frozenSquare ?? squareOfFrozenWeights()
     frozenSquare = frozen
     return AdapterNorms(
-      a: norm(weights, .loraA), b: norm(weights, .loraB),
+      a: weightNorm(.loraA), b: weightNorm(.loraB),
       relativeUpdate: (squareOfUpdate(weights, pool) / frozen).squareRoot(),
-      aGradient: norm(gradient, .loraA), bGradient: norm(gradient, .loraB))
+      aGradient: gradientNorm(.loraA), bGradient: gradientNorm(.loraB))
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.

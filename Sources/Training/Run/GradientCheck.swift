@@ -2,11 +2,11 @@
 
 package import Corpus
 package import Model
-import Tensors
+package import Tensors
 
 /// One comparison of the analytic derivative with a difference quotient.
 package struct GradientComparison: Sendable {
-  /// A PEFT name, with an index when it is a single entry.
+  /// A parameter's name, with an index when it is a single entry.
   package let name: String
   package let analytic, difference: Double
   /// An estimate of the rounding error in the difference quotient.
@@ -16,30 +16,32 @@ package struct GradientComparison: Sendable {
   package var agrees: Bool { abs(analytic - difference) <= 0.01 * abs(analytic) + uncertainty }
 }
 
-/// Compares derivatives on an example at the current adapter. Zero matrices get small random values first: with B = 0
+/// Compares derivatives on an example at the current parameters. Zero matrices get small random values first: with B = 0
 /// the gradient of A is zero too, and vice versa.
 ///
 /// The differenced function is Σ gradient · sum, with the objective's gradients held fixed: a loss may have kinks, and
 /// parts without a gradient.
 package struct GradientCheck {
   private let pass: Pass
-  private let adapter: Adapter
+  private let policy: Policy
+  private let values: Storage
   private let objective: Objective
   private let example: ExampleTree
   private let reference: [Double]
 
   /// - Parameter example: a tree whose sums are those of the objective's spans.
   package init(
-    pass: Pass, adapter: Adapter, referenceAdapter: Adapter?, objective: Objective, example: ExampleTree
+    pass: Pass, policy: Policy, values: Storage, reference: Policy, objective: Objective, example: ExampleTree
   ) throws {
-    (self.pass, self.adapter, self.objective, self.example) = (pass, adapter, objective, example)
-    reference =
-      objective.usesReference ? try pass.logProbabilities(TreeBatch([example]), adapter: referenceAdapter) : []
+    (self.pass, self.policy, self.values) = (pass, policy, values)
+    (self.objective, self.example) = (objective, example)
+    self.reference = objective.usesReference ? try pass.logProbabilities(TreeBatch([example]), reference) : []
   }
 
-  /// Compares one direction per matrix and a few single entries. Restores the adapter afterwards.
+  /// Compares one direction per parameter and a few single entries. Restores the parameters afterwards.
   package func run(seed: UInt64, report: (GradientComparison) -> Void) throws {
-    let (parameters, values) = (adapter.parameters.layout.parameters, adapter.parameters.values)
+    guard let layout = policy.layout else { return }
+    let parameters = layout.parameters.parameters
     let saved = Storage(count: values.count)
     saved.base.update(from: values.base, count: values.count)
     defer { values.base.update(from: saved.base, count: values.count) }
@@ -47,14 +49,15 @@ package struct GradientCheck {
     for (stream, parameter) in parameters.enumerated() {
       Self.drawIfZero(parameter.matrix(in: values), random, stream: UInt64(stream))
     }
-    let gradient = Storage(count: values.count)
+    let sink = GradientArena(count: layout.count)
+    let gradient = sink.values
     let sums = ExampleSums(
-      example, policy: try pass.logProbabilities(TreeBatch([example]), adapter: adapter), reference: reference)
+      example, policy: try pass.logProbabilities(TreeBatch([example]), policy), reference: reference)
     let lossGradients = objective([sums], totals: StepTotals([sums], objective))[0].gradients
     let trained = Trained(
       batch: TreeBatch([objective.trainedTree(example)]),
       lossGradients: Array(lossGradients.prefix(objective.trainedSpans)))
-    _ = try pass.gradient(trained.batch, adapter: adapter, dropout: nil, into: gradient) { _ in trained.lossGradients }
+    _ = try pass.gradient(trained.batch, policy, dropout: nil, into: sink) { _ in trained.lossGradients }
     for (stream, parameter) in parameters.enumerated() {
       let g = parameter.matrix(in: gradient)
       // Along the gradient, with random weights on its entries: the derivative is large, and every entry contributes.
@@ -63,9 +66,7 @@ package struct GradientCheck {
       }
       report(try compare(parameter.name, parameter, trained, gradient: g, direction: direction))
     }
-    let matrices = zip(adapter.layout.matrices, parameters)
-    for (matrix, parameter) in matrices
-    where matrix.layer == 0 || matrix.layer == adapter.layout.configuration.layerCount - 1 {
+    for parameter in parameters where layout.isInOuterLayer(parameter) {
       let g = parameter.matrix(in: gradient)
       guard let index = (0..<g.rows * g.columns).max(by: { abs(g.base[$0]) < abs(g.base[$1]) }) else { continue }
       var direction = [Float](repeating: 0, count: g.rows * g.columns)
@@ -89,7 +90,7 @@ package struct GradientCheck {
   }
 
   private func value(_ trained: Trained) throws -> Double {
-    zip(trained.lossGradients, try pass.logProbabilities(trained.batch, adapter: adapter)).reduce(0) {
+    zip(trained.lossGradients, try pass.logProbabilities(trained.batch, policy)).reduce(0) {
       $0 + $1.0 * $1.1
     }
   }
@@ -97,7 +98,7 @@ package struct GradientCheck {
   private func compare(
     _ label: String, _ parameter: Parameter, _ trained: Trained, gradient: Matrix, direction: [Float]
   ) throws -> GradientComparison {
-    let matrix = parameter.matrix(in: adapter.parameters.values)
+    let matrix = parameter.matrix(in: values)
     let start = (0..<direction.count).map { matrix.base[$0] }
     defer { matrix.base.update(from: start, count: start.count) }
     let analytic = direction.indices.reduce(0.0) { $0 + Double(direction[$1]) * Double(gradient.base[$1]) }

@@ -9,11 +9,13 @@ extension PreparedRun {
   func trainer(_ memory: MemoryPlan, _ dispatcher: Dispatcher) -> Trainer {
     let layout = layout
     let pass = Pass(
-      model: model, layout: layout, capacity: setup.demand.capacity, positions: setup.demand.positions,
+      model.configuration, layout: layout, capacity: setup.demand.capacity, positions: setup.demand.positions,
       retention: memory.retention, dropout: configuration.loraDropout > 0, threads: threads)
     return Trainer(
-      configuration: configuration, dispatcher: dispatcher, pass: pass, adapter: Adapter(layout: layout),
-      referenceAdapter: configuration.refersToStartingAdapter ? Adapter(layout: layout) : nil,
+      configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
+      values: Storage(count: layout.count),
+      reference: configuration.refersToStartingAdapter
+        ? layout.adapter.map { Policy(model, adapter: Adapter(layout: $0)) } : nil,
       totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
       mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
   }
@@ -31,9 +33,9 @@ extension PreparedRun {
     guard setup.startsFromFiles else { return initialize(trainer.adapter) }
     try world.agree {
       try coordinator?.readState(into: trainer.adapter, moments: trainer.moments)
-      if let reference = trainer.referenceAdapter { try coordinator?.readStartingAdapter(into: reference) }
+      if let reference = trainer.reference.adapter { try coordinator?.readStartingAdapter(into: reference) }
     }
-    var arenas = [trainer.parameters.values] + (trainer.referenceAdapter.map { [$0.parameters.values] } ?? [])
+    var arenas = [trainer.values] + (trainer.reference.adapter.map { [$0.weights] } ?? [])
     let start = setup.start
     if start.step > 0 { arenas += trainer.moments.all }
     for arena in arenas {

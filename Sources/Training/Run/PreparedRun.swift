@@ -11,7 +11,7 @@ package struct PreparedRun {
   package let world: any Communicator
   package let configuration: RunConfiguration
   package let directory: ModelDirectory
-  package let model: Qwen2
+  package let model: LanguageModel
   package let setup: RunSetup
   package let schedule: StepSchedule
   /// Rank 0's part.
@@ -40,13 +40,13 @@ package struct PreparedRun {
       guard request.writes else { return }
       lock = try Self.lock(configuration.outputDirectory, progress)
     }
-    var opened: (directory: ModelDirectory, model: Qwen2, baseHash: String, hash: String)?
+    var opened: (directory: ModelDirectory, model: LanguageModel, baseHash: String, hash: String)?
     try world.agree { () throws in
       let directory = try ModelDirectory(configuration.baseDirectory)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
       // One rank per node quantises. The others sleep until it is done.
-      let model = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
+      let model = try LanguageModel(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
       opened = (directory, model, hash, storage.contentHash(modelHash: hash))
@@ -106,7 +106,7 @@ package struct PreparedRun {
 
   // MARK: Plans
 
-  package var layout: AdapterLayout { AdapterLayout(setup.adapter, model: model.configuration) }
+  package var layout: PolicyLayout { PolicyLayout(AdapterLayout(setup.adapter, model: model.configuration)) }
 
   /// Plans the memory of every rank. Collective.
   /// - Throws: `AgreedFailure` when a rank cannot stay within the limit.

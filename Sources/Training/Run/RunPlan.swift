@@ -70,7 +70,7 @@ package enum RunPlan {
   }
 
   private static func operations(
-    _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: AdapterLayout, _ memory: MemoryPlan,
+    _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: PolicyLayout, _ memory: MemoryPlan,
     _ run: PreparedRun
   ) -> JSONValue {
     let data = coordinator.data

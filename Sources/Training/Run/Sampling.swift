@@ -13,7 +13,7 @@ package struct Sample: Sendable, Equatable {
   package var finishReason: Generation.FinishReason
 }
 
-/// Answers prompts greedily with the current adapter. The work is dispatched like other work.
+/// Answers prompts greedily with the current policy. The work is dispatched like other work.
 final class Sampling {
   private let plan: SamplePlan
   private let trainer: Trainer
@@ -27,7 +27,7 @@ final class Sampling {
     defaults.stopIDs.formUnion(endIDs)
     self.defaults = defaults
     generator = try Generator(
-      model: trainer.pass.model, adapter: trainer.adapter, capacity: plan.capacity, pool: trainer.pass.pool)
+      trainer.policy, capacity: plan.capacity, pool: trainer.pass.pool)
   }
 
   /// The answers, on every rank. Answers that a stop request interrupted are left out. Collective.

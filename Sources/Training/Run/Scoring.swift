@@ -18,7 +18,7 @@ package struct Scoring {
   private let world: any Communicator
   private let pass: Pass
   private let count: Int
-  private let adapter: Adapter?
+  private let policy: Policy
 
   /// Opens model, adapter and data. Collective.
   /// - Parameters:
@@ -32,7 +32,7 @@ package struct Scoring {
   ) throws {
     self.world = world
     let threads = Threads.count(asked: threads, in: world)
-    var opened: (model: Qwen2, hash: String, adapter: Adapter?)?
+    var opened: (policy: Policy, hash: String)?
     var dataset: Dataset?
     var notices: [String] = []
     try world.agree {
@@ -44,8 +44,8 @@ package struct Scoring {
       let prompting = try Prompting(model: directory.path, adapter: adapterPath, choice)
       let origin = path.flatMap { _ in prompting.origin }
       let storage = storage ?? origin?.storage ?? .stored
-      let frozen = try Qwen2(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)
-      opened = (frozen, storage.contentHash(modelHash: hash), adapter)
+      let frozen = try LanguageModel(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)
+      opened = (Policy(frozen, adapter: adapter), storage.contentHash(modelHash: hash))
       guard world.rank == 0 else { return }
       try prompting.tokenizer.validate(vocabularySize: shape.vocabularySize)
       let encoder = ExampleEncoder(
@@ -72,9 +72,9 @@ package struct Scoring {
       for place in examples.indices { body(examples.outline(place)) }
     }
     demand = try world.share(demand)
-    adapter = opened.adapter
+    policy = opened.policy
     pass = Pass(
-      model: opened.model, layout: opened.adapter?.layout, capacity: demand.capacity, positions: demand.positions,
+      policy.model.configuration, layout: policy.layout, capacity: demand.capacity, positions: demand.positions,
       retention: .none, threads: threads)
   }
 
@@ -86,7 +86,7 @@ package struct Scoring {
     for first in stride(from: 0, to: count, by: Self.portion) {
       let range = first..<min(first + Self.portion, count)
       let trees = try examples.map { examples in try range.map { try examples.tree($0) } }
-      let sums = try dispatcher.scoreAll(trees, count: range.count, adapter: adapter, on: pass)
+      let sums = try dispatcher.scoreAll(trees, count: range.count, policy: policy, on: pass)
       for (tree, sums) in zip(trees ?? [], sums) { try body(tree, sums) }
     }
     try dispatcher.close()

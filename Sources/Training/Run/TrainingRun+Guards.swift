@@ -60,7 +60,7 @@ extension TrainingRun {
     let examples = try coordinator.data.stepTrees(schedule.plan.positions(step: setup.start.step % schedule.totalSteps))
     guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
     let check = try GradientCheck(
-      pass: trainer.pass, adapter: trainer.adapter, referenceAdapter: trainer.referenceAdapter,
+      pass: trainer.pass, policy: trainer.policy, values: trainer.values, reference: trainer.reference,
       objective: trainer.objective, example: shortest)
     var mismatches = 0
     try check.run(seed: UInt64(bitPattern: Int64(configuration.seed))) {

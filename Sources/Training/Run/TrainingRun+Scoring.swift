@@ -20,7 +20,7 @@ extension TrainingRun {
       var scores = Scores(count: range.count)
       while !scores.missing.isEmpty {
         let isStopping = try dispatcher.score(
-          trees, of: .either, into: &scores, adapter: trainer.referenceAdapter, on: trainer.pass)
+          trees, of: .either, into: &scores, policy: trainer.reference, on: trainer.pass)
         let found = (0..<range.count).filter { scores[$0] != nil }
         let sums = found.map { scores[$0] ?? [] }
         try requireFiniteReferences(sums, of: trees.map { trees in found.map { trees[$0] } })
@@ -40,7 +40,7 @@ extension TrainingRun {
     try agree {
       guard let trees, let bad = zip(trees, sums).first(where: { !$1.allSatisfy(\.isFinite) })?.0 else { return }
       let place = try trainer.pass.firstNonFinite {
-        _ = try trainer.pass.logProbabilities(TreeBatch([bad]), adapter: trainer.referenceAdapter)
+        _ = try trainer.pass.logProbabilities(TreeBatch([bad]), trainer.reference)
       }
       throw TrainingError.referenceNotFinite(example: bad.index, place: place)
     }
@@ -60,7 +60,7 @@ extension TrainingRun {
     let began = ContinuousClock.now - .seconds(seconds)
     while true {
       let isStopping = try dispatcher.score(
-        coordinator?.data.heldOut, of: .heldOut, into: &scores, adapter: trainer.adapter, on: trainer.pass)
+        coordinator?.data.heldOut, of: .heldOut, into: &scores, policy: trainer.policy, on: trainer.pass)
       if !isStopping, let sums = scores.all {
         if let coordinator {
           let metrics = try coordinator.evaluate(sums, step: step, skipped: trainer.skipped)

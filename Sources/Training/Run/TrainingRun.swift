@@ -132,9 +132,10 @@ package final class TrainingRun {
     let examples = try coordinator?.stepExamples(positions)
     debug?.begin(step: step)
     while true {
-      let end = try trainer.step(number: step, examples: examples, count: positions.count) {
-        [debug, trainer] gradient in
-        if step == start.step + 1 { try debug?.write(gradient: gradient, trainer.parameters.layout) }
+      let end = try trainer.step(number: step, examples: examples, count: positions.count) { [debug, trainer] in
+        if let debug, step == start.step + 1 {
+          try debug.write(gradient: trainer.sums.gradient(trainer.pass.pool), trainer.layout.parameters)
+        }
       }
       let seconds = (ContinuousClock.now - began).seconds
       switch end {

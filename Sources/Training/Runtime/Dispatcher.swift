@@ -58,16 +58,22 @@ package final class Dispatcher {
     clock.enter(.input)
   }
 
+  /// Sums over ranks for one of them; the others' values are then undefined.
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int, _ clock: PhaseClock) throws {
+    clock.enter(.reduction)
+    try world.sum(values, to: root)
+    clock.enter(.input)
+  }
+
   /// Log-prob sums of `trees`. Collective.
   ///
   /// - Parameters:
   ///   - trees: rank 0's examples; others pass nil.
   ///   - source: their data set.
   ///   - scores: in: rank 0's known scores; out: all scores, on every rank. Complete unless the phase was interrupted.
-  ///   - adapter: nil for the frozen model alone.
   /// - Returns: whether any rank was asked to stop.
   package func score(
-    _ trees: [ExampleTree]?, of source: RecordSource, into scores: inout Scores, adapter: Adapter?, on pass: Pass
+    _ trees: [ExampleTree]?, of source: RecordSource, into scores: inout Scores, policy: Policy, on pass: Pass
   ) throws -> Bool {
     let missing = scores.missing
     let items = trees.map { trees in
@@ -79,7 +85,7 @@ package final class Dispatcher {
     let clock = pass.pool.clock
     try phase(items, of: source, clock) { item in
       let batch = TreeBatch(item.trees)
-      let sums = try pass.logProbabilities(batch, adapter: adapter)
+      let sums = try pass.logProbabilities(batch, policy)
       for (i, slot) in item.slots.enumerated() {
         let own = batch.sumOffsets[i]..<batch.sumOffsets[i + 1]
         guard slot < scores.count, own.count <= scores.mostSums else { throw DamagedMessage() }
@@ -93,9 +99,9 @@ package final class Dispatcher {
   }
 
   /// All sums of `trees`, in a world without stop requests. Collective.
-  package func scoreAll(_ trees: [ExampleTree]?, count: Int, adapter: Adapter?, on pass: Pass) throws -> [[Double]] {
+  package func scoreAll(_ trees: [ExampleTree]?, count: Int, policy: Policy, on pass: Pass) throws -> [[Double]] {
     var scores = Scores(count: count)
-    _ = try score(trees, of: .either, into: &scores, adapter: adapter, on: pass)
+    _ = try score(trees, of: .either, into: &scores, policy: policy, on: pass)
     guard let all = scores.all else { throw DamagedMessage() }
     return all
   }

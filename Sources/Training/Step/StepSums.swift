@@ -2,6 +2,7 @@
 // interruptions change the result.
 
 import Collectives
+import Model
 import Tensors
 
 /// The gradient of a step in fixed point, and one record per example.
@@ -10,30 +11,52 @@ import Tensors
 /// up. For each example: its log-prob sums under policy and reference, their tokens, its label, the number of passes it
 /// has completed, and the fault of its gradient. At the end: whether it is time to save, and how many ranks were asked
 /// to stop.
-final class StepSums {
+final class StepSums: GradientSink {
   private let objective: Objective
   private let parameterCount: Int
-  /// The maximum number of micro-batches in a step. It bounds each one's gradient so that their sum does not overflow.
-  private let mostMicroBatches: Int
+  private let shard: ParameterShard
+  /// The maximum number of gradients that a step adds to an entry. It bounds each one so that their sum does not
+  /// overflow.
+  private let mostTerms: Int
   /// The gradient, then the examples.
   private let storage: UnsafeMutableBufferPointer<Int64>
+  /// Holds `storage`.
+  private let memory: Storage
+  /// A piece of the gradient as floats.
+  private let chunk: Storage
+  /// The fault of the micro-batch that is being added.
+  private var fault: FixedPoint.Fault = []
   /// The current step, between `begin` and `end`.
   private var step: Int?
   private(set) var exampleCount = 0
 
-  init(_ objective: Objective, parameterCount: Int, mostExamples: Int, mostMicroBatches: Int) {
-    (self.objective, self.parameterCount, self.mostMicroBatches) = (objective, parameterCount, mostMicroBatches)
-    let width = 3 * objective.spans.count + 3
-    storage = .allocate(capacity: parameterCount + width * mostExamples + 2)
+  /// - Parameter uses: how often a backward pass comes to a parameter at most.
+  init(
+    _ objective: Objective, parameterCount: Int, shard: ParameterShard, mostExamples: Int, mostMicroBatches: Int,
+    uses: Int = 1
+  ) {
+    (self.objective, self.parameterCount, self.shard) = (objective, parameterCount, shard)
+    mostTerms = mostMicroBatches * uses
+    let words = parameterCount + (3 * objective.spans.count + 3) * mostExamples + 2
+    memory = Storage(count: 2 * words)
+    storage = UnsafeMutableBufferPointer(
+      start: UnsafeMutableRawPointer(memory.base).bindMemory(to: Int64.self, capacity: words), count: words)
+    chunk = Storage(count: min(Self.chunkCount, parameterCount))
   }
 
-  deinit { storage.deallocate() }
+  /// Bytes for every entry, and for the pieces.
+  static func byteCount(parameters: Int) -> Int { 8 * parameters + 4 * min(chunkCount, parameters) }
+
+  /// A multiple of the norm's blocks.
+  private static let chunkCount = 64 * ParameterShard.block
 
   /// Begins a step, or continues one that was interrupted.
-  func begin(_ step: Int, examples: Int) {
-    if self.step != step { storage.update(repeating: 0) }
+  func begin(_ step: Int, examples: Int, _ pool: ThreadPool) {
+    if self.step != step { clear(pool) }
     (self.step, exampleCount) = (step, examples)
   }
+
+  private func clear(_ pool: ThreadPool) { memory.clear(pool) }
 
   /// Ends the step; the next step begins at 0.
   func end() { step = nil }
@@ -46,13 +69,12 @@ final class StepSums {
   /// Continues a step that was interrupted in another process.
   /// - Parameter read: fills rank 0's sums; nil on other ranks.
   func resume(_ step: Int, examples: Int, read: ((UnsafeMutableBufferPointer<Int64>) throws -> Void)?) rethrows {
-    storage.update(repeating: 0)
     (self.step, exampleCount) = (step, examples)
     try read?(UnsafeMutableBufferPointer(rebasing: storage[..<wordCount]))
   }
 
   /// Clears the reduced sums on all ranks except 0, so that they count once when more is added.
-  func leaveToRankZero(in world: any Communicator) { if world.rank != 0 { storage.update(repeating: 0) } }
+  func leaveToRankZero(in world: any Communicator, _ pool: ThreadPool) { if world.rank != 0 { clear(pool) } }
 
   // MARK: Micro-batches
 
@@ -68,12 +90,20 @@ final class StepSums {
   /// Counts one more pass of a micro-batch.
   func advance(_ item: WorkItem) { for slot in item.slots { words[width * (slot + 1) - 2] += 1 } }
 
-  /// Rounds a micro-batch's gradient once and adds it.
-  func add(_ gradient: Storage, of item: WorkItem, rank: Int, _ pool: ThreadPool) {
+  /// Rounds a gradient of a micro-batch once and adds it.
+  func add(_ gradient: Matrix, at offset: Int, _ pool: ThreadPool) {
     guard let base = storage.baseAddress else { return }
-    let fault = FixedPoint.add(gradient.base, to: base, count: parameterCount, terms: mostMicroBatches, pool)
+    precondition(gradient.stride == gradient.columns, "a gradient with gaps")
+    fault.formUnion(
+      FixedPoint.add(
+        gradient.base, to: base + offset, count: gradient.rows * gradient.columns, terms: mostTerms, pool))
+  }
+
+  /// Notes what was wrong with the gradients of a micro-batch, after all were added.
+  func noteFault(of item: WorkItem, rank: Int) {
     guard !fault.isEmpty else { return }
     for slot in item.slots { note(fault, rank: rank, for: slot) }
+    fault = []
   }
 
   private func note(_ fault: FixedPoint.Fault, rank: Int, for slot: Int) {
@@ -81,20 +111,64 @@ final class StepSums {
   }
 
   /// Sums over all ranks. All ranks then know how many were asked to stop and whether it is time to save. Collective.
-  /// - Parameter gradient: whether to sum the gradient too, or only the examples.
-  func reduce(gradient: Bool, by dispatcher: Dispatcher, _ clock: PhaseClock) throws {
+  ///
+  /// Where the parameters are divided, each rank gets the gradient's sum for its own alone. If the step was cut, rank 0
+  /// gets all of it.
+  /// - Parameter passes: that a whole step has, if the gradient is to be summed; nil: the examples alone.
+  func reduce(gradient passes: Int?, by dispatcher: Dispatcher, _ clock: PhaseClock) throws {
     words[width * exampleCount] = dispatcher.isSaveDue() ? 1 : 0
     words[width * exampleCount + 1] = dispatcher.isAskedToStop ? 1 : 0
-    let start = gradient ? 0 : parameterCount
-    try dispatcher.sum(UnsafeMutableBufferPointer(rebasing: storage[start..<wordCount]), clock)
+    func part(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Int64> {
+      UnsafeMutableBufferPointer(rebasing: storage[range])
+    }
+    guard let passes, shard.isDivided else {
+      return try dispatcher.sum(part((passes == nil ? parameterCount : 0)..<wordCount), clock)
+    }
+    try dispatcher.sum(part(parameterCount..<wordCount), clock)
+    let owners = areThrough(passes: passes) ? Array(shard.ranges.enumerated()) : [(0, 0..<parameterCount)]
+    for (owner, range) in owners where !range.isEmpty { try dispatcher.sum(part(range), to: owner, clock) }
   }
 
   // MARK: The result, the same on every rank
 
-  /// The gradient as floats.
-  func write(to gradient: Storage, _ pool: ThreadPool) {
+  /// Calls `body` with the gradient of `range` as floats, piece by piece.
+  func forEachPiece(of range: Range<Int>, _ pool: ThreadPool, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void)
+  {
     guard let base = storage.baseAddress else { return }
-    FixedPoint.toFloat(base, gradient.base, count: parameterCount, pool)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.chunkCount) {
+      let piece = start..<min(start + Self.chunkCount, range.upperBound)
+      FixedPoint.toFloat(base + start, chunk.base, count: piece.count, pool)
+      body(piece, chunk.base)
+    }
+  }
+
+  /// √Σ gradient² over a range in fp64, summed in fixed blocks.
+  func norm(of range: Range<Int>, _ pool: ThreadPool) -> Double {
+    squares(of: range, pool).reduce(0, +).squareRoot()
+  }
+
+  /// The norm of the whole gradient. Collective where the parameters are divided.
+  func norm(in world: any Communicator, _ pool: ThreadPool) throws -> Double {
+    let own = squares(of: shard.range, pool)
+    let all = shard.isDivided ? try world.gather(message: own).flatMap(\.self) : own
+    return all.reduce(0, +).squareRoot()
+  }
+
+  private func squares(of range: Range<Int>, _ pool: ThreadPool) -> [Double] {
+    var sums: [Double] = []
+    forEachPiece(of: range, pool) { piece, floats in
+      sums += Optimizer.squares(floats, count: piece.count, pool)
+    }
+    return sums
+  }
+
+  /// The whole gradient as floats.
+  func gradient(_ pool: ThreadPool) -> Storage {
+    let gradient = Storage(count: parameterCount)
+    forEachPiece(of: 0..<parameterCount, pool) { piece, floats in
+      (gradient.base + piece.lowerBound).update(from: floats, count: piece.count)
+    }
+    return gradient
   }
 
   var examples: [ExampleSums] { (0..<exampleCount).map { self[$0] } }

@@ -24,28 +24,32 @@ extension Trainer {
   /// The log-prob sums of a micro-batch.
   func measure(_ item: WorkItem, _ draw: DropoutDraw) throws -> [ExampleSums] {
     let batch = try batch(item, spans: objective.spans.count)
-    let policy = try pass.logProbabilities(batch, adapter: adapter, dropout: draw)
+    let policy = try pass.logProbabilities(batch, policy, dropout: draw)
     return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
   }
 
-  /// Computes the gradient of a micro-batch into `gradient`, for losses whose examples are independent.
+  /// Computes the gradient of a micro-batch, for losses whose examples are independent.
   /// - Parameter note: called with the log-prob sums.
-  func differentiate(_ item: WorkItem, _ draw: DropoutDraw, note: ([ExampleSums]) -> Void) throws {
+  func differentiate(
+    _ item: WorkItem, _ draw: DropoutDraw, into sink: any GradientSink, note: ([ExampleSums]) -> Void
+  ) throws {
     let batch = try batch(item, spans: objective.spans.count)
-    let reference = try reference(item, batch)
+    let known = try reference(item, batch)
     let totals = StepTotals(examples: sums.exampleCount, likelihoodTokens: item.likelihoodTokens)
-    _ = try pass.gradient(batch, adapter: adapter, dropout: draw, into: gradient) { policy in
-      let examples = Self.examples(item.trees, batch, policy: policy, reference: reference)
+    _ = try pass.gradient(batch, policy, dropout: draw, into: sink) { policy in
+      let examples = Self.examples(item.trees, batch, policy: policy, reference: known)
       note(examples)
       return objective(examples, totals: totals).flatMap(\.gradients)
     }
   }
 
-  /// Computes the gradient of a micro-batch into `gradient`, from known gradients of the loss by the sums.
-  func differentiate(_ item: WorkItem, _ draw: DropoutDraw, lossGradients: [[Double]]) throws {
+  /// Computes the gradient of a micro-batch from known gradients of the loss by the sums.
+  func differentiate(
+    _ item: WorkItem, _ draw: DropoutDraw, into sink: any GradientSink, lossGradients: [[Double]]
+  ) throws {
     let spans = objective.trainedSpans
     let batch = try batch(item, spans: spans)
-    _ = try pass.gradient(batch, adapter: adapter, dropout: draw, into: gradient) { _ in
+    _ = try pass.gradient(batch, policy, dropout: draw, into: sink) { _ in
       item.slots.flatMap { lossGradients[$0].prefix(spans) }
     }
   }
@@ -66,7 +70,7 @@ extension Trainer {
     guard objective.usesReference else { return [] }
     let known = item.references.flatMap { $0 }
     guard known.isEmpty || known.count == batch.sumTokens.count else { throw DamagedMessage() }
-    return known.isEmpty ? try pass.logProbabilities(batch, adapter: referenceAdapter) : known
+    return known.isEmpty ? try pass.logProbabilities(batch, reference) : known
   }
 
   private static func examples(

@@ -22,19 +22,20 @@ extension Trainer {
       fault.kind == .nonFinite
       ? "a value is not finite, with \(list)" : "a gradient exceeds the range of exact sums, with \(list)"
     guard let examples else { return SkippedStep(examples: records, reason: reason) }
-    if let place = try placeOfFault(fault, examples, draw) {
+    let largest = LargestGradient()
+    if let place = try placeOfFault(fault, examples, draw, largest) {
       reason += ", first in \(place)"
     } else if fault.kind == .nonFinite {
       reason += "; rank \(fault.rank) computed it, and computed again on rank 0 it is finite: is that machine sound?"
-    } else if let largest = largestEntry {
-      reason += ", the largest entry in \(largest)"
+    } else if let parameter = layout.parameters.parameters.first(where: { $0.range.contains(largest.offset) }) {
+      reason += ", the largest entry in \(parameter.name): \(largest.size)"
     }
     return SkippedStep(examples: records, reason: reason)
   }
 
   /// Recomputes the first faulty micro-batch, up to the first value that is not finite.
   private func placeOfFault(
-    _ fault: NonFiniteStep, _ examples: [StepExample], _ draw: DropoutDraw
+    _ fault: NonFiniteStep, _ examples: [StepExample], _ draw: DropoutDraw, _ largest: LargestGradient
   ) throws -> NonFiniteValue? {
     let all = sums.examples
     let knowsGradients = objective.needsWholeStep && all.allSatisfy(\.isFinite)
@@ -42,21 +43,13 @@ extension Trainer {
     guard let item = items.first(where: { $0.slots.contains(fault.slots[0]) }) else { return nil }
     return try pass.firstNonFinite {
       if knowsGradients {
-        try differentiate(item, draw, lossGradients: lossGradients(all))
+        try differentiate(item, draw, into: largest, lossGradients: lossGradients(all))
       } else if objective.needsWholeStep {
         _ = try measure(item, draw)
       } else {
-        try differentiate(item, draw) { _ in }
+        try differentiate(item, draw, into: largest) { _ in }
       }
     }
-  }
-
-  /// The parameter whose gradient has the largest entry, and that entry.
-  private var largestEntry: String? {
-    let largest = parameters.layout.parameters.map { parameter in
-      (name: parameter.name, size: parameter.matrix(in: gradient).elements.reduce(0) { max($0, abs($1)) })
-    }.max { $0.size < $1.size }
-    return largest.map { "\($0.name): \($0.size)" }
   }
 
   /// Whether weights and moments are finite. Their squares cannot overflow in fp64.
@@ -65,5 +58,16 @@ extension Trainer {
   /// A checksum of weights and moments.
   var checksum: UInt64 { arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) } }
 
-  private var arenas: [Storage] { [parameters.values] + moments.all }
+  private var arenas: [Storage] { [values] + moments.all }
+}
+
+/// Finds the entry with the largest gradient.
+private final class LargestGradient: GradientSink {
+  private(set) var (offset, size) = (0, Float(0))
+
+  func add(_ gradient: Matrix, at offset: Int, _ pool: ThreadPool) {
+    for i in 0..<gradient.rows * gradient.columns where abs(gradient.base[i]) > size {
+      (self.offset, size) = (offset + i, abs(gradient.base[i]))
+    }
+  }
 }

@@ -10,35 +10,45 @@ package final class Trainer {
   let configuration: RunConfiguration
   let dispatcher: Dispatcher
   let pass: Pass
-  package let adapter: Adapter
-  /// The adapter of the reference model; nil when the reference is the frozen model alone.
-  package let referenceAdapter: Adapter?
-  /// What is trained.
-  package var parameters: Parameters { adapter.parameters }
+  package let policy: Policy
+  /// LoRA's matrices.
+  package var adapter: Adapter { policy.adapter! }
+  /// Of the objectives that have one.
+  let reference: Policy
+  package let layout: PolicyLayout
+  /// The parameters' values.
+  package let values: Storage
+  let shard: ParameterShard
+  /// Of the shard.
   package let moments: OptimizerMoments
   let schedule: LearningRateSchedule
   let objective: Objective
   private let groups: [ParameterGroup]
-  /// The step's gradient before clipping.
-  let gradient: Storage
   let sums: StepSums
   package private(set) var skipped: SkippedSteps
 
+  /// - Parameters:
+  ///   - model: the frozen model.
+  ///   - values: of the parameters.
+  ///   - reference: nil: the frozen model.
   init(
-    configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, adapter: Adapter,
-    referenceAdapter: Adapter? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int,
-    skipped: SkippedSteps = SkippedSteps()
+    configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, model: LanguageModel, layout: PolicyLayout,
+    values: Storage, reference: Policy? = nil, shard: ParameterShard? = nil, totalSteps: Int, mostExamples: Int,
+    mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
-    (self.adapter, self.referenceAdapter) = (adapter, referenceAdapter)
+    (self.layout, self.values) = (layout, values)
+    policy = Policy(model, layout, values: values)
+    self.reference = reference ?? Policy(model)
+    let shard = shard ?? .whole(layout.count)
+    self.shard = shard
     schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
     objective = configuration.objective
-    groups = ParameterGroup.all(adapter.parameters.layout, configuration)
-    let count = adapter.parameters.layout.count
-    moments = OptimizerMoments(count: count, configuration.optimizer)
-    gradient = Storage(count: count)
+    groups = ParameterGroup.all(layout.parameters, configuration)
+    moments = OptimizerMoments(count: shard.range.count, configuration.optimizer)
     sums = StepSums(
-      objective, parameterCount: count, mostExamples: mostExamples, mostMicroBatches: mostMicroBatches)
+      objective, parameterCount: layout.count, shard: shard, mostExamples: mostExamples,
+      mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter)
   }
 
   /// One example of a step on rank 0.
@@ -78,18 +88,18 @@ package final class Trainer {
   ///   - number: the step's number, from 1.
   ///   - examples: on rank 0.
   ///   - count: the number of examples.
-  ///   - inspect: called with the gradient before clipping.
+  ///   - inspect: called when the gradient before clipping is known.
   package func step(
-    number: Int, examples: [StepExample]?, count: Int, inspect: ((Storage) throws -> Void)? = nil
+    number: Int, examples: [StepExample]?, count: Int, inspect: (() throws -> Void)? = nil
   ) throws -> StepEnd {
     pass.pool.clock.enter(.reduction)
-    sums.begin(number, examples: count)
+    sums.begin(number, examples: count, pass.pool)
     let draw = DropoutDraw(
       probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
       // Ranks agree on the progress of the step before all ranks except 0 clear it.
-      defer { sums.leaveToRankZero(in: dispatcher.world) }
+      defer { sums.leaveToRankZero(in: dispatcher.world, pass.pool) }
       return .cut(examplesDone: sums.passes, isStopping: sums.isStopping)
     }
     sums.end()
@@ -101,9 +111,8 @@ package final class Trainer {
       outcome.skip = try explain(fault, examples, draw)
       return .done(outcome)
     }
-    sums.write(to: gradient, pass.pool)
-    try inspect?(gradient)
-    outcome.gradientNorm = Optimizer.norm(gradient.base, count: gradient.count, pass.pool)
+    try inspect?()
+    outcome.gradientNorm = try sums.norm(in: dispatcher.world, pass.pool)
     update(step: number, gradientScale: clipping(norm: outcome.gradientNorm))
     return .done(outcome)
   }
@@ -126,29 +135,29 @@ package final class Trainer {
     let (clock, rank) = (pass.pool.clock, dispatcher.world.rank)
     guard objective.needsWholeStep else {
       try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in
-        try differentiate(item, draw) { sums.take($0, of: item, rank: rank) }
-        sums.add(gradient, of: item, rank: rank, pass.pool)
+        try differentiate(item, draw, into: sums) { sums.take($0, of: item, rank: rank) }
+        sums.noteFault(of: item, rank: rank)
       }
-      try sums.reduce(gradient: true, by: dispatcher, clock)
+      try sums.reduce(gradient: 1, by: dispatcher, clock)
       return sums.areThrough(passes: 1)
     }
-    // An example's loss depends on all others: first all log-probs, then the loss's gradients, then the adapter's.
+    // An example's loss depends on all others: first all log-probs, then the loss's gradients, then the parameters'.
     try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in
       sums.take(try measure(item, draw), of: item, rank: rank)
     }
-    try sums.reduce(gradient: false, by: dispatcher, clock)
+    try sums.reduce(gradient: nil, by: dispatcher, clock)
     guard sums.areThrough(passes: 1) else { return false }
     let all = sums.examples
     // A sum that is not finite has no gradient. The later check finds it.
     guard all.allSatisfy(\.isFinite) else { return true }
     let gradients = lossGradients(all)
-    sums.leaveToRankZero(in: dispatcher.world)
+    sums.leaveToRankZero(in: dispatcher.world, pass.pool)
     try dispatcher.phase(try left(examples.map(trainedItems), passes: 2), of: .training, clock) { item in
-      try differentiate(item, draw, lossGradients: gradients)
+      try differentiate(item, draw, into: sums, lossGradients: gradients)
       sums.advance(item)
-      sums.add(gradient, of: item, rank: rank, pass.pool)
+      sums.noteFault(of: item, rank: rank)
     }
-    try sums.reduce(gradient: true, by: dispatcher, clock)
+    try sums.reduce(gradient: 2, by: dispatcher, clock)
     return sums.areThrough(passes: 2)
   }
 
@@ -176,19 +185,24 @@ package final class Trainer {
     let number = step - skipped.count
     for group in groups {
       let rate = learningRate(step: step, ratio: group.learningRateRatio)
-      for range in group.ranges { update(range, group, number: number, learningRate: rate, gradientScale) }
+      for range in group.ranges.map({ $0.clamped(to: shard.range) }) {
+        sums.forEachPiece(of: range, pass.pool) { piece, gradient in
+          update(piece, gradient, group, number: number, learningRate: rate, gradientScale)
+        }
+      }
     }
     pass.pool.clock.enter(.input)
   }
 
   private func update(
-    _ range: Range<Int>, _ group: ParameterGroup, number: Int, learningRate: Double, _ gradientScale: Float
+    _ range: Range<Int>, _ gradient: UnsafePointer<Float>, _ group: ParameterGroup, number: Int, learningRate: Double,
+    _ gradientScale: Float
   ) {
-    let (weights, first) = (parameters.values.base + range.lowerBound, moments.first.base + range.lowerBound)
-    let gradient = gradient.base + range.lowerBound
+    let own = range.lowerBound - shard.range.lowerBound
+    let (weights, first) = (values.base + range.lowerBound, moments.first.base + own)
     if let second = moments.second {
       Optimizer.adamW(
-        weights: weights, first: first, second: second.base + range.lowerBound, gradient: gradient, count: range.count,
+        weights: weights, first: first, second: second.base + own, gradient: gradient, count: range.count,
         AdamWStep(
           number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
           epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),

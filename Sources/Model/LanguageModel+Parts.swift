@@ -16,13 +16,13 @@ extension ModelConfiguration {
     beginOfSequence: nil, endOfSequence: [], storedType: .bfloat16)
 }
 
-extension Qwen2 {
+extension LanguageModel {
   /// The first `layers` layers and the first `vocabulary` tokens: fewer products, but on the same weights.
-  package func part(layers: Int, vocabulary: Int) -> Qwen2 {
+  package func part(layers: Int, vocabulary: Int) -> LanguageModel {
     var c = configuration
     c.layerCount = min(layers, c.layerCount)
     c.vocabularySize = min(vocabulary, c.vocabularySize)
-    return Qwen2(
+    return LanguageModel(
       configuration: c, embedding: embedding.rows(0..<c.vocabularySize), layers: Array(self.layers[..<c.layerCount]),
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
   }
@@ -43,23 +43,25 @@ extension Qwen2 {
       return Weight(
         base: UnsafeRawPointer(pool.base) + 2 * used, type: .bfloat16, rows: rows, columns: columns, owner: pool)
     }
-    func ones() -> Matrix {
-      let norm = Matrix(rows: 1, columns: c.hiddenSize)
-      norm.base.update(repeating: 1, count: c.hiddenSize)
+    func ones(_ count: Int) -> Matrix {
+      let norm = Matrix(rows: 1, columns: count)
+      norm.base.update(repeating: 1, count: count)
       return norm
     }
     let embedding = matrix(c.vocabularySize, c.hiddenSize)
     let layers = (0..<c.layerCount).map { _ in
       DecoderLayer(
-        inputNorm: ones(), postAttentionNorm: ones(),
+        inputNorm: ones(c.hiddenSize), postAttentionNorm: ones(c.hiddenSize),
+        queryNorm: c.family.normsHeads ? ones(c.headWidth) : nil,
+        keyNorm: c.family.normsHeads ? ones(c.headWidth) : nil,
         linears: Dictionary(
           uniqueKeysWithValues: LinearModule.allCases.map { ($0, matrix($0.outputWidth(c), $0.inputWidth(c))) }),
         biases: Dictionary(
-          uniqueKeysWithValues: LinearModule.allCases.filter(\.hasBias).map {
+          uniqueKeysWithValues: c.biases.map {
             ($0, Matrix(rows: 1, columns: $0.outputWidth(c)))
           }))
     }
-    self.init(configuration: c, embedding: embedding, layers: layers, finalNorm: ones(), head: embedding)
+    self.init(configuration: c, embedding: embedding, layers: layers, finalNorm: ones(c.hiddenSize), head: embedding)
   }
 
   /// `count` bf16 numbers: a million random numbers, repeated.

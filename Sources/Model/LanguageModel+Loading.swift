@@ -19,7 +19,7 @@ package enum WeightStorage: String, Sendable, CaseIterable {
   }
 }
 
-extension Qwen2 {
+extension LanguageModel {
   /// Loads the model of a hub directory with its linear layers in the given storage.
   /// - Parameters:
   ///   - modelHash: `directory.contentHash()`.
@@ -43,16 +43,20 @@ extension Qwen2 {
   /// - Parameter quantized: matrices of the linear layers that replace the directory's own.
   package convenience init(_ directory: ModelDirectory, quantized: NF4File? = nil) {
     let layers = (0..<directory.configuration.layerCount).map { layer in
-      let biased = LinearModule.allCases.filter(\.hasBias)
+      let normsHeads = directory.configuration.family.normsHeads
       return DecoderLayer(
         inputNorm: directory.weight(.inputNorm(layer: layer)).widened(),
         postAttentionNorm: directory.weight(.feedForwardNorm(layer: layer)).widened(),
+        queryNorm: normsHeads ? directory.weight(.queryNorm(layer: layer)).widened() : nil,
+        keyNorm: normsHeads ? directory.weight(.keyNorm(layer: layer)).widened() : nil,
         linears: Dictionary(
           uniqueKeysWithValues: LinearModule.allCases.map {
             ($0, quantized?.weight($0, layer: layer) ?? directory.weight(.linear($0, layer: layer)))
           }),
         biases: Dictionary(
-          uniqueKeysWithValues: biased.map { ($0, directory.weight(.bias($0, layer: layer)).widened()) }))
+          uniqueKeysWithValues: directory.configuration.biases.map {
+            ($0, directory.weight(.bias($0, layer: layer)).widened())
+          }))
     }
     self.init(
       configuration: directory.configuration, embedding: directory.weight(.embedding), layers: layers,

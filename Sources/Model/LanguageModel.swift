@@ -1,0 +1,78 @@
+// The weights of a model. Frozen ones stay in the mapped files.
+
+package import Tensors
+
+/// The weights of one decoder layer.
+package struct DecoderLayer: Sendable {
+  /// [1, D].
+  package let inputNorm: Matrix
+  package let postAttentionNorm: Matrix
+  /// The norms of every head of q and k [1, E], in families that have them.
+  package let queryNorm: Matrix?
+  package let keyNorm: Matrix?
+  package let linears: [LinearModule: Weight]
+  /// Biases [1, out].
+  package let biases: [LinearModule: Matrix]
+
+  package init(
+    inputNorm: Matrix, postAttentionNorm: Matrix, queryNorm: Matrix? = nil, keyNorm: Matrix? = nil,
+    linears: [LinearModule: Weight], biases: [LinearModule: Matrix]
+  ) {
+    (self.inputNorm, self.postAttentionNorm) = (inputNorm, postAttentionNorm)
+    (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
+    (self.linears, self.biases) = (linears, biases)
+  }
+
+  package func weight(_ module: LinearModule) -> Weight { linears[module]! }
+}
+
+/// A decoder with its weights. All threads share it and, through the page cache, all ranks.
+package final class LanguageModel: Sendable {
+  package let configuration: ModelConfiguration
+  /// [V, D].
+  package let embedding: Weight
+  package let layers: [DecoderLayer]
+  /// [1, D].
+  package let finalNorm: Matrix
+  /// [V, D]; the embedding when the head is tied.
+  package let head: Weight
+
+  package init(
+    configuration: ModelConfiguration, embedding: Weight, layers: [DecoderLayer], finalNorm: Matrix, head: Weight
+  ) {
+    (self.configuration, self.embedding, self.layers, self.finalNorm) = (configuration, embedding, layers, finalNorm)
+    self.head = head
+  }
+
+  /// The same model with some of its weights replaced.
+  /// - Parameter replacement: [out, in] for a matrix, [1, out] for a vector; nil keeps the weight. The head of a tied
+  ///   model follows its embedding unless it has a replacement of its own.
+  func replacing(_ replacement: (WeightName) -> Matrix?) -> LanguageModel {
+    let embedding = replacement(.embedding).map(Weight.init)
+    let layers = self.layers.enumerated().map { number, layer in
+      DecoderLayer(
+        inputNorm: replacement(.inputNorm(layer: number)) ?? layer.inputNorm,
+        postAttentionNorm: replacement(.feedForwardNorm(layer: number)) ?? layer.postAttentionNorm,
+        queryNorm: layer.queryNorm.map { replacement(.queryNorm(layer: number)) ?? $0 },
+        keyNorm: layer.keyNorm.map { replacement(.keyNorm(layer: number)) ?? $0 },
+        linears: Dictionary(
+          uniqueKeysWithValues: layer.linears.map { module, weight in
+            (module, replacement(.linear(module, layer: number)).map(Weight.init) ?? weight)
+          }),
+        biases: Dictionary(
+          uniqueKeysWithValues: layer.biases.map { module, bias in
+            (module, replacement(.bias(module, layer: number)) ?? bias)
+          }))
+    }
+    return LanguageModel(
+      configuration: configuration, embedding: embedding ?? self.embedding, layers: layers,
+      finalNorm: replacement(.finalNorm) ?? finalNorm,
+      head: replacement(.head).map(Weight.init) ?? (configuration.tiesEmbeddings ? embedding : nil) ?? head)
+  }
+
+  /// Bytes of the matrices that all ranks of a node share.
+  package var sharedByteCount: Int {
+    let linears = layers.flatMap { $0.linears.values }.reduce(0) { $0 + $1.byteCount }
+    return embedding.byteCount + linears + (configuration.tiesEmbeddings ? 0 : head.byteCount)
+  }
+}

@@ -1,0 +1,116 @@
+// The head: log-probs of the target tokens. The same loop over the vocabulary also gathers data for their gradient.
+//
+// A loss is a function of completion sums. Its gradient by a row's hidden state is therefore Σ coefficient · (W_target)
+// − (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
+// gathers values. The logits never exist as a whole: for the gradient of W each tile is computed again.
+
+import Tensors
+
+struct HeadLayer {
+  /// What it needs for a batch.
+  struct Buffers<Buffer> {
+    /// The scored rows of the residual stream after the last layer [S, D], and their norms.
+    let final, normed, inverse: Buffer
+    /// A tile of logits [S, tile], Σ exp · weight [S, D], target rows of the head's weight [targets, D].
+    let logits, expected, targetRows: Buffer
+
+    init(_ c: ModelConfiguration, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
+      final = take(scored, c.hiddenSize)
+      normed = take(scored, c.hiddenSize)
+      inverse = take(scored, 1)
+      logits = take(scored, min(headTile, c.vocabularySize))
+      expected = take(scored, c.hiddenSize)
+      targetRows = take(targets, c.hiddenSize)
+    }
+  }
+
+  let buffers: Buffers<Matrix>
+  let softmax: HeadSoftmax
+
+  /// The final norm of the scored rows.
+  func norm(rows: Int, _ context: PassContext) throws {
+    let norm = NormLayer.final(context.model)
+    let normed = buffers.normed.prefix(rows)
+    norm.forward(normed, inverse: buffers.inverse.prefix(rows), buffers.final.prefix(rows), context)
+    try context.observe(norm.label, layer: nil, normed)
+  }
+
+  private static func tiles(_ vocabulary: Int) -> [Range<Int>] {
+    stride(from: 0, to: vocabulary, by: headTile).map { $0..<min($0 + headTile, vocabulary) }
+  }
+
+  private func logits(_ hidden: Matrix, _ tile: Range<Int>, _ context: PassContext) -> Matrix {
+    let logits = buffers.logits.reshaped(rows: hidden.rows, columns: tile.count)
+    Products.compute(logits, [.forward(hidden, context.model.head.rows(tile))], phase: .head, context.pool)
+    return logits
+  }
+
+  /// The log-prob of every target, after `norm`.
+  /// - Parameter expecting: whether to gather Σ exp · weight for the gradient.
+  func logProbabilities(_ batch: TreeBatch, expecting: Bool, _ context: PassContext) throws -> [Double] {
+    let pool = context.pool
+    pool.clock.enter(.head)
+    let hidden = buffers.normed.prefix(batch.scoredRows.count)
+    let expected = expecting ? buffers.expected.prefix(hidden.rows) : nil
+    var chosen = [Float](repeating: 0, count: batch.targets.count)
+    softmax.reset()
+    if let expected { Kernels.clear(expected, pool) }
+    for tile in Self.tiles(context.configuration.vocabularySize) {
+      let logits = logits(hidden, tile, context)
+      try context.observe("logits", layer: nil, logits)
+      for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
+        chosen[i] = logits[target.scored, Int(target.token) - tile.lowerBound]
+      }
+      softmax.add(logits, accumulated: expected, pool)
+      if let expected {
+        Products.compute(
+          expected, from: .matrix(expected), [.backward(logits, context.model.head.rows(tile))], phase: .head, pool)
+      }
+    }
+    return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
+  }
+
+  /// Computes the gradient of the scored rows' residual stream [S, D] from d loss / d sum, and the gradients of the
+  /// head's weight and the final norm's.
+  func backward(
+    _ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix, _ batch: TreeBatch, _ context: PassContext,
+    _ gradients: ParameterGradients
+  ) throws {
+    let pool = context.pool
+    let targetRows = buffers.targetRows.prefix(batch.targets.count)
+    Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: context.model.head, pool)
+    let targets = batch.targets.map { (row: $0.scored, coefficient: Float(coefficients[$0.sum])) }
+    softmax.gradient(dnormed, expected: buffers.expected, targetRows: targetRows, targets: targets, pool)
+    try context.observe("gradient of the final norm's output", layer: nil, dnormed)
+    try weightGradient(batch, targets, context, gradients)
+    let norm = NormLayer.final(context.model)
+    let (final, inverse) = (buffers.final.prefix(dnormed.rows), buffers.inverse.prefix(dnormed.rows))
+    try norm.weightGradient(dnormed, final, inverse: inverse, context, gradients)
+    Kernels.clear(dstream, pool)
+    norm.backward(dstream, dnormed, final, inverse: inverse, context)
+    try context.observe("gradient of the final norm's input", layer: nil, dstream)
+  }
+
+  /// dWᵀ = hiddenᵀ · dlogits, tile by tile: a tile's logits become their gradient in place.
+  private func weightGradient(
+    _ batch: TreeBatch, _ targets: [(row: Int, coefficient: Float)], _ context: PassContext,
+    _ gradients: ParameterGradients
+  ) throws {
+    guard let range = gradients.layout.headRange else { return }
+    let hidden = buffers.normed.prefix(batch.scoredRows.count)
+    for tile in Self.tiles(context.configuration.vocabularySize) {
+      let logits = logits(hidden, tile, context)
+      let own = zip(batch.targets, targets).compactMap { target, value in
+        tile.contains(Int(target.token))
+          ? (row: value.row, column: Int(target.token) - tile.lowerBound, coefficient: value.coefficient) : nil
+      }
+      softmax.logitGradient(logits, targets: targets, inTile: own, context.pool)
+      try gradients.add(
+        at: range.lowerBound + tile.lowerBound * hidden.columns, rows: tile.count, columns: hidden.columns
+      ) { gradient in
+        Products.compute(gradient, [.transposedTimes(logits, hidden)], phase: .head, context.pool)
+        try context.observe("gradient of the weight of the head", layer: nil, gradient)
+      }
+    }
+  }
+}

@@ -1,0 +1,163 @@
+// The linear layers that read one input: y = W x + bias + s · B A drop(x), with their gradients.
+//
+// The backward pass needs LoRA's reduction s · drop(x) Aᵀ, and x itself for the gradients of A and W. Those come in a
+// second call, because x is recomputed between the two.
+
+import Tensors
+
+/// Linear layers of one input in one decoder layer.
+struct LinearGroup {
+  let group: InputGroup
+  let layer: Int
+  /// Whether the input has only the rows that continue in the last layer.
+  let isContinuing: Bool
+
+  init(_ group: InputGroup, layer: Int, isContinuing: Bool) {
+    (self.group, self.layer, self.isContinuing) = (group, layer, isContinuing)
+  }
+
+  // MARK: Forward
+
+  /// Every y = W x + bias + start, with LoRA.
+  /// - Parameters:
+  ///   - results: linear layers that are adjacent in their group.
+  ///   - residual: added to every result; may be the result itself.
+  ///   - reduced: the group's LoRA reductions [N, n R]; gets those of these layers.
+  func forward(
+    _ results: [(module: LinearModule, y: Matrix)], _ x: Matrix, residual: Matrix? = nil, reduced: Matrix,
+    _ context: PassContext
+  ) throws {
+    try reduce(results.map(\.module), x, reduced: reduced, context)
+    try multiply(results, x, residual: residual, reduced: reduced, context)
+  }
+
+  /// reduced = s · drop(x) Aᵀ for the adapted layers of `modules`.
+  func reduce(_ modules: [LinearModule], _ x: Matrix, reduced: Matrix, _ context: PassContext) throws {
+    let present = adapted(modules, context)
+    guard !present.isEmpty, let adapter = context.policy.adapter,
+      let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights)
+    else { return }
+    let own = reduced.prefix(x.rows).columns(columns(present, context))
+    context.compute(
+      [(own, .zero, [.timesTransposed(loraInput(x, context), a)])], phase: .lora)
+    adapter.layout.scale(own, present, layer: layer, context.pool)
+    try context.observe("lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, own)
+  }
+
+  /// The products alone, after `reduce`.
+  func multiply(
+    _ results: [(module: LinearModule, y: Matrix)], _ x: Matrix, residual: Matrix? = nil, reduced: Matrix,
+    _ context: PassContext
+  ) throws {
+    let weights = context.model.layers[layer]
+    context.compute(
+      results.map { module, y in
+        var terms: [Term] = [.forward(x, weights.weight(module))]
+        if let adapter = context.policy.adapter, let b = adapter.layout.b(module, layer: layer, in: adapter.weights) {
+          terms.append(.timesTransposed(reduced.prefix(x.rows).columns(columns([module], context)), b))
+        }
+        let start = residual.map(Products.Start.matrix) ?? weights.biases[module].map(Products.Start.bias) ?? .zero
+        return (y, start, terms)
+      })
+    for (module, y) in results {
+      if residual != nil, let bias = weights.biases[module] { Kernels.add(row: bias, to: y, context.pool) }
+      try context.observe(module.rawValue, layer: layer, y)
+    }
+  }
+
+  // MARK: Backward
+
+  /// Gradients of the input and of LoRA's B, from the gradients `dy` of the results: dx = Σ dy W + drop(dreduced · A),
+  /// with dreduced = s · dy B kept for `weightGradients`.
+  /// - Parameter dx: nil when the input needs no gradient.
+  func backward(
+    _ results: [(module: LinearModule, dy: Matrix)], dx: Matrix?, reduced: Matrix,
+    _ scratch: GradientScratch<Matrix>, _ context: PassContext, _ gradients: ParameterGradients
+  ) throws {
+    guard let rows = results.first?.dy.rows else { return }
+    let modules = results.map(\.module)
+    let pool = context.pool
+    let present = adapted(modules, context)
+    let dreduced = scratch.reduced.prefix(rows).columns(columns(present, context))
+    for (module, dy) in results {
+      guard let adapter = context.policy.adapter, let b = adapter.layout.b(module, layer: layer, in: adapter.weights),
+        let offset = adapter.layout.offset(ofB: module, layer: layer)
+      else { continue }
+      let own = columns([module], context)
+      try gradients.add(at: offset, rows: b.rows, columns: b.columns) { gradient in
+        Products.compute(
+          gradient, [.transposedTimes(dy, reduced.prefix(rows).columns(own))], phase: .lora, pool)
+        try context.observe("gradient of lora_B of \(module.rawValue)", layer: layer, gradient)
+      }
+      Products.compute(scratch.reduced.prefix(rows).columns(own), [.times(dy, b)], phase: .lora, pool)
+    }
+    context.policy.adapter?.layout.scale(dreduced, present, layer: layer, pool)
+    guard let dx else { return }
+    var terms = results.map { Term.backward($0.dy, context.model.layers[layer].weight($0.module)) }
+    if !present.isEmpty, let adapter = context.policy.adapter,
+      let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights)
+    {
+      if let dropout = context.dropout, let buffer = scratch.dropped {
+        Products.compute(dx, terms, pool)
+        let dropped = buffer.prefix(rows).columns(0..<dx.columns)
+        Products.compute(dropped, [.times(dreduced, a)], phase: .lora, pool)
+        Kernels.dropout(
+          dx, dropped, dropout.of(group, layer: layer, isContinuing: isContinuing), adding: true, pool)
+        terms = []
+      } else {
+        terms.append(.times(dreduced, a))
+      }
+    }
+    if !terms.isEmpty { Products.compute(dx, terms, pool) }
+    try context.observe(
+      "gradient of the input of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, dx)
+  }
+
+  /// Gradients of W = dyᵀ x, of the bias = Σ dy, and of LoRA's stacked A = dreducedᵀ drop(x), where they are trained.
+  /// Call it after `backward` of the same layers.
+  func weightGradients(
+    _ results: [(module: LinearModule, dy: Matrix)], x: Matrix, _ scratch: GradientScratch<Matrix>,
+    _ context: PassContext, _ gradients: ParameterGradients
+  ) throws {
+    let pool = context.pool
+    let present = adapted(results.map(\.module), context)
+    if let first = present.first, let layout = context.policy.adapter?.layout,
+      let offset = layout.offset(ofA: first, layer: layer)
+    {
+      let dreduced = scratch.reduced.prefix(x.rows).columns(columns(present, context))
+      let input = loraInput(x, context)
+      try gradients.add(at: offset, rows: dreduced.columns, columns: x.columns) { gradient in
+        Products.compute(gradient, [.transposedTimes(dreduced, input)], phase: .lora, pool)
+        try context.observe(
+          "gradient of lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, gradient)
+      }
+    }
+    for (module, dy) in results {
+      try gradients.add(.linear(module, layer: layer)) { gradient in
+        Products.compute(gradient, [.transposedTimes(dy, x)], pool)
+        try context.observe("gradient of the weight of \(module.rawValue)", layer: layer, gradient)
+      }
+      gradients.add(.bias(module, layer: layer)) { Kernels.columnSums($0, dy, pool) }
+    }
+  }
+
+  // MARK: LoRA
+
+  private func adapted(_ modules: [LinearModule], _ context: PassContext) -> [LinearModule] {
+    guard let layout = context.policy.adapter?.layout else { return [] }
+    return modules.filter { layout.shape($0, layer: layer) != nil }
+  }
+
+  private func columns(_ modules: [LinearModule], _ context: PassContext) -> Range<Int> {
+    context.policy.adapter?.layout.columns(of: modules, in: group, layer: layer) ?? 0..<0
+  }
+
+  /// The input of LoRA: x itself, or x after dropout.
+  private func loraInput(_ x: Matrix, _ context: PassContext) -> Matrix {
+    guard let dropout = context.dropout, let buffer = context.droppedInput else { return x }
+    let dropped = buffer.prefix(x.rows).columns(0..<x.columns)
+    Kernels.dropout(
+      dropped, x, dropout.of(group, layer: layer, isContinuing: isContinuing), adding: false, context.pool)
+    return dropped
+  }
+}

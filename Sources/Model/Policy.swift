@@ -1,0 +1,122 @@
+// What runs and what is trained: a model, LoRA beside its linear layers, and the weights that are parameters themselves.
+
+package import Tensors
+
+/// The parameters of a policy: LoRA's matrices first, then weights of the model.
+package struct PolicyLayout: Sendable, Equatable {
+  package let configuration: ModelConfiguration
+  package let adapter: AdapterLayout?
+  package let parameters: ParameterLayout
+  /// The model's own weights that are trained, in the arena.
+  private let weights: [WeightName: Range<Int>]
+
+  /// - Parameters:
+  ///   - weights: the weights that are trained, in the order of their files.
+  ///   - name: a weight's name as a parameter.
+  package init(
+    _ configuration: ModelConfiguration, adapter: AdapterLayout? = nil, weights: [WeightName] = [],
+    name: (WeightName) -> String = \.hubName
+  ) {
+    (self.configuration, self.adapter) = (configuration, adapter)
+    var parameters = adapter?.parameters.parameters ?? []
+    var offset = adapter?.count ?? 0
+    var ranges: [WeightName: Range<Int>] = [:]
+    for weight in weights {
+      let parameter = Parameter(
+        name: name(weight), shape: weight.shape(configuration), offset: offset,
+        role: weight.isMatrix ? .matrix : .vector)
+      parameters.append(parameter)
+      ranges[weight] = parameter.range
+      offset = parameter.range.upperBound
+    }
+    self.weights = ranges
+    self.parameters = ParameterLayout(parameters)
+  }
+
+  package init(_ adapter: AdapterLayout) { self.init(adapter.configuration, adapter: adapter) }
+
+  package var count: Int { parameters.count }
+
+  /// The entries of a trained weight; nil for a frozen one.
+  package func range(of weight: WeightName) -> Range<Int>? { weights[weight] }
+
+  /// Whether weights of the model are trained, not LoRA alone.
+  package var trainsWeights: Bool { !weights.isEmpty }
+
+  /// All trained weights.
+  package var trainedWeights: Set<WeightName> { Set(weights.keys) }
+
+  /// How often a backward pass comes to a parameter at most: the matrix of a tied head is an embedding too.
+  package var usesOfParameter: Int { trainsEmbedding && headRange == weights[.embedding] ? 2 : 1 }
+
+  /// Whether the rows of tokens are trained.
+  var trainsEmbedding: Bool { weights[.embedding] != nil }
+
+  /// The parameter that the head's gradient belongs to; nil if the head is frozen.
+  var headRange: Range<Int>? {
+    weights[.head] ?? (configuration.tiesEmbeddings ? weights[.embedding] : nil)
+  }
+
+  /// The first decoder layer with a parameter; the number of layers if there is none.
+  package var firstTrainedLayer: Int {
+    (0..<configuration.layerCount).first(where: isTrained) ?? configuration.layerCount
+  }
+
+  private func isTrained(_ layer: Int) -> Bool {
+    LinearModule.allCases.contains { adapter?.shape($0, layer: layer) != nil }
+      || weights.keys.contains { $0.layer == layer }
+  }
+
+  /// Whether something that a layer's input comes from is trained, so that the input needs its gradient.
+  package func needsInputGradient(_ layer: Int) -> Bool { trainsEmbedding || firstTrainedLayer < layer }
+
+  /// Whether a parameter belongs to the first or last layer, or to none.
+  package func isInOuterLayer(_ parameter: Parameter) -> Bool {
+    let layers = [0, configuration.layerCount - 1]
+    if let adapter, parameter.range.upperBound <= adapter.count {
+      return adapter.matrices.enumerated().contains {
+        adapter.parameters.parameters[$0.offset].range == parameter.range && layers.contains($0.element.layer)
+      }
+    }
+    return weights.first { $0.value == parameter.range }.map { $0.key.layer.map(layers.contains) ?? true } ?? false
+  }
+
+  /// A part of this layout for a model of fewer layers or tokens, with the same kinds of parameters.
+  package func part(of configuration: ModelConfiguration) -> PolicyLayout {
+    PolicyLayout(
+      configuration, adapter: adapter?.part(of: configuration),
+      weights: WeightName.all(configuration).filter { weights[$0] != nil })
+  }
+}
+
+/// A model as it is run. Its parameters, if it has any, change in training; everything else is frozen.
+package final class Policy: Sendable {
+  /// Nil when nothing is trained.
+  package let layout: PolicyLayout?
+  /// The model, with the trained weights in the arena of the parameters.
+  package let model: LanguageModel
+  package let adapter: Adapter?
+
+  /// A frozen model with an adapter or without.
+  package init(_ model: LanguageModel, adapter: Adapter? = nil) {
+    layout = adapter.map { PolicyLayout($0.layout) }
+    (self.model, self.adapter) = (model, adapter)
+  }
+
+  /// A policy with the parameters `values`.
+  /// - Precondition: the arena has the layout's size.
+  package init(_ base: LanguageModel, _ layout: PolicyLayout, values: Storage) {
+    precondition(values.count >= layout.count, "\(values.count) values for \(layout.count) parameters")
+    self.layout = layout
+    adapter = layout.adapter.map { Adapter(layout: $0, weights: values) }
+    model =
+      layout.trainsWeights
+      ? base.replacing { name in
+        layout.range(of: name).map { range in
+          let shape = name.shape(base.configuration)
+          return Matrix(
+            values, offset: range.lowerBound, rows: shape.count == 2 ? shape[0] : 1, columns: shape[shape.count - 1])
+        }
+      } : base
+  }
+}

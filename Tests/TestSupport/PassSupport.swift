@@ -1,0 +1,35 @@
+// Passes of a model with an adapter or without, as most tests need them.
+
+package import Model
+package import Tensors
+
+extension Pass {
+  package convenience init(
+    model: LanguageModel, layout: AdapterLayout?, capacity: Capacity, positions: Int, retention: Retention,
+    dropout: Bool = false, threads: Int
+  ) {
+    self.init(
+      model.configuration, layout: layout.map { PolicyLayout($0) }, capacity: capacity, positions: positions,
+      retention: retention, dropout: dropout, threads: threads)
+  }
+
+  package func logProbabilities(_ batch: TreeBatch, model: LanguageModel, adapter: Adapter?) throws -> [Double] {
+    try logProbabilities(batch, Policy(model, adapter: adapter))
+  }
+
+  package func tokenLogProbabilities(_ batch: TreeBatch, model: LanguageModel, adapter: Adapter?) throws -> [Double] {
+    try tokenLogProbabilities(batch, Policy(model, adapter: adapter))
+  }
+
+  /// Overwrites `gradient`.
+  package func gradient(
+    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    coefficients: ([Double]) throws -> [Double]
+  ) throws -> [Double] {
+    let sink = GradientArena(count: adapter.layout.count)
+    let sums = try self.gradient(
+      batch, Policy(model, adapter: adapter), dropout: dropout, into: sink, coefficients: coefficients)
+    gradient.base.update(from: sink.values.base, count: sink.values.count)
+    return sums
+  }
+}
