@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ void shoal_mapping_add(const void *start, int64_t bytes, const char *path) {
     return;
   }
 }
+
+int shoal_memory_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 void shoal_mapping_remove(const void *start) {
   for (int i = 0; i < SLOTS; i++) {

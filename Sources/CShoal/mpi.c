@@ -75,12 +75,14 @@ int shoal_mpi_comm_rank(shoal_mpi_comm comm, int *rank, int *size) {
   return status != MPI_SUCCESS ? status : MPI_Comm_size(comm_of(comm), size);
 }
 
-int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size) {
+int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size, int *leader) {
   MPI_Comm node = MPI_COMM_NULL;
   int status = MPI_Comm_split_type(comm_of(comm), MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
   if (status != MPI_SUCCESS) return status;
   status = MPI_Comm_rank(node, rank);
   if (status == MPI_SUCCESS) status = MPI_Comm_size(node, size);
+  if (status == MPI_SUCCESS) status = MPI_Comm_rank(comm_of(comm), leader);
+  if (status == MPI_SUCCESS) status = MPI_Bcast(leader, 1, MPI_INT, 0, node);
   int freed = MPI_Comm_free(&node);
   return status != MPI_SUCCESS ? status : freed;
 }

@@ -15,6 +15,8 @@ package protocol Communicator: AnyObject, Sendable {
   /// This rank's number among the ranks on the same node, and the number of those ranks.
   var rankOnNode: Int { get }
   var ranksOnNode: Int { get }
+  /// The rank whose `rankOnNode` is 0 on this node.
+  var nodeLeader: Int { get }
 
   /// Returns when every rank has called it.
   func barrier() throws

@@ -11,6 +11,7 @@ package final class MPICommunicator: Communicator {
   package let size: Int
   package let rankOnNode: Int
   package let ranksOnNode: Int
+  package let nodeLeader: Int
   private let comm: shoal_mpi_comm
   private let backgroundError = BackgroundError()
   private let counter = ProgressCounter()
@@ -26,9 +27,11 @@ package final class MPICommunicator: Communicator {
     try MPIFailure.check(shoal_mpi_comm_rank(comm, &rank, &size), "rank")
     self.rank = Int(rank)
     self.size = Int(size)
-    try MPIFailure.check(shoal_mpi_comm_node_rank(comm, &rank, &size), "rank on the node")
+    var leader: Int32 = 0
+    try MPIFailure.check(shoal_mpi_comm_node_rank(comm, &rank, &size, &leader), "rank on the node")
     rankOnNode = Int(rank)
     ranksOnNode = Int(size)
+    nodeLeader = Int(leader)
   }
 
   private static func duplicateWorld() throws -> shoal_mpi_comm {

@@ -10,6 +10,7 @@ package final class SoloCommunicator: Communicator {
   package var size: Int { 1 }
   package var rankOnNode: Int { 0 }
   package var ranksOnNode: Int { 1 }
+  package var nodeLeader: Int { 0 }
 
   package func barrier() {}
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {

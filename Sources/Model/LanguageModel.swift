@@ -45,9 +45,10 @@ package final class LanguageModel: Sendable {
   }
 
   /// The same model with some of its weights replaced.
-  /// - Parameter replacement: [out, in] for a matrix, [1, out] for a vector; nil keeps the weight. The head of a tied
-  ///   model follows its embedding unless it has a replacement of its own.
-  func replacing(_ replacement: (WeightName) -> Matrix?) -> LanguageModel {
+  /// - Parameters:
+  ///   - tiesHead: whether a head without a replacement of its own follows the embedding.
+  ///   - replacement: [out, in] for a matrix, [1, out] for a vector; nil keeps the weight.
+  func replacing(tiesHead: Bool, _ replacement: (WeightName) -> Matrix?) -> LanguageModel {
     let embedding = replacement(.embedding).map(Weight.init)
     let layers = self.layers.enumerated().map { number, layer in
       DecoderLayer(
@@ -67,7 +68,7 @@ package final class LanguageModel: Sendable {
     return LanguageModel(
       configuration: configuration, embedding: embedding ?? self.embedding, layers: layers,
       finalNorm: replacement(.finalNorm) ?? finalNorm,
-      head: replacement(.head).map(Weight.init) ?? (configuration.tiesEmbeddings ? embedding : nil) ?? head)
+      head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
   }
 
   /// Bytes of the matrices that all ranks of a node share.

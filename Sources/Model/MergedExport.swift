@@ -1,9 +1,9 @@
-// Exports base and adapter as one model in hub layout.
+// Writes a policy as one model in hub layout: base and adapter merged, or the weights that were trained.
 
-import Checkpoints
+package import Checkpoints
 package import Tensors
 
-/// Writes merged weights: W + scale · B A, added in fp32 and rounded once.
+/// Writes a policy's weights: W + scale · B A, added in fp32 and rounded once.
 package struct MergedExport {
   /// The choice of W. The two cases differ for an adapter that was trained on an NF4 base.
   package enum Target: String, Sendable, CaseIterable {
@@ -14,21 +14,34 @@ package struct MergedExport {
   }
 
   private let directory: ModelDirectory
-  private let adapter: Adapter?
+  private let policy: Policy?
   private let target: Target
   private let type: ElementType?
   private let pool: ThreadPool
 
   /// - Parameters:
-  ///   - adapter: nil exports the base itself.
-  ///   - type: the element type of the written weights; nil keeps each weight's own type.
+  ///   - directory: of the base.
+  ///   - policy: nil exports the base itself.
+  ///   - type: the element type of the written weights; nil keeps each weight's own type, fp32 for a trained one.
   /// - Throws: `ContentError` when the target is `.dequantized` and NF4 cannot represent the base.
   package init(
-    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+    _ directory: ModelDirectory, _ policy: Policy?, into target: Target = .original, type: ElementType?,
+    pool: ThreadPool
   ) throws {
     if target == .dequantized { try NF4File.requireWholeBlocks(directory) }
-    (self.directory, self.adapter, self.target, self.type) = (directory, adapter, target, type)
-    pool = ThreadPool(threads: threads)
+    (self.directory, self.policy, self.target, self.type, self.pool) = (directory, policy, target, type, pool)
+  }
+
+  /// Whether a base with one matrix for embedding and head becomes a model with two, because one was trained apart from
+  /// the other.
+  private var splitsHead: Bool {
+    guard directory.configuration.tiesEmbeddings, let policy, policy.layout?.tiesHead == false else { return false }
+    return policy.trained(.embedding) != nil || policy.trained(.head) != nil
+  }
+
+  /// All weights, under their names in a hub checkpoint.
+  package var tensors: [OutgoingTensor] {
+    (WeightName.all(directory.configuration) + (splitsHead ? [.head] : [])).map(tensor)
   }
 
   /// Writes a directory that transformers loads: weights, configuration and tokenizer files.
@@ -39,32 +52,40 @@ package struct MergedExport {
   package func write(
     _ inference: InferenceFiles, to path: String, shardBytes: Int, replaces: Bool = false
   ) throws {
-    let tensors = WeightName.all(directory.configuration).map(tensor)
+    let tensors = tensors
     let bytes = tensors.reduce(0) { $0 + $1.byteCount }
     try AtomicDirectory.write(to: path, neededBytes: bytes + (32 << 20), permissions: .umask, replaces: replaces) {
       output in
       try ShardedExport.write(tensors, shardBytes: shardBytes, to: output)
       try inference.writeWithTokenizer(output.file)
-      try writeConfiguration(to: output)
+      try writeConfiguration(output.file)
     }
   }
 
   /// Writes config.json with the element type of the written weights.
-  private func writeConfiguration(to output: AtomicDirectory) throws {
-    guard let type else { return try HubFiles.copy(["config.json"], from: directory.path, output.file) }
+  package func writeConfiguration(_ write: InferenceFiles.Write) throws {
+    guard type != nil || splitsHead else { return try HubFiles.copy(["config.json"], from: directory.path, write) }
     let json = try JSONValue.read(file: "\(directory.path)/config.json", limit: 1 << 20)
-    let name: JSONValue = type == .float32 ? "float32" : type == .float16 ? "float16" : "bfloat16"
     var members = json.members ?? []
-    for i in members.indices where ["torch_dtype", "dtype"].contains(members[i].name) { members[i].value = name }
-    try output.file("config.json", text: JSONValue.object(members).serialized(indent: 2) + "\n")
+    if let type {
+      let name: JSONValue = type == .float32 ? "float32" : type == .float16 ? "float16" : "bfloat16"
+      for i in members.indices where ["torch_dtype", "dtype"].contains(members[i].name) { members[i].value = name }
+    }
+    if splitsHead {
+      members.removeAll { $0.name == "tie_word_embeddings" }
+      members.append(.init("tie_word_embeddings", false))
+    }
+    let text = JSONValue.object(members).serialized(indent: 2) + "\n"
+    try write("config.json") { try $0.append(Array(text.utf8)) }
   }
 
   private func tensor(_ name: WeightName) -> OutgoingTensor {
     let stored = directory[name]
-    let type = type ?? stored.type
+    let trained = policy?.trained(name)
+    let type = type ?? (trained == nil ? stored.type : .float32)
     return OutgoingTensor(name: name.hubName, type: type, shape: stored.shape) { emit in
       let delta = delta(name)
-      let base = try dequantized(name)
+      let base = try trained.map(Weight.init) ?? dequantized(name)
       guard type != stored.type || delta != nil || base != nil else { return try emit(stored.bytes) }
       // A few rows at a time, so that no fp32 copy of an embedding exists.
       let whole = base ?? directory.weight(name)
@@ -91,7 +112,7 @@ package struct MergedExport {
   }
 
   private func delta(_ name: WeightName) -> Delta? {
-    guard case .linear(let module, let layer) = name, let adapter,
+    guard case .linear(let module, let layer) = name, let adapter = policy?.adapter,
       let a = adapter.layout.a(module, layer: layer, in: adapter.weights),
       let b = adapter.layout.b(module, layer: layer, in: adapter.weights),
       let shape = adapter.layout.shape(module, layer: layer)

@@ -47,9 +47,10 @@ package struct ParameterLayout: Sendable, Equatable {
       count == parameters.map(\.range.upperBound).max() ?? 0, "the parameters' ranges leave gaps or lie on each other")
   }
 
-  /// The ranges of the arena with parameters of a role, ascending. Neighbours are one range.
-  package func ranges(of role: Parameter.Role) -> [Range<Int>] {
-    parameters.filter { $0.role == role }.map(\.range).sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) {
+  /// The ranges of the arena with parameters of some roles, ascending. Neighbours are one range.
+  package func ranges(of roles: Parameter.Role...) -> [Range<Int>] {
+    parameters.filter { roles.contains($0.role) }.map(\.range).sorted { $0.lowerBound < $1.lowerBound }.reduce(into: [])
+    {
       if let last = $0.last, last.upperBound == $1.lowerBound {
         $0[$0.count - 1] = last.lowerBound..<$1.upperBound
       } else {
@@ -73,6 +74,13 @@ package struct ParameterLayout: Sendable, Equatable {
   /// Fills an arena from tensors that `tensors(of:prefix:)` wrote.
   /// - Throws: `ContentError` that names every missing or misshapen tensor.
   package func read(_ file: SafetensorsFile, prefix: String, into arena: Storage) throws(ContentError) {
+    try requireTensors(file, prefix: prefix)
+    copy(0..<count, from: file, prefix: prefix, to: arena.base)
+  }
+
+  /// Requires that a file has all tensors that `read` takes.
+  /// - Throws: `ContentError` that names every missing or misshapen one.
+  package func requireTensors(_ file: SafetensorsFile, prefix: String) throws(ContentError) {
     var problems: [ContentError.Problem] = []
     for parameter in parameters {
       guard let entry = file.tensors[prefix + parameter.name] else {
@@ -85,9 +93,21 @@ package struct ParameterLayout: Sendable, Equatable {
             prefix + parameter.name, "is \(entry.type.rawValue) \(entry.shape)", expected: "F32 \(parameter.shape)"))
         continue
       }
-      UnsafeMutableRawBufferPointer(start: arena.base + parameter.range.lowerBound, count: 4 * parameter.range.count)
-        .copyMemory(from: file.bytes(of: entry))
     }
     guard problems.isEmpty else { throw ContentError(file.path, problems) }
+  }
+
+  /// Copies a range of an arena from a file that has all tensors.
+  package func copy(
+    _ range: Range<Int>, from file: SafetensorsFile, prefix: String, to numbers: UnsafeMutablePointer<Float>
+  ) {
+    for parameter in parameters where parameter.range.overlaps(range) {
+      guard let entry = file.tensors[prefix + parameter.name] else { continue }
+      let own = parameter.range.clamped(to: range)
+      let start = 4 * (own.lowerBound - parameter.range.lowerBound)
+      let bytes = file.bytes(of: entry)[start..<start + 4 * own.count]
+      UnsafeMutableRawBufferPointer(start: numbers + (own.lowerBound - range.lowerBound), count: 4 * own.count)
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
+    }
   }
 }

@@ -40,6 +40,15 @@ package struct PolicyLayout: Sendable, Equatable {
   /// The entries of a trained weight; nil for a frozen one.
   package func range(of weight: WeightName) -> Range<Int>? { weights[weight] }
 
+  /// A trained weight in an arena: [out, in], or [1, out] for a vector.
+  func matrix(of weight: WeightName, in arena: Storage) -> Matrix? {
+    weights[weight].map { range in
+      let shape = weight.shape(configuration)
+      return Matrix(
+        arena, offset: range.lowerBound, rows: shape.count == 2 ? shape[0] : 1, columns: shape[shape.count - 1])
+    }
+  }
+
   /// Whether weights of the model are trained, not LoRA alone.
   package var trainsWeights: Bool { !weights.isEmpty }
 
@@ -52,10 +61,11 @@ package struct PolicyLayout: Sendable, Equatable {
   /// Whether the rows of tokens are trained.
   var trainsEmbedding: Bool { weights[.embedding] != nil }
 
+  /// Whether the head is the embedding in training too. Beside LoRA, PEFT trains a copy of each module that it saves.
+  var tiesHead: Bool { configuration.tiesEmbeddings && adapter == nil }
+
   /// The parameter that the head's gradient belongs to; nil if the head is frozen.
-  var headRange: Range<Int>? {
-    weights[.head] ?? (configuration.tiesEmbeddings ? weights[.embedding] : nil)
-  }
+  var headRange: Range<Int>? { weights[.head] ?? (tiesHead ? weights[.embedding] : nil) }
 
   /// The first decoder layer with a parameter; the number of layers if there is none.
   package var firstTrainedLayer: Int {
@@ -96,11 +106,19 @@ package final class Policy: Sendable {
   /// The model, with the trained weights in the arena of the parameters.
   package let model: LanguageModel
   package let adapter: Adapter?
+  /// The parameters' values, if weights of the model are among them.
+  private let values: Storage?
+
+  /// A weight of the model that is a parameter; nil for a frozen one.
+  package func trained(_ name: WeightName) -> Matrix? {
+    guard let layout, let values else { return nil }
+    return layout.matrix(of: name, in: values)
+  }
 
   /// A frozen model with an adapter or without.
   package init(_ model: LanguageModel, adapter: Adapter? = nil) {
     layout = adapter.map { PolicyLayout($0.layout) }
-    (self.model, self.adapter) = (model, adapter)
+    (self.model, self.adapter, values) = (model, adapter, nil)
   }
 
   /// A policy with the parameters `values`.
@@ -109,14 +127,9 @@ package final class Policy: Sendable {
     precondition(values.count >= layout.count, "\(values.count) values for \(layout.count) parameters")
     self.layout = layout
     adapter = layout.adapter.map { Adapter(layout: $0, weights: values) }
+    self.values = values
     model =
       layout.trainsWeights
-      ? base.replacing { name in
-        layout.range(of: name).map { range in
-          let shape = name.shape(base.configuration)
-          return Matrix(
-            values, offset: range.lowerBound, rows: shape.count == 2 ? shape[0] : 1, columns: shape[shape.count - 1])
-        }
-      } : base
+      ? base.replacing(tiesHead: layout.tiesHead) { layout.matrix(of: $0, in: values) } : base
   }
 }

@@ -23,5 +23,16 @@ package final class Storage: @unchecked Sendable {
     self.count = count
   }
 
+  /// Memory that processes share.
+  /// - Parameter descriptor: of at least `count` numbers; stays open.
+  /// - Returns: nil when the system cannot map it.
+  package init?(sharing descriptor: Int32, count: Int) {
+    bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let pages = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard pages != MAP_FAILED, let pages else { return nil }
+    base = pages.bindMemory(to: Float.self, capacity: max(count, 1))
+    self.count = count
+  }
+
   deinit { munmap(base, bytes) }
 }

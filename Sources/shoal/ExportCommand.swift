@@ -87,8 +87,9 @@ struct ExportCommand: ParsableCommand {
     switch format {
     case .merged:
       let export = try MergedExport(
-        directory, adapter: loaded, into: mergeInto ?? .original, type: dtype?.elementType,
-        threads: ProcessorSet.boundCount)
+        directory, loaded.map { Policy(LanguageModel(directory), adapter: $0) }, into: mergeInto ?? .original,
+        type: dtype?.elementType,
+        pool: ThreadPool(threads: ProcessorSet.boundCount))
       try export.write(
         inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes,
         replaces: target.replaces)

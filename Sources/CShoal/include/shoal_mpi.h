@@ -40,7 +40,7 @@ int shoal_mpi_world_duplicate(shoal_mpi_comm *comm);
 int shoal_mpi_comm_free(shoal_mpi_comm *comm);
 int shoal_mpi_comm_rank(shoal_mpi_comm comm, int *rank, int *size);
 /// This process's rank among the ranks that share its memory. Collective.
-int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size);
+int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size, int *leader);
 
 int shoal_mpi_barrier_begin(shoal_mpi_comm comm, shoal_mpi_request *request);
 int shoal_mpi_broadcast_begin(

@@ -14,9 +14,19 @@ extension ConfigurationKeys {
       .also("model_revision")
       .elsewhere("model_revision").effective { HubCache.isLookedFor($0.baseModel) },
     Key(
-      "adapter", \.weightStorage, .choice([("lora", .stored), ("qlora", .nf4)]),
-      "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4)."
-    ).required("lora or qlora (full fine-tuning is not built yet)"),
+      "adapter", \.adapter, .choice(AdapterKind.words),
+      "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4). Left out, the weights "
+        + "of the model are trained (full fine-tuning)."
+    ).standing(at: "none: full fine-tuning"),
+    Key(
+      "unfrozen_parameters", \.unfrozenParameters, .patterns,
+      "Without an adapter: patterns of the weights that are trained, the others stay frozen. A pattern is a regular "
+        + "expression at the start of a name such as `model.layers.0.mlp.up_proj.weight`; a point is itself."
+    ).effective { $0.adapter == nil }.standing(at: "all weights"),
+    Key(
+      "save_dtype", \.savedType, .choice(SavedType.words),
+      "Without an adapter: the number type of the final weights. Checkpoints hold fp32."
+    ).absent { $0.adapter == nil },
     Key("load_in_4bit", \.isBaseInFourBits, .bool, "Holds the base in 4 bits: `adapter: lora` becomes `qlora`."),
     Key(
       "load_in_8bit", .eightBits, "The base stays as it is stored, which is more exact: no base is held in 8 bits."
@@ -24,7 +34,8 @@ extension ConfigurationKeys {
     Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank")
       .ofFreshAdapter(),
     Key("lora_alpha", \.loraAlpha, .scale, "The adapter's output is scaled by `lora_alpha / lora_r`.").ofFreshAdapter(),
-    Key("lora_dropout", \.loraDropout, .belowOne, "The share of an adapter's inputs that training drops."),
+    Key("lora_dropout", \.loraDropout, .belowOne, "The share of an adapter's inputs that training drops.")
+      .absent { $0.adapter != nil },
     Key("lora_target_modules", \.loraTargetModules, .targetModules, "The linear layers that have an adapter.")
       .elsewhere("lora_target").ofFreshAdapter(),
     Key("lora_target_linear", \.targetsAllLinear, .bool, "`true` is `lora_target_modules: all-linear`.")
@@ -33,12 +44,13 @@ extension ConfigurationKeys {
     Key(
       "peft_init_lora_weights", \.initialisation, .initialisation,
       "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
-    ).effective { $0.startingAdapter == nil },
+    ).absent { $0.adapter != nil && $0.startingAdapter == nil },
     Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
     Key(
       "lora_model_dir", \.startingAdapter, .path,
       "A PEFT adapter to start from, instead of a fresh one: a directory or a name of the hub. It has its own rank, alpha "
-        + "and target modules."),
+        + "and target modules."
+    ).effective { $0.adapter != nil },
   ]
 }
 
@@ -46,7 +58,9 @@ extension ConfigurationKey<RunConfiguration> {
   /// A key of a fresh adapter. Of one that training starts from, the adapter's own file tells; the key may say it too.
   fileprivate func ofFreshAdapter() -> Self {
     let name = name
-    return written { $0.startingAdapter == nil || $0.statedAdapterKeys.contains(name) }
+    return effective { $0.adapter != nil }.written {
+      $0.adapter != nil && ($0.startingAdapter == nil || $0.statedAdapterKeys.contains(name))
+    }
   }
 }
 
@@ -58,6 +72,28 @@ extension ValueKind where Value == [String] {
       names.read(&section, key, tree).map { $0.contains("all-linear") ? all : all.filter($0.contains) }
     } write: {
       names.write($0)
+    }
+  }
+}
+
+extension ValueKind where Value == [String] {
+  /// Patterns as axolotl's `unfrozen_parameters` has them; something that is off is none.
+  static var patterns: Self {
+    let texts = Self.texts("a list of patterns")
+    return Self(texts.text) { section, key, tree in
+      if tree.isOff { return [] }
+      guard let patterns = texts.read(&section, key, tree) else { return nil }
+      for pattern in patterns {
+        do {
+          _ = try ParameterPattern(pattern)
+        } catch {
+          section.refuse(key, expected: texts.text, found: "\"\(pattern)\", which \(error)")
+          return nil
+        }
+      }
+      return patterns
+    } write: {
+      $0.isEmpty ? .null : texts.write($0)
     }
   }
 }
@@ -132,8 +168,8 @@ extension RunConfiguration {
   static let projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
   fileprivate var isBaseInFourBits: Bool {
-    get { weightStorage == .nf4 }
-    set { weightStorage = newValue ? .nf4 : weightStorage }
+    get { adapter == .qlora }
+    set { if newValue, adapter != nil { adapter = .qlora } }
   }
 
   fileprivate var targetsAllLinear: Bool {

@@ -37,8 +37,8 @@ extension ConfigurationKeys {
       "peft_trainable_token_indices lora_modules_to_save", because: "nothing is trained beside the adapter",
       remedy: "left out, embeddings and head stay as they are, so tokens that are new to the model stay new"),
     RefusedKeys(
-      "unfrozen_parameters lisa_n_layers=0 lisa_step_interval=0", because: "the adapter alone is trained",
-      remedy: "left out, no weight of the base changes; choose layers with `lora_target_modules`"),
+      "lisa_n_layers=0 lisa_step_interval=0", because: "the trained weights are the same in every step",
+      remedy: "left out, all of them are; choose them with `unfrozen_parameters`"),
     RefusedKeys(
       "s2_attention scaling_softmax use_pose", because: "attention is the model's own, with its own positions",
       remedy: "left out, the model does not learn longer contexts this way"),

@@ -35,6 +35,11 @@ extension RunConfiguration {
 
   /// axolotl wants both keys for QLoRA; either is enough here.
   private func checkFourBits(_ section: inout ConfigurationSection) {
+    for key in ["load_in_4bit", "load_in_8bit"] where adapter == nil && section.value(key, as: .bool) == true {
+      section.report(
+        "`\(key): true` needs an adapter (`adapter: qlora`, or `lora`): weights that are trained are fp32, found no "
+          + "`adapter`", about: key)
+    }
     if weightStorage == .nf4, section.value("load_in_4bit", as: .bool) == false {
       section.report(
         "`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", about: "load_in_4bit")

@@ -3,6 +3,7 @@
 package import Checkpoints
 package import Corpus
 package import Model
+import Tensors
 
 /// What a training run does. The tables of `ConfigurationKeys` say what each property is and which values it has.
 package struct RunConfiguration: Sendable, Equatable {
@@ -12,7 +13,14 @@ package struct RunConfiguration: Sendable, Equatable {
   package var baseModel = ""
   /// A branch, a tag or a commit of the hub's.
   package var baseRevision: String?
-  package var weightStorage = WeightStorage.stored
+  /// Nil: the weights of the model are trained.
+  package var adapter: AdapterKind?
+  /// Of the frozen linear layers.
+  package var weightStorage: WeightStorage { adapter == .qlora ? .nf4 : .stored }
+  /// Patterns of the weights that are trained without an adapter; empty: all.
+  package var unfrozenParameters: [String] = []
+  /// The element type of the final weights of a run without an adapter.
+  package var savedType = SavedType.bfloat16
   /// R in shapes. PEFT's default.
   package var loraRank = 8
   /// PEFT's default (axolotl has none; LLaMA-Factory's is twice the rank).
@@ -150,6 +158,24 @@ package struct RunConfiguration: Sendable, Equatable {
 
   /// The defaults; `base_model`, `learning_rate` and `datasets` have none.
   init() {}
+}
+
+/// LoRA beside the base as it is stored, or in 4 bits (QLoRA).
+package enum AdapterKind: String, Sendable, CaseIterable { case lora, qlora }
+
+/// The element types of saved weights, under the names of the configuration.
+package enum SavedType: String, Sendable, CaseIterable {
+  case bfloat16 = "bf16"
+  case float16 = "f16"
+  case float32 = "f32"
+
+  var elementType: ElementType {
+    switch self {
+    case .bfloat16: .bfloat16
+    case .float16: .float16
+    case .float32: .float32
+    }
+  }
 }
 
 /// The optimizers, under the names of the configuration.

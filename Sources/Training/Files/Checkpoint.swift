@@ -2,18 +2,18 @@
 
 import Checkpoints
 package import Model
-import Tensors
+package import Tensors
 
 /// Writes and reads `checkpoint-N` directories.
 package enum Checkpoint {
   static let stateName = "trainer_state.json"
   private static let optimizerName = "optimizer.safetensors"
-  private static let prefixes = (first: "exp_avg.", second: "exp_avg_sq.")
+  /// Of the moments' tensors.
+  private static let prefixes = ["exp_avg.", "exp_avg_sq."]
 
   /// The files of a checkpoint.
   static let fileNames =
-    [AdapterDirectory.weightsName, AdapterDirectory.configurationName, optimizerName, stateName, manifestName]
-    + InferenceFiles.names
+    PolicyForm.allNames + [optimizerName, stateName, manifestName] + InferenceFiles.namesWithTokenizer
 
   /// The run that wrote a checkpoint or a partial work, according to its state file. Verifies nothing.
   static func writer(of path: String) -> String? { unverifiedState(of: path)?.run }
@@ -32,22 +32,21 @@ package enum Checkpoint {
   }
 
   /// Writes a checkpoint completely or not at all.
+  /// - Parameter policy: inside `lead` of its moments where they are divided.
   /// - Throws: `WriteError`; the directory's earlier checkpoints stay unchanged.
   package static func write(
-    _ state: TrainerState, adapter: Adapter, _ configuration: AdapterConfiguration, moments: OptimizerMoments,
-    _ inference: InferenceFiles, to path: String
+    _ state: TrainerState, _ policy: PolicyState, _ form: PolicyForm, _ inference: InferenceFiles, to path: String
   ) throws {
-    let layout = adapter.layout.parameters
-    try AtomicDirectory.write(to: path, neededBytes: 3 * 4 * layout.count + (1 << 20)) { directory in
-      try directory.file(AdapterDirectory.weightsName) {
-        try SafetensorsWriter.write(layout.tensors(of: adapter.weights), to: $0)
-      }
-      try directory.file(AdapterDirectory.configurationName, text: configuration.text)
-      try inference.write(directory.file)
-      try directory.file(optimizerName) {
-        try SafetensorsWriter.write(
-          layout.tensors(of: moments.first, prefix: prefixes.first)
-            + (moments.second.map { layout.tensors(of: $0, prefix: prefixes.second) } ?? []), to: $0)
+    let layout = policy.layout.parameters
+    let bytes = form.byteCount(layout) + 4 * layout.count * policy.moments.arenas.count + (32 << 20)
+    try AtomicDirectory.write(to: path, neededBytes: bytes) { directory in
+      try form.write(policy, isFinal: false, directory.file)
+      try form.writeBeside(inference, directory.file)
+      try directory.file(optimizerName) { file in
+        let moments = zip(prefixes, policy.moments.arenas.indices).flatMap { prefix, arena in
+          policy.moments.tensors(of: arena, layout, prefix: prefix)
+        }
+        try SafetensorsWriter.write(moments, to: file)
       }
       try directory.file(stateName, text: state.json.serialized(indent: 2) + "\n")
     }
@@ -61,25 +60,46 @@ package enum Checkpoint {
     return try TrainerState(json: try JSONValue.read(file: statePath), path: statePath)
   }
 
-  /// Fills an adapter and its moments from a verified checkpoint.
-  /// - Throws: `FileError`; `ContentError` when it belongs to another adapter.
-  package static func read(_ path: String, into adapter: Adapter, moments: OptimizerMoments) throws {
-    try readWeights(path, into: adapter)
-    let optimizer = try SafetensorsFile(path: "\(path)/\(optimizerName)")
-    let layout = adapter.layout.parameters
-    try layout.read(optimizer, prefix: prefixes.first, into: moments.first)
-    if let second = moments.second { try layout.read(optimizer, prefix: prefixes.second, into: second) }
+  /// Fills the parameters' values from a verified checkpoint.
+  /// - Throws: `FileError`; `ContentError` when it belongs to another adapter or model.
+  package static func readValues(
+    _ path: String, _ form: PolicyForm, _ layout: PolicyLayout, into values: Storage
+  ) throws {
+    if let adapter = layout.adapter {
+      let directory = try AdapterDirectory(path, model: layout.configuration)
+      let found = AdapterLayout(directory.configuration, model: layout.configuration)
+      guard found == adapter else {
+        throw ContentError(path, "holds an adapter of \(found)", expected: "\(adapter)")
+      }
+    }
+    let weights = try SafetensorsFile(path: "\(path)/\(form.weightsName)")
+    try layout.parameters.read(weights, prefix: "", into: values)
   }
 
-  /// The same without the moments.
-  static func readWeights(_ path: String, into adapter: Adapter) throws {
-    let directory = try AdapterDirectory(path, model: adapter.layout.configuration)
-    let found = AdapterLayout(directory.configuration, model: adapter.layout.configuration)
-    guard found == adapter.layout else {
-      throw ContentError(
-        path, "holds an adapter of \(found)", expected: "\(adapter.layout)")
+  /// Fills values and moments of a state of which nothing is divided.
+  package static func read(_ path: String, _ form: PolicyForm, into state: PolicyState) throws {
+    try readValues(path, form, state.layout, into: state.values)
+    let moments = try Moments(path, state.layout.parameters, count: state.moments.arenas.count)
+    for (arena, storage) in state.moments.arenas.enumerated() {
+      moments.copy(0..<state.layout.count, of: arena, to: storage.base)
     }
-    let weights = try SafetensorsFile(path: "\(path)/\(AdapterDirectory.weightsName)")
-    try adapter.layout.parameters.read(weights, prefix: "", into: adapter.weights)
+  }
+
+  /// The optimizer's state of a verified checkpoint.
+  struct Moments {
+    private let file: SafetensorsFile
+    private let layout: ParameterLayout
+
+    /// - Throws: `FileError`; `ContentError` when it belongs to other parameters.
+    init(_ path: String, _ layout: ParameterLayout, count: Int) throws {
+      file = try SafetensorsFile(path: "\(path)/\(optimizerName)")
+      self.layout = layout
+      for prefix in prefixes.prefix(count) { try layout.requireTensors(file, prefix: prefix) }
+    }
+
+    /// Copies a range of an arena.
+    func copy(_ range: Range<Int>, of arena: Int, to numbers: UnsafeMutablePointer<Float>) {
+      layout.copy(range, from: file, prefix: prefixes[arena], to: numbers)
+    }
   }
 }

@@ -198,8 +198,12 @@ struct Resumption {
   private static func requireFinal(_ record: JSONValue, in files: RunDirectory) throws {
     // Version 0.1.0 did not record hashes.
     guard let known = record[RunRecord.finalHashes] else { return }
-    for file in try files.finalHashes() where known[file.name] != file.value {
-      throw RunRefusal.adapterDiffers(path: "\(files.path)/\(file.name)")
+    for name in PolicyForm.allNames {
+      guard let hash = known[name] else { continue }
+      let path = "\(files.path)/\(name)"
+      guard hash == .string(try ContentHash(cacheDirectory: nil).sha256(ofFile: path)) else {
+        throw RunRefusal.adapterDiffers(path: path)
+      }
     }
   }
 

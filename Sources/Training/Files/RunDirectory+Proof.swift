@@ -61,7 +61,7 @@ extension RunDirectory {
 
   /// What a run ends with.
   static let finalNames =
-    [AdapterDirectory.configurationName, AdapterDirectory.weightsName] + InferenceFiles.namesWithTokenizer
+    PolicyForm.allNames + InferenceFiles.namesWithTokenizer
 
   /// The names of the files that a run writes at the top of its directory; nil: that any run writes.
   static func fileNames(_ configuration: RunConfiguration?, debugs: Bool) -> [String] {

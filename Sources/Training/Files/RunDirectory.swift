@@ -95,10 +95,11 @@ package struct RunDirectory {
     try AtomicFile.write(lines.joined(), to: "\(path)/\(Self.skippedRecordsName)")
   }
 
-  /// Writes the adapter to the top of the directory. Weights come last, since their presence marks the run as finished.
+  /// Writes what was trained to the top of the directory. Weights come last, since their presence marks the run as
+  /// finished.
   /// - Parameter announce: called with the SHA-256 of each file before the first is there.
   package func writeFinal(
-    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles,
+    _ state: PolicyState, _ form: PolicyForm, _ inference: InferenceFiles,
     announce: ([JSONValue.Member]) throws -> Void = { _ in }
   ) throws {
     let files = AtomicFiles()
@@ -107,20 +108,9 @@ package struct RunDirectory {
       hashes.append(.init(name, .string(try files.file("\(path)/\(name)", body))))
     }
     try inference.writeWithTokenizer(write)
-    try write(AdapterDirectory.configurationName) { try $0.append(Array(configuration.text.utf8)) }
-    try write(AdapterDirectory.weightsName) {
-      try SafetensorsWriter.write(adapter.layout.parameters.tensors(of: adapter.weights), to: $0)
-    }
+    try form.write(state, isFinal: true, write)
     try announce(hashes)
     try files.commit()
-  }
-
-  /// The SHA-256 of each of the final adapter's files.
-  /// - Throws: `FileError`.
-  func finalHashes() throws -> [JSONValue.Member] {
-    try [AdapterDirectory.configurationName, AdapterDirectory.weightsName].map { name in
-      .init(name, .string(try ContentHash(cacheDirectory: nil).sha256(ofFile: "\(path)/\(name)")))
-    }
   }
 
   // MARK: Metrics

@@ -7,8 +7,10 @@ import Tensors
 /// The private memory of a rank. It excludes the frozen weights, which all ranks of a node share.
 package struct MemoryPlan: Sendable, Equatable {
   package let retention: Retention
-  /// Adapter, optimizer moments, gradient and its integer sums.
+  /// Parameters, optimizer moments and the gradient's integer sums.
   package let arenaBytes: Int
+  /// The values of trained weights, of which the ranks of a node share a copy.
+  package let sharedArenaBytes: Int
   /// The pass's buffers.
   package let passBytes: Int
   /// The process itself: its memory before the plan, and temporary memory for all-reduce and saving.
@@ -18,12 +20,6 @@ package struct MemoryPlan: Sendable, Equatable {
   package let sampleBytes: Int
 
   package var privateBytes: Int { arenaBytes + passBytes + sampleBytes + processBytes }
-
-  /// Bytes per adapter entry: fp32 weight, moments and gradient, a 64-bit sum, and the reference adapter's weight.
-  private static func bytesPerEntry(_ configuration: RunConfiguration) -> Int {
-    let moments = configuration.optimizer == .adamW ? 8 : 4
-    return 4 + moments + 4 + 8 + (configuration.refersToStartingAdapter ? 4 : 0)
-  }
 
   /// Chunks for MPI and files, and the threads' stacks.
   private static let reserve = 160_000_000
@@ -39,7 +35,14 @@ package struct MemoryPlan: Sendable, Equatable {
         layout.configuration, layout, capacity: demand.capacity, positions: demand.positions, retention: retention,
         dropout: configuration.loraDropout > 0, threads: threads)
     }
-    arenaBytes = layout.count * Self.bytesPerEntry(configuration)
+    let count = layout.count
+    let isDivided = layout.trainsWeights
+    let shard = isDivided ? ParameterShard.divided(count, rank: world.rank, ranks: world.size) : .whole(count)
+    sharedArenaBytes = isDivided ? 4 * count : 0
+    arenaBytes =
+      (isDivided ? 0 : 4 * count) + StepSums.byteCount(parameters: count)
+      + shard.range.count * (configuration.optimizer == .adamW ? 8 : 4)
+      + (configuration.refersToStartingAdapter ? 4 * count : 0)
     sampleBytes = samples.count > 0 ? Generator.byteCount(layout.configuration, capacity: samples.capacity) : 0
     processBytes = ProcessMemory.anonymousBytes + Self.reserve
     switch configuration.gradientCheckpointing {

@@ -40,8 +40,11 @@ package final class Coordinator {
   ) throws {
     (self.configuration, self.progress) = (configuration, progress)
     let model = inputs.directory.configuration
-    let starting = try configuration.startingAdapterDirectory.map { try AdapterDirectory($0, model: model) }
+    let starting = try configuration.adapter.flatMap { _ in configuration.startingAdapterDirectory }.map {
+      try AdapterDirectory($0, model: model)
+    }
     if let starting { try configuration.requireStatedAdapter(starting) }
+    try configuration.requireTrainedWeights(model)
     var data = try TrainingData(configuration, model: model, program: inputs.build.binary)
     try Self.requireMetric(configuration, data)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
@@ -80,7 +83,7 @@ package final class Coordinator {
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
-      + Self.notices(configuration, data, demand, ranks: inputs.ranks)
+      + Self.notices(configuration, data, demand, model, ranks: inputs.ranks)
       + PackingNotices.texts(configuration, data, schedule)
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model))
@@ -108,10 +111,12 @@ package final class Coordinator {
     return hashes
   }
 
-  /// The starting adapter's configuration if there is one, otherwise the adapter of the run's configuration.
+  /// The starting adapter's configuration if there is one, otherwise the adapter of the run's configuration, if it has
+  /// one.
   private static func adapter(
     _ configuration: RunConfiguration, _ starting: AdapterDirectory?
-  ) -> AdapterConfiguration {
+  ) -> AdapterConfiguration? {
+    guard configuration.adapter != nil else { return nil }
     var adapter =
       starting?.configuration
       ?? AdapterConfiguration(
@@ -155,7 +160,8 @@ package final class Coordinator {
   }
 
   private static func notices(
-    _ configuration: RunConfiguration, _ data: TrainingData, _ demand: PassDemand, ranks: Int
+    _ configuration: RunConfiguration, _ data: TrainingData, _ demand: PassDemand, _ model: ModelConfiguration,
+    ranks: Int
   ) -> [String] {
     var notices: [String] = []
     if !configuration.ignoredKeys.isEmpty {
@@ -201,6 +207,10 @@ package final class Coordinator {
             : "the reference is the base without lora_model_dir (rl_adapter_ref_model: false)")
       }
     }
+    let unused = configuration.patternsWithoutWeights(model)
+    if !unused.isEmpty {
+      notices.append("unfrozen_parameters: no weight has a name that begins as \(unused.joined(separator: ", "))")
+    }
     if configuration.initialisation == .initB {
       notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
     }
@@ -209,13 +219,15 @@ package final class Coordinator {
 
   // MARK: Where the run starts
 
-  /// Fills adapter and moments from the checkpoint, or the adapter from `lora_model_dir`.
-  func readState(into adapter: Adapter, moments: OptimizerMoments) throws {
-    if let checkpoint = setup.start.checkpoint {
-      try Checkpoint.read(checkpoint, into: adapter, moments: moments)
-    } else {
-      try readStartingAdapter(into: adapter)
+  /// Fills the values from the checkpoint, or from `lora_model_dir`.
+  /// - Returns: the checkpoint's moments.
+  func readState(into trainer: Trainer, _ form: PolicyForm) throws -> Checkpoint.Moments? {
+    guard let checkpoint = setup.start.checkpoint else {
+      if let adapter = trainer.policy.adapter { try readStartingAdapter(into: adapter) }
+      return nil
     }
+    try Checkpoint.readValues(checkpoint, form, trainer.layout, into: trainer.values)
+    return try Checkpoint.Moments(checkpoint, trainer.layout.parameters, count: trainer.moments.all.count)
   }
 
   /// Fills the sums from the partial work, if there is any.

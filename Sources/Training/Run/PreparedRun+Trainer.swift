@@ -6,18 +6,31 @@ import Model
 import Tensors
 
 extension PreparedRun {
-  func trainer(_ memory: MemoryPlan, _ dispatcher: Dispatcher) -> Trainer {
+  /// Collective.
+  func trainer(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Trainer {
     let layout = layout
     let pass = Pass(
       model.configuration, layout: layout, capacity: setup.demand.capacity, positions: setup.demand.positions,
       retention: memory.retention, dropout: configuration.loraDropout > 0, threads: threads)
-    return Trainer(
-      configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
-      values: Storage(count: layout.count),
-      reference: configuration.refersToStartingAdapter
-        ? layout.adapter.map { Policy(model, adapter: Adapter(layout: $0)) } : nil,
-      totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
-      mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
+    func make(values: Storage, sharesValues: Bool, _ shard: ParameterShard) -> Trainer {
+      Trainer(
+        configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
+        values: values, sharesValues: sharesValues,
+        reference: configuration.refersToStartingAdapter
+          ? layout.adapter.map { Policy(model, adapter: Adapter(layout: $0)) } : nil,
+        shard: shard, totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
+        mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
+    }
+    // LoRA's parameters are few: every rank has them all.
+    guard layout.trainsWeights else {
+      return make(values: Storage(count: layout.count), sharesValues: false, .whole(layout.count))
+    }
+    let values = try NodeStorage(count: layout.count, in: world)
+    if values.isFirst { layout.fill(values.storage, from: directory, pass.pool) }
+    try world.barrier()
+    return make(
+      values: values.storage, sharesValues: values.isOnlyOne,
+      .divided(layout.count, rank: world.rank, ranks: world.size))
   }
 
   /// Answers held-out documents; nil if the configuration requests no samples. Collective.
@@ -28,19 +41,10 @@ extension PreparedRun {
     return sampling
   }
 
-  /// Loads weights, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
+  /// Loads values, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
   func loadState(into trainer: Trainer) throws {
-    guard setup.startsFromFiles else { return initialize(trainer.adapter) }
-    try world.agree {
-      try coordinator?.readState(into: trainer.adapter, moments: trainer.moments)
-      if let reference = trainer.reference.adapter { try coordinator?.readStartingAdapter(into: reference) }
-    }
-    var arenas = [trainer.values] + (trainer.reference.adapter.map { [$0.weights] } ?? [])
+    if setup.startsFromFiles { try readState(into: trainer) } else { initialize(trainer.policy.adapter) }
     let start = setup.start
-    if start.step > 0 { arenas += trainer.moments.all }
-    for arena in arenas {
-      try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
-    }
     guard start.partial?.kind == .step else { return }
     let quarantined = Set(setup.quarantinedPositions)
     let positions = schedule.plan.positions(step: start.step).filter { !quarantined.contains($0) }
@@ -51,7 +55,29 @@ extension PreparedRun {
     }
   }
 
-  private func initialize(_ adapter: Adapter) {
+  private func readState(into trainer: Trainer) throws {
+    var moments: Checkpoint.Moments?
+    try world.agree {
+      moments = try coordinator?.readState(into: trainer, form)
+      if let reference = trainer.reference.adapter { try coordinator?.readStartingAdapter(into: reference) }
+    }
+    // Where ranks share the values, each gets the same bytes again.
+    for arena in [trainer.values] + (trainer.reference.adapter.map { [$0.weights] } ?? []) {
+      try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
+    }
+    guard setup.start.step > 0 else { return }
+    let reader = trainer.momentReader
+    for arena in reader.arenas.indices {
+      try reader.fill(
+        arena, count: trainer.layout.count,
+        moments.map { moments in
+          { moments.copy($0, of: arena, to: $1) }
+        })
+    }
+  }
+
+  private func initialize(_ adapter: Adapter?) {
+    guard let adapter else { return }
     let seed = UInt64(bitPattern: Int64(configuration.seed))
     switch configuration.initialisation {
     case .uniform: adapter.initializeUniform(seed: seed)

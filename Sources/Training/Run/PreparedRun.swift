@@ -106,7 +106,12 @@ package struct PreparedRun {
 
   // MARK: Plans
 
-  package var layout: PolicyLayout { PolicyLayout(AdapterLayout(setup.adapter, model: model.configuration)) }
+  package var layout: PolicyLayout { configuration.layout(setup.adapter, model.configuration) }
+
+  /// What the policy is saved as.
+  var form: PolicyForm {
+    setup.adapter.map(PolicyForm.adapter) ?? .model(directory, final: configuration.savedType.elementType)
+  }
 
   /// Plans the memory of every rank. Collective.
   /// - Throws: `AgreedFailure` when a rank cannot stay within the limit.

@@ -61,7 +61,7 @@ package enum RunPlan {
   private static func memory(_ run: PreparedRun, _ plan: MemoryPlan) -> JSONValue {
     let c = run.model.configuration
     return .object([
-      .init("shared_bytes", .integer(Int64(run.model.sharedByteCount))),
+      .init("shared_bytes", .integer(Int64(run.model.sharedByteCount + plan.sharedArenaBytes))),
       .init("private_bytes_per_rank", .integer(Int64(plan.privateBytes))),
       .init("adapter_and_optimizer_bytes", .integer(Int64(plan.arenaBytes))),
       .init("pass_bytes", .integer(Int64(plan.passBytes))), .init("process_bytes", .integer(Int64(plan.processBytes))),

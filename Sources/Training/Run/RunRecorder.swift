@@ -158,12 +158,12 @@ final class RunRecorder {
   /// - Returns: its path; nil when an undamaged one exists already, or when writing failed with a warning.
   /// - Throws: `SaveFailure`.
   func save(
-    step: Int, epoch: Double, trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, isLastChance: Bool
+    step: Int, epoch: Double, trainer: Trainer, _ form: PolicyForm, isLastChance: Bool
   ) throws -> String? {
     let state = state(step: step, epoch: epoch, trainer, bestBefore)
     return try checkpoints.save(state, isLastChance: isLastChance) { path in
       try Checkpoint.write(
-        state, adapter: trainer.adapter, adapterConfiguration, moments: trainer.moments, inference, to: path)
+        state, trainer.state, form, inference, to: path)
     }
   }
 
@@ -198,16 +198,16 @@ final class RunRecorder {
   /// Writes the final adapter and marks the run as finished in run.json.
   /// - Throws: `SaveFailure`; `TrainingError.bestIsLost`.
   func finish(
-    _ trainer: Trainer, _ adapterConfiguration: AdapterConfiguration, step: Int, seconds: [PhaseSeconds]
+    _ trainer: Trainer, _ form: PolicyForm, step: Int, seconds: [PhaseSeconds]
   ) throws {
     // A start that was killed between a save and the removal of what that save outdates left it.
     checkpoints.tidy(after: step, trainer.skipped)
-    let finalStep = configuration.endsWithBest ? try readBest(into: trainer.adapter, after: step) : step
+    let finalStep = configuration.endsWithBest ? try readBest(into: trainer, form, after: step) : step
     let ending = bestOfRun(step: step, finalStep: finalStep)
     do {
       // During the run others may have put files of these names there.
       try files.requireOwn(RunDirectory.finalNames)
-      try files.writeFinal(trainer.adapter, adapterConfiguration, inference) { hashes in
+      try files.writeFinal(trainer.state, form, inference) { hashes in
         record = RunRecord.claiming(record, adapter: hashes)
         try files.write(record: record)
       }
@@ -225,7 +225,7 @@ final class RunRecorder {
 
   /// Replaces the last state, which is saved, by the best one that is.
   /// - Returns: its step.
-  private func readBest(into adapter: Adapter, after step: Int) throws -> Int {
+  private func readBest(into trainer: Trainer, _ form: PolicyForm, after step: Int) throws -> Int {
     guard let best = best.checkpoint else {
       progress(.notice("warning: no evaluation has a finite \(best.metric.name): the run ends with its last state"))
       return step
@@ -234,7 +234,7 @@ final class RunRecorder {
     let path = "\(files.path)/\(best.name)"
     do {
       _ = try Checkpoint.state(of: path)
-      try Checkpoint.readWeights(path, into: adapter)
+      try Checkpoint.readValues(path, form, trainer.layout, into: trainer.values)
     } catch {
       throw TrainingError.bestIsLost(path: path, reason: "\(error)")
     }

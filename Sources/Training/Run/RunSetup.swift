@@ -4,7 +4,8 @@ package import Model
 
 /// The data that rank 0 sends to the other ranks before the work starts.
 package struct RunSetup: Sendable, Equatable, Codable {
-  package var adapter: AdapterConfiguration
+  /// Nil: weights of the model are trained.
+  package var adapter: AdapterConfiguration?
   package var exampleCount: Int
   /// Tokens of each example, where samples are packed.
   package var lengths: [Int]

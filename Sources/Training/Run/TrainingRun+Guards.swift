@@ -6,7 +6,7 @@ import Model
 import Tensors
 
 extension TrainingRun {
-  /// Steps between two comparisons of the ranks' adapters.
+  /// Steps between two comparisons of the ranks' parameters.
   static let stepsBetweenChecks = 50
 
   /// Runs `body`. An error of any rank ends all ranks in good order.
@@ -19,9 +19,9 @@ extension TrainingRun {
     }
   }
 
-  /// Ends the run after a skipped step if the adapter is not finite or too many steps were skipped. Collective.
+  /// Ends the run after a skipped step if the parameters are not finite or too many steps were skipped. Collective.
   func endIfHopeless(_ step: Int, _ skip: SkippedStep) throws {
-    guard trainer.isFinite else {
+    guard try trainer.isFinite() else {
       return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.recorder.lastCheckpoint) }
     }
     guard trainer.skipped.areTooMany else { return }
@@ -32,10 +32,10 @@ extension TrainingRun {
     }
   }
 
-  /// Requires that all ranks have the same finite adapter, before it is written. Collective.
+  /// Requires that all ranks have the same finite parameters, before it is written. Collective.
   func requireSound(after step: Int) throws {
     try requireSameAdapter(after: step)
-    guard trainer.isFinite else {
+    guard try trainer.isFinite() else {
       return try agree { throw TrainingError.adapterNotFinite(step: step, last: coordinator?.recorder.lastCheckpoint) }
     }
   }
@@ -45,7 +45,7 @@ extension TrainingRun {
     guard world.size > 1 else { return }
     trainer.pass.pool.clock.enter(.reduction)
     defer { trainer.pass.pool.clock.enter(.input) }
-    let facts = ["checksum of the adapter": String(trainer.checksum, radix: 16)]
+    let facts = ["checksum of the parameters": String(trainer.checksum, radix: 16)]
     guard let difference = try WorldCheck.differences(of: facts, in: world).first else { return }
     try agree {
       throw TrainingError.ranksDisagree(

@@ -12,7 +12,7 @@ extension TrainingRun {
     try requireSound(after: step)
     try write { recorder in
       try recorder.save(
-        step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, setup.adapter,
+        step: step, epoch: schedule.plan.epoch(afterSteps: step), trainer: trainer, form,
         isLastChance: isLastChance)
     }
   }
@@ -48,7 +48,9 @@ extension TrainingRun {
     trainer.pass.pool.clock.enter(.saving)
     defer { trainer.pass.pool.clock.enter(.input) }
     try agree {
-      if let recorder = coordinator?.recorder, let path = try body(recorder) { progress(.saved(path: path)) }
+      try trainer.momentReader.lead {
+        if let recorder = coordinator?.recorder, let path = try body(recorder) { progress(.saved(path: path)) }
+      }
     }
     lastSave.withLock { $0 = .now }
   }

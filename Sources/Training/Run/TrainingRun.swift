@@ -23,7 +23,10 @@ package final class TrainingRun {
   private let quarantinedPositions: Set<Int>
   private let memory: MemoryPlan
   private let forecast: Forecast?
-  private let telemetry: AdapterTelemetry
+  /// Nil without LoRA.
+  private let telemetry: AdapterTelemetry?
+  /// What the policy is saved as.
+  let form: PolicyForm
   /// On rank 0: the time of the last save.
   let lastSave = Mutex(ContinuousClock.now)
   /// The partial work when the run was stopped.
@@ -40,8 +43,9 @@ package final class TrainingRun {
     quarantinedPositions = Set(setup.quarantinedPositions)
     dispatcher = try Dispatcher(world: world, stop: stop)
     memory = try prepared.memoryPlan()
-    trainer = prepared.trainer(memory, dispatcher)
-    telemetry = AdapterTelemetry(prepared.model, trainer.adapter.layout)
+    trainer = try prepared.trainer(memory, dispatcher)
+    form = prepared.form
+    telemetry = trainer.layout.adapter.map { AdapterTelemetry(prepared.model, $0) }
     sampling = try prepared.sampling(trainer)
     try prepared.loadState(into: trainer)
     trainer.pass.observer = debug
@@ -118,7 +122,7 @@ package final class TrainingRun {
     let seconds = try world.gather(message: phases.seconds - phasesBefore)
     if coordinator != nil { progress(.timed(seconds)) }
     try requireSound(after: step)
-    try agree { try coordinator?.recorder.finish(trainer, setup.adapter, step: step, seconds: seconds) }
+    try agree { try coordinator?.recorder.finish(trainer, form, step: step, seconds: seconds) }
     return .finished
   }
 
@@ -170,11 +174,11 @@ package final class TrainingRun {
     predicted += forecast.steps[step - 1]
     let isLogged = schedule.logs(after: step)
     let report = coordinator.report(
-      step: step, outcome, examples: trees, norms: isLogged && outcome.skip == nil ? telemetry.norms(trainer) : nil,
+      step: step, outcome, examples: trees, norms: isLogged && outcome.skip == nil ? telemetry?.norms(trainer) : nil,
       seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
     coordinator.recorder.append(report)
     if let skip = outcome.skip {
-      progress(.notice("warning: step \(step) is skipped: \(skip.reason); the adapter stays as it was"))
+      progress(.notice("warning: step \(step) is skipped: \(skip.reason); nothing changes"))
     } else if isLogged {
       progress(.stepped(report))
     }

@@ -150,7 +150,10 @@ final class StepSums: GradientSink {
   /// The norm of the whole gradient. Collective where the parameters are divided.
   func norm(in world: any Communicator, _ pool: ThreadPool) throws -> Double {
     let own = squares(of: shard.range, pool)
-    let all = shard.isDivided ? try world.gather(message: own).flatMap(\.self) : own
+    guard shard.isDivided else { return own.reduce(0, +).squareRoot() }
+    let all = try world.gather(own.withUnsafeBytes { Array($0) }).flatMap { bytes in
+      bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+    }
     return all.reduce(0, +).squareRoot()
   }
 

@@ -1,5 +1,6 @@
 // Explains a skipped step and checks that the parameters are finite.
 
+import Collectives
 import Corpus
 import Model
 import Tensors
@@ -52,13 +53,20 @@ extension Trainer {
     }
   }
 
-  /// Whether weights and moments are finite. Their squares cannot overflow in fp64.
-  var isFinite: Bool { arenas.allSatisfy { Optimizer.norm($0.base, count: $0.count, pass.pool).isFinite } }
+  /// Whether values and moments are finite on all ranks. Their squares cannot overflow in fp64. Collective where the
+  /// parameters are divided.
+  func isFinite() throws -> Bool {
+    let own = [values.base + shard.range.lowerBound] + moments.all.map(\.base)
+    let isFinite = own.allSatisfy { Optimizer.norm($0, count: shard.range.count, pass.pool).isFinite }
+    return shard.isDivided ? try dispatcher.world.agree(on: isFinite ? 0 : 1) == 0 : isFinite
+  }
 
-  /// A checksum of weights and moments.
-  var checksum: UInt64 { arenas.reduce(0) { $0 &* 3 &+ Checksum.of($1.base, count: $1.count, pass.pool) } }
-
-  private var arenas: [Storage] { [values] + moments.all }
+  /// A checksum of what all ranks must have alike: the values and, where they are not divided, the moments.
+  var checksum: UInt64 {
+    ([values] + (shard.isDivided ? [] : moments.all)).reduce(0) {
+      $0 &* 3 &+ Checksum.of($1.base, count: layout.count, pass.pool)
+    }
+  }
 }
 
 /// Finds the entry with the largest gradient.

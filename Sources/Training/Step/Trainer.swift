@@ -11,8 +11,6 @@ package final class Trainer {
   let dispatcher: Dispatcher
   let pass: Pass
   package let policy: Policy
-  /// LoRA's matrices.
-  package var adapter: Adapter { policy.adapter! }
   /// Of the objectives that have one.
   let reference: Policy
   package let layout: PolicyLayout
@@ -21,6 +19,8 @@ package final class Trainer {
   let shard: ParameterShard
   /// Of the shard.
   package let moments: OptimizerMoments
+  /// Whether every rank of the world has the same copy of the values.
+  private let sharesValues: Bool
   let schedule: LearningRateSchedule
   let objective: Objective
   private let groups: [ParameterGroup]
@@ -30,14 +30,16 @@ package final class Trainer {
   /// - Parameters:
   ///   - model: the frozen model.
   ///   - values: of the parameters.
+  ///   - sharesValues: whether every rank of the world has this very copy.
   ///   - reference: nil: the frozen model.
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, model: LanguageModel, layout: PolicyLayout,
-    values: Storage, reference: Policy? = nil, shard: ParameterShard? = nil, totalSteps: Int, mostExamples: Int,
+    values: Storage, sharesValues: Bool = false, reference: Policy? = nil, shard: ParameterShard? = nil,
+    totalSteps: Int, mostExamples: Int,
     mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
-    (self.layout, self.values) = (layout, values)
+    (self.layout, self.values, self.sharesValues) = (layout, values, sharesValues)
     policy = Policy(model, layout, values: values)
     self.reference = reference ?? Policy(model)
     let shard = shard ?? .whole(layout.count)
@@ -50,6 +52,13 @@ package final class Trainer {
       objective, parameterCount: layout.count, shard: shard, mostExamples: mostExamples,
       mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter)
   }
+
+  /// What is saved.
+  package var state: PolicyState {
+    PolicyState(policy: policy, layout: layout, values: values, moments: momentReader, pool: pass.pool)
+  }
+
+  var momentReader: ShardReader { ShardReader(world: dispatcher.world, shard: shard, arenas: moments.all) }
 
   /// One example of a step on rank 0.
   package struct StepExample: Sendable {
@@ -114,6 +123,7 @@ package final class Trainer {
     try inspect?()
     outcome.gradientNorm = try sums.norm(in: dispatcher.world, pass.pool)
     update(step: number, gradientScale: clipping(norm: outcome.gradientNorm))
+    try shareValues()
     return .done(outcome)
   }
 
@@ -192,6 +202,19 @@ package final class Trainer {
       }
     }
     pass.pool.clock.enter(.input)
+  }
+
+  /// Gives all ranks the values that each has updated, where the parameters are divided.
+  func shareValues() throws {
+    guard shard.isDivided else { return }
+    let world = dispatcher.world
+    pass.pool.clock.enter(.reduction)
+    defer { pass.pool.clock.enter(.input) }
+    if sharesValues { return try world.barrier() }
+    for (owner, range) in shard.ranges.enumerated() where !range.isEmpty {
+      try world.broadcast(
+        UnsafeMutableRawBufferPointer(start: values.base + range.lowerBound, count: 4 * range.count), from: owner)
+    }
   }
 
   private func update(
