@@ -132,7 +132,7 @@ class Table:
         self.cases, self.failed = [], []
 
     def add(self, case, quantity, value, tolerance, detail=""):
-        self.line(case, value <= tolerance, f"{quantity:<22} {value:9.2e} <= {tolerance:.0e}  {detail}")  # false for NaN
+        self.line(case, value <= tolerance, f"{quantity:<22} {value:9.2e} <= {tolerance:.2g}  {detail}")  # false for NaN
 
     def line(self, case, holds, text):
         for names, belongs in ((self.cases, True), (self.failed, not holds)):
