@@ -58,7 +58,7 @@ package enum PolicyForm {
       }
     case .model(let directory, let type):
       let export = try MergedExport(
-        directory, state.policy, type: isFinal ? type : nil, pool: state.pool)
+        directory, state.policy, type: isFinal ? type : .float32, pool: state.pool)
       try export.writeConfiguration(write)
       try write(weightsName) { try SafetensorsWriter.write(export.tensors, to: $0) }
     }
