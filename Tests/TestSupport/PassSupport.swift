@@ -33,3 +33,13 @@ extension Pass {
     return sums
   }
 }
+
+extension MergedExport {
+  package init(
+    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+  ) throws {
+    try self.init(
+      directory, adapter.map { Policy(LanguageModel(directory), adapter: $0) }, into: target, type: type,
+      pool: ThreadPool(threads: threads))
+  }
+}
