@@ -23,7 +23,7 @@ extension Pass {
 
   /// Overwrites `gradient`.
   package func gradient(
-    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: RandomDraw?, into gradient: Storage,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     let sink = GradientArena(count: adapter.layout.count)

@@ -277,46 +277,10 @@ import Training
     #expect(try Checkpoint.state(of: path).step == 7, "and whole again it is taken")
   }
 
-  /// A whole model in training.
-  private static func trainedModel() throws -> (PolicyState, PolicyForm, InferenceFiles) {
-    let directory = try ModelDirectory(Repository.fixture("families/qwen3"))
-    let layout = PolicyLayout(directory.configuration, weights: WeightName.all(directory.configuration))
-    let values = Storage(count: layout.count)
-    layout.fill(values, from: directory, ThreadPool(threads: 1))
-    let moments = OptimizerMoments(count: layout.count, .adamW)
-    for i in 0..<layout.count { moments.second?.base[i] = Float(i) * 0x1p-130 }
-    let state = PolicyState(LanguageModel(directory), layout, values: values, moments: moments)
-    return (
-      state, .model(directory, final: .bfloat16), try InferenceFiles(adapter: nil, base: directory.path)
-    )
-  }
-
-  @Test func `a checkpoint of a whole model brings everything back and is a model`() throws {
-    let scratch = try TemporaryDirectory()
-    let path = scratch.path("checkpoint-7")
-    let (policy, form, inference) = try Self.trainedModel()
-    for i in 0..<policy.layout.count { policy.values.base[i] += Float(i) * 0x1p-30 }
-    try Checkpoint.write(Trained().state, policy, form, inference, to: path)
-    let (other, _, _) = try Self.trainedModel()
-    try Checkpoint.read(path, form, into: other)
-    #expect(memcmp(other.values.base, policy.values.base, 4 * policy.layout.count) == 0)
-    let model = LanguageModel(try ModelDirectory(path))
-    let embedding = try #require(policy.policy.trained(.embedding))
-    #expect(model.embedding.widened().elements == embedding.elements)
-    #expect(throws: ContentError.self, "another model") {
-      try Checkpoint.read(path, form, into: Trained().policy)
-    }
-  }
-
   @Test(arguments: [false, true]) func `a damaged checkpoint is refused`(isModel: Bool) throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-7")
-    if isModel {
-      let (policy, form, inference) = try Self.trainedModel()
-      try Checkpoint.write(Trained().state, policy, form, inference, to: path)
-    } else {
-      try Trained().write(to: path)
-    }
+    if isModel { try ModelCheckpointTests.write(to: path) } else { try Trained().write(to: path) }
     for name in try FileManager.default.contentsOfDirectory(atPath: path) {
       let file = URL(fileURLWithPath: "\(path)/\(name)")
       let whole = try Data(contentsOf: file)
