@@ -1,6 +1,7 @@
 // Patterns that choose weights by their names, as axolotl's `unfrozen_parameters`.
 
-/// A pattern at the start of a weight's name: a regular expression in which a point is itself, and a range of rows.
+/// A pattern at the start of a weight's name: a regular expression in which a point is itself
+/// (but `.+` is any text), and a range of rows.
 package struct ParameterPattern: Sendable {
   /// Why a pattern cannot be used.
   package struct Refusal: Error, CustomStringConvertible {
@@ -23,7 +24,7 @@ package struct ParameterPattern: Sendable {
     }
     self.rows = rows
     do {
-      expression = try RegularExpression("(?:\(name.replacing(".", with: "\\."))).*")
+      expression = try RegularExpression("(?:\(name.replacing(/\.(?!\+)/, with: "\\."))).*")
     } catch {
       throw Refusal(description: error.reason)
     }

@@ -43,3 +43,15 @@ extension MergedExport {
       pool: ThreadPool(threads: threads))
   }
 }
+
+extension AdapterDirectory {
+  package func entries(of matrix: AdapterMatrix) throws -> [Float] { try entries(of: matrix.name) }
+
+  package static func write(
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    replaces: Bool = false
+  ) throws {
+    let base = LanguageModel(randomWeightsOf: adapter.layout.configuration)
+    try write(Policy(base, adapter: adapter), configuration, inference, to: path, replaces: replaces)
+  }
+}

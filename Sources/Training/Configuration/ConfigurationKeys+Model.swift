@@ -21,7 +21,7 @@ extension ConfigurationKeys {
     Key(
       "unfrozen_parameters", \.unfrozenParameters, .patterns,
       "Without an adapter: patterns of the weights that are trained, the others stay frozen. A pattern is a regular "
-        + "expression at the start of a name such as `model.layers.0.mlp.up_proj.weight`; a point is itself, and `[5:10]` at "
+        + "expression at the start of a name such as `model.layers.0.mlp.up_proj.weight`; a point is itself unless `+` follows, and `[5:10]` at "
         + "the end chooses rows."
     ).effective { $0.adapter == nil }.standing(at: "all weights"),
     Key(
