@@ -9,9 +9,11 @@ extension RunConfiguration {
   func layout(_ adapter: AdapterConfiguration?, _ model: ModelConfiguration) -> PolicyLayout {
     if let adapter { return PolicyLayout(adapter, model: model) }
     let patterns = unfrozenParameters.compactMap { try? ParameterPattern($0) }
-    return PolicyLayout(model, weights: trainedWeights(model), rows: { name in
-      Self.rows(patterns.filter { $0.matches(name.hubName) }.compactMap(\.rows), of: name.shape(model)[0])
-    })
+    return PolicyLayout(
+      model, weights: trainedWeights(model),
+      rows: { name in
+        Self.rows(patterns.filter { $0.matches(name.hubName) }.compactMap(\.rows), of: name.shape(model)[0])
+      })
   }
 
   /// Ranges of rows as disjoint ascending ones; nil for none, which means all rows.
