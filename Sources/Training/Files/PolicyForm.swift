@@ -45,7 +45,9 @@ package enum PolicyForm {
     case .adapter: 4 * layout.count + (1 << 20)
     case .model(let directory, _):
       // With the tokenizer.
-      WeightName.all(directory.configuration).reduce(32 << 20) { $0 + 4 * $1.shape(directory.configuration).reduce(1, *) }
+      WeightName.all(directory.configuration).reduce(32 << 20) {
+        $0 + 4 * $1.shape(directory.configuration).reduce(1, *)
+      }
     }
   }
 
