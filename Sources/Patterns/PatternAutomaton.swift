@@ -100,9 +100,8 @@ struct PatternAlphabet {
         count += 1
       }
       let symbol = known[current] ?? 0
-      for code in Int(start)..<(place + 1 < bounds.count ? Int(min(bounds[place + 1], 0x110000)) : 0x110000) {
-        symbols[code] = symbol
-      }
+      let end = place + 1 < bounds.count ? Int(min(bounds[place + 1], 0x110000)) : 0x110000
+      symbols.withUnsafeMutableBufferPointer { $0[Int(start)..<end].update(repeating: symbol) }
     }
     members.append(0)
   }
