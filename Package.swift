@@ -40,13 +40,14 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Hub", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
+    .target(name: "Patterns", swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(
-      name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja", "Parquet"],
+      name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja", "Parquet", "Patterns"],
       resources: ["chatml", "qwen", "qwen_25", "qwen3"].map { .embedInCode("Templates/\($0).jinja") },
       swiftSettings: strict),
     .target(
-      name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus"], swiftSettings: strict),
+      name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus", "Patterns"], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model"], swiftSettings: strict),
@@ -91,9 +92,12 @@ let package = Package(
       name: "CollectivesTests",
       dependencies: ["Collectives", "Tensors", "collectives-probe", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(
+      name: "PatternsTests", dependencies: ["Patterns", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "JinjaTests", dependencies: ["Jinja", "Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "Jinja", "TestSupport"], swiftSettings: strict),
+      name: "CorpusTests", dependencies: ["Corpus", "Checkpoints", "Jinja", "Patterns", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Tensors", "Checkpoints", "Corpus", "TestSupport"],
       swiftSettings: strict),
@@ -119,8 +123,8 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Preparation", "TestSupport",
-        "Training",
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation",
+        "TestSupport", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

@@ -19,8 +19,9 @@ struct BytePairMerges: Sendable {
   /// Pieces of at most this many bytes are merged by scanning; longer pieces are rare and use a heap.
   private static let longestScanned = 96
 
-  /// The token of each byte.
+  /// The token of each byte; -1 if there is none.
   private let byteTokens: [Int32]
+  private let hasAllBytes: Bool
   /// An open-addressing table; its size is a power of two, at least twice the number of merges.
   private var slots: [Slot]
   private let shift: UInt64
@@ -28,9 +29,10 @@ struct BytePairMerges: Sendable {
   /// result.
   private let multiplier = UInt64.random(in: .min ... .max) | 1
 
-  init(byteTokens: [Int32], capacity: Int) {
+  init(byteTokens: [Int32?], capacity: Int) {
     precondition(byteTokens.count == 256, "\(byteTokens.count) byte tokens, expected 256")
-    self.byteTokens = byteTokens
+    self.byteTokens = byteTokens.map { $0 ?? -1 }
+    hasAllBytes = !byteTokens.contains(nil)
     var bits: UInt64 = 4
     while 1 << bits < 2 * capacity { bits += 1 }
     shift = 64 - bits
@@ -59,8 +61,11 @@ struct BytePairMerges: Sendable {
     return place
   }
 
-  /// Appends the tokens of one piece.
+  /// Appends the tokens of one piece. Bytes without a token are left out, as the library does.
   func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+    if !hasAllBytes, piece.contains(where: { byteTokens[Int($0)] < 0 }) {
+      return piece.filter { byteTokens[Int($0)] >= 0 }.withUnsafeBufferPointer { encode($0, into: &ids) }
+    }
     if piece.count > Self.longestScanned { return encodeByHeap(piece, into: &ids) }
     withUnsafeTemporaryAllocation(of: Symbol.self, capacity: piece.count) { symbols in
       for (index, byte) in piece.enumerated() {

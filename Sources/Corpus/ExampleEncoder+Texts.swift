@@ -25,10 +25,24 @@ extension ExampleEncoder {
     return Sequences(prompt: start.ids, whole: whole, texts: start.contents, fields: fields)
   }
 
+  /// Texts begin with what the tokenizer puts before them, as in TRL; those that a template or the text itself begins so have
+  /// it once, as in axolotl. What it puts after a text has no place here: a completion has its own end.
+  func beginning(_ sequences: Sequences) -> Sequences {
+    let before = tokenizer.frame.before.count
+    guard before > 0, !sequences.prompt.starts(with: tokenizer.frame.before) else { return sequences }
+    var begun = sequences
+    begun.prompt = tokenizer.beginning(sequences.prompt)
+    begun.whole = sequences.whole.map(tokenizer.beginning)
+    begun.texts = sequences.texts.map { $0.lowerBound + before..<$0.upperBound + before }
+    return begun
+  }
+
   /// axolotl tokenises each stretch by itself, so tokens never merge across its ends.
   func segmented(_ segments: [TextSegment], index: Int) throws(RecordProblem) -> EncodedExample {
     var (ids, scored, texts, fields) = ([Int32](), [Range<Int>](), [Range<Int>](), [String]())
     for segment in segments {
+      let isEmpty = segment.parts.allSatisfy { $0.text.isEmpty }
+      if segment.hasBeginning, !isEmpty { ids += tokenizer.frame.before }
       let start = ids.count
       let (ending, id) = segment.endings > 0 ? try endOfText() : ("", 0)
       let parts = segment.endings > 0 ? Self.parts(segment.parts, without: ending) : segment.parts
@@ -57,7 +71,7 @@ extension ExampleEncoder {
   func runningText(_ text: String, index: Int) throws(RecordProblem) -> EncodedExample {
     let (ending, id) = try endOfText()
     let bare = Self.text(text, without: ending)
-    let ids = tokenizer.encode(bare, allowSpecial: parsesSpecialTokens) + [id]
+    let ids = tokenizer.encodeBeginning(bare, allowSpecial: parsesSpecialTokens) + [id]
     guard let tree = ExampleTree(index: index, sequence: ids, scored: [0..<ids.count]) else {
       throw RecordProblem("the text is nothing but its end")
     }

@@ -69,14 +69,14 @@ package struct ExampleEncoder: Sendable {
   private func encoded(_ record: ExampleRecord, index: Int) throws(RecordProblem) -> EncodedExample {
     let sequences: Sequences
     switch record.form {
-    case .texts(let prompt, let completions): sequences = try texts(prompt, completions)
-    case .formatted(let prompt, let completions): sequences = try formatted(prompt, completions)
+    case .texts(let prompt, let completions): sequences = beginning(try texts(prompt, completions))
+    case .formatted(let prompt, let completions): sequences = beginning(try formatted(prompt, completions))
     case .messages(let prompt, let completions): sequences = try messages(prompt, completions, record.context)
     case .chat(.template(let messages), _, let completions):
-      sequences = try chat(messages, completions, record.context)
+      sequences = beginning(try chat(messages, completions, record.context))
     case .chat(.wholeTemplate(let messages), _, let completions): sequences = try wholeChat(messages, completions)
     case .chat(let prompt, let prefill, let completions):
-      sequences = try chat(prompt, prefill: prefill, completions)
+      sequences = beginning(try chat(prompt, prefill: prefill, completions))
     case .conversation(let messages, let turns):
       return try conversation(messages, turns, record.context, index: index)
     case .segments(let segments): return try segmented(segments, index: index)

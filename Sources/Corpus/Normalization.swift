@@ -1,5 +1,7 @@
 // NFC as in the `tokenizers` library. Most text is already NFC: runs of stable code points are copied.
 
+import Patterns
+
 /// The NFC normalizer. A code point is stable if NFC does not change it or join it to the code points before it. Each
 /// run of unstable code points is therefore normalized alone, with the stable code point before it.
 struct Normalization {
@@ -118,20 +120,5 @@ struct Normalization {
   private func composite(_ first: UInt32, _ second: UInt32) -> UInt32? {
     Hangul.compose(first, second)
       ?? properties.compositions[UInt64(first) << 32 | UInt64(second)]
-  }
-}
-
-extension UnsafeBufferPointer<UInt8> {
-  /// The code point at `position` of valid UTF-8, and its length in bytes.
-  @inline(__always)
-  func codePoint(at position: Int) -> (code: UInt32, length: Int) {
-    let first = UInt32(self[position])
-    if first < 0x80 { return (first, 1) }
-    let second = UInt32(self[position + 1] & 0x3F)
-    if first < 0xE0 { return ((first & 0x1F) << 6 | second, 2) }
-    let third = UInt32(self[position + 2] & 0x3F)
-    if first < 0xF0 { return ((first & 0x0F) << 12 | second << 6 | third, 3) }
-    let fourth = UInt32(self[position + 3] & 0x3F)
-    return ((first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4)
   }
 }

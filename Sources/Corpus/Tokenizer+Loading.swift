@@ -1,4 +1,4 @@
-// Loads a tokenizer from tokenizer.json. Settings that change ids and differ from Qwen2's are rejected by name.
+// Loads a tokenizer from tokenizer.json. Settings that change ids and are not read here are rejected by name.
 
 import Checkpoints
 import Tensors
@@ -12,8 +12,8 @@ extension Tokenizer {
 
   /// Reads tokenizer.json and, if it exists, tokenizer_config.json of a hub directory.
   /// - Parameter endOfSequence: takes the place of the directory's own `eos_token`.
-  /// - Throws: `FileError`, or `TokenizerError` if a file is malformed, is beyond the limits, or needs more than
-  ///   byte-level BPE with Qwen2's split rule.
+  /// - Throws: `FileError`, or `TokenizerError` if a file is malformed, is beyond the limits, or is of another kind than
+  ///   byte-level BPE.
   package convenience init(directory: String, endOfSequence: String? = nil) throws {
     let path = directory + "/tokenizer.json"
     let file = try TokenizerFile(path: path)
@@ -21,16 +21,20 @@ extension Tokenizer {
     let model = try file.member("model", of: file.root, at: "")
     var vocabulary = try Self.vocabulary(file, model)
     let merges = try Self.merges(file, model, vocabulary)
-    let added = try Self.addedTokens(file, model, &vocabulary)
+    let wholeTokens = model["ignore_merges"]?.bool == true ? vocabulary : nil
+    let normalizesText = try file.normalizesText()
+    let added = try Self.addedTokens(file, model, &vocabulary, normalizesText: normalizesText)
 
     var bytes = ByteStrings()
     for name in vocabulary.names { bytes.append(ByteAlphabet.bytes(of: name)) }
-    let normalizer = file.root["normalizer"] ?? .null
     var parts = Parts(
-      path: path, merges: merges, normalizesText: !normalizer.isNull,
-      rawTokens: added.filter { !$0.isNormalized || normalizer.isNull }.map(\.token),
-      normalizedTokens: added.filter { $0.isNormalized && !normalizer.isNull }.map(\.token),
-      tokenBytes: bytes)
+      path: path, merges: merges, wholeTokens: wholeTokens, normalizesText: normalizesText,
+      steps: try file.pretokenSteps(), frame: try file.frame(),
+      rawTokens: added.filter { !$0.isNormalized }.map(\.token),
+      normalizedTokens: added.filter(\.isNormalized).map(\.token), tokenBytes: bytes)
+    for id in parts.frame.before + parts.frame.after where vocabulary.name(of: id) == nil {
+      throw file.failure("post_processor adds the id \(id), which no token has")
+    }
     let configuration = try TokenizerConfiguration(directory: directory)
     parts.namedTokens = configuration.namedTokens
     if let token = endOfSequence ?? configuration.endOfSequenceToken {
@@ -51,14 +55,14 @@ extension Tokenizer {
     try TokenizerConfiguration(directory: directory).endOfSequenceToken
   }
 
-  // MARK: - Vocabulary
+  // MARK: - TokenVocabulary
 
-  private static func vocabulary(_ file: TokenizerFile, _ model: JSONValue) throws -> Vocabulary {
+  private static func vocabulary(_ file: TokenizerFile, _ model: JSONValue) throws -> TokenVocabulary {
     guard let members = model["vocab"]?.members else { throw file.failure("model.vocab is no object") }
     guard members.count <= maximumTokens else {
       throw file.failure("model.vocab has \(members.count) tokens, at most \(maximumTokens) are read")
     }
-    var vocabulary = Vocabulary(capacity: members.count)
+    var vocabulary = TokenVocabulary(capacity: members.count)
     for member in members {
       guard let id = member.value.int, 0..<maximumTokens ~= id else {
         throw file.failure("the id of the token \"\(member.name.prefix(80))\" is no number from 0 to 1048575")
@@ -68,7 +72,8 @@ extension Tokenizer {
     return vocabulary
   }
 
-  private static func add(_ name: String, _ id: Int, to vocabulary: inout Vocabulary, _ file: TokenizerFile) throws {
+  private static func add(_ name: String, _ id: Int, to vocabulary: inout TokenVocabulary, _ file: TokenizerFile) throws
+  {
     guard 1...maximumTokenBytes ~= name.utf8.count else {
       throw file.failure("the token of id \(id) has \(name.utf8.count) bytes, expected 1 to \(maximumTokenBytes)")
     }
@@ -80,12 +85,15 @@ extension Tokenizer {
   // MARK: - Merges
 
   private static func merges(
-    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: Vocabulary
+    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: TokenVocabulary
   ) throws -> BytePairMerges {
-    let byteTokens = try (0..<256).map { byte in
+    let byteTokens: [Int32?] = try (0..<256).map { byte in
       let name = String(ByteAlphabet.characters[byte])
-      guard let id = vocabulary.id(of: name.utf8) else {
-        throw file.failure("model.vocab has no token \"\(name)\" for the byte \(byte)")
+      let id = vocabulary.id(of: name.utf8)
+      guard id != nil || model["unk_token"]?.isNull ?? true else {
+        throw file.failure(
+          "model.vocab has no token \"\(name)\" for the byte \(byte), so that unk_token would stand for it, which is "
+            + "not supported")
       }
       return id
     }
@@ -127,7 +135,7 @@ extension Tokenizer {
   // MARK: - Added tokens
 
   private static func addedTokens(
-    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: inout Vocabulary
+    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: inout TokenVocabulary, normalizesText: Bool
   ) throws -> [(token: AddedToken, isNormalized: Bool)] {
     guard let list = (file.root["added_tokens"] ?? .array([])).array else {
       throw file.failure("added_tokens is no array")
@@ -161,7 +169,7 @@ extension Tokenizer {
       nextID = max(nextID, id + 1)
       var text = content
       let bytes = text.withUTF8 { text in
-        guard isNormalized, file.root["normalizer"]?.isNull == false else { return Array(text) }
+        guard isNormalized, normalizesText else { return Array(text) }
         var normalized: [UInt8] = []
         normalization.normalize(text, into: &normalized)
         return normalized
@@ -169,66 +177,5 @@ extension Tokenizer {
       result.append((AddedToken(id: Int32(id), bytes: bytes, isSpecial: isSpecial), isNormalized))
     }
     return result
-  }
-}
-
-/// The tokens by id and the ids by token, used while a tokenizer is loaded.
-private struct Vocabulary {
-  /// By id; empty if an id has no token.
-  private(set) var names: [String] = []
-  /// A hash table of ids by the bytes of names: Swift's own tables compare strings by Unicode equivalence.
-  private var slots: [Int32]
-  private var count = 0
-
-  init(capacity: Int) {
-    slots = [Int32](repeating: -1, count: 16)
-    reserve(capacity)
-  }
-
-  /// False if the id already has a token; the name must be new.
-  mutating func insert(_ name: String, _ id: Int) -> Bool {
-    if id >= names.count { names.append(contentsOf: repeatElement("", count: id + 1 - names.count)) }
-    guard names[id].isEmpty else { return false }
-    names[id] = name
-    count += 1
-    reserve(count)
-    slots[slot(of: name.utf8, EmptyCollection<UInt8>())] = Int32(id)
-    return true
-  }
-
-  func id(of name: some Collection<UInt8>) -> Int32? { id(of: name, EmptyCollection<UInt8>()) }
-
-  /// The id of the token whose name is the two names joined.
-  func id(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int32? {
-    let id = slots[slot(of: first, second)]
-    return id < 0 ? nil : id
-  }
-
-  private mutating func reserve(_ capacity: Int) {
-    guard slots.count < 2 * capacity else { return }
-    var size = slots.count
-    while size < 2 * capacity { size *= 2 }
-    slots = [Int32](repeating: -1, count: size)
-    for (id, name) in names.enumerated() where !name.isEmpty {
-      slots[slot(of: name.utf8, EmptyCollection<UInt8>())] = Int32(id)
-    }
-  }
-
-  private func slot(of first: some Collection<UInt8>, _ second: some Collection<UInt8>) -> Int {
-    // Hasher is seeded per process, so an attacker cannot prepare a file of colliding names.
-    var hasher = Hasher()
-    for byte in first { hasher.combine(byte) }
-    for byte in second { hasher.combine(byte) }
-    var slot = hasher.finalize() & (slots.count - 1)
-    while slots[slot] >= 0 {
-      let name = names[Int(slots[slot])].utf8
-      if name.count == first.count + second.count, name.starts(with: first),
-        name.dropFirst(first.count).elementsEqual(second)
-      {
-        break
-      }
-      slot = (slot + 1) & (slots.count - 1)
-    }
-    return slot
   }
 }

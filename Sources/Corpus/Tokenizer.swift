@@ -1,4 +1,4 @@
-// Converts text to token ids and back: byte-level BPE with Qwen2's split rule. Tokenizer+Loading loads it.
+// Converts text to token ids and back: byte-level BPE. Tokenizer+Loading loads it.
 
 import Glibc
 import Synchronization
@@ -17,7 +17,11 @@ package final class Tokenizer: Sendable {
   /// The tokenizer's file, for error messages.
   package let path: String
   private let merges: BytePairMerges
+  /// The vocabulary, if a piece that is a token becomes that token whatever the merges are.
+  private let wholeTokens: TokenVocabulary?
   private let normalizesText: Bool
+  private let steps: [PretokenStep]
+  let frame: TokenFrame
   /// Searched in the original text.
   private let rawTokens: AddedTokenMatcher
   /// Searched in the text between the raw tokens, after NFC.
@@ -31,7 +35,9 @@ package final class Tokenizer: Sendable {
   init(_ parts: Parts) {
     path = parts.path
     merges = parts.merges
+    wholeTokens = parts.wholeTokens
     normalizesText = parts.normalizesText
+    (steps, frame) = (parts.steps, parts.frame)
     rawTokens = AddedTokenMatcher(parts.rawTokens)
     normalizedTokens = AddedTokenMatcher(parts.normalizedTokens)
     tokenBytes = parts.tokenBytes
@@ -45,7 +51,10 @@ package final class Tokenizer: Sendable {
   struct Parts {
     var path: String
     var merges: BytePairMerges
+    var wholeTokens: TokenVocabulary?
     var normalizesText: Bool
+    var steps: [PretokenStep]
+    var frame: TokenFrame
     var rawTokens: [AddedToken]
     var normalizedTokens: [AddedToken]
     var tokenBytes: ByteStrings
@@ -72,6 +81,19 @@ package final class Tokenizer: Sendable {
     return text.withUTF8 { encode($0, allowSpecial: allowSpecial) }
   }
 
+  /// The ids of a text with what the tokenizer puts around it: those that transformers gives by default.
+  package func encodeWhole(_ text: String, allowSpecial: Bool = false) -> [Int32] {
+    frame.before + encode(text, allowSpecial: allowSpecial) + frame.after
+  }
+
+  /// The ids of a text that goes on: with what the tokenizer puts before it alone.
+  package func encodeBeginning(_ text: String, allowSpecial: Bool = false) -> [Int32] {
+    beginning(encode(text, allowSpecial: allowSpecial))
+  }
+
+  /// Ids with what the tokenizer puts before a text, unless they have it.
+  func beginning(_ ids: [Int32]) -> [Int32] { ids.starts(with: frame.before) ? ids : frame.before + ids }
+
   private func encode(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool) -> [Int32] {
     let workspace = workspaces.withLock { $0.popLast() } ?? Workspace()
     defer { workspaces.withLock { $0.append(workspace) } }
@@ -90,8 +112,8 @@ package final class Tokenizer: Sendable {
 
   private func encode(normalized text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, _ workspace: Workspace) {
     cut(text, at: normalizedTokens, allowSpecial: allowSpecial, workspace) { segment in
-      UnicodeProperties.shared.flags.withUnsafeBufferPointer { flags in
-        encode(pieces: PretokenSplitter(text: segment, flags: flags), workspace)
+      PretokenStep.cut(segment, by: steps) { text, piece in
+        encode(piece, of: text, workspace)
       }
     }
   }
@@ -113,19 +135,18 @@ package final class Tokenizer: Sendable {
     if start < text.count { body(UnsafeBufferPointer(rebasing: text[start...])) }
   }
 
-  private func encode(pieces splitter: PretokenSplitter, _ workspace: Workspace) {
-    let text = splitter.text
-    var start = 0
-    while start < text.count {
-      let end = splitter.end(ofPieceAt: start)
-      let key = WordCache.Key(text, start..<end)
-      if key.map({ workspace.cache.append($0, to: &workspace.ids) }) != true {
-        let first = workspace.ids.count
-        merges.encode(UnsafeBufferPointer(rebasing: text[start..<end]), into: &workspace.ids)
-        if let key { workspace.cache.insert(key, workspace.ids[first...]) }
-      }
-      start = end
+  @inline(__always)
+  private func encode(_ piece: Range<Int>, of text: UnsafeBufferPointer<UInt8>, _ workspace: Workspace) {
+    let key = WordCache.Key(text, piece)
+    if key.map({ workspace.cache.append($0, to: &workspace.ids) }) == true { return }
+    let first = workspace.ids.count
+    let bytes = UnsafeBufferPointer(rebasing: text[piece])
+    if let id = wholeTokens?.id(ofPiece: bytes) {
+      workspace.ids.append(id)
+    } else {
+      merges.encode(bytes, into: &workspace.ids)
     }
+    if let key { workspace.cache.insert(key, workspace.ids[first...]) }
   }
 
   // MARK: - Decoding

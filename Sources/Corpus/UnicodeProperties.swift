@@ -1,5 +1,7 @@
 // The properties of a code point that the split rule and NFC need, unpacked once from UnicodeTables.
 
+import Patterns
+
 /// Properties of every code point, as in the `tokenizers` library.
 struct UnicodeProperties: Sendable {
   /// Bits of `flags`.
@@ -8,6 +10,8 @@ struct UnicodeProperties: Sendable {
   static let space: UInt8 = 4
   /// NFC may change the code point or join it to the code points before it.
   static let unstable: UInt8 = 8
+  /// What the pre-tokenizer Digits takes for a digit: the numbers of a later version of Unicode.
+  static let digit: UInt8 = 16
 
   static let shared = UnicodeProperties()
 
@@ -23,7 +27,8 @@ struct UnicodeProperties: Sendable {
   private init() {
     var flags = [UInt8](repeating: 0, count: 0x110000)
     for (table, flag) in [
-      (UnicodeTables.letters, Self.letter), (UnicodeTables.numbers, Self.number), (UnicodeTables.spaces, Self.space),
+      (UnicodeTables.letters, Self.letter), (UnicodeTables.numbers, Self.number | Self.digit),
+      (UnicodeTables.spaces, Self.space), (UnicodeTables.laterNumbers, Self.digit),
     ] {
       Self.readWords(of: table) { range in
         for code in range[0]...range[range.count - 1] { flags[Int(code)] |= flag }
@@ -51,6 +56,36 @@ struct UnicodeProperties: Sendable {
 
     (self.flags, self.combiningClasses, self.decompositions) = (flags, combiningClasses, decompositions)
     self.compositions = compositions
+  }
+
+  /// The characters that a property names in the `tokenizers` library's patterns; nil if it is not among the tables.
+  static func members(of property: String) -> CodePointSet? {
+    let letters = set(UnicodeTables.letters)
+    return switch property {
+    case "L": letters
+    case "Lu": set(UnicodeTables.uppercaseLetters)
+    case "Lt": set(UnicodeTables.titlecaseLetters)
+    case "Lm": set(UnicodeTables.modifierLetters)
+    case "Lo": set(UnicodeTables.otherLetters)
+    case "Ll":
+      letters.subtracting(
+        set(UnicodeTables.uppercaseLetters).union(
+          set(UnicodeTables.titlecaseLetters), set(UnicodeTables.modifierLetters), set(UnicodeTables.otherLetters)))
+    case "M": set(UnicodeTables.marks)
+    case "N": set(UnicodeTables.numbers)
+    case "P": set(UnicodeTables.punctuation)
+    case "S": set(UnicodeTables.symbols)
+    default: nil
+    }
+  }
+
+  /// The syntax of a split rule.
+  static let patternDialect = PatternDialect.oniguruma(space: set(UnicodeTables.spaces), property: members)
+
+  private static func set(_ table: StaticString) -> CodePointSet {
+    var ranges: [ClosedRange<UInt32>] = []
+    readWords(of: table) { ranges.append($0[0]...$0[$0.count - 1]) }
+    return CodePointSet(ranges)
   }
 
   /// Passes the numbers of each word to `body`: hexadecimal, joined by any of `-`, `.`, `=`.

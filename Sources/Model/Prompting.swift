@@ -1,6 +1,6 @@
 // How a command addresses a model: as its adapter was trained, or as the caller says.
 
-import Checkpoints
+package import Checkpoints
 package import Corpus
 import Tensors
 
@@ -12,8 +12,12 @@ package struct Prompting: Sendable {
     package var template: String?
     /// The system message of chats that have none; empty: no system message.
     package var system: String?
+    /// What templates know by name, for chats that bring none of their own.
+    package var variables: [JSONValue.Member]
 
-    package init(template: String? = nil, system: String? = nil) { (self.template, self.system) = (template, system) }
+    package init(template: String? = nil, system: String? = nil, variables: [JSONValue.Member] = []) {
+      (self.template, self.system, self.variables) = (template, system, variables)
+    }
   }
 
   package let tokenizer: Tokenizer
@@ -40,6 +44,7 @@ package struct Prompting: Sendable {
     guard let adapter, choice.template == nil, let template = try? found.get() else { return }
     var base = try? ChatTemplate(directory: model, tokenizer: tokenizer)
     if let system = choice.system { base = try base?.withDefaultSystem(system) }
+    base = try base?.withVariables(choice.variables)
     if template != base { notices.append("chats are rendered as \(adapter) was trained: \(template.summary)") }
   }
 
@@ -53,8 +58,12 @@ package struct Prompting: Sendable {
       let source = try adapter.flatMap { try ChatTemplate.text(in: $0) == nil ? nil : $0 } ?? model
       found = Result { try ChatTemplate(directory: source, tokenizer: tokenizer) }
     }
-    guard let system = choice.system else { return found }
-    return Result { try found.get().withDefaultSystem(system) }
+    guard choice.system != nil || !choice.variables.isEmpty else { return found }
+    return Result {
+      var template = try found.get()
+      if let system = choice.system { template = try template.withDefaultSystem(system) }
+      return try template.withVariables(choice.variables)
+    }
   }
 
   /// The template of chats.

@@ -1,6 +1,7 @@
 // Selects the linear layers that an adapter's configuration names, by PEFT's rules.
 
 package import Checkpoints
+import Patterns
 
 /// The modules that `target_modules`, `exclude_modules`, `layers_to_transform` and `layers_pattern` select.
 package struct TargetModules: Sendable {

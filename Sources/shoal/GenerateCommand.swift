@@ -68,8 +68,8 @@ struct GenerateCommand: ParsableCommand {
   func validate() throws {
     guard (prompt == nil) != (messages == nil) else { throw ValidationError("Give one of --prompt and --messages.") }
     if raw, prompt == nil { throw ValidationError("--raw goes with --prompt.") }
-    if raw, arguments.chat.chatTemplate != nil || arguments.chat.system != nil {
-      throw ValidationError("--raw goes without --chat-template and --system.")
+    if raw, arguments.chat.areGiven {
+      throw ValidationError("--raw goes without --chat-template, --system and --chat-template-kwargs.")
     }
     if allowSpecial, !raw { throw ValidationError("--allow-special needs --raw: text in a message stays text.") }
     if let maxNewTokens, !(1...1_000_000_000 ~= maxNewTokens) {
@@ -128,7 +128,7 @@ struct GenerateCommand: ParsableCommand {
           "the prompt is taken as it is, as in the training of \(arguments.adapter ?? arguments.model); "
             + "--chat-template makes it a chat")
       }
-      return tokenizer.encode(prompt, allowSpecial: allowSpecial)
+      return tokenizer.encodeBeginning(prompt, allowSpecial: allowSpecial)
     }
     let template = try model.prompting.template()
     if let notice = model.prompting.chatNotice { Console.print(notice) }

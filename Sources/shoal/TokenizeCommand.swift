@@ -11,7 +11,8 @@ struct TokenizeCommand: ParsableCommand {
     commandName: "tokenize", abstract: "Turns text into token ids, or back.",
     discussion: """
       Reads one JSON value per line and writes one JSON value per line. Only the tokenizer's files of the \
-      model directory are needed.
+      model directory are needed. The ids of a text are those of transformers' tokenizer(text): if the \
+      tokenizer puts a token before every text, as Llama 3's does, it is there. A chat has what its template writes.
 
       Example: echo '"Hello, world"' | shoal tokenize --model models/Qwen2-0.5B-Instruct
       """)
@@ -44,8 +45,8 @@ struct TokenizeCommand: ParsableCommand {
     if chat, allowSpecial {
       throw ValidationError("--chat goes without --allow-special: text in a message stays text.")
     }
-    if !chat, chatArguments.chatTemplate != nil || chatArguments.system != nil {
-      throw ValidationError("--chat-template and --system need --chat.")
+    if !chat, chatArguments.areGiven {
+      throw ValidationError("--chat-template, --system and --chat-template-kwargs need --chat.")
     }
     if generationPrompt, !chat { throw ValidationError("--generation-prompt needs --chat.") }
   }
@@ -70,7 +71,7 @@ struct TokenizeCommand: ParsableCommand {
             try template.encode(chat.messages, chat.context, generationPrompt: generationPrompt, with: tokenizer))
         } else {
           guard let text = value.string else { throw InputProblem("expected a JSON string") }
-          output.append(tokenizer.encode(text, allowSpecial: allowSpecial))
+          output.append(tokenizer.encodeWhole(text, allowSpecial: allowSpecial))
         }
       } catch {
         try output.flush()

@@ -5,8 +5,8 @@ import Testing
 
 @Suite struct CircleTests {
   static let targets = [
-    "Tensors", "Checkpoints", "Hub", "Jinja", "Parquet", "Collectives", "Corpus", "Model", "Training", "Preparation",
-    "shoal",
+    "Tensors", "Checkpoints", "Hub", "Jinja", "Parquet", "Patterns", "Collectives", "Corpus", "Model", "Training",
+    "Preparation", "shoal",
   ]
 
   private static func sources(_ folder: String) throws -> [SourceFile] {

@@ -18,20 +18,27 @@ import Testing
 
   static let changes = [
     Change(#""dropout":null"#, #""dropout":0.1"#, "model.dropout is 0.1"),
-    Change(#""unk_token":null"#, #""unk_token":"a""#, "model.unk_token"),
     Change(
       #""continuing_subword_prefix":"""#, #""continuing_subword_prefix":"x""#,
       "model.continuing_subword_prefix"),
     Change(#""end_of_word_suffix":"""#, #""end_of_word_suffix":"x""#, "model.end_of_word_suffix"),
-    Change(#""byte_fallback":false"#, #""byte_fallback":true"#, "model.byte_fallback is true"),
-    Change(#""byte_fallback":false"#, #""ignore_merges":true"#, "model.ignore_merges is true"),
+    Change(#""byte_fallback":false"#, #""byte_fallback":true"#, "sentencepiece-style BPE"),
+    Change(#""type":"Split""#, #""type":"Metaspace""#, "sentencepiece-style BPE"),
+    Change(#""byte_fallback":false"#, #""ignore_merges":1"#, "model.ignore_merges is 1"),
     Change(#""byte_fallback":false"#, #""surprise":1"#, #"model has a member "surprise""#),
     Change(#""type":"BPE""#, #""type":"Unigram""#, "model.type is"),
     Change(#""type":"NFC""#, #""type":"NFKC""#, "normalizer.type is"),
-    Change(#"\\p{N}|"#, #"\\p{N}{1,3}|"#, "pretokenizers[0].pattern is"),
-    Change(#""behavior":"Isolated""#, #""behavior":"Removed""#, "pretokenizers[0].behavior is"),
-    Change(#""invert":false"#, #""invert":true"#, "pretokenizers[0].invert is"),
-    Change(#""use_regex":false}]}"#, #""use_regex":true}]}"#, "pretokenizers[1].use_regex is"),
+    Change(#""type":"NFC"}"#, #""type":"Sequence","normalizers":[{"type":"Strip"}]}"#, "normalizers[0]"),
+    Change(#"\\p{N}|"#, #"\\w|"#, #"which has \w, which is not supported"#),
+    Change(#""Regex":"#, #""String":"#, "pretokenizers[0].pattern is no object"),
+    Change(#""behavior":"Isolated""#, #""behavior":"MergedWithNext""#, "pretokenizers[0].behavior is"),
+    Change(#""invert":false"#, #""invert":0"#, "pretokenizers[0].invert is"),
+    Change(#""use_regex":false}]}"#, #""use_regex":0}]}"#, "pretokenizers[1].use_regex is"),
+    Change(#""type":"Split""#, #""type":"Whitespace""#, #"pretokenizers[0].type is "Whitespace""#),
+    Change(#"[{"type":"Split""#, #"[{"type":"ByteLevel","add_prefix_space":true},{"type":"Split""#, "ByteLevel last"),
+    Change(
+      #""post_processor":{"type":"ByteLevel""#,
+      #""post_processor":{"type":"TemplateProcessing","single":[]},"a":{"type":"ByteLevel""#, "member \"a\""),
     Change(#""decoder":{"type":"ByteLevel""#, #""decoder":{"type":"WordPiece""#, "decoder.type is"),
     Change(
       #""post_processor":{"type":"ByteLevel""#, #""post_processor":{"type":"BertProcessing""#,
@@ -47,7 +54,7 @@ import Testing
     Change(#""content":"<|im_end|>""#, #""content":"<|end|>""#, "not among the added tokens"),
     Change(#""vocab":{"!":0"#, #""vocab":{"!":1"#, "is given to two tokens"),
     Change(#""vocab":{"!":0"#, #""vocab":{"!":99999999"#, "is no number from 0 to 1048575"),
-    Change(#""vocab":{"!":0"#, #""vocab":{"!!!!!!!!!!!":0"#, #"no token "!" for the byte 33"#),
+    Change(#""vocab":{"!":0"#, #""vocab":{"!!!!!!!!!!!":0"#, "names a token that model.vocab has not"),
     Change(#""vocab":{"!":0"#, #""vocab":{"!":0,"!":0"#, "occurs twice"),
     Change(#""merges":["Ġ Ġ""#, #""merges":["Ġ Ġ","Ġ Ġ""#, "model.merges[1] is there twice"),
     Change(#""merges":["Ġ Ġ""#, #""merges":["Ġ Ġqqq""#, "model.merges[0] names a token"),
@@ -63,6 +70,36 @@ import Testing
       text.range(of: change.old).map { text.replacingCharacters(in: $0, with: change.new) } ?? ""
     }
     #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains(change.reason) }
+  }
+
+  @Test func `refuses what is put around a text and is not there`() throws {
+    for (processor, reason) in [
+      (#"{"type":"TemplateProcessing","single":[]}"#, "has the text A 0 times"),
+      (#"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}]}"#, "single[0] is neither"),
+      (
+        #"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},{"Sequence":{"id":"A"}}],"#
+          + #""special_tokens":{"x":{"ids":[70000]}}}"#, "post_processor adds the id 70000"
+      ),
+    ] {
+      let files = try TokenizerFiles { text in
+        text.replacing(/"post_processor":\{[^}]*\}/, with: #""post_processor":\#(processor)"#)
+      }
+      #expect { try Tokenizer(directory: files.path) } throws: { "\($0)".contains(reason) }
+    }
+  }
+
+  @Test func `a token for unknown bytes is refused where it would be used`() throws {
+    let files = try TokenizerFiles { text in
+      text.replacing(#""unk_token":null"#, with: #""unk_token":"a""#)
+    }
+    #expect(try Tokenizer(directory: files.path).encode("a").count == 1)
+    // A byte that no UTF-8 has is in no merge.
+    let name = String(UnicodeScalar(0xC0 as UInt8))
+    let lacking = try TokenizerFiles { text in
+      text.replacing(#""unk_token":null"#, with: #""unk_token":"a""#)
+        .replacing(#""\#(name)":"#, with: #""<unused>":"#)
+    }
+    #expect { try Tokenizer(directory: lacking.path) } throws: { "\($0)".contains("for the byte 192") }
   }
 
   @Test func `refuses long tokens and missing files`() throws {

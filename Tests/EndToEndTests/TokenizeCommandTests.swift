@@ -67,6 +67,24 @@ import Testing
     ] { #expect(text.contains(part), "\(text)") }
   }
 
+  /// A chat's own variables go before the command's.
+  @Test func `templates are given variables`() throws {
+    let directory = try TemporaryDirectory()
+    let template = try directory.write(
+      "think.jinja", "{{ 'no' if enable_thinking is false else 'yes' }}{{ messages[0].content }}")
+    let messages = #"[{"role": "user", "content": "!"}]"#
+    let chats = """
+      \(messages)
+      {"messages": \(messages), "chat_template_kwargs": {"enable_thinking": true}}
+
+      """
+    let arguments = ["--chat", "--chat-template", template]
+    for (variables, expected) in [([], ["yes!", "yes!"]), ([#"{"enable_thinking": false}"#], ["no!", "yes!"])] {
+      let ids = try tokenize(arguments + variables.flatMap { ["--chat-template-kwargs", $0] }, chats).output
+      #expect(try tokenize(["--decode"], ids).output == expected.map { "\"\($0)\"\n" }.joined())
+    }
+  }
+
   @Test(arguments: [
     ([], "\"a\"\n\"b", "line 2: not valid JSON at byte 0"), ([], "[1]", "line 1: expected a JSON string"),
     ([], "\"a\"\n\n", "line 2: not valid JSON"), (["--chat"], "[]", "line 1: the chat has no messages"),
@@ -76,6 +94,9 @@ import Testing
     ),
     (["--decode"], "[3006]", "line 1: 3006 is no id of this tokenizer"),
     (["--decode"], "[1.5]", "line 1: 1.5 is no id"), (["--generation-prompt"], "", "needs --chat"),
+    (["--chat-template-kwargs", "{}"], "", "--chat-template-kwargs need --chat"),
+    (["--chat", "--chat-template-kwargs", "[1]"], "", "expected a JSON object"),
+    (["--chat", "--chat-template-kwargs", #"{"messages": 1}"#], "", #""messages" is no variable"#),
   ])
   func `a bad line is named`(arguments: [String], input: String, reason: String) throws {
     let result = try tokenize(arguments, input)

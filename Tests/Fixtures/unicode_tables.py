@@ -11,7 +11,7 @@ import unicodedata
 import tokenizers
 from tokenizers import Regex
 from tokenizers.normalizers import NFC, NFD
-from tokenizers.pre_tokenizers import Split
+from tokenizers.pre_tokenizers import Digits, Split
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 nfc, nfd = NFC().normalize_str, NFD().normalize_str
@@ -48,6 +48,15 @@ assert members(r"[^\s\p{L}\p{N}]") == everything - letters - numbers - spaces
 assert members(r"[^\r\n\p{L}\p{N}]") == everything - letters - numbers - {10, 13}
 assert members(r"\S") == everything - spaces
 assert members(r"[\r\n]") == {10, 13}
+
+# --- what other split rules ask for; a property that is left out is what the others leave
+uppercase, titlecase, modifiers, otherletters = (members(r"\p{%s}" % name) for name in ("Lu", "Lt", "Lm", "Lo"))
+assert members(r"\p{Ll}") == letters - uppercase - titlecase - modifiers - otherletters
+marks, punctuation, symbols = members(r"\p{M}"), members(r"\p{P}"), members(r"\p{S}")
+# The pre-tokenizer Digits has a Unicode version of its own.
+single_digits = Digits(individual_digits=True)
+digits = {c for c in CODES if len(single_digits.pre_tokenize_str("a" + chr(c))) == 2}
+assert numbers < digits
 
 # --- contractions: which code points stand for the letters of (?i:'s|'t|'re|'ve|'m|'ll|'d)
 contraction = Split(Regex(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"), "removed")
@@ -172,17 +181,26 @@ def literal(name, doc, words):
     return f'  /// {doc}\n  static let {name}: StaticString = """\n{wrap(words)}\n    """\n'
 
 
-marks = []
+classes = []
 for k in set(combining.values()):
-    marks += [(int(word.split("-")[0], 16), "%s=%x" % (word, k))
+    classes += [(int(word.split("-")[0], 16), "%s=%x" % (word, k))
               for word in ranges(c for c in combining if combining[c] == k)]
 hexes = lambda text: ".".join("%x" % ord(x) for x in text)
 body = "\n".join([
     literal("letters", r"What `\p{L}` matches.", ranges(letters)),
     literal("numbers", r"What `\p{N}` matches.", ranges(numbers)),
     literal("spaces", r"What `\s` matches.", ranges(spaces)),
+    literal("uppercaseLetters", r"What `\p{Lu}` matches.", ranges(uppercase)),
+    literal("titlecaseLetters", r"What `\p{Lt}` matches.", ranges(titlecase)),
+    literal("modifierLetters", r"What `\p{Lm}` matches.", ranges(modifiers)),
+    literal("otherLetters", r"What `\p{Lo}` matches.", ranges(otherletters)),
+    literal("marks", r"What `\p{M}` matches.", ranges(marks)),
+    literal("punctuation", r"What `\p{P}` matches.", ranges(punctuation)),
+    literal("symbols", r"What `\p{S}` matches.", ranges(symbols)),
+    literal("laterNumbers", r"What the pre-tokenizer Digits takes for a digit and `\p{N}` does not match.",
+            ranges(digits - numbers)),
     literal("combiningClasses", "Canonical combining classes other than 0: code points=class.",
-            [word for _, word in sorted(marks)]),
+            [word for _, word in sorted(classes)]),
     literal("decompositions", "Full canonical decompositions but Hangul's: code point=code points.",
             ["%x=%s" % (c, hexes(d)) for c, d in sorted(full.items())]),
     literal("compositions", "Primary composites but Hangul's: first.second=composite.",

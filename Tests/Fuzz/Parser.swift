@@ -6,6 +6,7 @@ import Foundation
 import Hub
 import Jinja
 import Model
+import Patterns
 import Preparation
 import TestSupport
 import Training
@@ -25,6 +26,7 @@ enum Parser: String, CaseIterable {
   case answers
   case prompts
   case pattern
+  case splitRule = "split-rule"
   case parquet
   case hub
   case template
@@ -53,6 +55,7 @@ enum Parser: String, CaseIterable {
       case .answers: try parseAnswer(bytes)
       case .pattern:
         _ = try RegularExpression(String(decoding: bytes, as: UTF8.self)).matches("model.layers.0.mlp.up_proj")
+      case .splitRule: try splitText(bytes)
       case .parquet: try FileParsers.shared.parquet(bytes)
       case .hub: try parseHubAnswer(bytes)
       case .template: try renderTemplate(bytes)
@@ -90,6 +93,28 @@ private func parseConfiguration(_ bytes: UnsafeRawBufferPointer) throws {
   _ = AdapterLayout(configuration: model, rank: configuration.loraRank, scale: 1, modules: Set(LinearModule.allCases))
   let again = try RunConfiguration(yaml: configuration.resolvedYAML, name: "resolved")
   precondition(again.differences(from: configuration).isEmpty, "the resolved configuration is another one")
+}
+
+/// A split rule on the first line, and a text that its pieces must make up again.
+private func splitText(_ bytes: UnsafeRawBufferPointer) throws {
+  let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+  guard let rule = lines.first else { return }
+  let letters = CodePointSet([0x41...0x5A, 0x61...0x7A, 0xC0...0x24F, 0x4E00...0x9FFF])
+  let dialect = PatternDialect.oniguruma(space: CodePointSet([0x09...0x0D, 0x20...0x20])) { name in
+    ["L": letters, "N": CodePointSet([0x30...0x39])][name]
+  }
+  let automaton = try PatternAutomaton(String(rule), dialect)
+  var text = lines.count > 1 ? String(lines[1]) : "Hello  wörld's 123\n\n x"
+  text.withUTF8 { text in
+    var scan = PatternScan(automaton, text, upTo: text.count)
+    var start = 0
+    while let match = scan.match(from: start) {
+      precondition(start <= match.lowerBound && !match.isEmpty, "a match out of place")
+      _ = String(decoding: text[match], as: UTF8.self)
+      start = match.upperBound
+    }
+    precondition(start <= text.count, "a match beyond the text")
+  }
 }
 
 private func parseWorkItem(_ bytes: UnsafeRawBufferPointer) throws {

@@ -322,6 +322,10 @@ seed("answers", "anthropic", compact({"custom_id": "7", "result": {
     "type": "succeeded", "message": {"content": [{"type": "text", "text": judged}], "stop_reason": "max_tokens"}}}))
 seed("answers", "languages", "Zusammenfassung 1: eins\n摘要2：二\n总分：15分\nBeste Zusammenfassung: 2\nнет резюме № 1\n")
 seed("pattern", "unsloth", r"(?:.*?(?:self_attn|mlp).*?(?:k_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.mlp\.up_proj)")
+seed("split-rule", "llama3", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+     "\nHello, world 12345 it's\n\n  x")
+seed("split-rule", "possessive", r"[^\n\p{L}]?+\p{L}++|a{2,}|(?:b|[c-e])*+f?\P{N}" "\naaaab bcdef 1")
+seed("split-rule", "vain", "a*b|a\n" + "a" * 100)
 seed("pattern", "counts", r"^(?P<n>a{2,3}|[^b-d\w]+?){0,4}\x41\Z$")
 for path in sorted((HERE.parent.parent / "Sources" / "Corpus" / "Templates").glob("*.jinja")):
     seed("template", path.stem, path.read_bytes())

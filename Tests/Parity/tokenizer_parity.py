@@ -4,6 +4,7 @@ Every code point alone and in company, random marks and syllables, contractions,
 of this machine and a few very long lines; then decoding, and chats against transformers' apply_chat_template.
 
 usage: tokenizer_parity.py MODEL_DIR SHOAL_BINARY        (needs tokenizers, transformers, trl, jinja2)
+MODEL_DIR is one of a family that tokenizer_families.py writes, or a directory of the hub.
 """
 import glob
 import importlib.util
@@ -121,7 +122,7 @@ def compare_encoding(name, lines, special=False):
     found, seconds = run(["--allow-special"] if special else [], lines)
     library.encode_special_tokens = not special
     start = time.monotonic()
-    expected = [library.encode(line, add_special_tokens=False).ids for line in lines]
+    expected = [library.encode(line).ids for line in lines]
     theirs = time.monotonic() - start
     size = sum(len(line.encode()) for line in lines)
     tokens = sum(map(len, expected))
@@ -135,6 +136,7 @@ def compare_decoding(count):
     lines = [[seeded.randrange(bound if seeded.random() < 0.5 else 256) for _ in range(seeded.randrange(0, 40))] for _ in range(count)]
     # Broken UTF-8 in every way: single bytes of the lead and continuation kinds.
     spelled = [library.token_to_id(c) for c in "\u0105\u0122\u00c3\u00ed\u00ef\u00f0\u00f4\u0120\u00c0\u00ff\u00e2\u0122a"]
+    spelled = [id for id in spelled if id is not None]
     lines += [[seeded.choice(spelled) for _ in range(seeded.randrange(1, 12))] for _ in range(count)]
     found, _ = run(["--decode"], lines)
     print(compare("decoding", lines, found, [library.decode(l, skip_special_tokens=False) for l in lines]))
@@ -147,7 +149,13 @@ def compare_chats(count):
     qwen25 = open(os.path.join(folder, "chat_templates", "qwen2_5.jinja")).read()
     original = model
     own = json.load(open(os.path.join(original, "tokenizer_config.json")))
-    for name, template in (("own template", own.get("chat_template")), ("qwen2.5", qwen25)):
+    chatml = library.token_to_id("<|im_start|>") is not None
+    templates = [("own template", own.get("chat_template"), {}), ("qwen2.5", qwen25 if chatml else None, {})]
+    if "enable_thinking" in (own.get("chat_template") or ""):
+        templates.append(("no thinking", own["chat_template"], {"enable_thinking": False}))
+    for name, template, variables in templates:
+        if not template:
+            continue
         with tempfile.TemporaryDirectory() as model:
             os.symlink(os.path.abspath(os.path.join(original, "tokenizer.json")), os.path.join(model, "tokenizer.json"))
             json.dump(dict(own, chat_template=template), open(os.path.join(model, "tokenizer_config.json"), "w"))
@@ -158,10 +166,21 @@ def compare_chats(count):
                 for _ in range(count):
                     roles = [r for r in ["system", "user", "assistant", "user", "assistant"] if seeded.random() < 0.7] or ["user"]
                     chats.append([{"role": r, "content": seeded.choice(texts)} for r in roles])
-                found, _ = run(["--chat"] + ["--generation-prompt"] * prompt, chats)
-                expected = [peer.apply_chat_template(c, add_generation_prompt=prompt, tokenize=True, return_dict=False) for c in chats]
+                found, _ = run(["--chat"] + ["--generation-prompt"] * prompt
+                               + (["--chat-template-kwargs", json.dumps(variables)] if variables else []), chats)
+                expected = [peer.apply_chat_template(c, add_generation_prompt=prompt, tokenize=True, return_dict=False, **variables)
+                            for c in chats]
                 print(compare(name, chats, found, expected))
     model = original
+
+
+def compare_transformers(count):
+    """What transformers' own class makes of a text by default, which is not the library alone."""
+    from transformers import AutoTokenizer
+    peer = AutoTokenizer.from_pretrained(model)
+    lines = list(random_mixes(count)) + list(added_tokens(count))
+    found, _ = run(["--allow-special"], lines)
+    print(compare(type(peer).__name__[:14], lines, found, [peer(line)["input_ids"] for line in lines]), flush=True)
 
 
 total = tokens = 0
@@ -171,6 +190,7 @@ for name, lines in (("code points", every_code_point()), ("marks", random_marks(
     total, tokens = total + size, tokens + count
 size, count = compare_encoding("allow special", list(added_tokens(20_000)), special=True)
 total, tokens = total + size, tokens + count
+compare_transformers(1_000)
 compare_decoding(20_000)
 compare_chats(600)
 print(f"{total / 1e6:.1f} MB, {tokens} tokens, {failures} lines differ (tokenizers {tokenizers.__version__})")

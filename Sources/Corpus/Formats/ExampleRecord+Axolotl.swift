@@ -112,6 +112,7 @@ extension ExampleRecord {
           value.utf8.suffix(start.utf8.count).elementsEqual(start.utf8)
           ? String(decoding: value.utf8.dropLast(start.utf8.count), as: UTF8.self) : value
         segments.append(TextSegment([.literal("<|system|>Persona: "), .field(text.trimmingSpace)]))
+        segments[segments.count - 1].hasBeginning = true
       case "human": segments.append(TextSegment([.literal("<|user|> "), .field(value.trimmingSpace)]))
       case "bot":
         let text = value.trimmingSpace

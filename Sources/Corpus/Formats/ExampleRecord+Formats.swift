@@ -29,10 +29,12 @@ extension ExampleRecord {
     guard answer.contains(where: { $0.isField && !$0.text.isEmpty }) || output.names.isEmpty else {
       throw RecordProblem(field: output.names.first.map(values.name), "the completion is empty")
     }
-    guard !format.joinsOutput else {
-      return [TextSegment(prompt + answer, trainedFrom: prompt.count, endings: format.endings)]
-    }
-    return [TextSegment(prompt), TextSegment(answer, trainedFrom: 0, endings: format.endings)]
+    var segments =
+      format.joinsOutput
+      ? [TextSegment(prompt + answer, trainedFrom: prompt.count, endings: format.endings)]
+      : [TextSegment(prompt), TextSegment(answer, trainedFrom: 0, endings: format.endings)]
+    segments[0].hasBeginning = true
+    return segments
   }
 
   private static func input(

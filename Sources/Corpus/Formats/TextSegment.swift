@@ -10,6 +10,9 @@ package struct TextSegment: Sendable, Equatable {
   /// How many end-of-sequence tokens end it. One that the text spells counts.
   package var endings = 0
 
+  /// Whether what the tokenizer puts before a text is before it.
+  package var hasBeginning = false
+
   package init(_ parts: [TextPart], trainedFrom: Int? = nil, endings: Int = 0) {
     (self.parts, self.trainedFrom, self.endings) = (parts, trainedFrom, endings)
   }

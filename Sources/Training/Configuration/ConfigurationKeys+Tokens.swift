@@ -9,7 +9,8 @@ extension ConfigurationKeys {
     initial: RunConfiguration.SpecialTokens(),
     keys: [
       ConfigurationKey("eos_token", \.endOfSequence, .text, "The token that ends texts and answers."),
-      ConfigurationKey("bos_token", .text, "A token of the tokenizer; no text begins with it."),
+      ConfigurationKey(
+        "bos_token", .text, "A token of the tokenizer. What texts begin with is said by tokenizer.json alone."),
       ConfigurationKey("additional_special_tokens", .ownTokens, "Tokens that the tokenizer has."),
     ],
     inert: [InertKeys("Padding", "nothing is padded or unknown", "pad_token unk_token")])

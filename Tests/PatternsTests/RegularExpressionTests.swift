@@ -2,7 +2,7 @@
 
 import Checkpoints
 import Foundation
-import Model
+import Patterns
 import TestSupport
 import Testing
 
