@@ -71,7 +71,9 @@ package struct PreparedRun {
     setup = try world.share(coordinator?.setup)
     schedule =
       coordinator?.schedule
-      ?? StepSchedule(configuration, examples: setup.exampleCount, lengths: setup.lengths)
+      ?? StepSchedule(
+        configuration, examples: setup.exampleCount, lengths: setup.lengths,
+        startsAfter: setup.start.orderStartsAfter)
   }
 
   /// Sends the configuration that rank 0 read to all ranks.
