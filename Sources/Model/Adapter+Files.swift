@@ -29,14 +29,11 @@ extension AdapterLayout {
 }
 
 extension Adapter {
-  /// The adapter of an opened PEFT directory.
+  /// The LoRA matrices of an opened PEFT directory, without modules that were saved with them.
   /// - Throws: `ContentError` when an entry is not finite.
   package convenience init(_ directory: AdapterDirectory, model: ModelConfiguration) throws(ContentError) {
     self.init(layout: AdapterLayout(directory.configuration, model: model))
-    for name in layout.matrices {
-      let entries = try directory.entries(of: name)
-      layout.matrix(name, in: weights).base.update(from: entries, count: entries.count)
-    }
+    try directory.fill(weights, PolicyLayout(layout))
   }
 }
 
@@ -45,13 +42,14 @@ extension AdapterDirectory {
   /// - Parameter replaces: whether an earlier export that is there is replaced.
   /// - Throws: `FileError` when `path` exists, `WriteError`.
   package static func write(
-    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    _ policy: Policy, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
     replaces: Bool = false
   ) throws {
-    let bytes = 4 * adapter.layout.count + (1 << 20)
+    let tensors = policy.parameterTensors
+    let bytes = tensors.reduce(1 << 20) { $0 + $1.byteCount }
     try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, replaces: replaces) { directory in
       try directory.file(weightsName) {
-        try SafetensorsWriter.write(adapter.layout.parameters.tensors(of: adapter.weights), to: $0)
+        try SafetensorsWriter.write(tensors, to: $0)
       }
       try directory.file(configurationName, text: configuration.text)
       try inference.writeWithTokenizer(directory.file)

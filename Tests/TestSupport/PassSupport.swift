@@ -23,7 +23,7 @@ extension Pass {
 
   /// Overwrites `gradient`.
   package func gradient(
-    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: RandomDraw?, into gradient: Storage,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     let sink = GradientArena(count: adapter.layout.count)
@@ -31,5 +31,27 @@ extension Pass {
       batch, Policy(model, adapter: adapter), dropout: dropout, into: sink, coefficients: coefficients)
     gradient.base.update(from: sink.values.base, count: sink.values.count)
     return sums
+  }
+}
+
+extension MergedExport {
+  package init(
+    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+  ) throws {
+    try self.init(
+      directory, adapter.map { Policy(LanguageModel(directory), adapter: $0) }, into: target, type: type,
+      pool: ThreadPool(threads: threads))
+  }
+}
+
+extension AdapterDirectory {
+  package func entries(of matrix: AdapterMatrix) throws -> [Float] { try entries(of: matrix.name) }
+
+  package static func write(
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    replaces: Bool = false
+  ) throws {
+    let base = LanguageModel(randomWeightsOf: adapter.layout.configuration)
+    try write(Policy(base, adapter: adapter), configuration, inference, to: path, replaces: replaces)
   }
 }

@@ -50,7 +50,6 @@ import Training
     #expect(
       problems("seed: 1") == [
         "missing key `base_model`: expected a directory with config.json and safetensors files",
-        "missing key `adapter`: expected lora or qlora (full fine-tuning is not built yet)",
         "missing key `datasets`: expected a list of data sets, each with a path",
         "missing key `learning_rate`: expected a number greater than 0",
       ])
