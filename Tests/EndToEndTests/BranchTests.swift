@@ -110,7 +110,8 @@ extension EndToEnd {
       let whole = try fixture.start(.alone, arguments + ["output_dir=whole"]).wait()
       #expect(whole.code == 0, "\(whole.errors)")
       #expect(
-        whole.errors.contains("the data are not those of the checkpoint's run: a new order of them begins after step 10"))
+        whole.errors.contains(
+          "the data are not those of the checkpoint's run: a new order of them begins after step 10"))
       // 15 of 17 pairs are trained on, 3 steps per epoch.
       let epochs = fixture.metrics("whole").filter { $0["loss"] != nil }.prefix(3).compactMap { $0["epoch"]?.double }
       #expect(epochs == [1.0 / 3, 2.0 / 3, 1])

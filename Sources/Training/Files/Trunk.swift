@@ -94,7 +94,8 @@ struct Trunk {
       return "the learning rates of the \(steps) steps so far are those that this configuration gives them"
     }
     let (before, now) = rates(other)
-    return "the learning rate of step \(other) was \(before), this configuration says \(now): the result is not that of a "
+    return
+      "the learning rate of step \(other) was \(before), this configuration says \(now): the result is not that of a "
       + "run that had this configuration from its start"
   }
 

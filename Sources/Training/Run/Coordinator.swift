@@ -82,8 +82,9 @@ package final class Coordinator {
       quarantine: start.quarantine, trunk: resumption.trunk, ranks: inputs.ranks, threads: inputs.threads)
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, order: order,
-      overwrites: request.overwrites, fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
-      skippedRecords: data.skipped, record: record, progress: progress)
+      overwrites: request.overwrites, fileNames: fileNames, schedule: schedule,
+      inference: Self.inferenceFiles(configuration, inputs, data), skippedRecords: data.skipped, record: record,
+      progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
