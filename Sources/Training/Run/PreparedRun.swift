@@ -42,7 +42,7 @@ package struct PreparedRun {
     }
     var opened: (directory: ModelDirectory, model: LanguageModel, baseHash: String, hash: String)?
     try world.agree { () throws in
-      let directory = try ModelDirectory(configuration.baseDirectory)
+      let directory = try configuration.openModel(threads: threads * world.ranksOnNode)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
       // One rank per node quantises. The others sleep until it is done.

@@ -4,14 +4,23 @@ import Checkpoints
 import Model
 
 extension RunConfiguration {
+  /// Opens the base, or draws it.
+  /// - Throws: as `ModelDirectory`.
+  func openModel(threads: Int) throws -> ModelDirectory {
+    guard drawsWeights else { return try ModelDirectory(baseDirectory) }
+    return try ModelDirectory(drawing: baseDirectory, seed: UInt64(bitPattern: Int64(seed)), threads: threads)
+  }
+
   /// The parameters of a run.
   /// - Parameter adapter: nil: weights of the model are trained.
   func layout(_ adapter: AdapterConfiguration?, _ model: ModelConfiguration) -> PolicyLayout {
     if let adapter { return PolicyLayout(adapter, model: model) }
     let patterns = unfrozenParameters.compactMap { try? ParameterPattern($0) }
-    return PolicyLayout(model, weights: trainedWeights(model), rows: { name in
-      Self.rows(patterns.filter { $0.matches(name.hubName) }.compactMap(\.rows), of: name.shape(model)[0])
-    })
+    return PolicyLayout(
+      model, weights: trainedWeights(model),
+      rows: { name in
+        Self.rows(patterns.filter { $0.matches(name.hubName) }.compactMap(\.rows), of: name.shape(model)[0])
+      })
   }
 
   /// Ranges of rows as disjoint ascending ones; nil for none, which means all rows.
