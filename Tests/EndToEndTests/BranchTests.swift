@@ -9,15 +9,25 @@ extension EndToEnd {
   /// What a run trains.
   enum Form: String, CaseIterable {
     case adapter, weights
+    /// An adapter, of running text in packed rows.
+    case text
 
     var keys: String {
       switch self {
-      case .adapter: "adapter: lora\nlora_r: 4\nlora_alpha: 8\nlora_dropout: 0.1\nlora_target_linear: true"
+      case .adapter, .text: "adapter: lora\nlora_r: 4\nlora_alpha: 8\nlora_dropout: 0.1\nlora_target_linear: true"
       case .weights: "save_dtype: f32"
       }
     }
 
-    var weightsName: String { self == .adapter ? "adapter_model.safetensors" : "model.safetensors" }
+    var data: String {
+      switch self {
+      case .adapter, .weights: "rl: dpo\ndatasets:\n  - path: pairs.jsonl\nsequence_len: 512\nmicro_batch_size: 5"
+      case .text:
+        "pretraining_dataset:\n  - path: texts.jsonl\nsample_packing: true\nsequence_len: 64\nmicro_batch_size: 4"
+      }
+    }
+
+    var weightsName: String { self == .weights ? "model.safetensors" : "adapter_model.safetensors" }
   }
 
   @Suite struct BranchTests {
@@ -31,11 +41,7 @@ extension EndToEnd {
         """
         base_model: \(TinyFixture.path("model"))
         \(form.keys)
-        rl: dpo
-        datasets:
-          - path: pairs.jsonl
-        sequence_len: 512
-        micro_batch_size: 5
+        \(form.data)
         learning_rate: 1e-3
         lr_scheduler: constant_with_warmup
         warmup_steps: 3
@@ -45,6 +51,12 @@ extension EndToEnd {
         eval_steps: 10
         output_dir: run
         """)
+      // Most are longer than a row.
+      let texts = RunFixture.lines(RunFixture.pairs).split(separator: "\n").map { line in
+        line.replacing("{\"prompt\"", with: "{\"text\"").replacing("\", \"chosen\": \"", with: "")
+          .replacing("\", \"rejected\": \"", with: "")
+      }
+      try fixture.write("texts.jsonl", texts.joined(separator: "\n") + "\n")
       return fixture
     }
 
