@@ -107,6 +107,7 @@ extension EndToEnd {
       // A branch of the branch, made without interruption.
       let again = try fixture.start(.alone, schedule + ["output_dir=second", "--resume", "run/checkpoint-20"]).wait()
       #expect(again.code == 0, "\(again.errors)")
+      #expect(again.errors.contains("the learning rates of steps 11 to 20, which that run made,"))
       #expect(try fixture.bytes("second/\(form.weightsName)") == fixture.bytes("whole/\(form.weightsName)"))
       // The trunk is as it was.
       #expect(fixture.steps("trunk") == Array(1...Self.trunkSteps))
@@ -212,6 +213,17 @@ extension EndToEnd {
       #expect(further.code == 0, "\(further.errors)")
       #expect(try fixture.adapter() == fixture.adapter("whole"))
       #expect(fixture.steps() == Array(1...40))
+      // What a run had before it was trained further is not forgotten.
+      let linear = ["lr_scheduler=linear", "output_dir=linear"]
+      #expect(try fixture.start(.alone, linear).wait().code == 0)
+      let longer = try fixture.start(.alone, linear + ["max_steps=30"]).wait()
+      #expect(
+        longer.code == 0 && longer.errors.contains("the learning rate of step 5 was 0.000941"), "\(longer.errors)")
+      let branch = try fixture.start(
+        .alone, ["lr_scheduler=linear", "max_steps=30", "output_dir=b", "--resume", "linear/checkpoint-20"]
+      ).wait()
+      #expect(
+        branch.code == 0 && branch.errors.contains("the learning rate of step 5 was 0.000941"), "\(branch.errors)")
       #expect(Self.values(fixture, "run", after: 0) == Self.values(fixture, "whole", after: 0))
     }
 

@@ -97,7 +97,7 @@ struct Resumption {
       notices.append(
         Trunk.rateNotice(
           of: configuration, totalSteps: total, after: extended.configuration, totalSteps: extended.totalSteps,
-          steps: start.step))
+          in: files, steps: start.step))
     }
     guard start.step <= total else {
       throw RunRefusal.pastTheEnd(checkpoint: start.checkpoint ?? files.path, step: start.step, totalSteps: total)

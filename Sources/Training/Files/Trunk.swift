@@ -9,8 +9,8 @@ struct Trunk {
   /// Keys of which a branch has its trunk's values: they say what the parameters are, and what the optimizer's moments
   /// are the moments of.
   private static let sharedKeys: Set<String> = [
-    "adapter", "unfrozen_parameters", "lora_r", "lora_alpha", "lora_target_modules", "peft_use_rslora", "rl",
-    "optimizer", "random_init",
+    "adapter", "unfrozen_parameters", "lora_r", "lora_alpha", "lora_target_modules", "lora_modules_to_save",
+    "peft_use_rslora", "rl", "optimizer", "random_init",
   ]
   /// Inputs that may be others.
   private static let ownInputs: Set<String> = ["data"]
@@ -72,31 +72,39 @@ struct Trunk {
       let trunkSteps = record["plan"]?["total_steps"]?.int
     else { return nil }
     return Self.rateNotice(
-      of: branch, totalSteps: totalSteps, after: trunk, totalSteps: trunkSteps, steps: state.step)
+      of: branch, totalSteps: totalSteps, after: trunk, totalSteps: trunkSteps, in: directory, steps: state.step)
   }
 
+  /// - Parameters:
+  ///   - earlier: the configuration of the steps so far.
+  ///   - files: the directory of the run that made them.
   static func rateNotice(
-    of run: RunConfiguration, totalSteps: Int, after earlier: RunConfiguration, totalSteps earlierSteps: Int, steps: Int
+    of run: RunConfiguration, totalSteps: Int, after earlier: RunConfiguration, totalSteps earlierSteps: Int,
+    in files: RunDirectory, steps: Int
   ) -> String {
     let (new, old) = (
       LearningRateSchedule(run, totalSteps: totalSteps), LearningRateSchedule(earlier, totalSteps: earlierSteps)
     )
-    func rates(_ step: Int) -> (old: Double, new: Double) {
-      (
-        earlier.learningRate * old.multiplier(after: step - 1), run.learningRate * new.multiplier(after: step - 1)
-      )
+    func rate(_ step: Int) -> Double { run.learningRate * new.multiplier(after: step - 1) }
+    func differs(_ step: Int, _ before: Double) -> String? {
+      guard rate(step) != before else { return nil }
+      return
+        "the learning rate of step \(step) was \(before), this configuration says \(rate(step)): the result is not that "
+        + "of a run that had this configuration from its start"
     }
-    let other = (1...max(1, steps)).first { step in
-      let (old, new) = rates(step)
-      return old != new
+    // A run that was trained further, or is a branch itself, had another schedule before.
+    for line in files.lines(.metrics) {
+      guard let step = line["step"]?.int, 1...max(1, steps) ~= step, let rate = line["learning_rate"]?.double else {
+        continue
+      }
+      if let text = differs(step, rate) { return text }
     }
-    guard steps > 0, let other else {
-      return "the learning rates of the \(steps) steps so far are those that this configuration gives them"
+    let first = (try? files.record())?[RunRecord.trunk]?["step"]?.int ?? 0
+    for step in (first + 1)..<max(first + 1, steps + 1) {
+      if let text = differs(step, earlier.learningRate * old.multiplier(after: step - 1)) { return text }
     }
-    let (before, now) = rates(other)
-    return
-      "the learning rate of step \(other) was \(before), this configuration says \(now): the result is not that of a "
-      + "run that had this configuration from its start"
+    let which = first == 0 ? "of the \(steps) steps so far" : "of steps \(first + 1) to \(steps), which that run made,"
+    return "the learning rates \(which) are those that this configuration gives them"
   }
 
   /// For run.json: where the branch left, with what identifies it.
