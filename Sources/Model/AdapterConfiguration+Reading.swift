@@ -27,7 +27,8 @@ extension AdapterConfiguration {
     let saved = json["modules_to_save"]?.array?.compactMap(\.string) ?? []
     for name in saved {
       if let refusal = WeightName.refusal(ofSaved: name, in: model) {
-        problems.append(.init("modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms"))
+        problems.append(
+          .init("modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms"))
       }
     }
     var layers: [[Target]] = []

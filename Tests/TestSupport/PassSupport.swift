@@ -1,5 +1,6 @@
 // Passes of a model with an adapter or without, as most tests need them.
 
+package import Checkpoints
 package import Model
 package import Tensors
 
@@ -53,5 +54,14 @@ extension AdapterDirectory {
   ) throws {
     let base = LanguageModel(randomWeightsOf: adapter.layout.configuration)
     try write(Policy(base, adapter: adapter), configuration, inference, to: path, replaces: replaces)
+  }
+}
+
+extension Adapter {
+  /// The LoRA matrices of an opened PEFT directory, without modules that were saved with them.
+  /// - Throws: `ContentError` when an entry is not finite.
+  package convenience init(_ directory: AdapterDirectory, model: ModelConfiguration) throws(ContentError) {
+    self.init(layout: AdapterLayout(directory.configuration, model: model))
+    try directory.fill(weights, PolicyLayout(layout))
   }
 }

@@ -158,8 +158,6 @@ import Training
     #expect(files.checkpointNames.map(\.step) == [3, 2])
   }
 
-  // MARK: Checkpoints
-
   struct Trained {
     let adapter: Adapter
     let form: PolicyForm

@@ -107,7 +107,8 @@ package final class Trainer {
     pass.pool.clock.enter(.reduction)
     sums.begin(number, examples: count, pass.pool)
     let draw = RandomDraw(
-      probability: Float(configuration.loraDropout), embeddingNoise: Float(configuration.embeddingNoise), seed: UInt64(bitPattern: Int64(configuration.seed)),
+      probability: Float(configuration.loraDropout), embeddingNoise: Float(configuration.embeddingNoise),
+      seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
       // Ranks agree on the progress of the step before all ranks except 0 clear it.

@@ -1,4 +1,4 @@
-// Fills the parameters of a policy from files.
+// Policies from files and to files.
 
 package import Checkpoints
 package import Tensors
@@ -46,6 +46,26 @@ extension AdapterDirectory {
     for parameter in layout.parameters.parameters {
       let entries = try entries(of: parameter.name)
       (values.base + parameter.range.lowerBound).update(from: entries, count: entries.count)
+    }
+  }
+}
+
+extension AdapterDirectory {
+  /// Writes an adapter as a PEFT directory.
+  /// - Parameter replaces: whether an earlier export that is there is replaced.
+  /// - Throws: `FileError` when `path` exists, `WriteError`.
+  package static func write(
+    _ policy: Policy, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    replaces: Bool = false
+  ) throws {
+    let tensors = policy.parameterTensors
+    let bytes = tensors.reduce(1 << 20) { $0 + $1.byteCount }
+    try AtomicDirectory.write(to: path, neededBytes: bytes, permissions: .umask, replaces: replaces) { directory in
+      try directory.file(weightsName) {
+        try SafetensorsWriter.write(tensors, to: $0)
+      }
+      try directory.file(configurationName, text: configuration.text)
+      try inference.writeWithTokenizer(directory.file)
     }
   }
 }
