@@ -1,4 +1,4 @@
-.PHONY: deps build demo test fuzz faults lint format clean
+.PHONY: deps build demo demo-model test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config curl \
@@ -22,6 +22,10 @@ build: deps
 
 demo: build
 	demo/run.sh
+
+# The demo's base model from nothing, compared with the committed one.
+demo-model: build
+	demo/make_model.sh
 
 # In two steps: swift test alone uses other flags than swift build, so it compiles everything again.
 test: deps

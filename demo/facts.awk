@@ -1,5 +1,5 @@
-# Counts facts in the samples of a run: names, places, numbers and months (facts.txt) that a summary takes from its document,
-# and those that it invents. Prints both, over all held-out documents, before and after training.
+# Counts facts in the samples of a run: names, places, numbers and months (facts.txt) that a summary has in common with the
+# faithful one, others of its document, and those that it invents. Over all held-out documents, before and after training.
 #
 #     awk -f demo/facts.awk demo/facts.txt demo/run/samples.jsonl
 
@@ -28,14 +28,17 @@ NR == FNR { facts[$0] = 1; next }
   if (FNR == 1) first = step
   last = step
   read(field($0, "prompt"), document)
+  read(field($0, "chosen"), faithful)
   read(field($0, "answer"), answer)
   for (word in answer) {
-    if (word in document) kept[step]++
+    if (word in faithful) right[step]++
+    else if (word in document) other[step]++
     else invented[step]++
   }
 }
 
 END {
-  printf "facts kept from the document  %5d before, %5d after\n", kept[first], kept[last]
+  printf "facts of the faithful summary %5d before, %5d after\n", right[first], right[last]
+  printf "other facts of the document   %5d before, %5d after\n", other[first], other[last]
   printf "facts invented                %5d before, %5d after\n", invented[first], invented[last]
 }

@@ -31,7 +31,7 @@ What changed, measured on $(wc -l <demo/heldout.jsonl) held-out pairs:
   eval_rewards/accuracies  $(measured tail rewards/accuracies) after
   eval_rewards/margins     $(measured tail rewards/margins) after
 
-  $(awk -f demo/facts.awk demo/facts.txt "$run/samples.jsonl" | sed '2s|^|  |')
+  $(awk -f demo/facts.awk demo/facts.txt "$run/samples.jsonl" | sed '2,3s|^|  |')
                            (names, places, numbers and months in the summaries of all held-out reports)
 
 Three held-out reports, summarised before and after:

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import make_demo
+import texts
 import reports
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -88,12 +88,12 @@ def main():
   directory = options.directory
   tokenizer = AutoTokenizer.from_pretrained(f"{directory}/model")
   records, heldout_records = read(f"{directory}/preferences.jsonl"), read(f"{directory}/heldout.jsonl")
-  made, _, used = make_demo.preference_data(random.Random(make_demo.SEED))  # the same again, with the facts behind it
+  made, _, used = texts.preference_data(random.Random(texts.SEED))  # the same again, with the facts behind it
   assert [record for record, _, _ in made] == heldout_records
   train, heldout = ([tokens(tokenizer, r) for r in part] for part in (records, heldout_records))
 
   # Pairs that had no part in any choice: the share of faithful summaries was set by the base's accuracy on heldout.jsonl.
-  fresh = [tokens(tokenizer, r) for r, _, _ in make_demo.pairs(random.Random(7), 480, used)]
+  fresh = [tokens(tokenizer, r) for r, _, _ in texts.pairs(random.Random(7), 480, used)]
 
   def load():
     return AutoModelForCausalLM.from_pretrained(f"{directory}/model", dtype=torch.float32)

@@ -41,8 +41,16 @@ package final class HubWeights: Sendable {
       owner = try shards.owners(in: files)
     } else {
       throw ContentError(
-        directory, "holds no weights", expected: "\(Self.singleName), or \(Self.indexName) with its shards")
+        directory, "holds no weights",
+        expected:
+          "\(Self.singleName), or \(Self.indexName) with its shards (`random_init: true` trains a model without)")
     }
+  }
+
+  /// The tensors of one file.
+  package init(file: SafetensorsFile) {
+    files = [file]
+    owner = Dictionary(uniqueKeysWithValues: file.names.map { ($0, 0) })
   }
 
   /// The files that the index of `directory` names; none if it cannot be read, which opening the weights tells.

@@ -118,7 +118,9 @@ extension RecordOutcome {
           switch try limit.applied(to: encoded) {
           case .fits: part.trees = [encoded.tree]
           case .truncated(let tree): (part.trees, part.isTruncated) = ([tree], true)
-          case .pieces(let trees): part.trees = trees
+          case .pieces(let trees):
+            part.trees = trees
+            part.tokensBetweenPieces = trees.reduce(encoded.tree.sequenceLength) { $0 - $1.sequenceLength }
           case .dropped: break
           }
           parts.append(part)

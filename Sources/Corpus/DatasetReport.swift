@@ -14,6 +14,8 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
   package private(set) var examples = 0
   package private(set) var truncated = 0
   package private(set) var dropped = 0
+  /// Running texts that were divided, the pieces, and the single last tokens that no piece has.
+  package private(set) var (divided, pieces, singleTokens) = (0, 0, 0)
   /// The first few.
   package private(set) var firstTruncated: [RecordLocation] = []
   /// The first few.
@@ -55,6 +57,11 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
       longest = max(longest, tree.sequenceLength)
     }
     for remark in part.traits.remarks { remarks[remark, default: 0] += 1 }
+    if let tokens = part.tokensBetweenPieces {
+      divided += 1
+      pieces += part.trees.count
+      singleTokens += tokens
+    }
     guard part.isTruncated else { return }
     truncated += 1
     if firstTruncated.count < Self.namedRecords { firstTruncated.append(location) }
@@ -67,6 +74,13 @@ package struct DatasetReport: Sendable, Equatable, Codable, CustomStringConverti
       lines.append(
         "\(truncated) cut to \(limit), \(limit.strategy == .truncate ? "at the end" : "in the middle of the prompt"): "
           + RecordLocation.list(firstTruncated, of: truncated))
+    }
+    if divided > 0 {
+      let lost =
+        singleTokens == 0 ? "" : "; \(singleTokens) end in a single token that nothing predicts, which is left out"
+      lines.append(
+        "\(divided) longer than \(limit) divided into \(pieces) pieces, of which all tokens but the first are trained"
+          + "\(lost)")
     }
     if dropped > 0 {
       lines.append(

@@ -12,6 +12,8 @@ enum RecordOutcome: Sendable {
     var traits: EncodedExample.Traits
     var style: PromptStyle
     var isTruncated = false
+    /// Of a running text that was divided: the tokens that are in no piece.
+    var tokensBetweenPieces: Int?
     /// Whether it was left out because the completions are equal.
     var isLeftOut = false
   }

@@ -9,6 +9,8 @@ package struct StepPlan: Sendable {
   /// Examples in a step, over all ranks, and in an epoch; where samples are packed, the packer's batches.
   private let stepSize, epochSize: Int
   package let totalSteps: Int
+  /// The run's steps before the first of this plan: those of a trunk that had other examples, or took them otherwise.
+  package let startsAfter: Int
   /// The rows of the first epoch; nil where samples are not packed.
   package let packedRows: PackedRows?
   /// The epoch that was asked for last: the next question is nearly always about the same one.
@@ -17,12 +19,15 @@ package struct StepPlan: Sendable {
   /// - Parameters:
   ///   - epochs: may be a fraction; the number of steps is rounded up.
   ///   - maximumSteps: overrides `epochs`; the data repeats when all examples are used.
+  ///   - startsAfter: steps that come before, which `maximumSteps` counts and `epochs` does not.
   /// - Precondition: at least one example and one example per step, `epochs` positive, `maximumSteps` at least 1.
-  package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?) {
+  package init(order: DataOrder, batchSize: Int, epochs: Double, maximumSteps: Int?, startsAfter: Int = 0) {
     precondition(order.count > 0 && batchSize > 0, "a step needs examples")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
     (self.order, packer, stepSize, epochSize, packedRows) = (order, nil, batchSize, order.count, nil)
-    totalSteps = maximumSteps ?? Self.steps(epochs, perEpoch: Self.quotient(order.count, batchSize))
+    self.startsAfter = startsAfter
+    totalSteps =
+      maximumSteps ?? startsAfter + Self.steps(epochs, perEpoch: Self.quotient(order.count, batchSize))
   }
 
   /// Plans a run with packed samples, with axolotl's numbers of steps.
@@ -31,39 +36,45 @@ package struct StepPlan: Sendable {
   /// The number of steps is `epochs` times the complete steps of an epoch, rounded down.
   /// - Parameters:
   ///   - batchesPerStep: over all ranks.
-  ///   - epochs, maximumSteps: as above.
-  package init(order: DataOrder, packer: RowPacker, batchesPerStep: Int, epochs: Double, maximumSteps: Int?) {
+  ///   - epochs, maximumSteps, startsAfter: as above.
+  package init(
+    order: DataOrder, packer: RowPacker, batchesPerStep: Int, epochs: Double, maximumSteps: Int?, startsAfter: Int = 0
+  ) {
     precondition(order.count > 0 && order.count == packer.lengths.count, "every example has a length")
     precondition(epochs > 0 && epochs.isFinite && (maximumSteps ?? 1) > 0, "a run needs steps")
-    (self.order, self.packer, stepSize) = (order, packer, batchesPerStep)
+    (self.order, self.packer, stepSize, self.startsAfter) = (order, packer, batchesPerStep, startsAfter)
     let first = packer.rows(order.positions(epoch: 0))
     let others = (1..<(order.shuffles ? 4 : 1)).map { packer.rows(order.positions(epoch: $0)).count }
     epochSize = packer.batches(ofRows: others.reduce(first.count, min))
     packedRows = PackedRows(first.prefix(epochSize * packer.rowsPerBatch), packer, stepSize: stepSize)
     totalSteps =
-      maximumSteps ?? packer.steps(epochs, batches: epochSize, perStep: stepSize)
-      ?? Self.steps(epochs, perEpoch: Self.quotient(epochSize, stepSize))
+      maximumSteps
+      ?? startsAfter
+      + (packer.steps(epochs, batches: epochSize, perStep: stepSize)
+        ?? Self.steps(epochs, perEpoch: Self.quotient(epochSize, stepSize)))
   }
 
   /// The last step of an epoch may have fewer examples than the others.
   package var stepsPerEpoch: Int { Self.quotient(epochSize, stepSize) }
 
   /// The positions of a step's examples; steps count from 0.
-  package func positions(step: Int) -> [Int] {
-    let (number, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-    return Array(epoch(number)[place])
-  }
+  /// - Precondition: the step is at least `startsAfter`.
+  package func positions(step: Int) -> [Int] { Array(slice(step: step)) }
 
-  /// Visits all steps in order.
+  /// Visits all steps of the plan in order.
   package func forEachStep(_ body: (_ step: Int, _ positions: ArraySlice<Int>) throws -> Void) rethrows {
-    for step in 0..<totalSteps {
-      let (number, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-      try body(step, epoch(number)[place])
-    }
+    // A run that is refused, since it would end before its start, is planned all the same.
+    for step in startsAfter..<max(startsAfter, totalSteps) { try body(step, slice(step: step)) }
   }
 
-  /// The epochs that `steps` steps complete.
-  package func epoch(afterSteps steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
+  private func slice(step: Int) -> ArraySlice<Int> {
+    precondition(step >= startsAfter, "step \(step) is not one of those after \(startsAfter)")
+    let (number, place) = (step - startsAfter).quotientAndRemainder(dividingBy: stepsPerEpoch)
+    return epoch(number)[place]
+  }
+
+  /// The epochs of these data that are complete after `steps` steps.
+  package func epoch(afterSteps steps: Int) -> Double { Double(steps - startsAfter) / Double(stepsPerEpoch) }
 
   // MARK: Epochs
 

@@ -62,7 +62,7 @@ package final class Adapter: Sendable {
 
 extension CounterRandom {
   /// A standard normal number (Box and Muller 1958).
-  fileprivate func normal(stream: UInt64, index: UInt64) -> Double {
+  func normal(stream: UInt64, index: UInt64) -> Double {
     let words = block(stream, index)
     func uniform(_ low: UInt32, _ high: UInt32) -> Double { Double((UInt64(low) | UInt64(high) << 32) >> 11) * 0x1p-53 }
     // 1 − u lies in (0, 1], where the logarithm is finite.

@@ -20,6 +20,11 @@ package final class ModelDirectory: Sendable {
     guard problems.isEmpty else { throw ContentError(path, problems) }
   }
 
+  /// - Parameter weights: all that the configuration needs.
+  init(_ path: String, _ configuration: ModelConfiguration, _ weights: HubWeights) {
+    (self.path, self.configuration, self.weights) = (path, configuration, weights)
+  }
+
   /// The tensor `name`. For the head of a tied model this is the embedding.
   /// - Precondition: the model has the layer, and a bias if a bias is requested.
   package subscript(name: WeightName) -> HubWeights.Weight {

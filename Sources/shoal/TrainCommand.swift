@@ -123,7 +123,9 @@ struct TrainCommand: ParsableCommand {
         return 0
       case .alreadyFinished:
         if world.rank == 0 {
-          Console.print("\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do")
+          Console.print(
+            "\(prepared.configuration.outputDirectory): this run is finished; nothing is left to do (to train further, "
+              + "raise max_steps or num_epochs, or branch off one of its checkpoints: docs/pretraining.md)")
         }
         return 0
       case .stopped(let step, let partial):

@@ -49,6 +49,32 @@ struct DatasetReportTests {
     #expect(all?.description.contains("(2 records): field \"chosen\"") == true)
   }
 
+  /// Nothing of a long text is lost without being told.
+  @Test func `long texts are divided, and the report says so`() throws {
+    let words = (0..<60).map { "word \($0)" }.joined(separator: " ")
+    let path = try directory.write("a.jsonl", #"{"text":"short"}"# + "\n" + #"{"text":"\#(words)"}"# + "\n")
+    func load(_ limit: LengthLimit) throws -> Dataset {
+      try Dataset(
+        sources: [Dataset.Source(paths: [path], type: .completion)], kind: .completion, encoder: try Fixtures.encoder(),
+        limit: limit, omitting: DataOmissions(mistakes: 0, equalPairs: false))
+    }
+    let whole = try #require(try load(LengthLimit(sequenceLength: 4096)).all.last)
+    let length = whole.sequenceLength
+    // Of every strategy the pieces are the text; a single last token is told.
+    for (limit, lost) in [(length / 3 + 1, 0), ((length - 1) / 2, (length - 1) % 2 == 0 ? 1 : 0), (length - 1, 1)] {
+      for strategy in ExcessLengthStrategy.allCases {
+        let data = try load(LengthLimit(sequenceLength: limit, strategy: strategy))
+        let pieces = data.all.dropFirst().map { $0.prompt + $0.completions[0] }
+        #expect(Array(pieces.joined()) == Array((whole.prompt + whole.completions[0]).dropLast(lost)))
+        #expect(pieces.allSatisfy { $0.count <= limit } && data.report.kept == 2)
+        #expect(data.report.divided == 1 && data.report.pieces == pieces.count && data.report.singleTokens == lost)
+        let text = data.report.description
+        #expect(text.contains("1 longer than sequence_len \(limit) divided into \(pieces.count) pieces"), "\(text)")
+        #expect(text.contains("1 end in a single token that nothing predicts") == (lost == 1), "\(text)")
+      }
+    }
+  }
+
   @Test func `pairs of equals are counted, and left out where that is asked`() throws {
     let path = try directory.write("a.jsonl", line("One") + line("Two", " x", " x") + line("Three"))
     for (kind, made) in [(ExampleKind.pair, 1), (.labelled, 2)] {

@@ -121,7 +121,7 @@ import Testing
     #expect(widths?.description.contains("\"q_proj\" has 48 inputs, expected a multiple of 64") == true)
     #expect(throws: ContentError.self) {
       try MergedExport(
-        ModelDirectory(TinyFixture.path("model")), adapter: nil, into: .dequantized, type: nil, threads: 1)
+        ModelDirectory(TinyFixture.path("model")), nil, into: .dequantized, type: nil, pool: ThreadPool(threads: 1))
     }
     let directory = try ModelDirectory(Self.modelPath)
     let homeless = #expect(throws: ContentError.self) {
@@ -149,7 +149,7 @@ import Testing
     let left = try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache/nf4"))
     #expect(left.allSatisfy { $0.hasSuffix(".lock") }, "\(left)")
     #expect(throws: ContentError.self) {
-      try MergedExport(ModelDirectory(broken), adapter: nil, into: .dequantized, type: nil, threads: 1)
+      try MergedExport(ModelDirectory(broken), nil, into: .dequantized, type: nil, pool: ThreadPool(threads: 1))
         .write(InferenceFiles(adapter: nil, base: broken), to: scratch.path("merged"), shardBytes: 1 << 30)
     }
     #expect(!FileManager.default.fileExists(atPath: scratch.path("merged")))

@@ -109,7 +109,9 @@ import Testing
       let adapter = try adapter(directory(name))
       let path = scratch.path("merged-\(name)")
       let base = try ModelDirectory(TinyFixture.path("model"))
-      try MergedExport(base, adapter: adapter, type: .float32, threads: 2).write(
+      try MergedExport(
+        base, Policy(LanguageModel(base), adapter: adapter), type: .float32, pool: ThreadPool(threads: 2)
+      ).write(
         InferenceFiles(adapter: nil, base: base.path), to: path, shardBytes: 1 << 30)
       let batch = TreeBatch(fixture.trees)
       let tuned = LanguageModel(try ModelDirectory(path))

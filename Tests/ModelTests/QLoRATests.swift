@@ -95,7 +95,8 @@ import Testing
   /// The model that `MergedExport` writes.
   private func merged(_ target: MergedExport.Target, adapter: Adapter?, type: ElementType?) throws -> LanguageModel {
     let path = scratch.path("merged-\(UUID().uuidString)")
-    try MergedExport(directory, adapter: adapter, into: target, type: type, threads: 2)
+    let policy = adapter.map { Policy(fixture.model, adapter: $0) }
+    try MergedExport(directory, policy, into: target, type: type, pool: ThreadPool(threads: 2))
       .write(InferenceFiles(adapter: nil, base: directory.path), to: path, shardBytes: 1 << 30)
     return try LanguageModel(ModelDirectory(path))
   }

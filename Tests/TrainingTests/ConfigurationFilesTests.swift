@@ -9,7 +9,7 @@ import Training
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("configs").path
 
   private static var names: [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: directory)) ?? []
     return names.filter { $0.hasSuffix(".yaml") }.sorted()
   }
 

@@ -14,6 +14,10 @@ extension ConfigurationKeys {
       .also("model_revision")
       .elsewhere("model_revision").effective { HubCache.isLookedFor($0.baseModel) },
     Key(
+      "random_init", \.drawsWeights, .bool,
+      "`base_model` has no weights: `seed` draws them as transformers does, and all are trained (no `adapter`)."
+    ),
+    Key(
       "adapter", \.adapter, .choice(AdapterKind.words),
       "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4). Left out, the weights "
         + "of the model are trained (full fine-tuning)."

@@ -20,7 +20,7 @@ extension ConfigurationKeys {
       remedy: "change it there; left out, the model's own settings are used"),
     RefusedKeys(
       "reinit_weights", because: "training starts from the weights of `base_model`",
-      remedy: "left out, it does not start from random ones"),
+      remedy: "use `random_init: true` with a directory that has none; left out, training starts from those it has"),
     RefusedKeys(
       "lora_fan_in_fan_out", because: "Qwen2 has no transposed weights",
       remedy: "leave it out: PEFT turns it off for such weights too, and nothing is lost"),

@@ -8,6 +8,7 @@ extension RunConfiguration {
   /// Applies every rule. The values have been read; the section says which of them were given, and where.
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
+    checkRandomWeights(&section)
     findTemplate(&section)
     settleTurns()
     checkTypes(&section)
@@ -31,19 +32,6 @@ extension RunConfiguration {
     settleTokens(&section)
     checkWithoutInfluence(&section)
     noteDefaults(&section)
-  }
-
-  /// axolotl wants both keys for QLoRA; either is enough here.
-  private func checkFourBits(_ section: inout ConfigurationSection) {
-    for key in ["load_in_4bit", "load_in_8bit"] where adapter == nil && section.value(key, as: .bool) == true {
-      section.report(
-        "`\(key): true` needs an adapter (`adapter: qlora`, or `lora`): weights that are trained are fp32, found no "
-          + "`adapter`", about: key)
-    }
-    if weightStorage == .nf4, section.value("load_in_4bit", as: .bool) == false {
-      section.report(
-        "`adapter: qlora` is a base in 4 bits, found `load_in_4bit: false`: give one", about: "load_in_4bit")
-    }
   }
 
   /// `chat_template_jinja` is the template if it is asked for or alone; a data set's own template is the run's.
@@ -225,9 +213,10 @@ extension RunConfiguration {
     if steps > 0, share > 0 { section.exclude("warmup_ratio", "warmup_steps") }
     let arguments = section.value("lr_scheduler_kwargs", as: .scheduleArguments)
     if let arguments { settleSchedule(arguments, &section) }
-    if schedule != .cosine, section["cosine_min_lr_ratio"] != nil {
+    if schedule != .cosine, schedule != .inverseSqrtCooldown, section["cosine_min_lr_ratio"] != nil {
       section.report(
-        "`cosine_min_lr_ratio` needs `lr_scheduler: cosine`, found \(schedule.rawValue)", about: "cosine_min_lr_ratio")
+        "`cosine_min_lr_ratio` needs `lr_scheduler: cosine` or inverse_sqrt_cooldown, found \(schedule.rawValue)",
+        about: "cosine_min_lr_ratio")
     }
     if case .text("cosine_with_min_lr")? = section["lr_scheduler"]?.content, cosineMinimumRatio == nil {
       section.report(

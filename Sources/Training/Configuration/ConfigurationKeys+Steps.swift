@@ -87,7 +87,10 @@ extension ConfigurationKeys {
       .effective { $0.schedule != .constant },
     Key("warmup_ratio", \.warmup.share, .share, "The share of all steps that do, instead of `warmup_steps`.")
       .effective { $0.schedule != .constant },
-    Key("cosine_min_lr_ratio", \.cosineMinimumRatio, .share, "Where `cosine` ends, as a share of the learning rate."),
+    Key(
+      "cosine_min_lr_ratio", \.cosineMinimumRatio, .share,
+      "Where `cosine` ends, as a share of the learning rate, or what `inverse_sqrt_cooldown` falls to before its "
+        + "cooldown; 1: its rate does not fall."),
     Key(
       "cosine_constant_lr_ratio", \.cosineConstantRatio, .share,
       "The share of all steps after which `cosine` stays at `cosine_min_lr_ratio`; 0 is all."

@@ -11,13 +11,16 @@ extension RunConfiguration {
   ///
   /// - Parameter other: The configuration of the checkpoint.
   /// - Returns: lines such as `seed: 42 in the checkpoint, 7 now`; none when the run may go on.
-  package func differences(from other: RunConfiguration) -> [String] {
+  package func differences(from other: RunConfiguration) -> [String] { namedDifferences(from: other).map(\.text) }
+
+  /// The same with the keys' names.
+  func namedDifferences(from other: RunConfiguration) -> [(name: String, text: String)] {
     let table = ConfigurationKeys.run
     return zip(table.entries(self), table.entries(other)).compactMap { now, before in
       let (new, old) = (now.value.source, before.value.source)
       guard new != old, !now.key.mayChangeOnResume || now.key.isDecisive(self) else { return nil }
       func shown(_ text: String) -> String { text.isEmpty ? "nothing" : text }
-      return "\(now.key.name): \(shown(old)) in the checkpoint, \(shown(new)) now"
+      return (now.key.name, "\(now.key.name): \(shown(old)) in the checkpoint, \(shown(new)) now")
     }
   }
 }

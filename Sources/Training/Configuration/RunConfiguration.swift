@@ -13,6 +13,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var baseModel = ""
   /// A branch, a tag or a commit of the hub's.
   package var baseRevision: String?
+  /// Whether the base has no weights, and the seed draws them.
+  package var drawsWeights = false
   /// Nil: the weights of the model are trained.
   package var adapter: AdapterKind?
   /// Of the frozen linear layers.

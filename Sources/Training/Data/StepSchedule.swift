@@ -11,8 +11,10 @@ package struct StepSchedule: Sendable {
   private let savesFirstStep: Bool
   private let savesLastStep: Bool
 
-  /// - Parameter lengths: tokens of each example, where samples are packed.
-  package init(_ configuration: RunConfiguration, examples: Int, lengths: [Int] = []) {
+  /// - Parameters:
+  ///   - lengths: tokens of each example, where samples are packed.
+  ///   - startsAfter: steps of a trunk with other examples.
+  package init(_ configuration: RunConfiguration, examples: Int, lengths: [Int] = [], startsAfter: Int = 0) {
     let order = DataOrder(
       count: examples, seed: UInt64(bitPattern: Int64(configuration.seed)),
       shuffles: configuration.shufflesMergedDatasets && !configuration.usesCurriculumSampling)
@@ -22,11 +24,11 @@ package struct StepSchedule: Sendable {
         microBatchSize: configuration.microBatchSize, lengths: lengths)
       plan = StepPlan(
         order: order, packer: packer, batchesPerStep: configuration.batchSize / configuration.microBatchSize,
-        epochs: configuration.epochs, maximumSteps: configuration.maximumSteps)
+        epochs: configuration.epochs, maximumSteps: configuration.maximumSteps, startsAfter: startsAfter)
     } else {
       plan = StepPlan(
         order: order, batchSize: configuration.batchSize, epochs: configuration.epochs,
-        maximumSteps: configuration.maximumSteps)
+        maximumSteps: configuration.maximumSteps, startsAfter: startsAfter)
     }
     evaluations = configuration.evaluations
     saves = configuration.saves
@@ -47,7 +49,7 @@ package struct StepSchedule: Sendable {
 
   /// The first step whose state an evaluation judges and nothing keeps. The final adapter keeps the last step's.
   var firstEvaluationWithoutCheckpoint: Int? {
-    (1..<max(1, totalSteps)).first { evaluates(after: $0) && !saves(after: $0) }
+    (plan.startsAfter + 1..<max(plan.startsAfter + 1, totalSteps)).first { evaluates(after: $0) && !saves(after: $0) }
   }
 
   /// Whether a line of `metrics.jsonl` is about `step`. The last step always has one.
@@ -61,7 +63,8 @@ package struct StepSchedule: Sendable {
     case .share(let share): return step % max(1, Int((Double(totalSteps) * share).rounded(.up))) == 0
     case .perEpoch(let times):
       // The k-th of n per epoch is due after step ⌈k · steps / n⌉, that is where ⌊place · n / steps⌋ increases.
-      let (steps, place) = (plan.stepsPerEpoch, (step - 1) % plan.stepsPerEpoch + 1)
+      guard step > plan.startsAfter else { return false }
+      let (steps, place) = (plan.stepsPerEpoch, (step - plan.startsAfter - 1) % plan.stepsPerEpoch + 1)
       return times >= steps || place * times / steps > (place - 1) * times / steps
     }
   }

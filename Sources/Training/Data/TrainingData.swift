@@ -28,6 +28,8 @@ package struct TrainingData: Sendable {
   let lengths: [Int]
   /// SHA-256 over the tokens of all examples, in order.
   package let hash: String
+  /// The same over the training examples alone.
+  let trainingHash: String
   package let tokenizer: Tokenizer
   /// The template with which a chat becomes a prompt like those of the records; nil if none of them is a chat.
   package let promptTemplate: ChatTemplate?
@@ -102,6 +104,7 @@ package struct TrainingData: Sendable {
       ? training.indices.map { [training] in min(training.recordTokens($0), configuration.sequenceLength) } : []
     let hash = SHA256()
     for place in training.indices { hash.append(training.digest(place).bytes) }
+    trainingHash = hash.text
     for tree in held { hash.append(tree.contentDigest.bytes) }
     // The rows depend on more than the tokens that are computed.
     lengths.withUnsafeBytes { hash.append($0) }

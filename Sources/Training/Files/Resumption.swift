@@ -19,60 +19,105 @@ struct Resumption {
   var notices: [String] = []
   /// Paths of the checkpoints that were skipped as damaged.
   var damaged: [String] = []
+  /// Where a branch left its trunk, for run.json.
+  private(set) var trunk: JSONValue?
+  private let files: RunDirectory
+  private let configuration: RunConfiguration
+  private let inputs: [String: String]
+  /// The hash of the run's order of examples.
+  private let order: String
+  /// The run whose checkpoint this one starts from.
+  private var origin: Trunk?
+  /// The finished run in the same directory that is trained further.
+  private var extended: FinishedRun?
 
-  /// - Parameter quarantine: records found in crash reports.
+  /// - Parameters:
+  ///   - order: the hash of the run's order of examples.
+  ///   - quarantine: records found in crash reports.
   /// - Throws: `RunRefusal`; `ContentError` when the named checkpoint is damaged.
   init(
     _ files: RunDirectory, configuration: RunConfiguration, mode: ResumeMode, overwrites: Bool,
-    inputs: [String: String], totalSteps: Int, quarantine: Quarantine
+    inputs: [String: String], order: String, quarantine: Quarantine
   ) throws {
+    (self.files, self.configuration, self.inputs, self.order) = (files, configuration, inputs, order)
     start.quarantine = quarantine
     start.best = BestModel(metric: BestModel.Metric(configuration))
     start.bestBefore = start.best
     // A run that will be removed first does not count.
-    let names = overwrites ? [] : try files.readCheckpointNames()
+    let names = overwrites ? [] : try files.readCheckpointNames().map(\.name)
     let holdsRun = !overwrites && files.holdsRun(RunProof(files))
+    // One that cannot be read is told of where it is needed.
+    let record = holdsRun ? try? files.record() : nil
+    try find(mode, names, holdsRun: holdsRun, record)
+    trunk = origin?.json(orderStartsAfter: start.orderStartsAfter) ?? record?[RunRecord.trunk]
+  }
+
+  private mutating func find(_ mode: ResumeMode, _ names: [String], holdsRun: Bool, _ record: JSONValue?) throws {
     var named = configuration.resumeFromCheckpoint
+    var goesOn = holdsRun && configuration.autoResumesFromCheckpoints
     switch mode {
-    case .never: named = nil
-    case .from(let path): named = path
-    case .automatic:
-      guard holdsRun, configuration.autoResumesFromCheckpoints else { break }
-      try Self.requireSame(configuration, in: files)
-      if try goOn(files, names.map(\.name), configuration, inputs, totalSteps: totalSteps) { return }
+    case .never: (named, goesOn) = (nil, false)
+    case .from(let path):
+      named = path
+      // The same command again, after the branch was interrupted.
+      goesOn = holdsRun && !files.contains(path) && Trunk.isOrigin(path, of: record)
+    case .automatic: break
+    }
+    if goesOn {
+      extended = try FinishedRun(in: files, record, extendedBy: configuration)
+      if extended == nil { try requireSameConfiguration() }
+      if try goOn(names) { return }
       // The directory holds this run, but nothing that could be resumed.
-      if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
+      if let named { try resume(from: named) }
       return
     }
     if holdsRun {
       guard let named, files.contains(named) else { throw RunRefusal.notEmpty(path: files.path) }
-      try Self.requireSame(configuration, in: files)
+      try requireSameConfiguration()
     }
-    if let named { try resume(from: named, in: files, configuration, inputs, totalSteps: totalSteps) }
+    if let named { try resume(from: named) }
   }
 
-  private static func requireSame(_ configuration: RunConfiguration, in files: RunDirectory) throws {
+  private func requireSameConfiguration() throws {
     let differences = try files.configuration().map { configuration.differences(from: $0) } ?? []
     guard differences.isEmpty else {
       throw RunRefusal.configurationDiffers(path: files.path, differences: differences)
     }
   }
 
+  /// Checks the start beside the steps that the run has.
+  /// - Throws: `RunRefusal`.
+  mutating func requireSteps(_ schedule: StepSchedule) throws {
+    let total = schedule.totalSteps
+    if let extended {
+      guard total > extended.totalSteps else {
+        throw RunRefusal.configurationDiffers(path: files.path, differences: extended.differences)
+      }
+      notices.append("the finished run is trained further, to \(total) steps instead of \(extended.totalSteps)")
+      notices.append(
+        Trunk.rateNotice(
+          of: configuration, totalSteps: total, after: extended.configuration, totalSteps: extended.totalSteps,
+          in: files, steps: start.step))
+    }
+    guard start.step <= total else {
+      throw RunRefusal.pastTheEnd(checkpoint: start.checkpoint ?? files.path, step: start.step, totalSteps: total)
+    }
+    if let notice = origin?.rateNotice(configuration, totalSteps: total) { notices.append(notice) }
+  }
+
   /// Resumes from the newest undamaged checkpoint, or finds the run finished; false when there is no checkpoint.
   /// - Throws: `RunRefusal`: a disk that fails for a while must not lose all saved work.
-  private mutating func goOn(
-    _ files: RunDirectory, _ names: [String], _ configuration: RunConfiguration, _ inputs: [String: String],
-    totalSteps: Int
-  ) throws -> Bool {
+  private mutating func goOn(_ names: [String]) throws -> Bool {
     var record: JSONValue?
     do {
       record = try files.record()
     } catch {
       notices.append("\(error)\nit is written anew")
     }
-    if let record, record["state"]?.string == "finished" {
+    if extended == nil, let record, record["state"]?.string == "finished" {
       try Self.requireSame(inputs, record["inputs"]?.members ?? [], of: files.path)
       try Self.requireFinal(record, in: files)
+      start.orderStartsAfter = Trunk.orderStartsAfter(of: record)
       isFinished = true
       return true
     }
@@ -98,13 +143,14 @@ struct Resumption {
         reasons.append("  \(error)")
         continue
       }
-      try resume(from: path, in: files, configuration, inputs, totalSteps: totalSteps)
+      try resume(from: path)
       takeUpPartialWork(in: files)
       return true
     }
     guard reasons.isEmpty else {
       throw RunRefusal.noneWhole(path: files.path, reason: reasons.joined(separator: "\n"))
     }
+    if extended != nil { throw RunRefusal.nothingToExtend(path: files.path) }
     notices.append("\(files.path) holds a run without a checkpoint to go on from; it starts again")
     return false
   }
@@ -144,53 +190,43 @@ struct Resumption {
     }
   }
 
-  private mutating func resume(
-    from path: String, in files: RunDirectory, _ configuration: RunConfiguration, _ inputs: [String: String],
-    totalSteps: Int
-  ) throws {
+  private mutating func resume(from path: String) throws {
     let state = try Checkpoint.state(of: path)
-    // Another directory's checkpoint starts a new run, which may differ: the user should know in what.
     let isOwn = files.contains(path)
-    let comparison = isOwn ? nil : Self.comparison(of: configuration, withTheRunOf: path)
-    try requireSame(state, inputs, path: path, comparison, totalSteps: totalSteps)
     start = RunStart(
-      step: state.step, tokens: state.tokens, checkpoint: path, best: state.best, skipped: state.skipped,
-      quarantine: start.quarantine.union(state.quarantine))
+      step: state.step, tokens: state.tokens, orderStartsAfter: state.order?.startsAfter ?? 0, checkpoint: path,
+      best: state.best, skipped: state.skipped, quarantine: start.quarantine)
+    notices.append("going on after step \(state.step), from \(path)")
     if isOwn {
+      let names = inputs.filter { state.inputs[$0.key] != $0.value }.map(\.key).sorted()
+      guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names, comparison: nil) }
+      start.quarantine = start.quarantine.union(state.quarantine)
       start.run = state.run
     } else {
-      start.best.checkpoint = nil
-      // A state that is not here cannot be ended with, nor compared by another metric.
-      let metric = BestModel.Metric(configuration)
-      if configuration.endsWithBest || state.best.metric != metric { start.best = BestModel(metric: metric) }
+      try leave(Trunk(path, state))
     }
     start.bestBefore = start.best
-    notices.append("going on after step \(state.step), from \(path)")
-    if let comparison { notices.append(comparison) }
   }
 
-  /// Says in what a run differs from the one that wrote a checkpoint.
-  private static func comparison(of configuration: RunConfiguration, withTheRunOf checkpoint: String) -> String {
-    let other = RunDirectory(parentDirectory(of: withoutTrailingSlashes(checkpoint)))
-    do {
-      guard let found = try other.configuration() else {
-        return "\(other.path) has no config.yaml: whether this run differs from the checkpoint's is not known"
-      }
-      let differences = configuration.differences(from: found)
-      guard !differences.isEmpty else { return "this run has the same configuration as the checkpoint's" }
-      return "this run differs from the checkpoint's:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
-    } catch {
-      return "the configuration of the checkpoint's run cannot be read: \(error)"
+  /// Another directory's checkpoint starts a new run, which may differ: the user should know in what.
+  private mutating func leave(_ trunk: Trunk) throws {
+    try trunk.requireFit(configuration, inputs)
+    origin = trunk
+    notices.append(trunk.comparison(with: configuration))
+    let hasSameData = trunk.hasSameData(inputs)
+    start.orderStartsAfter = trunk.orderStartsAfter(hash: order, inputs)
+    if start.orderStartsAfter == trunk.state.step, trunk.state.step > 0 {
+      notices.append(
+        "\(hasSameData ? "the data's order or batches are" : "the data are") not those of the checkpoint's run: a new order "
+          + "of them begins after step \(trunk.state.step)")
     }
-  }
-
-  private func requireSame(
-    _ state: TrainerState, _ inputs: [String: String], path: String, _ comparison: String?, totalSteps: Int
-  ) throws {
-    let names = inputs.filter { state.inputs[$0.key] != $0.value }.map(\.key).sorted()
-    guard names.isEmpty else { throw RunRefusal.inputsDiffer(checkpoint: path, names: names, comparison: comparison) }
-    guard state.step <= totalSteps else {
-      throw RunRefusal.pastTheEnd(checkpoint: path, step: state.step, totalSteps: totalSteps)
+    // Numbers of records mean others in other data.
+    if hasSameData { start.quarantine = start.quarantine.union(trunk.state.quarantine) }
+    start.best.checkpoint = nil
+    // A state that is not here cannot be ended with, nor compared by another metric or on other data.
+    let metric = BestModel.Metric(configuration)
+    if configuration.endsWithBest || start.best.metric != metric || !hasSameData {
+      start.best = BestModel(metric: metric)
     }
   }
 

@@ -11,14 +11,16 @@ enum RunRecord {
 
   /// Which files at the top of the directory are the run's, and the process numbers of its starts.
   static let (fileNames, processes) = ("files", "processes")
+  /// Where a branch left its trunk.
+  static let trunk = "trunk"
   /// What every record begins with.
   static let beginning = "{\n  \"state\": \""
 
   static func json(
     _ configuration: RunConfiguration, build: BuildIdentity, inputs: [String: String], data: TrainingData,
-    schedule: StepSchedule, quarantine: Quarantine, ranks: Int, threads: Int
+    schedule: StepSchedule, quarantine: Quarantine, trunk: JSONValue?, ranks: Int, threads: Int
   ) -> JSONValue {
-    .object([
+    JSONValue.object([
       .init("state", "running"),
       .init(
         "shoal", .object([.init("version", .string(build.version)), .init("binary_sha256", .string(build.binary))])),
@@ -32,7 +34,7 @@ enum RunRecord {
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
       .init("examples", examples(data)), .init("quarantined", quarantine.json),
       .init("plan", .object(steps(schedule, configuration))),
-    ])
+    ]).setting(Self.trunk, trunk)
   }
 
   /// How many steps there are, and what they are made of.

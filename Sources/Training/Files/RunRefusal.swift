@@ -10,6 +10,10 @@ package enum RunRefusal: UserError {
   case configurationDiffers(path: String, differences: [String])
   /// - Parameter comparison: with the configuration of the checkpoint's run, in words.
   case inputsDiffer(checkpoint: String, names: [String], comparison: String?)
+  /// A run that starts from another's checkpoint trains something else.
+  case branchDiffers(checkpoint: String, differences: [String])
+  /// A finished run is to go on, and has no state to go on from.
+  case nothingToExtend(path: String)
   case pastTheEnd(checkpoint: String, step: Int, totalSteps: Int)
   case adapterDiffers(path: String)
   case noneWhole(path: String, reason: String)
@@ -31,8 +35,16 @@ package enum RunRefusal: UserError {
     case .inputsDiffer(let checkpoint, let names, let comparison):
       "\(checkpoint): was made from other inputs: \(names.joined(separator: ", ")); restore them, or start again "
         + "with --resume never --overwrite" + (comparison.map { "\n\($0)" } ?? "")
+    case .branchDiffers(let checkpoint, let differences):
+      "\(checkpoint): a branch has the parameters, the objective and the optimizer of the run that it leaves; give it the "
+        + "same, or start a run of its own from what that run learned: `lora_model_dir` for an adapter, `base_model` for a "
+        + "whole model:\n" + differences.map { "  \($0)" }.joined(separator: "\n")
+    case .nothingToExtend(let path):
+      "\(path): the run there is finished and left no checkpoint to train further from (`save_steps: 0`): start a run of "
+        + "its own from what it learned, with `lora_model_dir` for an adapter, or `base_model` for a whole model"
     case .pastTheEnd(let checkpoint, let step, let totalSteps):
-      "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only"
+      "\(checkpoint): \(step) steps are done, but this run has \(totalSteps) only: raise max_steps or num_epochs, which "
+        + "count all steps from the first"
     case .adapterDiffers(let path):
       "\(path): is not what the run that is finished there ended with (its run.json has other hashes); restore it, or "
         + "move it away and start again with --resume never --overwrite"

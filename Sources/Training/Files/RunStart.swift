@@ -6,6 +6,8 @@ package struct RunStart: Sendable, Equatable, Codable {
   package var step = 0
   /// Rows that are already computed.
   package var tokens = 0
+  /// Steps of a trunk that come before the order of the examples begins.
+  package var orderStartsAfter = 0
   /// The checkpoint to resume from.
   package var checkpoint: String?
   /// The partial work after those steps.

@@ -11,6 +11,8 @@ package struct TrainerState: Sendable, Equatable {
   package var tokens: Int
   /// SHA-256 of the model, the tokenizer and the examples.
   package var inputs: [String: String]
+  /// What the steps are made of; nil in checkpoints of versions that did not write it.
+  package var order: ExampleOrder?
   package var best: BestModel
   package var skipped: SkippedSteps
   package var quarantine: Quarantine
@@ -18,12 +20,12 @@ package struct TrainerState: Sendable, Equatable {
   package var run: String
 
   package init(
-    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String,
+    step: Int, epoch: Double, tokens: Int, inputs: [String: String], run: String, order: ExampleOrder? = nil,
     best: BestModel = BestModel(),
     skipped: SkippedSteps = SkippedSteps(), quarantine: Quarantine = Quarantine()
   ) {
     (self.run, self.quarantine, self.skipped, self.step, self.epoch) = (run, quarantine, skipped, step, epoch)
-    (self.tokens, self.inputs, self.best) = (tokens, inputs, best)
+    (self.tokens, self.inputs, self.best, self.order) = (tokens, inputs, best, order)
   }
 
   var json: JSONValue {
@@ -43,7 +45,8 @@ package struct TrainerState: Sendable, Equatable {
       .init("skipped_recently", .array(skipped.recent.map { .integer(Int64($0)) })),
       .init("quarantined", quarantine.json),
       .init("inputs", .object(inputs.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })),
-      .init("run", .string(run)),
+      .init("run", .string(run)), .init("order", .string(order?.hash ?? "")),
+      .init("order_starts_after", .integer(Int64(order?.startsAfter ?? 0))),
     ])
   }
 
@@ -67,6 +70,13 @@ package struct TrainerState: Sendable, Equatable {
     self.init(step: step, epoch: epoch, tokens: tokens, inputs: [:], run: run)
     self.skipped = SkippedSteps(count: skipped, recent: recent.compactMap(\.int))
     self.quarantine = quarantine
+    if let hash = json["order"]?.string, !hash.isEmpty {
+      let startsAfter = json["order_starts_after"]?.int ?? 0
+      guard 0...step ~= startsAfter else {
+        throw ContentError(path, "is not a trainer state", expected: "order_starts_after from 0 to global_step")
+      }
+      order = ExampleOrder(hash: hash, startsAfter: startsAfter)
+    }
     for member in members { inputs[member.name] = member.value.string }
     func evaluation(_ metric: String, at step: Int?) -> BestModel.Evaluation? {
       guard let value = json[metric]?.double, let step else { return nil }

@@ -6,8 +6,10 @@ import Model
 
 /// Predicted seconds of a run's parts. On rank 0, which knows the data.
 package struct Forecast: Sendable {
-  /// Seconds of every step, starting with the first.
+  /// Seconds of every step, starting with the first; 0 for steps of a trunk with other data.
   package let steps: [Double]
+  /// The mean of those that are not a trunk's.
+  package let perStep: Double
   /// Seconds of one evaluation of the held-out examples.
   package let evaluation: Double
   /// Seconds for the reference log-probs that the cache lacks.
@@ -27,7 +29,7 @@ package struct Forecast: Sendable {
 
   package func json(startingAfter step: Int) -> JSONValue {
     .object([
-      .init("per_step", .number(steps.reduce(0, +) / Double(max(steps.count, 1)))),
+      .init("per_step", .number(perStep)),
       .init("reference_pass", .number(references)), .init("evaluation", .number(evaluation)),
       .init("total", .number(total(startingAfter: step))),
     ])
@@ -56,7 +58,7 @@ package struct Forecast: Sendable {
       }
       return ranks.seconds
     }
-    var steps: [Double] = []
+    var steps = [Double](repeating: 0, count: schedule.plan.startsAfter)
     schedule.plan.forEachStep { _, positions in
       let trees = data.stepOutlines(positions)
       let costs = Self.itemSeconds(
@@ -67,6 +69,7 @@ package struct Forecast: Sendable {
       steps.append(training + Double(configuration.scoringPassesPerStep) * scoring(trees))
     }
     self.steps = steps
+    perStep = steps.reduce(0, +) / Double(max(1, steps.count - schedule.plan.startsAfter))
     evaluation = scoring(data.heldOut)
     self.references = scoring(references)
     self.longestItem = longestItem

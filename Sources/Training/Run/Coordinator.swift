@@ -48,12 +48,16 @@ package final class Coordinator {
     var data = try TrainingData(configuration, model: model, program: inputs.build.binary)
     try Self.requireMetric(configuration, data)
     let hashes = try Self.hashes(configuration, inputs, data, starting)
-    schedule = StepSchedule(configuration, examples: data.training.count, lengths: data.lengths)
     files = RunDirectory(configuration.outputDirectory)
     let crashes = CrashReports(files, data: data.hash)
-    let resumption = try Resumption(
+    let order = data.orderHash(configuration)
+    var resumption = try Resumption(
       files, configuration: configuration, mode: request.resume, overwrites: request.overwrites, inputs: hashes,
-      totalSteps: schedule.totalSteps, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+      order: order, quarantine: request.overwrites ? Quarantine() : data.present(crashes.repeated))
+    schedule = StepSchedule(
+      configuration, examples: data.training.count, lengths: data.lengths,
+      startsAfter: resumption.start.orderStartsAfter)
+    try resumption.requireSteps(schedule)
     let fileNames = RunDirectory.fileNames(configuration, debugs: request.debugs)
     if !resumption.isFinished { try files.requireOwn(fileNames) }
     let start = resumption.start
@@ -75,11 +79,12 @@ package final class Coordinator {
       startsFromFiles: start.checkpoint != nil || starting != nil, isFinished: resumption.isFinished)
     let record = RunRecord.json(
       configuration, build: inputs.build, inputs: hashes, data: data, schedule: schedule,
-      quarantine: start.quarantine, ranks: inputs.ranks, threads: inputs.threads)
+      quarantine: start.quarantine, trunk: resumption.trunk, ranks: inputs.ranks, threads: inputs.threads)
     recorder = RunRecorder(
-      configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, overwrites: request.overwrites,
-      fileNames: fileNames, schedule: schedule, inference: Self.inferenceFiles(configuration, inputs, data),
-      skippedRecords: data.skipped, record: record, progress: progress)
+      configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, order: order,
+      overwrites: request.overwrites, fileNames: fileNames, schedule: schedule,
+      inference: Self.inferenceFiles(configuration, inputs, data), skippedRecords: data.skipped, record: record,
+      progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))

@@ -42,7 +42,7 @@ package struct PreparedRun {
     }
     var opened: (directory: ModelDirectory, model: LanguageModel, baseHash: String, hash: String)?
     try world.agree { () throws in
-      let directory = try ModelDirectory(configuration.baseDirectory)
+      let directory = try configuration.openModel(threads: threads * world.ranksOnNode)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
       // One rank per node quantises. The others sleep until it is done.
@@ -71,7 +71,9 @@ package struct PreparedRun {
     setup = try world.share(coordinator?.setup)
     schedule =
       coordinator?.schedule
-      ?? StepSchedule(configuration, examples: setup.exampleCount, lengths: setup.lengths)
+      ?? StepSchedule(
+        configuration, examples: setup.exampleCount, lengths: setup.lengths,
+        startsAfter: setup.start.orderStartsAfter)
   }
 
   /// Sends the configuration that rank 0 read to all ranks.

@@ -4,6 +4,13 @@ import Checkpoints
 import Model
 
 extension RunConfiguration {
+  /// Opens the base, or draws it.
+  /// - Throws: as `ModelDirectory`.
+  func openModel(threads: Int) throws -> ModelDirectory {
+    guard drawsWeights else { return try ModelDirectory(baseDirectory) }
+    return try ModelDirectory(drawing: baseDirectory, seed: UInt64(bitPattern: Int64(seed)), threads: threads)
+  }
+
   /// The parameters of a run.
   /// - Parameter adapter: nil: weights of the model are trained.
   func layout(_ adapter: AdapterConfiguration?, _ model: ModelConfiguration) -> PolicyLayout {

@@ -26,6 +26,7 @@ package enum RunPlan {
       .init("ranks", .integer(Int64(run.world.size))), .init("threads", .integer(Int64(run.threads))),
     ]
     let rest: [JSONValue.Member] = [
+      .init("steps_left", .integer(Int64(schedule.totalSteps - run.setup.start.step))),
       .init("micro_batches_per_step", .integer(Int64(run.setup.demand.mostMicroBatches))),
       .init("largest_micro_batch_rows", .integer(Int64(run.setup.demand.capacity.rows))),
       .init("memory", self.memory(run, memory)),
@@ -47,12 +48,16 @@ package enum RunPlan {
   private static func tokens(_ coordinator: Coordinator, _ schedule: StepSchedule) -> JSONValue {
     let data = coordinator.data
     let training = data.training.indices.reduce(0) { $0 + data.training.tokenCount($1) }
-    var run = 0
-    schedule.plan.forEachStep { _, positions in
-      for position in positions { run += data.training.tokenCount(position) }
+    var (run, left) = (0, 0)
+    let done = coordinator.setup.start.step
+    schedule.plan.forEachStep { step, positions in
+      let tokens = positions.reduce(0) { $0 + data.training.tokenCount($1) }
+      run += tokens
+      if step >= done { left += tokens }
     }
     return .object([
       .init("per_epoch", .integer(Int64(training))), .init("whole_run", .integer(Int64(run))),
+      .init("left", .integer(Int64(left))),
       .init("held_out", .integer(Int64(data.heldOut.reduce(0) { $0 + $1.tokenCount }))),
       .init("longest_example", .integer(Int64(data.report.longest))),
     ])
@@ -70,6 +75,7 @@ package enum RunPlan {
     ])
   }
 
+  /// The operations of the steps that are left.
   private static func operations(
     _ coordinator: Coordinator, _ schedule: StepSchedule, _ layout: PolicyLayout, _ memory: MemoryPlan,
     _ run: PreparedRun
@@ -80,7 +86,9 @@ package enum RunPlan {
     let objective = run.configuration.objective
     let scorings = Double(run.configuration.scoringPassesPerStep)
     var whole = 0.0
-    schedule.plan.forEachStep { _, positions in
+    let done = run.setup.start.step
+    schedule.plan.forEachStep { step, positions in
+      guard step >= done else { return }
       for tree in data.stepOutlines(positions) {
         whole += FlopCount.training(objective.trainedTree(tree), layout, recomputedLayers: recomputed).total
         if scorings > 0 { whole += scorings * FlopCount.scoring(tree, c).total }
@@ -90,7 +98,7 @@ package enum RunPlan {
       $0 + FlopCount.scoring(data.outline($1), c).total
     }
     return .object([
-      .init("per_step", .number(whole / Double(schedule.totalSteps))), .init("training", .number(whole)),
+      .init("per_step", .number(whole / Double(max(1, schedule.totalSteps - done)))), .init("training", .number(whole)),
       .init("reference_pass", .number(reference)),
     ])
   }

@@ -14,6 +14,7 @@ final class RunRecorder {
   private let lock: DirectoryLock?
   private let start: RunStart
   private let inputs: [String: String]
+  private let order: ExampleOrder
   private let overwrites: Bool
   /// The names of the files that this run writes at the top of its directory.
   private let fileNames: Set<String>
@@ -35,7 +36,7 @@ final class RunRecorder {
   /// Writes nothing yet.
   init(
     _ configuration: RunConfiguration, _ resumption: Resumption, files: RunDirectory, lock: DirectoryLock?,
-    inputs: [String: String], overwrites: Bool, fileNames: [String], schedule: StepSchedule,
+    inputs: [String: String], order: String, overwrites: Bool, fileNames: [String], schedule: StepSchedule,
     inference: InferenceFiles, skippedRecords: [RecordMistake], record: JSONValue,
     progress: @escaping (RunProgress) -> Void
   ) {
@@ -43,6 +44,7 @@ final class RunRecorder {
     (self.overwrites, self.inference, self.record, self.progress) = (overwrites, inference, record, progress)
     (self.fileNames, self.skippedRecords) = (Set(fileNames), skippedRecords)
     start = resumption.start
+    self.order = ExampleOrder(hash: order, startsAfter: start.orderStartsAfter)
     damaged = resumption.damaged
     tokens = start.tokens
     (best, bestBefore) = (start.best, start.bestBefore)
@@ -179,8 +181,8 @@ final class RunRecorder {
 
   private func state(step: Int, epoch: Double, _ trainer: Trainer, _ best: BestModel) -> TrainerState {
     TrainerState(
-      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, best: best, skipped: trainer.skipped,
-      quarantine: start.quarantine)
+      step: step, epoch: epoch, tokens: tokens, inputs: inputs, run: start.run, order: order, best: best,
+      skipped: trainer.skipped, quarantine: start.quarantine)
   }
 
   /// Whether the evaluation after a step was the best so far, and its state is not saved as such.

@@ -57,7 +57,8 @@ extension TrainingRun {
   /// - Throws: `GradientMismatch` when any disagrees.
   package func checkGradients(report: (GradientComparison) -> Void) throws {
     guard let coordinator else { return }
-    let examples = try coordinator.data.stepTrees(schedule.plan.positions(step: setup.start.step % schedule.totalSteps))
+    let step = min(setup.start.step, schedule.totalSteps - 1)
+    let examples = try coordinator.data.stepTrees(schedule.plan.positions(step: step))
     guard let shortest = examples.min(by: { $0.tokenCount < $1.tokenCount }) else { return }
     let check = try GradientCheck(
       pass: trainer.pass, policy: trainer.policy, values: trainer.values, reference: trainer.reference,

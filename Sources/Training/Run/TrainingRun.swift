@@ -56,8 +56,8 @@ package final class TrainingRun {
     if let forecast {
       progress(
         .planned(
-          secondsPerStep: forecast.steps.reduce(0, +) / Double(schedule.totalSteps),
-          seconds: forecast.total(startingAfter: setup.start.step), privateBytesPerRank: memory.privateBytes))
+          secondsPerStep: forecast.perStep, seconds: forecast.total(startingAfter: setup.start.step),
+          privateBytesPerRank: memory.privateBytes))
       warnOfMemory()
     }
   }
