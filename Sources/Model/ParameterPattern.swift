@@ -1,5 +1,7 @@
 // Patterns that choose weights by their names, as axolotl's `unfrozen_parameters`.
 
+import Patterns
+
 /// A pattern at the start of a weight's name: a regular expression in which a point is itself
 /// (but `.+` is any text), and a range of rows.
 package struct ParameterPattern: Sendable {
