@@ -190,6 +190,8 @@ variant() { row "$2" "$1" '' 0 2 tiny.yaml "${@:3}"; }
 
 # demo.yaml in full, the others for a few steps across the end of an epoch.
 for config in "$root"/configs/*.yaml; do
+  # It trains all weights of a model that `make demo-model` draws first.
+  [[ $config != */demo-model.yaml ]] || continue
   if [[ $config = */demo.yaml ]]; then
     row demo.yaml '' '' 2 1 "$config"
   else
