@@ -13,7 +13,7 @@ extension AdapterLayout {
           uniqueKeysWithValues: adapter.targets(layer: layer).map {
             ($0.module, Shape(rank: $0.rank, scale: Float(adapter.scaling(of: $0))))
           })
-      })
+      }, form: adapter.form)
   }
 
   /// The part of an arena that holds one PEFT matrix.

@@ -17,6 +17,14 @@ package enum InputGroup: Int, CaseIterable, Sendable {
   }
 }
 
+/// What an adapter makes of W x.
+package enum AdapterForm: String, Sendable, Codable {
+  /// LoRA: W x + s B A x.
+  case plain
+  /// LoRA relative to a frozen companion, which is the start of the run (PiSSA, OLoRA): W x + s (B A − B₀ A₀) x.
+  case relative
+}
+
 /// Rank, scale and offsets of all A [R, in] and B [out, R] in the arena, layer by layer.
 package struct AdapterLayout: Sendable, Equatable {
   /// What an adapted linear layer has.
@@ -32,6 +40,7 @@ package struct AdapterLayout: Sendable, Equatable {
   }
 
   package let configuration: ModelConfiguration
+  package let form: AdapterForm
   /// The linear layers that are adapted in some decoder layer, in arena order.
   package let modules: [LinearModule]
   /// All A and B.
@@ -41,9 +50,9 @@ package struct AdapterLayout: Sendable, Equatable {
   private let places: [[LinearModule: Place]]
 
   /// - Parameter layers: the adapted linear layers of every decoder layer.
-  package init(configuration: ModelConfiguration, layers: [[LinearModule: Shape]]) {
+  package init(configuration: ModelConfiguration, layers: [[LinearModule: Shape]], form: AdapterForm = .plain) {
     precondition(layers.count == configuration.layerCount, "\(layers.count) layers of \(configuration.layerCount)")
-    self.configuration = configuration
+    (self.configuration, self.form) = (configuration, form)
     modules = LinearModule.allCases.filter { module in layers.contains { $0[module] != nil } }
     var offset = 0
     let places = layers.map { shapes in
@@ -86,7 +95,16 @@ package struct AdapterLayout: Sendable, Equatable {
       }
     }
     let layers = places.indices.sorted { (size($1), $0) < (size($0), $1) }.prefix(configuration.layerCount)
-    return AdapterLayout(configuration: configuration, layers: layers.map { places[$0].mapValues(\.shape) })
+    return AdapterLayout(
+      configuration: configuration, layers: layers.map { places[$0].mapValues(\.shape) }, form: form)
+  }
+
+  /// The layout of the files: a relative adapter is saved as a plain one of twice the rank, [A; A₀] and [B, −B₀].
+  package var saved: AdapterLayout {
+    guard form == .relative else { return self }
+    return AdapterLayout(
+      configuration: configuration,
+      layers: places.map { $0.mapValues { Shape(rank: 2 * $0.shape.rank, scale: $0.shape.scale) } })
   }
 
   /// Rank and scale of a linear layer; nil if it is not adapted.
@@ -109,15 +127,22 @@ package struct AdapterLayout: Sendable, Equatable {
     modules.reduce(0) { $0 + (places[layer][$1]?.shape.rank ?? 0) }
   }
 
-  /// The most columns, Σ R, that a group's reduced rows have in any layer.
+  /// The most columns that a group's reduced rows have in any layer: Σ R, and as many of the companion.
   package func reducedWidth(of group: InputGroup) -> Int {
-    places.indices.map { rank(of: group.modules, layer: $0) }.max() ?? 0
+    (places.indices.map { rank(of: group.modules, layer: $0) }.max() ?? 0) * (form == .relative ? 2 : 1)
   }
 
   /// The columns of adjacent adapted linear layers in their group's reduced rows [N, Σ R].
   package func columns(of modules: [LinearModule], in group: InputGroup, layer: Int) -> Range<Int> {
     let start = rank(of: group.modules.prefix { $0 != modules.first }, layer: layer)
     return start..<start + rank(of: modules, layer: layer)
+  }
+
+  /// The columns of their companions, after those of the whole group.
+  func companionColumns(of modules: [LinearModule], in group: InputGroup, layer: Int) -> Range<Int> {
+    let own = columns(of: modules, in: group, layer: layer)
+    let width = rank(of: group.modules, layer: layer)
+    return own.lowerBound + width..<own.upperBound + width
   }
 
   /// reduced ∘ scale for the columns of adjacent adapted linear layers.

@@ -1,4 +1,5 @@
-// The linear layers that read one input: y = W x + bias + s · B A drop(x), with their gradients.
+// The linear layers that read one input: y = W x + bias + s · B A drop(x), with their gradients. Relative adapters take
+// their start away again: − s · B₀ A₀ x.
 //
 // The backward pass needs LoRA's reduction s · drop(x) Aᵀ, and x itself for the gradients of A and W. Those come in a
 // second call, because x is recomputed between the two.
@@ -42,6 +43,13 @@ struct LinearGroup {
       [(own, .zero, [.timesTransposed(loraInput(x, context), a)])], phase: .lora)
     adapter.layout.scale(own, present, layer: layer, context.pool)
     try context.observe("lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, own)
+    guard let companion = adapter.companion,
+      let a = adapter.layout.stackedA(present, layer: layer, in: companion)
+    else { return }
+    // The base loses its start in all of x: dropout is for what is trained.
+    let start = reduced.prefix(x.rows).columns(companionColumns(present, adapter))
+    context.compute([(start, .zero, [.timesTransposed(x, a)])], phase: .lora)
+    adapter.layout.scale(start, present, layer: layer, context.pool)
   }
 
   /// The products alone, after `reduce`.
@@ -55,6 +63,9 @@ struct LinearGroup {
         var terms: [Term] = [.forward(x, weights.weight(module))]
         if let adapter = context.policy.adapter, let b = adapter.layout.b(module, layer: layer, in: adapter.weights) {
           terms.append(.timesTransposed(reduced.prefix(x.rows).columns(columns([module], context)), b))
+          if let companion = adapter.companion, let b = adapter.layout.b(module, layer: layer, in: companion) {
+            terms.append(.timesTransposed(reduced.prefix(x.rows).columns(companionColumns([module], adapter)), b))
+          }
         }
         let start = residual.map(Products.Start.matrix) ?? weights.biases[module].map(Products.Start.bias) ?? .zero
         return (y, start, terms)
@@ -94,6 +105,7 @@ struct LinearGroup {
     context.policy.adapter?.layout.scale(dreduced, present, layer: layer, pool)
     guard let dx else { return }
     var terms = results.map { Term.backward($0.dy, context.model.layers[layer].weight($0.module)) }
+    if let start = companionTerm(results, scratch, context) { terms.append(start) }
     if !present.isEmpty, let adapter = context.policy.adapter,
       let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights)
     {
@@ -142,6 +154,28 @@ struct LinearGroup {
   }
 
   // MARK: LoRA
+
+  /// The companions' part of the gradient of x: − s · dy B₀ A₀.
+  private func companionTerm(
+    _ results: [(module: LinearModule, dy: Matrix)], _ scratch: GradientScratch<Matrix>, _ context: PassContext
+  ) -> Term? {
+    let present = adapted(results.map(\.module), context)
+    guard let adapter = context.policy.adapter, let companion = adapter.companion, let rows = results.first?.dy.rows,
+      let a = adapter.layout.stackedA(present, layer: layer, in: companion)
+    else { return nil }
+    for (module, dy) in results {
+      guard let b = adapter.layout.b(module, layer: layer, in: companion) else { continue }
+      let own = scratch.reduced.prefix(rows).columns(companionColumns([module], adapter))
+      Products.compute(own, [.times(dy, b)], phase: .lora, context.pool)
+    }
+    let start = scratch.reduced.prefix(rows).columns(companionColumns(present, adapter))
+    adapter.layout.scale(start, present, layer: layer, context.pool)
+    return .times(start, a)
+  }
+
+  private func companionColumns(_ modules: [LinearModule], _ adapter: Adapter) -> Range<Int> {
+    adapter.layout.companionColumns(of: modules, in: group, layer: layer)
+  }
 
   private func adapted(_ modules: [LinearModule], _ context: PassContext) -> [LinearModule] {
     guard let layout = context.policy.adapter?.layout else { return [] }
