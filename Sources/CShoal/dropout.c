@@ -1,4 +1,4 @@
-// Dropout whose mask is a function of (key, row, column): Philox 4x32-10 (Salmon et al. 2011).
+// Dropout and noise whose numbers are a function of (key, row, column): Philox 4x32-10 (Salmon et al. 2011).
 #include "shoal_kernels.h"
 #include "shoal_floats.h"
 
@@ -43,6 +43,21 @@ void shoal_dropout(float *y, int64_t y_row, const float *x, int64_t x_row, const
         const float kept = words[c] >= threshold ? in[j + c] * scale : 0;
         out[j + c] = add ? out[j + c] + kept : kept;
       }
+    }
+  }
+}
+
+SHOAL_CLONES
+void shoal_add_noise(float *y, int64_t y_row, const uint64_t *counters, uint64_t key, const float *amplitudes,
+                     int64_t rows, int64_t width) {
+  uint32_t words[4 * BATCH];
+  for (int64_t i = 0; i < rows; i++) {
+    float *out = y + i * y_row;
+    for (int64_t j = 0; j < width; j += 4 * BATCH) {
+      philox(words, counters[2 * i], counters[2 * i + 1] * 65536 + (uint64_t)(j / 4), key);
+      const int64_t n = width - j < 4 * BATCH ? width - j : 4 * BATCH;
+      // A signed word is uniform in [-2^31, 2^31).
+      for (int64_t c = 0; c < n; c++) out[j + c] += amplitudes[i] * ((float)(int32_t)words[c] * 0x1p-31f);
     }
   }
 }

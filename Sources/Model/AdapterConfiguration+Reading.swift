@@ -24,6 +24,13 @@ extension AdapterConfiguration {
     if stabilized == false, json["use_rslora"] != false {
       problems.append(.init("use_rslora", Self.found(json["use_rslora"]), expected: "true or false"))
     }
+    let saved = json["modules_to_save"]?.array?.compactMap(\.string) ?? []
+    for name in saved {
+      if let refusal = WeightName.refusal(ofSaved: name, in: model) {
+        problems.append(
+          .init("modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms"))
+      }
+    }
     var layers: [[Target]] = []
     do throws(TargetModules.Refusal) {
       layers = try Self.layers(json, rank: rank, alpha: alpha, model)
@@ -34,6 +41,7 @@ extension AdapterConfiguration {
     self.init(
       rank: rank, alpha: alpha, dropout: dropout, usesRankStabilizedScaling: stabilized ?? false, modules: [],
       baseModel: json["base_model_name_or_path"]?.string)
+    savedModules = saved
     baseRevision = json["revision"]?.string
     settle(layers, selection: .object((json.members ?? []).filter { Self.selectionKeys.contains($0.name) }))
   }
@@ -82,7 +90,6 @@ extension AdapterConfiguration {
     "layer_replication": "it belongs to a model with repeated layers",
     "lora_bias": "lora_B has a bias",
     "megatron_config": "it belongs to Megatron's parallel layers",
-    "modules_to_save": "it trained whole modules too",
     "monteclora_config": "its weights are drawn at random (MonteCLoRA)",
     "target_parameters": "it adapts parameters that are no linear layers",
     "trainable_token_indices": "it trained rows of the embedding too",
@@ -110,6 +117,7 @@ extension AdapterConfiguration {
       case ("peft_type", _): expected = "LORA: only LoRA is supported"
       case ("task_type", .null), ("bias", .null): continue
       case ("task_type", _): expected = "CAUSAL_LM"
+      case ("modules_to_save", let value) where value.array?.allSatisfy { $0.string != nil } == true: continue
       case (_, .null), (_, false), (_, []), (_, [:]), (_, ""): continue
       case (let name, _):
         let effect = effects[name] ?? "it changes what the adapter computes"

@@ -13,6 +13,9 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   package var usesRankStabilizedScaling: Bool
   /// The linear layers that have an adapter in some block, in the order of `LinearModule`.
   package var modules: [LinearModule]
+  /// Modules beside the adapted ones that are trained and saved as a whole, by the ends of their paths:
+  /// `modules_to_save`.
+  package var savedModules: [String] = []
   /// `base_model_name_or_path`
   package var baseModel: String?
   /// `revision`: of the base, where it is the hub's.
@@ -104,7 +107,8 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       "layers_pattern": .null, "layers_to_transform": .null, "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
       "lora_dropout": .number(dropout), "megatron_config": .null, "megatron_core": "megatron.core",
-      "modules_to_save": .null, "peft_type": "LORA", "r": .integer(Int64(rank)), "rank_pattern": [:],
+      "modules_to_save": savedModules.isEmpty ? .null : .array(savedModules.map { .string($0) }), "peft_type": "LORA",
+      "r": .integer(Int64(rank)), "rank_pattern": [:],
       "revision": baseRevision.map(JSONValue.string) ?? .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",

@@ -4,12 +4,12 @@ import Checkpoints
 import Tensors
 
 extension AdapterDirectory {
-  /// The tensor of every matrix of a layout.
+  /// The tensor of every parameter of a layout.
   /// - Throws: `ContentError` with one problem for all tensors that are missing, of no use, misshapen, or of a type that
   ///   is not read.
-  static func matrices(
-    in file: SafetensorsFile, _ layout: AdapterLayout
-  ) throws(ContentError) -> [AdapterMatrix: SafetensorsFile.Entry] {
+  static func tensors(
+    in file: SafetensorsFile, _ layout: ParameterLayout
+  ) throws(ContentError) -> [String: SafetensorsFile.Entry] {
     var stored: [String: String] = [:]
     for name in file.names {
       let canonical = canonical(name)
@@ -18,19 +18,19 @@ extension AdapterDirectory {
           file.path, "holds both \(other) and \(name)", expected: "one adapter: remove the tensors of the other")
       }
     }
-    var found: [AdapterMatrix: SafetensorsFile.Entry] = [:]
+    var found: [String: SafetensorsFile.Entry] = [:]
     var (missing, misshapen, untyped) = ([String](), [String](), [String]())
-    for matrix in layout.matrices {
-      guard let name = stored.removeValue(forKey: matrix.name), let entry = file.tensors[name] else {
-        missing.append(matrix.name)
+    for parameter in layout.parameters {
+      guard let name = stored.removeValue(forKey: parameter.name), let entry = file.tensors[name] else {
+        missing.append(parameter.name)
         continue
       }
-      let shape = matrix.shape(layout.configuration, rank: layout.shape(matrix.module, layer: matrix.layer)?.rank ?? 0)
+      let shape = parameter.shape
       if entry.shape != shape { misshapen.append("\(name) of shape \(entry.shape), not \(shape)") }
       if ![.float32, .float16, .bfloat16].contains(entry.type) {
         untyped.append("\(name) of dtype \(entry.type.rawValue)")
       }
-      found[matrix] = entry
+      found[parameter.name] = entry
     }
     let problems = [
       problem(

@@ -14,7 +14,8 @@ package final class AdapterDirectory: Sendable {
   package let path: String
   package let configuration: AdapterConfiguration
   private let file: SafetensorsFile
-  private let tensors: [AdapterMatrix: SafetensorsFile.Entry]
+  /// By the parameters' names.
+  private let tensors: [String: SafetensorsFile.Entry]
 
   /// Opens `path` as an adapter of `model`.
   /// - Throws: `FileError`; `ContentError` with all problems of the configuration or of the tensors.
@@ -30,16 +31,16 @@ package final class AdapterDirectory: Sendable {
         expected: "\(Self.weightsName): load the adapter with PEFT and save it again with save_pretrained")
     }
     file = try SafetensorsFile(path: weights)
-    tensors = try Self.matrices(in: file, AdapterLayout(configuration, model: model))
+    tensors = try Self.tensors(in: file, PolicyLayout(configuration, model: model).parameters)
   }
 
-  /// The entries of one matrix, row-major: A [R, in], B [out, R].
-  /// - Throws: `ContentError` when an entry is not finite, or the adapter has no such matrix.
-  package func entries(of matrix: AdapterMatrix) throws(ContentError) -> [Float] {
-    guard let entry = tensors[matrix] else { throw ContentError(file.path, matrix.name, "is missing") }
+  /// The entries of a parameter, row-major.
+  /// - Throws: `ContentError` when an entry is not finite, or the adapter has no such parameter.
+  package func entries(of name: String) throws(ContentError) -> [Float] {
+    guard let entry = tensors[name] else { throw ContentError(file.path, name, "is missing") }
     let floats = Self.widened(file.bytes(of: entry), entry.type)
     guard floats.allSatisfy(\.isFinite) else {
-      throw ContentError(file.path, matrix.name, "has an entry that is not finite")
+      throw ContentError(file.path, name, "has an entry that is not finite")
     }
     return floats
   }

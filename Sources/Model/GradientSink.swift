@@ -35,7 +35,22 @@ struct ParameterGradients {
   func add(at offset: Int, rows: Int, columns: Int, _ compute: (Matrix) throws -> Void) rethrows {
     let gradient = buffer.reshaped(rows: rows, columns: columns)
     try compute(gradient)
-    sink.add(gradient, at: offset, pool)
+    hand(on: gradient, at: offset)
+  }
+
+  /// Hands on a gradient without the entries that are masked.
+  func hand(on gradient: Matrix, at offset: Int) {
+    let count = gradient.rows * gradient.columns
+    let masked = layout.masked.map { $0.clamped(to: offset..<offset + count) }.filter { !$0.isEmpty }
+    guard !masked.isEmpty else { return sink.add(gradient, at: offset, pool) }
+    var start = offset
+    for hole in masked + [offset + count..<offset + count] {
+      if start < hole.lowerBound {
+        let row = gradient.reshaped(rows: 1, columns: count).columns(start - offset..<hole.lowerBound - offset)
+        sink.add(row.reshaped(rows: 1, columns: row.columns), at: start, pool)
+      }
+      start = hole.upperBound
+    }
   }
 
   /// The same for a weight, if it is trained. Vectors are one row.

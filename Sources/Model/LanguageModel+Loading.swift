@@ -1,7 +1,7 @@
 // Makes the model from an opened hub directory. Copies only norms and biases.
 
 import Checkpoints
-package import Tensors
+import Tensors
 
 /// The storage of the frozen linear layers' matrices.
 package enum WeightStorage: String, Sendable, CaseIterable {
@@ -61,22 +61,6 @@ extension LanguageModel {
     self.init(
       configuration: directory.configuration, embedding: directory.weight(.embedding), layers: layers,
       finalNorm: directory.weight(.finalNorm).widened(), head: directory.weight(.head))
-  }
-}
-
-extension PolicyLayout {
-  /// Fills an arena with the weights of a hub directory, widened. LoRA's entries stay as they are.
-  package func fill(_ arena: Storage, from directory: ModelDirectory, _ pool: ThreadPool) {
-    for name in WeightName.all(configuration) + [.head] {
-      guard let range = range(of: name) else { continue }
-      let weight = directory.weight(name)
-      let block = max(1, (1 << 20) / weight.columns)
-      nonisolated(unsafe) let base = arena.base + range.lowerBound
-      pool.blocks(of: weight.rows, by: block) { rows in
-        let wide = weight.rows(rows).widened()
-        (base + rows.lowerBound * weight.columns).update(from: wide.base, count: rows.count * weight.columns)
-      }
-    }
   }
 }
 

@@ -55,14 +55,14 @@ package final class Pass {
 
   /// Log-prob sums (nats) of the batch, in order of `batch.sumTokens`.
   package func logProbabilities(
-    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw? = nil
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw? = nil
   ) throws -> [Double] {
     Self.sums(try tokenLogProbabilities(batch, policy, dropout: dropout), batch)
   }
 
   /// Log-prob of every target token (nats) of the batch, in order of `batch.targets`.
   package func tokenLogProbabilities(
-    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw? = nil
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw? = nil
   ) throws -> [Double] {
     defer { pool.clock.enter(.input) }
     let context = context(batch, policy, dropout)
@@ -76,7 +76,7 @@ package final class Pass {
   ///   - sink: takes the gradients.
   ///   - coefficients: computes d loss / d sum for each of the sums.
   package func gradient(
-    _ batch: TreeBatch, _ policy: Policy, dropout: DropoutDraw?, into sink: any GradientSink,
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient, let layout, policy.layout == layout else {
@@ -101,15 +101,16 @@ package final class Pass {
     return sums
   }
 
-  private func context(_ batch: TreeBatch, _ policy: Policy, _ dropout: DropoutDraw?) -> PassContext {
+  private func context(_ batch: TreeBatch, _ policy: Policy, _ draw: RandomDraw?) -> PassContext {
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(
       policy.adapter == nil || policy.adapter?.layout == layout?.adapter, "an adapter of another layout")
-    let rows = DropoutRows(dropout, batch)
+    let rows = DropoutRows(draw, batch)
     precondition(rows == nil || workspace.dropped != nil, "this pass has no memory for dropout")
     return PassContext(
-      policy: policy, pool: pool, ropeTable: ropeTable, dropout: rows, droppedInput: workspace.dropped,
+      policy: policy, pool: pool, ropeTable: ropeTable, dropout: rows,
+      noise: EmbeddingNoise(draw, batch, width: configuration.hiddenSize), droppedInput: workspace.dropped,
       observer: observer)
   }
 

@@ -121,6 +121,8 @@ struct PassContext {
   let ropeTable: Matrix
   /// Nil: no dropout.
   var dropout: DropoutRows?
+  /// Nil: none.
+  var noise: EmbeddingNoise?
   /// For inputs after dropout [N, max(D, H E, F)].
   var droppedInput: Matrix?
   weak var observer: (any PassObserver)?

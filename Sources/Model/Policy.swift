@@ -1,5 +1,6 @@
 // What runs and what is trained: a model, LoRA beside its linear layers, and the weights that are parameters themselves.
 
+package import Checkpoints
 package import Tensors
 
 /// The parameters of a policy: LoRA's matrices first, then weights of the model.
@@ -9,27 +10,41 @@ package struct PolicyLayout: Sendable, Equatable {
   package let parameters: ParameterLayout
   /// The model's own weights that are trained, in the arena.
   private let weights: [WeightName: Range<Int>]
+  /// Entries whose gradient is taken for zero, ascending.
+  let masked: [Range<Int>]
 
   /// - Parameters:
   ///   - weights: the weights that are trained, in the order of their files.
   ///   - name: a weight's name as a parameter.
+  ///   - rows: the rows (entries of a vector) of a weight that have a gradient, ascending; nil: all.
   package init(
     _ configuration: ModelConfiguration, adapter: AdapterLayout? = nil, weights: [WeightName] = [],
-    name: (WeightName) -> String = \.hubName
+    name: (WeightName) -> String = \.hubName, rows: (WeightName) -> [Range<Int>]? = { _ in nil }
   ) {
     (self.configuration, self.adapter) = (configuration, adapter)
     var parameters = adapter?.parameters.parameters ?? []
     var offset = adapter?.count ?? 0
     var ranges: [WeightName: Range<Int>] = [:]
+    var masked: [Range<Int>] = []
     for weight in weights {
       let parameter = Parameter(
         name: name(weight), shape: weight.shape(configuration), offset: offset,
         role: weight.isMatrix ? .matrix : .vector)
       parameters.append(parameter)
       ranges[weight] = parameter.range
+      if let rows = rows(weight) {
+        let width = parameter.shape.count == 2 ? parameter.shape[1] : 1
+        var start = offset
+        for own in rows.map({ offset + $0.lowerBound * width..<offset + $0.upperBound * width }) {
+          masked.append(start..<own.lowerBound)
+          start = own.upperBound
+        }
+        masked.append(start..<parameter.range.upperBound)
+      }
       offset = parameter.range.upperBound
     }
     self.weights = ranges
+    self.masked = masked.filter { !$0.isEmpty }
     self.parameters = ParameterLayout(parameters)
   }
 
@@ -113,6 +128,12 @@ package final class Policy: Sendable {
   package func trained(_ name: WeightName) -> Matrix? {
     guard let layout, let values else { return nil }
     return layout.matrix(of: name, in: values)
+  }
+
+  /// The parameters' values under their names.
+  package var parameterTensors: [OutgoingTensor] {
+    guard let layout, let values = values ?? adapter?.weights else { return [] }
+    return layout.parameters.tensors(of: values)
   }
 
   /// A frozen model with an adapter or without.

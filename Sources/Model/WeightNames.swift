@@ -122,6 +122,34 @@ package enum WeightName: Sendable, Hashable {
     return names
   }
 
+  /// The weights of the modules whose paths end with one of the names, as PEFT's `modules_to_save` chooses them. A tied
+  /// model has a head by name.
+  package static func saved(_ names: [String], in configuration: ModelConfiguration) -> [WeightName] {
+    guard !names.isEmpty else { return [] }
+    let all = self.all(configuration) + (configuration.tiesEmbeddings ? [.head] : [])
+    return all.filter { weight in
+      if case .linear = weight { return false }
+      if case .bias = weight { return false }
+      return names.contains(where: weight.modulePath.hasSuffix)
+    }
+  }
+
+  /// Why a name of `modules_to_save` cannot be used; nil if it can.
+  package static func refusal(ofSaved name: String, in configuration: ModelConfiguration) -> String? {
+    if (0..<configuration.layerCount).contains(where: { layer in
+      LinearModule.allCases.contains { !name.isEmpty && $0.path(layer: layer).hasSuffix(name) }
+    }) {
+      return "a linear layer, which LoRA adapts or nothing trains"
+    }
+    return saved([name], in: configuration).isEmpty || name.isEmpty ? "which is no module of this model" : nil
+  }
+
+  /// The path of its module: its name without `.weight`.
+  var modulePath: String { String(hubName.dropLast(".weight".count)) }
+
+  /// Its name beside an adapter, as PEFT saves a module.
+  var savedName: String { "base_model.model.\(hubName)" }
+
   /// Buffers of old checkpoints that are not used.
   static func isIgnored(_ hubName: String) -> Bool { hubName.hasSuffix(".rotary_emb.inv_freq") }
 }

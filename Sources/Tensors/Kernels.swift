@@ -206,7 +206,24 @@ package enum Kernels {
     (0..<x.rows).reduce(0) { $0 + shoal_sum_of_squares(x.pointer(row: $1), Int64(x.columns)) }
   }
 
-  // MARK: Dropout
+  // MARK: Random numbers
+
+  /// y += uniform noise in ± the row's amplitude.
+  /// - Parameter counters: two per row, as for dropout.
+  package static func addNoise(
+    _ y: Matrix, key: UInt64, counters: [UInt64], amplitudes: [Float], _ pool: ThreadPool
+  ) {
+    precondition(counters.count == 2 * y.rows && amplitudes.count == y.rows, "noise for \(amplitudes.count) rows")
+    rows(y.rows, pool) { start, count in
+      counters.withUnsafeBufferPointer { counters in
+        amplitudes.withUnsafeBufferPointer { amplitudes in
+          shoal_add_noise(
+            y.pointer(row: start), Int64(y.stride), counters.baseAddress! + 2 * start, key,
+            amplitudes.baseAddress! + start, count, Int64(y.columns))
+        }
+      }
+    }
+  }
 
   /// Identifies each row for dropout's random numbers: (stream, place in the stream).
   package struct DropoutRows: Sendable {

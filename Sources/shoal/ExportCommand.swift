@@ -82,21 +82,21 @@ struct ExportCommand: ParsableCommand {
     let adapterPath = try adapter.map { try HubCache.directory(of: $0, for: .adapter) }
     let opened = try adapterPath.map { try AdapterDirectory($0, model: directory.configuration) }
     let inference = try InferenceFiles(adapter: adapterPath, base: directory.path)
-    let loaded = try opened.map { try Adapter($0, model: directory.configuration) }
+    let policy = try opened.map { try Policy(LanguageModel(directory), $0) }
     try warn(directory, opened)
     switch format {
     case .merged:
       let export = try MergedExport(
-        directory, loaded.map { Policy(LanguageModel(directory), adapter: $0) }, into: mergeInto ?? .original,
+        directory, policy, into: mergeInto ?? .original,
         type: dtype?.elementType,
         pool: ThreadPool(threads: ProcessorSet.boundCount))
       try export.write(
         inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes,
         replaces: target.replaces)
     case .adapter:
-      guard let loaded, var configuration = opened?.configuration else { return }
+      guard let policy, var configuration = opened?.configuration else { return }
       if configuration.baseModel == nil { configuration.baseModel = model }
-      try AdapterDirectory.write(loaded, configuration, inference, to: out, replaces: target.replaces)
+      try AdapterDirectory.write(policy, configuration, inference, to: out, replaces: target.replaces)
     }
     Console.print("wrote \(out)")
   }

@@ -95,7 +95,7 @@ struct GenerateCommand: ParsableCommand {
     let options = try options(model.defaults, prompt: ids.count, context: model.configuration.maximumPositions)
     model.defaults.printIgnoredKeys(draws: options.rules.draws)
     let generator = try Generator(
-      Policy(try model.load(), adapter: model.adapter), capacity: ids.count + options.maximumNewTokens,
+      try model.policy(try model.load()), capacity: ids.count + options.maximumNewTokens,
       threads: model.threads)
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }

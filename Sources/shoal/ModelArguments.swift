@@ -47,7 +47,7 @@ struct OpenedModel {
   let configuration: ModelConfiguration
   let prompting: Prompting
   let defaults: GenerationDefaults
-  let adapter: Adapter?
+  private let adapter: AdapterDirectory?
   let threads: Int
   private let arguments: ModelArguments
   private let directory: ModelDirectory
@@ -62,12 +62,20 @@ struct OpenedModel {
     defaults = try prompting.generation(configuration)
     try prompting.tokenizer.validate(vocabularySize: configuration.vocabularySize)
     adapter = try adapterPath.map {
-      try Adapter(AdapterDirectory($0, model: configuration), model: configuration)
+      try AdapterDirectory($0, model: configuration)
     }
     threads = arguments.threads ?? ProcessorSet.boundCount
   }
 
   var tokenizer: Tokenizer { prompting.tokenizer }
+
+  var hasAdapter: Bool { adapter != nil }
+
+  /// The loaded base with the adapter, or without.
+  func policy(_ base: LanguageModel, adapted: Bool = true) throws -> Policy {
+    guard adapted, let adapter else { return Policy(base) }
+    return try Policy(base, adapter)
+  }
 
   /// Loads the weights, and says in what the model differs from the one that the adapter was trained on.
   func load() throws -> LanguageModel {

@@ -71,8 +71,8 @@ struct SummarizeCommand: ParsableCommand {
     let loaded = try model.load()
     let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
     let pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
-    let generators = try (compare ? [nil, model.adapter] : [model.adapter]).map {
-      try Generator(Policy(loaded, adapter: $0), capacity: capacity, pool: pool)
+    let generators = try (compare ? [false, true] : [true]).map {
+      try Generator(model.policy(loaded, adapted: $0), capacity: capacity, pool: pool)
     }
     var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false

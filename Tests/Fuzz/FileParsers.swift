@@ -21,7 +21,8 @@ final class FileParsers: Sendable {
   private let tokenizer: Tokenizer
   let encoder: ExampleEncoder
   private let adapter: Adapter
-  private let moments: OptimizerMoments
+  private let form: PolicyForm
+  private let policy: PolicyState
   /// The valid checkpoint's files, and those of a partial step after it.
   private let checkpointFiles: [String: [UInt8]]
   private let partialFiles: [String: [UInt8]]
@@ -42,11 +43,14 @@ final class FileParsers: Sendable {
     encoder = ExampleEncoder(tokenizer: tokenizer, template: .qwen2)
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
     adapter = Adapter(layout: AdapterLayout(configuration, model: TinyModel.configuration))
-    moments = OptimizerMoments(count: adapter.layout.count, .adamW)
+    form = .adapter(configuration)
+    policy = PolicyState(
+      LanguageModel(randomWeightsOf: TinyModel.configuration), PolicyLayout(adapter.layout), values: adapter.weights,
+      moments: OptimizerMoments(count: adapter.layout.count, .adamW))
     let inference = try InferenceFiles(adapter: nil, base: TinyModel.directory)
     try AdapterDirectory.write(adapter, configuration, inference, to: "\(root)/adapter")
     let state = TrainerState(step: 3, epoch: 0.5, tokens: 77, inputs: ["model": "m"], run: "r")
-    try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: "\(root)/checkpoint")
+    try Checkpoint.write(state, policy, form, inference, to: "\(root)/checkpoint")
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
@@ -256,7 +260,7 @@ final class FileParsers: Sendable {
       var best = state.best
       best.take(BestModel.Evaluation(step: 1, value: 1), checkpoint: "checkpoint-1")
       _ = state.tokens + 1
-      try Checkpoint.read(path, into: adapter, moments: moments)
+      try Checkpoint.read(path, form, into: policy)
     }
   }
 

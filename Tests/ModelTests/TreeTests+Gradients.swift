@@ -10,7 +10,7 @@ extension TreeTests {
   @Test func `gradients of trees add up`() throws {
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture, dropout: true)
-    for dropout in [nil, DropoutDraw(probability: 0.2, seed: 1, step: 9)] {
+    for dropout in [nil, RandomDraw(probability: 0.2, seed: 1, step: 9)] {
       let whole = try Self.gradient(pass, fixture, Self.trees, dropout: dropout)
       var sum = [Float](repeating: 0, count: whole.entries.count)
       for tree in Self.trees {
@@ -72,25 +72,25 @@ extension TreeTests {
   @Test func `dropout draws anew for every step, seed and example, and does nothing at 0`() throws {
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture, dropout: true)
-    let draw = DropoutDraw(probability: 0.3, seed: 5, step: 2)
+    let draw = RandomDraw(probability: 0.3, seed: 5, step: 2)
     let sums = try Self.gradient(pass, fixture, Self.trees, dropout: draw).sums
     let plain = try Self.gradient(pass, fixture, Self.trees)
     #expect(sums != plain.sums)
     for other in [
-      DropoutDraw(probability: 0.3, seed: 6, step: 2), DropoutDraw(probability: 0.3, seed: 5, step: 3),
+      RandomDraw(probability: 0.3, seed: 6, step: 2), RandomDraw(probability: 0.3, seed: 5, step: 3),
     ] {
       #expect(zip(try Self.gradient(pass, fixture, Self.trees, dropout: other).sums, sums).allSatisfy { $0 != $1 })
     }
     var renamed = Self.trees
     for i in renamed.indices { renamed[i].index += 100 }
     #expect(zip(try Self.gradient(pass, fixture, renamed, dropout: draw).sums, sums).allSatisfy { $0 != $1 })
-    let none = try Self.gradient(pass, fixture, Self.trees, dropout: DropoutDraw(probability: 0, seed: 5, step: 2))
+    let none = try Self.gradient(pass, fixture, Self.trees, dropout: RandomDraw(probability: 0, seed: 5, step: 2))
     #expect(none.sums == plain.sums && none.entries == plain.entries)
   }
 
   /// Compares the gradient along random directions with differences of the loss itself, module by module.
-  @Test(arguments: ["all", "qv", "untied"], [nil, DropoutDraw(probability: 0.25, seed: 3, step: 1)])
-  func `central differences`(name: String, dropout: DropoutDraw?) throws {
+  @Test(arguments: ["all", "qv", "untied"], [nil, RandomDraw(probability: 0.25, seed: 3, step: 1)])
+  func `central differences`(name: String, dropout: RandomDraw?) throws {
     let fixture = try TinyFixture(name)
     let adapter = try fixture.adapter.required("adapter")
     let pass = Self.pass(fixture, fixture.trees, dropout: true)

@@ -54,7 +54,7 @@ import Testing
   }
 
   static func gradient(
-    _ pass: Pass, _ fixture: TinyFixture, _ trees: [ExampleTree], dropout: DropoutDraw? = nil
+    _ pass: Pass, _ fixture: TinyFixture, _ trees: [ExampleTree], dropout: RandomDraw? = nil
   ) throws -> Gradient {
     let adapter = try fixture.adapter.required("adapter")
     let count = adapter.layout.count
@@ -68,8 +68,8 @@ import Testing
     return Gradient(sums: sums, entries: Array(UnsafeBufferPointer(start: gradient.base, count: count)))
   }
 
-  @Test(arguments: [nil, DropoutDraw(probability: 0.3, seed: 5, step: 2)])
-  func `bits of sums do not depend on neighbours, order or threads`(dropout: DropoutDraw?) throws {
+  @Test(arguments: [nil, RandomDraw(probability: 0.3, seed: 5, step: 2)])
+  func `bits of sums do not depend on neighbours, order or threads`(dropout: RandomDraw?) throws {
     let fixture = try TinyFixture("all")
     let pass = Self.pass(fixture, dropout: true)
     let whole = try Self.gradient(pass, fixture, Self.trees, dropout: dropout)
@@ -97,8 +97,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [nil, DropoutDraw(probability: 0.3, seed: 5, step: 2)])
-  func `recomputing layers gives the same bits`(dropout: DropoutDraw?) throws {
+  @Test(arguments: [nil, RandomDraw(probability: 0.3, seed: 5, step: 2)])
+  func `recomputing layers gives the same bits`(dropout: RandomDraw?) throws {
     for name in ["all", "qv"] {
       let fixture = try TinyFixture(name)
       let kept = try Self.gradient(Self.pass(fixture, dropout: true), fixture, Self.trees, dropout: dropout)

@@ -61,7 +61,7 @@ def run_shoal(arguments, work, model, kind):
             "base_model": model, "datasets": [{**data, "type": "completion"} if kind == "pretrain" else data],
             "sequence_len": SEQUENCE if kind == "pretrain" else 4096, "micro_batch_size": batch(arguments, kind),
             "max_steps": arguments.steps, "shuffle_merged_datasets": False, "curriculum_sampling": True,
-            "optimizer": "adamw_torch", "learning_rate": 1e-5, "lr_scheduler": "constant", "weight_decay": 0.0,
+            "optimizer": "adamw_torch", "learning_rate": 1e-7, "lr_scheduler": "constant", "weight_decay": 0.0,
             "max_grad_norm": 1.0, SAVE_DTYPE_KEY: "bf16", "output_dir": out,
             **({"rl": "dpo", "rl_beta": 0.1} if kind == "dpo" else {}), **dict(arguments.set)}
         config = write_entries(os.path.join(scratch, "config.yaml"), entries)

@@ -75,7 +75,7 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--shared-prompt", action="store_true")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--learning-rate", type=float, default=1e-5)
+    parser.add_argument("--learning-rate", type=float, default=1e-7, help="so small that random weights stay sane")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)

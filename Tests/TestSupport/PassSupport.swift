@@ -1,5 +1,6 @@
 // Passes of a model with an adapter or without, as most tests need them.
 
+package import Checkpoints
 package import Model
 package import Tensors
 
@@ -23,7 +24,7 @@ extension Pass {
 
   /// Overwrites `gradient`.
   package func gradient(
-    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: DropoutDraw?, into gradient: Storage,
+    _ batch: TreeBatch, model: LanguageModel, adapter: Adapter, dropout: RandomDraw?, into gradient: Storage,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     let sink = GradientArena(count: adapter.layout.count)
@@ -31,5 +32,36 @@ extension Pass {
       batch, Policy(model, adapter: adapter), dropout: dropout, into: sink, coefficients: coefficients)
     gradient.base.update(from: sink.values.base, count: sink.values.count)
     return sums
+  }
+}
+
+extension MergedExport {
+  package init(
+    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+  ) throws {
+    try self.init(
+      directory, adapter.map { Policy(LanguageModel(directory), adapter: $0) }, into: target, type: type,
+      pool: ThreadPool(threads: threads))
+  }
+}
+
+extension AdapterDirectory {
+  package func entries(of matrix: AdapterMatrix) throws -> [Float] { try entries(of: matrix.name) }
+
+  package static func write(
+    _ adapter: Adapter, _ configuration: AdapterConfiguration, _ inference: InferenceFiles, to path: String,
+    replaces: Bool = false
+  ) throws {
+    let base = LanguageModel(randomWeightsOf: adapter.layout.configuration)
+    try write(Policy(base, adapter: adapter), configuration, inference, to: path, replaces: replaces)
+  }
+}
+
+extension Adapter {
+  /// The LoRA matrices of an opened PEFT directory, without modules that were saved with them.
+  /// - Throws: `ContentError` when an entry is not finite.
+  package convenience init(_ directory: AdapterDirectory, model: ModelConfiguration) throws(ContentError) {
+    self.init(layout: AdapterLayout(directory.configuration, model: model))
+    try directory.fill(weights, PolicyLayout(layout))
   }
 }

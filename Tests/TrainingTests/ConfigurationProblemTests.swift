@@ -50,7 +50,6 @@ import Training
     #expect(
       problems("seed: 1") == [
         "missing key `base_model`: expected a directory with config.json and safetensors files",
-        "missing key `adapter`: expected lora or qlora (full fine-tuning is not built yet)",
         "missing key `datasets`: expected a list of data sets, each with a path",
         "missing key `learning_rate`: expected a number greater than 0",
       ])
@@ -68,8 +67,8 @@ import Training
 
   @Test(
     arguments: [
-      "neftune_noise_alpha=5", "lora_fan_in_fan_out=true",
-      "peft_use_dora=true", "lora_modules_to_save=[lm_head]",
+      "lisa_n_layers=2", "lora_fan_in_fan_out=true",
+      "peft_use_dora=true", "peft_trainable_token_indices=[1]",
     ])
   func `what is refused says why, and what to do`(override: String) throws {
     let found = problems(minimalYAML, overrides: [override])
@@ -108,7 +107,7 @@ import Training
       "datasets.0.path=", "datasets.0.path=3", "datasets.0.data_files=b.jsonl",
       "datasets.0.ds_type=arrow", "datasets.0.split=train[1]", "datasets.0.shards_idx=1", "base_model=''",
       "default_system_message=[a]",
-      "neftune_noise_alpha=5", "plugins=[x]", "output_dir={a: b}", "dpo_loss_type=[sigmoid, sigmoyd]",
+      "neftune_noise_alpha=-5", "plugins=[x]", "output_dir={a: b}", "dpo_loss_type=[sigmoid, sigmoyd]",
       "dpo_loss_type=exo_pair", "dpo_loss_weights=[1.0, 0.5]", "dpo_loss_weights=1", "dpo_loss_weights=[a]",
       "rpo_alpha=-1", "rl=[dpo]", "rl=kto", "loraplus_lr_ratio=0", "loraplus_weight_decay=-1",
       "lr_scheduler=polynomial", "early_stopping_patience=-2", "kto_desirable_weight=-1", "simpo_gamma=-1",

@@ -40,7 +40,7 @@ import Training
 
   @Test func `an empty text is nothing`() throws {
     #expect(try minimal(with: "rl=''", "warmup_ratio=''", "default_system_message=''").objective == .supervised)
-    #expect(problems(minimalYAML, overrides: ["adapter=''"]).count == 1, "what is required is missing")
+    #expect(problems(minimalYAML, overrides: ["base_model=''"]).count == 1, "what is required is missing")
   }
 
   @Test(arguments: [

@@ -158,16 +158,16 @@ import Training
     #expect(files.checkpointNames.map(\.step) == [3, 2])
   }
 
-  // MARK: Checkpoints
-
   struct Trained {
     let adapter: Adapter
-    let configuration: AdapterConfiguration
+    let form: PolicyForm
+    let policy: PolicyState
     let moments: OptimizerMoments
     let state: TrainerState
 
     init(rank: Int? = nil, optimizer: OptimizerName = .adamW, step: Int = 7, run: String = "own") throws {
-      let model = try TinyFixture("all").model.configuration
+      let base = try TinyFixture("all").model
+      let model = base.configuration
       let directory = try AdapterDirectory(TinyFixture.path("adapter"), model: model)
       var configuration = directory.configuration
       if let rank {
@@ -177,8 +177,9 @@ import Training
       } else {
         adapter = try Adapter(directory, model: model)
       }
-      self.configuration = configuration
+      form = .adapter(configuration)
       moments = OptimizerMoments(count: adapter.layout.count, optimizer)
+      policy = PolicyState(base, PolicyLayout(adapter.layout), values: adapter.weights, moments: moments)
       for i in 0..<adapter.layout.count {
         moments.first.base[i] = Float(i) * -0x1p-20
         moments.second?.base[i] = Float(i) * 0x1p-130
@@ -198,7 +199,7 @@ import Training
 
     func write(to path: String) throws {
       let inference = try InferenceFiles(adapter: nil, base: TinyFixture.path("model"))
-      try Checkpoint.write(state, adapter: adapter, configuration, moments: moments, inference, to: path)
+      try Checkpoint.write(state, policy, form, inference, to: path)
     }
 
     var arenas: [[UInt32]] {
@@ -217,7 +218,7 @@ import Training
     for arena in [other.adapter.weights] + other.moments.all {
       arena.base.update(repeating: .nan, count: arena.count)
     }
-    try Checkpoint.read(path, into: other.adapter, moments: other.moments)
+    try Checkpoint.read(path, other.form, into: other.policy)
     #expect(other.arenas == trained.arenas)
   }
 
@@ -228,7 +229,7 @@ import Training
     let other = try Trained(rank: 2)
     let before = other.arenas
     #expect(throws: ContentError.self) {
-      try Checkpoint.read(scratch.path("checkpoint-7"), into: other.adapter, moments: other.moments)
+      try Checkpoint.read(scratch.path("checkpoint-7"), other.form, into: other.policy)
     }
     #expect(other.arenas == before)
   }
@@ -255,14 +256,16 @@ import Training
   /// Bit by bit: whatever flips in a checkpoint, it is refused.
   @Test func `every flipped bit of a checkpoint is seen`() throws {
     let scratch = try TemporaryDirectory()
-    let model = try TinyFixture("all").model.configuration
+    let base = try TinyFixture("all").model
     let configuration = AdapterConfiguration(rank: 1, alpha: 2, dropout: 0, modules: [.query], baseModel: nil)
-    let adapter = Adapter(layout: AdapterLayout(configuration, model: model))
+    let adapter = Adapter(layout: AdapterLayout(configuration, model: base.configuration))
     adapter.initializeUniform(seed: 3)
     let path = scratch.path("checkpoint-7")
     try Checkpoint.write(
-      Trained().state, adapter: adapter, configuration,
-      moments: OptimizerMoments(count: adapter.layout.count, .lion),
+      Trained().state,
+      PolicyState(
+        base, PolicyLayout(adapter.layout), values: adapter.weights,
+        moments: OptimizerMoments(count: adapter.layout.count, .lion)), .adapter(configuration),
       InferenceFiles(adapter: nil, base: TinyFixture.path("model")), to: path)
     let flips = FlippedBits()
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
@@ -272,10 +275,10 @@ import Training
     #expect(try Checkpoint.state(of: path).step == 7, "and whole again it is taken")
   }
 
-  @Test func `a damaged checkpoint is refused`() throws {
+  @Test(arguments: [false, true]) func `a damaged checkpoint is refused`(isModel: Bool) throws {
     let scratch = try TemporaryDirectory()
     let path = scratch.path("checkpoint-7")
-    try Trained().write(to: path)
+    if isModel { try ModelCheckpointTests.write(to: path) } else { try Trained().write(to: path) }
     for name in try FileManager.default.contentsOfDirectory(atPath: path) {
       let file = URL(fileURLWithPath: "\(path)/\(name)")
       let whole = try Data(contentsOf: file)

@@ -100,6 +100,10 @@ int64_t shoal_first_non_finite(const float *x, int64_t count);
 void shoal_dropout(float *y, int64_t y_row, const float *x, int64_t x_row, const uint64_t *counters,
                    uint64_t key, float probability, int64_t rows, int64_t width, int32_t add);
 
+// y += amplitudes[row] * uniform noise in [-1, 1), with the counters of dropout.
+void shoal_add_noise(float *y, int64_t y_row, const uint64_t *counters, uint64_t key, const float *amplitudes,
+                     int64_t rows, int64_t width);
+
 // -- Exact reduction. sum += round(gradient * 2^50). Status bits: 0 good, 1 not finite, 2 out of range.
 int32_t shoal_fixed_add(int64_t *sum, const float *gradient, int64_t count, float limit);
 void shoal_fixed_to_float(float *gradient, const int64_t *sum, int64_t count);

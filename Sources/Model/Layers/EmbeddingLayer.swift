@@ -6,6 +6,10 @@ enum EmbeddingLayer {
   /// x [N, D] = the rows of the tokens.
   static func forward(_ x: Matrix, _ tokens: [Int32], _ context: PassContext) throws {
     Kernels.embed(x, ids: tokens, table: context.model.embedding, context.pool)
+    if let noise = context.noise {
+      Kernels.addNoise(
+        x, key: noise.key, counters: noise.counters, amplitudes: noise.amplitudes, context.pool)
+    }
     try context.observe("embedding", layer: nil, x)
   }
 
@@ -24,8 +28,7 @@ enum EmbeddingLayer {
       }
     }
     for (token, row) in firstRow {
-      gradients.sink.add(
-        dx.rows(row..<row + 1), at: range.lowerBound + Int(token) * dx.columns, context.pool)
+      gradients.hand(on: dx.rows(row..<row + 1), at: range.lowerBound + Int(token) * dx.columns)
     }
   }
 }

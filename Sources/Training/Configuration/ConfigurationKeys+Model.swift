@@ -21,7 +21,8 @@ extension ConfigurationKeys {
     Key(
       "unfrozen_parameters", \.unfrozenParameters, .patterns,
       "Without an adapter: patterns of the weights that are trained, the others stay frozen. A pattern is a regular "
-        + "expression at the start of a name such as `model.layers.0.mlp.up_proj.weight`; a point is itself."
+        + "expression at the start of a name such as `model.layers.0.mlp.up_proj.weight`; a point is itself unless `+` follows, and `[5:10]` at "
+        + "the end chooses rows."
     ).effective { $0.adapter == nil }.standing(at: "all weights"),
     Key(
       "save_dtype", \.savedType, .choice(SavedType.words),
@@ -40,11 +41,16 @@ extension ConfigurationKeys {
       .elsewhere("lora_target").ofFreshAdapter(),
     Key("lora_target_linear", \.targetsAllLinear, .bool, "`true` is `lora_target_modules: all-linear`.")
       .part(of: "lora_target_modules"),
+    Key(
+      "lora_modules_to_save", \.savedModules, .modules,
+      "Modules that are trained as a whole and saved with the adapter: `embed_tokens`, `lm_head`, or norms by their "
+        + "names."
+    ).ofFreshAdapter().standing(at: "none"),
     Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`.").ofFreshAdapter(),
     Key(
       "peft_init_lora_weights", \.initialisation, .initialisation,
       "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
-    ).absent { $0.adapter != nil && $0.startingAdapter == nil },
+    ).effective { $0.adapter != nil && $0.startingAdapter == nil }.written { $0.adapter != nil },
     Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
     Key(
       "lora_model_dir", \.startingAdapter, .path,
@@ -77,6 +83,16 @@ extension ValueKind where Value == [String] {
 }
 
 extension ValueKind where Value == [String] {
+  /// Names of modules; something that is off is none.
+  static var modules: Self {
+    let texts = Self.texts("a list of modules")
+    return Self(texts.text) { section, key, tree in
+      tree.isOff ? [] : texts.read(&section, key, tree)
+    } write: {
+      $0.isEmpty ? .null : texts.write($0)
+    }
+  }
+
   /// Patterns as axolotl's `unfrozen_parameters` has them; something that is off is none.
   static var patterns: Self {
     let texts = Self.texts("a list of patterns")

@@ -34,8 +34,8 @@ extension ConfigurationKeys {
       """, because: "an adapter is the same in every layer",
       remedy: "left out, every layer has it, with `lora_r` and `lora_alpha`"),
     RefusedKeys(
-      "peft_trainable_token_indices lora_modules_to_save", because: "nothing is trained beside the adapter",
-      remedy: "left out, embeddings and head stay as they are, so tokens that are new to the model stay new"),
+      "peft_trainable_token_indices", because: "rows of an embedding are not trained by themselves",
+      remedy: "use `lora_modules_to_save: [embed_tokens]`; left out, tokens that are new to the model stay new"),
     RefusedKeys(
       "lisa_n_layers=0 lisa_step_interval=0", because: "the trained weights are the same in every step",
       remedy: "left out, all of them are; choose them with `unfrozen_parameters`"),
@@ -84,9 +84,6 @@ extension ConfigurationKeys {
     RefusedKeys(
       "dpo_use_weighting", because: "all pairs weigh the same",
       remedy: "left out, pairs are not weighted by how likely the model finds them"),
-    RefusedKeys(
-      "neftune_noise_alpha=0 noisy_embedding_alpha=0", because: "nothing adds noise to embeddings",
-      remedy: "left out, training is plain, and overfits small data a little sooner"),
     RefusedKeys(
       "reward_model process_reward_model ebft nemo_gym_enabled",
       because: "no reward model is trained, and nothing is sampled for training", remedy: "choose an objective in `rl`"),

@@ -45,6 +45,10 @@ extension ConfigurationKeys {
       "seed", \.seed, .integer(from: 0, to: .max),
       "The seed of the adapter, dropout, the data's order and `val_set_size`."),
     Key(
+      "neftune_noise_alpha", \.embeddingNoise, .nonNegative,
+      "NEFTune: in training each embedded token gets uniform noise up to α / √(tokens x hidden size)."
+    ).also("noisy_embedding_alpha"),
+    Key(
       "gradient_checkpointing", \.gradientCheckpointing, .checkpointing,
       "Computes layers twice instead of keeping them; `auto`: as many as memory demands."
     ).changeableOnResume(),

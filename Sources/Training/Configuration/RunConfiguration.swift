@@ -26,9 +26,13 @@ package struct RunConfiguration: Sendable, Equatable {
   /// PEFT's default (axolotl has none; LLaMA-Factory's is twice the rank).
   package var loraAlpha = 8.0
   package var loraDropout = 0.0
+  /// NEFTune's α; 0: no noise.
+  package var embeddingNoise = 0.0
   /// In the model's order. PEFT's default for Qwen2 is the query and value projections.
   package var loraTargetModules = ["q_proj", "v_proj"]
   package var usesRSLoRA = false
+  /// Modules that are trained and saved beside a fresh adapter, by the ends of their paths.
+  package var savedModules: [String] = []
   package var initialisation = AdapterInitialisation.uniform
   package var startingAdapter: String?
   /// The keys of a fresh adapter that are given although there is a `startingAdapter`: they must say what it has.

@@ -67,9 +67,10 @@ package enum Checkpoint {
   ) throws {
     if let adapter = layout.adapter {
       let directory = try AdapterDirectory(path, model: layout.configuration)
-      let found = AdapterLayout(directory.configuration, model: layout.configuration)
-      guard found == adapter else {
-        throw ContentError(path, "holds an adapter of \(found)", expected: "\(adapter)")
+      let found = PolicyLayout(directory.configuration, model: layout.configuration)
+      guard found == layout else {
+        throw ContentError(
+          path, "holds an adapter of \(found.adapter.map { "\($0)" } ?? "")", expected: "\(adapter)")
       }
     }
     let weights = try SafetensorsFile(path: "\(path)/\(form.weightsName)")

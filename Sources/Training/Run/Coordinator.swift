@@ -123,6 +123,7 @@ package final class Coordinator {
         rank: configuration.loraRank, alpha: configuration.loraAlpha, dropout: configuration.loraDropout,
         usesRankStabilizedScaling: configuration.usesRSLoRA,
         modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)), baseModel: nil)
+    if starting == nil { adapter.savedModules = configuration.savedModules }
     adapter.dropout = configuration.loraDropout
     adapter.baseModel = configuration.baseModel
     adapter.baseRevision = HubCache.isLookedFor(configuration.baseModel) ? configuration.baseRevision : nil
@@ -223,7 +224,7 @@ package final class Coordinator {
   /// - Returns: the checkpoint's moments.
   func readState(into trainer: Trainer, _ form: PolicyForm) throws -> Checkpoint.Moments? {
     guard let checkpoint = setup.start.checkpoint else {
-      if let adapter = trainer.policy.adapter { try readStartingAdapter(into: adapter) }
+      try readStartingAdapter(into: trainer.values, trainer.layout)
       return nil
     }
     try Checkpoint.readValues(checkpoint, form, trainer.layout, into: trainer.values)
@@ -235,12 +236,10 @@ package final class Coordinator {
     if let partial = setup.start.partial { try PartialWork.read(files.path(of: partial), into: sums) }
   }
 
-  /// Fills an adapter from `lora_model_dir`.
-  func readStartingAdapter(into adapter: Adapter) throws {
+  /// Fills parameters from `lora_model_dir`.
+  func readStartingAdapter(into values: Storage, _ layout: PolicyLayout) throws {
     guard let path = configuration.startingAdapterDirectory else { return }
-    let model = adapter.layout.configuration
-    let starting = try Adapter(AdapterDirectory(path, model: model), model: model)
-    adapter.weights.base.update(from: starting.weights.base, count: adapter.layout.count)
+    try AdapterDirectory(path, model: layout.configuration).fill(values, layout)
   }
 
   // MARK: Steps and evaluations

@@ -16,8 +16,7 @@ extension PreparedRun {
       Trainer(
         configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
         values: values, sharesValues: sharesValues,
-        reference: configuration.refersToStartingAdapter
-          ? layout.adapter.map { Policy(model, adapter: Adapter(layout: $0)) } : nil,
+        referenceValues: configuration.refersToStartingAdapter ? Storage(count: layout.count) : nil,
         shard: shard, totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
         mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
     }
@@ -59,10 +58,12 @@ extension PreparedRun {
     var moments: Checkpoint.Moments?
     try world.agree {
       moments = try coordinator?.readState(into: trainer, form)
-      if let reference = trainer.reference.adapter { try coordinator?.readStartingAdapter(into: reference) }
+      if let reference = trainer.referenceValues {
+        try coordinator?.readStartingAdapter(into: reference, trainer.layout)
+      }
     }
     // Where ranks share the values, each gets the same bytes again.
-    for arena in [trainer.values] + (trainer.reference.adapter.map { [$0.weights] } ?? []) {
+    for arena in [trainer.values] + [trainer.referenceValues].compactMap(\.self) {
       try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
     }
     guard setup.start.step > 0 else { return }

@@ -7,8 +7,25 @@ extension RunConfiguration {
   /// The parameters of a run.
   /// - Parameter adapter: nil: weights of the model are trained.
   func layout(_ adapter: AdapterConfiguration?, _ model: ModelConfiguration) -> PolicyLayout {
-    if let adapter { return PolicyLayout(AdapterLayout(adapter, model: model)) }
-    return PolicyLayout(model, weights: trainedWeights(model))
+    if let adapter { return PolicyLayout(adapter, model: model) }
+    let patterns = unfrozenParameters.compactMap { try? ParameterPattern($0) }
+    return PolicyLayout(
+      model, weights: trainedWeights(model),
+      rows: { name in
+        Self.rows(patterns.filter { $0.matches(name.hubName) }.compactMap(\.rows), of: name.shape(model)[0])
+      })
+  }
+
+  /// Ranges of rows as disjoint ascending ones; nil for none, which means all rows.
+  private static func rows(_ ranges: [Range<Int>], of count: Int) -> [Range<Int>]? {
+    guard !ranges.isEmpty else { return nil }
+    return ranges.map { $0.clamped(to: 0..<count) }.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) {
+      if let last = $0.last, $1.lowerBound <= last.upperBound {
+        $0[$0.count - 1] = last.lowerBound..<max(last.upperBound, $1.upperBound)
+      } else if !$1.isEmpty {
+        $0.append($1)
+      }
+    }
   }
 
   /// The weights that are trained without an adapter, in the order of a checkpoint.
@@ -19,9 +36,14 @@ extension RunConfiguration {
     return all.filter { name in patterns.contains { $0.matches(name.hubName) } }
   }
 
-  /// Requires that the patterns choose something.
+  /// Requires that the patterns choose something, and that modules to save are of this model.
   /// - Throws: `ContentError`.
   func requireTrainedWeights(_ model: ModelConfiguration) throws(ContentError) {
+    for name in savedModules where adapter != nil {
+      guard let refusal = WeightName.refusal(ofSaved: name, in: model) else { continue }
+      throw ContentError(
+        "lora_modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms of \(baseModel)")
+    }
     guard adapter == nil, trainedWeights(model).isEmpty else { return }
     throw ContentError(
       "unfrozen_parameters", "chooses no weight of \(baseModel)",

@@ -39,13 +39,13 @@ package struct Scoring {
       let directory = try ModelDirectory(HubCache.directory(of: model, for: .model))
       let shape = directory.configuration
       let adapterPath = try path.map { try HubCache.directory(of: $0, for: .adapter) }
-      let adapter = try adapterPath.map { try Adapter(AdapterDirectory($0, model: shape), model: shape) }
+      let adapter = try adapterPath.map { try AdapterDirectory($0, model: shape) }
       let hash = try directory.contentHash()
       let prompting = try Prompting(model: directory.path, adapter: adapterPath, choice)
       let origin = path.flatMap { _ in prompting.origin }
       let storage = storage ?? origin?.storage ?? .stored
       let frozen = try LanguageModel(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode)
-      opened = (Policy(frozen, adapter: adapter), storage.contentHash(modelHash: hash))
+      opened = (try adapter.map { try Policy(frozen, $0) } ?? Policy(frozen), storage.contentHash(modelHash: hash))
       guard world.rank == 0 else { return }
       try prompting.tokenizer.validate(vocabularySize: shape.vocabularySize)
       let encoder = ExampleEncoder(

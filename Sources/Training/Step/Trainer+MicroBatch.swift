@@ -22,7 +22,7 @@ extension Trainer {
   }
 
   /// The log-prob sums of a micro-batch.
-  func measure(_ item: WorkItem, _ draw: DropoutDraw) throws -> [ExampleSums] {
+  func measure(_ item: WorkItem, _ draw: RandomDraw) throws -> [ExampleSums] {
     let batch = try batch(item, spans: objective.spans.count)
     let policy = try pass.logProbabilities(batch, policy, dropout: draw)
     return Self.examples(item.trees, batch, policy: policy, reference: try reference(item, batch))
@@ -31,7 +31,7 @@ extension Trainer {
   /// Computes the gradient of a micro-batch, for losses whose examples are independent.
   /// - Parameter note: called with the log-prob sums.
   func differentiate(
-    _ item: WorkItem, _ draw: DropoutDraw, into sink: any GradientSink, note: ([ExampleSums]) -> Void
+    _ item: WorkItem, _ draw: RandomDraw, into sink: any GradientSink, note: ([ExampleSums]) -> Void
   ) throws {
     let batch = try batch(item, spans: objective.spans.count)
     let known = try reference(item, batch)
@@ -45,7 +45,7 @@ extension Trainer {
 
   /// Computes the gradient of a micro-batch from known gradients of the loss by the sums.
   func differentiate(
-    _ item: WorkItem, _ draw: DropoutDraw, into sink: any GradientSink, lossGradients: [[Double]]
+    _ item: WorkItem, _ draw: RandomDraw, into sink: any GradientSink, lossGradients: [[Double]]
   ) throws {
     let spans = objective.trainedSpans
     let batch = try batch(item, spans: spans)

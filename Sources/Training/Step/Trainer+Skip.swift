@@ -16,7 +16,7 @@ package struct SkippedStep: Sendable, Equatable {
 extension Trainer {
   /// Explains the fault. Rank 0 recomputes the first faulty micro-batch and checks every kernel's result, while the
   /// others wait for the next step.
-  func explain(_ fault: NonFiniteStep, _ examples: [StepExample]?, _ draw: DropoutDraw) throws -> SkippedStep {
+  func explain(_ fault: NonFiniteStep, _ examples: [StepExample]?, _ draw: RandomDraw) throws -> SkippedStep {
     let records = fault.slots.map { examples?[$0].tree.index ?? $0 }.sorted()
     let list = recordList(records)
     var reason =
@@ -36,7 +36,7 @@ extension Trainer {
 
   /// Recomputes the first faulty micro-batch, up to the first value that is not finite.
   private func placeOfFault(
-    _ fault: NonFiniteStep, _ examples: [StepExample], _ draw: DropoutDraw, _ largest: LargestGradient
+    _ fault: NonFiniteStep, _ examples: [StepExample], _ draw: RandomDraw, _ largest: LargestGradient
   ) throws -> NonFiniteValue? {
     let all = sums.examples
     let knowsGradients = objective.needsWholeStep && all.allSatisfy(\.isFinite)

@@ -13,6 +13,8 @@ package final class Trainer {
   package let policy: Policy
   /// Of the objectives that have one.
   let reference: Policy
+  /// Of the reference's own copy of the parameters; nil: it is the frozen model.
+  let referenceValues: Storage?
   package let layout: PolicyLayout
   /// The parameters' values.
   package let values: Storage
@@ -31,17 +33,18 @@ package final class Trainer {
   ///   - model: the frozen model.
   ///   - values: of the parameters.
   ///   - sharesValues: whether every rank of the world has this very copy.
-  ///   - reference: nil: the frozen model.
+  ///   - referenceValues: the parameters of the reference; nil: it is the frozen model.
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, model: LanguageModel, layout: PolicyLayout,
-    values: Storage, sharesValues: Bool = false, reference: Policy? = nil, shard: ParameterShard? = nil,
+    values: Storage, sharesValues: Bool = false, referenceValues: Storage? = nil, shard: ParameterShard? = nil,
     totalSteps: Int, mostExamples: Int,
     mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
     (self.layout, self.values, self.sharesValues) = (layout, values, sharesValues)
     policy = Policy(model, layout, values: values)
-    self.reference = reference ?? Policy(model)
+    self.referenceValues = referenceValues
+    reference = referenceValues.map { Policy(model, layout, values: $0) } ?? Policy(model)
     let shard = shard ?? .whole(layout.count)
     self.shard = shard
     schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
@@ -103,8 +106,9 @@ package final class Trainer {
   ) throws -> StepEnd {
     pass.pool.clock.enter(.reduction)
     sums.begin(number, examples: count, pass.pool)
-    let draw = DropoutDraw(
-      probability: Float(configuration.loraDropout), seed: UInt64(bitPattern: Int64(configuration.seed)),
+    let draw = RandomDraw(
+      probability: Float(configuration.loraDropout), embeddingNoise: Float(configuration.embeddingNoise),
+      seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
       // Ranks agree on the progress of the step before all ranks except 0 clear it.
@@ -141,7 +145,7 @@ package final class Trainer {
   // MARK: Compute and reduce
 
   /// Computes the exact sums of the step on every rank; returns false when it was interrupted.
-  private func computeAndReduce(_ examples: [StepExample]?, _ draw: DropoutDraw) throws -> Bool {
+  private func computeAndReduce(_ examples: [StepExample]?, _ draw: RandomDraw) throws -> Bool {
     let (clock, rank) = (pass.pool.clock, dispatcher.world.rank)
     guard objective.needsWholeStep else {
       try dispatcher.phase(try left(examples.map(items), passes: 1), of: .training, clock) { item in

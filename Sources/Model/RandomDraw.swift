@@ -1,19 +1,23 @@
-// Dropout of LoRA's inputs. Its random numbers depend on the example, the step and the row in the tree, not on the rank
-// or the batch.
+// What is random in a step: dropout of LoRA's inputs and noise of embeddings. Its numbers depend on the example, the step
+// and the row in the tree, not on the rank or the batch.
 
 import Tensors
 
-/// Dropout of LoRA inputs for one step.
-package struct DropoutDraw: Sendable, Equatable {
+/// The random numbers of one step.
+package struct RandomDraw: Sendable, Equatable {
+  /// Of LoRA's inputs to be dropped.
   package var probability: Float
+  /// NEFTune's α (Jain et al. 2023); 0: no noise.
+  package var embeddingNoise: Float
   /// The run's seed.
   package var seed: UInt64
   /// The optimizer step, so that each epoch draws a new dropout mask for an example.
   package var step: UInt64
 
-  package init(probability: Float, seed: UInt64, step: UInt64) {
+  package init(probability: Float, embeddingNoise: Float = 0, seed: UInt64, step: UInt64) {
     // A probability such as 0.99999999 is 1 in fp32. Dropout would then keep nothing and scale by infinity.
     (self.probability, self.seed, self.step) = (min(probability, Float(1).nextDown), seed, step)
+    self.embeddingNoise = embeddingNoise
   }
 }
 
@@ -23,7 +27,7 @@ struct DropoutRows {
   private let scoredRows: [Int32]
 
   /// Nil when nothing is dropped.
-  init?(_ draw: DropoutDraw?, _ batch: TreeBatch) {
+  init?(_ draw: RandomDraw?, _ batch: TreeBatch) {
     guard let draw, draw.probability > 0 else { return nil }
     rows = Kernels.DropoutRows(
       probability: draw.probability, key: draw.seed, counters: batch.counters(step: draw.step))
@@ -40,6 +44,27 @@ struct DropoutRows {
       rows.counters = scoredRows.flatMap { [rows.counters[2 * Int($0)], rows.counters[2 * Int($0) + 1]] }
     }
     return rows
+  }
+}
+
+/// Noise for the embedded rows of a batch: uniform in ± α / √(L D), with the length L of prompt and longest completion.
+struct EmbeddingNoise {
+  let key: UInt64
+  let counters: [UInt64]
+  /// Of each row.
+  let amplitudes: [Float]
+
+  /// Nil when there is none.
+  init?(_ draw: RandomDraw?, _ batch: TreeBatch, width: Int) {
+    guard let draw, draw.embeddingNoise > 0 else { return nil }
+    // Dropout's keys count upwards from the seed.
+    key = draw.seed &- 1 << 32
+    counters = batch.counters(step: draw.step)
+    var lengths = [Int](repeating: 0, count: batch.trees.count)
+    for (row, tree) in batch.treeOfRow.enumerated() {
+      lengths[tree] = max(lengths[tree], Int(batch.positions[row]) + 1)
+    }
+    amplitudes = batch.treeOfRow.map { draw.embeddingNoise / Float(lengths[$0] * width).squareRoot() }
   }
 }
 
