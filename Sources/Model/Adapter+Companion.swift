@@ -1,6 +1,6 @@
 // Starts from the base's own weights, PiSSA and OLoRA, and the frozen companion that takes them away from the base.
 
-package import Tensors
+import Tensors
 
 /// A start from the base's weights, where PEFT takes s B₀ A₀ away from W. Here W stays as it is, and the companion of a
 /// relative adapter does the same.
