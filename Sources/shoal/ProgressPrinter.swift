@@ -61,7 +61,7 @@ final class ProgressPrinter {
   private static func line(_ best: BestOfRun) -> String {
     func value(_ evaluation: BestModel.Evaluation) -> String { "\(best.metric.name) \(number(evaluation.value, 4))" }
     let kept = best.kept.map { kept in
-      "\(best.isFinal ? "the final adapter" : kept.name) (\(value(kept.evaluation)) at step \(kept.evaluation.step))"
+      "\(best.isFinal ? "the final state" : kept.name) (\(value(kept.evaluation)) at step \(kept.evaluation.step))"
     }
     let isTaken = !best.isFinal && best.kept?.evaluation.step == best.finalStep
     let ending = isTaken ? ", with which the run ends" : ""

@@ -9,7 +9,8 @@ import Training
 @main
 struct Shoal: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shoal", abstract: "Preference-tunes Qwen2 on ordinary CPU machines.", version: BuildIdentity.version,
+    commandName: "shoal", abstract: "Preference-tunes language models on ordinary CPU machines.",
+    version: BuildIdentity.version,
     subcommands: [
       TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
       TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, FetchCommand.self, BenchCommand.self,

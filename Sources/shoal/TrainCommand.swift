@@ -11,7 +11,7 @@ import Training
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Trains an adapter as a configuration file says.",
+    commandName: "train", abstract: "Trains as a configuration file says.",
     discussion: """
       Alone it is a world of one rank, under mpirun -n R a world of R: the result is the same to the last bit. \
       Overrides use dotted paths and YAML values.
@@ -115,7 +115,11 @@ struct TrainCommand: ParsableCommand {
       if checkGradients { try run.checkGradients(report: printer.print) }
       switch try run.run() {
       case .finished:
-        if world.rank == 0 { Console.print("done: the adapter is in \(prepared.configuration.outputDirectory)") }
+        if world.rank == 0 {
+          Console.print(
+            "done: the \(prepared.configuration.adapter == nil ? "model" : "adapter") is in \(prepared.configuration.outputDirectory)"
+          )
+        }
         return 0
       case .alreadyFinished:
         if world.rank == 0 {

@@ -15,6 +15,14 @@ extension EndToEnd {
       (["rl=cpo"], pairs.union(["nll_loss"])), (["rl=simpo", "rl_beta=2.5"], pairs),
       (["rl=orpo", "optimizer=lion"], pairs.union(["nll_loss", "log_odds_ratio", "log_odds_chosen"])),
       (["rl=kto", "loraplus_lr_ratio=8"], unpaired),
+      (["adapter="], pairs),
+      (
+        [
+          "adapter=", "rl=", "datasets.0.field_completion=chosen", "optimizer=lion", "weight_decay=0.1",
+          "neftune_noise_alpha=5", "save_dtype=f32",
+        ], []
+      ),
+      (["lora_modules_to_save=[embed_tokens, norm]", "loraplus_lr_ratio=4"], pairs),
       (["rl=kto", "precompute_ref_log_probs=false", "peft_init_lora_weights=init_b"], unpaired),
     ]
 
@@ -56,7 +64,9 @@ extension EndToEnd {
         fixture.metrics("three").map { $0["loss"]?.double } == fixture.metrics("first").map { $0["loss"]?.double })
     }
 
-    @Test(arguments: [["rl=orpo"], ["rl=kto"], ["dpo_loss_type=aot"], ["rl=", "datasets.0.field_completion=chosen"]])
+    @Test(arguments: [
+      ["rl=orpo"], ["rl=kto"], ["adapter="], ["dpo_loss_type=aot"], ["rl=", "datasets.0.field_completion=chosen"],
+    ])
     func `derivatives agree with central differences`(settings: [String]) throws {
       let fixture = try RunFixture()
       let ending = try fixture.start(.alone, settings + ["--debug", "--check-gradients", "max_steps=1"]).wait()

@@ -23,7 +23,7 @@ extension EndToEnd {
     /// Saves after every micro-batch, so that a partial step exists at any time.
     private static let always = "save_minutes=1e-5"
 
-    @Test(arguments: [[], ["rl=kto"], ["dpo_loss_type=aot", "lora_dropout=0"]])
+    @Test(arguments: [[], ["rl=kto"], ["dpo_loss_type=aot", "lora_dropout=0"], ["adapter="]])
     func `a killed step goes on from its middle`(settings: [String]) throws {
       let fixture = try Self.fixture()
       func train(_ world: World, _ more: String...) throws -> ProcessResult {

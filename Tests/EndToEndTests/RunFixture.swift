@@ -84,7 +84,12 @@ struct RunFixture: TestDirectory {
 
   // MARK: What runs left
 
-  func adapter(_ run: String = "run") throws -> Data { try bytes("\(run)/adapter_model.safetensors") }
+  /// The weights that a run trained: its adapter, or without one its model.
+  func adapter(_ run: String = "run") throws -> Data {
+    let model = "\(run)/model.safetensors"
+    return try bytes(
+      FileManager.default.fileExists(atPath: path(model)) ? model : "\(run)/adapter_model.safetensors")
+  }
 
   /// The readable lines of metrics.jsonl; a running job may have written half a line.
   func metrics(_ run: String = "run") -> [JSONValue] {

@@ -20,7 +20,8 @@ package enum RunPlan {
     guard let coordinator = run.coordinator, let forecast else { return nil }
     let schedule = coordinator.schedule
     let beginning: [JSONValue.Member] = [
-      .init("model", model(run)), .init("adapter_parameters", .integer(Int64(layout.count))),
+      .init("model", model(run)), .init("trained_parameters", .integer(Int64(layout.count))),
+      .init("adapter_parameters", .integer(Int64(layout.adapter?.count ?? 0))),
       .init("examples", RunRecord.examples(coordinator.data)), .init("tokens", tokens(coordinator, schedule)),
       .init("ranks", .integer(Int64(run.world.size))), .init("threads", .integer(Int64(run.threads))),
     ]

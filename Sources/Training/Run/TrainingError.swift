@@ -22,11 +22,11 @@ package enum TrainingError: Error, CustomStringConvertible {
         + "(\(skipped.recent.map(String.init).joined(separator: ", "))), the last one since \(reason); look at those "
         + "records, or lower learning_rate; \(LastCheckpoint.text(last))"
     case .adapterNotFinite(let step, let last):
-      "step \(step): the adapter's own weights are no longer finite, so the updates before were too large: lower "
+      "step \(step): the trained weights are no longer finite, so the updates before were too large: lower "
         + "learning_rate or max_grad_norm; they are not saved; \(LastCheckpoint.text(last))"
     case .ranksDisagree(let step, let difference, let last):
-      "step \(step): ranks that must hold the same adapter do not, so a machine miscalculates or its memory fails: "
-        + "\(difference); the adapter is not saved; \(LastCheckpoint.text(last))"
+      "step \(step): ranks that must hold the same weights do not, so a machine miscalculates or its memory fails: "
+        + "\(difference); they are not saved; \(LastCheckpoint.text(last))"
     case .bestIsLost(let path, let reason):
       "\(path) holds the best state, with which the run ends (load_best_model_at_end): \(reason)\nthe same command "
         + "computes it again from an older checkpoint, or says that there is none"

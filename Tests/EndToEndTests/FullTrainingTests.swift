@@ -1,0 +1,82 @@
+// Full fine-tuning through the program: what a run writes, and what it takes.
+
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+  @Suite struct FullTrainingTests {
+    /// Larger than the blocks that are never divided, so that every rank has a part of the optimizer's state.
+    private static let large = ["adapter=", "base_model=\(Repository.path)/demo/model", "max_steps=4", "save_steps=2"]
+
+    @Test func `ranks divide the optimizer's state and change nothing`() throws {
+      let fixture = try RunFixture()
+      func train(_ world: World, _ name: String, _ more: String...) throws -> ProcessResult {
+        try fixture.start(world, Self.large + ["output_dir=\(name)"] + more).wait()
+      }
+      #expect(try train(.alone, "one").code == 0)
+      let three = try train(World(ranks: 3, threads: 1), "three")
+      #expect(three.code == 0, "\(three.errors)")
+      #expect(try fixture.adapter("three") == fixture.adapter("one"))
+      for file in ["model.safetensors", "optimizer.safetensors"] {
+        #expect(try fixture.bytes("three/checkpoint-2/\(file)") == fixture.bytes("one/checkpoint-2/\(file)"), "\(file)")
+      }
+      try fixture.copyRun("three", as: "again", upTo: "checkpoint-2")
+      let again = try train(World(ranks: 2, threads: 1), "again")
+      #expect(again.code == 0 && again.errors.contains("going on after step 2"), "\(again.errors)")
+      #expect(try fixture.adapter("again") == fixture.adapter("one"))
+    }
+
+    @Test func `a run and its checkpoints are models`() throws {
+      let fixture = try RunFixture()
+      #expect(try fixture.train(.alone, "adapter=", "save_steps=2", "max_steps=3", "output_dir=full").code == 0)
+      for model in ["full", "full/checkpoint-2"] {
+        let score = try fixture.shoal(
+          "score", "--model", fixture.path(model), "--data", fixture.path("pairs.jsonl"), "--out",
+          fixture.path("scores-\(model.count)"))
+        #expect(score.code == 0, "\(score.errors)")
+        let type = model == "full" ? "bfloat16" : "float32"
+        #expect(try fixture.text("\(model)/config.json").contains("\"\(type)\""))
+      }
+      let again = try fixture.train(.alone, "adapter=", "save_steps=2", "max_steps=3", "output_dir=full")
+      #expect(again.code == 0 && again.errors.contains("finished"), "\(again.errors)")
+      // LoRA on the model that came out.
+      let adapted = try fixture.train(.alone, "base_model=\(fixture.path("full"))", "output_dir=adapted")
+      #expect(adapted.code == 0, "\(adapted.errors)")
+    }
+
+    @Test func `weights that are frozen stay as they are`() throws {
+      let fixture = try RunFixture()
+      let patterns = "unfrozen_parameters=['model.layers', 'model.norm']"
+      let ending = try fixture.train(.alone, "adapter=", patterns, "save_dtype=f32", "output_dir=full")
+      #expect(ending.code == 0, "\(ending.errors)")
+      let before = try SafetensorsFile(path: TinyFixture.path("model/model.safetensors"))
+      let after = try SafetensorsFile(path: fixture.path("full/model.safetensors"))
+      func bytes(_ file: SafetensorsFile, _ name: String) throws -> [UInt8] {
+        Array(file.bytes(of: try #require(file.tensors[name])))
+      }
+      #expect(Set(before.names) == Set(after.names))
+      for name in before.names where before.tensors[name]?.type == .float32 {
+        #expect((try bytes(before, name) == bytes(after, name)) == (name == "model.embed_tokens.weight"), "\(name)")
+      }
+      for wrong in ["['lm_hat']", "['model.layers(']", "['model.norm.weight[5:5]']"] {
+        let refused = try fixture.train(.alone, "adapter=", "unfrozen_parameters=\(wrong)", "output_dir=wrong")
+        #expect(refused.code == 64 && refused.errors.contains("unfrozen_parameters"), "\(refused.errors)")
+      }
+    }
+
+    @Test func `the plan counts trained weights and their state`() throws {
+      let fixture = try RunFixture()
+      func plan(_ ranks: Int) throws -> JSONValue {
+        let world = ranks == 1 ? World.alone : World(ranks: ranks, threads: 1)
+        let ending = try fixture.start(world, Self.large + ["--plan"]).wait()
+        return try JSONValue.parse(ending.output)
+      }
+      let (one, two) = (try plan(1), try plan(2))
+      let bytes = { (plan: JSONValue) in plan["memory"]?["adapter_and_optimizer_bytes"]?.int ?? 0 }
+      #expect(bytes(two) < bytes(one) * 4 / 5, "half of the moments, all of the sums")
+      #expect(one["model"]?["parameters"] == one["trained_parameters"])
+    }
+  }
+}
