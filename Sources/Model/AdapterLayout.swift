@@ -81,10 +81,13 @@ package struct AdapterLayout: Sendable, Equatable {
   }
 
   /// The same rank and scale everywhere.
-  package init(configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>) {
+  package init(
+    configuration: ModelConfiguration, rank: Int, scale: Float, modules: Set<LinearModule>, form: AdapterForm = .plain
+  ) {
     let shapes = Dictionary(uniqueKeysWithValues: modules.map { ($0, Shape(rank: rank, scale: scale)) })
     self.init(
-      configuration: configuration, layers: [[LinearModule: Shape]](repeating: shapes, count: configuration.layerCount))
+      configuration: configuration, layers: [[LinearModule: Shape]](repeating: shapes, count: configuration.layerCount),
+      form: form)
   }
 
   /// The layout of an adapter for a model with fewer layers, the ones of this one that have the most entries.

@@ -57,14 +57,6 @@ import Training
     #expect(problems("") == problems("seed: 1"))
   }
 
-  @Test func `what is not built yet says so`() {
-    #expect(
-      problems(minimalYAML, overrides: ["peft_init_lora_weights=pissa"]) == [
-        "override peft_init_lora_weights=pissa: `peft_init_lora_weights: pissa` is not built yet in this version; "
-          + "built: true, gaussian, init_b"
-      ])
-  }
-
   @Test(
     arguments: [
       "lisa_n_layers=2", "lora_fan_in_fan_out=true",

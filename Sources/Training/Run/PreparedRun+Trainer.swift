@@ -42,7 +42,11 @@ extension PreparedRun {
 
   /// Loads values, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
   func loadState(into trainer: Trainer) throws {
-    if setup.startsFromFiles { try readState(into: trainer) } else { try initialize(trainer.policy.adapter, trainer.pass.pool) }
+    if setup.startsFromFiles {
+      try readState(into: trainer)
+    } else {
+      try initialize(trainer.policy.adapter, trainer.pass.pool)
+    }
     let start = setup.start
     guard start.partial?.kind == .step else { return }
     let quarantined = Set(setup.quarantinedPositions)
@@ -106,10 +110,11 @@ extension PreparedRun {
       adapter.fillCompanion(own[place].module, layer: own[place].layer, of: model, start, seed: seed)
     }
     for (place, name) in order.enumerated() {
-      for side in AdapterMatrix.Side.allCases {
+      for side in [AdapterMatrix.Side.a, .b] {
         let part = adapter.layout.matrix(AdapterMatrix(name.module, layer: name.layer, side: side), in: companion)
         try world.broadcast(
-          UnsafeMutableRawBufferPointer(start: part.base, count: 4 * part.rows * part.columns), from: place % world.size)
+          UnsafeMutableRawBufferPointer(start: part.base, count: 4 * part.rows * part.columns), from: place % world.size
+        )
       }
     }
   }
