@@ -82,6 +82,7 @@ extension Adapter {
     switch side {
     case .a: whole.rows(place * own.rows..<(place + 1) * own.rows)
     case .b: whole.columns(place * own.columns..<(place + 1) * own.columns)
+    case .magnitude: whole
     }
   }
 }

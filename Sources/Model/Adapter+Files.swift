@@ -22,6 +22,7 @@ extension AdapterLayout {
       switch name.side {
       case .a: a(name.module, layer: name.layer, in: arena)
       case .b: b(name.module, layer: name.layer, in: arena)
+      case .magnitude: magnitude(name.module, layer: name.layer, in: arena)
       }
     guard let found else { preconditionFailure("\(name.name) is no matrix of this layout") }
     return found

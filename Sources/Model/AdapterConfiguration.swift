@@ -112,7 +112,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       "revision": baseRevision.map(JSONValue.string) ?? .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",
-      "use_dora": false,
+      "use_dora": .bool(form == .decomposed),
       "use_rslora": .bool(usesRankStabilizedScaling && !isRewritten),
     ]
     var members = json.members ?? []

@@ -41,8 +41,8 @@ package struct FlopCount: Sendable, Equatable {
     let hasCompanion = layout.adapter?.form == .relative
     let (lora, reduced) = ((hasCompanion ? 10 : 6) * adapter, hasCompanion ? 4.0 : 2)
     let recomputed = Double(recomputedLayers)
-    // Recomputation skips the down projection.
-    let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
+    // Recomputation skips the down projection, but for magnitudes, whose gradient needs its result.
+    let down = layout.adapter?.form == .decomposed ? 0 : 2 * Double(c.feedForwardSize * c.hiddenSize)
     let forward = size.rows * size.keyValue + size.allRows * size.rest
     let head = size.head * (layout.headRange == nil ? 2 : 4)
     let first = layout.firstTrainedLayer

@@ -9,6 +9,7 @@ extension EndToEnd {
   @Suite struct AdapterVariantTests {
     private static let variants = [
       "peft_init_lora_weights=pissa", "peft_init_lora_weights=pissa_niter_4", "peft_init_lora_weights=olora",
+      "peft_use_dora=true",
     ]
 
     @Test(arguments: variants) func `ranks, threads and interruptions change nothing`(_ variant: String) throws {
@@ -39,12 +40,13 @@ extension EndToEnd {
       #expect(relative.first.map { $0 < relative[5] } == true)
     }
 
-    @Test func `what is written is an adapter like any other`() throws {
+    @Test(arguments: [(variants[0], 8, 16.0), (variants[3], 4, 8.0)])
+    func `what is written is an adapter like any other`(variant: String, rank: Int, alpha: Double) throws {
       let fixture = try RunFixture()
-      #expect(try fixture.train(.alone, Self.variants[0], "max_steps=3", "save_steps=2").code == 0)
+      #expect(try fixture.train(.alone, variant, "max_steps=3", "save_steps=2").code == 0)
       for directory in ["run", "run/checkpoint-2"] {
         let json = try JSONValue.parse(fixture.text("\(directory)/adapter_config.json"))
-        #expect(json["r"]?.int == 8 && json["lora_alpha"]?.double == 16 && json["init_lora_weights"] == true)
+        #expect(json["r"]?.int == rank && json["lora_alpha"]?.double == alpha && json["init_lora_weights"] == true)
       }
       func scores(_ arguments: String...) throws -> [Double] {
         let out = fixture.path("scores-\(UUID().uuidString).jsonl")
@@ -67,8 +69,24 @@ extension EndToEnd {
       #expect(zip(adapted, try scores("--model", base)).contains { abs($0 - $1) > 1e-2 })
       // An adapter to start from, of its own rank.
       let next = try fixture.train(
-        .alone, "lora_model_dir=run", "lora_r=8", "lora_alpha=16", "max_steps=1", "output_dir=next")
+        .alone, "lora_model_dir=run", "lora_r=\(rank)", "lora_alpha=\(alpha)", "max_steps=1", "output_dir=next")
       #expect(next.code == 0, "\(next.errors)")
+    }
+
+    @Test func `derivatives agree with differences, and a base in 4 bits has its own norms`() throws {
+      let fixture = try RunFixture()
+      let checked = try fixture.train(
+        .alone, Self.variants[3], "--debug", "--check-gradients", "lora_dropout=0", "max_steps=1", "output_dir=checked")
+      #expect(checked.code == 0, "\(checked.errors)")
+      for variant in Self.variants {
+        let ending = try fixture.train(
+          World(ranks: 2, threads: 1), variant, "base_model=\(Repository.path)/demo/model", "adapter=qlora",
+          "lora_dropout=0", "max_steps=1", "output_dir=four-bits")
+        #expect(ending.code == 0, "\(ending.errors)")
+        let loss = try #require(fixture.metrics("four-bits").first { $0["loss"] != nil }?["loss"]?.double)
+        #expect(abs(loss - log(2)) < 1e-3)
+        try FileManager.default.removeItem(atPath: fixture.path("four-bits"))
+      }
     }
   }
 }

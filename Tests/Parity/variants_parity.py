@@ -116,6 +116,11 @@ def base_weight(base, name):
     return base.get_parameter(name.removeprefix("base_model.model.").replace("lora_A.weight", "weight")).detach().double()
 
 
+def trainable(model):
+    """The parameters under the names that PEFT writes."""
+    return {n.replace("magnitude_vector.weight", "magnitude_vector"): p for n, p in tiny_model.trainable(model).items()}
+
+
 def peft_model(config, start):
     """PEFT's model in float64. `start`: replaces what is drawn at random, or found by a random search."""
     base = tiny_model.load(BASE, None, torch.float32)
@@ -127,11 +132,12 @@ def peft_model(config, start):
     model = get_peft_model(base, LoraConfig(
         task_type="CAUSAL_LM", r=RANK, lora_alpha=ALPHA, target_modules=tiny_model.ALL_LINEARS, **own))
     model = model.double().train()
-    places = tiny_model.trainable(model)
+    places = trainable(model)
     with torch.no_grad():
         if searched or config.get("use_dora"):
             for name, tensor in start.items():
-                places[name].copy_(tensor)
+                if "magnitude" not in name:
+                    places[name].copy_(tensor)
         if searched:
             for name, product in products(start).items():
                 model.get_parameter(name.replace("lora_A.weight", "base_layer.weight")).sub_(scaling(config) * product)
@@ -198,7 +204,7 @@ def compare(name, config, keys):
     with tiny_model.float64_throughout():
         references = tiny_model.reference_sums(tiny_model.load(BASE, None, torch.float64), trees)
         model = peft_model(config, start)
-        places = {n: p.detach().clone() for n, p in tiny_model.trainable(model).items()}
+        places = {n: p.detach().clone() for n, p in trainable(model).items()}
         if is_dora:
             figures["start"] = max(
                 norm([start[n] - p]) / norm([p]) for n, p in places.items() if "magnitude" in n)
@@ -206,7 +212,7 @@ def compare(name, config, keys):
             theirs, ours = products(places), products(start)
             figures["start"] = max(norm([ours[n] - t]) / norm([t]) for n, t in theirs.items())
         log = steps(model, references, keys)
-        final = {n: p.detach() for n, p in tiny_model.trainable(model).items()}
+        final = {n: p.detach() for n, p in trainable(model).items()}
         trained = halves(found)[0] if not is_dora else found
         before, after, own = products(places), products(final), products(trained)
         # Each relative to its own kind: magnitudes are large beside B A.

@@ -55,9 +55,6 @@ package enum AdapterInitialisation: Sendable, Equatable {
     switch self {
     case .uniform, .gaussian: return nil
     case .initB: return "\(name): A starts at zero and B is drawn, so at first A alone learns"
-    case .pissa(nil):
-      return "\(name): exact singular vectors take a minute or more at the start; pissa_niter_16 finds them much sooner"
-        + "; what is saved has twice the rank and needs the base as it is"
     case .pissa, .olora: return "\(name): what is saved has twice the rank and needs the base as it is"
     }
   }

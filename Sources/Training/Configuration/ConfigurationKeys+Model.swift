@@ -48,6 +48,10 @@ extension ConfigurationKeys {
     ).ofFreshAdapter().standing(at: "none"),
     Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`.").ofFreshAdapter(),
     Key(
+      "peft_use_dora", \.usesDoRA, .bool,
+      "DoRA: the norm of every row of an adapted weight is trained apart from its direction."
+    ).ofFreshAdapter(),
+    Key(
       "peft_init_lora_weights", \.initialisation, .initialisation,
       "How a fresh adapter starts: `true` and `gaussian` draw A and have B = 0, `init_b` draws B. `pissa` takes the leading "
         + "singular vectors of every weight, `pissa_niter_16` finds them by a search with 16 iterations, and `olora` takes "
@@ -191,5 +195,15 @@ extension RunConfiguration {
   fileprivate var targetsAllLinear: Bool {
     get { loraTargetModules == Self.projections }
     set { loraTargetModules = newValue ? Self.projections : loraTargetModules }
+  }
+}
+
+extension RunConfiguration {
+  /// PEFT cannot turn what it trains that way into an adapter for the original base.
+  func checkVariant(_ section: inout ConfigurationSection) {
+    guard usesDoRA, adapter != nil, startingAdapter == nil, initialisation.relativeStart != nil else { return }
+    section.report(
+      "`peft_use_dora` goes with a start that leaves the base as it is, found `peft_init_lora_weights: "
+        + "\(initialisation.name)`: leave one out", about: "peft_use_dora")
   }
 }

@@ -33,6 +33,7 @@ package struct RunConfiguration: Sendable, Equatable {
   package var usesRSLoRA = false
   /// Modules that are trained and saved beside a fresh adapter, by the ends of their paths.
   package var savedModules: [String] = []
+  package var usesDoRA = false
   package var initialisation = AdapterInitialisation.uniform
   package var startingAdapter: String?
   /// The keys of a fresh adapter that are given although there is a `startingAdapter`: they must say what it has.

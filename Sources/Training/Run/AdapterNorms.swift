@@ -10,13 +10,16 @@ package struct AdapterNorms: Sendable, Equatable {
   package var relativeUpdate: Double
   /// Norms of the gradients by A and by B, before clipping.
   package var aGradient, bGradient: Double
+  /// The same two of DoRA's magnitudes.
+  package var magnitude, magnitudeGradient: Double?
 
   /// Names and values for metrics.jsonl.
   package var entries: [(name: String, value: Double)] {
     [
       ("norm/A", a), ("norm/B", b), ("norm/BA_relative", relativeUpdate), ("grad_norm/A", aGradient),
       ("grad_norm/B", bGradient),
-    ]
+    ] + (magnitude.map { [("norm/magnitude", $0)] } ?? [])
+      + (magnitudeGradient.map { [("grad_norm/magnitude", $0)] } ?? [])
   }
 }
 
@@ -46,7 +49,9 @@ final class AdapterTelemetry {
     return AdapterNorms(
       a: weightNorm(.loraA), b: weightNorm(.loraB),
       relativeUpdate: (squareOfUpdate(weights, trainer.policy.adapter, pool) / frozen).squareRoot(),
-      aGradient: gradientNorm(.loraA), bGradient: gradientNorm(.loraB))
+      aGradient: gradientNorm(.loraA), bGradient: gradientNorm(.loraB),
+      magnitude: layout.form == .decomposed ? weightNorm(.magnitude) : nil,
+      magnitudeGradient: layout.form == .decomposed ? gradientNorm(.magnitude) : nil)
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.

@@ -125,7 +125,8 @@ package final class Coordinator {
         modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)), baseModel: nil)
     if starting == nil {
       adapter.savedModules = configuration.savedModules
-      if configuration.initialisation.relativeStart != nil { adapter.form = .relative }
+      adapter.form =
+        configuration.usesDoRA ? .decomposed : configuration.initialisation.relativeStart == nil ? .plain : .relative
     }
     adapter.dropout = configuration.loraDropout
     adapter.baseModel = configuration.baseModel
@@ -214,6 +215,10 @@ package final class Coordinator {
     let unused = configuration.patternsWithoutWeights(model)
     if !unused.isEmpty {
       notices.append("unfrozen_parameters: no weight has a name that begins as \(unused.joined(separator: ", "))")
+    }
+    if configuration.usesDoRA, configuration.loraDropout > 0 {
+      notices.append(
+        "peft_use_dora with lora_dropout multiplies by every weight twice, as PEFT does: without dropout it is faster")
     }
     if configuration.startingAdapter == nil, let notice = configuration.initialisation.notice { notices.append(notice) }
     return notices

@@ -46,7 +46,9 @@ extension PreparedRun {
       try readState(into: trainer)
     } else {
       try initialize(trainer.policy.adapter, trainer.pass.pool)
+      trainer.policy.startMagnitudes(trainer.pass.pool)
     }
+    trainer.policy.parametersChanged()
     let start = setup.start
     guard start.partial?.kind == .step else { return }
     let quarantined = Set(setup.quarantinedPositions)

@@ -235,6 +235,7 @@ final class RunRecorder {
     do {
       _ = try Checkpoint.state(of: path)
       try Checkpoint.readValues(path, form, trainer.layout, into: trainer.values, of: trainer.policy)
+      trainer.policy.parametersChanged()
     } catch {
       throw TrainingError.bestIsLost(path: path, reason: "\(error)")
     }
