@@ -124,7 +124,7 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
       try fixture.replace("],\"normalizer\"", by: more.joined() + "],\"normalizer\"", in: "model/tokenizer.json")
     },
     .model("another family", says: "model_type") { fixture in
-      try fixture.replace("\"qwen2\"", by: "\"llama\"", in: "model/config.json")
+      try fixture.replace("\"qwen2\"", by: "\"phi3\"", in: "model/config.json")
     },
     Mistake("an adapter of another rank", says: "adapter/adapter_model.safetensors: holds 42 tensors") { fixture in
       let path = try fixture.copy("adapter", as: "adapter")

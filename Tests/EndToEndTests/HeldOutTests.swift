@@ -182,7 +182,7 @@ extension EndToEnd {
       #expect(try fixture.adapter("every") == fixture.adapter())
       // With no checkpoint at all only the last state is there.
       let none = try fixture.start(.alone, Self.overfitting + ["save_steps=0", "output_dir=none"]).wait()
-      #expect(none.errors.contains("which was not saved; the best that was: the final adapter (eval_loss "))
+      #expect(none.errors.contains("which was not saved; the best that was: the final state (eval_loss "))
       let last = try JSONValue.parse(fixture.text("none/run.json"))["best"]?["kept"]
       #expect(last?["path"]?.string == "." && last?["step"]?.int == 24)
     }

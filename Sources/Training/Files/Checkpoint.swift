@@ -38,7 +38,7 @@ package enum Checkpoint {
     _ state: TrainerState, _ policy: PolicyState, _ form: PolicyForm, _ inference: InferenceFiles, to path: String
   ) throws {
     let layout = policy.layout.parameters
-    let bytes = form.byteCount(policy.layout) + 4 * layout.count * policy.moments.arenas.count + (32 << 20)
+    let bytes = form.byteCount(policy.layout) + 4 * layout.count * policy.moments.arenas.count
     try AtomicDirectory.write(to: path, neededBytes: bytes) { directory in
       try form.write(policy, isFinal: false, directory.file)
       try form.writeBeside(inference, directory.file)

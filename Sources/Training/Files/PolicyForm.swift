@@ -39,12 +39,15 @@ package enum PolicyForm {
     }
   }
 
-  /// Bytes of a checkpoint's weights.
+  /// Bytes of a checkpoint without the moments, at most.
   func byteCount(_ layout: PolicyLayout) -> Int {
     switch self {
-    case .adapter: 4 * layout.saved.count
+    case .adapter: 4 * layout.saved.count + (1 << 20)
     case .model(let directory, _):
-      WeightName.all(directory.configuration).reduce(0) { $0 + 4 * $1.shape(directory.configuration).reduce(1, *) }
+      // With the tokenizer.
+      WeightName.all(directory.configuration).reduce(32 << 20) {
+        $0 + 4 * $1.shape(directory.configuration).reduce(1, *)
+      }
     }
   }
 
