@@ -13,7 +13,7 @@ extension AdapterLayout {
           uniqueKeysWithValues: adapter.targets(layer: layer).map {
             ($0.module, Shape(rank: $0.rank, scale: Float(adapter.scaling(of: $0))))
           })
-      })
+      }, form: adapter.form)
   }
 
   /// The part of an arena that holds one PEFT matrix.
@@ -22,6 +22,7 @@ extension AdapterLayout {
       switch name.side {
       case .a: a(name.module, layer: name.layer, in: arena)
       case .b: b(name.module, layer: name.layer, in: arena)
+      case .magnitude: magnitude(name.module, layer: name.layer, in: arena)
       }
     guard let found else { preconditionFailure("\(name.name) is no matrix of this layout") }
     return found

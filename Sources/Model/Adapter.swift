@@ -8,11 +8,17 @@ package final class Adapter: Sendable {
   package let layout: AdapterLayout
   /// Begins with the layout's entries.
   package let weights: Storage
+  /// A₀ and −B₀ of a relative adapter, in the same places as A and B. Never trained.
+  package let companion: Storage?
+  /// Of a decomposed adapter.
+  let rowNorms: RowNorms?
 
   /// - Parameter weights: an arena that begins with the adapter; nil makes one in which all entries are zero.
   package init(layout: AdapterLayout, weights: Storage? = nil) {
     self.layout = layout
     self.weights = weights ?? Storage(count: layout.count)
+    companion = layout.form == .relative ? Storage(count: layout.count) : nil
+    rowNorms = layout.form == .decomposed ? RowNorms(layout) : nil
   }
 
   /// PEFT's default start, Init[A]: A is uniform in ±1/√in (Kaiming with a = √5). B is zero, so the model's output is

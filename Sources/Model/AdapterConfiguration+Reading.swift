@@ -24,6 +24,10 @@ extension AdapterConfiguration {
     if stabilized == false, json["use_rslora"] != false {
       problems.append(.init("use_rslora", Self.found(json["use_rslora"]), expected: "true or false"))
     }
+    let isDecomposed = json["use_dora"] ?? false
+    if ![true, false, .null].contains(isDecomposed) {
+      problems.append(.init("use_dora", Self.found(isDecomposed), expected: "true or false"))
+    }
     let saved = json["modules_to_save"]?.array?.compactMap(\.string) ?? []
     for name in saved {
       if let refusal = WeightName.refusal(ofSaved: name, in: model) {
@@ -42,6 +46,7 @@ extension AdapterConfiguration {
       rank: rank, alpha: alpha, dropout: dropout, usesRankStabilizedScaling: stabilized ?? false, modules: [],
       baseModel: json["base_model_name_or_path"]?.string)
     savedModules = saved
+    form = isDecomposed == true ? .decomposed : .plain
     baseRevision = json["revision"]?.string
     settle(layers, selection: .object((json.members ?? []).filter { Self.selectionKeys.contains($0.name) }))
   }
@@ -73,7 +78,8 @@ extension AdapterConfiguration {
   /// `fan_in_fan_out` for false on linear layers, which are all that Qwen2 has.
   private static let harmless = Set(
     selectionKeys + [
-      "r", "lora_alpha", "lora_dropout", "use_rslora", "base_model_name_or_path", "revision", "inference_mode",
+      "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "base_model_name_or_path", "revision",
+      "inference_mode",
       "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config", "corda_config",
       "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
     ])
@@ -94,7 +100,6 @@ extension AdapterConfiguration {
     "target_parameters": "it adapts parameters that are no linear layers",
     "trainable_token_indices": "it trained rows of the embedding too",
     "use_bdlora": "its matrices are block-diagonal (BD-LoRA)",
-    "use_dora": "it trained the magnitude of every column too (DoRA)",
     "use_qalora": "it adapts averages of its input, on GPTQ's layers (QA-LoRA)",
     "velora_config": "it compresses the inputs of lora_A (VeLoRA)",
   ]

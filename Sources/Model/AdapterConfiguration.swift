@@ -20,6 +20,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   package var baseModel: String?
   /// `revision`: of the base, where it is the hub's.
   package var baseRevision: String?
+  package var form = AdapterForm.plain
   /// nil: all blocks have the same `modules`, with the same rank and alpha.
   package private(set) var variation: Variation?
 
@@ -73,6 +74,17 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   /// The factor of B A where no pattern says otherwise.
   package var scaling: Double { scaling(of: Target(module: .query, rank: rank, alpha: alpha)) }
 
+  /// What adapter_config.json says: a relative adapter is saved as a plain one of twice the rank and the same scale.
+  var saved: AdapterConfiguration {
+    guard form == .relative else { return self }
+    var saved = self
+    saved.form = .plain
+    saved.rank = 2 * rank
+    saved.alpha = usesRankStabilizedScaling ? scaling * Double(2 * rank) : 2 * alpha
+    saved.usesRankStabilizedScaling = false
+    return saved
+  }
+
   /// The members of adapter_config.json that select modules and their ranks.
   static let selectionKeys = [
     "alpha_pattern", "exclude_modules", "layers_pattern", "layers_to_transform", "rank_pattern", "target_modules",
@@ -84,6 +96,8 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   /// A rank-stabilised adapter is written as a plain one with `lora_alpha` = alpha √R, if it has one R. The scaling is
   /// the same, and readers that do not know `use_rslora` (such as llama.cpp's converter) also apply it.
   package var text: String {
+    let saved = saved
+    guard saved == self else { return saved.text }
     let isRewritten = usesRankStabilizedScaling && variation == nil
     let alpha = isRewritten ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [
@@ -98,7 +112,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
       "revision": baseRevision.map(JSONValue.string) ?? .null,
       "target_modules": .array(modules.map { .string($0.rawValue) }),
       "task_type": "CAUSAL_LM",
-      "use_dora": false,
+      "use_dora": .bool(form == .decomposed),
       "use_rslora": .bool(usesRankStabilizedScaling && !isRewritten),
     ]
     var members = json.members ?? []

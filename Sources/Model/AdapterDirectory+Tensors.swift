@@ -74,7 +74,12 @@ extension AdapterDirectory {
     guard let side = parts.lastIndex(where: sides.contains), let layers = parts.firstIndex(of: "layers"),
       parts[..<layers].allSatisfy({ $0 == "base_model" || $0 == "model" })
     else { return name }
-    if parts.count == side + 3, parts[side + 2] == "weight" { parts.remove(at: side + 1) }
+    if parts[side] == AdapterMatrix.Side.magnitude.rawValue, parts.count <= side + 3 {
+      // A parameter in older releases, a module's weight in newer ones.
+      parts.removeSubrange((side + 1)...)
+    } else if parts.count == side + 3, parts[side + 2] == "weight" {
+      parts.remove(at: side + 1)
+    }
     return (["base_model", "model", "model"] + parts[layers...]).joined(separator: ".")
   }
 }

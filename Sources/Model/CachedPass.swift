@@ -70,6 +70,7 @@ package final class CachedPass {
   /// - Returns: false when it was stopped; the cache is then unchanged.
   package func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) throws -> Bool {
     let n = tokens.count
+    policy.refresh(pool)
     let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable, usesRowProducts: true)
     let positions = (cache.count..<cache.count + n).map(Int32.init)
     let stream = buffers.stream.prefix(n)

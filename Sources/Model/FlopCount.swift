@@ -37,9 +37,12 @@ package struct FlopCount: Sendable, Equatable {
     let c = layout.configuration
     let size = Size(tree, c)
     let adapter = Double(layout.adapter?.count ?? 0) / Double(c.layerCount)
+    // A frozen companion has no gradients of its own.
+    let hasCompanion = layout.adapter?.form == .relative
+    let (lora, reduced) = ((hasCompanion ? 10 : 6) * adapter, hasCompanion ? 4.0 : 2)
     let recomputed = Double(recomputedLayers)
-    // Recomputation skips the down projection.
-    let down = 2 * Double(c.feedForwardSize * c.hiddenSize)
+    // Recomputation skips the down projection, but for magnitudes, whose gradient needs its result.
+    let down = layout.adapter?.form == .decomposed ? 0 : 2 * Double(c.feedForwardSize * c.hiddenSize)
     let forward = size.rows * size.keyValue + size.allRows * size.rest
     let head = size.head * (layout.headRange == nil ? 2 : 4)
     let first = layout.firstTrainedLayer
@@ -56,7 +59,7 @@ package struct FlopCount: Sendable, Equatable {
       linears: 2 * forward - skipped + weightGradients(layout, size)
         + recomputed * size.tokens * (size.keyValue + size.rest - down),
       attention: 14 * size.attended + 4 * recomputed * size.attendedPerLayer,
-      lora: 6 * adapter * size.allRows + 2 * recomputed * adapter * size.tokens, head: head)
+      lora: lora * size.allRows + reduced * recomputed * adapter * size.tokens, head: head)
   }
 
   /// The products dyᵀ x of trained linear layers.

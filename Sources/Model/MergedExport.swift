@@ -3,7 +3,7 @@
 package import Checkpoints
 package import Tensors
 
-/// Writes a policy's weights: W + scale · B A, added in fp32 and rounded once.
+/// Writes a policy's weights: W + scale · B A, added in fp32 and rounded once. DoRA's rows are scaled to their magnitudes.
 package struct MergedExport {
   /// The choice of W. The two cases differ for an adapter that was trained on an NF4 base.
   package enum Target: String, Sendable, CaseIterable {
@@ -109,6 +109,7 @@ package struct MergedExport {
   private struct Delta {
     let a, b: Matrix
     let scale: Float
+    let magnitude: Matrix?
   }
 
   private func delta(_ name: WeightName) -> Delta? {
@@ -117,13 +118,21 @@ package struct MergedExport {
       let b = adapter.layout.b(module, layer: layer, in: adapter.weights),
       let shape = adapter.layout.shape(module, layer: layer)
     else { return nil }
-    return Delta(a: a, b: b, scale: shape.scale)
+    return Delta(
+      a: a, b: b, scale: shape.scale, magnitude: adapter.layout.magnitude(module, layer: layer, in: adapter.weights))
   }
 
-  /// sum += scale · B A for some rows of B.
+  /// sum += scale · B A for some rows of B, then m / ‖row‖ times each row.
   private static func add(_ delta: Delta, rows: Range<Int>, to sum: Matrix, _ pool: ThreadPool) {
     let product = Matrix(rows: rows.count, columns: delta.a.columns)
     Products.compute(product, [.times(delta.b.rows(rows), delta.a)], pool)
     Kernels.combine(sum, 1, product, delta.scale, pool)
+    guard let magnitude = delta.magnitude else { return }
+    for row in 0..<sum.rows {
+      let own = sum.rows(row..<row + 1)
+      let norm = Kernels.sumOfSquares(own).squareRoot()
+      guard norm > 0 else { continue }
+      Kernels.scale(own, by: Float(Double(magnitude.base[rows.lowerBound + row]) / norm), pool)
+    }
   }
 }

@@ -10,6 +10,8 @@ package struct Parameter: Sendable, Equatable {
   package enum Role: Sendable, CaseIterable {
     /// LoRA's A [R, in] and B [out, R].
     case loraA, loraB
+    /// DoRA's magnitudes.
+    case magnitude
     /// A weight of the model itself: a matrix, or a norm or bias.
     case matrix, vector
   }

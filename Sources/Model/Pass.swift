@@ -102,6 +102,7 @@ package final class Pass {
   }
 
   private func context(_ batch: TreeBatch, _ policy: Policy, _ draw: RandomDraw?) -> PassContext {
+    policy.refresh(pool)
     let need = Capacity(batch)
     precondition(need.union(workspace.capacity) == workspace.capacity, "\(need) exceeds \(workspace.capacity)")
     precondition(

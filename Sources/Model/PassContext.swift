@@ -63,6 +63,8 @@ struct GradientScratch<Buffer> {
   let attentionParts: Buffer
   /// Gradients of LoRA reductions [N, n R].
   let reduced: Buffer
+  /// Gradients of the results of decomposed linear layers, scaled [N, Σ out].
+  let scaled: Buffer
   /// For gradients after dropout [N, max(D, H E, F)].
   let dropped: Buffer?
   /// The gradient of one parameter, or of several of LoRA's.
@@ -84,6 +86,10 @@ struct GradientScratch<Buffer> {
     rawK = c.family.normsHeads ? take(n, c.keyValueWidth) : nil
     attentionParts = take(2 * n, c.queryWidth)
     reduced = take(n, InputGroup.allCases.map { layout.adapter?.reducedWidth(of: $0) ?? 0 }.max() ?? 0)
+    scaled = take(
+      n,
+      layout.adapter?.form == .decomposed
+        ? InputGroup.allCases.map { $0.modules.reduce(0) { $0 + $1.outputWidth(c) } }.max() ?? 0 : 0)
     dropped = dropout ? take(n, c.widestInput) : nil
     parameter = take(1, layout.largestGradient)
   }
@@ -98,7 +104,7 @@ extension PolicyLayout {
         let ranks = group.modules.compactMap { adapter?.shape($0, layer: layer)?.rank }
         return [ranks.reduce(0, +) * group.modules[0].inputWidth(c)]
           + zip(group.modules, group.modules.map { adapter?.shape($0, layer: layer)?.rank ?? 0 }).map {
-            $0.outputWidth(c) * $1
+            $0.outputWidth(c) * max($1, adapter?.form == .decomposed ? 1 : 0)
           }
       }
     }

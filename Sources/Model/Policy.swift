@@ -52,6 +52,13 @@ package struct PolicyLayout: Sendable, Equatable {
 
   package var count: Int { parameters.count }
 
+  /// The layout of the files: that of a relative adapter differs.
+  package var saved: PolicyLayout {
+    guard let adapter, adapter.form == .relative else { return self }
+    let weights = weights.sorted { $0.value.lowerBound < $1.value.lowerBound }.map(\.key)
+    return PolicyLayout(configuration, adapter: adapter.saved, weights: weights, name: \.savedName)
+  }
+
   /// The entries of a trained weight; nil for a frozen one.
   package func range(of weight: WeightName) -> Range<Int>? { weights[weight] }
 
@@ -130,10 +137,13 @@ package final class Policy: Sendable {
     return layout.matrix(of: name, in: values)
   }
 
-  /// The parameters' values under their names.
+  /// The parameters' values under their names, as they are saved.
   package var parameterTensors: [OutgoingTensor] {
     guard let layout, let values = values ?? adapter?.weights else { return [] }
-    return layout.parameters.tensors(of: values)
+    let tensors = layout.parameters.tensors(of: values)
+    guard let adapter, adapter.layout.form == .relative else { return tensors }
+    let saved = adapter.saved
+    return saved.layout.parameters.tensors(of: saved.weights) + tensors.dropFirst(adapter.layout.matrices.count)
   }
 
   /// A frozen model with an adapter or without.

@@ -39,6 +39,21 @@ extension Policy {
   }
 }
 
+extension Policy {
+  /// Takes the parameters' values, and the companion of a relative adapter, from what `parameterTensors` gave.
+  /// - Parameter values: the policy's own.
+  /// - Precondition: the directory has the saved layout.
+  /// - Throws: `ContentError` when an entry is not finite.
+  package func take(_ directory: AdapterDirectory, into values: Storage) throws(ContentError) {
+    guard let layout, let adapter, let companion = layout.saved.adapter else { return }
+    let saved = Storage(count: layout.saved.count)
+    try directory.fill(saved, layout.saved)
+    adapter.take(saved: Adapter(layout: companion, weights: saved))
+    (values.base + adapter.layout.count).update(
+      from: saved.base + companion.count, count: layout.count - adapter.layout.count)
+  }
+}
+
 extension AdapterDirectory {
   /// Fills an arena of the adapter's own layout.
   /// - Throws: `ContentError` when an entry is not finite.

@@ -161,6 +161,8 @@ package struct AdapterMatrix: Sendable, Hashable {
     case a = "lora_A"
     /// [out, R]
     case b = "lora_B"
+    /// DoRA's [out].
+    case magnitude = "lora_magnitude_vector"
   }
 
   package var module: LinearModule
@@ -172,12 +174,15 @@ package struct AdapterMatrix: Sendable, Hashable {
   }
 
   /// The name in adapter_model.safetensors.
-  package var name: String { "base_model.model.\(module.path(layer: layer)).\(side.rawValue).weight" }
+  package var name: String {
+    "base_model.model.\(module.path(layer: layer)).\(side.rawValue)" + (side == .magnitude ? "" : ".weight")
+  }
 
   package func shape(_ configuration: ModelConfiguration, rank: Int) -> [Int] {
     switch side {
     case .a: [rank, module.inputWidth(configuration)]
     case .b: [module.outputWidth(configuration), rank]
+    case .magnitude: [module.outputWidth(configuration)]
     }
   }
 }

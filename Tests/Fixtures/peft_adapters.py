@@ -67,6 +67,7 @@ READ = {
     "orthogonal": dict(target_modules=QV, init_lora_weights="orthogonal"),
     "bf16": dict(target_modules=LINEARS, type=torch.bfloat16),
     "f16": dict(target_modules=LINEARS, rank_pattern={"mlp": 3}, type=torch.float16),
+    "dora": dict(target_modules=LINEARS, use_dora=True, rank_pattern={"v_proj": 2}),
     "adapter-name": dict(target_modules=LINEARS, names=lambda n: n.replace(".weight", ".default.weight")),
     "no-prefix": dict(target_modules=LINEARS, names=lambda n: n.removeprefix("base_model.model.")),
     "compiled": dict(target_modules=LINEARS, names=lambda n: n.replace("base_model.model.", "base_model.model._orig_mod.", 1)),
@@ -74,7 +75,6 @@ READ = {
 }
 # The same, and what the refusal names.
 REFUSED = {
-    "dora": (dict(target_modules=QV, use_dora=True), "use_dora"),
     "modules-to-save": (dict(target_modules=QV, modules_to_save=["lm_head"]), "modules_to_save"),
     "biases": (dict(target_modules=QV, bias="lora_only"), "bias"),
     "lora-bias": (dict(target_modules=QV, lora_bias=True), "lora_bias"),
@@ -90,12 +90,13 @@ REFUSED = {
 
 def fill(model):
     """The formula: of the matrices in the order of their names, entry by entry."""
-    parameters = {n: p for n, p in model.named_parameters() if "lora_A" in n or "lora_B" in n}
+    parameters = {n: p for n, p in model.named_parameters() if "lora_" in n}
     with torch.no_grad():
         for k, name in enumerate(sorted(parameters)):
             i = torch.arange(parameters[name].numel(), dtype=torch.float64)
             values = ((k * 7919 + i * 104729) % 2003) / 2003 - 0.5
-            parameters[name].copy_((values * (0.4 if "lora_A" in name else 0.2)).view(parameters[name].shape))
+            values = 1 + 0.4 * values if "magnitude" in name else values * (0.4 if "lora_A" in name else 0.2)
+            parameters[name].copy_(values.view(parameters[name].shape))
 
 
 def make(directory, variant):

@@ -107,7 +107,7 @@ import Testing
     arguments: [
       ("peft_type", "LOHA"), ("peft_type", .null), ("r", 0), ("r", 4.0), ("r", "4"), ("lora_alpha", 0),
       ("lora_alpha", "8"), ("lora_dropout", 1.0), ("lora_dropout", -0.1), ("lora_dropout", "x"),
-      ("use_dora", true), ("rank_pattern", ["q_proj": 0]), ("rank_pattern", ["q_proj": 5000]), ("rank_pattern", 8),
+      ("use_dora", "yes"), ("rank_pattern", ["q_proj": 0]), ("rank_pattern", ["q_proj": 5000]), ("rank_pattern", 8),
       ("rank_pattern", ["(q_proj": 8]), ("alpha_pattern", ["q_proj": 0]), ("alpha_pattern", ["q_proj": "8"]),
       ("modules_to_save", ["no_module"]), ("modules_to_save", ["q_proj"]), ("layers_to_transform", "0"),
       ("layers_to_transform", [0.5]),

@@ -23,7 +23,10 @@ import Testing
   /// The fixture's formula for the weights, so that none are kept.
   private func entries(_ place: Int, _ name: String, _ count: Int) -> [Float] {
     let factor = name.contains("lora_A") ? 0.4 : 0.2
-    return (0..<count).map { i in Float((Double((place * 7919 + i * 104_729) % 2003) / 2003 - 0.5) * factor) }
+    return (0..<count).map { i in
+      let value = Double((place * 7919 + i * 104_729) % 2003) / 2003 - 0.5
+      return Float(name.contains("magnitude") ? 1 + 0.4 * value : value * factor)
+    }
   }
 
   /// Writes a variant as PEFT saved it.
@@ -42,8 +45,8 @@ import Testing
     let shapes = (variant["shapes"]?.members ?? []).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     let tensors = shapes.enumerated().map { place, shape in
       let dimensions = (shape.value.array ?? []).compactMap(\.int)
-      let matrix = Matrix(rows: dimensions[0], columns: dimensions[1])
-      for (i, entry) in entries(place, shape.name, dimensions[0] * dimensions[1]).enumerated() {
+      let matrix = Matrix(rows: dimensions[0], columns: dimensions.count > 1 ? dimensions[1] : 1)
+      for (i, entry) in entries(place, shape.name, dimensions.reduce(1, *)).enumerated() {
         matrix.base[i] = entry
       }
       return OutgoingTensor(name: rename(shape.name), type: type, shape: dimensions) { emit in
@@ -80,7 +83,7 @@ import Testing
 
   @Test func `log-probabilities are PEFT's`() throws {
     let names = (variants.members ?? []).map(\.name)
-    #expect(names.count == 20)
+    #expect(names.count == 21)
     for name in names {
       let (found, expected) = (try logProbabilities(adapter(directory(name))), expected(name))
       #expect(found.count == expected.count && !found.isEmpty)
@@ -105,7 +108,7 @@ import Testing
   }
 
   @Test func `merged weights are those of the adapter`() throws {
-    for name in ["both-patterns", "rslora-patterns", "some-layers", "exclude-pattern"] {
+    for name in ["both-patterns", "rslora-patterns", "some-layers", "exclude-pattern", "dora"] {
       let adapter = try adapter(directory(name))
       let path = scratch.path("merged-\(name)")
       let base = try ModelDirectory(TinyFixture.path("model"))

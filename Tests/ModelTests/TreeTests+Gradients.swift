@@ -88,49 +88,54 @@ extension TreeTests {
     #expect(none.sums == plain.sums && none.entries == plain.entries)
   }
 
-  /// Compares the gradient along random directions with differences of the loss itself, module by module.
   @Test(arguments: ["all", "qv", "untied"], [nil, RandomDraw(probability: 0.25, seed: 3, step: 1)])
   func `central differences`(name: String, dropout: RandomDraw?) throws {
     let fixture = try TinyFixture(name)
-    let adapter = try fixture.adapter.required("adapter")
-    let pass = Self.pass(fixture, fixture.trees, dropout: true)
-    let batch = TreeBatch(fixture.trees)
-    let coefficients = Self.coefficients(fixture.trees)
-    let gradient = Storage(count: adapter.layout.count)
-    func value() throws -> Double {
-      let sums = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: dropout, into: gradient) {
-        _ in coefficients
-      }
-      return zip(sums, coefficients).reduce(0) { $0 + $1.0 * $1.1 }
+    try expectCentralDifferences(try fixture.adapter.required("adapter"), fixture, dropout: dropout)
+  }
+}
+
+/// Compares the gradient along random directions with differences of the loss itself, module by module.
+func expectCentralDifferences(_ adapter: Adapter, _ fixture: TinyFixture, dropout: RandomDraw?) throws {
+  let pass = Pass(
+    model: fixture.model, layout: adapter.layout, capacity: Capacity(TreeBatch(fixture.trees)), positions: 256,
+    retention: .all, dropout: true, threads: 2)
+  let batch = TreeBatch(fixture.trees)
+  let coefficients = TreeTests.coefficients(fixture.trees)
+  let gradient = Storage(count: adapter.layout.count)
+  func value() throws -> Double {
+    let sums = try pass.gradient(batch, model: fixture.model, adapter: adapter, dropout: dropout, into: gradient) {
+      _ in coefficients
     }
-    _ = try value()
-    let found = Array(UnsafeBufferPointer(start: gradient.base, count: gradient.count))
-    let random = CounterRandom(key: 17)
-    for (place, matrix) in adapter.layout.matrices.enumerated() {
-      let part = adapter.layout.matrix(matrix, in: adapter.weights)
-      let offset = part.base - adapter.weights.base
-      let count = part.rows * part.columns
-      let own = Array(found[offset..<offset + count])
-      let norm = own.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      // Half along the gradient, so that the derivative is well above rounding; half in a random direction.
-      let before = part.elements
-      let direction = own.indices.map { i in
-        Double(own[i]) / norm + (2 * random.uniform(stream: UInt64(place), index: UInt64(i)) - 1)
-          / Double(count).squareRoot()
-      }
-      let step = 4e-3
-      func move(by amount: Double) -> [Double] {
-        for i in 0..<count { part.base[i] = Float(Double(before[i]) + amount * direction[i]) }
-        return (0..<count).map { Double(part.base[$0]) }
-      }
-      let above = move(by: step)
-      let high = try value()
-      let below = move(by: -step)
-      let low = try value()
-      part.base.update(from: before, count: count)
-      // The actual step, after rounding.
-      let expected = (0..<count).reduce(0.0) { $0 + Double(own[$1]) * (above[$1] - below[$1]) }
-      #expect(abs(high - low - expected) < Distance.difference * abs(expected), "\(matrix.name)")
+    return zip(sums, coefficients).reduce(0) { $0 + $1.0 * $1.1 }
+  }
+  _ = try value()
+  let found = Array(UnsafeBufferPointer(start: gradient.base, count: gradient.count))
+  let random = CounterRandom(key: 17)
+  for (place, matrix) in adapter.layout.matrices.enumerated() {
+    let part = adapter.layout.matrix(matrix, in: adapter.weights)
+    let offset = part.base - adapter.weights.base
+    let count = part.rows * part.columns
+    let own = Array(found[offset..<offset + count])
+    let norm = own.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+    // Half along the gradient, so that the derivative is well above rounding; half in a random direction.
+    let before = part.elements
+    let direction = own.indices.map { i in
+      Double(own[i]) / norm + (2 * random.uniform(stream: UInt64(place), index: UInt64(i)) - 1)
+        / Double(count).squareRoot()
     }
+    let step = 4e-3
+    func move(by amount: Double) -> [Double] {
+      for i in 0..<count { part.base[i] = Float(Double(before[i]) + amount * direction[i]) }
+      return (0..<count).map { Double(part.base[$0]) }
+    }
+    let above = move(by: step)
+    let high = try value()
+    let below = move(by: -step)
+    let low = try value()
+    part.base.update(from: before, count: count)
+    // The actual step, after rounding.
+    let expected = (0..<count).reduce(0.0) { $0 + Double(own[$1]) * (above[$1] - below[$1]) }
+    #expect(abs(high - low - expected) < Distance.difference * abs(expected), "\(matrix.name)")
   }
 }

@@ -32,6 +32,25 @@ private struct LoRAPlusFixture: Decodable {
     try TinyFixture(adapter == "adapter" ? "all" : "qv").adapter.required(adapter).layout
   }
 
+  /// As PEFT's and transformers' rules have it: a magnitude is no matrix, and its name is not that of a norm or bias.
+  @Test func `magnitudes learn with B and decay`() throws {
+    let plain = try Self.layout("adapter")
+    let layout = AdapterLayout(
+      configuration: plain.configuration, rank: 2, scale: 1, modules: [.query, .down], form: .decomposed
+    ).parameters
+    let magnitudes = layout.parameters.filter { $0.role == .magnitude }
+    #expect(magnitudes.count == 2 * plain.configuration.layerCount)
+    let decaying = ParameterGroup.plain(layout, weightDecay: 0.1).filter { $0.weightDecay == 0.1 }.flatMap(\.ranges)
+    let fast = ParameterGroup.loraPlus(layout, ratio: 4, weightDecay: 0.3).filter {
+      $0.learningRateRatio == 4 && $0.weightDecay == 0.3
+    }.flatMap(\.ranges)
+    for magnitude in magnitudes {
+      for ranges in [decaying, fast] {
+        #expect(ranges.contains { $0.clamped(to: magnitude.range) == magnitude.range }, "\(magnitude.name)")
+      }
+    }
+  }
+
   /// Each matrix has the learning rate and weight decay that PEFT's optimizer gives the parameter of its name.
   @Test func `LoRA+ has PEFT's groups`() throws {
     let cases = try LoRAPlusFixture.load()

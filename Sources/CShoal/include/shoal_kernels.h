@@ -91,6 +91,18 @@ void shoal_combine(float *y, int64_t y_row, const float *x, int64_t x_row, float
                    int64_t width);
 // out[columns] = the sum of all rows. At most SHOAL_COLUMN_BLOCK columns.
 void shoal_column_sums(float *out, const float *x, int64_t x_row, int64_t rows, int64_t columns);
+
+// -- DoRA: columns times magnitude / norm. y = start + (magnitude / norm - shift) * x; no start is zero, and a stride of 0
+// repeats its row. y may be start or x.
+void shoal_dora_scale(float *y, int64_t y_row, const float *start, int64_t start_row, const float *x, int64_t x_row,
+                      const float *magnitude, const float *norm, float shift, int64_t rows, int64_t columns);
+// gradient[columns] = sum of dy * x over rows, in fp64, over norm. At most SHOAL_COLUMN_BLOCK columns.
+void shoal_dora_gradient(float *gradient, const float *dy, int64_t dy_row, const float *x, int64_t x_row,
+                         const float *norm, int64_t rows, int64_t columns);
+// norm[o] = the norm of row o of W + s B A: the root of squares[o] + 2 s B[o] . cross[.][o] + s^2 B[o] . inner[o], with
+// squares the rows' own, cross = A W' [R, cross_row] and inner = B A A' [rows, R]. Infinite where it is zero.
+void shoal_dora_norms(float *norm, const double *squares, const float *b, int64_t b_row, const float *cross,
+                      int64_t cross_row, const float *inner, int64_t inner_row, float s, int64_t rows, int64_t rank);
 double shoal_sum_of_squares(const float *x, int64_t count);
 // Index of the first NaN or infinity, or -1.
 int64_t shoal_first_non_finite(const float *x, int64_t count);

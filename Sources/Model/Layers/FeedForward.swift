@@ -13,16 +13,16 @@ struct FeedForward {
     let middle, inverse: Buffer
     /// [N, F].
     let gate, up: Buffer
-    /// Scaled LoRA reductions of the input and of h = silu(gate) ∘ up [N, n R].
-    let reducedInput, reducedHidden: Buffer
+    /// Of the input and of h = silu(gate) ∘ up.
+    let adaptersOfInput, adaptersOfHidden: AdapterActivations<Buffer>
 
     init(rows: Int, _ c: ModelConfiguration, _ layout: AdapterLayout?, _ take: (Int, Int) -> Buffer) {
       middle = take(rows, c.hiddenSize)
       inverse = take(rows, 1)
       gate = take(rows, c.feedForwardSize)
       up = take(rows, c.feedForwardSize)
-      reducedInput = take(rows, layout?.reducedWidth(of: .feedForward) ?? 0)
-      reducedHidden = take(rows, layout?.reducedWidth(of: .down) ?? 0)
+      adaptersOfInput = AdapterActivations(.feedForward, rows: rows, layout, take)
+      adaptersOfHidden = AdapterActivations(.down, rows: rows, layout, take)
     }
   }
 
@@ -40,10 +40,10 @@ struct FeedForward {
     norm.forward(normed, inverse: kept.inverse.prefix(rows), kept.middle.prefix(rows), context)
     try context.observe(norm.label, layer: layer, normed)
     let (gate, up, h) = (kept.gate.prefix(rows), kept.up.prefix(rows), scratch.wide.prefix(rows))
-    try input.forward([(.gate, gate), (.up, up)], normed, reduced: kept.reducedInput, context)
+    try input.forward([(.gate, gate), (.up, up)], normed, kept.adaptersOfInput, context)
     Kernels.swiGLUForward(h, gate: gate, up: up, context.pool)
     try context.observe("swiglu", layer: layer, h)
-    try down.reduce([.down], h, reduced: kept.reducedHidden, context)
+    try down.reduce([.down], h, kept.adaptersOfHidden, context)
   }
 
   /// Finishes the forward pass: y = middle + down(h). The backward pass does not need it.
@@ -51,7 +51,7 @@ struct FeedForward {
     into y: Matrix, _ kept: Activations<Matrix>, _ scratch: LayerScratch<Matrix>, _ context: PassContext
   ) throws {
     try down.multiply(
-      [(.down, y)], scratch.wide.prefix(y.rows), residual: kept.middle.prefix(y.rows), reduced: kept.reducedHidden,
+      [(.down, y)], scratch.wide.prefix(y.rows), residual: kept.middle.prefix(y.rows), kept.adaptersOfHidden,
       context)
   }
 
@@ -66,7 +66,7 @@ struct FeedForward {
     let (gate, up, middle) = (kept.gate.prefix(rows), kept.up.prefix(rows), kept.middle.prefix(rows))
     // The gradients of gate and up replace their values, and h replaces dh.
     let dh = scratch.wide.prefix(rows)
-    try down.backward([(.down, dy)], dx: dh, reduced: kept.reducedHidden, gradient, context, gradients)
+    try down.backward([(.down, dy)], dx: dh, kept.adaptersOfHidden, gradient, context, gradients)
     Kernels.swiGLUBackward(gate: gate, up: up, dh: dh, context.pool)
     try context.observe("gradient of gate_proj", layer: layer, gate)
     try context.observe("gradient of up_proj", layer: layer, up)
@@ -75,7 +75,7 @@ struct FeedForward {
     let norm = NormLayer.feedForward(layer, context.model)
     let results = [(LinearModule.gate, gate), (.up, up)]
     let dnormed = gradient.normed.prefix(rows)
-    try input.backward(results, dx: dnormed, reduced: kept.reducedInput, gradient, context, gradients)
+    try input.backward(results, dx: dnormed, kept.adaptersOfInput, gradient, context, gradients)
     let normed = scratch.normed.prefix(rows)
     norm.forward(normed, inverse: nil, middle, context)
     try input.weightGradients(results, x: normed, gradient, context, gradients)

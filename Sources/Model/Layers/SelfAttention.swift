@@ -17,8 +17,7 @@ struct SelfAttention {
     let heads: HeadNorms.Activations<Buffer>?
     /// Attention's result [N, H E] and log Σ exp of its scores [N, H].
     let result, logsum: Buffer
-    /// Scaled LoRA reductions s · x Aᵀ of the input and of the result [N, n R].
-    let reducedInput, reducedResult: Buffer
+    let adaptersOfInput, adaptersOfResult: AdapterActivations<Buffer>
 
     /// - Parameter holdsKeys: false when keys and values are kept elsewhere.
     init(
@@ -33,8 +32,8 @@ struct SelfAttention {
       logsum = take(queryRows, c.headCount)
       inverse = take(rows, 1)
       // The reductions of the input have rows for q, k and v.
-      reducedInput = take(rows, layout?.reducedWidth(of: .attention) ?? 0)
-      reducedResult = take(queryRows, layout?.reducedWidth(of: .output) ?? 0)
+      adaptersOfInput = AdapterActivations(.attention, rows: rows, layout, take)
+      adaptersOfResult = AdapterActivations(.output, rows: queryRows, layout, take)
     }
   }
 
@@ -65,12 +64,12 @@ struct SelfAttention {
     let query = (LinearModule.query, kept.heads?.q.prefix(queries) ?? q)
     let keyValue = [(LinearModule.key, kept.heads?.k.prefix(n) ?? k), (.value, v)]
     if rows.continuing == nil {
-      try input(false).forward([query] + keyValue, normed, reduced: kept.reducedInput, context)
+      try input(false).forward([query] + keyValue, normed, kept.adaptersOfInput, context)
     } else {
-      try input(false).forward(keyValue, normed, reduced: kept.reducedInput, context)
+      try input(false).forward(keyValue, normed, kept.adaptersOfInput, context)
       if queries > 0 {
         let queryNormed = rows.queries(of: normed, into: scratch.gathered, pool)
-        try input(true).forward([query], queryNormed, reduced: kept.reducedInput, context)
+        try input(true).forward([query], queryNormed, kept.adaptersOfInput, context)
       }
     }
     if let heads = kept.heads { try HeadNorms(layer: layer).forward(q: q, k: k, heads, context) }
@@ -82,7 +81,7 @@ struct SelfAttention {
     try context.observe("attention", layer: layer, result)
     try output(rows).forward(
       [(.output, middle)], result, residual: rows.queries(of: x, into: scratch.gatheredResidual, pool),
-      reduced: kept.reducedResult, context)
+      kept.adaptersOfResult, context)
   }
 
   // MARK: Backward
@@ -99,7 +98,7 @@ struct SelfAttention {
     let result = kept.result.prefix(queries)
     let dresult = gradient.attention.prefix(queries)
     try output(rows).backward(
-      [(.output, dy)], dx: dresult, reduced: kept.reducedResult, gradient, context, gradients)
+      [(.output, dy)], dx: dresult, kept.adaptersOfResult, gradient, context, gradients)
     try output(rows).weightGradients([(.output, dy)], x: result, gradient, context, gradients)
 
     var (dq, dk) = (gradient.q.prefix(queries), gradient.k.prefix(n))
@@ -127,17 +126,17 @@ struct SelfAttention {
     let keyValue = [(LinearModule.key, dk), (.value, dv)]
     if let continuing = rows.continuing {
       try input(false).backward(
-        keyValue, dx: dnormed, reduced: kept.reducedInput, gradient, context, gradients)
+        keyValue, dx: dnormed, kept.adaptersOfInput, gradient, context, gradients)
       try input(false).weightGradients(keyValue, x: normed, gradient, context, gradients)
       let dquery = dnormed.map { _ in gradient.gathered.prefix(queries) }
       try input(true).backward(
-        [(.query, dq)], dx: dquery, reduced: kept.reducedInput, gradient, context, gradients)
+        [(.query, dq)], dx: dquery, kept.adaptersOfInput, gradient, context, gradients)
       try input(true).weightGradients(
         [(.query, dq)], x: rows.queries(of: normed, into: scratch.gathered, pool), gradient, context, gradients)
       if let dnormed, let dquery { Kernels.scatterAdd(dnormed, dquery, index: continuing, pool) }
     } else {
       let all = [(LinearModule.query, dq)] + keyValue
-      try input(false).backward(all, dx: dnormed, reduced: kept.reducedInput, gradient, context, gradients)
+      try input(false).backward(all, dx: dnormed, kept.adaptersOfInput, gradient, context, gradients)
       try input(false).weightGradients(all, x: normed, gradient, context, gradients)
     }
     guard let dnormed else { return nil }

@@ -52,8 +52,14 @@ extension ConfigurationKeys {
     ).ofFreshAdapter().standing(at: "none"),
     Key("peft_use_rslora", \.usesRSLoRA, .bool, "The scale is `lora_alpha / sqrt(lora_r)`.").ofFreshAdapter(),
     Key(
+      "peft_use_dora", \.usesDoRA, .bool,
+      "DoRA: the norm of every row of an adapted weight is trained apart from its direction."
+    ).ofFreshAdapter(),
+    Key(
       "peft_init_lora_weights", \.initialisation, .initialisation,
-      "How a fresh adapter is drawn: `true` and `gaussian` have B = 0, `init_b` has A = 0."
+      "How a fresh adapter starts: `true` and `gaussian` draw A and have B = 0, `init_b` draws B. `pissa` takes the leading "
+        + "singular vectors of every weight, `pissa_niter_16` finds them by a search with 16 iterations, and `olora` takes "
+        + "the first columns of its QR decomposition; the base stays as it is, and what is saved has twice the rank."
     ).effective { $0.adapter != nil && $0.startingAdapter == nil }.written { $0.adapter != nil },
     Key("plugins", .plugins, "axolotl's plugins that compute the same in another way; no Python is run."),
     Key(
@@ -166,20 +172,18 @@ extension ValueKind where Value == [String] {
 
 extension ValueKind where Value == AdapterInitialisation {
   static var initialisation: Self {
-    Self("true, gaussian or init_b") { section, key, tree in
+    let words = "true, gaussian, init_b, pissa, pissa_niter_16 (or another number) or olora"
+    return Self(words) { section, key, tree in
       switch tree.content {
       case .bool(true): return .uniform
-      case .text("pissa"), .text("olora"):
-        section.refuseNotBuilt(key, built: "true, gaussian, init_b")
-        return nil
       case .text(let name):
-        if let found = AdapterInitialisation(rawValue: name) { return found }
+        if let found = AdapterInitialisation(name: name) { return found }
       default: break
       }
-      section.refuse(key, expected: "true, gaussian or init_b")
+      section.refuse(key, expected: words)
       return nil
     } write: {
-      $0 == .uniform ? .bool(true) : .text($0.rawValue)
+      $0 == .uniform ? .bool(true) : .text($0.name)
     }
   }
 }
@@ -195,5 +199,15 @@ extension RunConfiguration {
   fileprivate var targetsAllLinear: Bool {
     get { loraTargetModules == Self.projections }
     set { loraTargetModules = newValue ? Self.projections : loraTargetModules }
+  }
+}
+
+extension RunConfiguration {
+  /// PEFT cannot turn what it trains that way into an adapter for the original base.
+  func checkVariant(_ section: inout ConfigurationSection) {
+    guard usesDoRA, adapter != nil, startingAdapter == nil, initialisation.relativeStart != nil else { return }
+    section.report(
+      "`peft_use_dora` goes with a start that leaves the base as it is, found `peft_init_lora_weights: "
+        + "\(initialisation.name)`: leave one out", about: "peft_use_dora")
   }
 }

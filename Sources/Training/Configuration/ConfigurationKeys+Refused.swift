@@ -25,7 +25,7 @@ extension ConfigurationKeys {
       "lora_fan_in_fan_out", because: "Qwen2 has no transposed weights",
       remedy: "leave it out: PEFT turns it off for such weights too, and nothing is lost"),
     RefusedKeys(
-      "peft_use_dora mora", because: "an adapter is plain LoRA",
+      "mora", because: "an adapter is LoRA or DoRA",
       remedy: "left out, it has LoRA's update of the weights"),
     RefusedKeys(
       """

@@ -9,6 +9,7 @@ extension RunConfiguration {
   mutating func applyRules(_ section: inout ConfigurationSection) {
     checkFourBits(&section)
     checkRandomWeights(&section)
+    checkVariant(&section)
     findTemplate(&section)
     settleTurns()
     checkTypes(&section)
@@ -133,7 +134,7 @@ extension RunConfiguration {
   /// What is said of an adapter that exists is compared with it when it is opened.
   private mutating func settleStartingAdapter(_ section: ConfigurationSection) {
     guard startingAdapter != nil else { return }
-    let keys = ["lora_r", "lora_alpha", "lora_target_modules", "peft_use_rslora"]
+    let keys = ["lora_r", "lora_alpha", "lora_target_modules", "peft_use_rslora", "peft_use_dora"]
     statedAdapterKeys = Set(keys.filter { section[$0] != nil })
     if let linear = section["lora_target_linear"], !linear.isOff { statedAdapterKeys.insert("lora_target_modules") }
   }

@@ -35,6 +35,7 @@ package struct RunConfiguration: Sendable, Equatable {
   package var usesRSLoRA = false
   /// Modules that are trained and saved beside a fresh adapter, by the ends of their paths.
   package var savedModules: [String] = []
+  package var usesDoRA = false
   package var initialisation = AdapterInitialisation.uniform
   package var startingAdapter: String?
   /// The keys of a fresh adapter that are given although there is a `startingAdapter`: they must say what it has.
@@ -188,15 +189,6 @@ package enum SavedType: String, Sendable, CaseIterable {
 package enum OptimizerName: String, Sendable, CaseIterable {
   case adamW = "adamw_torch"
   case lion
-}
-
-/// How a fresh adapter is drawn.
-package enum AdapterInitialisation: String, Sendable, CaseIterable {
-  /// `true`: PEFT's default, Init[A].
-  case uniform = "true"
-  case gaussian
-  /// Init[B]: A zero, B drawn.
-  case initB = "init_b"
 }
 
 extension RunConfiguration {

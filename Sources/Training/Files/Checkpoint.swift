@@ -38,7 +38,7 @@ package enum Checkpoint {
     _ state: TrainerState, _ policy: PolicyState, _ form: PolicyForm, _ inference: InferenceFiles, to path: String
   ) throws {
     let layout = policy.layout.parameters
-    let bytes = form.byteCount(layout) + 4 * layout.count * policy.moments.arenas.count
+    let bytes = form.byteCount(policy.layout) + 4 * layout.count * policy.moments.arenas.count
     try AtomicDirectory.write(to: path, neededBytes: bytes) { directory in
       try form.write(policy, isFinal: false, directory.file)
       try form.writeBeside(inference, directory.file)
@@ -60,18 +60,19 @@ package enum Checkpoint {
     return try TrainerState(json: try JSONValue.read(file: statePath), path: statePath)
   }
 
-  /// Fills the parameters' values from a verified checkpoint.
+  /// Fills the parameters' values, which are those of a policy, from a verified checkpoint.
   /// - Throws: `FileError`; `ContentError` when it belongs to another adapter or model.
   package static func readValues(
-    _ path: String, _ form: PolicyForm, _ layout: PolicyLayout, into values: Storage
+    _ path: String, _ form: PolicyForm, _ layout: PolicyLayout, into values: Storage, of policy: Policy
   ) throws {
     if let adapter = layout.adapter {
       let directory = try AdapterDirectory(path, model: layout.configuration)
       let found = PolicyLayout(directory.configuration, model: layout.configuration)
-      guard found == layout else {
+      guard found == layout.saved else {
         throw ContentError(
-          path, "holds an adapter of \(found.adapter.map { "\($0)" } ?? "")", expected: "\(adapter)")
+          path, "holds an adapter of \(found.adapter.map { "\($0)" } ?? "")", expected: "\(adapter.saved)")
       }
+      if adapter.form == .relative { return try policy.take(directory, into: values) }
     }
     let weights = try SafetensorsFile(path: "\(path)/\(form.weightsName)")
     try layout.parameters.read(weights, prefix: "", into: values)
@@ -79,7 +80,7 @@ package enum Checkpoint {
 
   /// Fills values and moments of a state of which nothing is divided.
   package static func read(_ path: String, _ form: PolicyForm, into state: PolicyState) throws {
-    try readValues(path, form, state.layout, into: state.values)
+    try readValues(path, form, state.layout, into: state.values, of: state.policy)
     let moments = try Moments(path, state.layout.parameters, count: state.moments.arenas.count)
     for (arena, storage) in state.moments.arenas.enumerated() {
       moments.copy(0..<state.layout.count, of: arena, to: storage.base)

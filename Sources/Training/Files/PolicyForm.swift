@@ -40,9 +40,9 @@ package enum PolicyForm {
   }
 
   /// Bytes of a checkpoint without the moments, at most.
-  func byteCount(_ layout: ParameterLayout) -> Int {
+  func byteCount(_ layout: PolicyLayout) -> Int {
     switch self {
-    case .adapter: 4 * layout.count + (1 << 20)
+    case .adapter: 4 * layout.saved.count + (1 << 20)
     case .model(let directory, _):
       // With the tokenizer.
       WeightName.all(directory.configuration).reduce(32 << 20) {
@@ -57,7 +57,7 @@ package enum PolicyForm {
     case .adapter(let configuration):
       try write(configurationName) { try $0.append(Array(configuration.text.utf8)) }
       try write(weightsName) {
-        try SafetensorsWriter.write(state.layout.parameters.tensors(of: state.values), to: $0)
+        try SafetensorsWriter.write(state.policy.parameterTensors, to: $0)
       }
     case .model(let directory, let type):
       let export = try MergedExport(

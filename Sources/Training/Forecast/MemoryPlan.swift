@@ -43,6 +43,7 @@ package struct MemoryPlan: Sendable, Equatable {
       (isDivided ? 0 : 4 * count) + StepSums.byteCount(parameters: count)
       + shard.range.count * (configuration.optimizer == .adamW ? 8 : 4)
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
+      + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)
     sampleBytes = samples.count > 0 ? Generator.byteCount(layout.configuration, capacity: samples.capacity) : 0
     processBytes = ProcessMemory.anonymousBytes + Self.reserve
     switch configuration.gradientCheckpointing {

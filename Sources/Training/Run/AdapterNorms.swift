@@ -10,13 +10,16 @@ package struct AdapterNorms: Sendable, Equatable {
   package var relativeUpdate: Double
   /// Norms of the gradients by A and by B, before clipping.
   package var aGradient, bGradient: Double
+  /// The same two of DoRA's magnitudes.
+  package var magnitude, magnitudeGradient: Double?
 
   /// Names and values for metrics.jsonl.
   package var entries: [(name: String, value: Double)] {
     [
       ("norm/A", a), ("norm/B", b), ("norm/BA_relative", relativeUpdate), ("grad_norm/A", aGradient),
       ("grad_norm/B", bGradient),
-    ]
+    ] + (magnitude.map { [("norm/magnitude", $0)] } ?? [])
+      + (magnitudeGradient.map { [("grad_norm/magnitude", $0)] } ?? [])
   }
 }
 
@@ -45,22 +48,27 @@ final class AdapterTelemetry {
     frozenSquare = frozen
     return AdapterNorms(
       a: weightNorm(.loraA), b: weightNorm(.loraB),
-      relativeUpdate: (squareOfUpdate(weights, pool) / frozen).squareRoot(),
-      aGradient: gradientNorm(.loraA), bGradient: gradientNorm(.loraB))
+      relativeUpdate: (squareOfUpdate(weights, trainer.policy.adapter, pool) / frozen).squareRoot(),
+      aGradient: gradientNorm(.loraA), bGradient: gradientNorm(.loraB),
+      magnitude: layout.form == .decomposed ? weightNorm(.magnitude) : nil,
+      magnitudeGradient: layout.form == .decomposed ? gradientNorm(.magnitude) : nil)
   }
 
   /// ‖s B A‖² = s² Σ (Bᵀ B) ∘ (A Aᵀ): products of size R x R. B A itself is never formed.
-  private func squareOfUpdate(_ weights: Storage, _ pool: ThreadPool) -> Double {
+  private func squareOfUpdate(_ weights: Storage, _ adapter: Adapter?, _ pool: ThreadPool) -> Double {
     // By scale.
     var sums: [Float: Double] = [:]
     for layer in 0..<layout.configuration.layerCount {
       for module in layout.modules {
-        guard let a = layout.a(module, layer: layer, in: weights), let b = layout.b(module, layer: layer, in: weights),
+        guard var a = layout.a(module, layer: layer, in: weights), var b = layout.b(module, layer: layer, in: weights),
           let shape = layout.shape(module, layer: layer)
         else { continue }
-        let (left, right) = (
-          Matrix(rows: shape.rank, columns: shape.rank), Matrix(rows: shape.rank, columns: shape.rank)
-        )
+        if let companion = adapter?.companion, let a0 = layout.a(module, layer: layer, in: companion),
+          let b0 = layout.b(module, layer: layer, in: companion)
+        {
+          (a, b) = Self.update(a, b, from: a0, negative: b0, pool)
+        }
+        let (left, right) = (Matrix(rows: a.rows, columns: a.rows), Matrix(rows: a.rows, columns: a.rows))
         Products.compute(left, [.transposedTimes(b, b)], phase: .lora, pool)
         Products.compute(right, [.timesTransposed(a, a)], phase: .lora, pool)
         sums[shape.scale, default: 0] += zip(left.elements, right.elements).reduce(0) {
@@ -70,6 +78,20 @@ final class AdapterTelemetry {
     }
     // Rounding can leave the sum of a tiny product slightly below zero.
     return sums.sorted { $0.key < $1.key }.reduce(0) { $0 + Double($1.key) * Double($1.key) * max(0, $1.value) }
+  }
+
+  /// B A − B₀ A₀ = [B − B₀, B₀] [A; A − A₀], where nothing large cancels.
+  private static func update(
+    _ a: Matrix, _ b: Matrix, from a0: Matrix, negative b0: Matrix, _ pool: ThreadPool
+  ) -> (a: Matrix, b: Matrix) {
+    let rank = a.rows
+    let (wholeA, wholeB) = (Matrix(rows: 2 * rank, columns: a.columns), Matrix(rows: b.rows, columns: 2 * rank))
+    for part in [wholeA.rows(0..<rank), wholeA.rows(rank..<2 * rank)] { Kernels.combine(part, 0, a, 1, pool) }
+    Kernels.combine(wholeA.rows(rank..<2 * rank), 1, a0, -1, pool)
+    Kernels.combine(wholeB.columns(0..<rank), 0, b, 1, pool)
+    Kernels.combine(wholeB.columns(0..<rank), 1, b0, 1, pool)
+    Kernels.combine(wholeB.columns(rank..<2 * rank), 0, b0, -1, pool)
+    return (wholeA, wholeB)
   }
 
   private func squareOfFrozenWeights() -> Double {

@@ -128,7 +128,11 @@ package final class Coordinator {
         rank: configuration.loraRank, alpha: configuration.loraAlpha, dropout: configuration.loraDropout,
         usesRankStabilizedScaling: configuration.usesRSLoRA,
         modules: configuration.loraTargetModules.compactMap(LinearModule.init(rawValue:)), baseModel: nil)
-    if starting == nil { adapter.savedModules = configuration.savedModules }
+    if starting == nil {
+      adapter.savedModules = configuration.savedModules
+      adapter.form =
+        configuration.usesDoRA ? .decomposed : configuration.initialisation.relativeStart == nil ? .plain : .relative
+    }
     adapter.dropout = configuration.loraDropout
     adapter.baseModel = configuration.baseModel
     adapter.baseRevision = HubCache.isLookedFor(configuration.baseModel) ? configuration.baseRevision : nil
@@ -217,9 +221,11 @@ package final class Coordinator {
     if !unused.isEmpty {
       notices.append("unfrozen_parameters: no weight has a name that begins as \(unused.joined(separator: ", "))")
     }
-    if configuration.initialisation == .initB {
-      notices.append("peft_init_lora_weights: init_b: A starts at zero and B is drawn, so at first A alone learns")
+    if configuration.usesDoRA, configuration.loraDropout > 0 {
+      notices.append(
+        "peft_use_dora with lora_dropout multiplies by every weight twice, as PEFT does: without dropout it is faster")
     }
+    if configuration.startingAdapter == nil, let notice = configuration.initialisation.notice { notices.append(notice) }
     return notices
   }
 
@@ -232,7 +238,7 @@ package final class Coordinator {
       try readStartingAdapter(into: trainer.values, trainer.layout)
       return nil
     }
-    try Checkpoint.readValues(checkpoint, form, trainer.layout, into: trainer.values)
+    try Checkpoint.readValues(checkpoint, form, trainer.layout, into: trainer.values, of: trainer.policy)
     return try Checkpoint.Moments(checkpoint, trainer.layout.parameters, count: trainer.moments.all.count)
   }
 

@@ -44,11 +44,16 @@ package struct GradientCheck {
     let parameters = layout.parameters.parameters
     let saved = Storage(count: values.count)
     saved.base.update(from: values.base, count: values.count)
-    defer { values.base.update(from: saved.base, count: values.count) }
+    defer {
+      values.base.update(from: saved.base, count: values.count)
+      policy.parametersChanged()
+    }
     let random = CounterRandom(key: seed)
     for (stream, parameter) in parameters.enumerated() {
       Self.drawIfZero(parameter.matrix(in: values), random, stream: UInt64(stream))
     }
+    // The differences move parameters behind the policy's back: what has no gradient, such as DoRA's norms, stays.
+    policy.parametersChanged()
     let sink = GradientArena(count: layout.count)
     let gradient = sink.values
     let sums = ExampleSums(

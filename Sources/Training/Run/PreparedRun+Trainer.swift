@@ -42,7 +42,13 @@ extension PreparedRun {
 
   /// Loads values, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
   func loadState(into trainer: Trainer) throws {
-    if setup.startsFromFiles { try readState(into: trainer) } else { initialize(trainer.policy.adapter) }
+    if setup.startsFromFiles {
+      try readState(into: trainer)
+    } else {
+      try initialize(trainer.policy.adapter, trainer.pass.pool)
+      trainer.policy.startMagnitudes(trainer.pass.pool)
+    }
+    trainer.policy.parametersChanged()
     let start = setup.start
     guard start.partial?.kind == .step else { return }
     let quarantined = Set(setup.quarantinedPositions)
@@ -63,7 +69,7 @@ extension PreparedRun {
       }
     }
     // Where ranks share the values, each gets the same bytes again.
-    for arena in [trainer.values] + [trainer.referenceValues].compactMap(\.self) {
+    for arena in [trainer.values, trainer.referenceValues, trainer.policy.adapter?.companion].compactMap(\.self) {
       try world.broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: 4 * arena.count), from: 0)
     }
     guard setup.start.step > 0 else { return }
@@ -77,13 +83,41 @@ extension PreparedRun {
     }
   }
 
-  private func initialize(_ adapter: Adapter?) {
+  /// Collective.
+  private func initialize(_ adapter: Adapter?, _ pool: ThreadPool) throws {
     guard let adapter else { return }
     let seed = UInt64(bitPattern: Int64(configuration.seed))
     switch configuration.initialisation {
     case .uniform: adapter.initializeUniform(seed: seed)
     case .gaussian: adapter.initializeGaussian(seed: seed)
     case .initB: adapter.initializeB(seed: seed)
+    case .pissa, .olora: try fillCompanion(of: adapter, seed: seed, pool)
+    }
+    adapter.startAtCompanion()
+  }
+
+  /// Computes the companion of a relative adapter, every rank some of its matrices. Collective.
+  private func fillCompanion(of adapter: Adapter, seed: UInt64, _ pool: ThreadPool) throws {
+    guard let start = configuration.initialisation.relativeStart, let companion = adapter.companion else { return }
+    let c = model.configuration
+    func cost(_ name: AdapterMatrix) -> Int {
+      let (rows, columns) = (name.module.outputWidth(c), name.module.inputWidth(c))
+      return min(rows, columns) * rows * columns
+    }
+    // In turn, the costliest first. Which rank computes a matrix does not change its bits.
+    let names = adapter.layout.matrices.filter { $0.side == .a }
+    let order = names.indices.sorted { (-cost(names[$0]), $0) < (-cost(names[$1]), $1) }.map { names[$0] }
+    let own = stride(from: world.rank, to: order.count, by: world.size).map { order[$0] }
+    pool.run(own.count) { [model] place, _ in
+      adapter.fillCompanion(own[place].module, layer: own[place].layer, of: model, start, seed: seed)
+    }
+    for (place, name) in order.enumerated() {
+      for side in [AdapterMatrix.Side.a, .b] {
+        let part = adapter.layout.matrix(AdapterMatrix(name.module, layer: name.layer, side: side), in: companion)
+        try world.broadcast(
+          UnsafeMutableRawBufferPointer(start: part.base, count: 4 * part.rows * part.columns), from: place % world.size
+        )
+      }
     }
   }
 }

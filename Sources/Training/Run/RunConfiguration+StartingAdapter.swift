@@ -32,6 +32,9 @@ extension RunConfiguration {
         expect("peft_use_rslora", "\(usesRSLoRA)", "use_rslora", "\(adapter.usesRankStabilizedScaling)")
       }
     }
+    if statedAdapterKeys.contains("peft_use_dora"), usesDoRA != (adapter.form == .decomposed) {
+      expect("peft_use_dora", "\(usesDoRA)", "use_dora", "\(adapter.form == .decomposed)")
+    }
     let modules = adapter.modules.map(\.rawValue)
     if statedAdapterKeys.contains("lora_target_modules"), loraTargetModules != modules {
       expect(

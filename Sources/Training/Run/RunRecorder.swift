@@ -236,7 +236,8 @@ final class RunRecorder {
     let path = "\(files.path)/\(best.name)"
     do {
       _ = try Checkpoint.state(of: path)
-      try Checkpoint.readValues(path, form, trainer.layout, into: trainer.values)
+      try Checkpoint.readValues(path, form, trainer.layout, into: trainer.values, of: trainer.policy)
+      trainer.policy.parametersChanged()
     } catch {
       throw TrainingError.bestIsLost(path: path, reason: "\(error)")
     }

@@ -15,22 +15,23 @@ package struct ParameterGroup: Sendable, Equatable {
     return loraPlus(layout, ratio: plus.ratio, weightDecay: plus.weightDecay)
   }
 
-  /// All parameters at one rate. Norms and biases do not decay, as in transformers.
+  /// All parameters at one rate. Norms and biases do not decay, as in transformers; DoRA's magnitudes do, as there.
   package static func plain(_ layout: ParameterLayout, weightDecay: Double) -> [ParameterGroup] {
     [
       ParameterGroup(
-        ranges: layout.ranges(of: .loraA, .loraB, .matrix), learningRateRatio: 1, weightDecay: weightDecay),
+        ranges: layout.ranges(of: .loraA, .loraB, .magnitude, .matrix), learningRateRatio: 1,
+        weightDecay: weightDecay),
       ParameterGroup(ranges: layout.ranges(of: .vector), learningRateRatio: 1, weightDecay: 0),
     ].filter { !$0.ranges.isEmpty }
   }
 
   /// LoRA+ (Hayou et al. 2024a): the learning rate of B is `ratio` times that of A. The groups are those of PEFT's
-  /// `create_loraplus_optimizer`: matrices that are trained beside LoRA are with A, norms and biases with B but without
-  /// decay. AdamW and Lion multiply the decay by the learning rate, so B's effective decay is `ratio` times as large.
+  /// `create_loraplus_optimizer`: DoRA's magnitudes are with B; matrices that are trained beside LoRA are with A, norms and
+  /// biases with B but without decay. AdamW and Lion multiply the decay by the learning rate, so B's effective decay is `ratio` times as large.
   package static func loraPlus(_ layout: ParameterLayout, ratio: Double, weightDecay: Double = 0) -> [ParameterGroup] {
     [
       ParameterGroup(ranges: layout.ranges(of: .loraA, .matrix), learningRateRatio: 1, weightDecay: weightDecay),
-      ParameterGroup(ranges: layout.ranges(of: .loraB), learningRateRatio: ratio, weightDecay: weightDecay),
+      ParameterGroup(ranges: layout.ranges(of: .loraB, .magnitude), learningRateRatio: ratio, weightDecay: weightDecay),
       ParameterGroup(ranges: layout.ranges(of: .vector), learningRateRatio: ratio, weightDecay: 0),
     ].filter { !$0.ranges.isEmpty }
   }

@@ -128,6 +128,7 @@ package final class Trainer {
     outcome.gradientNorm = try sums.norm(in: dispatcher.world, pass.pool)
     update(step: number, gradientScale: clipping(norm: outcome.gradientNorm))
     try shareValues()
+    policy.parametersChanged()
     return .done(outcome)
   }
 
