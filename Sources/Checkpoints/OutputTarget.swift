@@ -52,7 +52,7 @@ package struct OutputTarget: Sendable {
   ) throws {
     (self.path, replaces, self.permissions) = (path, overwrites, permissions)
     guard !Self.isStream(path) else { return }
-    if let conflict = inputs.lazy.compactMap({ $0.conflict(withFile: path) }).first { throw conflict }
+    for input in inputs { if let conflict = input.conflict(withFile: path) { throw conflict } }
     switch EntryKind(path) {
     case nil: break
     case .file: guard overwrites else { throw OutputRefusal.exists(path: path) }

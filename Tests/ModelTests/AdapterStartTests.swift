@@ -67,7 +67,7 @@ import Testing
     let other = try Self.adapter(start, seed: 10, modules: [.value, .down])
     for layer in 0..<all.layout.configuration.layerCount {
       for module in [LinearModule.value, .down] {
-        for side in AdapterMatrix.Side.allCases {
+        for side in [AdapterMatrix.Side.a, .b] {
           let name = AdapterMatrix(module, layer: layer, side: side)
           let expected = all.layout.matrix(name, in: all.weights).elements
           #expect(few.layout.matrix(name, in: few.weights).elements == expected)

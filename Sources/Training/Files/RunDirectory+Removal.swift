@@ -126,9 +126,12 @@ extension RunDirectory {
 
   /// The names of the checkpoints that were the best ones when `run` wrote its newest `count` up to `step`.
   func bestNames(ofNewest count: Int, of run: String, upTo step: Int) -> Set<String> {
-    let states = checkpointNames.lazy.filter { $0.step <= step }
-      .compactMap { Checkpoint.unverifiedState(of: "\(path)/\($0.name)") }.filter { $0.run == run }
-    return Set(states.prefix(count).compactMap(\.best.checkpoint?.name))
+    // Not lazy: a lazy collection reads a file more than once, and traps when the answers differ.
+    var states: [TrainerState] = []
+    for (number, name) in checkpointNames where number <= step && states.count < count {
+      if let state = Checkpoint.unverifiedState(of: "\(path)/\(name)"), state.run == run { states.append(state) }
+    }
+    return Set(states.compactMap(\.best.checkpoint?.name))
   }
 
   /// Whether `run` wrote a checkpoint or a partial work there. A link to one is not it.
