@@ -87,6 +87,18 @@ int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size, int *lea
   return status != MPI_SUCCESS ? status : freed;
 }
 
+int shoal_mpi_comm_leaders(shoal_mpi_comm comm, int leader, int *leaders, shoal_mpi_comm *among) {
+  int rank = 0;
+  int status = MPI_Comm_rank(comm_of(comm), &rank);
+  if (status != MPI_SUCCESS) return status;
+  status = MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, comm_of(comm));
+  if (status != MPI_SUCCESS) return status;
+  MPI_Comm handle = MPI_COMM_NULL;
+  status = MPI_Comm_split(comm_of(comm), rank == leader ? 0 : MPI_UNDEFINED, rank, &handle);
+  keep_comm(handle, among);
+  return status;
+}
+
 int shoal_mpi_barrier_begin(shoal_mpi_comm comm, shoal_mpi_request *request) {
   MPI_Request handle = MPI_REQUEST_NULL;
   return keep_request(MPI_Ibarrier(comm_of(comm), &handle), handle, request);

@@ -27,8 +27,9 @@ package protocol Communicator: AnyObject, Sendable {
   /// Replaces every entry by its sum over ranks: exact, so it does not depend on the number of ranks.
   /// - Precondition: the sums fit 64 bits (they wrap around otherwise).
   func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws
-  /// Replaces `root`'s entries by their exact sums over ranks. The other ranks' entries are then undefined.
-  func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int) throws
+  /// Replaces the entries of each part's root by their exact sums over the holders. Entries of others are then
+  /// undefined.
+  func sum(_ parts: [SumPart], of holders: SumHolders) throws
   /// The bitwise OR of all ranks' flags.
   func agree(on flags: UInt64) throws -> UInt64
   /// A queue of work that rank 0 fills and all ranks empty.
@@ -49,6 +50,21 @@ package protocol Communicator: AnyObject, Sendable {
   /// Ends all ranks of the job at once with exit code `code`. It prints nothing: the caller prints the reason before
   /// and exits after it, since a world of one rank has no job to end.
   func abort(code: Int32)
+}
+
+/// A part of numbers that ranks or nodes have, and the rank that gets its sum.
+package struct SumPart {
+  let values: UnsafeMutableBufferPointer<Int64>
+  let root: Int
+
+  package init(values: UnsafeMutableBufferPointer<Int64>, root: Int) { (self.values, self.root) = (values, root) }
+}
+
+/// Who has the numbers that are summed.
+package enum SumHolders: Sendable {
+  case ranks
+  /// The ranks of a node have the same memory: it counts once, and gets the sum if the root is among them.
+  case nodes
 }
 
 extension Communicator {

@@ -13,6 +13,10 @@ package final class MPICommunicator: Communicator {
   package let ranksOnNode: Int
   package let nodeLeader: Int
   private let comm: shoal_mpi_comm
+  /// Of the nodes' leaders; nothing on other ranks.
+  private let leaders: shoal_mpi_comm
+  /// By rank: its node's number, which is its leader's among `leaders`.
+  private let nodes: [Int]
   private let backgroundError = BackgroundError()
   private let counter = ProgressCounter()
   private let watchdog = Mutex<Watchdog?>(nil)
@@ -27,11 +31,16 @@ package final class MPICommunicator: Communicator {
     try MPIFailure.check(shoal_mpi_comm_rank(comm, &rank, &size), "rank")
     self.rank = Int(rank)
     self.size = Int(size)
-    var leader: Int32 = 0
+    var (leader, leaders) = (Int32(0), shoal_mpi_comm())
     try MPIFailure.check(shoal_mpi_comm_node_rank(comm, &rank, &size, &leader), "rank on the node")
     rankOnNode = Int(rank)
     ranksOnNode = Int(size)
     nodeLeader = Int(leader)
+    var all = [Int32](repeating: 0, count: self.size)
+    try MPIFailure.check(shoal_mpi_comm_leaders(comm, leader, &all, &leaders), "ranks of nodes")
+    self.leaders = leaders
+    let first = Set(all).sorted()
+    nodes = all.map { first.firstIndex(of: $0) ?? 0 }
   }
 
   private static func duplicateWorld() throws -> shoal_mpi_comm {
@@ -93,6 +102,8 @@ package final class MPICommunicator: Communicator {
   }
 
   package func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
+    // Ranks arrive seconds apart: sleeps until all are here, so that the chunks do not have to wait.
+    try barrier()
     try forEachChunk(of: values) { part in
       try complete("sum", waiting: .everyoneIsHere) {
         shoal_mpi_sum_begin(part.baseAddress, Int32(part.count), comm, &$0)
@@ -100,19 +111,27 @@ package final class MPICommunicator: Communicator {
     }
   }
 
-  package func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int) throws {
-    try forEachChunk(of: values) { part in
-      try complete("sum to a rank", waiting: .everyoneIsHere) {
-        shoal_mpi_sum_to_begin(part.baseAddress, Int32(part.count), Int32(root), rank == root ? 1 : 0, comm, &$0)
+  package func sum(_ parts: [SumPart], of holders: SumHolders) throws {
+    try barrier()
+    let isOneNode = holders == .nodes && nodes.allSatisfy { $0 == 0 }
+    if !isOneNode, holders == .ranks || rankOnNode == 0 {
+      let comm = holders == .ranks ? comm : leaders
+      for part in parts {
+        let root = holders == .ranks ? part.root : nodes[part.root]
+        let isRoot = root == (holders == .ranks ? rank : nodes[rank])
+        try forEachChunk(of: part.values) { chunk in
+          try complete("sum to a rank", waiting: .everyoneIsHere) {
+            shoal_mpi_sum_to_begin(chunk.baseAddress, Int32(chunk.count), Int32(root), isRoot ? 1 : 0, comm, &$0)
+          }
+        }
       }
     }
+    if holders == .nodes, !isOneNode { try barrier() }
   }
 
-  /// Ranks arrive seconds apart: sleeps until all are here, so that the chunks do not have to wait.
   private func forEachChunk(
     of values: UnsafeMutableBufferPointer<Int64>, _ body: (UnsafeMutableBufferPointer<Int64>) throws -> Void
   ) throws {
-    try barrier()
     let chunkCount = Self.chunkBytes / 8
     for start in stride(from: 0, to: values.count, by: chunkCount) {
       try body(UnsafeMutableBufferPointer(rebasing: values[start..<min(start + chunkCount, values.count)]))

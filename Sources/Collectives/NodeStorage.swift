@@ -9,6 +9,8 @@ package struct NodeStorage: Sendable {
   package let storage: Storage
   /// Whether other ranks have the same copy.
   package let isShared: Bool
+  /// Whether each node has one copy. Otherwise each rank has one.
+  package let isOnePerNode: Bool
   /// Whether this rank fills the copy first.
   package let isFirst: Bool
   /// Whether the whole world has this one copy.
@@ -22,7 +24,7 @@ package struct NodeStorage: Sendable {
     let nodes = try world.gather(message: world.ranksOnNode)
     guard nodes.contains(where: { $0 > 1 }) else {
       storage = Storage(count: count)
-      (isShared, isFirst, isOnlyOne) = (false, true, world.size == 1)
+      (isShared, isOnePerNode, isFirst, isOnlyOne) = (false, true, true, world.size == 1)
       return
     }
     let isLeader = world.rankOnNode == 0
@@ -39,6 +41,7 @@ package struct NodeStorage: Sendable {
     // Also the barrier before the leader closes its descriptor.
     let isMissing = try world.agree(on: shared == nil ? 1 : 0) != 0
     isShared = !isMissing && world.ranksOnNode > 1
+    isOnePerNode = !isMissing
     isFirst = isMissing || isLeader
     isOnlyOne = !isMissing && world.ranksOnNode == world.size
     storage = isMissing ? Storage(count: count) : shared ?? Storage(count: count)

@@ -18,7 +18,7 @@ package final class SoloCommunicator: Communicator {
   }
   package func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
   package func sum(_ values: UnsafeMutableBufferPointer<Int64>) {}
-  package func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int) {}
+  package func sum(_ parts: [SumPart], of holders: SumHolders) {}
   package func agree(on flags: UInt64) -> UInt64 { flags }
   package func workQueue() -> any WorkQueue { SoloWorkQueue() }
   package func watch(tell: @escaping @Sendable (any Error) -> Void) {}

@@ -15,19 +15,27 @@ package enum FixedPoint {
 
   private static let block = 1 << 16
 
-  /// sum += round(gradient · 2^50).
-  /// - Parameter terms: the number of sums that a step adds up; it limits each sum so that the total cannot overflow.
+  /// sum += round(gradient · 2^50), from `offset` on.
+  /// - Parameters:
+  ///   - terms: the number of sums that a step adds up; it limits each sum so that the total cannot overflow.
+  ///   - locks: of the sums; nil when nobody else adds to them.
   package static func add(
-    _ gradient: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Int64>, count: Int, terms: Int, _ pool: ThreadPool
+    _ gradient: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Int64>, at offset: Int = 0, count: Int, terms: Int,
+    locks: BlockLocks? = nil, _ pool: ThreadPool
   ) -> Fault {
     let fault = Atomic<UInt64>(0)
     let limit = Float(4096) / Float(max(terms, 1))
     nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
     pool.clock.enter(.reduction)
     defer { pool.clock.enter(.input) }
-    pool.blocks(of: count, by: block) { range in
-      let status = shoal_fixed_add(sum + range.lowerBound, gradient + range.lowerBound, Int64(range.count), limit)
+    @Sendable func add(_ range: Range<Int>) {
+      let status = shoal_fixed_add(
+        sum + range.lowerBound, gradient + (range.lowerBound - offset), Int64(range.count), limit)
       if status != 0 { fault.bitwiseOr(UInt64(status), ordering: .relaxed) }
+    }
+    pool.blocks(of: count, by: block) { part in
+      let range = offset + part.lowerBound..<offset + part.upperBound
+      if let locks { locks.forEachBlock(of: range, add) } else { add(range) }
     }
     return Fault(rawValue: fault.load(ordering: .relaxed))
   }

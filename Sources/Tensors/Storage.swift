@@ -34,5 +34,11 @@ package final class Storage: @unchecked Sendable {
     self.count = count
   }
 
+  /// The memory as 64-bit integers.
+  package var integers: UnsafeMutableBufferPointer<Int64> {
+    UnsafeMutableBufferPointer(
+      start: UnsafeMutableRawPointer(base).assumingMemoryBound(to: Int64.self), count: count / 2)
+  }
+
   deinit { munmap(base, bytes) }
 }

@@ -53,7 +53,8 @@ final class FileParsers: Sendable {
     try Checkpoint.write(state, policy, form, inference, to: "\(root)/checkpoint")
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
-    try Self.partialSums.withUnsafeBufferPointer { [root] in try partial.write($0, state, to: "\(root)/partial") }
+    var sums = Self.partialSums
+    try sums.withUnsafeMutableBufferPointer { [root] in try partial.write([$0], state, to: "\(root)/partial") }
     partialFiles = try Self.files(in: "\(root)/partial")
     var cache = ReferenceCache(directory: "\(root)/cache", modelHash: "model")
     try cache.save()
@@ -269,7 +270,7 @@ final class FileParsers: Sendable {
       let (partial, _) = try PartialWork.state(of: path)
       precondition(PartialWork(name: partial.name)?.base == partial.base, "a name does not read as it was written")
       var sums = Self.partialSums
-      try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: $0) }
+      try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: [$0]) }
     }
   }
 

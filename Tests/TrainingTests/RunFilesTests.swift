@@ -119,8 +119,12 @@ import Training
   // MARK: Work under way
 
   static func write(_ partial: PartialWork, to path: String) throws {
-    let sums = (0..<100).map { Int64($0) << 56 | Int64($0) }
-    try sums.withUnsafeBufferPointer { try partial.write($0, Trained(step: partial.base).state, to: path) }
+    var sums = (0..<100).map { Int64($0) << 56 | Int64($0) }
+    try sums.withUnsafeMutableBufferPointer {
+      // In two pieces, as a gradient and its examples' words are.
+      let pieces = [0..<90, 90..<100].map { [sums = $0] in UnsafeMutableBufferPointer(rebasing: sums[$0]) }
+      try partial.write(pieces, Trained(step: partial.base).state, to: path)
+    }
   }
 
   @Test func `work under way comes back, or is refused`() throws {
@@ -135,11 +139,11 @@ import Training
     let (found, state) = try PartialWork.state(of: path)
     #expect(try found == partial && state == Trained().state)
     var sums = [Int64](repeating: 0, count: 100)
-    try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: $0) }
+    try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: [$0]) }
     #expect(sums[99] == 99 << 56 | 99)
     #expect(throws: ContentError.self, "sums of another run") {
       try sums.withUnsafeMutableBufferPointer {
-        try PartialWork.read(path, into: UnsafeMutableBufferPointer(rebasing: $0[..<99]))
+        try PartialWork.read(path, into: [UnsafeMutableBufferPointer(rebasing: $0[..<99])])
       }
     }
     let flips = FlippedBits()

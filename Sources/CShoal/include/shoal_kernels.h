@@ -119,6 +119,9 @@ void shoal_add_noise(float *y, int64_t y_row, const uint64_t *counters, uint64_t
 // -- Exact reduction. sum += round(gradient * 2^50). Status bits: 0 good, 1 not finite, 2 out of range.
 int32_t shoal_fixed_add(int64_t *sum, const float *gradient, int64_t count, float limit);
 void shoal_fixed_to_float(float *gradient, const int64_t *sum, int64_t count);
+// A lock in memory that processes may share: 0 when free.
+void shoal_lock(int32_t *lock);
+void shoal_unlock(int32_t *lock);
 
 // -- AdamW as in torch. The caller computes the step's constants in fp64:
 // keep = 1 - rate * decay, gain = 1 - beta, pace = rate / (1 - beta1^t), root = sqrt(1 - beta2^t).

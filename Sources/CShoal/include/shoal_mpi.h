@@ -41,6 +41,8 @@ int shoal_mpi_comm_free(shoal_mpi_comm *comm);
 int shoal_mpi_comm_rank(shoal_mpi_comm comm, int *rank, int *size);
 /// This process's rank among the ranks that share its memory. Collective.
 int shoal_mpi_comm_node_rank(shoal_mpi_comm comm, int *rank, int *size, int *leader);
+// The first rank of every rank's node, from that of this rank's, and a communicator of these first ranks, on them.
+int shoal_mpi_comm_leaders(shoal_mpi_comm comm, int leader, int *leaders, shoal_mpi_comm *among);
 
 int shoal_mpi_barrier_begin(shoal_mpi_comm comm, shoal_mpi_request *request);
 int shoal_mpi_broadcast_begin(

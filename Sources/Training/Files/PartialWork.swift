@@ -50,13 +50,16 @@ package struct PartialWork: Sendable, Equatable, Codable {
   private static let tensorName = "sums"
 
   /// Writes the directory completely or not at all.
-  /// - Parameter state: the state of the checkpoint below it, updated by the evaluation after that checkpoint.
+  /// - Parameters:
+  ///   - sums: in one or more pieces.
+  ///   - state: the state of the checkpoint below it, updated by the evaluation after that checkpoint.
   /// - Throws: `WriteError`.
-  package func write(_ sums: UnsafeBufferPointer<Int64>, _ state: TrainerState, to path: String) throws {
-    try AtomicDirectory.write(to: path, neededBytes: 8 * sums.count + (1 << 20)) { directory in
+  package func write(_ sums: [UnsafeMutableBufferPointer<Int64>], _ state: TrainerState, to path: String) throws {
+    let count = sums.reduce(0) { $0 + $1.count }
+    try AtomicDirectory.write(to: path, neededBytes: 8 * count + (1 << 20)) { directory in
       try directory.file(Self.sumsName) {
-        let tensor = OutgoingTensor(name: Self.tensorName, type: .int64, shape: [sums.count]) { emit in
-          try emit(UnsafeRawBufferPointer(sums))
+        let tensor = OutgoingTensor(name: Self.tensorName, type: .int64, shape: [count]) { emit in
+          for piece in sums { try emit(UnsafeRawBufferPointer(piece)) }
         }
         try SafetensorsWriter.write([tensor], to: $0)
       }
@@ -96,12 +99,17 @@ package struct PartialWork: Sendable, Equatable, Codable {
 
   /// Fills `sums` from a verified directory.
   /// - Throws: `FileError`; `ContentError` when the number of sums differs.
-  package static func read(_ path: String, into sums: UnsafeMutableBufferPointer<Int64>) throws {
+  package static func read(_ path: String, into sums: [UnsafeMutableBufferPointer<Int64>]) throws {
+    let count = sums.reduce(0) { $0 + $1.count }
     let file = try SafetensorsFile(path: "\(path)/\(sumsName)")
-    guard let tensor = file.tensors[tensorName], tensor.type == .int64, tensor.shape == [sums.count] else {
+    guard let tensor = file.tensors[tensorName], tensor.type == .int64, tensor.shape == [count] else {
       throw ContentError(
-        file.path, "does not hold the sums of this run", expected: "\(sums.count) numbers named \(tensorName)")
+        file.path, "does not hold the sums of this run", expected: "\(count) numbers named \(tensorName)")
     }
-    UnsafeMutableRawBufferPointer(sums).copyMemory(from: file.bytes(of: tensor))
+    var rest = file.bytes(of: tensor)[...]
+    for piece in sums {
+      UnsafeMutableRawBufferPointer(piece).copyMemory(from: UnsafeRawBufferPointer(rebasing: rest.prefix(8 * piece.count)))
+      rest = rest.dropFirst(8 * piece.count)
+    }
   }
 }

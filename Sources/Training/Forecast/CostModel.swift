@@ -11,7 +11,7 @@ package struct CostModel: Sendable, Equatable, Codable {
   var linears, attention, head: Double
   /// Seconds per row and layer of everything between products.
   var rows: Double
-  /// Seconds per adapter entry: rounding of one micro-batch; all-reduce and update of one step.
+  /// Seconds per parameter: rounding of one micro-batch; sum over ranks and update of one step.
   var rounding, update: Double
 
   /// Seconds that a rank needs for a micro-batch of training.
@@ -69,12 +69,17 @@ extension CostModel {
     // The last layer computes scored rows only.
     let rows = tree.tokenCount * (c.layerCount - 1) + batch.scoredRows.count
     self.rows = (seconds[.elementwise] + seconds[.input]) / Double(rows)
-    (rounding, update) = try Self.perEntry(layout.count, pass.pool, dispatcher)
+    (rounding, update) = try Self.perEntry(layout, pass.pool, dispatcher)
   }
 
-  /// Seconds per adapter entry: of rounding, and of an all-reduce with an update.
-  private static func perEntry(_ count: Int, _ pool: ThreadPool, _ dispatcher: Dispatcher) throws -> (Double, Double) {
-    let count = min(count, 1 << 22)
+  /// Seconds per parameter: of rounding, and of summing over ranks with an update.
+  private static func perEntry(
+    _ layout: PolicyLayout, _ pool: ThreadPool, _ dispatcher: Dispatcher
+  ) throws -> (Double, Double) {
+    let count = min(layout.count, 1 << 22)
+    let world = dispatcher.world
+    // Ranks of one node add to one gradient, and each updates its part of trained weights.
+    let (isSummed, isDivided) = (!layout.trainsWeights || world.ranksOnNode < world.size, layout.trainsWeights)
     let storages = (0..<4).map { _ in Storage(count: count) }
     let sums = UnsafeMutableBufferPointer<Int64>.allocate(capacity: count)
     defer { sums.deallocate() }
@@ -84,7 +89,10 @@ extension CostModel {
     let start = clock.seconds
     if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, pool) }
     let rounded = clock.seconds
-    try dispatcher.sum(sums, clock)
+    if isSummed { try dispatcher.sum(sums, clock) }
+    let summed = clock.seconds
+    // For the norm, and again for the update.
+    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, pool) }
     if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, pool) }
     _ = Optimizer.norm(storages[0].base, count: count, pool)
     Optimizer.adamW(
@@ -95,9 +103,9 @@ extension CostModel {
     let updated = clock.seconds
     // The kernels received only pointers.
     withExtendedLifetime(storages) {}
-    return (
-      (rounded - start).total / Double(count), ((updated - rounded).total - (updated - rounded)[.idle]) / Double(count)
-    )
+    let sum = (summed - rounded).total - (summed - rounded)[.idle]
+    let update = (updated - summed).total / Double(isDivided ? world.size : 1)
+    return ((rounded - start).total / Double(count), (sum + update) / Double(count))
   }
 }
 

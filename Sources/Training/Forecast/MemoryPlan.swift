@@ -7,9 +7,9 @@ import Tensors
 /// The private memory of a rank. It excludes the frozen weights, which all ranks of a node share.
 package struct MemoryPlan: Sendable, Equatable {
   package let retention: Retention
-  /// Parameters, optimizer moments and the gradient's integer sums.
+  /// Parameters, optimizer moments and the gradient's integer sums, as far as they are the rank's own.
   package let arenaBytes: Int
-  /// The values of trained weights, of which the ranks of a node share a copy.
+  /// The values of trained weights and the integer sums of their gradient, of which the ranks of a node share a copy.
   package let sharedArenaBytes: Int
   /// The pass's buffers.
   package let passBytes: Int
@@ -38,9 +38,10 @@ package struct MemoryPlan: Sendable, Equatable {
     let count = layout.count
     let isDivided = layout.trainsWeights
     let shard = isDivided ? ParameterShard.divided(count, rank: world.rank, ranks: world.size) : .whole(count)
-    sharedArenaBytes = isDivided ? 4 * count : 0
+    let sums = StepSums.byteCount(parameters: count)
+    sharedArenaBytes = isDivided ? 4 * count + sums.gradient : 0
     arenaBytes =
-      (isDivided ? 0 : 4 * count) + StepSums.byteCount(parameters: count)
+      (isDivided ? 0 : 4 * count + sums.gradient) + sums.pieces
       + shard.range.count * (configuration.optimizer == .adamW ? 8 : 4)
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
       + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)
@@ -50,7 +51,9 @@ package struct MemoryPlan: Sendable, Equatable {
     case .off: retention = .all
     case .on: retention = .layerInputs
     case .automatic:
-      let available = ProcessMemory.availableBytes.map { $0 / world.ranksOnNode * 9 / 10 }
+      let available = ProcessMemory.availableBytes.map { [sharedArenaBytes] in
+        max(0, $0 - sharedArenaBytes) / world.ranksOnNode * 9 / 10
+      }
       let limit = configuration.memoryLimit ?? available ?? .max
       let left = limit - arenaBytes - sampleBytes - processBytes
       let layers = layout.configuration.layerCount

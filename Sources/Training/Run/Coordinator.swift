@@ -243,7 +243,7 @@ package final class Coordinator {
   }
 
   /// Fills the sums from the partial work, if there is any.
-  func readPartialWork(into sums: UnsafeMutableBufferPointer<Int64>) throws {
+  func readPartialWork(into sums: [UnsafeMutableBufferPointer<Int64>]) throws {
     if let partial = setup.start.partial { try PartialWork.read(files.path(of: partial), into: sums) }
   }
 

@@ -28,7 +28,7 @@ extension TrainingRun {
   }
 
   /// Saves the state together with the partial work after it, if there is any. Collective.
-  func save(_ partial: PartialWork, _ sums: UnsafeBufferPointer<Int64>, isLastChance: Bool) throws {
+  func save(_ partial: PartialWork, _ sums: [UnsafeMutableBufferPointer<Int64>], isLastChance: Bool) throws {
     // A step without a finished micro-batch still records that the evaluation before it is done.
     let isSomething = partial.done > 0 || (partial.kind == .step && evaluates(after: partial.base))
     if isSomething || partial.base > setup.start.step { try save(partial.base, isLastChance: isLastChance) }

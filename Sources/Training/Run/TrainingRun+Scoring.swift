@@ -55,7 +55,7 @@ extension TrainingRun {
     var seconds = 0.0
     if let partial = setup.start.partial, partial.kind == .evaluation, partial.step == step {
       seconds = partial.seconds
-      try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: $0) } }
+      try agree { try scores.words.withUnsafeMutableBufferPointer { try coordinator?.readPartialWork(into: [$0]) } }
     }
     let began = ContinuousClock.now - .seconds(seconds)
     while true {
@@ -72,7 +72,7 @@ extension TrainingRun {
       let partial = PartialWork(
         kind: .evaluation, step: step, done: setup.heldOutCount - scores.missing.count,
         seconds: (ContinuousClock.now - began).seconds)
-      try scores.words.withUnsafeBufferPointer { try save(partial, $0, isLastChance: isStopping) }
+      try scores.words.withUnsafeMutableBufferPointer { try save(partial, [$0], isLastChance: isStopping) }
       if isStopping { return false }
     }
   }

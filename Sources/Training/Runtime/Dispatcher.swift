@@ -58,10 +58,12 @@ package final class Dispatcher {
     clock.enter(.input)
   }
 
-  /// Sums over ranks for one of them; the others' values are then undefined.
-  func sum(_ values: UnsafeMutableBufferPointer<Int64>, to root: Int, _ clock: PhaseClock) throws {
+  /// Sums parts for one rank each, after a barrier.
+  func sum(_ parts: [SumPart], of holders: SumHolders, _ clock: PhaseClock) throws {
+    clock.enter(.idle)
+    try world.barrier()
     clock.enter(.reduction)
-    try world.sum(values, to: root)
+    try world.sum(parts, of: holders)
     clock.enter(.input)
   }
 

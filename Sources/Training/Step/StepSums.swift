@@ -13,15 +13,11 @@ import Tensors
 /// to stop.
 final class StepSums: GradientSink {
   private let objective: Objective
-  private let parameterCount: Int
   private let shard: ParameterShard
   /// The maximum number of gradients that a step adds to an entry. It bounds each one so that their sum does not
   /// overflow.
   private let mostTerms: Int
-  /// The gradient, then the examples.
-  private let storage: UnsafeMutableBufferPointer<Int64>
-  /// Holds `storage`.
-  private let memory: Storage
+  private let arena: SumArena
   /// A piece of the gradient as floats.
   private let chunk: Storage
   /// The fault of the micro-batch that is being added.
@@ -30,33 +26,33 @@ final class StepSums: GradientSink {
   private var step: Int?
   private(set) var exampleCount = 0
 
-  /// - Parameter uses: how often a backward pass comes to a parameter at most.
+  /// - Parameters:
+  ///   - shared: the gradient's memory where the ranks of a node share it.
+  ///   - uses: how often a backward pass comes to a parameter at most.
   init(
-    _ objective: Objective, parameterCount: Int, shard: ParameterShard, mostExamples: Int, mostMicroBatches: Int,
-    uses: Int = 1
+    _ objective: Objective, parameterCount: Int, shard: ParameterShard, shared: NodeStorage?, mostExamples: Int,
+    mostMicroBatches: Int, uses: Int, in world: any Communicator
   ) {
-    (self.objective, self.parameterCount, self.shard) = (objective, parameterCount, shard)
+    (self.objective, self.shard) = (objective, shard)
     mostTerms = mostMicroBatches * uses
-    let words = parameterCount + (3 * objective.spans.count + 3) * mostExamples + 2
-    memory = Storage(count: 2 * words)
-    storage = UnsafeMutableBufferPointer(
-      start: UnsafeMutableRawPointer(memory.base).bindMemory(to: Int64.self, capacity: words), count: words)
+    arena = SumArena(
+      gradient: parameterCount, words: (3 * objective.spans.count + 3) * mostExamples + 2, shared: shared, in: world)
     chunk = Storage(count: min(Self.chunkCount, parameterCount))
   }
 
-  /// Bytes for every entry, and for the pieces.
-  static func byteCount(parameters: Int) -> Int { 8 * parameters + 4 * min(chunkCount, parameters) }
+  /// Bytes of a gradient's integers, and of the pieces.
+  static func byteCount(parameters: Int) -> (gradient: Int, pieces: Int) {
+    (8 * parameters, 4 * min(chunkCount, parameters))
+  }
 
   /// A multiple of the norm's blocks.
   private static let chunkCount = 64 * ParameterShard.block
 
-  /// Begins a step, or continues one that was interrupted.
-  func begin(_ step: Int, examples: Int, _ pool: ThreadPool) {
-    if self.step != step { clear(pool) }
+  /// Begins a step, or continues one that was interrupted. Collective.
+  func begin(_ step: Int, examples: Int, in world: any Communicator, _ pool: ThreadPool) throws {
+    if self.step != step { try arena.clear(in: world, pool) }
     (self.step, exampleCount) = (step, examples)
   }
-
-  private func clear(_ pool: ThreadPool) { memory.clear(pool) }
 
   /// Ends the step; the next step begins at 0.
   func end() { step = nil }
@@ -64,17 +60,20 @@ final class StepSums: GradientSink {
   // MARK: A step that is cut
 
   /// Rank 0's sums of an interrupted step, to be saved.
-  var saved: UnsafeBufferPointer<Int64> { UnsafeBufferPointer(rebasing: storage[..<wordCount]) }
+  var saved: [UnsafeMutableBufferPointer<Int64>] { [arena.gradient, .init(rebasing: words[..<wordCount])] }
 
   /// Continues a step that was interrupted in another process.
   /// - Parameter read: fills rank 0's sums; nil on other ranks.
-  func resume(_ step: Int, examples: Int, read: ((UnsafeMutableBufferPointer<Int64>) throws -> Void)?) rethrows {
+  func resume(_ step: Int, examples: Int, read: (([UnsafeMutableBufferPointer<Int64>]) throws -> Void)?) rethrows {
     (self.step, exampleCount) = (step, examples)
-    try read?(UnsafeMutableBufferPointer(rebasing: storage[..<wordCount]))
+    try read?(saved)
   }
 
-  /// Clears the reduced sums on all ranks except 0, so that they count once when more is added.
-  func leaveToRankZero(in world: any Communicator, _ pool: ThreadPool) { if world.rank != 0 { clear(pool) } }
+  /// Clears the reduced sums that rank 0 does not have, so that they count once when more is added. Collective.
+  /// - Parameter gradient: whether the gradient was reduced too.
+  func leaveToRankZero(gradient: Bool, in world: any Communicator, _ pool: ThreadPool) throws {
+    try arena.leaveToRankZero(gradient: gradient, in: world, pool)
+  }
 
   // MARK: Micro-batches
 
@@ -92,11 +91,7 @@ final class StepSums: GradientSink {
 
   /// Rounds a gradient of a micro-batch once and adds it.
   func add(_ gradient: Matrix, at offset: Int, _ pool: ThreadPool) {
-    guard let base = storage.baseAddress else { return }
-    precondition(gradient.stride == gradient.columns, "a gradient with gaps")
-    fault.formUnion(
-      FixedPoint.add(
-        gradient.base, to: base + offset, count: gradient.rows * gradient.columns, terms: mostTerms, pool))
+    fault.formUnion(arena.add(gradient, at: offset, terms: mostTerms, pool))
   }
 
   /// Notes what was wrong with the gradients of a micro-batch, after all were added.
@@ -118,15 +113,12 @@ final class StepSums: GradientSink {
   func reduce(gradient passes: Int?, by dispatcher: Dispatcher, _ clock: PhaseClock) throws {
     words[width * exampleCount] = dispatcher.isSaveDue() ? 1 : 0
     words[width * exampleCount + 1] = dispatcher.isAskedToStop ? 1 : 0
-    func part(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Int64> {
-      UnsafeMutableBufferPointer(rebasing: storage[range])
-    }
-    guard let passes, shard.isDivided else {
-      return try dispatcher.sum(part((passes == nil ? parameterCount : 0)..<wordCount), clock)
-    }
-    try dispatcher.sum(part(parameterCount..<wordCount), clock)
-    let owners = areThrough(passes: passes) ? Array(shard.ranges.enumerated()) : [(0, 0..<parameterCount)]
-    for (owner, range) in owners where !range.isEmpty { try dispatcher.sum(part(range), to: owner, clock) }
+    if passes != nil, !shard.isDivided { return try arena.sumForAll(words: wordCount, by: dispatcher, clock) }
+    try dispatcher.sum(UnsafeMutableBufferPointer(rebasing: words[..<wordCount]), clock)
+    guard let passes else { return }
+    let owners = shard.ranges.enumerated().map { (owner: $0, range: $1) }
+    try arena.sum(
+      areThrough(passes: passes) ? owners : [(0, 0..<arena.gradient.count)], by: dispatcher, clock)
   }
 
   // MARK: The result, the same on every rank
@@ -134,7 +126,7 @@ final class StepSums: GradientSink {
   /// Calls `body` with the gradient of `range` as floats, piece by piece.
   func forEachPiece(of range: Range<Int>, _ pool: ThreadPool, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void)
   {
-    guard let base = storage.baseAddress else { return }
+    guard let base = arena.gradient.baseAddress else { return }
     for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.chunkCount) {
       let piece = start..<min(start + Self.chunkCount, range.upperBound)
       FixedPoint.toFloat(base + start, chunk.base, count: piece.count, pool)
@@ -167,8 +159,8 @@ final class StepSums: GradientSink {
 
   /// The whole gradient as floats.
   func gradient(_ pool: ThreadPool) -> Storage {
-    let gradient = Storage(count: parameterCount)
-    forEachPiece(of: 0..<parameterCount, pool) { piece, floats in
+    let gradient = Storage(count: arena.gradient.count)
+    forEachPiece(of: arena.gradient.indices, pool) { piece, floats in
       (gradient.base + piece.lowerBound).update(from: floats, count: piece.count)
     }
     return gradient
@@ -197,10 +189,8 @@ final class StepSums: GradientSink {
 
   private var spans: Int { objective.spans.count }
   private var width: Int { 3 * spans + 3 }
-  private var wordCount: Int { parameterCount + width * exampleCount + 2 }
-  private var words: UnsafeMutableBufferPointer<Int64> {
-    UnsafeMutableBufferPointer(rebasing: storage[parameterCount...])
-  }
+  private var wordCount: Int { width * exampleCount + 2 }
+  private var words: UnsafeMutableBufferPointer<Int64> { arena.words }
 
   private subscript(slot: Int) -> ExampleSums {
     get {

@@ -34,11 +34,11 @@ package final class Trainer {
   ///   - values: of the parameters.
   ///   - sharesValues: whether every rank of the world has this very copy.
   ///   - referenceValues: the parameters of the reference; nil: it is the frozen model.
+  ///   - sharedSums: memory for the gradient's sums where the ranks of a node share it.
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, model: LanguageModel, layout: PolicyLayout,
     values: Storage, sharesValues: Bool = false, referenceValues: Storage? = nil, shard: ParameterShard? = nil,
-    totalSteps: Int, mostExamples: Int,
-    mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
+    sharedSums: NodeStorage? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
     (self.layout, self.values, self.sharesValues) = (layout, values, sharesValues)
@@ -52,8 +52,9 @@ package final class Trainer {
     groups = ParameterGroup.all(layout.parameters, configuration)
     moments = OptimizerMoments(count: shard.range.count, configuration.optimizer)
     sums = StepSums(
-      objective, parameterCount: layout.count, shard: shard, mostExamples: mostExamples,
-      mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter)
+      objective, parameterCount: layout.count, shard: shard, shared: sharedSums,
+      mostExamples: mostExamples, mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter,
+      in: dispatcher.world)
   }
 
   /// What is saved.
@@ -105,15 +106,16 @@ package final class Trainer {
     number: Int, examples: [StepExample]?, count: Int, inspect: (() throws -> Void)? = nil
   ) throws -> StepEnd {
     pass.pool.clock.enter(.reduction)
-    sums.begin(number, examples: count, pass.pool)
+    try sums.begin(number, examples: count, in: dispatcher.world, pass.pool)
     let draw = RandomDraw(
       probability: Float(configuration.loraDropout), embeddingNoise: Float(configuration.embeddingNoise),
       seed: UInt64(bitPattern: Int64(configuration.seed)),
       step: UInt64(number))
     guard try computeAndReduce(examples, draw) else {
       // Ranks agree on the progress of the step before all ranks except 0 clear it.
-      defer { sums.leaveToRankZero(in: dispatcher.world, pass.pool) }
-      return .cut(examplesDone: sums.passes, isStopping: sums.isStopping)
+      let end = StepEnd.cut(examplesDone: sums.passes, isStopping: sums.isStopping)
+      try sums.leaveToRankZero(gradient: true, in: dispatcher.world, pass.pool)
+      return end
     }
     sums.end()
     var outcome = StepOutcome(
@@ -166,7 +168,7 @@ package final class Trainer {
     // A sum that is not finite has no gradient. The later check finds it.
     guard all.allSatisfy(\.isFinite) else { return true }
     let gradients = lossGradients(all)
-    sums.leaveToRankZero(in: dispatcher.world, pass.pool)
+    try sums.leaveToRankZero(gradient: false, in: dispatcher.world, pass.pool)
     try dispatcher.phase(try left(examples.map(trainedItems), passes: 2), of: .training, clock) { item in
       try differentiate(item, draw, into: sums, lossGradients: gradients)
       sums.advance(item)
