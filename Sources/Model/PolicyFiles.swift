@@ -4,11 +4,11 @@ package import Checkpoints
 package import Tensors
 
 extension PolicyLayout {
-  /// Fills an arena with the weights of a hub directory, widened. LoRA's entries stay as they are.
-  package func fill(_ arena: Storage, from directory: ModelDirectory, _ pool: ThreadPool) {
+  /// Fills an arena with the trained weights, widened. LoRA's entries stay as they are.
+  package func fill(_ arena: Storage, _ pool: ThreadPool, from weight: (WeightName) -> Weight) {
     for name in WeightName.all(configuration) + [.head] {
       guard let range = range(of: name) else { continue }
-      let weight = directory.weight(name)
+      let weight = weight(name)
       let block = max(1, (1 << 20) / weight.columns)
       nonisolated(unsafe) let base = arena.base + range.lowerBound
       pool.blocks(of: weight.rows, by: block) { rows in

@@ -47,6 +47,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("LoRA's rank, on all seven linears.", valueName: "r"))
   var loraRank = 32
 
+  @Flag(help: "Trains all weights instead of LoRA.")
+  var allWeights = false
+
   @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
 
@@ -79,7 +82,7 @@ struct BenchCommand: ParsableCommand {
       let benchmark = try Benchmark(
         loaded,
         BenchmarkRequest(
-          prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds, loraRank: loraRank,
+          prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds, loraRank: allWeights ? nil : loraRank,
           threads: Threads.count(asked: threads, in: world)), world: world)
       let report = try benchmark.run { round in
         if world.rank == 0 { Console.print("round \(round) of \(rounds)") }

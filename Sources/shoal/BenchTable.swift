@@ -47,7 +47,7 @@ struct BenchTable {
     let mean = phases
     var lines = [
       "\(Machine.processorName), \(Machine.vectorLevel); OpenBLAS core \(Machine.blasCore)",
-      "\(name), LoRA rank \(request.loraRank), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
+      "\(name), \(request.loraRank.map { "LoRA rank \($0)" } ?? "all weights"), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
         + "\(request.rejected) tokens, \(report.microBatches) micro-batches of at most \(report.rows) rows, "
         + "\(report.ranks) ranks x \(request.threads) threads",
       "",
@@ -83,7 +83,7 @@ struct BenchTable {
         "cpu": .string(Machine.processorName), "vector_level": .string(Machine.vectorLevel),
         "blas_core": .string(Machine.blasCore),
       ],
-      "model": .string(name), "lora_rank": .integer(Int64(request.loraRank)),
+      "model": .string(name), "lora_rank": request.loraRank.map { .integer(Int64($0)) } ?? .null,
       "tokens": [
         "prompt": .integer(Int64(request.prompt)), "chosen": .integer(Int64(request.chosen)),
         "rejected": .integer(Int64(request.rejected)),

@@ -13,11 +13,11 @@ package struct BenchmarkRequest: Sendable {
   package var pairs: Int
   /// Steps, each between two measurements of sgemm.
   package var rounds: Int
-  /// LoRA's rank, on all seven linear layers.
-  package var loraRank: Int
+  /// LoRA's rank, on all seven linear layers; nil: all weights are trained.
+  package var loraRank: Int?
   package var threads: Int
 
-  package init(prompt: Int, chosen: Int, rejected: Int, pairs: Int, rounds: Int, loraRank: Int, threads: Int) {
+  package init(prompt: Int, chosen: Int, rejected: Int, pairs: Int, rounds: Int, loraRank: Int?, threads: Int) {
     (self.prompt, self.chosen, self.rejected) = (prompt, chosen, rejected)
     (self.pairs, self.rounds, self.loraRank, self.threads) = (pairs, rounds, loraRank, threads)
   }
@@ -82,8 +82,10 @@ package final class Benchmark {
     var configuration = RunConfiguration()
     configuration.objective = .dpo(DPOFamily([.init(.sigmoid)], beta: 0.1))
     configuration.learningRate = 5e-5
-    let layout = PolicyLayout(
-      AdapterLayout(configuration: c, rank: request.loraRank, scale: 2, modules: Set(LinearModule.allCases)))
+    let layout =
+      request.loraRank.map {
+        PolicyLayout(AdapterLayout(configuration: c, rank: $0, scale: 2, modules: Set(LinearModule.allCases)))
+      } ?? PolicyLayout(c, weights: WeightName.all(c))
     let batches = MicroBatchPlan(tokenCounts: trees.map(\.tokenCount)).microBatches
     var demand = PassDemand()
     for batch in batches { demand.include(batch.map { trees[$0] }) }
@@ -95,10 +97,10 @@ package final class Benchmark {
       c, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
     try world.agree { try pass.populate() }
+    let arenas = try TrainerArenas(layout, in: world) { layout.fill($0, pass.pool, from: model.weight) }
     trainer = Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
-      values: Storage(count: layout.count), totalSteps: request.rounds + 1, mostExamples: request.pairs,
-      mostMicroBatches: batches.count)
+      arenas: arenas, totalSteps: request.rounds + 1, mostExamples: request.pairs, mostMicroBatches: batches.count)
     trainer.policy.adapter?.initializeUniform(seed: 1)
     baseline = try SgemmBaseline(c, rows: batches.map { $0.reduce(0) { $0 + trees[$1].tokenCount } }.max() ?? 1)
     report = BenchmarkReport(

@@ -12,27 +12,12 @@ extension PreparedRun {
     let pass = Pass(
       model.configuration, layout: layout, capacity: setup.demand.capacity, positions: setup.demand.positions,
       retention: memory.retention, dropout: configuration.loraDropout > 0, threads: threads)
-    func make(
-      values: Storage, sharesValues: Bool = false, _ shard: ParameterShard, sums: NodeStorage? = nil
-    ) -> Trainer {
-      Trainer(
-        configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
-        values: values, sharesValues: sharesValues,
-        referenceValues: configuration.refersToStartingAdapter ? Storage(count: layout.count) : nil,
-        shard: shard, sharedSums: sums, totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
-        mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
-    }
-    // LoRA's parameters are few: every rank has them all.
-    guard layout.trainsWeights else {
-      return make(values: Storage(count: layout.count), .whole(layout.count))
-    }
-    let values = try NodeStorage(count: layout.count, in: world)
-    if values.isFirst { layout.fill(values.storage, from: directory, pass.pool) }
-    try world.barrier()
-    return make(
-      values: values.storage, sharesValues: values.isOnlyOne,
-      .divided(layout.count, rank: world.rank, ranks: world.size),
-      sums: try NodeStorage(count: SumArena.sharedCount(layout.count), in: world))
+    return Trainer(
+      configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
+      arenas: try TrainerArenas(layout, in: world) { layout.fill($0, pass.pool, from: directory.weight) },
+      referenceValues: configuration.refersToStartingAdapter ? Storage(count: layout.count) : nil,
+      totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
+      mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)
   }
 
   /// Answers held-out documents; nil if the configuration requests no samples. Collective.

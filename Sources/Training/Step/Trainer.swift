@@ -31,30 +31,24 @@ package final class Trainer {
 
   /// - Parameters:
   ///   - model: the frozen model.
-  ///   - values: of the parameters.
-  ///   - sharesValues: whether every rank of the world has this very copy.
   ///   - referenceValues: the parameters of the reference; nil: it is the frozen model.
-  ///   - sharedSums: memory for the gradient's sums where the ranks of a node share it.
   init(
     configuration: RunConfiguration, dispatcher: Dispatcher, pass: Pass, model: LanguageModel, layout: PolicyLayout,
-    values: Storage, sharesValues: Bool = false, referenceValues: Storage? = nil, shard: ParameterShard? = nil,
-    sharedSums: NodeStorage? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int, skipped: SkippedSteps = SkippedSteps()
+    arenas: TrainerArenas, referenceValues: Storage? = nil, totalSteps: Int, mostExamples: Int, mostMicroBatches: Int,
+    skipped: SkippedSteps = SkippedSteps()
   ) {
     (self.skipped, self.configuration, self.dispatcher, self.pass) = (skipped, configuration, dispatcher, pass)
-    (self.layout, self.values, self.sharesValues) = (layout, values, sharesValues)
+    (self.layout, values, sharesValues, shard) = (layout, arenas.values, arenas.sharesValues, arenas.shard)
     policy = Policy(model, layout, values: values)
     self.referenceValues = referenceValues
     reference = referenceValues.map { Policy(model, layout, values: $0) } ?? Policy(model)
-    let shard = shard ?? .whole(layout.count)
-    self.shard = shard
     schedule = LearningRateSchedule(configuration, totalSteps: totalSteps)
     objective = configuration.objective
     groups = ParameterGroup.all(layout.parameters, configuration)
     moments = OptimizerMoments(count: shard.range.count, configuration.optimizer)
     sums = StepSums(
-      objective, parameterCount: layout.count, shard: shard, shared: sharedSums,
-      mostExamples: mostExamples, mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter,
-      in: dispatcher.world)
+      objective, parameterCount: layout.count, shard: shard, shared: arenas.sums, mostExamples: mostExamples,
+      mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter, in: dispatcher.world)
   }
 
   /// What is saved.
