@@ -35,6 +35,10 @@ extension AdapterConfiguration {
           .init("modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms"))
       }
     }
+    let biases = json["bias"] ?? .null
+    if !biases.isNull, biases.string.flatMap(Biases.init) == nil {
+      problems.append(.init("bias", Self.found(biases), expected: "none, all or lora_only"))
+    }
     var layers: [[Target]] = []
     do throws(TargetModules.Refusal) {
       layers = try Self.layers(json, rank: rank, alpha: alpha, model)
@@ -46,6 +50,7 @@ extension AdapterConfiguration {
       rank: rank, alpha: alpha, dropout: dropout, usesRankStabilizedScaling: stabilized ?? false, modules: [],
       baseModel: json["base_model_name_or_path"]?.string)
     savedModules = saved
+    self.biases = biases.string.flatMap(Biases.init) ?? .none
     form = isDecomposed == true ? .decomposed : .plain
     baseRevision = json["revision"]?.string
     settle(layers, selection: .object((json.members ?? []).filter { Self.selectionKeys.contains($0.name) }))
@@ -78,9 +83,8 @@ extension AdapterConfiguration {
   /// `fan_in_fan_out` for false on linear layers, which are all that Qwen2 has.
   private static let harmless = Set(
     selectionKeys + [
-      "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "base_model_name_or_path", "revision",
-      "inference_mode",
-      "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config", "corda_config",
+      "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias", "base_model_name_or_path", "revision",
+      "inference_mode", "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config", "corda_config",
       "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
     ])
 
@@ -91,7 +95,6 @@ extension AdapterConfiguration {
   private static let effects = [
     "alora_invocation_tokens": "the adapter begins to act at these tokens only (aLoRA)",
     "arrow_config": "it mixes several adapters (Arrow)",
-    "bias": "it trained biases of the base too",
     "kasa_config": "the base's weights are truncated before the adapter is added (KaSA)",
     "layer_replication": "it belongs to a model with repeated layers",
     "lora_bias": "lora_B has a bias",
@@ -112,7 +115,7 @@ extension AdapterConfiguration {
     for member in members where !harmless.contains(member.name) {
       let expected: String
       switch (member.name, member.value) {
-      case ("peft_type", "LORA"), ("task_type", "CAUSAL_LM"), ("bias", "none"): continue
+      case ("peft_type", "LORA"), ("task_type", "CAUSAL_LM"): continue
       case ("init_lora_weights", let value):
         let name = value.string?.lowercased() ?? ""
         guard initsThatChangeTheBase.contains(where: name.hasPrefix) else { continue }
@@ -120,13 +123,13 @@ extension AdapterConfiguration {
           "true: this start took its share out of the base's weights, which the base does not show; save the adapter"
           + " again with PEFT's save_pretrained(path_initial_model_for_weight_conversion=…)"
       case ("peft_type", _): expected = "LORA: only LoRA is supported"
-      case ("task_type", .null), ("bias", .null): continue
+      case ("task_type", .null): continue
       case ("task_type", _): expected = "CAUSAL_LM"
       case ("modules_to_save", let value) where value.array?.allSatisfy { $0.string != nil } == true: continue
       case (_, .null), (_, false), (_, []), (_, [:]), (_, ""): continue
       case (let name, _):
         let effect = effects[name] ?? "it changes what the adapter computes"
-        expected = "\(name == "bias" ? "none" : "null"): \(effect), which is not supported"
+        expected = "null: \(effect), which is not supported"
       }
       problems.append(.init(member.name, "is \(member.value.serialized().prefix(120))", expected: expected))
     }

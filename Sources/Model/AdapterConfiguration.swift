@@ -16,6 +16,8 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   /// Modules beside the adapted ones that are trained and saved as a whole, by the ends of their paths:
   /// `modules_to_save`.
   package var savedModules: [String] = []
+  /// The biases of the base that are trained and saved: `bias`.
+  package var biases = Biases.none
   /// `base_model_name_or_path`
   package var baseModel: String?
   /// `revision`: of the base, where it is the hub's.
@@ -23,6 +25,13 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
   package var form = AdapterForm.plain
   /// nil: all blocks have the same `modules`, with the same rank and alpha.
   package private(set) var variation: Variation?
+
+  /// Biases of linear layers.
+  package enum Biases: String, Sendable, Equatable, Codable {
+    case none, all
+    /// Those of the linear layers that have an adapter.
+    case adapted = "lora_only"
+  }
 
   /// What differs between linear layers.
   package struct Variation: Sendable, Equatable, Codable {
@@ -66,6 +75,27 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     variation?.layers[layer] ?? modules.map { Target(module: $0, rank: rank, alpha: alpha) }
   }
 
+  /// Weights of the model that are trained and saved beside the matrices.
+  package func trainedWeights(_ model: ModelConfiguration) -> [WeightName] {
+    let trained = WeightName.all(model).filter { weight in
+      guard case .bias(let module, let layer) = weight else { return false }
+      return biases == .all || (biases == .adapted && adapts(module, layer))
+    }
+    return trained + WeightName.saved(savedModules, in: model)
+  }
+
+  /// The name of such a weight in PEFT's file. The bias of an adapted layer is that of the layer inside the adapter.
+  func savedName(of weight: WeightName) -> String {
+    if case .bias(let module, let layer) = weight, adapts(module, layer) {
+      return "base_model.model.\(module.path(layer: layer)).base_layer.bias"
+    }
+    return weight.savedName
+  }
+
+  private func adapts(_ module: LinearModule, _ layer: Int) -> Bool {
+    targets(layer: layer).contains { $0.module == module }
+  }
+
   /// The factor of B A.
   package func scaling(of target: Target) -> Double {
     target.alpha / (usesRankStabilizedScaling ? Double(target.rank).squareRoot() : Double(target.rank))
@@ -102,7 +132,7 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     let alpha = isRewritten ? alpha * Double(rank).squareRoot() : alpha
     let json: JSONValue = [
       "alpha_pattern": [:], "auto_mapping": .null,
-      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": "none", "exclude_modules": .null,
+      "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": .string(biases.rawValue), "exclude_modules": .null,
       "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true, "layer_replication": .null,
       "layers_pattern": .null, "layers_to_transform": .null, "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),

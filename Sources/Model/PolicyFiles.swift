@@ -20,11 +20,11 @@ extension PolicyLayout {
 }
 
 extension PolicyLayout {
-  /// The layout of an adapter with the modules that are saved with it.
+  /// The layout of an adapter with the modules and biases that are saved with it.
   package init(_ adapter: AdapterConfiguration, model: ModelConfiguration) {
     self.init(
       model, adapter: AdapterLayout(adapter, model: model),
-      weights: WeightName.saved(adapter.savedModules, in: model), name: \.savedName)
+      weights: adapter.trainedWeights(model), name: adapter.savedName)
   }
 }
 

@@ -40,15 +40,8 @@ package enum FixedPoint {
     return Fault(rawValue: fault.load(ordering: .relaxed))
   }
 
-  /// gradient = sum · 2^-50.
-  package static func toFloat(
-    _ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int, _ pool: ThreadPool
-  ) {
-    nonisolated(unsafe) let (gradient, sum) = (gradient, sum)
-    pool.clock.enter(.reduction)
-    defer { pool.clock.enter(.input) }
-    pool.blocks(of: count, by: block) { range in
-      shoal_fixed_to_float(gradient + range.lowerBound, sum + range.lowerBound, Int64(range.count))
-    }
+  /// gradient = sum · 2^-50, on the calling thread.
+  package static func toFloat(_ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int) {
+    shoal_fixed_to_float(gradient, sum, Int64(count))
   }
 }

@@ -57,10 +57,20 @@ package enum Optimizer {
     pool.clock.enter(.optimizer)
     defer { pool.clock.enter(.input) }
     pool.blocks(of: count, by: block) { range in
-      var constants = step.step
       let start = range.lowerBound
-      shoal_adamw(weights + start, first + start, second + start, gradient + start, &constants, Int64(range.count))
+      adamW(
+        weights: weights + start, first: first + start, second: second + start, gradient: gradient + start,
+        count: range.count, step)
     }
+  }
+
+  /// The same on the calling thread.
+  package static func adamW(
+    weights: UnsafeMutablePointer<Float>, first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
+    gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep
+  ) {
+    var constants = step.step
+    shoal_adamw(weights, first, second, gradient, &constants, Int64(count))
   }
 
   /// One Lion step on `count` weights and their momentum: w moves by the learning rate, whatever the gradient's size.
@@ -72,10 +82,19 @@ package enum Optimizer {
     pool.clock.enter(.optimizer)
     defer { pool.clock.enter(.input) }
     pool.blocks(of: count, by: block) { range in
-      var constants = step.step
       let start = range.lowerBound
-      shoal_lion(weights + start, momentum + start, gradient + start, &constants, Int64(range.count))
+      lion(
+        weights: weights + start, momentum: momentum + start, gradient: gradient + start, count: range.count, step)
     }
+  }
+
+  /// The same on the calling thread.
+  package static func lion(
+    weights: UnsafeMutablePointer<Float>, momentum: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,
+    count: Int, _ step: LionStep
+  ) {
+    var constants = step.step
+    shoal_lion(weights, momentum, gradient, &constants, Int64(count))
   }
 
   /// √Σ x² in fp64, summed in fixed blocks.
@@ -91,8 +110,13 @@ package enum Optimizer {
     pool.clock.enter(.optimizer)
     defer { pool.clock.enter(.input) }
     pool.blocks(of: count, by: block) { range in
-      partial[range.lowerBound / block] = shoal_sum_of_squares(x + range.lowerBound, Int64(range.count))
+      partial[range.lowerBound / block] = squares(x + range.lowerBound, count: range.count)
     }
     return Array(sums)
+  }
+
+  /// Σ x² in fp64, on the calling thread.
+  package static func squares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+    shoal_sum_of_squares(x, Int64(count))
   }
 }

@@ -20,7 +20,10 @@ package final class ThreadPool: Sendable {
     scratch = (0..<threads).map { _ in Storage(count: Self.countOfEach(scratchCount)) }
   }
 
-  private static func countOfEach(_ scratchCount: Int) -> Int { max(PackedBlock.count, scratchCount) }
+  /// Numbers of scratch that every thread has at least.
+  package static let scratchCount = max(PackedBlock.count, 1 << 16)
+
+  private static func countOfEach(_ scratchCount: Int) -> Int { max(Self.scratchCount, scratchCount) }
 
   /// Bytes of all threads' scratch, for planned threads and for this pool.
   package static func byteCount(threads: Int, scratchCount: Int) -> Int { 4 * threads * countOfEach(scratchCount) }

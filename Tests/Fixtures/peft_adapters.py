@@ -68,6 +68,9 @@ READ = {
     "bf16": dict(target_modules=LINEARS, type=torch.bfloat16),
     "f16": dict(target_modules=LINEARS, rank_pattern={"mlp": 3}, type=torch.float16),
     "dora": dict(target_modules=LINEARS, use_dora=True, rank_pattern={"v_proj": 2}),
+    "biases": dict(target_modules=QV, bias="lora_only"),
+    "all-biases": dict(target_modules=LINEARS, bias="all", layers_to_transform=[1]),
+    "saved-modules": dict(target_modules=QV, bias="all", modules_to_save=["norm", "lm_head"]),
     "adapter-name": dict(target_modules=LINEARS, names=lambda n: n.replace(".weight", ".default.weight")),
     "no-prefix": dict(target_modules=LINEARS, names=lambda n: n.removeprefix("base_model.model.")),
     "compiled": dict(target_modules=LINEARS, names=lambda n: n.replace("base_model.model.", "base_model.model._orig_mod.", 1)),
@@ -75,8 +78,6 @@ READ = {
 }
 # The same, and what the refusal names.
 REFUSED = {
-    "modules-to-save": (dict(target_modules=QV, modules_to_save=["lm_head"]), "modules_to_save"),
-    "biases": (dict(target_modules=QV, bias="lora_only"), "bias"),
     "lora-bias": (dict(target_modules=QV, lora_bias=True), "lora_bias"),
     "pissa": (dict(target_modules=QV, init_lora_weights="pissa"), "init_lora_weights"),
     "replication": (dict(target_modules=QV, layer_replication=[[0, 2], [1, 3]]), "layer_replication"),
@@ -89,13 +90,13 @@ REFUSED = {
 
 
 def fill(model):
-    """The formula: of the matrices in the order of their names, entry by entry."""
-    parameters = {n: p for n, p in model.named_parameters() if "lora_" in n}
+    """The formula: of the trained weights in the order of their names, entry by entry."""
+    parameters = {n.replace(".modules_to_save.default", ""): p for n, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():
         for k, name in enumerate(sorted(parameters)):
             i = torch.arange(parameters[name].numel(), dtype=torch.float64)
             values = ((k * 7919 + i * 104729) % 2003) / 2003 - 0.5
-            values = 1 + 0.4 * values if "magnitude" in name else values * (0.4 if "lora_A" in name else 0.2)
+            values = 1 + 0.4 * values if "magnitude" in name or "norm" in name else values * (0.4 if "lora_A" in name else 0.2)
             parameters[name].copy_(values.view(parameters[name].shape))
 
 

@@ -112,7 +112,7 @@ import Testing
       ("modules_to_save", ["no_module"]), ("modules_to_save", ["q_proj"]), ("layers_to_transform", "0"),
       ("layers_to_transform", [0.5]),
       ("layers_pattern", 1), ("layers_pattern", ["a|b"]), ("exclude_modules", 1),
-      ("bias", "all"), ("bias", "lora_only"), ("lora_bias", true),
+      ("bias", "some"), ("bias", true), ("lora_bias", true),
       ("layer_replication", [[0, 1]]), ("trainable_token_indices", [1]), ("target_parameters", ["x"]),
       ("use_qalora", true), ("alora_invocation_tokens", [1]),
       ("megatron_config", ["x": 1]), ("init_lora_weights", "pissa"), ("init_lora_weights", "pissa_niter_16"),

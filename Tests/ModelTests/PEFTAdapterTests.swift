@@ -25,7 +25,7 @@ import Testing
     let factor = name.contains("lora_A") ? 0.4 : 0.2
     return (0..<count).map { i in
       let value = Double((place * 7919 + i * 104_729) % 2003) / 2003 - 0.5
-      return Float(name.contains("magnitude") ? 1 + 0.4 * value : value * factor)
+      return Float(name.contains("magnitude") || name.contains("norm") ? 1 + 0.4 * value : value * factor)
     }
   }
 
@@ -62,12 +62,16 @@ import Testing
     return try Adapter(AdapterDirectory(path, model: model), model: model)
   }
 
-  private func logProbabilities(_ adapter: Adapter) throws -> [Double] {
+  private func policy(_ path: String) throws -> Policy {
+    try Policy(fixture.model, AdapterDirectory(path, model: fixture.model.configuration))
+  }
+
+  private func logProbabilities(_ policy: Policy) throws -> [Double] {
     let batch = TreeBatch(fixture.trees)
     let pass = Pass(
-      model: fixture.model, layout: adapter.layout, capacity: Capacity(batch), positions: 256, retention: .none,
+      fixture.model.configuration, layout: policy.layout, capacity: Capacity(batch), positions: 256, retention: .none,
       threads: 2)
-    return try pass.tokenLogProbabilities(batch, model: fixture.model, adapter: adapter)
+    return try pass.tokenLogProbabilities(batch, policy)
   }
 
   private func expected(_ name: String) -> [Double] {
@@ -83,9 +87,9 @@ import Testing
 
   @Test func `log-probabilities are PEFT's`() throws {
     let names = (variants.members ?? []).map(\.name)
-    #expect(names.count == 21)
+    #expect(names.count == 24)
     for name in names {
-      let (found, expected) = (try logProbabilities(adapter(directory(name))), expected(name))
+      let (found, expected) = (try logProbabilities(policy(directory(name))), expected(name))
       #expect(found.count == expected.count && !found.isEmpty)
       requireClose(found, expected, name)
     }
@@ -98,22 +102,22 @@ import Testing
       let model = fixture.model.configuration
       let configuration = try AdapterDirectory(path, model: model).configuration
       let copy = scratch.path("copy-\(name)")
-      let first = try adapter(path)
+      let first = try policy(path)
       try AdapterDirectory.write(
         first, configuration, InferenceFiles(adapter: nil, base: TinyFixture.path("model")), to: copy)
-      let again = try adapter(copy)
+      let again = try policy(copy)
       #expect(again.layout == first.layout, "\(name)")
       #expect(try logProbabilities(again) == logProbabilities(first), "\(name)")
     }
   }
 
   @Test func `merged weights are those of the adapter`() throws {
-    for name in ["both-patterns", "rslora-patterns", "some-layers", "exclude-pattern", "dora"] {
-      let adapter = try adapter(directory(name))
+    for name in ["both-patterns", "rslora-patterns", "some-layers", "exclude-pattern", "dora", "all-biases", "saved-modules"] {
+      let adapter = try policy(directory(name))
       let path = scratch.path("merged-\(name)")
       let base = try ModelDirectory(TinyFixture.path("model"))
       try MergedExport(
-        base, Policy(LanguageModel(base), adapter: adapter), type: .float32, pool: ThreadPool(threads: 2)
+        base, adapter, type: .float32, pool: ThreadPool(threads: 2)
       ).write(
         InferenceFiles(adapter: nil, base: base.path), to: path, shardBytes: 1 << 30)
       let batch = TreeBatch(fixture.trees)
@@ -155,12 +159,12 @@ import Testing
   }
 
   @Test func `other programs' names of the tensors are known`() throws {
-    let expected = try logProbabilities(adapter(directory("plain")))
+    let expected = try logProbabilities(policy(directory("plain")))
     let renamings: [(String) -> String] = [
       { $0.replacing(".weight", with: ".default.weight") }, { $0.replacing("base_model.model.", with: "") },
       { $0.replacing("base_model.model.", with: "base_model.model._orig_mod.") }, { "module." + $0 },
     ]
-    for rename in renamings { #expect(try logProbabilities(adapter(directory("plain", rename))) == expected) }
+    for rename in renamings { #expect(try logProbabilities(policy(directory("plain", rename))) == expected) }
   }
 
   @Test func `tensors that do not fit are told in one line`() throws {

@@ -80,32 +80,28 @@ extension CostModel {
     let world = dispatcher.world
     // Ranks of one node add to one gradient, and each updates its part of trained weights.
     let (isSummed, isDivided) = (!layout.trainsWeights || world.ranksOnNode < world.size, layout.trainsWeights)
-    let storages = (0..<4).map { _ in Storage(count: count) }
-    let sums = UnsafeMutableBufferPointer<Int64>.allocate(capacity: count)
-    defer { sums.deallocate() }
-    sums.update(repeating: 0)
-    try pool.populate(storages)
+    let gradient = Matrix(rows: 1, columns: count)
+    let (values, moments) = (Storage(count: count), OptimizerMoments(count: count, .adamW))
+    let sums = StepSums(
+      .supervised, parameterCount: count, shard: .whole(count), shared: nil, mostExamples: 0, mostMicroBatches: 1,
+      uses: 1, in: world)
+    try pool.populate([gradient.storage, values] + moments.all)
+    try sums.begin(1, examples: 0, in: world, pool)
     let clock = pool.clock
     let start = clock.seconds
-    if let base = sums.baseAddress { _ = FixedPoint.add(storages[0].base, to: base, count: count, terms: 1, pool) }
+    sums.add(gradient, at: 0, pool)
     let rounded = clock.seconds
-    if isSummed { try dispatcher.sum(sums, clock) }
+    if isSummed { try sums.reduce(gradient: 1, by: dispatcher, clock) }
     let summed = clock.seconds
-    // For the norm, and again for the update.
-    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, pool) }
-    if let base = sums.baseAddress { FixedPoint.toFloat(base, storages[0].base, count: count, pool) }
-    _ = Optimizer.norm(storages[0].base, count: count, pool)
-    Optimizer.adamW(
-      weights: storages[1].base, first: storages[2].base, second: storages[3].base, gradient: storages[0].base,
-      count: count,
-      AdamWStep(
-        number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1), pool)
+    _ = sums.norm(of: 0..<count, pool)
+    let rule = ParameterUpdate.Rule.adamW(
+      AdamWStep(number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1))
+    let update = ParameterUpdate(rule: rule, values: values, moments: moments, start: 0)
+    sums.forEachBlock(of: 0..<count, taking: true, pool) { update($0, gradient: $1) }
     let updated = clock.seconds
-    // The kernels received only pointers.
-    withExtendedLifetime(storages) {}
     let sum = (summed - rounded).total - (summed - rounded)[.idle]
-    let update = (updated - summed).total / Double(isDivided ? world.size : 1)
-    return ((rounded - start).total / Double(count), (sum + update) / Double(count))
+    let updating = (updated - summed).total / Double(isDivided ? world.size : 1)
+    return ((rounded - start).total / Double(count), (sum + updating) / Double(count))
   }
 }
 

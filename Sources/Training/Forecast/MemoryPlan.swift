@@ -39,9 +39,9 @@ package struct MemoryPlan: Sendable, Equatable {
     let isDivided = layout.trainsWeights
     let shard = isDivided ? ParameterShard.divided(count, rank: world.rank, ranks: world.size) : .whole(count)
     let sums = StepSums.byteCount(parameters: count)
-    sharedArenaBytes = isDivided ? 4 * count + sums.gradient : 0
+    sharedArenaBytes = isDivided ? 4 * count + sums : 0
     arenaBytes =
-      (isDivided ? 0 : 4 * count + sums.gradient) + sums.pieces
+      (isDivided ? 0 : 4 * count + sums)
       + shard.range.count * (configuration.optimizer == .adamW ? 8 : 4)
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
       + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)

@@ -18,8 +18,8 @@ final class StepSums: GradientSink {
   /// overflow.
   private let mostTerms: Int
   private let arena: SumArena
-  /// A piece of the gradient as floats.
-  private let chunk: Storage
+  /// Whether every rank has taken its part of the last step's sum, which left 0. The same on all ranks.
+  private var isTaken = false
   /// The fault of the micro-batch that is being added.
   private var fault: FixedPoint.Fault = []
   /// The current step, between `begin` and `end`.
@@ -36,25 +36,22 @@ final class StepSums: GradientSink {
     (self.objective, self.shard) = (objective, shard)
     mostTerms = mostMicroBatches * uses
     arena = SumArena(
-      gradient: parameterCount, words: (3 * objective.spans.count + 3) * mostExamples + 2, shared: shared, in: world)
-    chunk = Storage(count: min(Self.chunkCount, parameterCount))
+      gradient: parameterCount, words: (3 * objective.spans.count + 3) * mostExamples + 2, shard, shared: shared,
+      in: world)
   }
 
-  /// Bytes of a gradient's integers, and of the pieces.
-  static func byteCount(parameters: Int) -> (gradient: Int, pieces: Int) {
-    (8 * parameters, 4 * min(chunkCount, parameters))
-  }
-
-  /// A multiple of the norm's blocks.
-  private static let chunkCount = 64 * ParameterShard.block
+  /// Bytes of a gradient's integers.
+  static func byteCount(parameters: Int) -> Int { 8 * parameters }
 
   /// Begins a step, or continues one that was interrupted. Collective.
   func begin(_ step: Int, examples: Int, in world: any Communicator, _ pool: ThreadPool) throws {
-    if self.step != step { try arena.clear(in: world, pool) }
-    (self.step, exampleCount) = (step, examples)
+    if self.step != step {
+      try arena.clear(in: world, isTaken: isTaken && arena.isTakenWhole, pool)
+    }
+    (self.step, exampleCount, isTaken) = (step, examples, false)
   }
 
-  /// Ends the step; the next step begins at 0.
+  /// Ends the step.
   func end() { step = nil }
 
   // MARK: A step that is cut
@@ -123,16 +120,29 @@ final class StepSums: GradientSink {
 
   // MARK: The result, the same on every rank
 
-  /// Calls `body` with the gradient of `range` as floats, piece by piece.
-  func forEachPiece(of range: Range<Int>, _ pool: ThreadPool, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void)
-  {
+  /// Calls `body` with blocks of the gradient of `range` as floats, on any thread and in any order.
+  /// - Parameter taking: whether to set the sums to 0.
+  func forEachBlock(
+    of range: Range<Int>, taking: Bool = false, _ pool: ThreadPool,
+    _ body: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  ) {
     guard let base = arena.gradient.baseAddress else { return }
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.chunkCount) {
-      let piece = start..<min(start + Self.chunkCount, range.upperBound)
-      FixedPoint.toFloat(base + start, chunk.base, count: piece.count, pool)
-      body(piece, chunk.base)
+    nonisolated(unsafe) let sums = base
+    let block = ParameterShard.block
+    precondition(block <= ThreadPool.scratchCount, "a block of \(block) does not fit a thread's scratch")
+    pool.clock.enter(.optimizer)
+    defer { pool.clock.enter(.input) }
+    pool.run((range.count + block - 1) / block) { piece, floats in
+      let start = range.lowerBound + piece * block
+      let own = start..<min(start + block, range.upperBound)
+      FixedPoint.toFloat(sums + start, floats, count: own.count)
+      if taking { (sums + start).update(repeating: 0, count: own.count) }
+      body(own, floats)
     }
   }
+
+  /// Notes that all ranks have taken all of their parts.
+  func noteTaken() { isTaken = true }
 
   /// √Σ gradient² over a range in fp64, summed in fixed blocks.
   func norm(of range: Range<Int>, _ pool: ThreadPool) -> Double {
@@ -150,18 +160,22 @@ final class StepSums: GradientSink {
   }
 
   private func squares(of range: Range<Int>, _ pool: ThreadPool) -> [Double] {
-    var sums: [Double] = []
-    forEachPiece(of: range, pool) { piece, floats in
-      sums += Optimizer.squares(floats, count: piece.count, pool)
+    let sums = UnsafeMutableBufferPointer<Double>.allocate(
+      capacity: (range.count + ParameterShard.block - 1) / ParameterShard.block)
+    defer { sums.deallocate() }
+    nonisolated(unsafe) let squares = sums
+    forEachBlock(of: range, pool) { block, floats in
+      squares[(block.lowerBound - range.lowerBound) / ParameterShard.block] =
+        Optimizer.squares(floats, count: block.count)
     }
-    return sums
+    return Array(sums)
   }
 
   /// The whole gradient as floats.
   func gradient(_ pool: ThreadPool) -> Storage {
     let gradient = Storage(count: arena.gradient.count)
-    forEachPiece(of: arena.gradient.indices, pool) { piece, floats in
-      (gradient.base + piece.lowerBound).update(from: floats, count: piece.count)
+    forEachBlock(of: arena.gradient.indices, pool) { block, floats in
+      (gradient.base + block.lowerBound).update(from: floats, count: block.count)
     }
     return gradient
   }

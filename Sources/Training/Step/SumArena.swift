@@ -18,14 +18,21 @@ final class SumArena {
   private let ownPart: Range<Int>
   /// Whether rank 0 has this gradient.
   private let isOfRankZero: Bool
+  /// Whether the ranks together set all of this gradient to 0 when each takes its part of the sum.
+  let isTakenWhole: Bool
   /// Owns the memory.
   private let memory: [Storage]
 
   /// - Parameters:
   ///   - gradient: the number of its entries.
   ///   - words: the number of the words.
+  ///   - shard: the part that this rank takes of the sum.
   ///   - shared: memory of `sharedCount` for the gradient; nil: this rank's own.
-  init(gradient count: Int, words wordCount: Int, shared: NodeStorage? = nil, in world: any Communicator) {
+  init(
+    gradient count: Int, words wordCount: Int, _ shard: ParameterShard, shared: NodeStorage?,
+    in world: any Communicator
+  ) {
+    isTakenWhole = !shard.isDivided || shared?.isOnlyOne == true
     if let shared, shared.isOnePerNode {
       let own = Storage(count: 2 * wordCount)
       memory = [shared.storage, own]
@@ -49,9 +56,11 @@ final class SumArena {
   static func sharedCount(_ gradient: Int) -> Int { 2 * gradient + BlockLocks.count(gradient, ParameterShard.block) }
 
   /// Sets gradient and words to 0. Collective.
-  func clear(in world: any Communicator, _ pool: ThreadPool) throws {
-    clear(pool)
+  /// - Parameter isTaken: whether the gradient is 0 already.
+  func clear(in world: any Communicator, isTaken: Bool, _ pool: ThreadPool) throws {
     words.update(repeating: 0)
+    guard !isTaken else { return }
+    clear(pool)
     // Others add to this rank's part next.
     if holders == .nodes { try world.barrier() }
   }

@@ -195,13 +195,13 @@ package final class Trainer {
     // Bias correction counts only steps that updated the moments.
     let number = step - skipped.count
     for group in groups {
-      let rate = learningRate(step: step, ratio: group.learningRateRatio)
+      let update = update(
+        group, number: number, learningRate: learningRate(step: step, ratio: group.learningRateRatio), gradientScale)
       for range in group.ranges.map({ $0.clamped(to: shard.range) }) {
-        sums.forEachPiece(of: range, pass.pool) { piece, gradient in
-          update(piece, gradient, group, number: number, learningRate: rate, gradientScale)
-        }
+        sums.forEachBlock(of: range, taking: true, pass.pool) { update($0, gradient: $1) }
       }
     }
+    sums.noteTaken()
     pass.pool.clock.enter(.input)
   }
 
@@ -219,24 +219,21 @@ package final class Trainer {
   }
 
   private func update(
-    _ range: Range<Int>, _ gradient: UnsafePointer<Float>, _ group: ParameterGroup, number: Int, learningRate: Double,
-    _ gradientScale: Float
-  ) {
-    let own = range.lowerBound - shard.range.lowerBound
-    let (weights, first) = (values.base + range.lowerBound, moments.first.base + own)
-    if let second = moments.second {
-      Optimizer.adamW(
-        weights: weights, first: first, second: second.base + own, gradient: gradient, count: range.count,
-        AdamWStep(
-          number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
-          epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),
-        pass.pool)
-    } else {
-      Optimizer.lion(
-        weights: weights, momentum: first, gradient: gradient, count: range.count,
-        LionStep(
-          learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
-          weightDecay: group.weightDecay, gradientScale: gradientScale), pass.pool)
-    }
+    _ group: ParameterGroup, number: Int, learningRate: Double, _ gradientScale: Float
+  ) -> ParameterUpdate {
+    let rule: ParameterUpdate.Rule =
+      switch configuration.optimizer {
+      case .adamW:
+        .adamW(
+          AdamWStep(
+            number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+            epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale))
+      case .lion:
+        .lion(
+          LionStep(
+            learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
+            weightDecay: group.weightDecay, gradientScale: gradientScale))
+      }
+    return ParameterUpdate(rule: rule, values: values, moments: moments, start: shard.range.lowerBound)
   }
 }
