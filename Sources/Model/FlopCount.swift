@@ -44,7 +44,7 @@ package struct FlopCount: Sendable, Equatable {
     // Recomputation skips the down projection, but for magnitudes, whose gradient needs its result.
     let down = layout.adapter?.form == .decomposed ? 0 : 2 * Double(c.feedForwardSize * c.hiddenSize)
     let forward = size.rows * size.keyValue + size.allRows * size.rest
-    let head = size.head * (layout.headRange == nil ? 2 : 4)
+    let head = size.head * (layout.headRange == nil ? 2 : 3)
     let first = layout.firstTrainedLayer
     guard first < c.layerCount else {
       return FlopCount(linears: forward, attention: 4 * size.attended, head: head)

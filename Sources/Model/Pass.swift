@@ -74,9 +74,10 @@ package final class Pass {
   /// - Parameters:
   ///   - policy: has the layout of this pass.
   ///   - sink: takes the gradients.
-  ///   - coefficients: computes d loss / d sum for each of the sums.
+  ///   - known: d loss / d sum for each of the sums where they do not depend on the sums, which saves work.
+  ///   - coefficients: computes them.
   package func gradient(
-    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink,
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink, known: [Double]? = nil,
     coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient, let layout, policy.layout == layout else {
@@ -85,13 +86,27 @@ package final class Pass {
     defer { pool.clock.enter(.input) }
     let context = context(batch, policy, dropout)
     try forward(batch, context, keeping: true)
-    let sums = Self.sums(try head.logProbabilities(batch, expecting: true, context), batch)
-    let weights = try coefficients(sums)
-    precondition(weights.count == sums.count, "\(weights.count) coefficients for \(sums.count) sums")
-    try backward(
-      weights, batch, context, scratch,
-      ParameterGradients(layout: layout, sink: sink, buffer: scratch.parameter, pool: pool))
-    return sums
+    let gradients = ParameterGradients(layout: layout, sink: sink, buffer: scratch.parameter, pool: pool)
+    // The last layer's gradient has its own rows, because the gradient of its input uses the stream's rows.
+    let scored = batch.scoredRows.count
+    let stream = scratch.scored.prefix(scored)
+    let tokens = try withoutActuallyEscaping(coefficients) { coefficients in
+      try head.gradient(
+        HeadCoefficients(known: known) { tokens in
+          let found = try coefficients(Self.sums(tokens, batch))
+          precondition(
+            found.count == batch.sumTokens.count, "\(found.count) coefficients for \(batch.sumTokens.count) sums")
+          return found
+        }, scratch.gathered.prefix(scored), stream, batch, context, gradients)
+    }
+    try backward(stream, batch, context, scratch, gradients)
+    return Self.sums(tokens, batch)
+  }
+
+  /// How often a batch of this capacity adds to one entry at most.
+  package var usesOfParameter: Int {
+    guard let layout, layout.headRange != nil else { return 1 }
+    return HeadLayer.uses(scoredRows: workspace.capacity.scoredRows) + (layout.sharesHead ? 1 : 0)
   }
 
   /// Sums of log-probs over the tokens of each completion (and of each scored prompt), in fp64.
@@ -157,15 +172,12 @@ package final class Pass {
       rows: rows.queryCount, feedForward, workspace.scratch, context)
   }
 
-  /// Runs the whole backward pass, from the head down to the lowest parameter.
+  /// Runs the backward pass from below the head down to the lowest parameter.
   private func backward(
-    _ coefficients: [Double], _ batch: TreeBatch, _ context: PassContext, _ scratch: GradientScratch<Matrix>,
+    _ stream: Matrix, _ batch: TreeBatch, _ context: PassContext, _ scratch: GradientScratch<Matrix>,
     _ gradients: ParameterGradients
   ) throws {
-    let scored = batch.scoredRows.count
-    // The last layer's gradient has its own rows, because the gradient of its input uses the stream's rows.
-    var stream = scratch.scored.prefix(scored)
-    try head.backward(coefficients, scratch.gathered.prefix(scored), stream, batch, context, gradients)
+    var stream = stream
     let layers = configuration.layerCount
     let recomputed = workspace.retention.recomputedLayers(of: layers)
     for layer in stride(from: layers - 1, through: 0, by: -1) {

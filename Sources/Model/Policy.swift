@@ -77,8 +77,8 @@ package struct PolicyLayout: Sendable, Equatable {
   /// All trained weights.
   package var trainedWeights: Set<WeightName> { Set(weights.keys) }
 
-  /// How often a backward pass comes to a parameter at most: the matrix of a tied head is an embedding too.
-  package var usesOfParameter: Int { trainsEmbedding && headRange == weights[.embedding] ? 2 : 1 }
+  /// Whether the trained matrix of the head is that of the tokens too.
+  var sharesHead: Bool { trainsEmbedding && headRange == weights[.embedding] }
 
   /// Whether the rows of tokens are trained.
   var trainsEmbedding: Bool { weights[.embedding] != nil }

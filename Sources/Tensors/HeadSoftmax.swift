@@ -42,6 +42,21 @@ package final class HeadSoftmax: @unchecked Sendable {
     }
   }
 
+  /// The same for rows from `firstRow` on, without changing the logits.
+  package func measure(_ logits: Matrix, firstRow: Int, _ pool: ThreadPool) {
+    precondition(
+      firstRow + logits.rows <= maximum.count && logits.columns <= ThreadPool.scratchCount,
+      "\(firstRow) + \(logits.rows) rows of logits for \(maximum.count)")
+    nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
+    pool.clock.enter(.head)
+    pool.run(logits.rows) { row, copy in
+      copy.update(from: logits.pointer(row: row), count: logits.columns)
+      let place = firstRow + row
+      shoal_softmax_tile(
+        copy, 0, maximum.baseAddress! + place, sum.baseAddress! + place, nil, 0, 1, Int64(logits.columns), 0)
+    }
+  }
+
   /// log Σ exp of a row's logits.
   package func logSum(row: Int) -> Double { Double(maximum[row]) + log(sum[row]) }
 
@@ -75,25 +90,27 @@ package final class HeadSoftmax: @unchecked Sendable {
     }
   }
 
-  /// Turns a tile of logits, computed again after the last tile, into the gradient of Σ coefficient · log-prob by them.
+  /// Turns a tile of logits of rows from `firstRow` on, after the last tile, into the gradient of Σ coefficient ·
+  /// log-prob by them.
   /// - Parameters:
   ///   - targets: each target's row and coefficient, over the whole vocabulary.
   ///   - inTile: the targets in this tile, with their columns.
   package func logitGradient(
-    _ logits: Matrix, targets: [(row: Int, coefficient: Float)],
+    _ logits: Matrix, firstRow: Int, targets: [(row: Int, coefficient: Float)],
     inTile: [(row: Int, column: Int, coefficient: Float)], _ pool: ThreadPool
   ) {
-    precondition(logits.rows <= maximum.count, "\(logits.rows) rows of logits for \(maximum.count)")
+    precondition(
+      firstRow + logits.rows <= maximum.count, "\(firstRow) + \(logits.rows) rows of logits for \(maximum.count)")
     var total = [Float](repeating: 0, count: logits.rows)
-    for target in targets { total[target.row] += target.coefficient }
-    let scales = total.indices.map { -total[$0] / Float(sum[$0]) }
+    for target in targets { total[target.row - firstRow] += target.coefficient }
+    let scales = total.indices.map { -total[$0] / Float(sum[firstRow + $0]) }
     nonisolated(unsafe) let maximum = maximum
     pool.clock.enter(.head)
     pool.blocks(of: logits.rows, by: 8) { rows in
       for row in rows {
-        shoal_softmax_gradient(logits.pointer(row: row), maximum[row], scales[row], Int64(logits.columns))
+        shoal_softmax_gradient(logits.pointer(row: row), maximum[firstRow + row], scales[row], Int64(logits.columns))
       }
     }
-    for target in inTile { logits[target.row, target.column] += target.coefficient }
+    for target in inTile { logits[target.row - firstRow, target.column] += target.coefficient }
   }
 }

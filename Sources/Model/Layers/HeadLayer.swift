@@ -2,7 +2,7 @@
 //
 // A loss is a function of completion sums. Its gradient by a row's hidden state is therefore Σ coefficient · (W_target)
 // − (Σ coefficient) · Σ softmax · W. The last sum is gathered tile by tile under a running maximum, as attention
-// gathers values. The logits never exist as a whole: for the gradient of W each tile is computed again.
+// gathers values. The logits never exist as a whole. Where W is trained, see HeadLayer+Trained.swift.
 
 import Tensors
 
@@ -13,14 +13,17 @@ struct HeadLayer {
     let final, normed, inverse: Buffer
     /// A tile of logits [S, tile], Σ exp · weight [S, D], target rows of the head's weight [targets, D].
     let logits, expected, targetRows: Buffer
+    /// Logits of a block of rows [block, V], where the head is trained.
+    let kept: Buffer?
 
-    init(_ c: ModelConfiguration, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
+    init(_ c: ModelConfiguration, isTrained: Bool, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
       final = take(scored, c.hiddenSize)
       normed = take(scored, c.hiddenSize)
       inverse = take(scored, 1)
       logits = take(scored, min(headTile, c.vocabularySize))
-      expected = take(scored, c.hiddenSize)
-      targetRows = take(targets, c.hiddenSize)
+      expected = take(isTrained ? 0 : scored, c.hiddenSize)
+      targetRows = take(isTrained ? 0 : targets, c.hiddenSize)
+      kept = isTrained ? take(min(scored, keptRows), c.vocabularySize) : nil
     }
   }
 
@@ -35,7 +38,7 @@ struct HeadLayer {
     try context.observe(norm.label, layer: nil, normed)
   }
 
-  private static func tiles(_ vocabulary: Int) -> [Range<Int>] {
+  static func tiles(_ vocabulary: Int) -> [Range<Int>] {
     stride(from: 0, to: vocabulary, by: headTile).map { $0..<min($0 + headTile, vocabulary) }
   }
 
@@ -70,47 +73,47 @@ struct HeadLayer {
     return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
   }
 
-  /// Computes the gradient of the scored rows' residual stream [S, D] from d loss / d sum, and the gradients of the
-  /// head's weight and the final norm's.
-  func backward(
-    _ coefficients: [Double], _ dnormed: Matrix, _ dstream: Matrix, _ batch: TreeBatch, _ context: PassContext,
-    _ gradients: ParameterGradients
+  /// Computes the log-prob of every target, after `norm`; the gradient of the scored rows' residual stream [S, D]; and
+  /// those of the head's weight and the final norm's.
+  /// - Parameters:
+  ///   - coefficients: d loss / d sum of each sum.
+  ///   - dnormed: memory [S, D].
+  func gradient(
+    _ coefficients: HeadCoefficients, _ dnormed: Matrix, _ dstream: Matrix, _ batch: TreeBatch,
+    _ context: PassContext, _ gradients: ParameterGradients
+  ) throws -> [Double] {
+    let tokens: [Double]
+    if let range = gradients.layout.headRange {
+      tokens = try trainedGradient(coefficients, dnormed, batch, at: range.lowerBound, context, gradients)
+    } else {
+      tokens = try logProbabilities(batch, expecting: true, context)
+      try frozenGradient(coefficients.of(tokens), dnormed, batch, context)
+    }
+    try context.observe("gradient of the final norm's output", layer: nil, dnormed)
+    let norm = NormLayer.final(context.model)
+    let (final, inverse) = (buffers.final.prefix(dnormed.rows), buffers.inverse.prefix(dnormed.rows))
+    try norm.weightGradient(dnormed, final, inverse: inverse, context, gradients)
+    Kernels.clear(dstream, context.pool)
+    norm.backward(dstream, dnormed, final, inverse: inverse, context)
+    try context.observe("gradient of the final norm's input", layer: nil, dstream)
+    return tokens
+  }
+
+  private func frozenGradient(
+    _ coefficients: [Double], _ dnormed: Matrix, _ batch: TreeBatch, _ context: PassContext
   ) throws {
     let pool = context.pool
     let targetRows = buffers.targetRows.prefix(batch.targets.count)
     Kernels.embed(targetRows, ids: batch.targets.map(\.token), table: context.model.head, pool)
     let targets = batch.targets.map { (row: $0.scored, coefficient: Float(coefficients[$0.sum])) }
     softmax.gradient(dnormed, expected: buffers.expected, targetRows: targetRows, targets: targets, pool)
-    try context.observe("gradient of the final norm's output", layer: nil, dnormed)
-    try weightGradient(batch, targets, context, gradients)
-    let norm = NormLayer.final(context.model)
-    let (final, inverse) = (buffers.final.prefix(dnormed.rows), buffers.inverse.prefix(dnormed.rows))
-    try norm.weightGradient(dnormed, final, inverse: inverse, context, gradients)
-    Kernels.clear(dstream, pool)
-    norm.backward(dstream, dnormed, final, inverse: inverse, context)
-    try context.observe("gradient of the final norm's input", layer: nil, dstream)
   }
+}
 
-  /// dWᵀ = hiddenᵀ · dlogits, tile by tile: a tile's logits become their gradient in place.
-  private func weightGradient(
-    _ batch: TreeBatch, _ targets: [(row: Int, coefficient: Float)], _ context: PassContext,
-    _ gradients: ParameterGradients
-  ) throws {
-    guard let range = gradients.layout.headRange else { return }
-    let hidden = buffers.normed.prefix(batch.scoredRows.count)
-    for tile in Self.tiles(context.configuration.vocabularySize) {
-      let logits = logits(hidden, tile, context)
-      let own = zip(batch.targets, targets).compactMap { target, value in
-        tile.contains(Int(target.token))
-          ? (row: value.row, column: Int(target.token) - tile.lowerBound, coefficient: value.coefficient) : nil
-      }
-      softmax.logitGradient(logits, targets: targets, inTile: own, context.pool)
-      try gradients.add(
-        at: range.lowerBound + tile.lowerBound * hidden.columns, rows: tile.count, columns: hidden.columns
-      ) { gradient in
-        Products.compute(gradient, [.transposedTimes(logits, hidden)], phase: .head, context.pool)
-        try context.observe("gradient of the weight of the head", layer: nil, gradient)
-      }
-    }
-  }
+/// The gradient of the loss by each sum of log-probs.
+struct HeadCoefficients {
+  /// What they are if they do not depend on the sums.
+  let known: [Double]?
+  /// From the log-probs of the targets. Called once.
+  let of: ([Double]) throws -> [Double]
 }

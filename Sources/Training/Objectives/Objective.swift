@@ -96,6 +96,11 @@ package enum Objective: Sendable, Equatable {
     }
   }
 
+  /// The gradients of every example if they depend on no sum; otherwise nil.
+  package func constantGradients(totals: StepTotals) -> [Double]? {
+    self == .supervised ? [-likelihoodWeight / Double(max(1, totals.likelihoodTokens))] : nil
+  }
+
   /// Each example's term before division by N.
   func terms(_ examples: [ExampleSums]) -> [ExampleTerm] {
     switch self {

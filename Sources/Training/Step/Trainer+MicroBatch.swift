@@ -36,7 +36,10 @@ extension Trainer {
     let batch = try batch(item, spans: objective.spans.count)
     let known = try reference(item, batch)
     let totals = StepTotals(examples: sums.exampleCount, likelihoodTokens: item.likelihoodTokens)
-    _ = try pass.gradient(batch, policy, dropout: draw, into: sink) { policy in
+    let constant = objective.constantGradients(totals: totals)
+    _ = try pass.gradient(
+      batch, policy, dropout: draw, into: sink, known: constant.map { c in item.trees.flatMap { _ in c } }
+    ) { policy in
       let examples = Self.examples(item.trees, batch, policy: policy, reference: known)
       note(examples)
       return objective(examples, totals: totals).flatMap(\.gradients)
@@ -49,9 +52,8 @@ extension Trainer {
   ) throws {
     let spans = objective.trainedSpans
     let batch = try batch(item, spans: spans)
-    _ = try pass.gradient(batch, policy, dropout: draw, into: sink) { _ in
-      item.slots.flatMap { lossGradients[$0].prefix(spans) }
-    }
+    let known = item.slots.flatMap { lossGradients[$0].prefix(spans) }
+    _ = try pass.gradient(batch, policy, dropout: draw, into: sink, known: known) { _ in known }
   }
 
   /// The loss's gradients by the log-prob sums of a whole step.

@@ -48,7 +48,7 @@ package final class Trainer {
     moments = OptimizerMoments(count: shard.range.count, configuration.optimizer)
     sums = StepSums(
       objective, parameterCount: layout.count, shard: shard, shared: arenas.sums, mostExamples: mostExamples,
-      mostMicroBatches: mostMicroBatches, uses: layout.usesOfParameter, in: dispatcher.world)
+      mostMicroBatches: mostMicroBatches, uses: pass.usesOfParameter, in: dispatcher.world)
   }
 
   /// What is saved.
