@@ -78,4 +78,24 @@ import Testing
     softmax.add(logits, accumulated: nil, Self.pool)
     #expect(abs(softmax.logSum(row: 0) - log(3.0)) < 1e-12 && softmax.logSum(row: 1).isNaN)
   }
+
+  /// A head that is trained keeps its logits: their log sums have the bits of those that it does not keep.
+  @Test func `measuring logits leaves them and has the same bits`() {
+    let (rows, width, vocabulary, tile, first) = (21, 16, 131, 32, 3)
+    let x = randomMatrix(rows, width, seed: 1, bound: 3)
+    let weight = ProductTests.randomWeight(vocabulary, width, .bfloat16, seed: 2)
+    let (adding, measuring) = (HeadSoftmax(capacity: rows), HeadSoftmax(capacity: rows + first))
+    adding.reset()
+    measuring.reset()
+    for start in stride(from: 0, to: vocabulary, by: tile) {
+      let part = weight.rows(start..<min(start + tile, vocabulary))
+      let logits = Matrix(rows: rows, columns: part.rows)
+      Products.compute(logits, [.forward(x, part)], Self.pool)
+      let before = logits.elements
+      measuring.measure(logits, firstRow: first, Self.pool)
+      #expect(logits.elements == before)
+      adding.add(logits, accumulated: nil, Self.pool)
+    }
+    for row in 0..<rows { #expect(measuring.logSum(row: first + row) == adding.logSum(row: row)) }
+  }
 }

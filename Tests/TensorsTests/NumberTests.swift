@@ -165,7 +165,7 @@ import Testing
       #expect(abs(Double(sums[i]) * 0x1p-50 - exact) <= 5 * 0x1p-51 + 0x1p-43)
     }
     var back = [Float](repeating: 0, count: count)
-    FixedPoint.toFloat(sums, &back, count: count, ThreadPool(threads: 2))
+    FixedPoint.toFloat(sums, &back, count: count)
     #expect(zip(back, sums).allSatisfy { $0 == Float(Double($1) * 0x1p-50) })
   }
 
