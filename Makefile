@@ -38,11 +38,13 @@ fuzz: deps
 
 # Kills, stops and damages runs and fills their disks, FAULTS times per kind, and appends the tally to
 # docs/results/faults.md. FAULTS=10 is a short run of all kinds. Another SEED hits other moments and places.
+# TRAINED=adapter or TRAINED=model: only runs that train one.
 FAULTS ?= 100
 SEED ?= 1
+TRAINED ?=
 faults: deps
 	swift build -c release --build-tests
-	SHOAL_FAULTS=$(FAULTS) SHOAL_FAULT_SEED=$(SEED) swift test -c release --skip-build --filter FaultTests/campaign
+	SHOAL_FAULTS=$(FAULTS) SHOAL_FAULT_SEED=$(SEED) SHOAL_FAULT_TRAINED=$(TRAINED) swift test -c release --skip-build --filter FaultTests/campaign
 
 lint:
 	swift format lint --strict -r $(SOURCES)

@@ -123,7 +123,7 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation",
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Tensors",
         "TestSupport", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),

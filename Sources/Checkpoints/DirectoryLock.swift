@@ -105,7 +105,9 @@ package final class DirectoryLock {
     while true {
       // Repeated in each turn: a holder that created the directory removes it again if it wrote nothing.
       made += try CacheDirectory.create(directory)
-      let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
+      let descriptor = uninterrupted {
+        Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.user.fileMode)
+      }
       if descriptor < 0, errno == ENOENT, ContinuousClock.now < deadline { continue }
       guard descriptor >= 0 else {
         guard errno != ELOOP else { throw NoLock(path: path) }

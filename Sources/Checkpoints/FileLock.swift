@@ -1,6 +1,7 @@
 // Lets one process work while others wait for its result.
 
 import Glibc
+import Tensors
 
 /// A lock that the kernel releases when its holder ends, in any way.
 package enum FileLock {
@@ -16,8 +17,9 @@ package enum FileLock {
     _ path: String, permissions: FilePermissions = .user, onWait: () throws -> Void = {}, _ body: () throws -> Result
   ) throws -> Result {
     let isDirectory = EntryKind(path) == .directory
-    let descriptor = open(
-      path, (isDirectory ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC | O_NOFOLLOW, permissions.fileMode)
+    let descriptor = uninterrupted {
+      open(path, (isDirectory ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC | O_NOFOLLOW, permissions.fileMode)
+    }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create the lock", code: errno) }
     defer { close(descriptor) }
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0, [EWOULDBLOCK, EINTR].contains(errno) {

@@ -44,7 +44,9 @@ package func withoutTrailingSlashes(_ path: String) -> String {
 /// The names in a directory, sorted, without `.` and `..`.
 /// - Throws: `FileError`.
 package func directoryEntries(_ path: String) throws(FileError) -> [String] {
-  guard let directory = opendir(path) else { throw FileError(path: path, action: "list", code: errno) }
+  var found = opendir(path)
+  while found == nil, errno == EINTR { found = opendir(path) }
+  guard let directory = found else { throw FileError(path: path, action: "list", code: errno) }
   defer { closedir(directory) }
   var names: [String] = []
   errno = 0
@@ -68,11 +70,11 @@ package func isAbsentOrEmptyDirectory(_ path: String) -> Bool {
 /// The first bytes of a small file.
 /// - Throws: `FileError`.
 package func smallFile(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  let descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
   guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
   defer { close(descriptor) }
   var bytes = [UInt8](repeating: 0, count: limit)
-  let count = read(descriptor, &bytes, limit)
+  let count = uninterrupted { read(descriptor, &bytes, limit) }
   guard count >= 0 else { throw FileError(path: path, action: "read", code: errno) }
   return Array(bytes.prefix(count))
 }

@@ -1,6 +1,7 @@
 // The only way to write bytes to disk: a new file, written front to back, with every call checked.
 
 package import Glibc
+import Tensors
 
 /// The machine could not write a file: no space, no permission, a failing disk. It can happen at any time, and it
 /// leaves the earlier files unchanged.
@@ -62,7 +63,7 @@ package final class OutputFile {
     self.path = path
     hash = hashes ? SHA256() : nil
     isStream = false
-    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions.fileMode)
+    descriptor = uninterrupted { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions.fileMode) }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "create", code: errno) }
   }
 
@@ -110,7 +111,7 @@ package final class OutputFile {
 /// Makes the names in the directory `path` durable.
 /// - Parameter afterChange: whether the change to be made durable is done.
 package func syncDirectory(_ path: String, afterChange: Bool = false) throws(WriteError) {
-  let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  let descriptor = uninterrupted { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
   guard descriptor >= 0 else {
     throw WriteError(path: path, action: "open", code: errno, isAfterChange: afterChange)
   }
@@ -129,11 +130,8 @@ package func writeAll(
   var rest = bytes[...]
   while !rest.isEmpty {
     let chunk = UnsafeRawBufferPointer(rebasing: rest)
-    let written = write(descriptor, chunk.baseAddress, chunk.count)
-    if written < 0 {
-      if errno == EINTR { continue }
-      throw WriteError(path: path, action: "write", code: errno)
-    }
+    let written = uninterrupted { write(descriptor, chunk.baseAddress, chunk.count) }
+    guard written >= 0 else { throw WriteError(path: path, action: "write", code: errno) }
     rest = rest.dropFirst(written)
     byteCount += written
   }

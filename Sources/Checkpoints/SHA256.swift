@@ -98,7 +98,7 @@ package func hashedFile(_ path: String) throws(FileError) -> (byteCount: Int, sh
 /// - Throws: `FileError`.
 package func readFile(_ path: String, _ body: (UnsafeRawBufferPointer) -> Void) throws(FileError) -> Int {
   // O_NONBLOCK: opening a named pipe would otherwise wait forever.
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  let descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
   guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
   defer { close(descriptor) }
   var status = stat()
@@ -111,12 +111,9 @@ package func readFile(_ path: String, _ body: (UnsafeRawBufferPointer) -> Void) 
   defer { buffer.deallocate() }
   var byteCount = 0
   while true {
-    let count = read(descriptor, buffer.baseAddress, buffer.count)
+    let count = uninterrupted { read(descriptor, buffer.baseAddress, buffer.count) }
     if count == 0 { return byteCount }
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw FileError(path: path, action: "read", code: errno)
-    }
+    guard count > 0 else { throw FileError(path: path, action: "read", code: errno) }
     body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     byteCount += count
   }

@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Glibc
+import Tensors
 
 /// The bytes of a file that came so far, under a name of their own.
 final class PartialFile {
@@ -12,7 +13,9 @@ final class PartialFile {
   /// Opens what an earlier start left, or begins a new file.
   /// - Throws: `WriteError`.
   init(_ path: String) throws(WriteError) {
-    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.umask.fileMode)
+    descriptor = uninterrupted {
+      open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.umask.fileMode)
+    }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     self.path = path
     byteCount = max(0, Int(lseek(descriptor, 0, SEEK_END)))

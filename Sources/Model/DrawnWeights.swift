@@ -1,6 +1,6 @@
 // Weights of a model that starts from nothing: drawn from a seed, kept in a file of the cache that every rank maps.
 
-import Checkpoints
+package import Checkpoints
 import Glibc
 import Tensors
 
@@ -8,7 +8,7 @@ import Tensors
 /// standard deviation `initializer_range`, the embedding's row of the padding token is zero, norms are 1, biases 0.
 ///
 /// Each number depends on the seed, its weight and its place alone.
-struct DrawnWeights {
+package struct DrawnWeights {
   /// Change this whenever the numbers change.
   private static let format = "drawn-1"
   /// The draws' part of the seed's streams; its low half numbers the weights.
@@ -52,24 +52,27 @@ struct DrawnWeights {
     let configurationHash = try ContentHash(cacheDirectory: nil).sha256(ofFile: "\(path)/config.json")
     let key = ContentHash.sha256(of: Array("\(Self.format) \(configurationHash) \(seed)".utf8))
     let file = "\(folder)/\(key).safetensors"
-    if let found = opened(file, key: key) { return HubWeights(file: found) }
+    if let found = Self.opened(file, key: key, configuration) { return found }
     try CacheDirectory.create(folder)
     return try FileLock.hold("\(folder)/\(key).lock") {
-      if let found = opened(file, key: key) { return HubWeights(file: found) }
+      if let found = Self.opened(file, key: key, configuration) { return found }
       try ChecksummedTensors.write(tensors(ThreadPool(threads: threads)), key: key, to: file)
-      guard let found = opened(file, key: key) else {
+      guard let found = Self.opened(file, key: key, configuration) else {
         throw ContentError(file, "does not hold what was just written to it")
       }
-      return HubWeights(file: found)
+      return found
     }
   }
 
-  private func opened(_ file: String, key: String) -> SafetensorsFile? {
+  /// The weights in `file`, if it is undamaged and fits the configuration.
+  package static func opened(_ file: String, key: String, _ configuration: ModelConfiguration) -> HubWeights? {
     guard let found = ChecksummedTensors.file(file, key: key) else { return nil }
     let isWhole = WeightName.all(configuration).allSatisfy {
-      found.tensors[$0.hubName]?.type == .float32 && found.tensors[$0.hubName]?.shape == $0.shape(configuration)
+      guard let entry = found.tensors[$0.hubName] else { return false }
+      return entry.type == .float32 && entry.shape == $0.shape(configuration)
+        && entry.range.lowerBound.isMultiple(of: entry.type.bytes)
     }
-    return isWhole ? found : nil
+    return isWhole ? HubWeights(file: found) : nil
   }
 
   private func tensors(_ pool: ThreadPool) -> [OutgoingTensor] {

@@ -15,7 +15,7 @@ package final class MappedFile: @unchecked Sendable {
   /// - Throws: `FileError` if the file cannot be opened, is not a regular file, is empty, is a pointer of Git LFS or cannot be mapped.
   package init(path: String) throws {
     // O_NONBLOCK: opening a named pipe would otherwise wait forever.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
     var status = stat()

@@ -21,12 +21,16 @@ final class FileParsers: Sendable {
   private let tokenizer: Tokenizer
   let encoder: ExampleEncoder
   private let adapter: Adapter
-  private let form: PolicyForm
-  private let policy: PolicyState
+  let form: PolicyForm
+  let policy: PolicyState
   /// The valid checkpoint's files, and those of a partial step after it.
-  private let checkpointFiles: [String: [UInt8]]
-  private let partialFiles: [String: [UInt8]]
-  private let cacheName: String
+  let checkpointFiles: [String: [UInt8]]
+  let partialFiles: [String: [UInt8]]
+  /// A run that trains all weights of `base`.
+  let modelForm: PolicyForm
+  let model: PolicyState
+  let modelFiles: [String: [UInt8]]
+  let cacheName: String
   /// The file of the examples of `examples.jsonl`, and its content.
   let examplesName: String
   let examplesFile: [UInt8]
@@ -54,8 +58,14 @@ final class FileParsers: Sendable {
     checkpointFiles = try Self.files(in: "\(root)/checkpoint")
     let partial = PartialWork(kind: .step, step: 4, done: 1, seconds: 2.5)
     var sums = Self.partialSums
-    try sums.withUnsafeMutableBufferPointer { [root] in try partial.write([$0], state, to: "\(root)/partial") }
+    try sums.withUnsafeMutableBufferPointer { [root] in
+      try partial.write(Self.pieces(of: $0), state, to: "\(root)/partial")
+    }
     partialFiles = try Self.files(in: "\(root)/partial")
+    (modelForm, model) = try Self.trainedModel("\(root)/base")
+    try Checkpoint.write(
+      state, model, modelForm, InferenceFiles(adapter: nil, base: "\(root)/base"), to: "\(root)/model-checkpoint")
+    modelFiles = try Self.files(in: "\(root)/model-checkpoint")
     var cache = ReferenceCache(directory: "\(root)/cache", modelHash: "model")
     try cache.save()
     cacheName = try FileManager.default.contentsOfDirectory(atPath: "\(root)/cache")[0]
@@ -74,8 +84,6 @@ final class FileParsers: Sendable {
     }
     try write(Array(Self.index.utf8), "shards/\(HubWeights.indexName)")
   }
-
-  private static let partialSums: [Int64] = [1, -2, 3, 4]
 
   static func files(in path: String) throws -> [String: [UInt8]] {
     try FileManager.default.contentsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
@@ -202,97 +210,5 @@ final class FileParsers: Sendable {
     try write(bytes, "records.jsonl.gz")
     let reader = try RecordReader(path: path("records.jsonl.gz"))
     _ = try reader.record(0)
-  }
-
-  // MARK: Runs and caches
-
-  /// Raw, or with the correct key and checksum of the content: otherwise the checksum would stop the fuzzer.
-  func referenceCache(_ bytes: UnsafeRawBufferPointer) throws {
-    guard let (choice, raw) = split(bytes, among: 2) else { return }
-    var content = raw
-    let name = "cache/\(cacheName)"
-    try write(content, name)
-    if choice == 1, let file = try? SafetensorsFile(path: path(name)) {
-      let sealed = ["digests", "sums"].compactMap { file.tensors[$0] }.flatMap { Array(file.bytes(of: $0)) }
-      Self.replace(after: #""key":""#, by: String(cacheName.prefix(64)), in: &content)
-      Self.replace(after: #""sha256":""#, by: ContentHash.sha256(of: sealed), in: &content)
-      try write(content, name)
-    }
-    let cache = ReferenceCache(directory: path("cache"), modelHash: "model")
-    _ = cache.sums(of: ExampleTree(index: 0, prompt: [1], completions: [[2]]))
-  }
-
-  private static func replace(after mark: String, by text: String, in bytes: inout [UInt8]) {
-    guard let place = bytes.firstRange(of: Array(mark.utf8))?.upperBound, place + text.utf8.count <= bytes.count
-    else { return }
-    bytes.replaceSubrange(place..<place + text.utf8.count, with: text.utf8)
-  }
-
-  /// Raw, or with the correct checksum of the content.
-  func quantizedBase(_ bytes: UnsafeRawBufferPointer) throws {
-    guard let (choice, raw) = split(bytes, among: 2) else { return }
-    var content = raw
-    let name = "base.safetensors"
-    try write(content, name)
-    if choice == 1, let file = try? SafetensorsFile(path: path(name)), let checksum = file.tensors["sha256"],
-      checksum.range.count == 32
-    {
-      let sealed = file.names.filter { $0 != "sha256" }.flatMap { name in
-        Array("\(name)\n".utf8) + (file.tensors[name].map { Array(file.bytes(of: $0)) } ?? [])
-      }
-      let digits = Array(ContentHash.sha256(of: sealed))
-      for place in 0..<32 {
-        content[checksum.range.lowerBound + place] = UInt8(String(digits[2 * place...2 * place + 1]), radix: 16) ?? 0
-      }
-      try write(content, name)
-    }
-    _ = NF4File.opened(path(name), key: "key", Self.quantizedShape)
-  }
-
-  /// A model whose NF4 file has a few kilobytes.
-  private static let quantizedShape = ModelConfiguration(
-    hiddenSize: 64, feedForwardSize: 64, layerCount: 1, headCount: 1, keyValueHeadCount: 1, headWidth: 2,
-    vocabularySize: 8, normEpsilon: 1e-6, ropeTheta: 1e4, tiesEmbeddings: true, maximumPositions: 8,
-    beginOfSequence: nil, endOfSequence: [], storedType: nil)
-
-  func checkpoint(_ bytes: UnsafeRawBufferPointer) throws {
-    try withChanged(bytes, in: "checkpoint", checkpointFiles) { path in
-      let state = try Checkpoint.state(of: path)
-      var best = state.best
-      best.take(BestModel.Evaluation(step: 1, value: 1), checkpoint: "checkpoint-1")
-      _ = state.tokens + 1
-      try Checkpoint.read(path, form, into: policy)
-    }
-  }
-
-  func partialWork(_ bytes: UnsafeRawBufferPointer) throws {
-    try withChanged(bytes, in: "partial", partialFiles) { path in
-      let (partial, _) = try PartialWork.state(of: path)
-      precondition(PartialWork(name: partial.name)?.base == partial.base, "a name does not read as it was written")
-      var sums = Self.partialSums
-      try sums.withUnsafeMutableBufferPointer { try PartialWork.read(path, into: [$0]) }
-    }
-  }
-
-  /// Changes the manifest, or another file together with a correct manifest, since wrong hashes would stop the fuzzer.
-  private func withChanged(
-    _ bytes: UnsafeRawBufferPointer, in directory: String, _ sound: [String: [UInt8]], read: (String) throws -> Void
-  ) throws {
-    let names = sound.keys.sorted()
-    guard let (choice, content) = split(bytes, among: names.count) else { return }
-    let name = names[choice]
-    var changed = [name: content]
-    if name != "manifest.json" { changed["manifest.json"] = Self.manifest(of: sound.merging(changed) { $1 }) }
-    defer { for name in changed.keys { try? sound[name].map { try write($0, "\(directory)/\(name)") } } }
-    for (name, content) in changed { try write(content, "\(directory)/\(name)") }
-    try read(path(directory))
-  }
-
-  private static func manifest(of files: [String: [UInt8]]) -> [UInt8] {
-    let members = files.filter { $0.key != "manifest.json" }.sorted { $0.key < $1.key }.map { name, bytes in
-      JSONValue.Member(name, ["bytes": .integer(Int64(bytes.count)), "sha256": .string(ContentHash.sha256(of: bytes))])
-    }
-    let json: JSONValue = ["version": 1, "files": .object(members)]
-    return Array((json.serialized(indent: 2) + "\n").utf8)
   }
 }

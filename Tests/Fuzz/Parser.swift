@@ -20,7 +20,9 @@ enum Parser: String, CaseIterable {
   case referenceCache = "reference-cache"
   case examples
   case quantizedBase = "quantized-base"
+  case drawnWeights = "drawn-weights"
   case checkpoint
+  case modelCheckpoint = "model-checkpoint"
   case partialWork = "partial-work"
   case workItem = "work-item"
   case answers
@@ -49,7 +51,9 @@ enum Parser: String, CaseIterable {
       case .referenceCache: try FileParsers.shared.referenceCache(bytes)
       case .examples: try FileParsers.shared.examples(bytes)
       case .quantizedBase: try FileParsers.shared.quantizedBase(bytes)
+      case .drawnWeights: try FileParsers.shared.drawnWeights(bytes)
       case .checkpoint: try FileParsers.shared.checkpoint(bytes)
+      case .modelCheckpoint: try FileParsers.shared.modelCheckpoint(bytes)
       case .partialWork: try FileParsers.shared.partialWork(bytes)
       case .workItem: try parseWorkItem(bytes)
       case .answers: try parseAnswer(bytes)

@@ -278,6 +278,29 @@ seed("partial-work", "state", json.dumps(state | partial, indent=2), 2)
 seed("partial-work", "manifest", json.dumps({"version": 1, "files": {
     "trainer_state.json": {"bytes": 7, "sha256": "0" * 64}}}, indent=2), 0)
 
+# The same of all weights of a small model, which is a model too
+small = {"model_type": "qwen2", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+         "num_attention_heads": 1, "num_key_value_heads": 1, "vocab_size": 8, "rms_norm_eps": 1e-6, "rope_theta": 1e4,
+         "tie_word_embeddings": True, "max_position_embeddings": 8, "torch_dtype": "float32"}
+layer = "model.layers.0."
+shapes = {"model.embed_tokens.weight": [8, 8], layer + "input_layernorm.weight": [8]}
+shapes |= {f"{layer}self_attn.{name}_proj.{part}": [8, 8][:rank]
+           for name in "qkv" for part, rank in (("weight", 2), ("bias", 1))}
+shapes |= {layer + "self_attn.o_proj.weight": [8, 8], layer + "post_attention_layernorm.weight": [8]}
+shapes |= {f"{layer}mlp.{name}_proj.weight": [8, 8] for name in ("gate", "up", "down")}
+shapes |= {"model.norm.weight": [8]}
+trained = [(name, "F32", shape, b"\0\0\x80\x3f" * (64 if len(shape) == 2 else 8)) for name, shape in shapes.items()]
+seed("model-checkpoint", "configuration", compact(small), 0)
+seed("model-checkpoint", "manifest", json.dumps({"version": 1, "files": {
+    "model.safetensors": {"bytes": 7, "sha256": "0" * 64}}}, indent=2), 1)
+seed("model-checkpoint", "weights", safetensors(trained, {"format": "pt"}), 2)
+seed("model-checkpoint", "optimizer", safetensors(
+    [(prefix + name, *rest) for prefix in ("exp_avg.", "exp_avg_sq.") for name, *rest in trained],
+    {"format": "pt"}), 3)
+seed("model-checkpoint", "state", json.dumps(state, indent=2), 4)
+seed("drawn-weights", "sealed", sealed(trained, "key"), 1)
+seed("drawn-weights", "small", sealed(trained[:1], "key"), 0)
+
 
 # Messages between ranks
 def tokens(ids):

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Checkpoints of full fine-tuning: whole models in fp32.
+/// Checkpoints of full fine-tuning: whole models in fp32. Damage is seen in those of adapters too.
 @Suite struct ModelCheckpointTests {
   /// A whole model in training.
   static func trainedModel() throws -> (PolicyState, PolicyForm, InferenceFiles) {
@@ -41,6 +41,31 @@ import Training
     #expect(model.embedding.widened().elements == embedding.elements)
     #expect(throws: (any Error).self, "of an adapter") {
       try Checkpoint.read(path, form, into: RunFilesTests.Trained().policy)
+    }
+  }
+
+  @Test(arguments: [false, true]) func `a damaged checkpoint is refused`(isModel: Bool) throws {
+    let scratch = try TemporaryDirectory()
+    let path = scratch.path("checkpoint-7")
+    if isModel { try Self.write(to: path) } else { try RunFilesTests.Trained().write(to: path) }
+    for name in try FileManager.default.contentsOfDirectory(atPath: path) {
+      let file = URL(fileURLWithPath: "\(path)/\(name)")
+      let whole = try Data(contentsOf: file)
+      for place in [0, 1, 2] {
+        try scratch.damage("checkpoint-7/\(name)") { $0 * place / 3 + (place == 2 ? $0 / 4 : 0) }
+        #expect(throws: (any Error).self, "\(name), place \(place)") { try Checkpoint.state(of: path) }
+        try whole.write(to: file)
+      }
+      try whole.dropLast().write(to: file)
+      #expect(throws: (any Error).self, "\(name), cut short") { try Checkpoint.state(of: path) }
+      try FileManager.default.removeItem(at: file)
+      #expect(throws: (any Error).self, "\(name) is missing") { try Checkpoint.state(of: path) }
+      try whole.write(to: file)
+    }
+    #expect(try Checkpoint.state(of: path).step == 7)
+    #expect(throws: (any Error).self) { try Checkpoint.state(of: scratch.path("none")) }
+    #expect(throws: (any Error).self, "what is there is not overwritten") {
+      try RunFilesTests.Trained().write(to: path)
     }
   }
 }

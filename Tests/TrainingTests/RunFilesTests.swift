@@ -278,27 +278,4 @@ import Training
     #expect(flips.count > 30_000 && flips.missed == [], "\(flips.missed.prefix(5))")
     #expect(try Checkpoint.state(of: path).step == 7, "and whole again it is taken")
   }
-
-  @Test(arguments: [false, true]) func `a damaged checkpoint is refused`(isModel: Bool) throws {
-    let scratch = try TemporaryDirectory()
-    let path = scratch.path("checkpoint-7")
-    if isModel { try ModelCheckpointTests.write(to: path) } else { try Trained().write(to: path) }
-    for name in try FileManager.default.contentsOfDirectory(atPath: path) {
-      let file = URL(fileURLWithPath: "\(path)/\(name)")
-      let whole = try Data(contentsOf: file)
-      for place in [0, 1, 2] {
-        try scratch.damage("checkpoint-7/\(name)") { $0 * place / 3 + (place == 2 ? $0 / 4 : 0) }
-        #expect(throws: (any Error).self, "\(name), place \(place)") { try Checkpoint.state(of: path) }
-        try whole.write(to: file)
-      }
-      try whole.dropLast().write(to: file)
-      #expect(throws: (any Error).self, "\(name), cut short") { try Checkpoint.state(of: path) }
-      try FileManager.default.removeItem(at: file)
-      #expect(throws: (any Error).self, "\(name) is missing") { try Checkpoint.state(of: path) }
-      try whole.write(to: file)
-    }
-    #expect(try Checkpoint.state(of: path).step == 7)
-    #expect(throws: (any Error).self) { try Checkpoint.state(of: scratch.path("none")) }
-    #expect(throws: (any Error).self, "what is there is not overwritten") { try Trained().write(to: path) }
-  }
 }

@@ -168,7 +168,7 @@ package struct RunDirectory {
   package func append(_ line: [(name: String, value: JSONValue)], to file: LineFile) throws {
     let line = JSONValue.object(line.map { .init($0.name, $0.value) }).serialized() + "\n"
     let path = path(of: file)
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let descriptor = uninterrupted { open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600) }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     defer { close(descriptor) }
     var before = stat()

@@ -9,9 +9,15 @@ struct FaultCampaign {
   /// The approximate number of processes that are hit, and the maximum number of points of a sweep.
   let size: Int
   let seed: UInt64
+  /// What the disturbed runs train.
+  let trained: [Trained]
 
-  static let requested: FaultCampaign? = ProcessInfo.processInfo.environment["SHOAL_FAULTS"].flatMap { Int($0) }
-    .flatMap { $0 > 0 ? FaultCampaign(size: $0, seed: requestedSeed) : nil }
+  static let requested: FaultCampaign? = {
+    let environment = ProcessInfo.processInfo.environment
+    guard let size = environment["SHOAL_FAULTS"].flatMap({ Int($0) }), size > 0 else { return nil }
+    let trained = environment["SHOAL_FAULT_TRAINED"].flatMap(Trained.init)
+    return FaultCampaign(size: size, seed: requestedSeed, trained: trained.map { [$0] } ?? Trained.allCases)
+  }()
   /// The short form uses it too.
   static let requestedSeed = ProcessInfo.processInfo.environment["SHOAL_FAULT_SEED"].flatMap { UInt64($0) } ?? 1
 
@@ -23,33 +29,47 @@ struct FaultCampaign {
   ]
 
   func run(in injector: FaultInjector) throws {
-    for turn in 0..<size { try injector.kill([Victim.allCases[turn % Victim.allCases.count]]) }
-    for _ in 0..<size / 10 { try injector.kill((0..<3).map { _ in injector.draw(Victim.allCases) }) }
+    func drawn() -> Trained { injector.draw(trained) }
+    for turn in 0..<size { try injector.kill([Victim.allCases[turn % Victim.allCases.count]], of: drawn()) }
+    for _ in 0..<size / 10 { try injector.kill((0..<3).map { _ in injector.draw(Victim.allCases) }, of: drawn()) }
     for turn in 0..<size / 4 {
       let (signal, victim) = Self.stops[turn % Self.stops.count]
-      try injector.stop(signal, to: victim)
+      try injector.stop(signal, to: victim, of: drawn())
     }
-    for turn in 0..<size / 10 { try injector.pause(Victim.allCases[turn % Victim.allCases.count]) }
-    for turn in 0..<max(1, size / 20) { try injector.stall([.rank0, .otherRank, .launchedRank][turn % 3]) }
-    for kibibytes in points(40..<2400, size / 3) { try injector.fillDisk(kibibytes: kibibytes) }
-    for kibibytes in points(4..<200, size / 6) { try injector.limitFiles(kibibytes: kibibytes) }
-    for kind in FileKind.allCases {
-      for _ in 0..<max(1, size / 20) { try injector.damage(kind, .bit) }
-      for turn in 0..<max(1, size / 20) {
-        let others = Damage.allCases.filter { $0 != .bit }
-        try injector.damage(kind, others[turn % others.count])
+    for turn in 0..<size / 10 { try injector.pause(Victim.allCases[turn % Victim.allCases.count], of: drawn()) }
+    for turn in 0..<max(1, size / 20) {
+      try injector.stall([.rank0, .otherRank, .launchedRank][turn % 3], of: drawn())
+    }
+    for trained in trained {
+      for size in points(trained.diskKibibytes, share(size / 3)) { try injector.fillDisk(kibibytes: size, of: trained) }
+      for size in points(trained.fileKibibytes, share(size / 6)) {
+        try injector.limitFiles(kibibytes: size, of: trained)
       }
     }
-    let writes = try injector.countCalls(.writes, of: .brief)
-    for fault in CallFault.ofWrites {
-      for number in points(1..<writes + 1, size) { try injector.spoil(number, fault) }
+    for kind in FileKind.allCases {
+      for _ in 0..<max(1, size / 20) { try injector.damage(kind, .bit, of: drawn()) }
+      for turn in 0..<max(1, size / 20) {
+        let others = Damage.allCases.filter { $0 != .bit }
+        try injector.damage(kind, others[turn % others.count], of: drawn())
+      }
     }
-    for number in points(1..<writes + 1, size / 4) { try injector.spoil(number, .kills, from: .ranks(2)) }
-    let reads = try injector.countCalls(.reads, of: .long)
-    for fault in CallFault.ofReads {
-      for number in points(1..<reads + 1, size / 2) { try injector.spoil(number, fault, .reads) }
+    for trained in trained {
+      let writes = try injector.countCalls(.writes, of: trained)
+      for fault in CallFault.ofWrites {
+        for number in points(1..<writes + 1, share(size)) { try injector.spoil(number, fault, of: trained) }
+      }
+      for number in points(1..<writes + 1, share(size / 4)) {
+        try injector.spoil(number, .kills, of: trained, from: .ranks(injector.draw(2..<4)))
+      }
+      let reads = try injector.countCalls(.reads, of: trained)
+      for fault in CallFault.ofReads {
+        for number in points(1..<reads + 1, share(size / 2)) { try injector.spoil(number, fault, .reads, of: trained) }
+      }
     }
   }
+
+  /// The part of a number of faults that falls to one of the things that are trained.
+  private func share(_ faults: Int) -> Int { (faults + trained.count - 1) / trained.count }
 
   /// At most `most` numbers of a range, evenly spaced.
   private func points(_ range: Range<Int>, _ most: Int) -> [Int] {
@@ -63,7 +83,8 @@ struct FaultCampaign {
     var text = try String(contentsOf: url, encoding: .utf8)
     while text.hasSuffix("\n") { text.removeLast() }
     text += "\n\n### \(Self.date), \(Self.machine), commit \(Self.commit)\n\n"
-    text += "`make faults FAULTS=\(size) SEED=\(seed)`, \(Int(seconds / 60)) minutes\n\n\(tally.markdown)"
+    let choice = trained.count == 1 ? " TRAINED=\(trained[0])" : ""
+    text += "`make faults FAULTS=\(size) SEED=\(seed)\(choice)`, \(Int(seconds / 60)) minutes\n\n\(tally.markdown)"
     try Data(text.utf8).write(to: url)
   }
 

@@ -94,29 +94,29 @@ extension FaultInjector {
   }
 
   /// The number of calls that a run makes.
-  func countCalls(_ group: CallGroup, of workload: Workload) throws -> Int {
-    let (log, run) = (try TemporaryDirectory(), try callRun(group, workload))
+  func countCalls(_ group: CallGroup, of trained: Trained) throws -> Int {
+    let (log, run) = (try TemporaryDirectory(), try callRun(group, trained))
     let ending = run.end(
       try run.start(.alone(threads: 1), environment: Self.environment(group, 0, under: run.fixture, log: log)))
     try #require(ending.code == 0, "\(ending.errors)")
     return Self.calls(log).count
   }
 
-  private func callRun(_ group: CallGroup, _ workload: Workload) throws -> FaultyRun {
+  private func callRun(_ group: CallGroup, _ trained: Trained) throws -> FaultyRun {
     switch group {
-    case .writes: try FaultyRun(workload, in: workload.fixture(linksModel: true))
-    case .reads: try FaultyRun(.long, in: RunFixture(copyOf: try interrupted(.long)))
+    case .writes: try FaultyRun(trained.brief, in: trained.brief.fixture(linksModel: true))
+    case .reads: try FaultyRun(trained.long, in: RunFixture(copyOf: try interrupted(trained.long)))
     }
   }
 
   /// Injects a fault into the nth call of a run. If that ends the run, resumes it.
   func spoil(
-    _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of workload: Workload = .brief,
+    _ number: Int, _ fault: CallFault, _ group: CallGroup = .writes, of trained: Trained,
     from start: LaunchMode = .alone(threads: 1)
   ) throws {
     let kind = "\(group.rawValue): one \(fault.name)"
     var number = number
-    try disturb(kind, callRun(group, workload)) { run in
+    try disturb(kind, callRun(group, trained)) { run in
       run.mayLoseLines = fault.mayLoseLines
       let log = try TemporaryDirectory()
       let environment = Self.environment(group, number, under: run.fixture, log: log)
@@ -131,6 +131,9 @@ extension FaultInjector {
         return nil
       }
       run.requireWholeCheckpoints()
+      if group == .reads, fault == .fails(EINTR), ending.code != 0 || ending.errors.contains("passed over") {
+        run.complain("an interrupted read is not read again: \(ending.errors)")
+      }
       if ending.code == 0 {
         try run.requireWhole()
         // The files in the cache must be undamaged too.

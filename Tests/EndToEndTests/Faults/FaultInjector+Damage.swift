@@ -29,10 +29,10 @@ enum FileKind: String, CaseIterable {
   case model = "the model"
   case tokenizer = "the tokenizer"
   case data = "the data"
-  case adapter = "the adapter of a finished run"
+  case result = "the weights of a finished run"
 
   /// Whether a run may refuse to resume instead of continuing without the file.
-  var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .adapter].contains(self) }
+  var mayBeRefused: Bool { [.configuration, .model, .tokenizer, .data, .result].contains(self) }
 
   /// The files of this kind, by their paths in a fixture.
   func files(in fixture: RunFixture) throws -> [String] {
@@ -59,11 +59,12 @@ enum FileKind: String, CaseIterable {
     case .model: path.hasPrefix("model/") && !path.hasPrefix("model/tokenizer")
     case .tokenizer: path.hasPrefix("model/tokenizer")
     case .data: path == "pairs.jsonl"
-    case .adapter: ["run/adapter_model.safetensors", "run/adapter_config.json", "run/run.json"].contains(path)
+    case .result:
+      path == "run/run.json" || Trained.allCases.flatMap(\.resultNames).contains { path == "run/\($0)" }
     }
   }
 
-  var workload: Workload { self == .quantized ? .quantized : .long }
+  func workload(_ trained: Trained) -> Workload { self == .quantized ? .quantized : trained.long }
 }
 
 extension FaultInjector {
@@ -97,18 +98,19 @@ extension FaultInjector {
   struct Unattained: Error { let what: String }
 
   /// Damages a file of a kind at a random place and resumes the run.
-  func damage(_ kind: FileKind, _ damage: Damage) throws {
+  func damage(_ kind: FileKind, _ damage: Damage, of trained: Trained) throws {
     let name = damage == .bit ? "\(kind.rawValue): \(damage.rawValue)" : "\(kind.rawValue): other damage"
-    let template = try kind == .adapter ? finished(kind.workload) : interrupted(kind.workload)
+    let workload = kind.workload(trained)
+    let template = try kind == .result ? finished(workload) : interrupted(workload)
     let files = try kind.files(in: template)
     guard !files.isEmpty else { return omit("\(kind.rawValue): there is no such file") }
-    try self.damage(draw(files), kind, damage, of: template, as: name)
+    try self.damage(draw(files), kind, damage, of: workload, template, as: name)
   }
 
   private func damage(
-    _ file: String, _ kind: FileKind, _ damage: Damage, of template: RunFixture, as name: String
+    _ file: String, _ kind: FileKind, _ damage: Damage, of workload: Workload, _ template: RunFixture, as name: String
   ) throws {
-    try disturb(name, attempts: 1, FaultyRun(kind.workload, in: RunFixture(copyOf: template))) { run in
+    try disturb(name, attempts: 1, FaultyRun(workload, in: RunFixture(copyOf: template))) { run in
       run.mayLoseLines = kind == .lines
       let bytes = try run.fixture.bytes(file)
       let what = try apply(damage, to: file, in: run.fixture)

@@ -5,9 +5,9 @@ import TestSupport
 
 extension FaultInjector {
   /// Runs on a separate disk that is too small, then makes it larger and resumes the run.
-  func fillDisk(kibibytes: Int) throws {
+  func fillDisk(kibibytes: Int, of trained: Trained) throws {
     let kind = "a full disk"
-    let fixture = try Workload.long.fixture()
+    let fixture = try trained.long.fixture()
     let disk = fixture.path("disk")
     func succeeds(_ command: String...) -> Bool { (try? Job(command, in: fixture).wait().code) == 0 }
     try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
@@ -16,7 +16,9 @@ extension FaultInjector {
     }
     defer { _ = succeeds("umount", "--lazy", disk) }
     let cache = ["SHOAL_CACHE": fixture.path("disk/cache")]
-    try disturb(kind, attempts: 1, FaultyRun(.long, in: fixture, directory: "disk/run", environment: cache)) { run in
+    try disturb(
+      kind, attempts: 1, FaultyRun(trained.long, in: fixture, directory: "disk/run", environment: cache)
+    ) { run in
       let start = drawSmallStart()
       run.mayLoseLines = true
       try requireRecovery(run, run.end(try run.start(start))) {
@@ -27,11 +29,11 @@ extension FaultInjector {
   }
 
   /// Runs with a limit on the size of every file, then without that limit.
-  func limitFiles(kibibytes: Int) throws {
+  func limitFiles(kibibytes: Int, of trained: Trained) throws {
     let kind = "a limit on the size of files"
     // Alone: mpirun's own files are large.
     let start = LaunchMode.alone(threads: draw(1..<3))
-    try disturb(kind, attempts: 1, FaultyRun(.long)) { run in
+    try disturb(kind, attempts: 1, FaultyRun(trained.long)) { run in
       run.mayLoseLines = true
       let wrapper = ["bash", "-c", "ulimit -f \(kibibytes); exec \"$@\"", "-"]
       try requireRecovery(run, run.end(try run.start(start, wrapper: wrapper))) {}

@@ -45,9 +45,9 @@ extension FaultInjector {
 
   /// Kills a process of a run at a random moment, once or several times in a row, and resumes the run with any number
   /// of ranks.
-  func kill(_ victims: [Victim]) throws {
+  func kill(_ victims: [Victim], of trained: Trained) throws {
     let kind = victims.count == 1 ? "kill -9 of \(victims[0].rawValue)" : "kill -9, \(victims.count) times in a row"
-    try disturb(kind, FaultyRun(.long)) { run in
+    try disturb(kind, FaultyRun(trained.long)) { run in
       run.keepsSaves = true
       var (faults, phase): ([String], String?) = ([], nil)
       for victim in victims where !run.isFinished {
@@ -66,10 +66,10 @@ extension FaultInjector {
   }
 
   /// Asks a run to stop at a random moment, and resumes it with any number of ranks.
-  func stop(_ signal: Int32, to victim: Victim) throws {
+  func stop(_ signal: Int32, to victim: Victim, of trained: Trained) throws {
     let isTold = victim != .mpirun || signal == SIGUSR1
     let kind = isTold ? "a stop request to \(victim.rawValue)" : "SIGTERM to mpirun, which grants one second"
-    try disturb(kind, FaultyRun(.long)) { run in
+    try disturb(kind, FaultyRun(trained.long)) { run in
       run.keepsSaves = true
       let start = start(for: victim)
       let job = try run.start(start)
@@ -88,8 +88,8 @@ extension FaultInjector {
   }
 
   /// Stops a process for a while. The run must not be affected.
-  func pause(_ victim: Victim) throws {
-    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", FaultyRun(.long)) { run in
+  func pause(_ victim: Victim, of trained: Trained) throws {
+    try disturb("SIGSTOP and SIGCONT to \(victim.rawValue)", FaultyRun(trained.long)) { run in
       let start = start(for: victim)
       let job = try run.start(start)
       guard let moment = try send(SIGSTOP, to: victim, of: job, run, start) else {
@@ -109,9 +109,9 @@ extension FaultInjector {
   }
 
   /// Stops a rank permanently. The others detect it and end the job, and the run resumes.
-  func stall(_ victim: Victim) throws {
+  func stall(_ victim: Victim, of trained: Trained) throws {
     let environment = ["SHOAL_WATCHDOG_SECONDS": "3"]
-    try disturb("SIGSTOP for good to \(victim.rawValue)", FaultyRun(.long, environment: environment)) {
+    try disturb("SIGSTOP for good to \(victim.rawValue)", FaultyRun(trained.long, environment: environment)) {
       run in
       run.keepsSaves = true
       // With one rank, no other rank can detect it.

@@ -83,7 +83,7 @@ final class FaultInjector {
   private func tell(_ kind: String, _ run: FaultyRun, _ fault: String, _ phase: String?, _ seconds: Double) {
     let outcome = run.complaints.isEmpty ? (run.isRefused ? "refused" : "recovered") : "WRONG"
     let details = [fault, phase ?? "", String(format: "%.1f s", seconds)].filter { !$0.isEmpty }.joined(separator: "; ")
-    Self.tell("\(tally.injected) \(kind) (\(details)): \(outcome)")
+    Self.tell("\(tally.injected) \(kind), \(run.workload.name) (\(details)): \(outcome)")
     for complaint in run.complaints { Self.tell("    \(complaint)") }
   }
 

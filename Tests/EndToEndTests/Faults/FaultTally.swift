@@ -19,6 +19,7 @@ struct FaultTally {
 
   private var kinds: [String] = []
   private(set) var rows: [String: Row] = [:]
+  private var rowsByTrained: [Trained: Row] = [:]
   /// Wrong behaviour, with the fault that caused it.
   private(set) var complaints: [String] = []
   /// Faults that could not be tried on this machine.
@@ -27,7 +28,13 @@ struct FaultTally {
   /// - Parameter fault: a detailed description of the fault.
   mutating func add(_ kind: String, _ run: FaultyRun, fault: String, phase: String? = nil) {
     if rows[kind] == nil { kinds.append(kind) }
-    var row = rows[kind] ?? Row()
+    rows[kind] = Self.row(rows[kind], with: run, phase)
+    rowsByTrained[run.workload.trained] = Self.row(rowsByTrained[run.workload.trained], with: run, phase)
+    complaints += run.complaints.map { "\(kind): \(run.workload.name): \(fault): \($0)" }
+  }
+
+  private static func row(_ row: Row?, with run: FaultyRun, _ phase: String?) -> Row {
+    var row = row ?? Row()
     row.injected += 1
     row.hung += run.hangs
     row.orphans += run.orphans
@@ -41,8 +48,7 @@ struct FaultTally {
     row.lostSteps += run.lostSteps
     row.secondsToResume += run.secondsToResume
     if let phase { row.phases[phase, default: 0] += 1 }
-    rows[kind] = row
-    complaints += run.complaints.map { "\(kind): \(fault): \($0)" }
+    return row
   }
 
   mutating func omit(_ text: String) { if !omissions.contains(text) { omissions.append(text) } }
@@ -69,7 +75,10 @@ struct FaultTally {
       sum.phases.merge(row.phases, uniquingKeysWith: +)
     }
     let phases = sum.phases.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-    return head + lines.joined() + "| all | \(Self.cells(sum)) |\n\nWhere signals fell: \(phases).\n"
+    let parts = Trained.allCases.compactMap { trained in
+      rowsByTrained[trained].map { "| all that train \(trained.name) | \(Self.cells($0)) |\n" }
+    }
+    return head + (lines + parts).joined() + "| all | \(Self.cells(sum)) |\n\nWhere signals fell: \(phases).\n"
       + omissions.map { "Not tried: \($0).\n" }.joined()
   }
 

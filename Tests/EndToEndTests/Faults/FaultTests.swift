@@ -1,5 +1,5 @@
 // The fault injector: a few faults of every kind in every test run, and campaigns of any length (make faults). Every
-// disturbed run ends with the adapter of an undisturbed run, or with a clear refusal.
+// disturbed run ends with the weights of an undisturbed run, or with a clear refusal.
 
 import Foundation
 import Glibc
@@ -16,38 +16,53 @@ extension EndToEnd {
     }
 
     @Test(short) func `killed processes`() throws {
-      for victim in [Victim.program, .rank0, .mpirun, .launcher] { try injector.kill([victim]) }
+      try injector.kill([.program], of: .adapter)
+      try injector.kill([.rank0], of: .model)
+      try injector.kill([.mpirun], of: .adapter)
+      try injector.kill([.launcher], of: .model)
       check(injector)
     }
 
     @Test(short) func `stop requests and stopped ranks`() throws {
-      try injector.stop(SIGUSR1, to: .otherRank)
-      try injector.stop(SIGTERM, to: .launcher)
-      try injector.stop(SIGTERM, to: .mpirun)
-      try injector.pause(.otherRank)
-      try injector.stall(.otherRank)
+      try injector.stop(SIGUSR1, to: .otherRank, of: .model)
+      try injector.stop(SIGTERM, to: .launcher, of: .adapter)
+      try injector.stop(SIGTERM, to: .mpirun, of: .model)
+      try injector.pause(.otherRank, of: .adapter)
+      try injector.stall(.otherRank, of: .model)
       check(injector)
     }
 
     @Test(short) func `full disks`() throws {
-      for kibibytes in [300, 1500] { try injector.fillDisk(kibibytes: kibibytes) }
-      try injector.limitFiles(kibibytes: 20)
+      for kibibytes in [300, 1500] { try injector.fillDisk(kibibytes: kibibytes, of: .adapter) }
+      try injector.fillDisk(kibibytes: 35_000, of: .model)
+      try injector.limitFiles(kibibytes: 20, of: .adapter)
+      try injector.limitFiles(kibibytes: 500, of: .model)
       check(injector)
     }
 
     @Test(short) func `failing calls`() throws {
-      let writes = try injector.countCalls(.writes, of: .brief)
-      #expect(writes > 100)
-      for fault in CallFault.ofWrites { try injector.spoil(injector.draw(0..<writes) + 1, fault) }
-      let reads = try injector.countCalls(.reads, of: .long)
-      #expect(reads > 50)
-      for fault in CallFault.ofReads { try injector.spoil(injector.draw(0..<reads) + 1, fault, .reads) }
+      try spoil(CallFault.ofWrites, .writes, moreThan: 100)
+      try spoil(CallFault.ofReads, .reads, moreThan: 50)
       check(injector)
     }
 
     @Test(short) func `damaged files`() throws {
-      for kind in FileKind.allCases { try injector.damage(kind, .bit) }
+      for (number, kind) in FileKind.allCases.enumerated() { try injector.damage(kind, .bit, of: Self.trained(number)) }
+      try injector.damage(.partial, .bit, of: .model)
       check(injector)
+    }
+
+    /// In turn, so that every kind of fault is in every test run, and the whole takes no longer.
+    private static func trained(_ number: Int) -> Trained { number.isMultiple(of: 2) ? .model : .adapter }
+
+    private func spoil(_ faults: [CallFault], _ group: CallGroup, moreThan least: Int) throws {
+      let calls = try Trained.allCases.map { try ($0, injector.countCalls(group, of: $0)) }
+      for (trained, count) in calls { #expect(count > least, "\(trained)") }
+      for (number, fault) in faults.enumerated() {
+        for (trained, count) in calls where trained == Self.trained(number) {
+          try injector.spoil(injector.draw(0..<count) + 1, fault, group, of: trained)
+        }
+      }
     }
 
     @Test(.enabled(if: FaultCampaign.requested != nil, "make faults asks for it"))

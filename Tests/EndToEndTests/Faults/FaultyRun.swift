@@ -36,8 +36,14 @@ final class FaultyRun {
     self.workload = workload
     self.fixture = try fixture ?? workload.fixture()
     (self.directory, self.environment) = (directory, environment)
-    starts = self.fixture.exists(directory) ? 1 : 0
+    starts = self.fixture.exists("\(directory)/run.json") ? 1 : 0
+    try FileManager.default.createDirectory(
+      atPath: self.fixture.path(directory), withIntermediateDirectories: true)
+    try self.fixture.write("\(directory)/\(Self.noteName)", Self.note)
   }
+
+  /// A file that is not Shoal's.
+  private static let (noteName, note) = ("notes.txt", "Not Shoal's.\n")
 
   func complain(_ text: String) { complaints.append(text) }
 
@@ -112,12 +118,24 @@ final class FaultyRun {
     orphans += left.count
     if !left.isEmpty { complain("10 s after the end there still are \(left)") }
     if Self.isCrash(ending) { complain("crashed with \(ending.code): \(ending.errors)") }
+    requireNothingElse()
     if let recovery { count(recovery, ending) }
     recovery = nil
     return ending
   }
 
   private static let mostSeconds = 60
+
+  /// Requires that files of others are as they were, and that no shared memory stays.
+  private func requireNothingElse() {
+    if (try? fixture.text("\(directory)/\(Self.noteName)")) != Self.note {
+      complain("a file of others is changed or gone")
+    }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/dev/shm")) ?? []
+    // The fuzzer has its files there.
+    let shared = names.filter { $0.hasPrefix("shoal") && !$0.hasPrefix("shoal-fuzz-") }
+    if !shared.isEmpty { complain("shared memory is left: \(shared)") }
+  }
 
   private func count(_ recovery: Recovery, _ ending: ProcessResult) {
     // The last match, because a launcher may have restarted the run several times.
@@ -165,7 +183,8 @@ final class FaultyRun {
     let names = (try? fixture.names(directory)) ?? []
     if !names.contains("run.json") { return "starting" }
     if names.contains(where: { $0.wholeMatch(of: /(checkpoint|partial)-.*\.tmp-.*/) != nil }) { return "saving" }
-    if names.contains(where: { $0.hasPrefix("adapter_") }) { return "ending" }
+    let results = workload.trained.resultNames
+    if names.contains(where: { name in results.contains(where: name.hasPrefix) }) { return "ending" }
     let step = told()
     if step == 0 { return "before step 1" }
     return step % workload.stepsPerEvaluation == 0 ? "evaluating" : "training"
@@ -215,12 +234,17 @@ final class FaultyRun {
   /// - Parameter linesChanged: whether earlier lines may have any content.
   func requireWhole(linesChanged: Bool = false) throws {
     let golden = try workload.goldenRun()
-    if (try? fixture.adapter(directory)) != golden.adapter { complain("the adapter is not the undisturbed run's") }
+    if (try? fixture.adapter(directory)) != golden.adapter { complain("the weights are not the undisturbed run's") }
     if (try? fixture.adapter("\(directory)/checkpoint-\(workload.steps)")) != golden.lastAdapter {
       complain("the last state is not the undisturbed run's")
     }
-    if (try? fixture.text("\(directory)/adapter_config.json")) != golden.configuration {
-      complain("adapter_config.json is not the undisturbed run's")
+    let moments = "\(directory)/checkpoint-\(workload.steps)/optimizer.safetensors"
+    if (try? fixture.bytes(moments)) != golden.lastMoments {
+      complain("the optimizer's last state is not the undisturbed run's")
+    }
+    let name = workload.trained.configurationName
+    if (try? fixture.text("\(directory)/\(name)")) != golden.configuration {
+      complain("\(name) is not the undisturbed run's")
     }
     if !isFinished { complain("run.json does not say that the run is finished") }
     if linesChanged { return }

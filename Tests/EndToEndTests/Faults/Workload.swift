@@ -39,9 +39,34 @@ enum LaunchMode: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+/// What a run trains, and saves.
+enum Trained: String, CaseIterable, Sendable {
+  case adapter
+  /// All weights, in memory that ranks share.
+  case model
+
+  var long: Workload { self == .adapter ? .long : .longFull }
+  var brief: Workload { self == .adapter ? .brief : .briefFull }
+
+  var name: String { self == .adapter ? "an adapter" : "a model" }
+
+  /// The file beside the weights that describes them.
+  var configurationName: String { self == .adapter ? "adapter_config.json" : "config.json" }
+  /// What a run ends with.
+  var resultNames: [String] {
+    [self == .adapter ? "adapter_model.safetensors" : "model.safetensors", configurationName]
+  }
+  /// Sizes of a disk, up to that at which everything fits. A model is not written where the tokenizers of large models
+  /// would have no room.
+  var diskKibibytes: Range<Int> { self == .adapter ? 40..<2400 : 32_800..<40_000 }
+  /// Limits of a file's size, up to that at which everything fits.
+  var fileKibibytes: Range<Int> { self == .adapter ? 4..<200 : 4..<800 }
+}
+
 /// A run that is short enough to be repeated hundreds of times.
 struct Workload: Sendable {
   let name: String
+  var trained = Trained.adapter
   let model: String
   let settings: String
   let steps: Int
@@ -52,18 +77,29 @@ struct Workload: Sendable {
 
   /// A second of steps, saves and evaluations.
   static let long = Workload(
-    name: "long", model: TinyFixture.path("model"), settings: "lora_r: 8\nlora_target_linear: true\nadapter: lora",
+    name: "long", model: TinyFixture.path("model"), settings: "\(lora)\nlora_r: 8\nlora_target_linear: true",
     steps: 24, stepsPerSave: 4, stepsPerEvaluation: 8, minutesPerSave: 0.001)
   /// As few calls as possible, but of every kind.
   static let brief = Workload(
     name: "brief", model: TinyFixture.path("model"),
-    settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: lora", steps: 4, stepsPerSave: 1,
+    settings: "\(lora)\nlora_r: 2\nlora_target_modules: [v_proj]", steps: 4, stepsPerSave: 1,
     stepsPerEvaluation: 2, minutesPerSave: 0)
   /// With a 4-bit base, which is stored in the cache.
   static let quantized = Workload(
     name: "quantized", model: "\(Repository.path)/demo/model",
-    settings: "lora_r: 2\nlora_target_modules: [v_proj]\nadapter: qlora\nload_in_4bit: true", steps: 6,
-    stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
+    settings: "adapter: qlora\nload_in_4bit: true\n\(scale)\nlora_r: 2\nlora_target_modules: [v_proj]",
+    steps: 6, stepsPerSave: 2, stepsPerEvaluation: 3, minutesPerSave: 0.001)
+  /// The same with all weights, on one to three ranks that have a part of the optimizer's state.
+  static let longFull = Workload(
+    name: "long full", trained: .model, model: TinyFixture.path("model"), settings: full, steps: 24, stepsPerSave: 4,
+    stepsPerEvaluation: 8, minutesPerSave: 0.001)
+  static let briefFull = Workload(
+    name: "brief full", trained: .model, model: TinyFixture.path("model"), settings: full, steps: 4, stepsPerSave: 1,
+    stepsPerEvaluation: 2, minutesPerSave: 0)
+
+  private static let lora = "adapter: lora\n\(scale)"
+  private static let scale = "lora_alpha: 8\nlora_dropout: 0.1"
+  private static let full = "neftune_noise_alpha: 5\nweight_decay: 0.01"
 
   /// A directory with everything that the run needs, even a copy of the model, and no absolute path in its settings.
   /// - Parameter linksModel: whether to link the model to a directory of old files, whose hashes are remembered.
@@ -78,8 +114,6 @@ struct Workload: Sendable {
       "config.yaml",
       """
       base_model: model
-      lora_alpha: 8
-      lora_dropout: 0.1
       \(settings)
       rl: dpo
       datasets:
@@ -113,7 +147,8 @@ struct Workload: Sendable {
     let adapter: Data
     /// Of the last state.
     let lastAdapter: Data
-    /// adapter_config.json.
+    let lastMoments: Data
+    /// The file that describes the weights.
     let configuration: String
     /// The lines of metrics.jsonl for every step and evaluation, without clock values.
     let lines: [Line]
@@ -154,12 +189,14 @@ struct Workload: Sendable {
     try #require(ending.code == 0, "\(start): \(ending.errors)")
     let golden = try GoldenRun(
       adapter: fixture.adapter(), lastAdapter: fixture.adapter("run/checkpoint-\(steps)"),
-      configuration: fixture.text("run/adapter_config.json"),
+      lastMoments: fixture.bytes("run/checkpoint-\(steps)/optimizer.safetensors"),
+      configuration: fixture.text("run/\(trained.configurationName)"),
       lines: fixture.metrics().compactMap(Line.init))
     return try Self.records.withLock { records in
       var record = records[name] ?? Record(golden: golden)
       try #require(record.golden.adapter == golden.adapter, "\(start) gives another adapter")
       try #require(record.golden.lastAdapter == golden.lastAdapter, "\(start) gives another last state")
+      try #require(record.golden.lastMoments == golden.lastMoments, "\(start) gives other moments")
       try #require(record.golden.lines == golden.lines, "\(start) gives other metrics")
       record.seconds[start] = elapsed / .seconds(1)
       records[name] = record
