@@ -50,6 +50,10 @@ package struct InferenceFiles: Sendable {
 
   // MARK: Writing
 
+  /// Reads all that writing reads, so that a mistake in it is found before there is something to write.
+  /// - Throws: `FileError`, `ContentError`.
+  package func requireReadable() throws { try writeWithTokenizer { _, _ in } }
+
   /// Writes what an adapter needs beside it.
   /// - Throws: `FileError`, `ContentError`, and errors of `write`.
   package func write(_ write: Write) throws {

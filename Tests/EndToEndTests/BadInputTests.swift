@@ -112,6 +112,9 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
       try fixture.replace(
         "\"model-00002-of-00002.safetensors\"", by: "\"../x.safetensors\"", in: "model/model.safetensors.index.json")
     },
+    .model("generation settings that are not JSON", says: "generation_config.json: is not valid JSON") { fixture in
+      try fixture.edit("model/generation_config.json") { $0.removeLast(2) }
+    },
     .model("no weights", says: "holds no weights") { fixture in
       try FileManager.default.removeItem(atPath: fixture.path("model/model.safetensors"))
     },

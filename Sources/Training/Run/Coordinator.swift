@@ -80,19 +80,19 @@ package final class Coordinator {
     let record = RunRecord.json(
       configuration, build: inputs.build, inputs: hashes, data: data, schedule: schedule,
       quarantine: start.quarantine, trunk: resumption.trunk, ranks: inputs.ranks, threads: inputs.threads)
+    let inference = Self.inferenceFiles(configuration, inputs, data)
+    if !resumption.isFinished { try inference.requireReadable() }
     recorder = RunRecorder(
       configuration, resumption, files: files, lock: inputs.lock, inputs: hashes, order: order,
       overwrites: request.overwrites, fileNames: fileNames, schedule: schedule,
-      inference: Self.inferenceFiles(configuration, inputs, data), skippedRecords: data.skipped, record: record,
-      progress: progress)
+      inference: inference, skippedRecords: data.skipped, record: record, progress: progress)
     notices =
       resumption.notices
       + (request.overwrites ? [] : crashes.notices(start.quarantine, data, in: files))
       + Self.notices(configuration, data, demand, model, ranks: inputs.ranks)
       + PackingNotices.texts(configuration, data, schedule)
       + HeldOutNotices.texts(configuration, data, schedule)
-      + (try Self.sampleNotices(configuration, model))
-      + (try Self.mismatches(configuration, inputs))
+      + (try Self.sampleNotices(configuration, model)) + (try Self.mismatches(configuration, inputs))
   }
 
   private static func requireMetric(_ configuration: RunConfiguration, _ data: TrainingData) throws {
