@@ -1,7 +1,7 @@
 // The memory that control groups leave a process: those of containers, batch systems and services, of both versions.
 
 /// The control groups of a process that limit memory: its own and those around it.
-struct ControlGroups {
+package struct ControlGroups {
   /// The directories that may describe one. A container may not see its own group but under the root.
   private let directories: [String]
   private let names: (limit: String, usage: String, files: [String])
@@ -9,7 +9,7 @@ struct ControlGroups {
   /// - Parameters:
   ///   - membership: the text of /proc/self/cgroup.
   ///   - root: where control groups are mounted.
-  init(membership: String, root: String = "/sys/fs/cgroup") {
+  package init(membership: String, root: String = "/sys/fs/cgroup") {
     // NUMBER:CONTROLLERS:PATH
     let lines = membership.split(separator: "\n").map {
       $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
@@ -31,7 +31,7 @@ struct ControlGroups {
 
   /// The bytes below the tightest limit; nil without a limit. Pages of files count as free, since the system can drop
   /// them.
-  var availableBytes: Int? {
+  package var availableBytes: Int? {
     directories.compactMap { directory in
       guard let limit = number("\(directory)/\(names.limit)"), let usage = number("\(directory)/\(names.usage)")
       else { return nil }

@@ -1,8 +1,7 @@
 import Foundation
+import Tensors
 import TestSupport
 import Testing
-
-@testable import Tensors
 
 /// The memory that control groups leave, read from directories as the system has them.
 @Suite struct ControlGroupsTests {

@@ -3,8 +3,7 @@ import Corpus
 import Model
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 /// What a rank keeps within a limit, and what a plan says of too little memory.
 @Suite struct MemoryPlanTests {
