@@ -71,9 +71,15 @@ package final class LanguageModel: Sendable {
       head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
   }
 
-  /// Bytes of the matrices that all ranks of a node share.
-  package var sharedByteCount: Int {
-    let linears = layers.flatMap { $0.linears.values }.reduce(0) { $0 + $1.byteCount }
-    return embedding.byteCount + linears + (configuration.tiesEmbeddings ? 0 : head.byteCount)
+  /// Bytes of the frozen matrices that every pass reads; all ranks of a node share them. An embedding that is not the
+  /// head too does not count: a pass reads a few of its rows.
+  /// - Parameter layout: what is trained; nil: nothing.
+  package func sharedByteCount(besides layout: PolicyLayout? = nil) -> Int {
+    let linears = layers.enumerated().reduce(0) { sum, layer in
+      layer.element.linears.reduce(sum) { sum, linear in
+        layout?.range(of: .linear(linear.key, layer: layer.offset)) == nil ? sum + linear.value.byteCount : sum
+      }
+    }
+    return layout?.headRange == nil ? linears + head.byteCount : linears
   }
 }
