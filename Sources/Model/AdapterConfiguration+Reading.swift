@@ -84,7 +84,8 @@ extension AdapterConfiguration {
   private static let harmless = Set(
     selectionKeys + [
       "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias", "base_model_name_or_path", "revision",
-      "inference_mode", "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config", "corda_config",
+      "inference_mode", "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config",
+      "corda_config",
       "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
     ])
 

@@ -112,7 +112,9 @@ import Testing
   }
 
   @Test func `merged weights are those of the adapter`() throws {
-    for name in ["both-patterns", "rslora-patterns", "some-layers", "exclude-pattern", "dora", "all-biases", "saved-modules"] {
+    for name in [
+      "both-patterns", "rslora-patterns", "some-layers", "exclude-pattern", "dora", "all-biases", "saved-modules",
+    ] {
       let adapter = try policy(directory(name))
       let path = scratch.path("merged-\(name)")
       let base = try ModelDirectory(TinyFixture.path("model"))
