@@ -91,7 +91,8 @@ import Testing
     let norm = whole.values.joined().reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
     let head: WeightName = fixture.model.configuration.tiesEmbeddings ? .embedding : .head
     for part in [
-      all.filter { $0 != .inputNorm(layer: 0) }, all.filter { $0 != .embedding }, all.filter { $0.layer == 1 }, [.finalNorm], [.inputNorm(layer: 0)],
+      all.filter { $0 != .inputNorm(layer: 0) }, all.filter { $0 != .embedding }, all.filter { $0.layer == 1 },
+      [.finalNorm], [.inputNorm(layer: 0)],
       [.linear(.value, layer: 0), .linear(.down, layer: 1)],
     ] as [[WeightName]] {
       for (parameter, values) in try gradient(part) {
