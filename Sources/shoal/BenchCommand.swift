@@ -82,7 +82,8 @@ struct BenchCommand: ParsableCommand {
       let benchmark = try Benchmark(
         loaded,
         BenchmarkRequest(
-          prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds, loraRank: allWeights ? nil : loraRank,
+          prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds,
+          loraRank: allWeights ? nil : loraRank,
           threads: Threads.count(asked: threads, in: world)), world: world)
       let report = try benchmark.run { round in
         if world.rank == 0 { Console.print("round \(round) of \(rounds)") }

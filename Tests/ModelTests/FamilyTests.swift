@@ -18,7 +18,7 @@ import Testing
   private static func policy(_ name: String, _ layout: PolicyLayout) throws -> (policy: Policy, values: Storage) {
     let directory = try ModelDirectory("\(directory)/\(name)")
     let values = Storage(count: layout.count)
-    layout.fill(values, from: directory, ThreadPool(threads: 2))
+    layout.fill(values, ThreadPool(threads: 2), from: directory.weight)
     return (Policy(LanguageModel(directory), layout, values: values), values)
   }
 

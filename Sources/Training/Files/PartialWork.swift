@@ -108,7 +108,8 @@ package struct PartialWork: Sendable, Equatable, Codable {
     }
     var rest = file.bytes(of: tensor)[...]
     for piece in sums {
-      UnsafeMutableRawBufferPointer(piece).copyMemory(from: UnsafeRawBufferPointer(rebasing: rest.prefix(8 * piece.count)))
+      UnsafeMutableRawBufferPointer(piece).copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: rest.prefix(8 * piece.count)))
       rest = rest.dropFirst(8 * piece.count)
     }
   }

@@ -171,7 +171,8 @@ final class RunRecorder {
 
   /// Writes the partial work after the last saved state. Otherwise like the save of a checkpoint.
   func save(
-    _ partial: PartialWork, _ sums: [UnsafeMutableBufferPointer<Int64>], epoch: Double, trainer: Trainer, isLastChance: Bool
+    _ partial: PartialWork, _ sums: [UnsafeMutableBufferPointer<Int64>], epoch: Double, trainer: Trainer,
+    isLastChance: Bool
   ) throws -> String? {
     let state = state(step: partial.base, epoch: epoch, trainer, partial.kind == .step ? best : bestBefore)
     return try checkpoints.save(partial, after: state, isLastChance: isLastChance) { path in
