@@ -71,9 +71,13 @@ package final class LanguageModel: Sendable {
       head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
   }
 
-  /// Bytes of the matrices that all ranks of a node share.
-  package var sharedByteCount: Int {
-    let linears = layers.flatMap { $0.linears.values }.reduce(0) { $0 + $1.byteCount }
-    return embedding.byteCount + linears + (configuration.tiesEmbeddings ? 0 : head.byteCount)
+  /// Bytes of the matrices that every pass reads; all ranks of a node share them. An embedding that is not the head too
+  /// does not count: a pass reads a few of its rows.
+  /// - Parameter isCounted: whether a linear layer or the head counts.
+  package func sharedByteCount(where isCounted: (WeightName) -> Bool = { _ in true }) -> Int {
+    let linears = layers.enumerated().flatMap { number, layer in
+      layer.linears.filter { isCounted(.linear($0.key, layer: number)) }.values
+    }
+    return linears.reduce(isCounted(.head) ? head.byteCount : 0) { $0 + $1.byteCount }
   }
 }

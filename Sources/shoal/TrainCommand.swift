@@ -107,7 +107,7 @@ struct TrainCommand: ParsableCommand {
         return 0
       }
       if plan {
-        if let json = try RunPlan.json(prepared) { print(json.serialized(indent: 2)) }
+        if let json = try RunPlan.json(prepared, notice: Console.print) { print(json.serialized(indent: 2)) }
         return 0
       }
       let recorder = debug ? DebugRecorder(directory: prepared.configuration.outputDirectory) : nil

@@ -51,7 +51,7 @@ import Testing
       }
     }
     #expect(bits(quantized.embedding.widened()) == bits(stored.embedding.widened()))
-    #expect(quantized.sharedByteCount == stored.embedding.byteCount + linears)
+    #expect(quantized.sharedByteCount() == stored.embedding.byteCount + linears)
     // Only the matrices, their header and the checksum.
     #expect(bytes > linears && bytes < linears + 16_000)
   }

@@ -54,7 +54,8 @@ extension ConfigurationKeys {
     ).changeableOnResume(),
     Key(
       "memory_limit", \.memoryLimit, .byteCount,
-      "The memory of one process that `auto` keeps to; empty: what the machine has."
+      "The memory of one process that `auto` keeps to, without the mapped weights; empty: what the machine or container "
+        + "has beside them."
     ).changeableOnResume(),
   ]
 

@@ -116,14 +116,19 @@ package struct PreparedRun {
   }
 
   /// Plans the memory of every rank. Collective.
+  /// - Parameter notice: told on rank 0 if the memory of its machine is too small.
   /// - Throws: `AgreedFailure` when a rank cannot stay within the limit.
-  func memoryPlan() throws -> MemoryPlan {
+  func memoryPlan(notice: (String) -> Void) throws -> MemoryPlan {
+    // References that are known before the steps need the base no longer.
+    let readsBase = configuration.objective.usesReference && !configuration.precomputesReferenceLogProbs
     var plan: MemoryPlan?
     try world.agree {
       plan = try MemoryPlan(
-        configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads, world: world)
+        configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads,
+        weightBytes: model.sharedByteCount { readsBase || layout.isFrozen($0) }, world: world)
     }
     guard let plan else { throw DamagedMessage() }
+    if world.rank == 0, let text = plan.notice { notice(text) }
     return plan
   }
 

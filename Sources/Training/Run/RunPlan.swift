@@ -10,10 +10,11 @@ import Tensors
 package enum RunPlan {
   /// The plan of a prepared run as JSON, on rank 0. Writes and trains nothing. Collective: all ranks measure their own
   /// speed.
+  /// - Parameter notice: told on rank 0 if the memory is too small.
   /// - Throws: `AgreedFailure` when a memory limit cannot be met.
-  package static func json(_ run: PreparedRun) throws -> JSONValue? {
+  package static func json(_ run: PreparedRun, notice: (String) -> Void) throws -> JSONValue? {
     let layout = run.layout
-    let memory = try run.memoryPlan()
+    let memory = try run.memoryPlan(notice: notice)
     let dispatcher = try Dispatcher(world: run.world, stop: StopRequest())
     let forecast = try run.forecast(memory, dispatcher)
     try dispatcher.close()
@@ -63,11 +64,13 @@ package enum RunPlan {
     ])
   }
 
-  /// The memory entry. `shared_bytes` is counted once per node: the mapped weights.
+  /// The memory entry. `shared_bytes` is counted once per node: the mapped weights. `available_bytes`, of this node too,
+  /// is for both.
   private static func memory(_ run: PreparedRun, _ plan: MemoryPlan) -> JSONValue {
     let c = run.model.configuration
     return .object([
-      .init("shared_bytes", .integer(Int64(run.model.sharedByteCount + plan.sharedArenaBytes))),
+      .init("available_bytes", plan.availableBytes.map { .integer(Int64($0)) } ?? .null),
+      .init("shared_bytes", .integer(Int64(plan.sharedBytes))),
       .init("private_bytes_per_rank", .integer(Int64(plan.privateBytes))),
       .init("adapter_and_optimizer_bytes", .integer(Int64(plan.arenaBytes))),
       .init("pass_bytes", .integer(Int64(plan.passBytes))), .init("process_bytes", .integer(Int64(plan.processBytes))),

@@ -42,7 +42,7 @@ package final class TrainingRun {
     (setup, schedule, self.debug, self.progress) = (prepared.setup, prepared.schedule, debug, progress)
     quarantinedPositions = Set(setup.quarantinedPositions)
     dispatcher = try Dispatcher(world: world, stop: stop)
-    memory = try prepared.memoryPlan()
+    memory = try prepared.memoryPlan { progress(.notice($0)) }
     trainer = try prepared.trainer(memory, dispatcher)
     form = prepared.form
     telemetry = trainer.layout.adapter.map { AdapterTelemetry(prepared.model, $0) }
@@ -58,18 +58,7 @@ package final class TrainingRun {
         .planned(
           secondsPerStep: forecast.perStep, seconds: forecast.total(startingAfter: setup.start.step),
           privateBytesPerRank: memory.privateBytes))
-      warnOfMemory()
     }
-  }
-
-  /// Warns when the ranks of this node are about to use more memory than is available.
-  private func warnOfMemory() {
-    let needed = memory.privateBytes * world.ranksOnNode
-    guard let available = ProcessMemory.availableBytes, needed > available else { return }
-    progress(
-      .notice(
-        "\(world.ranksOnNode) ranks on this machine need \(ByteCount.text(needed)) of memory and "
-          + "\(ByteCount.text(available)) are free: set gradient_checkpointing: auto, or start fewer ranks"))
   }
 
   /// Trains to the end, or until a stop is requested.
