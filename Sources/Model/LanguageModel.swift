@@ -71,15 +71,13 @@ package final class LanguageModel: Sendable {
       head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
   }
 
-  /// Bytes of the frozen matrices that every pass reads; all ranks of a node share them. An embedding that is not the
-  /// head too does not count: a pass reads a few of its rows.
-  /// - Parameter layout: what is trained; nil: nothing.
-  package func sharedByteCount(besides layout: PolicyLayout? = nil) -> Int {
-    let linears = layers.enumerated().reduce(0) { sum, layer in
-      layer.element.linears.reduce(sum) { sum, linear in
-        layout?.range(of: .linear(linear.key, layer: layer.offset)) == nil ? sum + linear.value.byteCount : sum
-      }
+  /// Bytes of the matrices that every pass reads; all ranks of a node share them. An embedding that is not the head too
+  /// does not count: a pass reads a few of its rows.
+  /// - Parameter isCounted: whether a linear layer or the head counts.
+  package func sharedByteCount(where isCounted: (WeightName) -> Bool = { _ in true }) -> Int {
+    let linears = layers.enumerated().flatMap { number, layer in
+      layer.linears.filter { isCounted(.linear($0.key, layer: number)) }.values
     }
-    return layout?.headRange == nil ? linears + head.byteCount : linears
+    return linears.reduce(isCounted(.head) ? head.byteCount : 0) { $0 + $1.byteCount }
   }
 }

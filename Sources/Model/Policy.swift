@@ -71,6 +71,9 @@ package struct PolicyLayout: Sendable, Equatable {
     }
   }
 
+  /// Whether a weight is not trained, also not as another's copy.
+  package func isFrozen(_ weight: WeightName) -> Bool { (weight == .head ? headRange : range(of: weight)) == nil }
+
   /// Whether weights of the model are trained, not LoRA alone.
   package var trainsWeights: Bool { !weights.isEmpty }
 

@@ -231,8 +231,7 @@ def main():
             output, errors, found = measured(
                 command + list(options), int(arguments.limit), files(), {"SHOAL_CACHE": cache})
             show(name, found)
-            if found["exit"] or name == "train":
-                print(errors[-4000:], flush=True)
+            print(errors[-4000:], flush=True)
             return output, found
 
         if "quantise" in arguments.only:

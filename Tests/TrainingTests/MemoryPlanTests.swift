@@ -48,7 +48,7 @@ import Training
     let plan = try Self.plan(free: least.privateBytes, weights: 3_000_000_000)
     #expect(plan.retention == .layerInputs)
     let notice = try plan.notice.required("a notice")
-    #expect(notice.contains("too little to keep 3 GB of weights in memory"), "\(notice)")
+    #expect(notice.contains("too little to keep 3.00 GB of weights in memory"), "\(notice)")
     // A limit of the user's own holds whatever is free.
     let limited = try Self.plan(limit: "4GB", free: 1_000_000_000)
     #expect(try limited.notice.required("a notice").contains("this rank needs"))
@@ -57,7 +57,7 @@ import Training
   @Test func `too little for any plan is refused with both numbers`() throws {
     let limit = #expect(throws: MemoryLimitTooLow.self) { try Self.plan(limit: "100MB") }
     #expect("\(try limit.required("an error"))".contains("memory_limit: a rank needs at least"))
-    #expect("\(try limit.required("an error"))".contains("the limit is 100 MB"))
+    #expect("\(try limit.required("an error"))".contains("the limit is 100.00 MB"))
     let machine = #expect(throws: MemoryLimitTooLow.self) { try Self.plan(free: 1_000_000) }
     #expect("\(try machine.required("an error"))".contains("this machine or container has"))
   }

@@ -92,7 +92,7 @@ package struct MemoryPlan: Sendable, Equatable {
     let needed = privateBytes * ranksOnNode + sharedArenaBytes
     let ranks = ranksOnNode == 1 ? "this rank needs" : "the \(ranksOnNode) ranks on this machine need"
     let has = "\(ranks) \(ByteCount.text(needed)) of memory, and \(ByteCount.text(availableBytes)) are free"
-    let remedy = "set gradient_checkpointing: auto without memory_limit, shorten sequence_len, or start fewer ranks"
+    let remedy = "set gradient_checkpointing: auto and no memory_limit, shorten sequence_len, or start fewer ranks"
     guard needed <= availableBytes else { return "\(has): \(remedy)" }
     guard needed + weightBytes > availableBytes else { return nil }
     return "\(has), too little to keep \(ByteCount.text(weightBytes)) of weights in memory beside that: every pass "

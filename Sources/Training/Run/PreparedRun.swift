@@ -125,7 +125,7 @@ package struct PreparedRun {
     try world.agree {
       plan = try MemoryPlan(
         configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads,
-        weightBytes: model.sharedByteCount(besides: readsBase ? nil : layout), world: world)
+        weightBytes: model.sharedByteCount { readsBase || layout.isFrozen($0) }, world: world)
     }
     guard let plan else { throw DamagedMessage() }
     if world.rank == 0, let text = plan.notice { notice(text) }
