@@ -93,7 +93,7 @@ extension CostModel {
     let rounded = clock.seconds
     if isSummed { try sums.reduce(gradient: 1, by: dispatcher, clock) }
     let summed = clock.seconds
-    _ = sums.norm(of: 0..<count, pool)
+    _ = try sums.norm(in: world, pool)
     let rule = ParameterUpdate.Rule.adamW(
       AdamWStep(number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1))
     let update = ParameterUpdate(rule: rule, values: values, moments: moments, start: 0)

@@ -31,19 +31,20 @@ final class AdapterTelemetry {
 
   init(_ model: LanguageModel, _ layout: AdapterLayout) { (self.model, self.layout) = (model, layout) }
 
-  func norms(_ trainer: Trainer) -> AdapterNorms {
+  /// The roles whose gradients' norms it needs.
+  var roles: [Parameter.Role] { [.loraA, .loraB] + (layout.form == .decomposed ? [.magnitude] : []) }
+
+  /// - Parameter gradients: the norms of the step's gradients.
+  func norms(_ trainer: Trainer, gradients: [Parameter.Role: Double]) -> AdapterNorms {
     let pool = trainer.pass.pool
     let weights = trainer.values
-    func norm(_ role: Parameter.Role, _ part: (Range<Int>) -> Double) -> Double {
+    func weightNorm(_ role: Parameter.Role) -> Double {
       layout.parameters.ranges(of: role).reduce(0.0) { sum, range in
-        let part = part(range)
+        let part = Optimizer.norm(weights.base + range.lowerBound, count: range.count, pool)
         return sum + part * part
       }.squareRoot()
     }
-    func weightNorm(_ role: Parameter.Role) -> Double {
-      norm(role) { Optimizer.norm(weights.base + $0.lowerBound, count: $0.count, pool) }
-    }
-    func gradientNorm(_ role: Parameter.Role) -> Double { norm(role) { trainer.sums.norm(of: $0, pool) } }
+    func gradientNorm(_ role: Parameter.Role) -> Double { gradients[role] ?? .nan }
     let frozen = frozenSquare ?? squareOfFrozenWeights()
     frozenSquare = frozen
     return AdapterNorms(

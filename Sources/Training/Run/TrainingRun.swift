@@ -124,8 +124,11 @@ package final class TrainingRun {
     guard !positions.isEmpty else { return skip(step) }
     let examples = try coordinator?.stepExamples(positions)
     debug?.begin(step: step)
+    let roles = schedule.logs(after: step) ? telemetry?.roles ?? [] : []
     while true {
-      let end = try trainer.step(number: step, examples: examples, count: positions.count) { [debug, trainer] in
+      let end = try trainer.step(
+        number: step, examples: examples, count: positions.count, normsOf: roles
+      ) { [debug, trainer] in
         if let debug, step == start.step + 1 {
           try debug.write(gradient: trainer.sums.gradient(trainer.pass.pool), trainer.layout.parameters)
         }
@@ -163,7 +166,9 @@ package final class TrainingRun {
     predicted += forecast.steps[step - 1]
     let isLogged = schedule.logs(after: step)
     let report = coordinator.report(
-      step: step, outcome, examples: trees, norms: isLogged && outcome.skip == nil ? telemetry?.norms(trainer) : nil,
+      step: step, outcome, examples: trees,
+      norms: isLogged && outcome.skip == nil
+        ? telemetry?.norms(trainer, gradients: outcome.gradientNorms) : nil,
       seconds: seconds, remainingSeconds: forecast.remaining(after: step) * spent / predicted)
     coordinator.recorder.append(report)
     if let skip = outcome.skip {

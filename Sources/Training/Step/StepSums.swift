@@ -144,9 +144,14 @@ final class StepSums: GradientSink {
   /// Notes that all ranks have taken all of their parts.
   func noteTaken() { isTaken = true }
 
-  /// √Σ gradient² over a range in fp64, summed in fixed blocks.
-  func norm(of range: Range<Int>, _ pool: ThreadPool) -> Double {
-    squares(of: range, pool).reduce(0, +).squareRoot()
+  /// √Σ gradient² over ranges in fp64, each summed in fixed blocks. Collective where the parameters are divided.
+  func norm(of ranges: [Range<Int>], in world: any Communicator, _ pool: ThreadPool) throws -> Double {
+    let own = ranges.map { squares(of: $0.clamped(to: shard.range), pool).reduce(0, +) }
+    let all = shard.isDivided ? try world.gather(message: own) : [own]
+    return ranges.indices.reduce(0.0) { sum, range in
+      let part = all.reduce(0.0) { $0 + $1[range] }.squareRoot()
+      return sum + part * part
+    }.squareRoot()
   }
 
   /// The norm of the whole gradient. Collective where the parameters are divided.

@@ -73,6 +73,8 @@ package final class Trainer {
     package var examples: [ExampleSums]
     /// Before clipping; NaN for a skipped step.
     package var gradientNorm = Double.nan
+    /// The same of the roles that were asked for.
+    var gradientNorms: [Parameter.Role: Double] = [:]
     package var learningRate: Double
     package var isStopping = false
     package var isSaveDue = false
@@ -95,9 +97,11 @@ package final class Trainer {
   ///   - number: the step's number, from 1.
   ///   - examples: on rank 0.
   ///   - count: the number of examples.
+  ///   - roles: kinds of parameters whose gradients' norms are wanted.
   ///   - inspect: called when the gradient before clipping is known.
   package func step(
-    number: Int, examples: [StepExample]?, count: Int, inspect: (() throws -> Void)? = nil
+    number: Int, examples: [StepExample]?, count: Int, normsOf roles: [Parameter.Role] = [],
+    inspect: (() throws -> Void)? = nil
   ) throws -> StepEnd {
     pass.pool.clock.enter(.reduction)
     try sums.begin(number, examples: count, in: dispatcher.world, pass.pool)
@@ -122,6 +126,10 @@ package final class Trainer {
     }
     try inspect?()
     outcome.gradientNorm = try sums.norm(in: dispatcher.world, pass.pool)
+    for role in roles {
+      outcome.gradientNorms[role] = try sums.norm(
+        of: layout.parameters.ranges(of: role), in: dispatcher.world, pass.pool)
+    }
     update(step: number, gradientScale: clipping(norm: outcome.gradientNorm))
     try shareValues()
     policy.parametersChanged()
