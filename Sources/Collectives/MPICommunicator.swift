@@ -113,8 +113,7 @@ package final class MPICommunicator: Communicator {
 
   package func sum(_ parts: [SumPart], of holders: SumHolders) throws {
     try barrier()
-    let isOneNode = holders == .nodes && nodes.allSatisfy { $0 == 0 }
-    if !isOneNode, holders == .ranks || rankOnNode == 0 {
+    if holders == .ranks || rankOnNode == 0 {
       let comm = holders == .ranks ? comm : leaders
       for part in parts {
         let root = holders == .ranks ? part.root : nodes[part.root]
@@ -126,7 +125,8 @@ package final class MPICommunicator: Communicator {
         }
       }
     }
-    if holders == .nodes, !isOneNode { try barrier() }
+    // The leaders' sums are those of their nodes.
+    if holders == .nodes { try barrier() }
   }
 
   private func forEachChunk(

@@ -74,30 +74,46 @@ package final class Pass {
   /// - Parameters:
   ///   - policy: has the layout of this pass.
   ///   - sink: takes the gradients.
-  ///   - known: d loss / d sum for each of the sums where they do not depend on the sums, which saves work.
-  ///   - coefficients: computes them.
+  ///   - coefficients: computes d loss / d sum for each of the sums.
   package func gradient(
-    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink, known: [Double]? = nil,
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink,
     coefficients: ([Double]) throws -> [Double]
+  ) throws -> [Double] {
+    try gradient(batch, policy, dropout, sink, known: nil, coefficients)
+  }
+
+  /// The same where the coefficients do not depend on the sums, which saves work.
+  package func gradient(
+    _ batch: TreeBatch, _ policy: Policy, dropout: RandomDraw?, into sink: any GradientSink, coefficients: [Double]
+  ) throws -> [Double] {
+    try gradient(batch, policy, dropout, sink, known: coefficients) { _ in coefficients }
+  }
+
+  private func gradient(
+    _ batch: TreeBatch, _ policy: Policy, _ dropout: RandomDraw?, _ sink: any GradientSink, known: [Double]?,
+    _ coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     guard let scratch = workspace.gradient, let layout, policy.layout == layout else {
       preconditionFailure("this pass has no memory for the way back of such a policy")
     }
     defer { pool.clock.enter(.input) }
+    func require(_ found: [Double]) {
+      let count = batch.sumTokens.count
+      precondition(found.count == count, "\(found.count) coefficients for \(count) sums")
+    }
+    if let known { require(known) }
     let context = context(batch, policy, dropout)
     try forward(batch, context, keeping: true)
     let gradients = ParameterGradients(layout: layout, sink: sink, buffer: scratch.parameter, pool: pool)
     // The last layer's gradient has its own rows, because the gradient of its input uses the stream's rows.
     let scored = batch.scoredRows.count
     let stream = scratch.scored.prefix(scored)
-    let tokens = try withoutActuallyEscaping(coefficients) { coefficients in
-      try head.gradient(
-        HeadCoefficients(known: known) { tokens in
-          let found = try coefficients(Self.sums(tokens, batch))
-          precondition(
-            found.count == batch.sumTokens.count, "\(found.count) coefficients for \(batch.sumTokens.count) sums")
-          return found
-        }, scratch.gathered.prefix(scored), stream, batch, context, gradients)
+    let tokens = try head.gradient(
+      known: known, scratch.gathered.prefix(scored), stream, batch, context, gradients
+    ) { tokens in
+      let found = try coefficients(Self.sums(tokens, batch))
+      require(found)
+      return found
     }
     try backward(stream, batch, context, scratch, gradients)
     return Self.sums(tokens, batch)

@@ -20,8 +20,8 @@ extension HeadLayer {
   /// there are several blocks, the logits of all but the last are computed again.
   /// - Parameter offset: the weight's place in the arena.
   func trainedGradient(
-    _ coefficients: HeadCoefficients, _ dnormed: Matrix, _ batch: TreeBatch, at offset: Int, _ context: PassContext,
-    _ gradients: ParameterGradients
+    known: [Double]?, _ dnormed: Matrix, _ batch: TreeBatch, at offset: Int, _ context: PassContext,
+    _ gradients: ParameterGradients, _ coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     context.pool.clock.enter(.head)
     softmax.reset()
@@ -34,20 +34,16 @@ extension HeadLayer {
     for block in blocks {
       try logits(of: block, context) { tile, logits in
         try context.observe("logits", layer: nil, logits)
-        for (i, target) in batch.targets.enumerated()
-        where tile.contains(Int(target.token)) && block.contains(target.scored) {
-          chosen[i] = logits[target.scored - block.lowerBound, Int(target.token) - tile.lowerBound]
-        }
+        Self.choose(from: logits, tile, rows: block, batch, into: &chosen)
         softmax.measure(logits, firstRow: block.lowerBound, context.pool)
       }
-      if let known = coefficients.known {
+      if let known {
         try differentiate(block, weighted(known), dnormed, batch, at: offset, context, gradients)
       }
     }
     let tokens = zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
-    let found = try coefficients.of(tokens)
-    guard coefficients.known == nil else { return tokens }
-    let targets = weighted(found)
+    guard known == nil else { return tokens }
+    let targets = weighted(try coefficients(tokens))
     for block in blocks.reversed() {
       if block != blocks.last { try logits(of: block, context) { _, _ in } }
       try differentiate(block, targets, dnormed, batch, at: offset, context, gradients)
@@ -56,8 +52,7 @@ extension HeadLayer {
   }
 
   private func tile(_ tile: Range<Int>, of block: Range<Int>) -> Matrix {
-    guard let kept = buffers.kept else { preconditionFailure("this pass has no memory to train the head") }
-    return kept.prefix(block.count).columns(tile)
+    buffers.kept.prefix(block.count).columns(tile)
   }
 
   private func logits(

@@ -14,7 +14,7 @@ struct HeadLayer {
     /// A tile of logits [S, tile], Σ exp · weight [S, D], target rows of the head's weight [targets, D].
     let logits, expected, targetRows: Buffer
     /// Logits of a block of rows [block, V], where the head is trained.
-    let kept: Buffer?
+    let kept: Buffer
 
     init(_ c: ModelConfiguration, isTrained: Bool, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
       final = take(scored, c.hiddenSize)
@@ -23,7 +23,7 @@ struct HeadLayer {
       logits = take(scored, min(headTile, c.vocabularySize))
       expected = take(isTrained ? 0 : scored, c.hiddenSize)
       targetRows = take(isTrained ? 0 : targets, c.hiddenSize)
-      kept = isTrained ? take(min(scored, keptRows), c.vocabularySize) : nil
+      kept = take(isTrained ? min(scored, keptRows) : 0, c.vocabularySize)
     }
   }
 
@@ -61,9 +61,7 @@ struct HeadLayer {
     for tile in Self.tiles(context.configuration.vocabularySize) {
       let logits = logits(hidden, tile, context)
       try context.observe("logits", layer: nil, logits)
-      for (i, target) in batch.targets.enumerated() where tile.contains(Int(target.token)) {
-        chosen[i] = logits[target.scored, Int(target.token) - tile.lowerBound]
-      }
+      Self.choose(from: logits, tile, rows: 0..<hidden.rows, batch, into: &chosen)
       softmax.add(logits, accumulated: expected, pool)
       if let expected {
         Products.compute(
@@ -73,21 +71,33 @@ struct HeadLayer {
     return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
   }
 
+  /// Takes the logits of the targets that are in a tile of some rows.
+  static func choose(
+    from logits: Matrix, _ tile: Range<Int>, rows: Range<Int>, _ batch: TreeBatch, into chosen: inout [Float]
+  ) {
+    for (i, target) in batch.targets.enumerated()
+    where tile.contains(Int(target.token)) && rows.contains(target.scored) {
+      chosen[i] = logits[target.scored - rows.lowerBound, Int(target.token) - tile.lowerBound]
+    }
+  }
+
   /// Computes the log-prob of every target, after `norm`; the gradient of the scored rows' residual stream [S, D]; and
   /// those of the head's weight and the final norm's.
   /// - Parameters:
-  ///   - coefficients: d loss / d sum of each sum.
+  ///   - known: d loss / d sum of each sum, if it does not depend on the sums.
   ///   - dnormed: memory [S, D].
+  ///   - coefficients: computes d loss / d sum from the log-probs of the targets.
   func gradient(
-    _ coefficients: HeadCoefficients, _ dnormed: Matrix, _ dstream: Matrix, _ batch: TreeBatch,
-    _ context: PassContext, _ gradients: ParameterGradients
+    known: [Double]?, _ dnormed: Matrix, _ dstream: Matrix, _ batch: TreeBatch, _ context: PassContext,
+    _ gradients: ParameterGradients, _ coefficients: ([Double]) throws -> [Double]
   ) throws -> [Double] {
     let tokens: [Double]
     if let range = gradients.layout.headRange {
-      tokens = try trainedGradient(coefficients, dnormed, batch, at: range.lowerBound, context, gradients)
+      tokens = try trainedGradient(
+        known: known, dnormed, batch, at: range.lowerBound, context, gradients, coefficients)
     } else {
       tokens = try logProbabilities(batch, expecting: true, context)
-      try frozenGradient(coefficients.of(tokens), dnormed, batch, context)
+      try frozenGradient(known ?? coefficients(tokens), dnormed, batch, context)
     }
     try context.observe("gradient of the final norm's output", layer: nil, dnormed)
     let norm = NormLayer.final(context.model)
@@ -108,12 +118,4 @@ struct HeadLayer {
     let targets = batch.targets.map { (row: $0.scored, coefficient: Float(coefficients[$0.sum])) }
     softmax.gradient(dnormed, expected: buffers.expected, targetRows: targetRows, targets: targets, pool)
   }
-}
-
-/// The gradient of the loss by each sum of log-probs.
-struct HeadCoefficients {
-  /// What they are if they do not depend on the sums.
-  let known: [Double]?
-  /// From the log-probs of the targets. Called once.
-  let of: ([Double]) throws -> [Double]
 }

@@ -81,11 +81,11 @@ extension CostModel {
     // Ranks of one node add to one gradient, and each updates its part of trained weights.
     let (isSummed, isDivided) = (!layout.trainsWeights || world.ranksOnNode < world.size, layout.trainsWeights)
     let gradient = Matrix(rows: 1, columns: count)
-    let (values, moments) = (Storage(count: count), OptimizerMoments(count: count, .adamW))
+    let (values, first, second) = (Storage(count: count), Storage(count: count), Storage(count: count))
     let sums = StepSums(
       .supervised, parameterCount: count, shard: .whole(count), shared: nil, mostExamples: 0, mostMicroBatches: 1,
       uses: 1, in: world)
-    try pool.populate([gradient.storage, values] + moments.all)
+    try pool.populate([gradient.storage, values, first, second])
     try sums.begin(1, examples: 0, in: world, pool)
     let clock = pool.clock
     let start = clock.seconds
@@ -95,8 +95,9 @@ extension CostModel {
     let summed = clock.seconds
     _ = try sums.norm(in: world, pool)
     let rule = ParameterUpdate.Rule.adamW(
-      AdamWStep(number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1))
-    let update = ParameterUpdate(rule: rule, values: values, moments: moments, start: 0)
+      AdamWStep(number: 1, learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1),
+      second: second)
+    let update = ParameterUpdate(rule: rule, values: values, first: first, start: 0)
     sums.forEachBlock(of: 0..<count, taking: true, pool) { update($0, gradient: $1) }
     let updated = clock.seconds
     let sum = (summed - rounded).total - (summed - rounded)[.idle]

@@ -62,7 +62,7 @@ package struct GradientCheck {
     let trained = Trained(
       batch: TreeBatch([objective.trainedTree(example)]),
       lossGradients: Array(lossGradients.prefix(objective.trainedSpans)))
-    _ = try pass.gradient(trained.batch, policy, dropout: nil, into: sink) { _ in trained.lossGradients }
+    _ = try pass.gradient(trained.batch, policy, dropout: nil, into: sink, coefficients: trained.lossGradients)
     for (stream, parameter) in parameters.enumerated() {
       let g = parameter.matrix(in: gradient)
       // Along the gradient, with random weights on its entries: the derivative is large, and every entry contributes.

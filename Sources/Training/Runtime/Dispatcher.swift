@@ -58,10 +58,8 @@ package final class Dispatcher {
     clock.enter(.input)
   }
 
-  /// Sums parts for one rank each, after a barrier.
+  /// Sums parts for one rank each. Ranks come here together, from another sum.
   func sum(_ parts: [SumPart], of holders: SumHolders, _ clock: PhaseClock) throws {
-    clock.enter(.idle)
-    try world.barrier()
     clock.enter(.reduction)
     try world.sum(parts, of: holders)
     clock.enter(.input)

@@ -18,8 +18,8 @@ final class StepSums: GradientSink {
   /// overflow.
   private let mostTerms: Int
   private let arena: SumArena
-  /// Whether every rank has taken its part of the last step's sum, which left 0. The same on all ranks.
-  private var isTaken = false
+  /// Whether the gradient is 0 since the last update took it. The same on all ranks.
+  private var isZero = false
   /// The fault of the micro-batch that is being added.
   private var fault: FixedPoint.Fault = []
   /// The current step, between `begin` and `end`.
@@ -46,9 +46,10 @@ final class StepSums: GradientSink {
   /// Begins a step, or continues one that was interrupted. Collective.
   func begin(_ step: Int, examples: Int, in world: any Communicator, _ pool: ThreadPool) throws {
     if self.step != step {
-      try arena.clear(in: world, isTaken: isTaken && arena.isTakenWhole, pool)
+      words.update(repeating: 0)
+      if !isZero { try arena.clear(in: world, pool) }
     }
-    (self.step, exampleCount, isTaken) = (step, examples, false)
+    (self.step, exampleCount, isZero) = (step, examples, false)
   }
 
   /// Ends the step.
@@ -142,7 +143,7 @@ final class StepSums: GradientSink {
   }
 
   /// Notes that all ranks have taken all of their parts.
-  func noteTaken() { isTaken = true }
+  func noteTaken() { isZero = arena.isTakenWhole }
 
   /// √Σ gradient² over ranges in fp64, each summed in fixed blocks. Collective where the parameters are divided.
   func norm(of ranges: [Range<Int>], in world: any Communicator, _ pool: ThreadPool) throws -> Double {

@@ -55,11 +55,8 @@ final class SumArena {
   /// The fp32 numbers that a shared gradient takes with its locks.
   static func sharedCount(_ gradient: Int) -> Int { 2 * gradient + BlockLocks.count(gradient, ParameterShard.block) }
 
-  /// Sets gradient and words to 0. Collective.
-  /// - Parameter isTaken: whether the gradient is 0 already.
-  func clear(in world: any Communicator, isTaken: Bool, _ pool: ThreadPool) throws {
-    words.update(repeating: 0)
-    guard !isTaken else { return }
+  /// Sets the gradient to 0. Collective.
+  func clear(in world: any Communicator, _ pool: ThreadPool) throws {
     clear(pool)
     // Others add to this rank's part next.
     if holders == .nodes { try world.barrier() }

@@ -36,13 +36,18 @@ extension Trainer {
     let batch = try batch(item, spans: objective.spans.count)
     let known = try reference(item, batch)
     let totals = StepTotals(examples: sums.exampleCount, likelihoodTokens: item.likelihoodTokens)
-    let constant = objective.constantGradients(totals: totals)
-    _ = try pass.gradient(
-      batch, policy, dropout: draw, into: sink, known: constant.map { c in item.trees.flatMap { _ in c } }
-    ) { policy in
-      let examples = Self.examples(item.trees, batch, policy: policy, reference: known)
-      note(examples)
-      return objective(examples, totals: totals).flatMap(\.gradients)
+    func examples(_ policy: [Double]) -> [ExampleSums] {
+      Self.examples(item.trees, batch, policy: policy, reference: known)
+    }
+    if let constant = objective.constantGradients(totals: totals) {
+      let coefficients = item.trees.flatMap { _ in constant }
+      note(examples(try pass.gradient(batch, policy, dropout: draw, into: sink, coefficients: coefficients)))
+    } else {
+      _ = try pass.gradient(batch, policy, dropout: draw, into: sink) { policy in
+        let examples = examples(policy)
+        note(examples)
+        return objective(examples, totals: totals).flatMap(\.gradients)
+      }
     }
   }
 
@@ -52,8 +57,8 @@ extension Trainer {
   ) throws {
     let spans = objective.trainedSpans
     let batch = try batch(item, spans: spans)
-    let known = item.slots.flatMap { lossGradients[$0].prefix(spans) }
-    _ = try pass.gradient(batch, policy, dropout: draw, into: sink, known: known) { _ in known }
+    let coefficients = item.slots.flatMap { lossGradients[$0].prefix(spans) }
+    _ = try pass.gradient(batch, policy, dropout: draw, into: sink, coefficients: coefficients)
   }
 
   /// The loss's gradients by the log-prob sums of a whole step.

@@ -230,18 +230,18 @@ package final class Trainer {
     _ group: ParameterGroup, number: Int, learningRate: Double, _ gradientScale: Float
   ) -> ParameterUpdate {
     let rule: ParameterUpdate.Rule =
-      switch configuration.optimizer {
-      case .adamW:
+      if let second = moments.second {
         .adamW(
           AdamWStep(
             number: number, learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
-            epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale))
-      case .lion:
+            epsilon: configuration.adamEpsilon, weightDecay: group.weightDecay, gradientScale: gradientScale),
+          second: second)
+      } else {
         .lion(
           LionStep(
             learningRate: learningRate, beta1: configuration.adamBeta1, beta2: configuration.adamBeta2,
             weightDecay: group.weightDecay, gradientScale: gradientScale))
       }
-    return ParameterUpdate(rule: rule, values: values, moments: moments, start: shard.range.lowerBound)
+    return ParameterUpdate(rule: rule, values: values, first: moments.first, start: shard.range.lowerBound)
   }
 }
