@@ -7,8 +7,6 @@ package import Tensors
 /// A copy of an arena. The ranks of a node share it where the system lets them; otherwise every rank has its own.
 package struct NodeStorage: Sendable {
   package let storage: Storage
-  /// Whether other ranks have the same copy.
-  package let isShared: Bool
   /// Whether each node has one copy. Otherwise each rank has one.
   package let isOnePerNode: Bool
   /// Whether this rank fills the copy first.
@@ -24,7 +22,7 @@ package struct NodeStorage: Sendable {
     let nodes = try world.gather(message: world.ranksOnNode)
     guard nodes.contains(where: { $0 > 1 }) else {
       storage = Storage(count: count)
-      (isShared, isOnePerNode, isFirst, isOnlyOne) = (false, true, true, world.size == 1)
+      (isOnePerNode, isFirst, isOnlyOne) = (true, true, world.size == 1)
       return
     }
     let isLeader = world.rankOnNode == 0
@@ -34,16 +32,38 @@ package struct NodeStorage: Sendable {
       close(descriptor)
       descriptor = -1
     }
-    let places = try world.gather(message: [Int(getpid()), Int(descriptor)])
-    let place = places[world.nodeLeader]
-    if !isLeader, place[1] >= 0 { descriptor = open("/proc/\(place[0])/fd/\(place[1])", O_RDWR | O_CLOEXEC) }
-    let shared = descriptor >= 0 ? Storage(sharing: descriptor, count: count) : nil
+    let own = Place(process: Int(getpid()), descriptor: Int(descriptor), file: FileIdentity(descriptor))
+    let place = try world.gather(message: own)[world.nodeLeader]
+    if !isLeader, place.descriptor >= 0 {
+      descriptor = open("/proc/\(place.process)/fd/\(place.descriptor)", O_RDWR | O_CLOEXEC)
+    }
+    // Where ranks see other processes, as in containers of their own, that number may be another file's.
+    let isSame = descriptor >= 0 && FileIdentity(descriptor) == place.file
+    let shared = isSame ? Storage(sharing: descriptor, count: count) : nil
     // Also the barrier before the leader closes its descriptor.
     let isMissing = try world.agree(on: shared == nil ? 1 : 0) != 0
-    isShared = !isMissing && world.ranksOnNode > 1
     isOnePerNode = !isMissing
     isFirst = isMissing || isLeader
     isOnlyOne = !isMissing && world.ranksOnNode == world.size
     storage = isMissing ? Storage(count: count) : shared ?? Storage(count: count)
+  }
+
+  /// Where a leader has the memory.
+  private struct Place: Codable, Sendable {
+    let process, descriptor: Int
+    let file: FileIdentity?
+  }
+
+  /// What tells open files apart.
+  private struct FileIdentity: Codable, Sendable, Equatable {
+    let device, number: UInt64
+    let bytes: Int
+
+    /// Nil when the system does not say.
+    init?(_ descriptor: Int32) {
+      var status = stat()
+      guard descriptor >= 0, fstat(descriptor, &status) == 0 else { return nil }
+      (device, number, bytes) = (UInt64(status.st_dev), UInt64(status.st_ino), Int(status.st_size))
+    }
   }
 }

@@ -85,8 +85,7 @@ extension AdapterConfiguration {
     selectionKeys + [
       "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias", "base_model_name_or_path", "revision",
       "inference_mode", "peft_version", "auto_mapping", "megatron_core", "fan_in_fan_out", "loftq_config", "eva_config",
-      "corda_config",
-      "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
+      "corda_config", "lora_ga_config", "ensure_weight_tying", "qalora_group_size",
     ])
 
   /// Initialisations that change the base weights. The base directory does not hold the changed weights.

@@ -1,7 +1,7 @@
 // Makes the model from an opened hub directory. Copies only norms and biases.
 
 import Checkpoints
-package import Tensors
+import Tensors
 
 /// The storage of the frozen linear layers' matrices.
 package enum WeightStorage: String, Sendable, CaseIterable {
@@ -66,7 +66,7 @@ extension LanguageModel {
 
 extension ModelDirectory {
   /// A tensor as a matrix. A vector becomes one row.
-  package func weight(_ name: WeightName) -> Weight {
+  func weight(_ name: WeightName) -> Weight {
     let stored = self[name]
     guard let base = stored.bytes.baseAddress, let columns = stored.shape.last else {
       preconditionFailure("\(name.hubName) is empty")

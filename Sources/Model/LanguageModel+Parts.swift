@@ -1,6 +1,6 @@
 // Models for measurements: a few layers of a real model, or random weights of a known shape.
 
-package import Tensors
+import Tensors
 
 extension ModelConfiguration {
   /// Qwen2-0.5B.
@@ -25,22 +25,6 @@ extension LanguageModel {
     return LanguageModel(
       configuration: c, embedding: embedding.rows(0..<c.vocabularySize), layers: Array(self.layers[..<c.layerCount]),
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
-  }
-
-  /// One of the weights.
-  /// - Precondition: the model has it.
-  package func weight(_ name: WeightName) -> Weight {
-    switch name {
-    case .embedding: embedding
-    case .head: head
-    case .finalNorm: Weight(finalNorm)
-    case .inputNorm(let layer): Weight(layers[layer].inputNorm)
-    case .feedForwardNorm(let layer): Weight(layers[layer].postAttentionNorm)
-    case .queryNorm(let layer): Weight(layers[layer].queryNorm!)
-    case .keyNorm(let layer): Weight(layers[layer].keyNorm!)
-    case .linear(let module, let layer): layers[layer].weight(module)
-    case .bias(let module, let layer): Weight(layers[layer].biases[module]!)
-    }
   }
 
   /// Makes random bf16 weights, uniform in ±0.035 (the standard deviation of Qwen2's initialisation, 0.02).

@@ -71,6 +71,22 @@ package final class LanguageModel: Sendable {
       head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
   }
 
+  /// One of the weights; a vector is one row.
+  /// - Precondition: the family has it.
+  func weight(_ name: WeightName) -> Weight {
+    switch name {
+    case .embedding: embedding
+    case .head: head
+    case .finalNorm: Weight(finalNorm)
+    case .inputNorm(let layer): Weight(layers[layer].inputNorm)
+    case .feedForwardNorm(let layer): Weight(layers[layer].postAttentionNorm)
+    case .queryNorm(let layer): Weight(layers[layer].queryNorm!)
+    case .keyNorm(let layer): Weight(layers[layer].keyNorm!)
+    case .linear(let module, let layer): layers[layer].weight(module)
+    case .bias(let module, let layer): Weight(layers[layer].biases[module]!)
+    }
+  }
+
   /// Bytes of the matrices that every pass reads; all ranks of a node share them. An embedding that is not the head too
   /// does not count: a pass reads a few of its rows.
   /// - Parameter isCounted: whether a linear layer or the head counts.

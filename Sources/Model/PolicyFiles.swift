@@ -5,10 +5,10 @@ package import Tensors
 
 extension PolicyLayout {
   /// Fills an arena with the trained weights, widened. LoRA's entries stay as they are.
-  package func fill(_ arena: Storage, _ pool: ThreadPool, from weight: (WeightName) -> Weight) {
+  package func fill(_ arena: Storage, from model: LanguageModel, _ pool: ThreadPool) {
     for name in WeightName.all(configuration) + [.head] {
       guard let range = range(of: name) else { continue }
-      let weight = weight(name)
+      let weight = model.weight(name)
       let block = max(1, (1 << 20) / weight.columns)
       nonisolated(unsafe) let base = arena.base + range.lowerBound
       pool.blocks(of: weight.rows, by: block) { rows in

@@ -44,8 +44,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Steps that are measured, after one that warms up.", valueName: "n"))
   var rounds = 3
 
-  @Option(help: ArgumentHelp("LoRA's rank, on all seven linears.", valueName: "r"))
-  var loraRank = 32
+  @Option(help: ArgumentHelp("LoRA's rank, on all seven linears; 32 if nothing is said.", valueName: "r"))
+  var loraRank: Int?
 
   @Flag(help: "Trains all weights instead of LoRA.")
   var allWeights = false
@@ -58,9 +58,10 @@ struct BenchCommand: ParsableCommand {
 
   func validate() throws {
     if model != nil, shape != nil { throw ValidationError("--model and --shape exclude each other.") }
+    if allWeights, loraRank != nil { throw ValidationError("--all-weights and --lora-rank exclude each other.") }
     let counts = [
       ("prompt", prompt), ("chosen", chosen), ("rejected", rejected), ("pairs", pairs), ("rounds", rounds),
-      ("lora-rank", loraRank), ("threads", threads ?? 1),
+      ("lora-rank", loraRank ?? 1), ("threads", threads ?? 1),
     ]
     for (name, value) in counts where value < 1 {
       throw ValidationError("--\(name) is \(value), expected at least 1.")
@@ -83,7 +84,7 @@ struct BenchCommand: ParsableCommand {
         loaded,
         BenchmarkRequest(
           prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds,
-          loraRank: allWeights ? nil : loraRank,
+          loraRank: allWeights ? nil : loraRank ?? 32,
           threads: Threads.count(asked: threads, in: world)), world: world)
       let report = try benchmark.run { round in
         if world.rank == 0 { Console.print("round \(round) of \(rounds)") }

@@ -45,9 +45,10 @@ struct BenchTable {
   var text: String {
     let request = report.request
     let mean = phases
+    let trained = request.loraRank.map { "LoRA rank \($0)" } ?? "all weights"
     var lines = [
       "\(Machine.processorName), \(Machine.vectorLevel); OpenBLAS core \(Machine.blasCore)",
-      "\(name), \(request.loraRank.map { "LoRA rank \($0)" } ?? "all weights"), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
+      "\(name), \(trained), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
         + "\(request.rejected) tokens, \(report.microBatches) micro-batches of at most \(report.rows) rows, "
         + "\(report.ranks) ranks x \(request.threads) threads",
       "",

@@ -41,8 +41,7 @@ struct LineInput {
 
   private mutating func readBlock() throws {
     let block = try [UInt8](unsafeUninitializedCapacity: Self.blockBytes) { block, count in
-      var result = 0
-      repeat { result = read(0, block.baseAddress, block.count) } while result < 0 && errno == EINTR
+      let result = uninterrupted { read(0, block.baseAddress, block.count) }
       guard result >= 0 else { throw StreamError(action: "read standard input", code: errno) }
       count = result
     }
@@ -90,9 +89,8 @@ struct LineOutput {
     while written < buffer.count {
       let result = buffer.withUnsafeBytes { bytes in
         let rest = UnsafeRawBufferPointer(rebasing: bytes[written...])
-        return write(1, rest.baseAddress, rest.count)
+        return uninterrupted { write(1, rest.baseAddress, rest.count) }
       }
-      if result < 0, errno == EINTR { continue }
       guard result >= 0 else { throw StreamError(action: "write standard output", code: errno) }
       written += result
     }

@@ -18,7 +18,7 @@ import Testing
   private static func policy(_ name: String, _ layout: PolicyLayout) throws -> (policy: Policy, values: Storage) {
     let directory = try ModelDirectory("\(directory)/\(name)")
     let values = Storage(count: layout.count)
-    layout.fill(values, ThreadPool(threads: 2), from: directory.weight)
+    layout.fill(values, from: LanguageModel(directory), ThreadPool(threads: 2))
     return (Policy(LanguageModel(directory), layout, values: values), values)
   }
 

@@ -13,7 +13,7 @@ import Training
     let directory = try ModelDirectory(Repository.fixture("families/qwen3"))
     let layout = PolicyLayout(directory.configuration, weights: WeightName.all(directory.configuration))
     let values = Storage(count: layout.count)
-    layout.fill(values, ThreadPool(threads: 1), from: directory.weight)
+    layout.fill(values, from: LanguageModel(directory), ThreadPool(threads: 1))
     let moments = OptimizerMoments(count: layout.count, .adamW)
     for i in 0..<layout.count { moments.second?.base[i] = Float(i) * 0x1p-130 }
     let state = PolicyState(LanguageModel(directory), layout, values: values, moments: moments)

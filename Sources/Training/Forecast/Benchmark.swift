@@ -97,7 +97,7 @@ package final class Benchmark {
       c, layout: layout, capacity: demand.capacity, positions: demand.positions, retention: .all,
       threads: request.threads)
     try world.agree { try pass.populate() }
-    let arenas = try TrainerArenas(layout, in: world) { layout.fill($0, pass.pool, from: model.weight) }
+    let arenas = try TrainerArenas(layout, in: world) { layout.fill($0, from: model, pass.pool) }
     trainer = Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
       arenas: arenas, totalSteps: request.rounds + 1, mostExamples: request.pairs, mostMicroBatches: batches.count)

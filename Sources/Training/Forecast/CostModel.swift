@@ -78,8 +78,9 @@ extension CostModel {
   ) throws -> (Double, Double) {
     let count = min(layout.count, 1 << 22)
     let world = dispatcher.world
-    // Ranks of one node add to one gradient, and each updates its part of trained weights.
-    let (isSummed, isDivided) = (!layout.trainsWeights || world.ranksOnNode < world.size, layout.trainsWeights)
+    let isDivided = ParameterShard(of: layout, in: world).isDivided
+    // The ranks of one node add to one gradient of what is divided.
+    let isSummed = !isDivided || world.ranksOnNode < world.size
     let gradient = Matrix(rows: 1, columns: count)
     let (values, first, second) = (Storage(count: count), Storage(count: count), Storage(count: count))
     let sums = StepSums(

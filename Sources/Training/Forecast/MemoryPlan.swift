@@ -44,13 +44,11 @@ package struct MemoryPlan: Sendable, Equatable {
         dropout: configuration.loraDropout > 0, threads: threads)
     }
     let count = layout.count
-    let isDivided = layout.trainsWeights
-    let shard = isDivided ? ParameterShard.divided(count, rank: world.rank, ranks: world.size) : .whole(count)
-    let sums = StepSums.byteCount(parameters: count)
-    sharedArenaBytes = isDivided ? 4 * count + sums : 0
+    let (own, shared) = TrainerArenas.byteCount(layout, in: world)
+    sharedArenaBytes = shared
     arenaBytes =
-      (isDivided ? 0 : 4 * count + sums)
-      + shard.range.count * (configuration.optimizer == .adamW ? 8 : 4)
+      own
+      + ParameterShard(of: layout, in: world).range.count * (configuration.optimizer == .adamW ? 8 : 4)
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
       + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)
     sampleBytes = samples.count > 0 ? Generator.byteCount(layout.configuration, capacity: samples.capacity) : 0

@@ -14,7 +14,7 @@ extension PreparedRun {
       retention: memory.retention, dropout: configuration.loraDropout > 0, threads: threads)
     return Trainer(
       configuration: configuration, dispatcher: dispatcher, pass: pass, model: model, layout: layout,
-      arenas: try TrainerArenas(layout, in: world) { layout.fill($0, pass.pool, from: directory.weight) },
+      arenas: try TrainerArenas(layout, in: world) { layout.fill($0, from: model, pass.pool) },
       referenceValues: configuration.refersToStartingAdapter ? Storage(count: layout.count) : nil,
       totalSteps: schedule.totalSteps, mostExamples: setup.demand.mostExamples,
       mostMicroBatches: setup.demand.mostMicroBatches, skipped: setup.start.skipped)

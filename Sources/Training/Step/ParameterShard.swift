@@ -1,5 +1,8 @@
 // Which parameters a rank updates.
 
+import Collectives
+import Model
+
 /// The ranges of the arena that ranks update and keep optimizer moments for: all of them all, or each its own (ZeRO
 /// stage 1, Rajbhandari et al. 2020). Neither changes any bit of the result.
 package struct ParameterShard: Sendable, Equatable {
@@ -12,6 +15,11 @@ package struct ParameterShard: Sendable, Equatable {
 
   /// Entries that are never divided: the norm's sums are over such blocks.
   static let block = 1 << 16
+
+  /// LoRA's parameters are few: every rank has and updates them all. Trained weights are divided.
+  init(of layout: PolicyLayout, in world: any Communicator) {
+    self = layout.trainsWeights ? .divided(layout.count, rank: world.rank, ranks: world.size) : .whole(layout.count)
+  }
 
   /// Every rank updates everything.
   package static func whole(_ count: Int) -> ParameterShard {
