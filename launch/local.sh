@@ -17,20 +17,27 @@ usage() {
   exit 64
 }
 
+# The number of different values of these columns of lscpu.
+different() { lscpu -p="$1" 2>/dev/null | grep -v '^#' | sort -u | wc -l; }
+
 # Counts the usable cores: nproc knows the affinity, lscpu hyperthreads, cpu.max a container's quota.
 count_cores() {
   local physical quota period
-  logical=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+  output_of env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc
+  logical=$((output))
   cores=$logical
-  physical=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+  output_of different CORE,SOCKET
+  physical=$((output))
   if ((physical > 0 && physical < cores)); then cores=$physical; fi
   whole=1
-  if ((logical < $(getconf _NPROCESSORS_ONLN))); then whole=0; fi
+  output_of getconf _NPROCESSORS_ONLN
+  if ((logical < output)); then whole=0; fi
   if read -r quota period 2>/dev/null </sys/fs/cgroup/cpu.max && [[ $quota != max ]]; then
     quota=$(((quota + period - 1) / period))
     if ((quota < cores)); then cores=$quota whole=0; fi
   fi
-  sockets=$(lscpu -p=SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+  output_of different SOCKET
+  sockets=$((output))
   if ((sockets < 1 || whole == 0)); then sockets=1; fi
 }
 

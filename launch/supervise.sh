@@ -62,16 +62,32 @@ trap 'ask_to_stop HUP' HUP
 exec {silence}<> <(:)
 rest() { read -rt "$1" -u "$silence"; }
 
+# Sets `output` to a command's and returns its exit code. Not $(...): bash may lose a SIGINT that comes as a command ends
+# for which it waits by itself.
+output_of() {
+  local pipe
+  output=''
+  exec {pipe}< <("$@" </dev/null)
+  IFS= read -rd '' output <&"$pipe"
+  wait $!
+  local code=$?
+  exec {pipe}<&-
+  return "$code"
+}
+
+# What $1 --version says on standard error.
+complaints() { "$1" --version 2>&1 >/dev/null; }
+
 # Sets `shoal` and checks the programs that every job needs. $1: the directory above launch/. Runs shoal once, because
 # a program that cannot be loaded would end a job like a crash.
 find_programs() {
-  local complaint code
+  local code
   shoal=$1/.build/release/shoal
   [[ -x $shoal ]] || shoal=$(type -P shoal) || mistake "there is no $1/.build/release/shoal: run \"make build\" first"
   type -P mpirun >/dev/null || mistake "there is no mpirun: run \"make deps\" first"
-  complaint=$("$shoal" --version 2>&1 >/dev/null </dev/null)
+  output_of complaints "$shoal"
   code=$?
-  ((code == 0)) || mistake "$shoal does not run (exit code $code): ${complaint%%$'\n'*}"
+  ((code == 0)) || mistake "$shoal does not run (exit code $code): ${output%%$'\n'*}"
 }
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
