@@ -75,7 +75,8 @@ output_of() {
   return "$code"
 }
 
-# What $1 --version says on standard error.
+# What $1 --version says on standard error alone.
+# shellcheck disable=SC2069
 complaints() { "$1" --version 2>&1 >/dev/null; }
 
 # Sets `shoal` and checks the programs that every job needs. $1: the directory above launch/. Runs shoal once, because

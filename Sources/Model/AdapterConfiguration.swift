@@ -133,7 +133,8 @@ package struct AdapterConfiguration: Sendable, Equatable, Codable {
     let json: JSONValue = [
       "alpha_pattern": [:], "auto_mapping": .null,
       "base_model_name_or_path": baseModel.map(JSONValue.string) ?? .null, "bias": .string(biases.rawValue),
-      "exclude_modules": .null, "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true, "layer_replication": .null,
+      "exclude_modules": .null, "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true,
+      "layer_replication": .null,
       "layers_pattern": .null, "layers_to_transform": .null, "loftq_config": [:],
       "lora_alpha": Int64(exactly: alpha).map(JSONValue.integer) ?? .number(alpha),
       "lora_dropout": .number(dropout), "megatron_config": .null, "megatron_core": "megatron.core",

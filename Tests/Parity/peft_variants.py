@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 
 import peft_adapters
 import tiny_model
+from figures import Figures
 
 # Per token in nats, as a mean over all tokens; weights relative to the largest of their matrix; gradients and updates
 # relative to their norms.
@@ -37,19 +38,12 @@ shoal = os.path.abspath(sys.argv[1])
 work = tempfile.mkdtemp()
 pairs = os.path.join(FIXTURES, "tiny", "pairs.jsonl")
 trees = json.load(open(os.path.join(FIXTURES, "tiny", "cases.json")))["cases"]["text"]["trees"]
-failures = 0
+table = Figures(LIMITS, width=26)
+report = table.report
 
 
 def run(*arguments, launcher=()):
     return subprocess.run([*launcher, shoal, *arguments], capture_output=True, text=True, cwd=work)
-
-
-def report(name, **figures):
-    global failures
-    bad = [key for key, value in figures.items() if not (value if isinstance(value, bool) else value <= LIMITS[key])]
-    failures += len(bad)
-    shown = ", ".join(f"{k} {v if isinstance(v, bool) else f'{v:.1e}'}" for k, v in figures.items())
-    print(f"{name:26s} {shown}{'   FAILED: ' + ', '.join(bad) if bad else ''}", flush=True)
 
 
 def scored(model, adapter=None):
@@ -157,8 +151,8 @@ def main():
         done = run("score", "--model", peft_adapters.BASE, "--adapter", directory, "--data", pairs, "--out", "no.jsonl")
         report(name, refused=done.returncode == 64, reason=reason in done.stderr)
         print(f"{'':26s} {done.stderr.strip()[:300]}")
-    print(f"{len(peft_adapters.READ)} read, {len(peft_adapters.REFUSED)} refused; {failures} failures")
-    sys.exit(failures > 0)
+    print(f"{len(peft_adapters.READ)} read, {len(peft_adapters.REFUSED)} refused; {table.failures} failures")
+    sys.exit(table.failures > 0)
 
 
 main()

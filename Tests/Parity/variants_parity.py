@@ -33,6 +33,7 @@ from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import load_file
 
 import tiny_model
+from figures import Figures
 from transformers.utils.logging import disable_progress_bar
 
 LIMITS = {
@@ -57,15 +58,8 @@ CASES = {
 shoal = os.path.abspath(sys.argv[1])
 work = tempfile.mkdtemp()
 trees = json.load(open(os.path.join(FIXTURES, "tiny", "cases.json")))["cases"]["text"]["trees"]
-failures = 0
-
-
-def report(name, **figures):
-    global failures
-    bad = [key for key, value in figures.items() if not (value if isinstance(value, bool) else value <= LIMITS[key])]
-    failures += len(bad)
-    shown = ", ".join(f"{k} {v if isinstance(v, bool) else f'{v:.1e}'}" for k, v in figures.items())
-    print(f"{name:15s} {shown}{'   FAILED: ' + ', '.join(bad) if bad else ''}", flush=True)
+table = Figures(LIMITS, width=15)
+report = table.report
 
 
 def run(*arguments, launcher=()):
@@ -249,8 +243,8 @@ def main():
     print(f"limits: {LIMITS}")
     for name in sys.argv[2:] or CASES:
         compare(name, *CASES[name])
-    print(f"{failures} failures")
-    sys.exit(failures > 0)
+    print(f"{table.failures} failures")
+    sys.exit(table.failures > 0)
 
 
 main()
