@@ -202,8 +202,6 @@ extension EndToEnd {
     /// Every call that writes, one after the other: the disk is full from there on, or the program is killed there.
     @Test(arguments: ["torn", "kill"]) func `no fault is taken for success`(mode: String) throws {
       let hub = try LocalHub(["config.json": Array("{}".utf8), "a.json": [UInt8](repeating: 32, count: 40_000)])
-      let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
-        .appendingPathComponent("libFailingCalls.so").path
       var number = 0
       while true {
         number += 1
@@ -211,7 +209,7 @@ extension EndToEnd {
         var environment = environment.merging(["HF_ENDPOINT": hub.endpoint, "HF_HOME": home]) { $1 }
         let command = [Job.program, "fetch", "own/tiny"]
         let faulty = environment.merging([
-          "LD_PRELOAD": library, "FAILING_CALLS_UNDER": home, "FAILING_CALLS_GROUP": "writes",
+          "LD_PRELOAD": FaultInjector.library, "FAILING_CALLS_UNDER": home, "FAILING_CALLS_GROUP": "writes",
           "FAILING_CALLS_AT": "\(number)", "FAILING_CALLS_MODE": mode, "FAILING_CALLS_ERROR": "\(ENOSPC)",
         ]) { $1 }
         let ending = try Job(command, in: fixture, environment: faulty).wait()

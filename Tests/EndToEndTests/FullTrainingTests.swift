@@ -14,8 +14,8 @@ extension EndToEnd {
 
     @Test func `ranks divide the optimizer's state and change nothing`() throws {
       let fixture = try RunFixture()
-      func train(_ world: World, _ name: String, _ more: String...) throws -> ProcessResult {
-        try fixture.start(world, Self.large + ["output_dir=\(name)"] + more).wait()
+      func train(_ world: World, _ name: String, _ environment: [String: String] = [:]) throws -> ProcessResult {
+        try fixture.start(world, Self.large + ["output_dir=\(name)"], environment: environment).wait()
       }
       #expect(try train(.alone, "one").code == 0)
       let three = try train(World(ranks: 3, threads: 1), "three")
@@ -24,6 +24,11 @@ extension EndToEnd {
       for file in ["model.safetensors", "optimizer.safetensors"] {
         #expect(try fixture.bytes("three/checkpoint-2/\(file)") == fixture.bytes("one/checkpoint-2/\(file)"), "\(file)")
       }
+      // Where the system gives them no memory to share, each rank has a copy of its own.
+      let apart = try train(
+        World(ranks: 2, threads: 1), "apart", ["LD_PRELOAD": FaultInjector.library, "FAILING_CALLS_APART": "1"])
+      #expect(apart.code == 0, "\(apart.errors)")
+      #expect(try fixture.adapter("apart") == fixture.adapter("one"))
       try fixture.copyRun("three", as: "again", upTo: "checkpoint-2")
       let again = try train(World(ranks: 2, threads: 1), "again")
       #expect(again.code == 0 && again.errors.contains("going on after step 2"), "\(again.errors)")

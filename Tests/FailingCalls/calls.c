@@ -257,6 +257,12 @@ int rmdir(const char *path) {
   SPOIL(fate, (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR));
 }
 
+int memfd_create(const char *name, unsigned flags) {
+  if (!getenv("FAILING_CALLS_APART")) return (int)syscall(SYS_memfd_create, name, flags);
+  errno = ENOSYS;
+  return -1;
+}
+
 DIR *opendir(const char *path) {
   static DIR *(*next)(const char *);
   if (!next) next = (DIR * (*)(const char *)) dlsym(RTLD_NEXT, "opendir");

@@ -60,7 +60,7 @@ enum CallGroup: String {
 }
 
 extension FaultInjector {
-  private static let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
+  static let library = URL(fileURLWithPath: Job.program).deletingLastPathComponent()
     .appendingPathComponent("libFailingCalls.so").path
 
   private static func environment(_ group: CallGroup, _ number: Int, under fixture: RunFixture, log: TemporaryDirectory)

@@ -11,4 +11,5 @@
 //                         torn     as short, and then the disk is full
 //                         kill     the process dies instead of the nth call
 //   FAILING_CALLS_ERROR   the errno, as a number
+//   FAILING_CALLS_APART   if set, processes get no memory that they could share
 //   FAILING_CALLS_LOG     a file outside that directory: one line per counted call, with "! " before calls that failed
