@@ -49,8 +49,17 @@ let package = Package(
     .target(
       name: "Model", dependencies: ["Tensors", "Checkpoints", "Corpus", "Patterns"], swiftSettings: strict),
     .target(
+      name: "Runtime", dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model"],
+      swiftSettings: strict),
+    .target(
       name: "Training",
-      dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model"], swiftSettings: strict),
+      dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Runtime"], swiftSettings: strict),
+    .target(
+      name: "TextMetrics", dependencies: ["Tensors", "Checkpoints", "Corpus", "Patterns"], swiftSettings: strict),
+    .target(
+      name: "Evaluation",
+      dependencies: ["Tensors", "Checkpoints", "Corpus", "Jinja", "Model", "Patterns", "Runtime", "TextMetrics"],
+      swiftSettings: strict),
     .target(
       name: "Preparation", dependencies: ["Tensors", "Checkpoints", "Corpus"],
       // A link to configs/prompts: the program carries the prompts that people read there.
@@ -59,7 +68,8 @@ let package = Package(
     .executableTarget(
       name: "shoal",
       dependencies: [
-        "Tensors", "Checkpoints", "Collectives", "Corpus", "Hub", "Model", "Training", "Preparation",
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Hub", "Model", "Runtime", "Training", "Evaluation",
+        "TextMetrics", "Preparation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict + [.unsafeFlags(carriesRuntime)],
@@ -104,6 +114,19 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RuntimeTests",
+      dependencies: ["Runtime", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TextMetricsTests",
+      dependencies: ["TextMetrics", "Checkpoints", "Corpus", "Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: [
+        "Evaluation", "Checkpoints", "Corpus", "Jinja", "Model", "Runtime", "Tensors", "TextMetrics", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "PreparationTests",

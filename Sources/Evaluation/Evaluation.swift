@@ -1,0 +1,1 @@
+// Tasks that judge a model.

@@ -1,0 +1,1 @@
+// Metrics of generated texts beside reference texts.
