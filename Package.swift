@@ -113,7 +113,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
+      dependencies: ["Training", "Model", "Corpus", "Collectives", "Checkpoints", "Runtime", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "RuntimeTests",
@@ -146,8 +146,8 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Tensors",
-        "TestSupport", "Training",
+        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Runtime",
+        "Tensors", "TestSupport", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

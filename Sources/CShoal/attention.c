@@ -16,9 +16,10 @@ enum { QT = SHOAL_QUERY_TILE, KT = SHOAL_KEY_TILE };
 static int64_t panels(int64_t columns) { return (columns + SHOAL_PANEL - 1) / SHOAL_PANEL * SHOAL_PANEL; }
 
 int64_t shoal_attention_scratch(int64_t width) {
-  // Packed panels, scores, their gradients, the accumulated rows, and up to four numbers per query.
+  // Packed panels, scores, their gradients, the accumulated rows, and up to four numbers per query; of paths also the
+  // queries and a tile of keys and values.
   const int64_t wide = panels(width) > KT ? panels(width) : KT;
-  return SHOAL_DEPTH_BLOCK * wide + 2 * QT * KT + QT * panels(width) + 4 * QT;
+  return SHOAL_DEPTH_BLOCK * wide + 2 * QT * KT + 2 * QT * panels(width) + 4 * QT + 2 * KT * width;
 }
 
 // Multiplies tiles: C [rows, columns] (+)= A · B, where B's columns or rows are contiguous.
@@ -32,13 +33,14 @@ static void tile_product(float *c, int64_t c_row, int add, const float *a, int64
 typedef struct {
   int64_t row, count;  // the tile's keys
   int64_t reach;       // query i of the tile sees the first min(count, reach + i) keys; may be <= 0
+  int64_t group;       // rows per query
 } key_tile;
 
 // Steps through the key tiles that queries query0 ..< query0 + queries of a segment see; returns 0 after the last tile.
 static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, int64_t query0, int64_t queries) {
   if (*cursor < s->prefix_count) {
     const int64_t left = s->prefix_count - *cursor;
-    *tile = (key_tile){s->prefix_row + *cursor, left < KT ? left : KT, left};
+    *tile = (key_tile){s->prefix_row + *cursor, left < KT ? left : KT, left, 1};
     *cursor += tile->count;
     return 1;
   }
@@ -46,13 +48,15 @@ static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, in
   const int64_t seen = s->own_offset + query0 + queries;  // own keys that the last query sees
   if (first >= seen) return 0;
   const int64_t left = seen - first;
-  *tile = (key_tile){s->own_row + first, left < KT ? left : KT, s->own_offset + query0 + 1 - first};
+  *tile = (key_tile){s->own_row + first, left < KT ? left : KT, s->own_offset + query0 + 1 - first, 1};
   *cursor += tile->count;
   return 1;
 }
 
+// Keys of a tile that row i sees.
 static inline int64_t seen_keys(const key_tile *tile, int64_t i) {
-  const int64_t n = tile->reach > tile->count ? tile->count : tile->reach + i;
+  const int64_t query = tile->group == 1 ? i : i / tile->group;
+  const int64_t n = tile->reach > tile->count ? tile->count : tile->reach + query;
   return n < 0 ? 0 : (n > tile->count ? tile->count : n);
 }
 
@@ -170,31 +174,86 @@ void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t
   }
 }
 
-void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
-                          const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
-                          float *scratch) {
-  // Blocks of ROWS rows are multiplied faster than single rows, so the heads are padded with rows of zeros.
-  enum { ROWS = 4, HEADS = 64 };
-  const int64_t wide = panels(width);
+// -- Paths
+
+// Keys and values [first, first + count) of a path, of one head: in their place if they are adjacent there, or copied.
+static void path_tile(const float **keys, const float **values, int64_t *row, const shoal_path *path, int64_t first,
+                      int64_t count, const float *k, int64_t k_row, const float *v, int64_t v_row, int64_t width,
+                      float *copies) {
+  const shoal_run *run = path->runs;
+  while (first >= run->count) first -= run++->count;
+  if (first + count <= run->count && k_row == v_row) {
+    *keys = k + (run->row + first) * k_row, *values = v + (run->row + first) * v_row, *row = k_row;
+    return;
+  }
+  *keys = copies, *values = copies + KT * width, *row = width;
+  for (int64_t j = 0; j < count; run++, first = 0)
+    for (int64_t i = first; i < run->count && j < count; i++, j++) {
+      memcpy(copies + j * width, k + (run->row + i) * k_row, (size_t)width * sizeof(float));
+      memcpy(copies + (KT + j) * width, v + (run->row + i) * v_row, (size_t)width * sizeof(float));
+    }
+}
+
+void shoal_attention_path(float *out, int64_t out_row, const float *q, int64_t q_row, int64_t queries, int64_t seen,
+                          const float *k, int64_t k_row, const float *v, int64_t v_row, shoal_path path,
+                          int64_t group, int64_t width, float scale, float *scratch) {
+  const int64_t wide = panels(width), count = queries * group;
   float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
-  float *packed = sum + QT;
-  const key_tile tile = {0, keys, keys};
+  float *own = sum + QT, *copies = own + QT * wide, *packed = copies + 2 * KT * width;
+  for (int64_t i = 0; i < queries; i++)
+    for (int64_t head = 0; head < group; head++)
+      memcpy(own + (i * group + head) * wide, q + i * q_row + head * width, (size_t)width * sizeof(float));
+  for (int64_t i = 0; i < count; i++) maximum[i] = -1e30f, sum[i] = 0;
+  memset(rows, 0, (size_t)(count * wide) * sizeof(float));
+  const int64_t all = seen + queries - 1;
+  for (int64_t first = 0; first < all; first += KT) {
+    const key_tile tile = {0, all - first < KT ? all - first : KT, seen - first, group};
+    const float *keys, *values;
+    int64_t row;
+    path_tile(&keys, &values, &row, &path, first, tile.count, k, k_row, v, v_row, width, copies);
+    score_tile(scores, &tile, own, wide, keys, row, count, width, packed);
+    softmax_rows(scores, &tile, count, scale, maximum, sum, rows, wide, width);
+    gather_tile(rows, wide, 1, scores, &tile, values, row, count, width, packed);
+  }
+  for (int64_t i = 0; i < count; i++) {
+    const float inverse = 1.0f / sum[i];
+    float *restrict to = out + i / group * out_row + i % group * width;
+    for (int64_t j = 0; j < width; j++) to[j] = rows[i * wide + j] * inverse;
+  }
+}
+
+void shoal_attention_part(float *parts, int64_t query_step, int64_t head_step, const float *q, int64_t q_row,
+                          const int32_t *queries, int64_t query_count, const float *k, int64_t k_row, const float *v,
+                          int64_t v_row, shoal_path path, int64_t first, int64_t keys, int64_t group, int64_t width,
+                          float scale, float *scratch) {
+  // Blocks of ROWS rows are multiplied faster than single rows, so the rows are padded with zeros.
+  enum { ROWS = 4 };
+  const int64_t wide = panels(width), most = QT / ROWS * ROWS, all = query_count * group;
+  float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
+  float *copies = sum + QT, *packed = copies + 2 * KT * width;
+  const key_tile tile = {0, keys, keys, 1};
+  const float *own_keys, *own_values;
+  int64_t row;
+  path_tile(&own_keys, &own_values, &row, &path, first, keys, k, k_row, v, v_row, width, copies);
   // Prefetches the values while the keys are in use: the processor does not predict rows that lie far apart.
   for (int64_t j = 0; j < keys; j++)
-    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(v + j * v_row + d);
-  for (int64_t head = 0; head < group; head += HEADS) {
-    const int64_t heads = group - head < HEADS ? group - head : HEADS, padded = (heads + ROWS - 1) / ROWS * ROWS;
-    // `rows` holds the heads' queries until the scores are computed.
+    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(own_values + j * row + d);
+  for (int64_t start = 0; start < all; start += most) {
+    const int64_t count = all - start < most ? all - start : most, padded = (count + ROWS - 1) / ROWS * ROWS;
+    // `rows` holds the queries until the scores are computed.
     memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
-    for (int64_t i = 0; i < heads; i++)
-      memcpy(rows + i * wide, q + (head + i) * width, (size_t)width * sizeof(float));
-    score_tile(scores, &tile, rows, wide, k, k_row, padded, width, packed);
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t query = queries[(start + i) / group], head = (start + i) % group;
+      memcpy(rows + i * wide, q + query * q_row + head * width, (size_t)width * sizeof(float));
+    }
+    score_tile(scores, &tile, rows, wide, own_keys, row, padded, width, packed);
     for (int64_t i = 0; i < padded; i++) maximum[i] = -1e30f, sum[i] = 0;
     memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
     softmax_rows(scores, &tile, padded, scale, maximum, sum, rows, wide, width);
-    gather_tile(rows, wide, 1, scores, &tile, v, v_row, padded, width, packed);
-    for (int64_t i = 0; i < heads; i++) {
-      float *part = parts + (head + i) * part_row;
+    gather_tile(rows, wide, 1, scores, &tile, own_values, row, padded, width, packed);
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t query = queries[(start + i) / group], head = (start + i) % group;
+      float *part = parts + query * query_step + head * head_step;
       memcpy(part, rows + i * wide, (size_t)width * sizeof(float));
       part[width] = maximum[i];
       part[width + 1] = sum[i];

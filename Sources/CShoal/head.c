@@ -5,15 +5,20 @@
 #pragma clang fp contract(fast)
 
 SHOAL_CLONES
-void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum,
-                        float *accumulated, int64_t accumulated_row, int64_t rows, int64_t columns,
-                        int64_t width) {
+void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum, int32_t *best,
+                        int64_t first_column, float *accumulated, int64_t accumulated_row, int64_t rows,
+                        int64_t columns, int64_t width) {
   for (int64_t i = 0; i < rows; i++) {
     float *restrict x = logits + i * logits_row;
     float top = maximum[i];
     {
 #pragma clang fp reassociate(on)
       for (int64_t j = 0; j < columns; j++) top = x[j] > top ? x[j] : top;
+    }
+    if (top != maximum[i]) {
+      int64_t place = 0;
+      while (place + 1 < columns && x[place] != top) place++;
+      best[i] = (int32_t)(first_column + place);
     }
     for (int64_t j = 0; j < columns; j++) x[j] = shoal_exp(x[j] - top);
     double total = 0;

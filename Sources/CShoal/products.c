@@ -92,8 +92,16 @@ static inline float entry(const shoal_term *term, int64_t e) {
   return shoal_nf4_values[e & 1 ? both & 15 : both >> 4] * shoal_nf4_scale(&term->scales, e / SHOAL_NF4_BLOCK);
 }
 
-// Columns of an NF4 weight that one row is multiplied with at a time, and entries of a column per step.
-enum { NF4_COLUMNS = 2, NF4_STEP = 2 * SHOAL_NF4_BLOCK };
+// Dot products: rows that share widened columns, the depth that is widened at a time, and a step down NF4 columns.
+enum { DOT_GROUP = 48, DOT_DEPTH = 512, NF4_STEP = 2 * SHOAL_NF4_BLOCK };
+
+// Where dot products go, and what they are added to (NULL: zero).
+typedef struct {
+  float *c;
+  int64_t c_row;
+  const float *initial;
+  int64_t initial_row;
+} dots_place;
 
 #if defined(__x86_64__)
 #pragma clang attribute push(                                                                     \
@@ -103,6 +111,11 @@ static inline __attribute__((always_inline)) void values_avx512(float16x *y, con
 }
 #define LEVEL(name) name##_avx512
 #define LANES 16
+#define DOT_ROWS 6
+#define DOT_COLUMNS 4
+#define ROW_COLUMNS 4
+#define NF4_ROWS 6
+#define NF4_COLUMNS 2
 #define VECTORS 2
 #define ROWS 12
 #include "products_level.inc"
@@ -120,6 +133,11 @@ static inline __attribute__((always_inline)) void values_avx2(float16x *y, const
 }
 #define LEVEL(name) name##_avx2
 #define LANES 8
+#define DOT_ROWS 2
+#define DOT_COLUMNS 2
+#define ROW_COLUMNS 4
+#define NF4_ROWS 2
+#define NF4_COLUMNS 2
 #define VECTORS 2
 #define ROWS 6
 #include "products_level.inc"
@@ -130,6 +148,11 @@ static inline __attribute__((always_inline)) void values_baseline(float16x *y, c
 }
 #define LEVEL(name) name##_baseline
 #define LANES 4
+#define DOT_ROWS 2
+#define DOT_COLUMNS 2
+#define ROW_COLUMNS 4
+#define NF4_ROWS 2
+#define NF4_COLUMNS 2
 #define VECTORS 2
 #define ROWS 4
 #include "products_level.inc"
@@ -138,7 +161,7 @@ typedef struct {
   void (*pack)(float *, const shoal_term *, int64_t, int64_t, int64_t, int64_t);
   void (*panel)(int64_t, float *, int64_t, const float *, int64_t, const float *, int64_t, int64_t,
                 const float *, int64_t);
-  void (*row)(float *, int64_t, int64_t, const float *, const shoal_term *, float *);
+  void (*rows)(const dots_place *, int64_t, int64_t, int64_t, const shoal_term *, float *, int64_t);
 } product_kernels;
 
 int shoal_vector_level(void) {
@@ -154,13 +177,13 @@ int shoal_vector_level(void) {
 static product_kernels kernels_of_level(int level) {
 #if defined(__x86_64__)
   switch (level) {
-    case 4: return (product_kernels){pack_avx512, panel_avx512, row_avx512};
-    case 3: return (product_kernels){pack_avx2, panel_avx2, row_avx2};
+    case 4: return (product_kernels){pack_avx512, panel_avx512, rows_avx512};
+    case 3: return (product_kernels){pack_avx2, panel_avx2, rows_avx2};
   }
 #else
   (void)level;
 #endif
-  return (product_kernels){pack_baseline, panel_baseline, row_baseline};
+  return (product_kernels){pack_baseline, panel_baseline, rows_baseline};
 }
 
 void shoal_products_tile(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
@@ -229,15 +252,20 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
   if (first) start_only(c, c_row, row, rows, column, columns, initial, initial_row);
 }
 
-void shoal_products_row(float *c, int64_t column, int64_t columns, const float *initial, const shoal_term *terms,
-                        int64_t term_count, float *scratch) {
-  shoal_products_row_at(shoal_vector_level(), c, column, columns, initial, terms, term_count, scratch);
+void shoal_products_rows(float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns,
+                         const float *initial, int64_t initial_row, const shoal_term *terms, int64_t term_count,
+                         float *scratch, int64_t scratch_count) {
+  shoal_products_rows_at(shoal_vector_level(), c, c_row, rows, column, columns, initial, initial_row, terms,
+                         term_count, scratch, scratch_count);
 }
 
-void shoal_products_row_at(int level, float *c, int64_t column, int64_t columns, const float *initial,
-                           const shoal_term *terms, int64_t term_count, float *scratch) {
+void shoal_products_rows_at(int level, float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns,
+                            const float *initial, int64_t initial_row, const shoal_term *terms, int64_t term_count,
+                            float *scratch, int64_t scratch_count) {
   const product_kernels kernels = kernels_of_level(level);
-  if (term_count == 0) start_only(c, 0, 0, 1, column, columns, initial, 0);
-  for (int64_t t = 0; t < term_count; t++)
-    kernels.row(c, column, columns, t == 0 ? initial : c, &terms[t], scratch);
+  if (term_count == 0) start_only(c, c_row, 0, rows, column, columns, initial, initial_row);
+  for (int64_t t = 0; t < term_count; t++) {
+    const dots_place out = {c, c_row, t == 0 ? initial : c, t == 0 ? initial_row : c_row};
+    kernels.rows(&out, rows, column, columns, &terms[t], scratch, scratch_count);
+  }
 }

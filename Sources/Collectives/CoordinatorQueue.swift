@@ -15,13 +15,13 @@ final class CoordinatorQueue: WorkQueue {
     thread = try ServiceThread(for: "dispatch") { service.run() }
   }
 
-  func openPhase(_ pieces: [WorkPiece]) throws {
+  func openPhase(_ pieces: [WorkPiece], inTurn: Bool) throws {
     var backoff = Backoff()
     while true {
       try service.channel.backgroundError.check()
       let isOpen = service.state.withLock { state in
         guard state.scheduler.isEmpty else { return false }
-        state.scheduler.open(pieces)
+        state.open(pieces, inTurn: inTurn)
         return true
       }
       if isOpen { break }
@@ -39,23 +39,19 @@ final class CoordinatorQueue: WorkQueue {
     }
   }
 
+  func submit(_ result: [UInt8]) { service.state.withLock { $0.results.add(result) } }
+
+  func results() throws -> (new: [[UInt8]], isComplete: Bool) {
+    try service.channel.backgroundError.check()
+    return service.state.withLock { $0.takeResults() }
+  }
+
   func close() throws {
     service.state.withLock { $0.isClosing = true }
     service.wakeUp.signal()
     thread.join()
     try service.channel.backgroundError.check()
     try service.channel.free()
-  }
-}
-
-/// The state that the main thread and the service thread share.
-struct WorkQueueState {
-  var scheduler = WorkScheduler()
-  var isClosing = false
-  private let start = ContinuousClock.now
-
-  mutating func take(for rank: Int) -> [UInt8]? {
-    scheduler.take(for: rank, at: (ContinuousClock.now - start) / .seconds(1))
   }
 }
 
@@ -88,6 +84,7 @@ final class WorkQueueService: Sendable {
       while let message = try channel.receive() {
         switch message.tag {
         case .request: waiting.append(try Self.request(message))
+        case .result: state.withLock { $0.results.add(message.bytes) }
         case .goodbye: present -= 1
         case .item, .endOfPhase, .closed:
           throw MPIFailure(operation: "dispatch", reason: "rank \(message.source) sent \(message.tag)")

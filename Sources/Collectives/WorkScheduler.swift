@@ -10,13 +10,17 @@ package struct WorkScheduler: Sendable {
   /// Seconds per unit of cost, from each rank's last item of the phase.
   private var speeds: [Int: Double] = [:]
 
+  private var inTurn = false
+
   package init() {}
 
-  package mutating func open(_ pieces: [WorkPiece]) {
+  /// - Parameter inTurn: whether every rank gets the next item, whatever its speed.
+  package mutating func open(_ pieces: [WorkPiece], inTurn: Bool = false) {
     precondition(isEmpty, "phase \(phase) has \(self.pieces.count) items left")
     phase += 1
     self.pieces = pieces[...]
     (working, speeds) = ([:], [:])
+    self.inTurn = inTurn
   }
 
   package var isEmpty: Bool { pieces.isEmpty }
@@ -28,7 +32,7 @@ package struct WorkScheduler: Sendable {
   /// phase.
   package mutating func take(for rank: Int, at now: Double) -> [UInt8]? {
     if let done = working.removeValue(forKey: rank) { speeds[rank] = (now - done.since) / done.cost }
-    guard let first = pieces.first, isWorthwhile(for: rank, at: now) else { return nil }
+    guard let first = pieces.first, inTurn || isWorthwhile(for: rank, at: now) else { return nil }
     working[rank] = (max(first.cost, .leastNormalMagnitude), now)
     return pieces.popFirst()?.bytes
   }

@@ -10,7 +10,7 @@ final class WorkerQueue: WorkQueue {
 
   init(channel: MessageChannel<WorkQueueTag>) { self.channel = channel }
 
-  func openPhase(_ pieces: [WorkPiece]) { preconditionFailure("only rank 0 opens a phase") }
+  func openPhase(_ pieces: [WorkPiece], inTurn: Bool) { preconditionFailure("only rank 0 opens a phase") }
 
   func next(cutting: Bool) throws -> [UInt8]? {
     let phase = phase.withLock { $0 }
@@ -24,10 +24,14 @@ final class WorkerQueue: WorkQueue {
       return nil
     case .closed:
       throw MPIFailure(operation: "dispatch", reason: "rank 0 ended dispatching before phase \(phase)")
-    case .request, .goodbye:
+    case .request, .result, .goodbye:
       throw MPIFailure(operation: "dispatch", reason: "rank 0 answered with \(answer.tag)")
     }
   }
+
+  func submit(_ result: [UInt8]) throws { try send(.result, result) }
+
+  func results() -> (new: [[UInt8]], isComplete: Bool) { preconditionFailure("only rank 0 has results") }
 
   func close() throws {
     try send(.goodbye, [])

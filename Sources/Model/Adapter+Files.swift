@@ -1,6 +1,6 @@
 // The layout of an adapter as its file describes it.
 
-package import Checkpoints
+import Checkpoints
 package import Tensors
 
 extension AdapterLayout {

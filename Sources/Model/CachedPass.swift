@@ -1,127 +1,250 @@
-// The forward pass for tokens that follow cached tokens: a prompt in pieces, or one token at a time.
+// The forward pass for tokens that follow cached tokens: prompts, single tokens, and texts whose likelihood is asked.
 //
-// It runs the layers of `Pass` and keeps nothing for a gradient. Several rows use the packed products. A single row
-// uses products that read each weight once from memory.
+// It runs the layers of `Pass` for many sequences at once and keeps nothing for a gradient. The results of a sequence
+// depend on its own tokens alone, to the last bit. Prompts and scored texts use the packed products. Rows whose logits
+// choose a token use products that read each weight once from memory, however many such rows there are.
 
 package import Tensors
 
-/// Runs tokens through a policy and stores their keys and values in a cache.
+/// Runs tokens of many sequences through a policy and stores their keys and values in a cache.
 package final class CachedPass {
+  /// The largest work to come.
+  package struct Size: Sendable, Equatable {
+    /// Tokens in the cache, of one run, and of one sequence.
+    package var cached, rows, positions: Int
+    /// Rows of a run whose logits choose a token, and rows whose log-probs are asked.
+    package var choosing, scored: Int
+
+    package init(cached: Int, rows: Int, positions: Int, choosing: Int = 0, scored: Int = 0) {
+      (self.cached, self.rows, self.positions) = (cached, rows, positions)
+      (self.choosing, self.scored) = (choosing, scored)
+    }
+  }
+
+  /// The log-prob of a target, and whether it is the most probable token (the first of equals).
+  package struct TargetScore: Sendable, Equatable {
+    package var logProbability: Double
+    package var isBest: Bool
+  }
+
   private let policy: Policy
   let pool: ThreadPool
   private let cache: KeyValueCache
-  /// The logits of the last token whose logits were requested [1, V].
-  package let logits: Matrix
   private let buffers: Buffers<Matrix>
+  private let head: HeadLayer
   private let ropeTable: Matrix
   private var configuration: ModelConfiguration { policy.model.configuration }
 
-  /// Rows for one piece of a prompt [N, …]. All layers use the same.
+  /// Memory of a run. All layers use the same.
   private struct Buffers<Buffer> {
+    /// [N, D].
     let stream: Buffer
     let attention: SelfAttention.Activations<Buffer>
     let feedForward: FeedForward.Activations<Buffer>
     let scratch: LayerScratch<Buffer>
-    /// [1, D].
-    let final, finalNormed: Buffer
+    let head: HeadLayer.Buffers<Buffer>
+    let queryParts: Buffer
+    /// Logits that choose a token [choosing, V].
+    let logits: Buffer
 
-    init(_ c: ModelConfiguration, _ layout: AdapterLayout?, rows n: Int, _ take: (Int, Int) -> Buffer) {
-      stream = take(n, c.hiddenSize)
-      attention = SelfAttention.Activations(rows: n, queryRows: n, holdsKeys: false, c, layout, take)
-      feedForward = FeedForward.Activations(rows: n, c, layout, take)
-      scratch = LayerScratch(c, rows: n, continuing: 1, take)
-      final = take(1, c.hiddenSize)
-      finalNormed = take(1, c.hiddenSize)
+    init(_ c: ModelConfiguration, _ layout: AdapterLayout?, _ size: Size, _ take: (Int, Int) -> Buffer) {
+      let continuing = max(size.choosing, size.scored)
+      stream = take(size.rows, c.hiddenSize)
+      attention = SelfAttention.Activations(rows: size.rows, queryRows: size.rows, c, layout, take)
+      feedForward = FeedForward.Activations(rows: size.rows, c, layout, take)
+      scratch = LayerScratch(c, rows: size.rows, continuing: continuing, take)
+      head = HeadLayer.Buffers(c, for: .scores, scored: continuing, targets: 0, take)
+      let parts = Attention.queryParts(
+        queries: size.choosing, keys: size.positions, heads: c.headCount, headWidth: c.headWidth)
+      queryParts = take(parts.rows, parts.columns)
+      logits = take(size.choosing, c.vocabularySize)
     }
   }
 
-  private let queryParts: Matrix
-
-  /// - Parameters:
-  ///   - capacity: the maximum number of tokens in the cache.
-  ///   - rows: the maximum number of tokens of one call.
-  ///   - pool: with scratch for attention.
-  package init(_ policy: Policy, capacity: Int, rows: Int, pool: ThreadPool) {
+  /// - Parameter pool: with scratch for attention.
+  package init(_ policy: Policy, _ size: Size, pool: ThreadPool) {
     let c = policy.model.configuration
     precondition(policy.adapter.map { $0.layout.configuration == c } ?? true, "an adapter of another model")
     (self.policy, self.pool) = (policy, pool)
-    cache = KeyValueCache(c, capacity: capacity)
-    buffers = Buffers(c, policy.adapter?.layout, rows: rows, Matrix.init(rows:columns:))
-    queryParts = Attention.queryParts(keys: capacity, heads: c.headCount, headWidth: c.headWidth)
-    logits = Matrix(rows: 1, columns: c.vocabularySize)
-    ropeTable = rotaryTable(positions: capacity, c)
+    cache = KeyValueCache(c, rows: size.cached)
+    buffers = Buffers(c, policy.adapter?.layout, size, Matrix.init(rows:columns:))
+    head = HeadLayer(
+      buffers: buffers.head, softmax: HeadSoftmax(capacity: max(size.choosing, size.scored)))
+    ropeTable = rotaryTable(positions: size.positions, c)
   }
 
   /// Bytes that cache and buffers occupy when they are full.
-  static func byteCount(_ c: ModelConfiguration, capacity: Int, rows: Int) -> Int {
-    var bytes = KeyValueCache.byteCount(c, capacity: capacity) + 4 * (capacity * c.headWidth + c.vocabularySize)
-    _ = Buffers(c, nil, rows: rows) { rows, columns in bytes += MatrixSize(rows: rows, columns: columns).bytes }
+  package static func byteCount(_ c: ModelConfiguration, _ layout: AdapterLayout?, _ size: Size) -> Int {
+    var bytes = KeyValueCache.byteCount(c, rows: size.cached) + 4 * size.positions * c.headWidth
+    _ = Buffers(c, layout, size) { rows, columns in bytes += MatrixSize(rows: rows, columns: columns).bytes }
     return bytes
   }
 
-  /// Removes all tokens from the cache.
-  package func reset() { cache.reset() }
+  // MARK: Runs
 
-  /// Runs tokens that follow those in the cache.
+  /// Reads parts of prompts. A span may follow another one of the same call.
   ///
   /// - Parameters:
-  ///   - wantsLogits: whether to set `logits` to those after the last token.
+  ///   - wanted: the spans after whose last tokens a token is chosen, ascending.
   ///   - isStopped: called before every layer.
-  /// - Returns: false when it was stopped; the cache is then unchanged.
-  package func run(_ tokens: ArraySlice<Int32>, wantsLogits: Bool, isStopped: () -> Bool) throws -> Bool {
-    let n = tokens.count
+  /// - Returns: logits [wanted.count, V], or nil when it was stopped. The next call overwrites them.
+  package func read(_ spans: [CachedSpan], wanted: [Int], isStopped: () -> Bool = { false }) throws -> Matrix? {
+    let batch = Batch(spans)
+    let continuing = wanted.map { Int32(batch.starts[$0 + 1] - 1) }
+    let plan = Attention.QueryPlan(wanted.map { batch.paths[$0].keys })
+    let run = Run(batch: batch, continuing: continuing, attention: .paths, last: .queries(plan))
+    guard try forward(run, rowProducts: .ofContinuing, isStopped) else { return nil }
+    return logits(rows: wanted.count)
+  }
+
+  /// Runs the next token of many sequences: spans of one token each.
+  /// - Returns: logits [spans.count, V], or nil when it was stopped. The next call overwrites them.
+  package func decode(_ spans: [CachedSpan], isStopped: () -> Bool = { false }) throws -> Matrix? {
+    precondition(spans.allSatisfy { $0.tokens.count == 1 }, "several tokens of one sequence are decoded at once")
+    let batch = Batch(spans)
+    let plan = Attention.QueryPlan(batch.paths.map(\.keys))
+    let run = Run(batch: batch, continuing: nil, attention: .queries(plan), last: .queries(plan))
+    guard try forward(run, rowProducts: .always, isStopped) else { return nil }
+    return logits(rows: spans.count)
+  }
+
+  /// The log-probs of tokens after rows of the spans. A span may follow another one of the same call.
+  /// - Parameters:
+  ///   - rows: rows of all spans, end to end, ascending.
+  ///   - targets: tokens, and the index in `rows` of the row that predicts each.
+  package func score(
+    _ spans: [CachedSpan], rows: [Int], targets: [(row: Int, token: Int32)]
+  ) throws -> [TargetScore] {
+    let batch = Batch(spans)
+    let run = Run(
+      batch: batch, continuing: rows.map(Int32.init), attention: .paths, last: .scored(batch.paths(of: rows)))
+    _ = try forward(run, rowProducts: .never) { false }
+    guard !targets.isEmpty else { return [] }
+    let asked = targets.map { TreeBatch.Target(scored: $0.row, token: $0.token, sum: 0) }
+    let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable)
+    let found = try head.logProbabilities(asked, rows: rows.count, context)
+    pool.clock.enter(.input)
+    return zip(asked, found).map { TargetScore(logProbability: $1, isBest: head.softmax.best(row: $0.scored) == $0.token) }
+  }
+
+  private func logits(rows: Int) -> Matrix {
+    let logits = buffers.logits.prefix(rows)
+    if rows > 0 {
+      let weight = policy.model.head
+      Products.computeRows(
+        [RowProduct(logits, [.forward(buffers.head.normed.prefix(rows), weight)])], phase: .head, pool)
+    }
+    return logits
+  }
+
+  // MARK: Layers
+
+  /// The rows of all spans, end to end.
+  private struct Batch {
+    let spans: [CachedSpan]
+    var tokens: [Int32] = []
+    var positions: [Int32] = []
+    var paths: [Attention.PathQueries] = []
+    /// The first row of each span; the last entry is the total.
+    var starts = [0]
+
+    init(_ spans: [CachedSpan]) {
+      self.spans = spans
+      for span in spans {
+        let start = tokens.count
+        tokens += span.tokens
+        positions += (span.before.count..<span.before.count + span.tokens.count).map(Int32.init)
+        paths.append(Attention.PathQueries(rows: start..<tokens.count, keys: span.before.appending(span.places)))
+        starts.append(tokens.count)
+      }
+    }
+
+    /// The queries of some rows, when only those have queries.
+    func paths(of rows: [Int]) -> [Attention.PathQueries] {
+      var found: [Attention.PathQueries] = []
+      var span = 0
+      var place = 0
+      while place < rows.count {
+        while rows[place] >= starts[span + 1] { span += 1 }
+        var end = place + 1
+        while end < rows.count, rows[end] == rows[end - 1] + 1, rows[end] < starts[span + 1] { end += 1 }
+        let seen = spans[span].before.count + rows[end - 1] - starts[span] + 1
+        found.append(Attention.PathQueries(rows: place..<end, keys: paths[span].keys.prefix(seen)))
+        place = end
+      }
+      return found
+    }
+  }
+
+  /// What a run computes.
+  private struct Run {
+    enum Queries {
+      case paths
+      case scored([Attention.PathQueries])
+      case queries(Attention.QueryPlan)
+    }
+
+    let batch: Batch
+    /// The rows that continue past the last layer's keys and values; nil: all.
+    let continuing: [Int32]?
+    let attention, last: Queries
+  }
+
+  /// Fills the head's normed rows.
+  private func forward(
+    _ run: Run, rowProducts: PassContext.RowProducts, _ isStopped: () -> Bool
+  ) throws -> Bool {
     policy.refresh(pool)
-    let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable, usesRowProducts: true)
-    let positions = (cache.count..<cache.count + n).map(Int32.init)
-    let stream = buffers.stream.prefix(n)
-    try EmbeddingLayer.forward(stream, Array(tokens), context)
+    defer { pool.clock.enter(.input) }
+    let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable, rowProducts: rowProducts)
+    let stream = buffers.stream.prefix(run.batch.tokens.count)
+    try EmbeddingLayer.forward(stream, run.batch.tokens, context)
     for layer in 0..<configuration.layerCount {
       if isStopped() { return false }
-      // The last layer computes keys and values of all rows. Only the last row continues, and only if logits are wanted.
       let isLast = layer == configuration.layerCount - 1
-      let continuing = wantsLogits ? [Int32(n - 1)] : []
-      let rows = LayerRows(positions: positions, continuing: isLast && continuing.count < n ? continuing : nil)
-      try run(layer, stream, into: isLast ? buffers.final : stream, rows, context)
+      let rows = LayerRows(positions: run.batch.positions, continuing: isLast ? run.continuing : nil)
+      try self.run(
+        layer, stream, into: isLast ? buffers.head.final : stream, rows, run.batch, isLast ? run.last : run.attention,
+        context)
     }
-    if wantsLogits {
-      NormLayer.final(policy.model).forward(buffers.finalNormed, inverse: nil, buffers.final, context)
-      context.compute([(logits, .zero, [.forward(buffers.finalNormed, policy.model.head)])], phase: .head)
-    }
-    cache.append(n)
+    let continuing = run.continuing?.count ?? run.batch.tokens.count
+    if continuing > 0 { try head.norm(rows: continuing, context) }
     return true
   }
 
   /// Runs one layer. Its results go to the first rows of `output`, which may be `stream`.
   private func run(
-    _ layer: Int, _ stream: Matrix, into output: Matrix, _ rows: LayerRows, _ context: PassContext
+    _ layer: Int, _ stream: Matrix, into output: Matrix, _ rows: LayerRows, _ batch: Batch, _ queries: Run.Queries,
+    _ context: PassContext
   ) throws {
-    let queries = rows.queryCount
-    var attention = buffers.attention
-    (attention.k, attention.v) = cache.next(rows.count, layer: layer)
+    let count = rows.queryCount
+    let attention = buffers.attention
+    // Without rows that continue, attention is not asked for.
+    func store() {
+      for (place, span) in batch.spans.enumerated() {
+        let own = batch.starts[place]..<batch.starts[place + 1]
+        cache.store(attention.k.rows(own), attention.v.rows(own), layer: layer, at: span.places)
+      }
+    }
     try SelfAttention(layer: layer).forward(
-      stream, into: buffers.feedForward.middle.prefix(queries), rows, attention, buffers.scratch, context
-    ) { q, result, logsum in attend(result, logsum, q, layer, rows: rows.count) }
-    guard queries > 0 else { return }
+      stream, into: buffers.feedForward.middle.prefix(count), rows, attention, buffers.scratch, context
+    ) { q, result, _ in
+      store()
+      attend(queries, q, result, batch, layer)
+    }
+    guard count > 0 else { return store() }
     let feedForward = FeedForward(layer: layer, isContinuing: rows.continuing != nil)
-    try feedForward.forward(rows: queries, buffers.feedForward, buffers.scratch, context)
-    try feedForward.finish(into: output.prefix(queries), buffers.feedForward, buffers.scratch, context)
+    try feedForward.forward(rows: count, buffers.feedForward, buffers.scratch, context)
+    try feedForward.finish(into: output.prefix(count), buffers.feedForward, buffers.scratch, context)
   }
 
-  /// Attention of the last `q.rows` of `rows` new tokens over all keys.
-  private func attend(_ out: Matrix, _ logsum: Matrix, _ q: Matrix, _ layer: Int, rows: Int) {
-    let (k, v) = cache.through(rows, layer: layer)
-    if q.rows == 1 {
-      Attention.forward(query: q, out, k: k, v: v, headWidth: configuration.headWidth, parts: queryParts, pool)
-      return
+  private func attend(_ queries: Run.Queries, _ q: Matrix, _ result: Matrix, _ batch: Batch, _ layer: Int) {
+    let (k, v, width) = (cache.keys[layer], cache.values[layer], configuration.headWidth)
+    switch queries {
+    case .paths: Attention.forward(result, q: q, k: k, v: v, paths: batch.paths, headWidth: width, pool)
+    case .scored(let paths): Attention.forward(result, q: q, k: k, v: v, paths: paths, headWidth: width, pool)
+    case .queries(let plan):
+      Attention.forward(result, q: q, k: k, v: v, plan: plan, headWidth: width, parts: buffers.queryParts, pool)
     }
-    // Split, so that every thread has work. The split does not change a query's bits.
-    let block = 192
-    let segments = stride(from: 0, to: q.rows, by: block).map { start in
-      AttentionSegment(
-        queryRow: start, queryCount: min(block, q.rows - start), prefixRow: 0, prefixCount: 0, ownRow: 0,
-        ownOffset: cache.count + rows - q.rows + start)
-    }
-    Attention.forward(
-      out, logsum: logsum, q: q, k: k, v: v, segments: segments, headWidth: configuration.headWidth, pool)
   }
 }

@@ -1,82 +1,60 @@
-// Generates text: runs a prompt through the model in pieces, then produces token after token.
+// Generates text: runs prompts through the model in pieces, then produces token after token, of many answers at once.
 
 package import Tensors
 
-/// Settings for one answer.
-package struct GenerationOptions: Sendable, Equatable {
-  package var rules: SamplingRules
-  package var seed: UInt64 = 42
-  /// Selects one of several answers under the same seed.
-  package var stream: UInt64 = 0
-  package var maximumNewTokens: Int
-  /// Tokens that end the answer. The answer includes the token that ended it.
-  package var stopIDs: Set<Int32> = []
-
-  package init(rules: SamplingRules = .greedy, maximumNewTokens: Int) {
-    (self.rules, self.maximumNewTokens) = (rules, maximumNewTokens)
-  }
-}
-
-/// An answer.
-package struct Generation: Sendable, Equatable {
-  package enum FinishReason: String, Sendable, CaseIterable {
-    /// A stop token was produced.
-    case stop
-    /// The answer has the requested number of tokens.
-    case length
-    /// `isStopped` returned true.
-    case interrupted
-  }
-
-  package var ids: [Int32]
-  package var finishReason: FinishReason
-  package var promptTokens: Int
-  /// Seconds for the prompt, and seconds for all tokens after it.
-  package var promptSeconds, decodingSeconds: Double
-
-  package var promptTokensPerSecond: Double { Double(promptTokens) / promptSeconds }
-
-  /// Decoding speed. The first token comes from the prompt pass, so an answer of one token has the prompt's speed.
-  package var tokensPerSecond: Double {
-    ids.count > 1
-      ? Double(ids.count - 1) / decodingSeconds : Double(ids.count) / (promptSeconds + decodingSeconds)
-  }
-}
-
-/// Generates with a model and an optional adapter, one answer at a time. Its memory is allocated once and becomes
-/// resident as it is used. Answers do not depend on the number of threads.
+/// Generates with a policy, many answers at once: each step reads the weights once for all of them. Its memory is
+/// allocated once and becomes resident as it is used. An answer does not depend on the others, nor on the number of
+/// threads.
 package final class Generator {
+  /// The most tokens of a prompt and its answer.
   package let capacity: Int
+  /// The most answers at once.
+  package let slots: Int
   private let pass: CachedPass
+  private var tree: PrefixTree
+  private let size: CachedPass.Size
 
   /// Two full tiles of the products.
   package static let defaultPromptRows = 1536
-  /// The maximum number of prompt tokens in one pass.
-  private let promptRows: Int
+
+  /// An answer in the making.
+  private struct Sequence {
+    let job: GenerationJob
+    let lease: PrefixTree.Lease
+    /// Rows of the prompt's last token and of the answer.
+    let own: KeyRuns
+    /// The keys so far.
+    var keys: KeyRuns
+    /// What is to be read of the prompt.
+    var unread: [CachedSpan]
+    var sampler: Sampler
+    var ids: [Int32] = []
+    let start: ContinuousClock.Instant
+    var answering: ContinuousClock.Instant
+  }
 
   /// - Parameters:
   ///   - capacity: the maximum number of tokens of a prompt and its answer; at most the model's context.
+  ///   - slots: the maximum number of answers at once.
+  ///   - cached: tokens that the cache holds, where that is more than one answer's; what prompts share counts once.
   ///   - policy: read again for every answer, so it may be in training.
   ///   - promptRows: the maximum number of prompt tokens in one pass.
-  ///   - pool: with scratch for attention; idle whenever `generate` runs.
+  ///   - pool: with scratch for attention; idle whenever answers are made.
   /// - Throws: `GenerationError` when there is not enough memory.
   package init(
-    _ policy: Policy, capacity: Int, promptRows: Int = defaultPromptRows, pool: ThreadPool
+    _ policy: Policy, capacity: Int, slots: Int = 1, cached: Int = 0, promptRows: Int = defaultPromptRows,
+    pool: ThreadPool
   ) throws(GenerationError) {
     let c = policy.model.configuration
-    let capacity = max(1, min(capacity, c.maximumPositions))
-    let rows = min(capacity, promptRows)
-    let needed = CachedPass.byteCount(c, capacity: capacity, rows: rows)
+    let size = Self.size(c, capacity: capacity, slots: slots, cached: cached, promptRows: promptRows)
+    let needed = CachedPass.byteCount(c, policy.adapter?.layout, size)
     if let available = ProcessMemory.availableBytes, needed > available {
-      throw .memoryShortage(tokens: capacity, needed: needed, available: available)
+      throw .memoryShortage(tokens: size.cached, needed: needed, available: available)
     }
-    (self.capacity, self.promptRows) = (capacity, rows)
-    pass = CachedPass(policy, capacity: capacity, rows: rows, pool: pool)
-  }
-
-  /// Bytes that a generator occupies when it is full.
-  package static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
-    CachedPass.byteCount(c, capacity: capacity, rows: min(capacity, defaultPromptRows))
+    (self.capacity, self.slots) = (size.positions, slots)
+    self.size = size
+    pass = CachedPass(policy, size, pool: pool)
+    tree = PrefixTree(rows: size.cached)
   }
 
   package convenience init(
@@ -88,90 +66,183 @@ package final class Generator {
       pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
-  /// Answers a prompt.
-  ///
-  /// - Parameters:
-  ///   - isStopped: called every few milliseconds; true ends the answer.
-  ///   - onToken: called with each token as soon as it is chosen.
-  /// - Throws: `GenerationError`; errors of `onToken`.
+  private static func size(
+    _ c: ModelConfiguration, capacity: Int, slots: Int, cached: Int, promptRows: Int
+  ) -> CachedPass.Size {
+    let capacity = max(1, min(capacity, c.maximumPositions))
+    let cached = max(cached, capacity)
+    return CachedPass.Size(
+      cached: cached, rows: max(min(cached, promptRows), slots), positions: capacity, choosing: slots)
+  }
+
+  /// Bytes that a generator occupies when it is full.
+  package static func byteCount(_ c: ModelConfiguration, capacity: Int, slots: Int = 1, cached: Int = 0) -> Int {
+    CachedPass.byteCount(
+      c, nil, size(c, capacity: capacity, slots: slots, cached: cached, promptRows: defaultPromptRows))
+  }
+
+  // MARK: Many answers
+
+  /// Answers the client's prompts as they come, until it has no more.
+  /// - Throws: `GenerationError`; errors of the client.
   /// - Precondition: all ids are rows of the embedding.
-  package func generate(
-    prompt: [Int32], _ options: GenerationOptions, isStopped: () -> Bool = { false },
-    onToken: (Int32) throws -> Void = { _ in }
-  ) throws -> Generation {
-    guard !prompt.isEmpty else { throw GenerationError.emptyPrompt }
+  package func generate(for client: any GenerationClient) throws {
+    defer { pass.pool.clock.enter(.input) }
+    // The policy may have changed, and a call that was stopped leaves rows that were not computed.
+    tree = PrefixTree(rows: size.cached)
+    var active: [Sequence] = []
+    var waiting: GenerationJob?
+    var isEnd = false
+    while true {
+      while active.count < slots, !isEnd {
+        if waiting == nil { waiting = try client.nextJob() }
+        guard let job = waiting else {
+          isEnd = true
+          break
+        }
+        guard let sequence = try admit(job) else { break }
+        active.append(sequence)
+        waiting = nil
+      }
+      if active.isEmpty {
+        guard let job = waiting else { return }
+        throw GenerationError.contextExceeded(
+          prompt: job.prompt.count, new: job.options.maximumNewTokens, limit: size.cached)
+      }
+      guard try read(&active, client), try decode(&active, untilOneEnds: !isEnd, client) else {
+        return try active.forEach { try client.receive(answer($0, .interrupted), of: $0.job.id) }
+      }
+    }
+  }
+
+  /// Makes room for an answer; nil when others have to end first.
+  private func admit(_ job: GenerationJob) throws -> Sequence? {
+    let (prompt, options) = (job.prompt, job.options)
+    guard let last = prompt.last else { throw GenerationError.emptyPrompt }
     guard prompt.count + options.maximumNewTokens <= capacity else {
       throw GenerationError.contextExceeded(prompt: prompt.count, new: options.maximumNewTokens, limit: capacity)
     }
-    let clock = ContinuousClock()
-    let start = clock.now
-    var sampler = Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt)
-    pass.reset()
-    defer { pass.pool.clock.enter(.input) }
-    let isRead = try read(prompt, isStopped)
-    let answering = clock.now
-    var ids: [Int32] = []
-    var reason = Generation.FinishReason.interrupted
-    if isRead {
-      reason = try pass.pool.withSpinningThreads {
-        try decode(&ids, &sampler, prompt.count, options, isStopped, onToken)
-      }
+    guard let (lease, spans, beside) = tree.lease(prompt.dropLast(), stale: prompt.count) else { return nil }
+    assert(beside.isEmpty, "cached keys serve for every prompt")
+    guard let ranges = tree.take(max(options.maximumNewTokens, 1)) else {
+      tree.release(lease)
+      return nil
     }
-    return Generation(
-      ids: ids, finishReason: reason, promptTokens: prompt.count, promptSeconds: (answering - start) / .seconds(1),
-      decodingSeconds: (clock.now - answering) / .seconds(1))
+    let own = ranges.reduce(KeyRuns()) { $0.appending($1) }
+    let place = own[0]..<own[0] + 1
+    let now = ContinuousClock.now
+    return Sequence(
+      job: job, lease: lease, own: own, keys: lease.keys.appending(place),
+      unread: spans + [CachedSpan(tokens: [last], before: lease.keys, places: place)],
+      sampler: Sampler(options.rules, seed: options.seed, stream: options.stream, prompt: prompt), start: now,
+      answering: now)
   }
 
-  /// Appends token after token. The first token comes from the logits of the prompt pass.
-  private func decode(
-    _ ids: inout [Int32], _ sampler: inout Sampler, _ promptCount: Int, _ options: GenerationOptions,
-    _ isStopped: () -> Bool, _ onToken: (Int32) throws -> Void
-  ) throws -> Generation.FinishReason {
-    while ids.count < options.maximumNewTokens {
-      if let last = ids.last {
-        guard try pass.run([last], wantsLogits: true, isStopped: isStopped) else { return .interrupted }
-      }
-      let scores = Array(UnsafeBufferPointer(start: pass.logits.base, count: pass.logits.columns))
-      guard let id = sampler.next(scores) else { throw GenerationError.notFinite(after: promptCount + ids.count) }
-      ids.append(id)
-      try onToken(id)
-      if options.stopIDs.contains(id) { return .stop }
-    }
-    return .length
+  private func free(_ sequence: Sequence) {
+    tree.release(sequence.lease)
+    tree.give(sequence.own.runs)
   }
 
-  /// Runs a prompt in pieces of equal size. The split does not change any bit of the result.
-  private func read(_ prompt: [Int32], _ isStopped: () -> Bool) throws -> Bool {
-    let pieces = (prompt.count + promptRows - 1) / promptRows
-    let rows = (prompt.count + pieces - 1) / pieces
-    for start in stride(from: 0, to: prompt.count, by: rows) {
-      let end = min(start + rows, prompt.count)
-      guard try pass.run(prompt[start..<end], wantsLogits: end == prompt.count, isStopped: isStopped) else {
-        return false
-      }
+  /// Reads what is unread of the prompts and chooses the first tokens; returns false when it was stopped.
+  private func read(_ active: inout [Sequence], _ client: any GenerationClient) throws -> Bool {
+    // Each span with its sequence, and whether a token is chosen after it.
+    var parts: [(sequence: Int, span: CachedSpan, isLast: Bool)] = []
+    for place in active.indices {
+      let spans = active[place].unread
+      parts += spans.enumerated().map { (place, $1, $0 == spans.count - 1) }
+      active[place].unread = []
     }
+    var ended: Set<Int> = []
+    for run in CachedSpan.runs(parts.map(\.span), rows: size.rows) {
+      let wanted = run.indices.filter {
+        let part = parts[run[$0].index]
+        return part.isLast && run[$0].span.places.upperBound == part.span.places.upperBound
+      }
+      guard let logits = try pass.read(run.map(\.span), wanted: wanted, isStopped: { client.isStopped })
+      else { return false }
+      let chosen = wanted.map { parts[run[$0].index].sequence }
+      for place in chosen { active[place].answering = .now }
+      ended.formUnion(try choose(&active, chosen, logits, client))
+    }
+    remove(ended, from: &active)
     return true
   }
-}
 
-/// The reasons why generation fails.
-package enum GenerationError: UserError, Equatable {
-  case emptyPrompt
-  case contextExceeded(prompt: Int, new: Int, limit: Int)
-  case memoryShortage(tokens: Int, needed: Int, available: Int)
-  case notFinite(after: Int)
-
-  package var description: String {
-    switch self {
-    case .emptyPrompt: "the prompt is empty"
-    case .contextExceeded(let prompt, let new, let limit):
-      "the prompt has \(prompt) tokens and \(new) new ones are asked for, together \(prompt + new), expected at most "
-        + "\(limit), the context of the model: shorten the prompt or ask for fewer new tokens"
-    case .memoryShortage(let tokens, let needed, let available):
-      "\(ByteCount.text(needed)) of memory are needed for \(tokens) tokens, \(ByteCount.text(available)) are free: "
-        + "shorten the prompt or ask for fewer new tokens"
-    case .notFinite(let count):
-      "the logits after \(count) tokens are not finite: the weights are damaged, or not this model's"
+  /// Adds token after token to all answers; returns false when it was stopped.
+  /// - Parameter untilOneEnds: whether to return as soon as there is room for another answer.
+  private func decode(
+    _ active: inout [Sequence], untilOneEnds: Bool, _ client: any GenerationClient
+  ) throws -> Bool {
+    try pass.pool.withSpinningThreads {
+      while !active.isEmpty {
+        guard let logits = try pass.decode(active.map(Self.lastToken), isStopped: { client.isStopped }) else {
+          return false
+        }
+        let ended = try choose(&active, Array(active.indices), logits, client)
+        remove(ended, from: &active)
+        if untilOneEnds, !ended.isEmpty { break }
+      }
+      return true
     }
+  }
+
+  /// The last token of an answer, whose keys are not known yet.
+  private static func lastToken(_ sequence: Sequence) -> CachedSpan {
+    let count = sequence.keys.count - 1
+    let row = sequence.keys[count]
+    return CachedSpan(tokens: sequence.ids.suffix(1), before: sequence.keys.prefix(count), places: row..<row + 1)
+  }
+
+  /// Chooses the next tokens of some answers; returns those that ended.
+  private func choose(
+    _ active: inout [Sequence], _ places: [Int], _ logits: Matrix, _ client: any GenerationClient
+  ) throws -> [Int] {
+    var samplers = places.map { active[$0].sampler }
+    let tokens = choose(&samplers, logits)
+    var ended: [Int] = []
+    for (number, place) in places.enumerated() {
+      active[place].sampler = samplers[number]
+      guard let id = tokens[number] else {
+        throw GenerationError.notFinite(after: active[place].job.prompt.count + active[place].ids.count)
+      }
+      active[place].ids.append(id)
+      let options = active[place].job.options
+      let isEnd = try client.receive(id, of: active[place].job.id) || options.stopIDs.contains(id)
+      if isEnd || active[place].ids.count >= options.maximumNewTokens {
+        try client.receive(answer(active[place], isEnd ? .stop : .length), of: active[place].job.id)
+        ended.append(place)
+      } else {
+        let row = active[place].own[active[place].ids.count]
+        active[place].keys.append(row..<row + 1)
+      }
+    }
+    return ended
+  }
+
+  /// Every sampler's next token after its row of logits.
+  private func choose(_ samplers: inout [Sampler], _ logits: Matrix) -> [Int32?] {
+    pass.pool.clock.enter(.head)
+    var tokens = [Int32?](repeating: nil, count: samplers.count)
+    samplers.withUnsafeMutableBufferPointer { samplers in
+      tokens.withUnsafeMutableBufferPointer { tokens in
+        nonisolated(unsafe) let (samplers, tokens) = (samplers, tokens)
+        pass.pool.run(samplers.count) { number, _ in
+          let scores = Array(UnsafeBufferPointer(start: logits.pointer(row: number), count: logits.columns))
+          tokens[number] = samplers[number].next(scores)
+        }
+      }
+    }
+    return tokens
+  }
+
+  private func remove(_ ended: some Collection<Int>, from active: inout [Sequence]) {
+    for place in ended.sorted(by: >) { free(active.remove(at: place)) }
+  }
+
+  private func answer(_ sequence: Sequence, _ reason: Generation.FinishReason) -> Generation {
+    Generation(
+      ids: sequence.ids, finishReason: reason, promptTokens: sequence.job.prompt.count,
+      promptSeconds: (sequence.answering - sequence.start) / .seconds(1),
+      decodingSeconds: (ContinuousClock.now - sequence.answering) / .seconds(1))
   }
 }

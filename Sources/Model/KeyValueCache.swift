@@ -1,39 +1,28 @@
-// Keys and values of all tokens so far. Every later token attends to them.
+// Keys and values of tokens. Later tokens of their sequences attend to them.
 
 import Tensors
 
-/// Rotated keys and values of each layer [capacity, K E], in fp32. Memory becomes resident as it is filled.
-final class KeyValueCache {
-  let capacity: Int
-  private let keys, values: [Matrix]
-  /// The number of tokens in the cache.
-  private(set) var count = 0
+/// Rotated keys and values of each layer [rows, K E], in fp32. Sequences share its rows in any order (`KeyRuns`). Memory
+/// becomes resident as it is filled.
+struct KeyValueCache {
+  let keys, values: [Matrix]
 
-  init(_ c: ModelConfiguration, capacity: Int) {
-    self.capacity = capacity
-    keys = (0..<c.layerCount).map { _ in Matrix(rows: capacity, columns: c.keyValueWidth) }
-    values = (0..<c.layerCount).map { _ in Matrix(rows: capacity, columns: c.keyValueWidth) }
+  init(_ c: ModelConfiguration, rows: Int) {
+    keys = (0..<c.layerCount).map { _ in Matrix(rows: rows, columns: c.keyValueWidth) }
+    values = (0..<c.layerCount).map { _ in Matrix(rows: rows, columns: c.keyValueWidth) }
   }
 
-  static func byteCount(_ c: ModelConfiguration, capacity: Int) -> Int {
-    2 * c.layerCount * capacity * c.keyValueWidth * 4
+  static func byteCount(_ c: ModelConfiguration, rows: Int) -> Int {
+    2 * c.layerCount * rows * c.keyValueWidth * 4
   }
 
-  /// The place for a layer's keys and values of the next `rows` tokens.
-  /// - Precondition: they fit.
-  func next(_ rows: Int, layer: Int) -> (k: Matrix, v: Matrix) {
-    precondition(count + rows <= capacity, "\(count) and \(rows) tokens in a cache of \(capacity)")
-    return (keys[layer].rows(count..<count + rows), values[layer].rows(count..<count + rows))
+  /// Stores a layer's keys and values k, v [places.count, K E] in the given rows.
+  func store(_ k: Matrix, _ v: Matrix, layer: Int, at places: Range<Int>) {
+    precondition(k.rows == places.count && v.rows == places.count, "\(k.rows) keys for \(places.count) places")
+    for (to, from) in [(keys[layer], k), (values[layer], v)] {
+      let target = to.rows(places)
+      precondition(from.stride == from.columns && target.columns == from.columns, "keys of another width")
+      target.base.update(from: from.base, count: from.rows * from.columns)
+    }
   }
-
-  /// A layer's keys and values of all tokens, including the next `rows` tokens.
-  func through(_ rows: Int, layer: Int) -> (k: Matrix, v: Matrix) {
-    (keys[layer].prefix(count + rows), values[layer].prefix(count + rows))
-  }
-
-  /// Counts `rows` more tokens, after all layers have stored their keys and values.
-  func append(_ rows: Int) { count += rows }
-
-  /// Removes all tokens.
-  func reset() { count = 0 }
 }

@@ -67,7 +67,7 @@ package final class Pass {
     defer { pool.clock.enter(.input) }
     let context = context(batch, policy, dropout)
     try forward(batch, context, keeping: false)
-    return try head.logProbabilities(batch, expecting: false, context)
+    return try head.logProbabilities(batch.targets, rows: batch.scoredRows.count, context)
   }
 
   /// Returns log-prob sums of the batch. Computes the gradient of Σ coefficient · sum by every parameter.

@@ -132,9 +132,10 @@ struct PassContext {
   /// For inputs after dropout [N, max(D, H E, F)].
   var droppedInput: Matrix?
   weak var observer: (any PassObserver)?
-  /// Whether a single row uses products that read each weight once from memory. Their bits are not those of the
-  /// others.
-  var usesRowProducts = false
+  var rowProducts = RowProducts.never
+
+  /// Which rows use products that read each weight once, without packing. Their bits are not those of the others.
+  enum RowProducts { case never, ofContinuing, always }
 
   var model: LanguageModel { policy.model }
   var configuration: ModelConfiguration { policy.model.configuration }
@@ -144,8 +145,16 @@ struct PassContext {
   }
 
   /// Products that share their inputs' rows.
-  func compute(_ products: [(y: Matrix, start: Products.Start, terms: [Term])], phase: Phase = .linears) {
-    if usesRowProducts, products.allSatisfy({ $0.y.rows == 1 }) {
+  func compute(
+    _ products: [(y: Matrix, start: Products.Start, terms: [Term])], isContinuing: Bool, phase: Phase = .linears
+  ) {
+    let usesRows =
+      switch rowProducts {
+      case .never: false
+      case .ofContinuing: isContinuing
+      case .always: true
+      }
+    if usesRows {
       Products.computeRows(products.map { RowProduct($0.y, from: $0.start, $0.terms) }, phase: phase, pool)
     } else {
       for product in products { Products.compute(product.y, from: product.start, product.terms, phase: phase, pool) }

@@ -91,8 +91,9 @@ final class Workspace<Buffer> {
     let adapter = layout?.adapter
     attention = queryRows.map { SelfAttention.Activations(rows: n, queryRows: $0, c, adapter, take) }
     feedForward = queryRows.map { FeedForward.Activations(rows: $0, c, adapter, take) }
-    head = HeadLayer.Buffers(
-      c, isTrained: retention != .none && layout?.headRange != nil, scored: s, targets: capacity.targets, take)
+    let use: HeadLayer.Use =
+      retention == .none ? .scores : layout?.headRange == nil ? .gradient : .trainedGradient
+    head = HeadLayer.Buffers(c, for: use, scored: s, targets: capacity.targets, take)
     scratch = LayerScratch(c, rows: n, continuing: s, take)
     dropped = dropout ? take(n, c.widestInput) : nil
     gradient = layout.flatMap { layout in

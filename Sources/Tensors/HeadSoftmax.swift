@@ -3,41 +3,45 @@
 internal import CShoal
 import Glibc
 
-/// Running maximum and sum of exponentials of each row of logits.
+/// Running maximum, its column, and sum of exponentials of each row of logits.
 package final class HeadSoftmax: @unchecked Sendable {
   private let maximum: UnsafeMutableBufferPointer<Float>
   private let sum: UnsafeMutableBufferPointer<Double>
+  private let best: UnsafeMutableBufferPointer<Int32>
 
   /// - Parameter capacity: the largest number of rows per use.
   package init(capacity: Int) {
     maximum = .allocate(capacity: max(capacity, 1))
     sum = .allocate(capacity: max(capacity, 1))
+    best = .allocate(capacity: max(capacity, 1))
   }
 
   deinit {
     maximum.deallocate()
     sum.deallocate()
+    best.deallocate()
   }
 
   /// Resets all rows.
   package func reset() {
     maximum.update(repeating: -1e30)
     sum.update(repeating: 0)
+    best.update(repeating: 0)
   }
 
   /// Turns a tile of logits [rows, columns] into exp(logit − running maximum). Updates the sum, the maximum and, if
-  /// given, `accumulated` [rows, D] (Σ exp · weight so far).
-  package func add(_ logits: Matrix, accumulated: Matrix?, _ pool: ThreadPool) {
+  /// given, `accumulated` [rows, D] (Σ exp · weight so far). The tile starts at `firstColumn` of the vocabulary.
+  package func add(_ logits: Matrix, firstColumn: Int, accumulated: Matrix?, _ pool: ThreadPool) {
     precondition(
       logits.rows <= maximum.count && accumulated?.rows ?? logits.rows >= logits.rows,
       "\(logits.rows) rows of logits for \(maximum.count)")
-    nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
+    nonisolated(unsafe) let (maximum, sum, best) = (maximum, sum, best)
     pool.clock.enter(.head)
     pool.blocks(of: logits.rows, by: 8) { rows in
       let start = rows.lowerBound
       shoal_softmax_tile(
         logits.pointer(row: start), Int64(logits.stride), maximum.baseAddress! + start, sum.baseAddress! + start,
-        accumulated?.pointer(row: start), Int64(accumulated?.stride ?? 0), Int64(rows.count), Int64(logits.columns),
+        best.baseAddress! + start, Int64(firstColumn), accumulated?.pointer(row: start), Int64(accumulated?.stride ?? 0), Int64(rows.count), Int64(logits.columns),
         Int64(accumulated?.columns ?? 0))
     }
   }
@@ -47,15 +51,19 @@ package final class HeadSoftmax: @unchecked Sendable {
     precondition(
       firstRow + logits.rows <= maximum.count && logits.columns <= ThreadPool.scratchCount,
       "\(firstRow) + \(logits.rows) rows of logits for \(maximum.count)")
-    nonisolated(unsafe) let (maximum, sum) = (maximum, sum)
+    nonisolated(unsafe) let (maximum, sum, best) = (maximum, sum, best)
     pool.clock.enter(.head)
     pool.run(logits.rows) { row, copy in
       copy.update(from: logits.pointer(row: row), count: logits.columns)
       let place = firstRow + row
       shoal_softmax_tile(
-        copy, 0, maximum.baseAddress! + place, sum.baseAddress! + place, nil, 0, 1, Int64(logits.columns), 0)
+        copy, 0, maximum.baseAddress! + place, sum.baseAddress! + place, best.baseAddress! + place, 0, nil, 0, 1,
+        Int64(logits.columns), 0)
     }
   }
+
+  /// The first column of a row's largest logit.
+  package func best(row: Int) -> Int32 { best[row] }
 
   /// log Σ exp of a row's logits.
   package func logSum(row: Int) -> Double { Double(maximum[row]) + log(sum[row]) }

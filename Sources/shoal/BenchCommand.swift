@@ -5,6 +5,7 @@ import Checkpoints
 import Collectives
 import Foundation
 import Model
+import Runtime
 import Tensors
 import Training
 

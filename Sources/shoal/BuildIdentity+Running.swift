@@ -1,6 +1,7 @@
 // The identity of the running program.
 
 import Checkpoints
+import Runtime
 import Training
 
 extension BuildIdentity {

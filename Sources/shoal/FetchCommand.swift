@@ -4,6 +4,7 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import Hub
+import Runtime
 import Tensors
 import Training
 

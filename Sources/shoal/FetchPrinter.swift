@@ -2,6 +2,7 @@
 
 import Foundation
 import Hub
+import Runtime
 import Tensors
 
 final class FetchPrinter {

@@ -5,6 +5,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Model
+import Runtime
 import Tensors
 import Training
 

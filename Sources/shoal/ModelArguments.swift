@@ -4,6 +4,7 @@ import ArgumentParser
 import Checkpoints
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 struct ModelArguments: ParsableArguments {

@@ -1,6 +1,7 @@
 // Prints a run's progress as lines for the user.
 
 import Foundation
+import Runtime
 import Tensors
 import Training
 

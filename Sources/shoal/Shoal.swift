@@ -3,6 +3,7 @@
 import ArgumentParser
 import Collectives
 import Foundation
+import Runtime
 import Tensors
 import Training
 

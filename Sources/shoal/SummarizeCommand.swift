@@ -6,6 +6,7 @@ import Corpus
 import Foundation
 import Model
 import Preparation
+import Runtime
 import Tensors
 import Training
 

@@ -6,6 +6,7 @@ import Collectives
 import Corpus
 import Foundation
 import Hub
+import Runtime
 import Tensors
 import Training
 

@@ -8,6 +8,7 @@ import Jinja
 import Model
 import Patterns
 import Preparation
+import Runtime
 import TestSupport
 import Training
 

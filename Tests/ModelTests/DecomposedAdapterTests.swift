@@ -113,14 +113,11 @@ import Testing
     let completion = tree.completions[0]
     let expected = try Self.pass(fixture, adapter.layout).tokenLogProbabilities(
       TreeBatch([tree]), model: fixture.model, adapter: adapter)
-    let cached = CachedPass(
-      Policy(fixture.model, adapter: adapter), capacity: 256, rows: 256,
-      pool: ThreadPool(
-        threads: 1, scratchCount: Attention.scratchCount(headWidth: fixture.model.configuration.headWidth)))
-    var tokens = tree.prompt[...]
+    let cached = CachedPassProbe(fixture.model, adapter, capacity: 256)
+    var (tokens, count) = (tree.prompt, 0)
     for (place, token) in completion.enumerated() {
-      #expect(try cached.run(tokens, wantsLogits: true, isStopped: { false }))
-      let logits = cached.logits.elements.map(Double.init)
+      let logits = cached.logits(after: tokens, from: count).map(Double.init)
+      count += tokens.count
       let largest = logits.max() ?? 0
       let logProbability = logits[Int(token)] - largest - log(logits.reduce(0) { $0 + exp($1 - largest) })
       #expect(abs(logProbability - expected[place]) < 1e-4, "token \(place)")

@@ -35,22 +35,28 @@ enum GenerationFixture {
   }
 }
 
-/// A pass with a cache, to inspect its logits.
-private final class CachedPassProbe {
+/// A cached pass of one sequence, to inspect its logits.
+final class CachedPassProbe {
   private let pass: CachedPass
+  private var count = 0
 
   init(_ model: LanguageModel, _ adapter: Adapter?, capacity: Int, threads: Int = 1) {
     let scratch = Attention.scratchCount(headWidth: model.configuration.headWidth)
     pass = CachedPass(
-      Policy(model, adapter: adapter), capacity: capacity, rows: capacity,
+      Policy(model, adapter: adapter),
+      CachedPass.Size(cached: capacity, rows: capacity, positions: capacity, choosing: 1),
       pool: ThreadPool(threads: threads, scratchCount: scratch))
   }
 
   /// - Parameter start: the number of tokens before; 0 resets the cache.
   func logits(after tokens: [Int32], from start: Int) -> [Float] {
-    if start == 0 { pass.reset() }
-    #expect((try? pass.run(tokens[...], wantsLogits: true, isStopped: { false })) == true)
-    return pass.logits.elements
+    if start == 0 { count = 0 }
+    var before = KeyRuns()
+    before.append(0..<count)
+    let span = CachedSpan(tokens: tokens[...], before: before, places: count..<count + tokens.count)
+    count += tokens.count
+    let logits = try? tokens.count == 1 && start > 0 ? pass.decode([span]) : pass.read([span], wanted: [0])
+    return logits?.elements ?? []
   }
 }
 

@@ -24,7 +24,7 @@ import Testing
       let part = weight.rows(start..<min(start + tile, weight.rows))
       let logits = Matrix(rows: x.rows, columns: part.rows)
       Products.compute(logits, [.forward(x, part)], pool)
-      softmax.add(logits, accumulated: expected, pool)
+      softmax.add(logits, firstColumn: start, accumulated: expected, pool)
       Products.compute(expected, from: .matrix(expected), [.backward(logits, part)], pool)
     }
     let rows = Matrix(rows: targets.count, columns: x.columns)
@@ -65,17 +65,19 @@ import Testing
   @Test func `large logits and a maximum in the last tile`() {
     let softmax = HeadSoftmax(capacity: 2)
     softmax.reset()
-    for start in [Float(-2000), -100, 5000] {
+    for (tile, start) in [Float(-2000), -100, 5000].enumerated() {
       let logits = Matrix(rows: 2, columns: 33)
       for row in 0..<2 { for column in 0..<33 { logits[row, column] = start + Float(row * column) } }
-      softmax.add(logits, accumulated: nil, Self.pool)
+      softmax.add(logits, firstColumn: 33 * tile, accumulated: nil, Self.pool)
     }
+    // The first of equals, and the last column.
+    #expect(softmax.best(row: 0) == 66 && softmax.best(row: 1) == 98)
     #expect(abs(softmax.logSum(row: 0) - (5000 + log(33.0))) < 1e-6)
     #expect(abs(softmax.logSum(row: 1) - (5032 - log(1 - exp(-1.0)))) < 1e-5)
     softmax.reset()
     let logits = Matrix(rows: 2, columns: 3)
     logits[1, 2] = .nan
-    softmax.add(logits, accumulated: nil, Self.pool)
+    softmax.add(logits, firstColumn: 0, accumulated: nil, Self.pool)
     #expect(abs(softmax.logSum(row: 0) - log(3.0)) < 1e-12 && softmax.logSum(row: 1).isNaN)
   }
 
@@ -94,7 +96,7 @@ import Testing
       let before = logits.elements
       measuring.measure(logits, firstRow: first, Self.pool)
       #expect(logits.elements == before)
-      adding.add(logits, accumulated: nil, Self.pool)
+      adding.add(logits, firstColumn: start, accumulated: nil, Self.pool)
     }
     for row in 0..<rows { #expect(measuring.logSum(row: first + row) == adding.logSum(row: row)) }
   }

@@ -35,8 +35,8 @@ import Testing
   @Test func `exp in vectors`() {
     let values: [Float] =
       [0, -.infinity, .nan, -1e30, -87.34, -87.33, -0.0] + (0..<4000).map { -Float($0) * 0.0218 }
-    var (logits, maximum, sum) = (values, Float(0), 0.0)
-    shoal_softmax_tile(&logits, Int64(values.count), &maximum, &sum, nil, 0, 1, Int64(values.count), 0)
+    var (logits, maximum, sum, best) = (values, Float(0), 0.0, Int32(0))
+    shoal_softmax_tile(&logits, Int64(values.count), &maximum, &sum, &best, 0, nil, 0, 1, Int64(values.count), 0)
     #expect(maximum == 0 && sum.isNaN)
     for (x, y) in zip(values, logits) {
       if x.isNaN {

@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Compares products with a single row with naive sums in fp64, and with each other.
+/// Compares products with few rows with naive sums in fp64, and with each other.
 @Suite struct RowProductTests {
   private static let shapes = [(1, 1), (5, 7), (33, 15), (128, 64), (130, 65), (40, 200), (700, 896), (3, 5000)]
 
@@ -64,13 +64,33 @@ import Testing
     #expect(results[0] == results[1] && results[0] == results[2])
   }
 
+  @Test(arguments: [ElementType.float32, .bfloat16, .float16, nil])
+  func `a row has the bits that it has alone`(type: ElementType?) throws {
+    for (rows, columns, depth) in [(2, 7, 64), (5, 33, 192), (50, 131, 960), (13, 40, 4864)] {
+      let pool = ThreadPool(threads: 2)
+      let floats = ProductTests.randomWeight(columns, depth, type ?? .float32, seed: 4)
+      let weight = type == nil ? try NF4Quantizer.quantized(floats, pool).required("NF4") : floats
+      let (x, start) = (randomMatrix(rows, depth, seed: 5), randomMatrix(rows, columns, seed: 6))
+      let c = randomMatrix(rows, columns, seed: 7)
+      Products.computeRows([RowProduct(c, from: .matrix(start), [.forward(x, weight)])], pool)
+      for row in 0..<rows {
+        let alone = randomMatrix(1, columns, seed: 8)
+        let own = row..<row + 1
+        Products.computeRows(
+          [RowProduct(alone, from: .matrix(start.rows(own)), [.forward(x.rows(own), weight)])], ThreadPool(threads: 1))
+        #expect(bits(alone) == bits(c.rows(own)), "row \(row) of \(rows), \(columns) over \(depth)")
+      }
+    }
+  }
+
   /// Tests every vector level that this processor supports.
   private func checkLevels(_ term: shoal_term, _ sample: ProductTests.Sample, columns: Int, share: Double) {
-    let scratch = Storage(count: sample.depth)
+    let scratch = Storage(count: 8192)
     for level in [Int32(0), 3, 4] where level <= shoal_vector_level() {
       let c = randomMatrix(1, columns, seed: 6)
       withUnsafePointer(to: term) {
-        shoal_products_row_at(level, c.base, 0, Int64(columns), nil, $0, 1, scratch.base)
+        shoal_products_rows_at(
+          level, c.base, Int64(columns), 1, 0, Int64(columns), nil, 0, $0, 1, scratch.base, Int64(scratch.count))
       }
       #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= share, "level \(level), depth \(sample.depth)")
     }

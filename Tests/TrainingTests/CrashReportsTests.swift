@@ -1,6 +1,7 @@
 // The reports of crashes, and the records that they incriminate.
 
 import Foundation
+import Runtime
 import TestSupport
 import Testing
 import Training

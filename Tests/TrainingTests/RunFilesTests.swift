@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Model
+import Runtime
 import Tensors
 import TestSupport
 import Testing

@@ -57,20 +57,37 @@ void shoal_attention_backward(float *dq, int64_t dq_row, float *dk, float *dv, i
                               const float *k, int64_t k_row, const float *v, int64_t v_row,
                               shoal_segment segment, int64_t width, float scale, float *scratch);
 
-// -- Attention of a single query over 1 to SHOAL_KEY_TILE keys, for the `group` query heads (rows of q [group, E]) that
-// share a key head, so that their cache is read once. parts[head * part_row] gets sum exp * v [E], the maximum of the
-// scaled scores and sum exp.
-void shoal_attention_part(float *parts, int64_t part_row, const float *q, const float *k, int64_t k_row,
-                          const float *v, int64_t v_row, int64_t keys, int64_t group, int64_t width, float scale,
-                          float *scratch);
+// -- Attention over paths: keys in the order of their positions, in runs of adjacent rows. Key tiles start at multiples
+// of SHOAL_KEY_TILE positions, so a query's bits depend neither on the runs nor on the queries beside it.
+typedef struct {
+  int64_t row, count;
+} shoal_run;
+typedef struct {
+  const shoal_run *runs;  // as many as the keys that are read need
+} shoal_path;
+
+// `queries` adjacent queries of the `group` heads that share a key head; queries * group <= SHOAL_QUERY_TILE. Query i
+// sees the first seen + i keys.
+void shoal_attention_path(float *out, int64_t out_row, const float *q, int64_t q_row, int64_t queries, int64_t seen,
+                          const float *k, int64_t k_row, const float *v, int64_t v_row, shoal_path path,
+                          int64_t group, int64_t width, float scale, float *scratch);
+
+// Attention of single queries, whose rows `queries` names, over keys first .. + keys (at most SHOAL_KEY_TILE) of a path,
+// which all of them see. The part of a query and of a head of its group, at parts[query * query_step + head *
+// head_step], gets sum exp * v [E], the maximum of the scaled scores and sum exp.
+void shoal_attention_part(float *parts, int64_t query_step, int64_t head_step, const float *q, int64_t q_row,
+                          const int32_t *queries, int64_t query_count, const float *k, int64_t k_row, const float *v,
+                          int64_t v_row, shoal_path path, int64_t first, int64_t keys, int64_t group, int64_t width,
+                          float scale, float *scratch);
 // Combines the parts of one head, in order, into its result [E].
 void shoal_attention_join(float *out, const float *parts, int64_t part_row, int64_t count, int64_t width);
 
-// -- Head. Turns one tile of logits [rows, columns] into exp(logit - maximum) with the running maximum; updates sum and
-// maximum, and rescales accumulated [rows, D] if given.
-void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum,
-                        float *accumulated, int64_t accumulated_row, int64_t rows, int64_t columns,
-                        int64_t width);
+// -- Head. Turns one tile of logits [rows, columns] into exp(logit - maximum) with the running maximum; updates sum,
+// maximum and best, the first column that has the maximum (first_column is the tile's), and rescales accumulated
+// [rows, D] if given.
+void shoal_softmax_tile(float *logits, int64_t logits_row, float *maximum, double *sum, int32_t *best,
+                        int64_t first_column, float *accumulated, int64_t accumulated_row, int64_t rows,
+                        int64_t columns, int64_t width);
 
 // logits[j] = scale * exp(logits[j] - maximum).
 void shoal_softmax_gradient(float *logits, float maximum, float scale, int64_t columns);

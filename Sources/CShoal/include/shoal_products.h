@@ -39,14 +39,17 @@ void shoal_products_tile_at(int level, float *c, int64_t c_row, int64_t row, int
                             int64_t columns, const float *initial, int64_t initial_row,
                             const shoal_term *terms, int64_t term_count, float *scratch);
 
-// Computes columns [column, column + columns) of a product with a single row, whose terms all have a_depth and b_depth
-// 1. Each column of B is read once, without packing, at the speed of memory. An element's bits depend on its column and
-// the terms alone; they differ from those of shoal_products_tile. `scratch` holds as many floats as the deepest NF4
-// term has depth, rounded up to 2 * SHOAL_NF4_BLOCK.
-void shoal_products_row(float *c, int64_t column, int64_t columns, const float *initial, const shoal_term *terms,
-                        int64_t term_count, float *scratch);
-void shoal_products_row_at(int level, float *c, int64_t column, int64_t columns, const float *initial,
-                           const shoal_term *terms, int64_t term_count, float *scratch);
+// Computes columns [column, column + columns) of a product with few rows, whose terms all have a_depth and b_depth 1.
+// Each column of B is read once, without packing; a single row runs at the speed of memory. An element's bits depend on
+// its row, its column and the terms alone; they differ from those of shoal_products_tile. `scratch` holds
+// `scratch_count` floats: at least as many as the deepest NF4 term has depth, rounded up to 2 * SHOAL_NF4_BLOCK; with
+// six times as many it is faster.
+void shoal_products_rows(float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns,
+                         const float *initial, int64_t initial_row, const shoal_term *terms, int64_t term_count,
+                         float *scratch, int64_t scratch_count);
+void shoal_products_rows_at(int level, float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns,
+                            const float *initial, int64_t initial_row, const shoal_term *terms, int64_t term_count,
+                            float *scratch, int64_t scratch_count);
 
 // The vector level in use: 0 baseline (or not x86-64), 3 AVX2 + FMA, 4 AVX-512.
 int shoal_vector_level(void);

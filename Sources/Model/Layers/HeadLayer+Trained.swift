@@ -34,7 +34,7 @@ extension HeadLayer {
     for block in blocks {
       try logits(of: block, context) { tile, logits in
         try context.observe("logits", layer: nil, logits)
-        Self.choose(from: logits, tile, rows: block, batch, into: &chosen)
+        Self.choose(from: logits, tile, rows: block, batch.targets, into: &chosen)
         softmax.measure(logits, firstRow: block.lowerBound, context.pool)
       }
       if let known {
@@ -45,7 +45,7 @@ extension HeadLayer {
     guard known == nil else { return tokens }
     let targets = weighted(try coefficients(tokens))
     for block in blocks.reversed() {
-      if block != blocks.last { try logits(of: block, context) { _, _ in } }
+      if block != blocks.last { logits(of: block, context) { _, _ in } }
       try differentiate(block, targets, dnormed, batch, at: offset, context, gradients)
     }
     return tokens

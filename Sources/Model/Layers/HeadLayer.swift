@@ -7,6 +7,9 @@
 import Tensors
 
 struct HeadLayer {
+  /// What the log-probs are computed for.
+  enum Use { case scores, gradient, trainedGradient }
+
   /// What it needs for a batch.
   struct Buffers<Buffer> {
     /// The scored rows of the residual stream after the last layer [S, D], and their norms.
@@ -16,14 +19,14 @@ struct HeadLayer {
     /// Logits of a block of rows [block, V], where the head is trained.
     let kept: Buffer
 
-    init(_ c: ModelConfiguration, isTrained: Bool, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
+    init(_ c: ModelConfiguration, for use: Use, scored: Int, targets: Int, _ take: (Int, Int) -> Buffer) {
       final = take(scored, c.hiddenSize)
       normed = take(scored, c.hiddenSize)
       inverse = take(scored, 1)
       logits = take(scored, min(headTile, c.vocabularySize))
-      expected = take(isTrained ? 0 : scored, c.hiddenSize)
-      targetRows = take(isTrained ? 0 : targets, c.hiddenSize)
-      kept = take(isTrained ? min(scored, keptRows) : 0, c.vocabularySize)
+      expected = take(use == .gradient ? scored : 0, c.hiddenSize)
+      targetRows = take(use == .gradient ? targets : 0, c.hiddenSize)
+      kept = take(use == .trainedGradient ? min(scored, keptRows) : 0, c.vocabularySize)
     }
   }
 
@@ -50,32 +53,34 @@ struct HeadLayer {
 
   /// The log-prob of every target, after `norm`.
   /// - Parameter expecting: whether to gather Σ exp · weight for the gradient.
-  func logProbabilities(_ batch: TreeBatch, expecting: Bool, _ context: PassContext) throws -> [Double] {
+  func logProbabilities(
+    _ targets: [TreeBatch.Target], rows: Int, expecting: Bool = false, _ context: PassContext
+  ) throws -> [Double] {
     let pool = context.pool
     pool.clock.enter(.head)
-    let hidden = buffers.normed.prefix(batch.scoredRows.count)
-    let expected = expecting ? buffers.expected.prefix(hidden.rows) : nil
-    var chosen = [Float](repeating: 0, count: batch.targets.count)
+    let hidden = buffers.normed.prefix(rows)
+    let expected = expecting ? buffers.expected.prefix(rows) : nil
+    var chosen = [Float](repeating: 0, count: targets.count)
     softmax.reset()
     if let expected { Kernels.clear(expected, pool) }
     for tile in Self.tiles(context.configuration.vocabularySize) {
       let logits = logits(hidden, tile, context)
       try context.observe("logits", layer: nil, logits)
-      Self.choose(from: logits, tile, rows: 0..<hidden.rows, batch, into: &chosen)
-      softmax.add(logits, accumulated: expected, pool)
+      Self.choose(from: logits, tile, rows: 0..<rows, targets, into: &chosen)
+      softmax.add(logits, firstColumn: tile.lowerBound, accumulated: expected, pool)
       if let expected {
         Products.compute(
           expected, from: .matrix(expected), [.backward(logits, context.model.head.rows(tile))], phase: .head, pool)
       }
     }
-    return zip(batch.targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
+    return zip(targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
   }
 
   /// Takes the logits of the targets that are in a tile of some rows.
   static func choose(
-    from logits: Matrix, _ tile: Range<Int>, rows: Range<Int>, _ batch: TreeBatch, into chosen: inout [Float]
+    from logits: Matrix, _ tile: Range<Int>, rows: Range<Int>, _ targets: [TreeBatch.Target], into chosen: inout [Float]
   ) {
-    for (i, target) in batch.targets.enumerated()
+    for (i, target) in targets.enumerated()
     where tile.contains(Int(target.token)) && rows.contains(target.scored) {
       chosen[i] = logits[target.scored - rows.lowerBound, Int(target.token) - tile.lowerBound]
     }
@@ -96,7 +101,7 @@ struct HeadLayer {
       tokens = try trainedGradient(
         known: known, dnormed, batch, at: range.lowerBound, context, gradients, coefficients)
     } else {
-      tokens = try logProbabilities(batch, expecting: true, context)
+      tokens = try logProbabilities(batch.targets, rows: batch.scoredRows.count, expecting: true, context)
       try frozenGradient(known ?? coefficients(tokens), dnormed, batch, context)
     }
     try context.observe("gradient of the final norm's output", layer: nil, dnormed)

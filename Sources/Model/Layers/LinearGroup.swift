@@ -63,7 +63,8 @@ struct LinearGroup {
     let reduced = kept.reduced
     let own = reduced.prefix(x.rows).columns(columns(present, context))
     let input = loraInput(x, context)
-    context.compute([(own, .zero, [.timesTransposed(input, a)])], phase: .lora)
+    context.compute(
+      [(own, .zero, [.timesTransposed(input, a)])], isContinuing: isContinuing, phase: .lora)
     adapter.layout.scale(own, present, layer: layer, context.pool)
     try context.observe("lora_A of \(present.map(\.rawValue).joined(separator: ", "))", layer: layer, own)
     if adapter.layout.form == .decomposed {
@@ -76,14 +77,15 @@ struct LinearGroup {
           let part = reduced.prefix(x.rows).columns(columns([module], context))
           let weight = context.model.layers[layer].weight(module)
           return (v.prefix(x.rows), .zero, [.forward(input, weight), .timesTransposed(part, b)])
-        })
+        }, isContinuing: isContinuing)
     }
     guard let companion = adapter.companion,
       let a = adapter.layout.stackedA(present, layer: layer, in: companion)
     else { return }
     // The base loses its start in all of x: dropout is for what is trained.
     let start = reduced.prefix(x.rows).columns(companionColumns(present, adapter))
-    context.compute([(start, .zero, [.timesTransposed(x, a)])], phase: .lora)
+    context.compute(
+      [(start, .zero, [.timesTransposed(x, a)])], isContinuing: isContinuing, phase: .lora)
     adapter.layout.scale(start, present, layer: layer, context.pool)
   }
 
@@ -105,7 +107,7 @@ struct LinearGroup {
         }
         let start = residual.map(Products.Start.matrix) ?? weights.biases[module].map(Products.Start.bias) ?? .zero
         return (y, start, terms)
-      })
+      }, isContinuing: isContinuing)
     for (module, y) in results {
       if let d = decomposition(module, kept, context) {
         let isSum = context.dropout != nil

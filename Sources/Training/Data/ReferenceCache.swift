@@ -2,6 +2,7 @@
 
 import Checkpoints
 package import Corpus
+import Runtime
 import Tensors
 
 /// Sums of reference log-probs by content, in one file per (model, numerics). What is in the file stays there, mapped.

@@ -10,6 +10,10 @@ package struct SamplePlan: Sendable, Equatable, Codable {
   /// The maximum length of a prompt with its answer.
   package var capacity = 0
 
+  /// Answers at once on a rank, and tokens in their cache.
+  package var slots: Int { min(count, 8) }
+  package var cached: Int { slots * capacity }
+
   package init() {}
 
   /// - Parameter trees: the held-out examples; the first `count` are used.

@@ -3,6 +3,7 @@
 import Checkpoints
 package import Corpus
 import Model
+import Runtime
 
 /// The examples of a run and the reports on their records.
 package struct TrainingData: Sendable {

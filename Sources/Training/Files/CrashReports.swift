@@ -6,6 +6,7 @@
 
 import Checkpoints
 import Corpus
+package import Runtime
 import Tensors
 
 /// The records in the crash reports of a run's earlier starts.

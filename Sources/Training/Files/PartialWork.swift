@@ -4,6 +4,7 @@
 import Checkpoints
 import Glibc
 import Model
+import Runtime
 import Tensors
 
 /// The content of a `partial-…` directory. It builds on the checkpoint beside it.

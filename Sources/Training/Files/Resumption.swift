@@ -3,6 +3,7 @@
 import Checkpoints
 import Glibc
 import Model
+import Runtime
 import Tensors
 
 /// The value of `--resume`.

@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Model
+import Runtime
 
 /// The files of a run's directory that Shoal may replace or remove. Directories of checkpoints, event files and crash
 /// reports prove themselves.

@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 enum RunRecord {

@@ -1,5 +1,7 @@
 // The state from which a run starts.
 
+package import Runtime
+
 /// The state from which a run starts.
 package struct RunStart: Sendable, Equatable, Codable {
   /// Steps that are already done.

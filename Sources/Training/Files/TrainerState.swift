@@ -1,6 +1,7 @@
 // The state in a checkpoint besides weights and moments.
 
 package import Checkpoints
+package import Runtime
 
 /// The state in a checkpoint besides weights and moments.
 package struct TrainerState: Sendable, Equatable {

@@ -3,6 +3,7 @@
 package import Collectives
 import Corpus
 package import Model
+import Runtime
 package import Tensors
 
 /// The settings of a measurement.

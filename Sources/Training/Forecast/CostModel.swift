@@ -3,6 +3,7 @@
 import Collectives
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 /// Seconds per unit of each kind of work, on one rank.

@@ -3,6 +3,7 @@
 package import Checkpoints
 import Corpus
 import Model
+import Runtime
 
 /// Predicted seconds of a run's parts. On rank 0, which knows the data.
 package struct Forecast: Sendable {

@@ -51,7 +51,10 @@ package struct MemoryPlan: Sendable, Equatable {
       + ParameterShard(of: layout, in: world).range.count * (configuration.optimizer == .adamW ? 8 : 4)
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
       + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)
-    sampleBytes = samples.count > 0 ? Generator.byteCount(layout.configuration, capacity: samples.capacity) : 0
+    sampleBytes =
+      samples.count > 0
+      ? Generator.byteCount(
+        layout.configuration, capacity: samples.capacity, slots: samples.slots, cached: samples.cached) : 0
     let present = ProcessMemory.anonymousBytes
     processBytes = present + Self.reserve
     (self.weightBytes, ranksOnNode) = (weightBytes, world.ranksOnNode)

@@ -1,6 +1,7 @@
 // The machine's limit: OpenBLAS's own sgemm, measured between a benchmark's steps.
 
 import Model
+import Runtime
 import Tensors
 
 /// OpenBLAS's sgemm on a layer's products, forward and backward, with weights that are already fp32.

@@ -4,6 +4,7 @@ import Checkpoints
 import Collectives
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 /// Rank 0's part of a run.

@@ -4,6 +4,7 @@ import Checkpoints
 package import Collectives
 import Corpus
 package import Model
+package import Runtime
 import Tensors
 
 /// One rank, ready to run.

@@ -4,6 +4,7 @@ package import Checkpoints
 import Collectives
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 /// The plan of a run: tokens, memory, arithmetic and time.

@@ -4,6 +4,7 @@ import Checkpoints
 import Corpus
 import Glibc
 import Model
+import Runtime
 import Tensors
 
 /// The writing half of rank 0's part.

@@ -3,6 +3,7 @@
 import Collectives
 import Corpus
 package import Model
+import Runtime
 import Tensors
 
 /// One answer.
@@ -27,41 +28,33 @@ final class Sampling {
     defaults.stopIDs.formUnion(endIDs)
     self.defaults = defaults
     generator = try Generator(
-      trainer.policy, capacity: plan.capacity, pool: trainer.pass.pool)
+      trainer.policy, capacity: plan.capacity, slots: plan.slots, cached: plan.cached, pool: trainer.pass.pool)
   }
 
-  /// The answers, on every rank. Answers that a stop request interrupted are left out. Collective.
+  /// The answers, on rank 0; on other ranks none. Answers that a stop request interrupted are left out. Collective.
   /// - Parameter trees: rank 0's held-out examples.
   func run(_ trees: [ExampleTree]?) throws -> [Sample] {
-    let items = trees?.prefix(plan.count).enumerated().map { WorkItem(trees: [$1], slots: [$0]) }
-    // For each document the answer's length, its finish reason (from 1), and its tokens. One rank fills them in.
-    let width = plan.newTokens + 2
-    var words = [Int64](repeating: 0, count: plan.count * width)
+    let pieces = trees?.prefix(plan.count).enumerated().map { place, tree in
+      WorkPiece(bytes: GenerationItem(number: place, request(tree.prompt)).bytes)
+    }
+    var samples: [Sample] = []
     let clock = trainer.pass.pool.clock
-    try trainer.dispatcher.phase(items, of: .heldOut, clock, pausesToSave: false) { item in
-      for (tree, slot) in zip(item.trees, item.slots) {
-        guard slot < plan.count else { throw DamagedMessage() }
-        // With transformers' penalties, but greedy.
-        var options = GenerationOptions(
-          rules: defaults.rules, maximumNewTokens: min(plan.newTokens, plan.capacity - tree.prompt.count))
-        options.rules.draws = false
-        options.stopIDs = defaults.stopIDs
-        let answer = try generator.generate(
-          prompt: tree.prompt, options, isStopped: { trainer.dispatcher.isAskedToStop })
-        let start = slot * width
-        words[start] = Int64(answer.ids.count)
-        words[start + 1] = Int64(1 + (Generation.FinishReason.allCases.firstIndex(of: answer.finishReason) ?? 0))
-        for (i, id) in answer.ids.enumerated() { words[start + 2 + i] = Int64(id) }
-      }
+    try trainer.dispatcher.collect(pieces, inTurn: true, clock) { bytes in
+      let (place, answer) = try GenerationItem.result(bytes)
+      guard answer.finishReason != .interrupted else { return }
+      samples.append(Sample(place: place, ids: answer.ids, finishReason: answer.finishReason))
+    } _: { phase in
+      try generator.generate(for: PhaseClient(phase))
     }
-    try words.withUnsafeMutableBufferPointer { try trainer.dispatcher.sum($0, clock) }
-    return (0..<plan.count).compactMap { place in
-      let own = words[place * width..<(place + 1) * width]
-      guard own[own.startIndex + 1] > 0 else { return nil }
-      let reason = Generation.FinishReason.allCases[Int(own[own.startIndex + 1]) - 1]
-      guard reason != .interrupted else { return nil }
-      return Sample(
-        place: place, ids: own.dropFirst(2).prefix(Int(own[own.startIndex])).map(Int32.init), finishReason: reason)
-    }
+    return samples.sorted { $0.place < $1.place }
+  }
+
+  /// Greedy, but with transformers' penalties.
+  private func request(_ prompt: [Int32]) -> GenerationRequest {
+    var options = GenerationOptions(
+      rules: defaults.rules, maximumNewTokens: min(plan.newTokens, plan.capacity - prompt.count))
+    options.rules.draws = false
+    options.stopIDs = defaults.stopIDs
+    return GenerationRequest(prompt: prompt, options)
   }
 }

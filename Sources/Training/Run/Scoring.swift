@@ -4,6 +4,7 @@ import Checkpoints
 package import Collectives
 package import Corpus
 package import Model
+package import Runtime
 import Tensors
 
 /// Log-prob sums of every completion of a data set.

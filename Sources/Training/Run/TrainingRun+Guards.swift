@@ -3,6 +3,7 @@
 import Collectives
 import Corpus
 import Model
+import Runtime
 import Tensors
 
 extension TrainingRun {

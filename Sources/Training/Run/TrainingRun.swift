@@ -4,6 +4,7 @@ import Checkpoints
 package import Collectives
 import Corpus
 import Model
+package import Runtime
 import Synchronization
 import Tensors
 

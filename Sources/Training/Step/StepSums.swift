@@ -3,6 +3,7 @@
 
 import Collectives
 import Model
+import Runtime
 import Tensors
 
 /// The gradient of a step in fixed point, and one record per example.

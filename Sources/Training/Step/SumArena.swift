@@ -1,6 +1,7 @@
 // The memory of a step's exact sums, and how it is added up over ranks.
 
 import Collectives
+import Runtime
 import Tensors
 
 /// The integers of a step: the gradient, and words that each rank has for itself.

@@ -3,6 +3,7 @@
 import Collectives
 package import Corpus
 package import Model
+import Runtime
 package import Tensors
 
 /// One rank's trainer. Every method is collective: all ranks call it with the same arguments.

@@ -1,7 +1,7 @@
 import Collectives
 import Corpus
+import Runtime
 import Testing
-import Training
 
 /// Messages between ranks are read back unchanged, or refused.
 @Suite struct WorkItemTests {

@@ -6,8 +6,9 @@ import Collectives
 /// combines them.
 package struct Scores: Sendable {
   package let count: Int
-  let mostSums: Int
-  var words: [Int64]
+  package let mostSums: Int
+  /// For sums over ranks, and for saving.
+  package var words: [Int64]
 
   /// - Parameter mostSums: the maximum number of sums of an example.
   package init(count: Int, mostSums: Int = 2) {
@@ -30,7 +31,7 @@ package struct Scores: Sendable {
   }
 
   /// Indices of the examples without sums.
-  var missing: [Int] { (0..<count).filter { words[(mostSums + 1) * $0] == 0 } }
+  package var missing: [Int] { (0..<count).filter { words[(mostSums + 1) * $0] == 0 } }
 
   mutating func clear() { words = [Int64](repeating: 0, count: words.count) }
 

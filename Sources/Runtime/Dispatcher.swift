@@ -3,17 +3,17 @@
 package import Collectives
 package import Corpus
 package import Model
-import Tensors
+package import Tensors
 
 /// One rank's part in dispatching, computing and summing.
 package final class Dispatcher {
-  let world: any Communicator
+  package let world: any Communicator
   private let queue: any WorkQueue
   private let stop: StopRequest
   /// Whether it is time to save. Called on rank 0 between micro-batches.
-  var isSaveDue: () -> Bool = { false }
+  package var isSaveDue: () -> Bool = { false }
   /// Reports the current micro-batch in a crash; nil when the run writes nothing.
-  var crashReporter: CrashReporter?
+  package var crashReporter: CrashReporter?
 
   package init(world: any Communicator, stop: StopRequest) throws {
     (self.world, self.stop) = (world, stop)
@@ -33,7 +33,7 @@ package final class Dispatcher {
   ///   - clock: the rank's.
   ///   - pausesToSave: whether a due save ends the phase.
   ///   - body: called for each item that this rank receives.
-  func phase(
+  package func phase(
     _ items: [WorkItem]?, of source: RecordSource, _ clock: PhaseClock, pausesToSave: Bool = true,
     _ body: (WorkItem) throws -> Void
   ) throws {
@@ -49,8 +49,25 @@ package final class Dispatcher {
     }
   }
 
+  /// Runs one phase whose items have results, which go to rank 0. Collective.
+  /// - Parameters:
+  ///   - items: rank 0's work; others pass nil.
+  ///   - inTurn: whether ranks work on several items at once.
+  ///   - onResult: called on rank 0 for each result, in any order.
+  ///   - work: takes items from the phase until there are no more, and submits a result for each.
+  package func collect(
+    _ items: [WorkPiece]?, inTurn: Bool, _ clock: PhaseClock, onResult: @escaping ([UInt8]) throws -> Void,
+    _ work: (ResultPhase) throws -> Void
+  ) throws {
+    clock.enter(.input)
+    if let items { try queue.openPhase(items, inTurn: inTurn) }
+    let phase = ResultPhase(queue: queue, stop: stop, clock: clock, onResult: world.rank == 0 ? onResult : nil)
+    try work(phase)
+    try phase.finish()
+  }
+
   /// Sums over ranks, after a barrier.
-  func sum(_ values: UnsafeMutableBufferPointer<Int64>, _ clock: PhaseClock) throws {
+  package func sum(_ values: UnsafeMutableBufferPointer<Int64>, _ clock: PhaseClock) throws {
     clock.enter(.idle)
     try world.barrier()
     clock.enter(.reduction)
@@ -59,7 +76,7 @@ package final class Dispatcher {
   }
 
   /// Sums parts for one rank each. Ranks come here together, from another sum.
-  func sum(_ parts: [SumPart], of holders: SumHolders, _ clock: PhaseClock) throws {
+  package func sum(_ parts: [SumPart], of holders: SumHolders, _ clock: PhaseClock) throws {
     clock.enter(.reduction)
     try world.sum(parts, of: holders)
     clock.enter(.input)
@@ -106,5 +123,6 @@ package final class Dispatcher {
     return all
   }
 
-  var isAskedToStop: Bool { stop.isAsked }
+  /// Whether this rank was asked to stop.
+  package var isAskedToStop: Bool { stop.isAsked }
 }

@@ -15,6 +15,11 @@ struct MessageWriter {
     for token in tokens { withUnsafeBytes(of: token.littleEndian) { bytes += $0 } }
   }
 
+  mutating func append(text: String) {
+    append(text.utf8.count)
+    bytes += text.utf8
+  }
+
   mutating func append(ranges: [Range<Int>]) {
     append(ranges.count)
     for range in ranges {
@@ -62,6 +67,8 @@ struct MessageReader {
       return Int32(bitPattern: part[start..<start + 4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
   }
+
+  mutating func text() throws -> String { String(decoding: try take(try count()), as: UTF8.self) }
 
   mutating func ranges() throws -> [Range<Int>] {
     try (0..<(try count())).map { _ in

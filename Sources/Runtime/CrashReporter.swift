@@ -5,18 +5,18 @@ import Corpus
 import Tensors
 
 /// Registers this rank's current micro-batch, so that a crash can report it.
-struct CrashReporter {
+package struct CrashReporter {
   private let (rank, data): (Int, String)
 
   /// - Parameters:
   ///   - path: the file for a crash report; a host without that directory writes no report.
   ///   - data: the hash of the data.
-  init(path: String, rank: Int, data: String) {
+  package init(path: String, rank: Int, data: String) {
     (self.rank, self.data) = (rank, data)
     CrashNote.watch(path: path)
   }
 
-  func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result {
+  package func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result {
     let numbers = Set(item.trees.map(\.index))
     let records = Quarantine(training: source == .heldOut ? [] : numbers, heldOut: source == .training ? [] : numbers)
     let report: JSONValue = .object([

@@ -1,6 +1,6 @@
 // Identifies the running program.
 
-import Collectives
+package import Collectives
 import Tensors
 
 /// The identity of the running program; ranks must agree on it.
@@ -15,7 +15,7 @@ package struct BuildIdentity: Sendable {
   /// - Parameters:
   ///   - allowsMixed: whether different builds and machines give only a notice; a different model is always refused.
   /// - Throws: `WorldError.ranksDiffer`, on all ranks alike.
-  func requireAlike(
+  package func requireAlike(
     in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }
   ) throws {
     try WorldCheck.requireAlike(["base_model content": modelHash], in: world)

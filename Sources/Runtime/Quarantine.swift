@@ -1,6 +1,6 @@
 // Records that are excluded from a run because they crash the program.
 
-import Checkpoints
+package import Checkpoints
 
 /// Record numbers in the data sets that contain the records.
 package struct Quarantine: Sendable, Equatable, Codable {
@@ -11,16 +11,18 @@ package struct Quarantine: Sendable, Equatable, Codable {
 
   package var isEmpty: Bool { training.isEmpty && heldOut.isEmpty }
 
-  func union(_ other: Quarantine) -> Quarantine {
+  /// The records of both.
+  package func union(_ other: Quarantine) -> Quarantine {
     Quarantine(training: training.union(other.training), heldOut: heldOut.union(other.heldOut))
   }
 
-  func subtracting(_ other: Quarantine) -> Quarantine {
+  /// Without the records of another.
+  package func subtracting(_ other: Quarantine) -> Quarantine {
     Quarantine(training: training.subtracting(other.training), heldOut: heldOut.subtracting(other.heldOut))
   }
 
   /// For example `record 7` or `records 3, 4; held-out record 1`.
-  var text: String {
+  package var text: String {
     [
       training.isEmpty ? nil : recordList(training.sorted()),
       heldOut.isEmpty ? nil : "held-out " + recordList(heldOut.sorted()),
@@ -28,13 +30,14 @@ package struct Quarantine: Sendable, Equatable, Codable {
     .compactMap { $0 }.joined(separator: "; ")
   }
 
-  var json: JSONValue {
+  /// The lists `training` and `held_out`.
+  package var json: JSONValue {
     func list(_ records: Set<Int>) -> JSONValue { .array(records.sorted().map { .integer(Int64($0)) }) }
     return .object([.init("training", list(training)), .init("held_out", list(heldOut))])
   }
 
   /// Nil if the value is not a list of records.
-  init?(_ json: JSONValue) {
+  package init?(_ json: JSONValue) {
     func list(_ name: String) -> Set<Int>? {
       let numbers = json[name]?.array.map { $0.map(\.int) }
       guard let numbers, numbers.allSatisfy({ $0 ?? -1 >= 0 }) else { return nil }
@@ -46,6 +49,6 @@ package struct Quarantine: Sendable, Equatable, Codable {
 }
 
 /// For example `record 7` or `records 3, 7`: record numbers in the data, from 0.
-func recordList(_ indices: [Int]) -> String {
+package func recordList(_ indices: [Int]) -> String {
   "record\(indices.count == 1 ? "" : "s") " + indices.map(String.init).joined(separator: ", ")
 }

@@ -1,0 +1,183 @@
+// A world of ranks that answers requests: rank 0 asks, all ranks compute.
+
+import Checkpoints
+package import Collectives
+import Model
+import Tensors
+
+/// How far a session is with a call.
+package enum InferenceProgress: Sendable, Equatable {
+  /// Requests of the call whose results are known.
+  case scored(Int, of: Int)
+  case answered(Int, of: Int)
+}
+
+/// A stop was asked for. Results so far are in the journal.
+package struct InferenceStopped: Error, CustomStringConvertible {
+  package var description: String { "stopped on request" }
+}
+
+/// What a model computes is not finite.
+package struct InferenceNotFinite: UserError {
+  package var description: String {
+    "log-probs of the model are not finite: its weights are damaged, or not this model's"
+  }
+}
+
+/// Answers requests with a model on all ranks. Results do not depend on ranks, threads or the other requests of a call,
+/// to the last bit.
+///
+///     let session = try InferenceSession(model, world: world)
+///     if world.rank == 0 { … session.logLikelihoods(requests) …; try session.end() } else { try session.serve() }
+package final class InferenceSession: Inference {
+  private let model: LoadedModel
+  private let world: any Communicator
+  private let dispatcher: Dispatcher
+  private let pool: ThreadPool
+  private let journal: ResultJournal?
+  private let progress: (InferenceProgress) -> Void
+
+  /// The most answers at once on a rank. More would take memory and gain nothing: the products run at full speed.
+  package static let slots = 32
+
+  /// What rank 0 tells the others.
+  private enum Command: Codable {
+    case score(longest: Int)
+    case generate(capacity: Int, slots: Int, cached: Int)
+    case end
+  }
+
+  /// Collective.
+  /// - Parameters:
+  ///   - stop: ends the current call between items.
+  ///   - journal: on rank 0, where results are kept and found again.
+  package init(
+    _ model: LoadedModel, world: any Communicator, stop: StopRequest = StopRequest(), journal: ResultJournal? = nil,
+    progress: @escaping (InferenceProgress) -> Void = { _ in }
+  ) throws {
+    (self.model, self.world, self.journal, self.progress) = (model, world, journal, progress)
+    dispatcher = try Dispatcher(world: world, stop: stop)
+    let width = model.policy.model.configuration.headWidth
+    pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: width))
+  }
+
+  /// Computes what rank 0 asks for, until it ends the session. On all other ranks.
+  package func serve() throws {
+    while true {
+      switch try world.share(nil as Command?) {
+      case .score(let longest): try score(nil, longest: longest) { _ in }
+      case .generate(let capacity, let slots, let cached):
+        try generate(nil, capacity: capacity, slots: slots, cached: cached) { _ in }
+      case .end: return try dispatcher.close()
+      }
+    }
+  }
+
+  /// Ends the session on all ranks. On rank 0.
+  package func end() throws {
+    _ = try world.share(Command.end)
+    try dispatcher.close()
+  }
+
+  // MARK: Likelihoods
+
+  package func logLikelihoods(_ requests: [LikelihoodRequest]) throws -> [Likelihood] {
+    // Equal requests are computed once.
+    var numbers: [LikelihoodRequest: Int] = [:]
+    var distinct: [LikelihoodRequest] = []
+    let places = requests.map { request in
+      if let number = numbers[request] { return number }
+      numbers[request] = distinct.count
+      distinct.append(request)
+      return distinct.count - 1
+    }
+    var found = distinct.map { request in journal.flatMap { Likelihood($0[request.digest]) } }
+    let missing = distinct.indices.filter { found[$0] == nil }
+    var done = distinct.count - missing.count
+    progress(.scored(done, of: distinct.count))
+    if !missing.isEmpty {
+      let sorted = missing.map { (number: $0, request: distinct[$0]) }.sorted {
+        ($0.request.context + $0.request.continuation).lexicographicallyPrecedes(
+          $1.request.context + $1.request.continuation)
+      }
+      let longest = sorted.reduce(0) { max($0, $1.request.context.count + $1.request.continuation.count) }
+      let pieces = LikelihoodItem.divide(sorted, rows: itemRows(sorted.map(\.request))).map {
+        WorkPiece(bytes: $0.item.bytes, cost: $0.cost + 1)
+      }
+      _ = try world.share(Command.score(longest: longest))
+      try score(pieces, longest: longest) { [journal, progress] bytes in
+        let results = try LikelihoodItem.results(bytes)
+        for (number, likelihood) in results {
+          guard likelihood.tokens.allSatisfy(\.isFinite) else { throw InferenceNotFinite() }
+          found[number] = likelihood
+          try journal?.add(likelihood.json, for: distinct[number].digest)
+        }
+        done += results.count
+        progress(.scored(done, of: distinct.count))
+      }
+    }
+    let all = found.compactMap(\.self)
+    guard all.count == distinct.count else { throw InferenceStopped() }
+    return places.map { all[$0] }
+  }
+
+  /// Tokens of an item: a full run, or less so that every rank gets several items.
+  private func itemRows(_ requests: [LikelihoodRequest]) -> Int {
+    let total = requests.reduce(0) { $0 + $1.context.count + $1.continuation.count }
+    return world.size == 1
+      ? LikelihoodScorer.runRows : min(LikelihoodScorer.runRows, max(total / (4 * world.size), 256))
+  }
+
+  private func score(_ pieces: [WorkPiece]?, longest: Int, onResult: @escaping ([UInt8]) throws -> Void) throws {
+    var scorer: LikelihoodScorer?
+    try world.agree { scorer = try LikelihoodScorer(model.policy, longest: longest, pool: pool) }
+    try dispatcher.collect(pieces, inTurn: false, pool.clock, onResult: onResult) { phase in
+      while let bytes = try phase.next(), let scorer {
+        let item = try LikelihoodItem(bytes: bytes)
+        let likelihoods = try scorer.score(item.requests.map(\.request))
+        try phase.submit(LikelihoodItem.resultBytes(Array(zip(item.requests.map(\.number), likelihoods))))
+      }
+    }
+  }
+
+  // MARK: Answers
+
+  package func generate(_ requests: [GenerationRequest]) throws -> [Answer] {
+    var found = requests.map { request in journal.flatMap { Answer($0[request.digest]) } }
+    // Neighbours in this order share most.
+    let missing = requests.indices.filter { found[$0] == nil }.sorted {
+      requests[$0].prompt.lexicographicallyPrecedes(requests[$1].prompt)
+    }
+    var done = requests.count - missing.count
+    progress(.answered(done, of: requests.count))
+    if !missing.isEmpty {
+      let size = GenerationDemand(missing.map { requests[$0] }, ranks: world.size, most: Self.slots)
+        .fitting(model.policy, ranksOnNode: world.ranksOnNode)
+      let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }
+      _ = try world.share(Command.generate(capacity: size.capacity, slots: size.slots, cached: size.cached))
+      try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) { [journal, progress] bytes in
+        let (number, answer) = try GenerationItem.result(bytes)
+        guard answer.finishReason != .interrupted else { return }
+        found[number] = answer
+        try journal?.add(answer.json, for: requests[number].digest)
+        done += 1
+        progress(.answered(done, of: requests.count))
+      }
+    }
+    let all = found.compactMap(\.self)
+    guard all.count == requests.count else { throw InferenceStopped() }
+    return all
+  }
+
+  private func generate(
+    _ pieces: [WorkPiece]?, capacity: Int, slots: Int, cached: Int, onResult: @escaping ([UInt8]) throws -> Void
+  ) throws {
+    var generator: Generator?
+    try world.agree {
+      generator = try Generator(model.policy, capacity: capacity, slots: slots, cached: cached, pool: pool)
+    }
+    try dispatcher.collect(pieces, inTurn: true, pool.clock, onResult: onResult) { phase in
+      try generator?.generate(for: PhaseClient(phase, model.prompting.tokenizer))
+    }
+  }
+}
