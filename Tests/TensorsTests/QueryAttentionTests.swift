@@ -14,7 +14,7 @@ import Testing
     /// - Parameter shared: the keys that all sequences begin with.
     init(_ samples: [AttentionTests.Sample], shared: Int, piece: Int) {
       self.samples = samples
-      let rows = samples.reduce(0) { $0 + $1.rows + 3 }
+      let rows = samples.reduce(16) { $0 + 2 * $1.rows }
       let columns = samples[0].k.columns
       let (k, v) = (randomMatrix(rows, columns, seed: 70), randomMatrix(rows, columns, seed: 71))
       (self.k, self.v) = (k, v)
