@@ -113,7 +113,6 @@ static inline __attribute__((always_inline)) void values_avx512(float16x *y, con
 #define LANES 16
 #define DOT_ROWS 6
 #define DOT_COLUMNS 4
-#define ROW_COLUMNS 4
 #define NF4_ROWS 6
 #define NF4_COLUMNS 2
 #define VECTORS 2
@@ -135,7 +134,6 @@ static inline __attribute__((always_inline)) void values_avx2(float16x *y, const
 #define LANES 8
 #define DOT_ROWS 2
 #define DOT_COLUMNS 2
-#define ROW_COLUMNS 4
 #define NF4_ROWS 2
 #define NF4_COLUMNS 2
 #define VECTORS 2
@@ -150,7 +148,6 @@ static inline __attribute__((always_inline)) void values_baseline(float16x *y, c
 #define LANES 4
 #define DOT_ROWS 2
 #define DOT_COLUMNS 2
-#define ROW_COLUMNS 4
 #define NF4_ROWS 2
 #define NF4_COLUMNS 2
 #define VECTORS 2
