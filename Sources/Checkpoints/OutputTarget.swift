@@ -121,7 +121,7 @@ package struct OutputTarget: Sendable {
     }
   }
 
-  private static func isStream(_ path: String) -> Bool {
+  package static func isStream(_ path: String) -> Bool {
     openDescriptor(path) != nil || EntryKind(path) == .stream
   }
 

@@ -28,7 +28,7 @@ package struct InferenceNotFinite: UserError {
 /// to the last bit.
 ///
 ///     let session = try InferenceSession(model, world: world)
-///     if world.rank == 0 { … session.logLikelihoods(requests) …; try session.end() } else { try session.serve() }
+///     if world.rank == 0 { … session.logLikelihoods(requests) …; try session.end() } else { _ = try session.serve() }
 package final class InferenceSession: Inference {
   private let model: LoadedModel
   private let world: any Communicator
@@ -44,7 +44,7 @@ package final class InferenceSession: Inference {
   private enum Command: Codable {
     case score(longest: Int)
     case generate(capacity: Int, slots: Int, cached: Int)
-    case end
+    case end(code: Int32)
   }
 
   /// Collective.
@@ -62,20 +62,24 @@ package final class InferenceSession: Inference {
   }
 
   /// Computes what rank 0 asks for, until it ends the session. On all other ranks.
-  package func serve() throws {
+  /// - Returns: the code that rank 0 ends with.
+  package func serve() throws -> Int32 {
     while true {
       switch try world.share(nil as Command?) {
       case .score(let longest): try score(nil, longest: longest) { _ in }
       case .generate(let capacity, let slots, let cached):
         try generate(nil, capacity: capacity, slots: slots, cached: cached) { _ in }
-      case .end: return try dispatcher.close()
+      case .end(let code):
+        try dispatcher.close()
+        return code
       }
     }
   }
 
   /// Ends the session on all ranks. On rank 0.
-  package func end() throws {
-    _ = try world.share(Command.end)
+  /// - Parameter code: for the other ranks.
+  package func end(code: Int32 = 0) throws {
+    _ = try world.share(Command.end(code: code))
     try dispatcher.close()
   }
 

@@ -18,6 +18,9 @@ struct GenerateCommand: ParsableCommand {
       repetition_penalty, max_new_tokens, max_length, and the ids that end an answer. --temperature (above 0), --top-k and --top-p \
       switch sampling on, --greedy and --temperature 0 switch it off.
 
+      With --file many prompts are answered at once, under mpirun by all ranks; each answer is the one that it is alone. \
+      What was answered is kept in OUT.partial until all are: a command that was interrupted goes on there.
+
       Example: shoal generate --model models/Qwen2-0.5B-Instruct --adapter runs/dpo --prompt 'Why do shoals turn?'
       """)
 
@@ -31,6 +34,21 @@ struct GenerateCommand: ParsableCommand {
       "A chat: a JSON array of messages, or an object with messages, tools and chat_template_kwargs.", valueName: "file"
     ))
   var messages: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Many prompts: records with prompt, or with messages and what else a chat has. Goes with --out.",
+      valueName: "file"))
+  var file: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the answers to --file go: a line of JSON for each, with index, text, ids and finish_reason.",
+      valueName: "file"))
+  var out: String?
+
+  @Flag(help: "Replace the file that --out names.")
+  var overwrite = false
 
   @Flag(help: "Take the prompt as it is, without the model's chat template.")
   var raw = false
@@ -67,8 +85,13 @@ struct GenerateCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (prompt == nil) != (messages == nil) else { throw ValidationError("Give one of --prompt and --messages.") }
-    if raw, prompt == nil { throw ValidationError("--raw goes with --prompt.") }
+    guard [prompt, messages, file].compactMap(\.self).count == 1 else {
+      throw ValidationError("Give one of --prompt, --messages and --file.")
+    }
+    guard (file == nil) == (out == nil) else { throw ValidationError("--file and --out go together.") }
+    if overwrite, out == nil { throw ValidationError("--overwrite goes with --out.") }
+    if json, file != nil { throw ValidationError("--json goes without --file, whose answers are JSON.") }
+    if raw, messages != nil { throw ValidationError("--raw goes without --messages.") }
     if raw, arguments.chat.areGiven {
       throw ValidationError("--raw goes without --chat-template, --system and --chat-template-kwargs.")
     }
@@ -90,6 +113,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   func run() throws {
+    if let file, let out { answer(file, into: out) }
     let model = try arguments.open()
     let tokenizer = model.tokenizer
     let ids = try promptIDs(model)
@@ -146,7 +170,7 @@ struct GenerateCommand: ParsableCommand {
     }
   }
 
-  private func options(_ defaults: GenerationDefaults, prompt: Int, context: Int) throws -> GenerationOptions {
+  func options(_ defaults: GenerationDefaults, prompt: Int, context: Int) throws -> GenerationOptions {
     var rules = defaults.rules
     if temperature != nil || topP != nil || topK != nil { rules.draws = true }
     if greedy || temperature == 0 { rules.draws = false }

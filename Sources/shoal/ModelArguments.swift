@@ -5,6 +5,7 @@ import Checkpoints
 import Corpus
 import Model
 import Runtime
+import Runtime
 import Tensors
 
 struct ModelArguments: ParsableArguments {
@@ -38,6 +39,12 @@ struct ModelArguments: ParsableArguments {
   }
 
   func open() throws -> OpenedModel { try OpenedModel(self) }
+
+  /// The same for all ranks of a world.
+  var request: LoadedModel.Request {
+    LoadedModel.Request(
+      model: model, adapter: adapter, storage: storage, choice: chat.choice, threads: threads)
+  }
 
   /// How the base is held: as asked, or as the adapter was trained.
   var storage: WeightStorage? { loadIn4Bit.map { $0 ? .nf4 : .stored } }
