@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -145,6 +146,8 @@ static const char *drop_privileges(void) {
 
 static const char *prepare(struct shoal_sandbox *sandbox) {
   reset_signals();
+  // Addresses by chance would change the order of sets, and with it results; where this is refused, they do.
+  personality(ADDR_NO_RANDOMIZE);
   if (setsid() < 0) return "have a session of its own";
   umask(077);
   const char *failure = NULL;
@@ -271,3 +274,5 @@ int32_t shoal_sandbox_sealed_file(const void *bytes, int64_t count) {
   fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   return file;
 }
+
+int32_t shoal_sandbox_pipe(int32_t ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -60,6 +60,9 @@ int32_t shoal_sandbox_landlock(void);
 // A file without a name that holds the bytes, can no longer change, and is read from its start; -1 with errno.
 int32_t shoal_sandbox_sealed_file(const void *bytes, int64_t count);
 
+// A pipe that is closed at exec from the start: its ends to read and to write. Returns 0, or -1 with errno.
+int32_t shoal_sandbox_pipe(int32_t ends[2]);
+
 // For sandbox.c. The steps that follow return NULL, or their name after a failure, with errno.
 const char *shoal_sandbox_confine_files(const struct shoal_sandbox *sandbox);
 const char *shoal_sandbox_filter_calls(int32_t is_writable);
