@@ -76,7 +76,8 @@ static const char *mount_disk(const struct shoal_sandbox *sandbox) {
   end = append_number(end, (unsigned int)(sandbox->disk_bytes >> 10));
   end = append_text(end, "k,nr_inodes=");
   *append_number(end, (unsigned int)sandbox->disk_files) = 0;
-  return mount("tmpfs", sandbox->directory, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ? "mount a disk of its own" : NULL;
+  int result = mount("tmpfs", sandbox->directory, "tmpfs", MS_NOSUID | MS_NODEV, options);
+  return result < 0 ? "mount a disk of its own" : NULL;
 }
 
 // Everything is read only but a new disk over the program's directory; no device is left but the harmless ones.

@@ -61,10 +61,12 @@ const char *shoal_sandbox_confine_files(const struct shoal_sandbox *sandbox) {
   size_t bytes = version >= 6 ? sizeof set : version >= 4 ? offsetof(struct ruleset, scopes) : sizeof set.files;
   int rules = (int)syscall(CREATE_RULESET, &set, bytes, 0);
   if (rules < 0) return "limit files (Landlock)";
-  uint64_t own = reads | (writes & (WRITE_FILE | REMOVE_DIRECTORY | REMOVE_FILE | MAKE_DIRECTORY | MAKE_FILE | MAKE_LINK |
-                                    REFER | TRUNCATE));
+  uint64_t own = reads | (writes & (WRITE_FILE | REMOVE_DIRECTORY | REMOVE_FILE | MAKE_DIRECTORY | MAKE_FILE |
+                                    MAKE_LINK | REFER | TRUNCATE));
   int result = allow(rules, sandbox->directory, own);
   if (result == 0) result = allow(rules, "/dev/null", (reads & READ_FILE) | WRITE_FILE);
+  // Its own state only, for programs that ask the kernel what they use.
+  if (result == 0 && reads) result = allow(rules, "/proc/self", reads);
   for (const char *const *path = sandbox->readable; result == 0 && reads && *path; path++)
     result = allow(rules, *path, reads);
   if (result == 0) result = (int)syscall(RESTRICT_SELF, rules, 0);

@@ -119,16 +119,17 @@ static void allow_values(struct filter *filter, int call, int argument, const un
   close_rules(filter, start);
 }
 
-#define ALLOW_VALUES(filter, call, argument, error, ...)                                            \
-  do {                                                                                              \
-    const unsigned int values[] = {__VA_ARGS__};                                                    \
-    allow_values(filter, call, argument, values, sizeof values / sizeof *values, error);            \
+#define ALLOW_VALUES(filter, call, argument, error, ...)                                 \
+  do {                                                                                   \
+    const unsigned int values[] = {__VA_ARGS__};                                         \
+    allow_values(filter, call, argument, values, sizeof values / sizeof *values, error); \
   } while (0)
 
 static void add_opening(struct filter *filter, int call, int flags, int is_writable) {
   unsigned short start = open_rules(filter, call);
   load_argument(filter, flags);
-  if (!is_writable) answer_if_bits(filter, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), REFUSE(EROFS));
+  unsigned int changes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+  if (!is_writable) answer_if_bits(filter, changes, REFUSE(EROFS));
   // To truncate what is only read needs a right that Landlock did not know before its third version.
   add(filter, BPF_ALU | BPF_AND | BPF_K, O_ACCMODE | O_TRUNC, 0, 0);
   answer_if_equal(filter, O_RDONLY | O_TRUNC, REFUSE(EPERM));
@@ -202,6 +203,6 @@ const char *shoal_sandbox_filter_calls(int32_t is_writable) {
     return "build the filter of system calls";
   }
   struct sock_fprog program = {.len = filter.length, .filter = filter.code};
-  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? "filter system calls (seccomp)" : NULL;
+  return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? "filter system calls (seccomp)" : NULL;
 #endif
 }

@@ -1,5 +1,5 @@
-// Starts a program that nobody trusts. In C because what runs between clone and exec shares its caller's memory: system
-// calls alone, no allocation, no lock. The caller limits the time, reads what the program writes, and ends it.
+// Starts a program that nobody trusts. In C because what runs between clone and exec shares its caller's memory: it makes
+// system calls alone, no allocation, no lock. The caller limits the time, reads what the program writes, and ends it.
 #ifndef SHOAL_SANDBOX_H
 #define SHOAL_SANDBOX_H
 

@@ -75,9 +75,9 @@ struct ContainedProcess {
   private static func start(
     _ sandbox: inout shoal_sandbox, _ python: PythonInterpreter, _ directory: String
   ) -> Int32 {
-    // -I would leave the order of sets to chance: it does not read PYTHONHASHSEED. There is nothing else that -I keeps
-    // away, with this environment and in an empty directory.
-    let arguments = [python.path, "-s", "-B", "-c", PythonHarness.text]
+    // Not -I, which leaves the order of sets to chance: it does not read PYTHONHASHSEED. This environment holds nothing
+    // else that -I keeps away. -S saves most of the start, which users' own .pth files can make long.
+    let arguments = [python.path, "-s", "-S", "-B", "-c", PythonHarness.text] + python.modulePath
     var environment = [
       "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=\(directory)", "TMPDIR=\(directory)", "PYTHONHASHSEED=0",
       "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1",

@@ -16,7 +16,7 @@ struct ContainedProgram {
   private static let keptBytes = 4096
 
   /// - Parameter place: where its directory is made.
-  /// - Throws: `SandboxFailure` if the machine cannot run it; `ContainedProcess.Refusal` if the kernel refuses a layer.
+  /// - Throws: `FileError` if there is no place for its directory; `SandboxFailure` if the machine cannot run it; `ContainedProcess.Refusal` if the kernel refuses a layer.
   static func outcome(
     of program: String, _ python: PythonInterpreter, in place: String, limits: ProgramLimits,
     layers: ContainmentLayers
@@ -105,7 +105,8 @@ struct ContainedProgram {
     }
     if case .ended(let outcome) = harness.state { return outcome }
     if case .excess(let excess) = ending { return .killed(excess) }
-    let signal = status & 0x7F
+    // Another part of this process may have taken the status, and then nothing is known.
+    let signal = status < 0 ? 0 : status & 0x7F
     guard harness.state != .starting else {
       let late = if case .late = ending { "within \(Int(limits.startSeconds)) seconds" } else { "(status \(status))" }
       throw SandboxFailure("python3 did not start a program \(late): \(lastError ?? "it says nothing")")

@@ -23,7 +23,7 @@ package struct ContainedPython: ProgramRunner {
   ///   - python: a name on the PATH.
   ///   - place: where the programs' directories are made; nil for the usual place of temporary files.
   ///   - allowed: the layers that may be used.
-  /// - Throws: `SandboxError`; `SandboxFailure` if the machine cannot start programs at all.
+  /// - Throws: `SandboxError`; `FileError` for `place`; `SandboxFailure` if the machine cannot start Python at all.
   package init(
     limits: ProgramLimits = ProgramLimits(), workers: Int = ProcessorSet.boundCount, python: String = "python3",
     place: String? = nil, within allowed: ContainmentLayers = .all

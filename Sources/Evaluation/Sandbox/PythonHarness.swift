@@ -13,10 +13,12 @@ import Glibc
 struct PythonHarness {
   static let keyBytes = 32
 
-  /// The program starts in a scope of its own, so that it is not `__main__`: as in the reference.
+  /// Its arguments are the module path. The program starts in a scope of its own, so that it is not `__main__`: as in the reference.
   static let text = """
     def run():
-        import os
+        import os, sys
+        sys.path[:] = sys.argv[1:]
+        del sys.argv[1:]
         with os.fdopen(3, "rb") as file:
             data = file.read()
         key, text = data[:32], data[32:].decode("utf-8")

@@ -7,7 +7,9 @@ import Glibc
 struct PythonInterpreter: Sendable, Equatable {
   /// The program itself, behind the scripts by which some systems choose one.
   let path: String
-  /// Directories of its modules and libraries.
+  /// Where it finds modules, installed packages too.
+  let modulePath: [String]
+  /// What it reads: directories of its modules and libraries.
   let readable: [String]
 
   private static let question = """
@@ -17,7 +19,9 @@ struct PythonInterpreter: Sendable, Equatable {
     places += [os.path.dirname(sys.executable), os.path.dirname(os.path.realpath(sys.executable))]
     with open("/proc/self/maps") as maps:
         places += {os.path.dirname(line.split(None, 5)[5]) for line in maps if "/" in line}
-    print("\\0".join([sys.executable, *dict.fromkeys(path for path in places if path.startswith("/"))]), end="\\0\\0")
+    lists = [[sys.executable], sys.path, dict.fromkeys(places)]
+    for paths in lists:
+        sys.stdout.write("\\0".join(path for path in paths if path[:1] == "/") + "\\n\\0")
     """
 
   /// Finds `name` on the PATH and asks it for its parts; it is the user's program and is not contained.
@@ -25,14 +29,17 @@ struct PythonInterpreter: Sendable, Equatable {
   init(named name: String = "python3") throws {
     let (code, output, errors) = try Self.answer([name, "-s", "-B", "-c", Self.question])
     guard code != ENOENT else { throw SandboxError.noPython }
-    let words = output.split(separator: "\0").map(String.init)
-    guard code == 0, output.hasSuffix("\0\0"), let path = words.first, path.hasPrefix("/") else {
+    // A path may hold a line's end, and then is of no use here.
+    let lists = output.split(separator: "\n\0", omittingEmptySubsequences: false).map {
+      $0.split(separator: "\0").map(String.init)
+    }
+    guard code == 0, lists.count == 4, lists[0].count == 1 else {
       let reason = errors.split(whereSeparator: \.isNewline).last.map(String.init)
       throw SandboxError.brokenPython(name, reason: reason ?? "it does not answer")
     }
-    self.path = path
+    (path, modulePath) = (lists[0][0], lists[1])
     let libraries = getenv("LD_LIBRARY_PATH").map { String(cString: $0) } ?? ""
-    readable = words.dropFirst() + libraries.split(separator: ":").map(String.init).filter { $0.hasPrefix("/") }
+    readable = lists[2] + libraries.split(separator: ":").map(String.init).filter { $0.hasPrefix("/") }
   }
 
   /// What a program wrote, and 0 if all went well, or why it did not start. It has 30 seconds.

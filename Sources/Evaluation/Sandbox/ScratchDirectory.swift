@@ -1,26 +1,29 @@
 // A directory for one program, which may leave anything in it.
 
 import Glibc
+import Tensors
 
 /// A new directory that only this user may enter.
 struct ScratchDirectory {
   let path: String
 
-  /// - Throws: `SandboxFailure` if there is no place for it.
+  /// - Throws: `FileError`.
   init(in place: String) throws {
     var name = Array("\(place)/shoal-program-XXXXXX".utf8CString)
-    guard mkdtemp(&name) != nil else { throw SandboxFailure("make a directory in \(place)", code: errno) }
+    guard mkdtemp(&name) != nil else {
+      throw FileError(path: place, action: "make a directory for a program", code: errno)
+    }
     path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   /// Whether the files are more, larger together, or deeper than they may be. Looks at no more than that many.
   func exceeds(files: Int, bytes: Int) -> Bool {
     var left = (files: files, bytes: bytes)
-    return !fits(path, in: AT_FDCWD, depth: 0, left: &left)
+    return !fits(Array(path.utf8CString), in: AT_FDCWD, depth: 0, left: &left)
   }
 
-  private func fits(_ name: String, in parent: Int32, depth: Int, left: inout (files: Int, bytes: Int)) -> Bool {
-    guard depth < 64, let directory = OpenDirectory(Array(name.utf8CString), in: parent) else { return depth < 64 }
+  private func fits(_ name: [CChar], in parent: Int32, depth: Int, left: inout (files: Int, bytes: Int)) -> Bool {
+    guard depth < 64, let directory = OpenDirectory(name, in: parent) else { return depth < 64 }
     for entry in directory.names(most: left.files + 1) {
       var status = stat()
       guard fstatat(directory.descriptor, entry, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
@@ -28,8 +31,7 @@ struct ScratchDirectory {
       left.bytes -= Int(status.st_blocks) * 512
       guard left.files >= 0, left.bytes >= 0 else { return false }
       guard status.st_mode & S_IFMT == S_IFDIR else { continue }
-      let text = String(decoding: entry.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-      guard fits(text, in: directory.descriptor, depth: depth + 1, left: &left) else { return false }
+      guard fits(entry, in: directory.descriptor, depth: depth + 1, left: &left) else { return false }
     }
     return true
   }

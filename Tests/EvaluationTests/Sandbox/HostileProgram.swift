@@ -3,7 +3,7 @@
 import Evaluation
 
 /// A program and the outcome that it must have, whatever layers hold it.
-struct HostileProgram: Sendable, CustomTestStringConvertible {
+struct HostileProgram: Sendable {
   enum Ending: Sendable {
     case passed, timedOut
     /// Raised, or ended early: the outcome's reason contains this.
@@ -18,8 +18,6 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
 
   init(_ name: String, _ text: String, _ ending: Ending) { (self.name, self.text, self.ending) = (name, text, ending) }
 
-  var testDescription: String { name }
-
   func isMet(by outcome: ProgramOutcome) -> Bool {
     switch (ending, outcome) {
     case (.passed, .passed), (.timedOut, .timedOut), (.bounded, .failed), (.bounded, .killed): true
@@ -28,18 +26,25 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// The next lines, indented, where `PARENT` and `VICTIM` are this process and a directory of the test's.
-  static let all: [HostileProgram] =
-    processes + signals + sockets + files + memory + output + endings + [
-      Self("limits are raised", "import resource as r; r.setrlimit(r.RLIMIT_AS, (-1, -1))", .failed("maximum limit")),
-      Self("the parent's limits", "import resource as r; r.prlimit(PARENT, r.RLIMIT_NOFILE, (0, 0))", refused),
-      Self("a loop", "while True: pass", .timedOut),
-      Self("descriptors", "import os\na = []\nwhile True: a.append(os.open('/dev/null', 0))", .failed("Too many open")),
-      Self(
-        "threads", "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
-        .bounded),
-      Self("tiny threads", tinyThreads, .bounded),
-    ]
+  /// Their outcomes depend on what holds them. `PARENT` and `VICTIM` stand for this process and a directory of the
+  /// test's.
+  static let ofLayers = files + others
+
+  /// Other programs that end.
+  static let ofAll = processes + signals + sockets + memory + output + endings
+
+  /// Programs that do not end.
+  static let endless = [
+    Self("a loop", "while True: pass", .timedOut),
+    Self("fork bomb that goes on", "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", .timedOut),
+    Self("endless output", "import os\nwhile True: os.write(1, bytes(1 << 16))", .timedOut),
+    Self(
+      "sleeps and ignores signals",
+      "import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, 1)\ntime.sleep(999)", .timedOut),
+    Self(
+      "ignores the end of its processor time",
+      "import resource as r, signal\nsignal.signal(24, 1)\nr.setrlimit(r.RLIMIT_CPU, (1, 99))", .failed("maximum")),
+  ]
 
   private static let refused = Ending.failed("Operation not permitted")
 
@@ -54,15 +59,11 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
   private static let processes = [
     Self("fork bomb", "import os\nwhile True: os.fork()", refused),
     Self(
-      "fork bomb that goes on", "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", .timedOut),
-    Self(
       "daemon", "import os, time\nif os.fork() == 0:\n  os.setsid()\n  if os.fork() == 0: time.sleep(999)", refused),
     Self("pipe in a grandchild", "import subprocess\nsubprocess.Popen('sleep 999 &', shell=True)", refused),
     Self("session", "import os\nos.setsid()", refused),
     Self("trace of the parent", call("ptrace", "16, PARENT, 0, 0"), .failed("refused 1")),
     Self("namespace", call("unshare", "0x10000000"), .failed("refused 1")),
-    Self("parent's memory", "open('/proc/PARENT/mem', 'rb').read(1)", .failed("Error")),
-    Self("parent's environment", "raise ValueError(open('/proc/PARENT/environ').read())", .failed("[Errno")),
     Self("another program", "import os\nos.execv('/bin/true', ['true'])", .failed("before its last line")),
   ]
 
@@ -72,9 +73,6 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
     Self("kills its group", "import os\nos.kill(0, 9)", refused),
     Self("kills the parent's group", "import os\nos.killpg(os.getpgid(0) and PARENT, 9)", refused),
     Self("signals by a pipe", "import fcntl, os\nfcntl.fcntl(os.pipe()[0], 8, PARENT)", refused),
-    Self(
-      "sleeps and ignores signals",
-      "import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, 1)\ntime.sleep(999)", .timedOut),
   ]
 
   private static let sockets =
@@ -107,7 +105,19 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
     Self("kernel", "open('/proc/sys/kernel/core_pattern', 'w')", .failed("[Errno")),
   ]
 
+  private static let others = [
+    Self("parent's memory", "open('/proc/PARENT/mem', 'rb').read(1)", .failed("Error")),
+    Self("parent's environment", "raise ValueError(open('/proc/PARENT/environ').read())", .failed("[Errno")),
+    Self(
+      "threads", "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
+      .bounded),
+    Self("tiny threads", tinyThreads, .bounded),
+    Self("descriptors", "import os\na = []\nwhile True: a.append(os.open('/dev/null', 0))", .failed("[Errno 24]")),
+  ]
+
   private static let memory = [
+    Self("limits are raised", "import resource as r; r.setrlimit(r.RLIMIT_AS, (-1, -1))", .failed("maximum limit")),
+    Self("the parent's limits", "import resource as r; r.prlimit(PARENT, r.RLIMIT_NOFILE, (0, 0))", refused),
     Self("memory", "a = []\nwhile True: a.append(bytearray(1 << 24))", .failed("MemoryError")),
     Self(
       "mapped memory", "import mmap\na = []\nwhile True: a.append(mmap.mmap(-1, 1 << 24))",
@@ -120,7 +130,6 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
       "output",
       "import sys\nfor n in range(64):\n  sys.stdout.write('x' * (1 << 20)); sys.stderr.write('y' * (1 << 20))", .passed
     ),
-    Self("endless output", "import os\nwhile True: os.write(1, bytes(1 << 16))", .timedOut),
     Self("closed output", "import os, sys\nsys.stdout.close(); os.close(1); os.close(2)", .passed),
     Self("input", "input()", .failed("EOFError")),
   ]
@@ -135,7 +144,7 @@ struct HostileProgram: Sendable, CustomTestStringConvertible {
     Self("error without words", "class E(Exception):\n  def __str__(self): raise E\nraise E", .failed("E")),
     Self("words without end", "raise ValueError('x' * 10**7 + '\\n')", .failed("ValueError: xxx")),
     Self("no Python", "def f(:", .failed("SyntaxError")),
-    Self("zeros", "x = '\0'", .failed("SyntaxError")),
+    Self("zeros", "x = '\0'", .failed("null bytes")),
     Self("depth of calls", "def f(): f()\nf()", .failed("RecursionError")),
     Self(
       "a thread that stays", "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()", .passed),
