@@ -7,35 +7,33 @@ import Glibc
 /// A program counts as passed if it ran to the end of its text, as in the reference (openai/human-eval, execution.py):
 /// whoever exits early, with whatever code, has not. The proof is a random key that comes with the program through a
 /// descriptor that is closed before the program starts; the harness sends it back at the end. Text that was written to
-/// pass any test cannot know it. A program made against this harness could find it in Python's own memory, as it could
-/// change the reference's list of results: the key guards the score against accidents and known tricks, while the
-/// kernel guards the machine.
+/// pass any test cannot know it, and no variable holds it meanwhile. A program made against this harness could still
+/// find it in its own process's memory, as it could change the reference's list of results: the key guards the score
+/// against accidents and known tricks, while the kernel guards the machine.
 struct PythonHarness {
   static let keyBytes = 32
 
-  /// Its arguments are the module path. The program starts in a scope of its own, so that it is not `__main__`: as in the reference.
+  /// Its arguments are the module path. The program starts in a scope of its own, so that it is not `__main__`: as in
+  /// the reference. The key waits on the interpreter's stack while the program runs.
   static let text = """
     def run():
         import os, sys
         sys.path[:] = sys.argv[1:]
         del sys.argv[1:]
-        with os.fdopen(3, "rb") as file:
-            data = file.read()
-        key, text = data[:32], data[32:].decode("utf-8")
-        del data
-        write, leave = os.write, os._exit
+        read, write, close, leave = os.pread, os.write, os.close, os._exit
+        with os.fdopen(3, "rb", closefd=False) as file:
+            file.seek(32)
+            text = file.read().decode("utf-8")
         write(4, b"R")
         try:
-            exec(text, {})
-            note = key + b"P\\n"
+            write(4, (read(3, 32, 0), close(3), exec(text, {}))[0] + b"P\\n")
         except BaseException as error:
             try:
                 words = f"{type(error).__name__}: {error}"
             except BaseException:
                 words = type(error).__name__
             words = words[:500].encode("utf-8", "replace").strip().split(b"\\n")[0]
-            note = key + b"F" + words + b"\\n"
-        write(4, note)
+            write(4, b"!" + words + b"\\n")
         leave(0)
     run()
     """
@@ -69,19 +67,23 @@ struct PythonHarness {
     switch state {
     case .starting: state = byte == UInt8(ascii: "R") ? .running : .spoiled
     case .running:
-      if received.count < key.count, byte != key[received.count] || byte == 10 { state = .spoiled }
-      if byte != 10 { received.append(byte) } else { finish() }
+      if byte == 10 { return finish() }
+      // Nothing but a reason may follow where the key does not begin.
+      let isReason = (received.first ?? byte) == UInt8(ascii: "!")
+      if !isReason, received.count < key.count, byte != key[received.count] { state = .spoiled }
+      received.append(byte)
       if received.count > 4096 { state = .spoiled }
     case .ended, .spoiled: break
     }
   }
 
   private mutating func finish() {
-    let words = received.dropFirst(key.count)
-    switch words.first {
-    case UInt8(ascii: "P") where words.count == 1: state = .ended(.passed)
-    case UInt8(ascii: "F"): state = .ended(.failed(String(decoding: words.dropFirst(), as: UTF8.self)))
-    default: state = .spoiled
+    if received == key + [UInt8(ascii: "P")] {
+      state = .ended(.passed)
+    } else if received.first == UInt8(ascii: "!") {
+      state = .ended(.failed(String(decoding: received.dropFirst(), as: UTF8.self)))
+    } else {
+      state = .spoiled
     }
   }
 }

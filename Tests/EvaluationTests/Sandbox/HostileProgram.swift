@@ -134,10 +134,21 @@ struct HostileProgram: Sendable {
     Self("input", "input()", .failed("EOFError")),
   ]
 
+  private static let keySearch = """
+    import os, sys
+    frame, found = sys._getframe(), [b"k" * 32]
+    while frame:
+        found += [value for value in frame.f_locals.values() if isinstance(value, bytes) and len(value) == 32]
+        frame = frame.f_back
+    os.write(4, found[-1] + b"P\\n")
+    os._exit(0)
+    """
+
   private static let endings = [
     Self("SystemExit", "raise SystemExit(0)", .failed("SystemExit: 0")),
     Self("_exit", "import os\nos._exit(0)", .failed("ended with code 0 before its last line")),
     Self("a made-up report", "import os\nos.write(4, b'k' * 32 + b'P\\n'); os._exit(0)", .failed("only the harness")),
+    Self("a key from the harness's variables", keySearch, .failed("only the harness")),
     Self("a closed report", "import os\nos.closerange(3, 64)", .failed("ended with code 1")),
     Self("crash", "import ctypes\nctypes.string_at(0)", .failed("signal 11")),
     Self("abort", "import os\nos.abort()", .failed("signal")),
