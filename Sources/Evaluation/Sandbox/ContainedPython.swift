@@ -32,13 +32,13 @@ package struct ContainedPython: ProgramRunner {
     self.place = place ?? (usual.hasPrefix("/") ? usual : "/tmp")
     self.python = try PythonInterpreter(named: python)
     (self.limits, self.workers) = (limits, max(1, workers))
-    layers = try Self.strongest(self.python, in: self.place, within: allowed)
+    layers = try Self.strongest(self.python, limits, in: self.place, within: allowed)
   }
 
   private static func strongest(
-    _ python: PythonInterpreter, in place: String, within allowed: ContainmentLayers
+    _ python: PythonInterpreter, _ limits: ProgramLimits, in place: String, within allowed: ContainmentLayers
   ) throws -> ContainmentLayers {
-    var limits = ProgramLimits()
+    var limits = limits
     // Files of modules that are read for the first time.
     limits.seconds = 60
     var reasons: [String] = []
@@ -86,8 +86,7 @@ package struct ContainedPython: ProgramRunner {
         let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard number < programs.count else { return }
         do {
-          let outcome = try ContainedProgram.outcome(
-            of: programs[number], python, in: place, limits: limits, layers: layers)
+          let outcome = try outcome(of: programs[number])
           results.withLock { $0.outcomes[number] = outcome }
         } catch {
           results.withLock { $0.failure = $0.failure ?? error }
@@ -99,5 +98,17 @@ package struct ContainedPython: ProgramRunner {
     if let refusal = failure as? ContainedProcess.Refusal { throw SandboxFailure(refusal.text) }
     if let failure { throw failure }
     return outcomes.compactMap(\.self)
+  }
+
+  private func outcome(of program: String) throws -> ProgramOutcome {
+    // Where others use up processes or memory, a start may succeed later.
+    for _ in 0..<50 {
+      do {
+        return try ContainedProgram.outcome(of: program, python, in: place, limits: limits, layers: layers)
+      } catch let refusal as ContainedProcess.Refusal where [EAGAIN, ENOMEM, ENOSPC].contains(refusal.code) {
+        usleep(100_000)
+      }
+    }
+    return try ContainedProgram.outcome(of: program, python, in: place, limits: limits, layers: layers)
   }
 }

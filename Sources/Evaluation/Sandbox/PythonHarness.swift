@@ -21,11 +21,11 @@ struct PythonHarness {
         sys.path[:] = sys.argv[1:]
         del sys.argv[1:]
         read, write, close, leave = os.pread, os.write, os.close, os._exit
-        with os.fdopen(3, "rb", closefd=False) as file:
-            file.seek(32)
-            text = file.read().decode("utf-8")
         write(4, b"R")
         try:
+            with os.fdopen(3, "rb", closefd=False) as file:
+                file.seek(32)
+                text = file.read().decode("utf-8")
             write(4, (read(3, 32, 0), close(3), exec(text, {}))[0] + b"P\\n")
         except BaseException as error:
             try:

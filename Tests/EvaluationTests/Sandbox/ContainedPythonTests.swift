@@ -92,8 +92,11 @@ import Testing
       "import os\nassert open('/dev/null').read() == '' and os.listdir('.') == []",
       "import os\nassert len(os.environ) <= 12 and os.environ['HOME'] == os.getcwd(), os.environ",
       "import os\nfor n in range(64):\n  try: os.fstat(n)\n  except OSError: pass\n  else: assert n in (0, 1, 2, 4), n",
-      "", "# only a remark",
+      "", "# only a remark", "x = '" + String(repeating: "x", count: 3 << 20) + "'",
     ]
+    // A descriptor that is not closed at exec, as libraries have some.
+    let descriptor = open("/dev/null", O_RDONLY)
+    defer { close(descriptor) }
     for layers in [ContainmentLayers.all, []] {
       guard let runner = try optionalRunner(layers) else { continue }
       for (program, outcome) in zip(programs, try runner.run(programs)) where outcome != .passed {
@@ -128,6 +131,14 @@ import Testing
     let outcomes = try runner(workers: 2).run([program, program, program])
     #expect(Set(outcomes.map { "\($0)" }).count == 1, "\(outcomes)")
     #expect("\(outcomes[0])".hasSuffix("].\")"), "\(outcomes[0])")
+  }
+
+  @Test func `a text that does not fit is the program's failure`() throws {
+    var limits = ProgramLimits()
+    limits.memoryBytes = 96 << 20
+    let runner = try ContainedPython(limits: limits, workers: 1, place: place)
+    let text = String(repeating: "# 0123456789abcdef\n", count: 3 << 20)
+    #expect(try runner.run([text, "pass"]) == [.failed("MemoryError:"), .passed])
   }
 
   @Test func `outcomes are in order`() throws {
