@@ -1,11 +1,12 @@
-// Starts a program that nobody trusts. In C because what runs between clone and exec shares its caller's memory: it makes
-// system calls alone, no allocation, no lock. The caller limits the time, reads what the program writes, and ends it.
+// Starts a program that nobody trusts. In C because what runs between clone and exec shares its caller's memory: it
+// makes system calls alone, no allocation, no lock. The caller limits the time, reads what the program writes, and ends
+// it.
 #ifndef SHOAL_SANDBOX_H
 #define SHOAL_SANDBOX_H
 
 #include <stdint.h>
 
-// What contains the program beside what always does: limits of resources, no privileges, and the filter of system calls.
+// What contains the program beside what always does: limits of resources, no privileges, the filter of system calls.
 enum {
   SHOAL_LAYER_USER = 1,        // A user namespace, which lets an ordinary user have the next layer.
   SHOAL_LAYER_NAMESPACES = 2,  // Processes, network, IPC, names and mounts of its own.
