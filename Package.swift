@@ -58,7 +58,9 @@ let package = Package(
       name: "TextMetrics", dependencies: ["Tensors", "Checkpoints", "Corpus", "Patterns"], swiftSettings: strict),
     .target(
       name: "Evaluation",
-      dependencies: ["Tensors", "Checkpoints", "Corpus", "Jinja", "Model", "Patterns", "Runtime", "TextMetrics"],
+      dependencies: [
+        "CShoal", "Tensors", "Checkpoints", "Corpus", "Jinja", "Model", "Patterns", "Runtime", "TextMetrics",
+      ],
       swiftSettings: strict),
     .target(
       name: "Preparation", dependencies: ["Tensors", "Checkpoints", "Corpus"],

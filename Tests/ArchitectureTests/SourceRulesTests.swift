@@ -22,8 +22,8 @@ import Testing
   }
 
   /// What cannot be left to the command: a signal handler can only write and end, a lost world is ended by the thread
-  /// that noticed, the system ends a process whose parent is gone or that does not end by itself, and a download ends the
-  /// program that it started.
+  /// that noticed, the system ends a process whose parent is gone or that does not end by itself, and a download and a
+  /// sandbox end the programs that they started.
   @Test func `only the command line prints and exits`() throws {
     let calls =
       #/
@@ -39,7 +39,8 @@ import Testing
     #expect(
       found.map(\.path) == [
         "Sources/CShoal/crash.c", "Sources/CShoal/mappings.c", "Sources/CShoal/mpi.c", "Sources/CShoal/process.c",
-        "Sources/Collectives/MPICommunicator.swift", "Sources/Hub/CurlProcess.swift",
+        "Sources/CShoal/sandbox.c", "Sources/Collectives/MPICommunicator.swift",
+        "Sources/Evaluation/Sandbox/ContainedProgram.swift", "Sources/Hub/CurlProcess.swift",
       ])
   }
 
