@@ -32,14 +32,20 @@ struct TemplateLexer {
   private var line = 1
   private var pieces: [TemplatePiece] = []
   private var text: [Unicode.Scalar] = []
+  /// Whether blocks take the white space around them.
+  private let trimsBlocks: Bool
 
-  private init(_ template: String) {
+  private init(_ template: String, _ dialect: TemplateDialect) {
+    trimsBlocks = dialect == .chat
     let lines = template.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
-    source = Array((lines.utf8.last == 0x0A ? lines.dropLast() : lines[...]).unicodeScalars)
+    let dropsEnd = dialect == .chat && lines.utf8.last == 0x0A
+    source = Array((dropsEnd ? lines.dropLast() : lines[...]).unicodeScalars)
   }
 
-  static func pieces(of template: String) throws(TemplateError) -> [TemplatePiece] {
-    var lexer = TemplateLexer(template)
+  static func pieces(
+    of template: String, _ dialect: TemplateDialect
+  ) throws(TemplateError) -> [TemplatePiece] {
+    var lexer = TemplateLexer(template, dialect)
     try lexer.read()
     return lexer.pieces
   }
@@ -83,7 +89,7 @@ struct TemplateLexer {
       position += 1
     case "+" where isBlock: position += 1
     default:
-      guard isBlock else { break }
+      guard isBlock, trimsBlocks else { break }
       var end = text.count
       while end > 0, text[end - 1] == " " || text[end - 1] == "\t" { end -= 1 }
       let startsLine = end > 0 ? text[end - 1] == "\n" : isAtLineStart
@@ -103,7 +109,7 @@ struct TemplateLexer {
   private mutating func close(_ mark: Unicode.Scalar?, isBlock: Bool) {
     if mark == "-" {
       while let next = peek(0), TemplateText.isSpace(next) { advance() }
-    } else if isBlock, mark != "+", peek(0) == "\n" {
+    } else if isBlock, trimsBlocks, mark != "+", peek(0) == "\n" {
       advance()
     }
   }

@@ -15,8 +15,10 @@ struct TemplateParser {
   private var links = 0
   private var loops = 0
 
-  static func statements(of template: String) throws(TemplateError) -> [TemplateStatement] {
-    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template))
+  static func statements(
+    of template: String, _ dialect: TemplateDialect
+  ) throws(TemplateError) -> [TemplateStatement] {
+    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template, dialect))
     return try parser.body(until: [], of: nil)
   }
 

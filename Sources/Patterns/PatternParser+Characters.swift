@@ -24,7 +24,7 @@ extension PatternParser {
   /// Checks the letter just taken and the one before it: without case, Oniguruma takes some pairs for one character, such
   /// as ß.
   func checkFolding(_ letter: Unicode.Scalar) throws(PatternRefusal) {
-    guard foldsCase, place > 1 else { return }
+    guard foldsCase, !isPython, place > 1 else { return }
     let pair = String(String.UnicodeScalarView([pattern[place - 2], letter])).lowercased()
     guard !["ss", "st", "ff", "fi", "fl"].contains(pair) else {
       throw PatternRefusal(reason: "ignores the case of \(pair), which one character can be, which is not supported")
@@ -55,10 +55,10 @@ extension PatternParser {
     if scalar == "S" { return (dialect.space.inverted, nil) }
     guard isPython else { return try onigurumaSet(scalar) }
     switch scalar {
-    case "d": return (.digits, nil)
-    case "D": return (CodePointSet.digits.inverted, nil)
-    case "w": return (.word, nil)
-    case "W": return (CodePointSet.word.inverted, nil)
+    case "d": return (dialect.digits, nil)
+    case "D": return (dialect.digits.inverted, nil)
+    case "w": return (dialect.word, nil)
+    case "W": return (dialect.word.inverted, nil)
     default: break
     }
     var value = Self.simpleEscapes[scalar]
