@@ -104,6 +104,19 @@ extension TaskDefinition {
     return task
   }()
 
+  /// How likely texts are, by token, word, byte and bit. Not one of the harness's.
+  static let perplexity = {
+    var task = TaskDefinition(
+      "perplexity", .rolling, text: .template(""), target: .template("{{text}}"),
+      metrics: ["token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"].map {
+        MetricSettings($0, higherIsBetter: false)
+      })
+    task.splits.test = "test"
+    task.shotCount = 0
+    task.version = 1
+    return task
+  }()
+
   // MARK: mmlu
 
   /// The questions of one subject, answered by a letter.

@@ -8,6 +8,10 @@ extension PatternParser {
     guard foldsCase else { return CodePointSet(ranges) }
     var folded = ranges
     for range in ranges {
+      if range.upperBound >= 128, dialect.searches {
+        folded += try otherCases(of: range)
+        continue
+      }
       guard range.upperBound < 128 else {
         throw PatternRefusal(reason: "ignores the case of characters other than ASCII's, which is not supported")
       }
@@ -19,6 +23,19 @@ extension PatternParser {
       }
     }
     return CodePointSet(folded)
+  }
+
+  /// The characters that differ in case alone from one of a range.
+  private func otherCases(of range: ClosedRange<UInt32>) throws(PatternRefusal) -> [ClosedRange<UInt32>] {
+    guard range.count <= 1 << 12 else {
+      throw PatternRefusal(reason: "ignores the case of more than 4096 characters, which is not supported")
+    }
+    func single(_ text: String) -> Unicode.Scalar? { text.unicodeScalars.count == 1 ? text.unicodeScalars.first : nil }
+    return range.flatMap { code -> [ClosedRange<UInt32>] in
+      guard let scalar = Unicode.Scalar(code) else { return [] }
+      let lower = single(scalar.properties.lowercaseMapping) ?? scalar
+      return [lower, single(lower.properties.uppercaseMapping) ?? lower].map { $0.value...$0.value }
+    }
   }
 
   /// Checks the letter just taken and the one before it: without case, Oniguruma takes some pairs for one character, such

@@ -7,12 +7,12 @@ struct PatternReplacement {
   private(set) var parts: [Part] = []
 
   /// - Throws: `PatternRefusal` if it refers to no group, or has an unknown escape.
-  init(_ text: String, _ search: PatternSearch) throws(PatternRefusal) {
+  init(_ text: String, groups: Int, names: [String: Int]) throws(PatternRefusal) {
     let scalars = Array(text.unicodeScalars)
     var plain = String.UnicodeScalarView()
     var place = 0
     func group(_ number: Int?) throws(PatternRefusal) -> Part {
-      guard let number, number < search.groupCount else {
+      guard let number, 0..<groups ~= number else {
         throw PatternRefusal(reason: "has no group that the replacement refers to")
       }
       return .group(number)
@@ -41,7 +41,7 @@ struct PatternReplacement {
         }
         let name = String(String.UnicodeScalarView(scalars[(place + 1)..<end]))
         place = end + 1
-        part = try group(Int(name) ?? search.groupNames[name])
+        part = try group(Int(name) ?? names[name])
       case "n": plain.append("\n")
       case "t": plain.append("\t")
       case "r": plain.append("\r")

@@ -18,7 +18,7 @@ package struct PatternSearch: Sendable {
   private let program: PatternProgram
   /// The number of groups, with the whole match as the first.
   package let groupCount: Int
-  let groupNames: [String: Int]
+  private let groupNames: [String: Int]
 
   /// - Throws: `PatternRefusal` for what Python refuses, for references to groups, and above the limits.
   package init(_ pattern: String) throws(PatternRefusal) {
@@ -62,7 +62,7 @@ package struct PatternSearch: Sendable {
     let scalars = Array(text.unicodeScalars)
     let matches = try matches(in: scalars, atMost: count > 0 ? count : .max)
     if matches.isEmpty { return text }
-    let parts = try PatternReplacement(replacement, self).parts
+    let parts = try PatternReplacement(replacement, groups: groupCount, names: groupNames).parts
     var result = String.UnicodeScalarView()
     var place = 0
     for match in matches {

@@ -26,6 +26,7 @@ from datasets import disable_progress_bars
 from lm_eval.api.model import TemplateLM
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
+from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, make_disjoint_window, sanitize_list
 from transformers import AutoTokenizer
@@ -45,6 +46,7 @@ FILES = {
     "humaneval": "humaneval/humaneval.yaml",
 }
 LENGTH = 1200
+MANAGER = TaskManager()
 
 
 def unit(*parts):
@@ -197,9 +199,9 @@ def case(model, directory, name, shots, chat, **settings):
     pool = settings.pop("pool", False)
     config = task(name, directory, pool=pool)
     model.requests = []
-    settings.setdefault("bootstrap_iters", 200 if name == "pairs" else 20000)
+    settings.setdefault("bootstrap_iters", 200 if name == "pairs" else 3000)
     results = lm_eval.simple_evaluate(
-        model, tasks=[config], num_fewshot=shots, apply_chat_template=chat != "text",
+        model, tasks=[config], task_manager=MANAGER, num_fewshot=shots, apply_chat_template=chat != "text",
         fewshot_as_multiturn=chat == "turns", confirm_run_unsafe_code=True, log_samples=True, **settings)
     samples = results["samples"][name]
     expected = {
@@ -215,6 +217,7 @@ def case(model, directory, name, shots, chat, **settings):
     if shots == 0 and chat == "text":
         expected["values"] = [{metric: sample[metric] for metric in sample["metrics"]} for sample in samples]
         expected["resps"] = [sanitize_list(sample["resps"]) for sample in samples[:2]]
+    print(name, shots, chat, settings, flush=True)
     return {"task": name, "shots": shots, "chat": chat, "pool": pool, **settings, "expected": expected}
 
 
