@@ -35,7 +35,8 @@ enum TaskSample {
       .init("doc_id", .integer(Int64(number))), .init("doc", item.document.value),
       .init("target", .string(PythonText.string(item.target))),
       .init("arguments", arguments(item.requests, settings)),
-      .init("resps", .array(responses.map(shown))), .init("filtered_resps", shown(filtered)),
+      .init("resps", .array(zip(item.requests, responses).map { .array(shown($1, to: $0)) })),
+      .init("filtered_resps", shown(filtered, to: item.requests)),
       .init("filter", .string(filter)), .init("metrics", .array(metrics.map { .string($0.name) })),
       .init("doc_hash", .string(hashes.document)), .init("prompt_hash", .string(hashes.prompt)),
       .init("target_hash", .string(hashes.target)),
@@ -54,20 +55,23 @@ enum TaskSample {
       })
   }
 
-  private static func shown(_ likelihood: TextLikelihood) -> JSONValue {
-    [.string(PythonText.number(likelihood.sum)), .string(likelihood.isGreedy ? "True" : "False")]
+  /// A log-prob, and whether the text is the most probable one; of a whole text the log-prob alone.
+  private static func shown(_ likelihood: TextLikelihood, to request: TaskRequest) -> JSONValue {
+    let sum = JSONValue.string(PythonText.number(likelihood.sum))
+    if case .rolling = request { return sum }
+    return [sum, .string(likelihood.isGreedy ? "True" : "False")]
   }
 
-  private static func shown(_ response: TaskResponse) -> JSONValue {
+  private static func shown(_ response: TaskResponse, to request: TaskRequest) -> [JSONValue] {
     switch response {
-    case .likelihood(let likelihood): [shown(likelihood)]
-    case .answers(let answers): .array(answers.map(JSONValue.string))
+    case .likelihood(let likelihood): [shown(likelihood, to: request)]
+    case .answers(let answers): answers.map(JSONValue.string)
     }
   }
 
-  private static func shown(_ filtered: TaskRun.Filtered) -> JSONValue {
+  private static func shown(_ filtered: TaskRun.Filtered, to requests: [TaskRequest]) -> JSONValue {
     switch filtered {
-    case .likelihoods(let likelihoods): .array(likelihoods.map(shown))
+    case .likelihoods(let likelihoods): .array(zip(likelihoods, requests).map { shown($0, to: $1) })
     case .texts(let responses): .array(responses.map(texts))
     }
   }

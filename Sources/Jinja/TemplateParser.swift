@@ -18,11 +18,13 @@ struct TemplateParser {
   static func statements(
     of template: String, _ dialect: TemplateDialect
   ) throws(TemplateError) -> [TemplateStatement] {
-    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template, dialect))
+    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template, dialect), dialect)
     return try parser.body(until: [], of: nil)
   }
 
-  private init(pieces: [TemplatePiece]) { self.pieces = pieces }
+  private init(pieces: [TemplatePiece], _ dialect: TemplateDialect) { (self.pieces, self.dialect) = (pieces, dialect) }
+
+  let dialect: TemplateDialect
 
   // MARK: Tokens
 
