@@ -120,7 +120,9 @@ package enum Aggregation: String, Sendable, CaseIterable {
     case .mean: return Self.deviation(values.map(\.number)) / Double(values.count).squareRoot()
     case .perplexity, .median, .nanmean:
       let numbers = values.map(\.number)
-      return Bootstrap.deviation(of: numbers.count, times: bootstraps) { places in value(numbers: places.map { numbers[$0] }) }
+      return Bootstrap.deviation(of: numbers.count, times: bootstraps) { places in
+        value(numbers: places.map { numbers[$0] })
+      }
     case .f1, .correlation:
       return Bootstrap.deviation(of: values.count, times: bootstraps) { places in value(places.map { values[$0] }) }
     case .weightedPerplexity, .bitsPerByte, .brierScore, .calibrationError: return nil

@@ -61,7 +61,9 @@ struct BoundField: Sendable {
     let (value, isWritten) = try raw(document)
     guard isWritten, let text = value.string else { return value }
     if hasChoices, let number = text.wholeNumber { return .integer(number) }
-    guard text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]"), text.utf8.count >= 2 else { return value }
+    guard text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]"), text.utf8.count >= 2 else {
+      return value
+    }
     return PythonLiteral.value(text) ?? value
   }
 

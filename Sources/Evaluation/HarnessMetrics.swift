@@ -5,7 +5,6 @@ import Checkpoints
 /// What makes the metrics of a task's documents.
 struct HarnessMetrics: Sendable {
   private let definition: TaskDefinition
-  private let builder: PromptBuilder
   private let match: ExactMatch?
   private let programs: ProgramMetric?
   let aggregations: [String: Aggregation]
@@ -22,9 +21,7 @@ struct HarnessMetrics: Sendable {
   }
 
   /// - Throws: `DocumentProblem` for metrics, options and aggregations that are not built.
-  init(
-    _ definition: TaskDefinition, _ builder: PromptBuilder, runner: (any ProgramRunner)?
-  ) throws(DocumentProblem) {
+  init(_ definition: TaskDefinition, runner: (any ProgramRunner)?) throws(DocumentProblem) {
     var aggregations: [String: Aggregation] = [:]
     var higherIsBetter: [JSONValue.Member] = []
     var (match, programs): (ExactMatch?, ProgramMetric?) = (nil, nil)
@@ -52,25 +49,31 @@ struct HarnessMetrics: Sendable {
         programs = metric
       }
     }
-    (self.definition, self.builder, self.match, self.programs) = (definition, builder, match, programs)
+    (self.definition, self.match, self.programs) = (definition, match, programs)
     (self.aggregations, self.higherIsBetter) = (aggregations, higherIsBetter)
   }
 
   private func has(_ name: String) -> Bool { definition.metrics.contains { $0.name == name } }
 
-  @Sendable func values(_ items: [TaskItem], _ responses: [TaskRun.Filtered]) throws -> [[DocumentMetric]] {
+  /// The metrics of documents.
+  /// - Parameter builder: knows the parts of documents.
+  func values(
+    _ items: [TaskItem], _ responses: [TaskRun.Filtered], _ builder: PromptBuilder
+  ) throws -> [[DocumentMetric]] {
     try zip(items, responses).map { item, response in
       do {
-        return try values(item, response)
+        return try values(item, response, builder)
       } catch let problem as DocumentProblem {
         throw EvaluationError(definition.name, item.document.location, problem.reason)
       }
     }
   }
 
-  private func values(_ item: TaskItem, _ response: TaskRun.Filtered) throws -> [DocumentMetric] {
+  private func values(
+    _ item: TaskItem, _ response: TaskRun.Filtered, _ builder: PromptBuilder
+  ) throws -> [DocumentMetric] {
     switch response {
-    case .texts(let texts): return try answered(item, texts.first ?? .null)
+    case .texts(let texts): return try answered(item, texts.first ?? .null, builder)
     case .likelihoods(let likelihoods):
       switch definition.outputType {
       case .multipleChoice:
@@ -99,14 +102,17 @@ struct HarnessMetrics: Sendable {
 
   // MARK: Answers
 
-  private func answered(_ item: TaskItem, _ response: JSONValue) throws -> [DocumentMetric] {
+  private func answered(
+    _ item: TaskItem, _ response: JSONValue, _ builder: PromptBuilder
+  ) throws -> [DocumentMetric] {
     var metrics: [DocumentMetric] = []
     for metric in definition.metrics {
       if metric.name == "pass_at_k", let programs {
-        metrics += try programs.values(response.array?.compactMap(\.string) ?? [], tests: PythonText.string(item.target))
+        metrics += try programs.values(
+          response.array?.compactMap(\.string) ?? [], tests: PythonText.string(item.target))
       } else if let match {
         let answer = response.string ?? response.array?.first.map(PythonText.string) ?? PythonText.string(response)
-        let isMatch = try expected(item).contains { expected throws(DocumentProblem) in
+        let isMatch = try expected(item, builder).contains { expected throws(DocumentProblem) in
           try match.holds(answer, expected)
         }
         metrics.append(DocumentMetric("exact_match", .number(isMatch ? 1 : 0)))
@@ -116,7 +122,7 @@ struct HarnessMetrics: Sendable {
   }
 
   /// The texts of which one is the answer.
-  private func expected(_ item: TaskItem) throws(DocumentProblem) -> [String] {
+  private func expected(_ item: TaskItem, _ builder: PromptBuilder) throws(DocumentProblem) -> [String] {
     if definition.choice != nil {
       let choices = try builder.choices(of: item.document.value)
       guard let number = item.target.index, choices.indices.contains(number) else {

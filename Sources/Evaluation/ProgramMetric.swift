@@ -16,7 +16,8 @@ struct ProgramMetric: Sendable {
     else { throw DocumentProblem("pass_at_k takes k, from 1 to the number of answers (repeats)") }
     guard let runner else {
       throw DocumentProblem(
-        "the answers are programs, which are run only with --allow-code-execution: they are a model's, nobody has read them")
+        "the answers are programs, which are run only with --allow-code-execution: they are a model's, nobody has read them"
+      )
     }
     (self.counts, self.runner) = (counts, runner)
   }

@@ -98,7 +98,8 @@ package struct PythonLiteral {
     case "None": return .null
     default: break
     }
-    guard word.utf8.contains(where: { 0x30...0x39 ~= $0 }), word.utf8.allSatisfy({ "0123456789+-.eE_".utf8.contains($0) })
+    guard word.utf8.contains(where: { 0x30...0x39 ~= $0 }),
+      word.utf8.allSatisfy({ "0123456789+-.eE_".utf8.contains($0) })
     else { return nil }
     let digits = word.replacingEvery("_", with: "")
     if let whole = Int64(digits) {

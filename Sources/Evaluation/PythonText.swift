@@ -48,7 +48,11 @@ package enum PythonText {
       case "\r": result.append(contentsOf: "\\r".unicodeScalars)
       case "\t": result.append(contentsOf: "\\t".unicodeScalars)
       default:
-        if isPrintable(scalar) { result.append(scalar) } else { result.append(contentsOf: escape(scalar).unicodeScalars) }
+        if isPrintable(scalar) {
+          result.append(scalar)
+        } else {
+          result.append(contentsOf: escape(scalar).unicodeScalars)
+        }
       }
     }
     result.append(quote)

@@ -51,6 +51,7 @@ package struct ResponseFilter: Sendable {
     case "regex": known = ["regex_pattern", "group_select", "fallback"]
     case "take_first_k": known = ["k"]
     case "map": known = ["mapping_dict", "default_value"]
+    case "multi_choice_regex": known = ChoiceFilter.options
     default: known = []
     }
     if let unknown = step.options.first(where: { !known.contains($0.name) }) {
@@ -69,6 +70,13 @@ package struct ResponseFilter: Sendable {
       let mapping = options["mapping_dict"] ?? .null
       return each { mapping[$0] ?? other }
     case "regex": return try pattern(options)
+    case "multi_choice_regex":
+      let filter = try ChoiceFilter(options)
+      return { answers, document throws(DocumentProblem) in
+        var choices: [JSONValue] = []
+        for answer in answers.array ?? [] { choices.append(try filter.choice(of: answer.string ?? "", document)) }
+        return .array(choices)
+      }
     case "prepend_prompt":
       return { answers, document throws(DocumentProblem) in
         let prompt = try document.text(of: "prompt")
@@ -76,8 +84,8 @@ package struct ResponseFilter: Sendable {
       }
     default:
       throw DocumentProblem(
-        "the filter \"\(step.function)\" is not built; there are regex, remove_whitespace, lowercase, uppercase, map, "
-          + "take_first, take_first_k and majority_vote")
+        "the filter \"\(step.function)\" is not built; there are regex, multi_choice_regex, remove_whitespace, lowercase, "
+          + "uppercase, map, take_first, take_first_k and majority_vote")
     }
   }
 

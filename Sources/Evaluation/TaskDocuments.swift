@@ -91,7 +91,8 @@ package struct TaskDocuments: Sendable {
 
   /// The documents by the text of a field, in the order of first appearance.
   /// - Throws: `EvaluationError` for a document without it.
-  func grouped(by field: String, of task: String) throws(EvaluationError) -> [(name: String, documents: TaskDocuments)] {
+  func grouped(by field: String, of task: String) throws(EvaluationError) -> [(name: String, documents: TaskDocuments)]
+  {
     var names: [String] = []
     var groups: [String: [TaskDocument]] = [:]
     for document in documents {

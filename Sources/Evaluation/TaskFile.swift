@@ -32,6 +32,11 @@ package struct TaskFile: Sendable {
     let reader = TaskFileReader(path: path, value: .object(members), sources: sources.map { ($0.path, $0.yaml.lines) })
     (self.path, definition) = (path, try reader.definition())
     files = try reader.files()
+    do throws(DocumentProblem) {
+      _ = try HarnessParts(definition, runner: nil)
+    } catch {
+      throw EvaluationError(path, error.reason)
+    }
   }
 
   /// The files of a task, included ones first.

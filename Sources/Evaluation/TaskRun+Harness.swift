@@ -39,29 +39,18 @@ extension TaskRun {
     } catch {
       throw EvaluationError(definition.name, location, error.reason)
     }
-    let metrics: HarnessMetrics
-    let filters: [ResponseFilter]
-    let answers: AnswerSettings?
+    let parts: HarnessParts
     do throws(DocumentProblem) {
-      metrics = try HarnessMetrics(definition, builder, runner: settings.programRunner)
-      filters = try Self.filters(of: definition)
-      answers =
-        definition.outputType == .generation
-        ? try AnswerSettings(definition.generationSettings, repeats: definition.repeats) : nil
+      parts = try HarnessParts(definition, runner: settings.programRunner)
     } catch {
       throw EvaluationError("task \(definition.name)", error.reason)
     }
     self.init(
       name: definition.name, alias: definition.alias ?? definition.name, items: items,
       documentCount: processed.documents.count, shotCount: shotCount, version: definition.version,
-      configuration: definition.configuration(shotCount: shotCount, data: data), filters: filters, answers: answers,
-      higherIsBetter: metrics.higherIsBetter, aggregations: metrics.aggregations, score: metrics.values)
-  }
-
-  private static func filters(of definition: TaskDefinition) throws(DocumentProblem) -> [ResponseFilter] {
-    var filters: [ResponseFilter] = []
-    for filter in definition.filters { filters.append(try ResponseFilter(filter.name, filter.steps)) }
-    return filters.isEmpty ? [.none] : filters
+      configuration: definition.configuration(shotCount: shotCount, data: data), filters: parts.filters,
+      answers: parts.answers, higherIsBetter: parts.metrics.higherIsBetter, aggregations: parts.metrics.aggregations,
+      score: { [builder] items, responses in try parts.metrics.values(items, responses, builder) })
   }
 
   private static func item(

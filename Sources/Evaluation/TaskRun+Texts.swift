@@ -41,13 +41,18 @@ extension TaskRun {
     _ document: TaskDocument, hasModel: Bool, _ chat: ChatRendering?, _ settings: EvaluationSettings
   ) throws(DocumentProblem) -> TaskItem {
     let reference = document.value["reference"] ?? .null
-    guard reference.string != nil || reference.array?.isEmpty == false && reference.array?.allSatisfy({ $0.string != nil }) == true
+    guard
+      reference.string != nil
+        || reference.array?.isEmpty == false && reference.array?.allSatisfy({ $0.string != nil }) == true
     else { throw DocumentProblem("the field \"reference\" is no text and no list of texts") }
     if document.value["prediction"]?.string != nil {
       return TaskItem(document: document, target: reference, requests: [])
     }
-    guard hasModel else { throw DocumentProblem("the field \"prediction\" is no text: without --model texts are given") }
-    return TaskItem(document: document, target: reference, requests: [.answer(prompt: try prompt(document, chat, settings))])
+    guard hasModel else {
+      throw DocumentProblem("the field \"prediction\" is no text: without --model texts are given")
+    }
+    return TaskItem(
+      document: document, target: reference, requests: [.answer(prompt: try prompt(document, chat, settings))])
   }
 
   private static func prompt(

@@ -53,7 +53,9 @@ package struct AnswerSettings: Sendable, Equatable {
     shown = settings
     self.repeats = repeats
     let all = JSONValue.object(settings)
-    if let unknown = settings.first(where: { !Self.known.contains($0.name) && !$0.value.isNull }) {
+    // One beam is none.
+    let others = settings.filter { !Self.known.contains($0.name) && !$0.value.isNull }
+    if let unknown = others.first(where: { $0.name != "num_beams" || $0.value.int != 1 }) {
       throw DocumentProblem(
         "generation_kwargs: \"\(unknown.name)\" is not built; there are \(Self.known.sorted().joined(separator: ", "))")
     }

@@ -132,12 +132,15 @@ struct TaskYAML {
     let (sign, magnitude) =
       digits.utf8.first == UInt8(ascii: "-")
       ? ("-", digits.dropFirst()) : ("", digits.utf8.first == UInt8(ascii: "+") ? digits.dropFirst() : digits[...])
-    if let whole = Int64(digits), magnitude == "0" || magnitude.utf8.first != UInt8(ascii: "0") { return .integer(whole) }
+    if let whole = Int64(digits), magnitude == "0" || magnitude.utf8.first != UInt8(ascii: "0") {
+      return .integer(whole)
+    }
     for (prefix, radix) in [("0x", 16), ("0b", 2), ("0", 8)] where magnitude.hasPrefix(prefix) {
       if let whole = Int64(sign + magnitude.dropFirst(prefix.count), radix: radix) { return .integer(whole) }
     }
     // Without a point it is a text to PyYAML.
-    let isNumber = text.utf8.allSatisfy { "0123456789+-.eE_".utf8.contains($0) } && text.utf8.contains(UInt8(ascii: "."))
+    let isNumber =
+      text.utf8.allSatisfy { "0123456789+-.eE_".utf8.contains($0) } && text.utf8.contains(UInt8(ascii: "."))
     if isNumber, let number = Double(digits.utf8.last == UInt8(ascii: ".") ? digits + "0" : digits) {
       let hasSign = text.utf8.contains { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }
       // Exponents have a sign there.

@@ -99,7 +99,9 @@ final class TemplateRenderer: @unchecked Sendable {
     case .branches(let branches, let line):
       for branch in branches {
         self.line = line
-        if try branch.condition.map({ try truth(of: evaluate($0, scope)) }) ?? true { return try run(branch.body, scope) }
+        if try branch.condition.map({ try truth(of: evaluate($0, scope)) }) ?? true {
+          return try run(branch.body, scope)
+        }
       }
     case .loop(let loop): try run(loop, scope)
     case .set(let target, let expression, let line):

@@ -99,7 +99,8 @@ extension PatternParser {
         throw PatternRefusal(reason: "looks behind at texts of several lengths")
       }
       return (
-        PatternProgram([.assertion(.look(PatternLook(program: program, isNegated: look.isNegated, width: width)))]), true
+        PatternProgram([.assertion(.look(PatternLook(program: program, isNegated: look.isNegated, width: width)))]),
+        true
       )
     }
     guard let number else { return (program, false) }

@@ -2,7 +2,10 @@
 
 /// The replacement of `re.sub`.
 struct PatternReplacement {
-  enum Part { case text(String), group(Int) }
+  enum Part {
+    case text(String)
+    case group(Int)
+  }
 
   private(set) var parts: [Part] = []
 

@@ -41,7 +41,8 @@ struct HarnessTests {
     let tokens = try RequestTokens(tokenizer, maximumLength: 1200)
     let outcome = try Evaluation([run], tokens, stopIDs: [], harness.settings()).outcomes(model)[0]
     if let ids = expected["first_ids"] { #expect(model.requests.first.map(JSONValue.array) == ids) }
-    #expect(Self.short(.array(model.requests.sorted(by: Self.precedes).map(JSONValue.array))) == expected["ids"]?.string)
+    #expect(
+      Self.short(.array(model.requests.sorted(by: Self.precedes).map(JSONValue.array))) == expected["ids"]?.string)
     try compare(outcome, expected)
   }
 

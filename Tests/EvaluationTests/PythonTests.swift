@@ -7,8 +7,10 @@ import Testing
 
 /// Values of Python and of lm-eval's own functions (Tests/Fixtures/python_values.py).
 struct PythonTests {
-  private static let values = (try? JSONValue.parse(
-    [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.fixture("lm_eval/python_values.json")))), by: .data)) ?? .null
+  private static let values =
+    (try? JSONValue.parse(
+      [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.fixture("lm_eval/python_values.json")))), by: .data))
+    ?? .null
 
   @Test func `the same seed draws the same`() throws {
     for draw in try #require(Self.values["draws"]?.array) {

@@ -111,7 +111,7 @@ ANSWERS = [
     "It is 3,600.\n#### 3,600", "#### -7\nQuestion: next?", "The answer is 12.", "The answer is -7. Q: more", "12",
     "no number at all", "", " $3.00 and 5.", "#### 20 #### 35.", "1.2.3 then $", "The answer is 1,000,000,",
     "    return x + 1\n\ndef other():\n    pass", "    return x\n# comment", "Über 42 Äpfel\n", "x</s>9", "ANSWER: 7, is 8",
-    "It's C-A-T.", "cat", "dog!", "#### 6", "The answer is 42", "0", "is  -12,5", "8 Question: 9",
+    "It's C-A-T.", "cat", "dog!", "(B) or (C)", "I say: C", "It is the CAT dog.", "#### 6", "The answer is 42", "0", "is  -12,5", "8 Question: 9",
 ]
 
 DOCUMENTS = {
@@ -126,6 +126,8 @@ DOCUMENTS = {
                for n, t in enumerate(TOPICS)],
     "pairs": [{"first": f"{t} {n}", "second": f"{TOPICS[n * 7 % 10]} {n * 3}", "same": int(n * 7 % 10 == n % 10)}
               for n in range(130) for t in [TOPICS[n % 10]]],
+    "letters": [{"question": f"Which, {t}?", "choices": ["The cat!", "cat, dog", t, "12", "no number"][: 3 + n % 3], "answer": n % 3}
+                for n, t in enumerate(TOPICS)],
     "words": [{"word": w, "answers": a} for w, a in [("cat", ["C-A-T", "cat"]), ("dog", ["D-O-G", "dog"]),
                                                      ("twelve", ["12", "twelve"]), ("none", ["", "no number at all"])]],
 }

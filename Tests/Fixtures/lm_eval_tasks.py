@@ -157,6 +157,19 @@ EXTRA = {
         "doc_to_target": "same", "metric_list": [{"metric": m} for m in ("f1", "mcc", "acc", "brier_score")],
         "metadata": {"version": 0},
     },
+    "letters": {
+        "output_type": "generate_until", "test_split": "test", "fewshot_split": "test",
+        "doc_to_text": "{{question}}\n{% for c in choices %}{{ 'ABCDE'[loop.index0] }}) {{ c }}\n{% endfor %}Answer:",
+        "doc_to_target": "({{ 'ABCDE'[answer] }})", "repeats": 2, "generation_kwargs": {"until": ["\n\n"], "max_gen_toks": 9},
+        "filter_list": [
+            {"name": "flexible", "filter": [
+                {"function": "multi_choice_regex", "group_select": -1, "ignore_case": True, "ignore_punctuation": True,
+                 "regex_pattern": r"(\([A-Z]\))", "regexes_to_ignore": ["the "]}, {"function": "take_first"}]},
+            {"name": "vote", "filter": [{"function": "map", "mapping_dict": {"12": "(A)", "cat": "(B)"}, "default_value": "?"},
+                                        {"function": "majority_vote"}, {"function": "take_first"}]},
+        ],
+        "metric_list": [{"metric": "exact_match", "ignore_case": True}], "metadata": {"version": 1},
+    },
     "words": {
         "output_type": "generate_until", "test_split": "test", "fewshot_split": "test", "num_fewshot": 1,
         "doc_to_text": "Spell: {{word}}", "doc_to_target": "{{answers}}", "gen_prefix": "It is",
