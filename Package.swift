@@ -41,7 +41,7 @@ let package = Package(
     .target(name: "Hub", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CShoal", "Tensors"], swiftSettings: strict),
     .target(name: "Patterns", swiftSettings: strict),
-    .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints"], swiftSettings: strict),
+    .target(name: "Jinja", dependencies: ["Tensors", "Checkpoints", "Patterns"], swiftSettings: strict),
     .target(
       name: "Corpus", dependencies: ["CZlib", "CZstd", "Tensors", "Checkpoints", "Jinja", "Parquet", "Patterns"],
       resources: ["chatml", "qwen", "qwen_25", "qwen3"].map { .embedInCode("Templates/\($0).jinja") },

@@ -19,6 +19,8 @@ package final class YAMLEvents {
     package let kind: Kind
     /// The name that is given to a value, or that an alias stands for.
     package let anchor: String?
+    /// A tag of the text's own, such as `!function`.
+    package let tag: String?
     /// From 1.
     package let line: Int
   }
@@ -55,12 +57,14 @@ package final class YAMLEvents {
     guard yaml_parser_parse(parser, &event) == 1, event.type != YAML_NO_EVENT else { throw failure }
     defer { yaml_event_delete(&event) }
     let kind: Event.Kind
+    var tag: String?
     var anchor: UnsafeMutablePointer<UInt8>?
     switch event.type {
     case YAML_SCALAR_EVENT:
       let scalar = event.data.scalar
       let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
-      let isTagged = scalar.tag.map { String(cString: $0) == YAML_STR_TAG } ?? false
+      tag = scalar.tag.map { String(cString: $0) }
+      let isTagged = tag == YAML_STR_TAG
       kind = .scalar(text, isText: isTagged || scalar.style != YAML_PLAIN_SCALAR_STYLE)
       anchor = scalar.anchor
     case YAML_SEQUENCE_START_EVENT: (kind, anchor) = (.list, event.data.sequence_start.anchor)
@@ -70,7 +74,7 @@ package final class YAMLEvents {
     case YAML_STREAM_END_EVENT: kind = .endOfText
     default: kind = .boundary
     }
-    return Event(kind: kind, anchor: anchor.map { String(cString: $0) }, line: event.start_mark.line + 1)
+    return Event(kind: kind, anchor: anchor.map { String(cString: $0) }, tag: tag, line: event.start_mark.line + 1)
   }
 
   /// Why there is no next event.

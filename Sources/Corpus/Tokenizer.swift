@@ -11,6 +11,8 @@ package final class Tokenizer: Sendable {
   /// `eos_token` of tokenizer_config.json.
   package var endOfSequenceToken: String? { namedTokens["eos_token"] }
   package let endOfSequence: Int32?
+  /// The id of `bos_token`.
+  package var beginOfSequence: Int32? { namedTokens["bos_token"].flatMap { id(ofToken: $0) } }
   /// The tokens that templates know by name, such as `eos_token`.
   let namedTokens: [String: String]
 

@@ -1,1 +1,126 @@
-// Tasks that judge a model.
+// Tasks, a model that answers requests, results.
+
+import Checkpoints
+import Model
+package import Runtime
+
+/// What an evaluation is doing.
+package enum EvaluationProgress: Sendable, Equatable {
+  /// A task's prompts are made.
+  case prepared(task: String, documents: Int, requests: Int)
+  /// That many texts are about to be scored.
+  case scoring(requests: Int)
+  /// That many answers are about to be generated.
+  case generating(requests: Int)
+  /// A task's metrics are known.
+  case finished(task: String)
+}
+
+/// The evaluation of tasks. All requests of a kind go to the model in one call, so that it finds what they share.
+package struct Evaluation {
+  private let runs: [TaskRun]
+  private let tokens: RequestTokens
+  /// Tokens that end answers.
+  private let stopIDs: Set<Int32>
+  private let seed: Int
+  private let bootstraps: Int
+  private let progress: (EvaluationProgress) -> Void
+
+  /// - Parameters:
+  ///   - tokens: how texts become ids.
+  ///   - stopIDs: tokens that end answers: the model's own.
+  package init(
+    _ runs: [TaskRun], _ tokens: RequestTokens, stopIDs: Set<Int32>, _ settings: EvaluationSettings,
+    progress: @escaping (EvaluationProgress) -> Void = { _ in }
+  ) {
+    (self.runs, self.tokens, self.stopIDs, self.progress) = (runs, tokens, stopIDs, progress)
+    (seed, bootstraps) = (settings.seed, settings.bootstraps)
+  }
+
+  /// Where the responses to a request are among all of its kind.
+  private enum Place {
+    case likelihoods(Range<Int>)
+    case answers(Range<Int>)
+  }
+
+  /// Asks the model and computes the metrics.
+  /// - Throws: `EvaluationError` for a document whose requests do not fit the model; what the model and the metrics throw.
+  package func outcomes(_ inference: any Inference) throws -> [TaskOutcome] {
+    var likelihoods: [LikelihoodRequest] = []
+    var answers: [GenerationRequest] = []
+    let places = try runs.map { run in
+      progress(.prepared(task: run.name, documents: run.items.count, requests: run.requests.count))
+      return try run.items.map { item in try append(item, run, &likelihoods, &answers) }
+    }
+    if !likelihoods.isEmpty { progress(.scoring(requests: likelihoods.count)) }
+    let scores = likelihoods.isEmpty ? [] : try inference.logLikelihoods(likelihoods)
+    if !answers.isEmpty { progress(.generating(requests: answers.count)) }
+    let texts = answers.isEmpty ? [] : try inference.generate(answers)
+    guard scores.count == likelihoods.count, texts.count == answers.count else {
+      preconditionFailure("\(scores.count) and \(texts.count) responses to \(likelihoods.count) and \(answers.count)")
+    }
+    return try zip(runs, places).map { run, places in
+      let responses = places.map { places in places.map { response($0, run, scores, texts) } }
+      let outcome = try TaskOutcome(run, responses, bootstraps: bootstraps)
+      progress(.finished(task: run.name))
+      return outcome
+    }
+  }
+
+  private func append(
+    _ item: TaskItem, _ run: TaskRun, _ likelihoods: inout [LikelihoodRequest], _ answers: inout [GenerationRequest]
+  ) throws(EvaluationError) -> [Place] {
+    var places: [Place] = []
+    do throws(DocumentProblem) {
+      for request in item.requests {
+        let (first, firstAnswer) = (likelihoods.count, answers.count)
+        switch request {
+        case .likelihood(let context, let continuation):
+          likelihoods.append(try tokens.likelihood(context: context, continuation: continuation))
+        case .tokens(let context, let continuation, _):
+          likelihoods.append(try tokens.likelihood(context: context, continuation: continuation))
+        case .rolling(let text): likelihoods += tokens.windows(of: text)
+        case .answer(let prompt): answers += try generation(prompt, run)
+        }
+        places.append(
+          run.answers == nil ? .likelihoods(first..<likelihoods.count) : .answers(firstAnswer..<answers.count))
+      }
+    } catch {
+      throw EvaluationError(run.name, item.document.location, error.reason)
+    }
+    return places
+  }
+
+  /// The requests of a prompt, one for each repetition.
+  private func generation(_ prompt: String, _ run: TaskRun) throws(DocumentProblem) -> [GenerationRequest] {
+    guard let settings = run.answers else { return [] }
+    var options = GenerationOptions(maximumNewTokens: settings.maximumTokens)
+    options.stopIDs = stopIDs
+    options.seed = UInt64(bitPattern: Int64(seed))
+    if settings.draws {
+      options.rules.draws = true
+      options.rules.temperature = settings.temperature
+      if let topP = settings.topP { options.rules.topP = topP }
+      if let topK = settings.topK { options.rules.topK = topK }
+    }
+    let ids = try tokens.prompt(prompt, answerLength: settings.maximumTokens)
+    return (0..<settings.repeats).map { repetition in
+      options.stream = UInt64(repetition)
+      return GenerationRequest(prompt: ids, options, stopTexts: settings.stopTexts)
+    }
+  }
+
+  private func response(_ place: Place, _ run: TaskRun, _ scores: [Likelihood], _ texts: [Answer]) -> TaskResponse {
+    switch place {
+    case .likelihoods(let range):
+      let parts = scores[range]
+      return .likelihood(
+        TextLikelihood(
+          sum: parts.reduce(0) { $0 + $1.sum }, isGreedy: parts.allSatisfy(\.isGreedy),
+          tokenCount: parts.reduce(0) { $0 + $1.tokens.count }))
+    case .answers(let range):
+      let ends = (run.answers?.stopTexts ?? []) + (tokens.endText.map { [$0] } ?? [])
+      return .answers(texts[range].map { tokens.answer($0.ids, stopTexts: ends) })
+    }
+  }
+}

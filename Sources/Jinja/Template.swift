@@ -6,14 +6,16 @@ import Foundation
 /// A parsed template. Rendering can only produce text.
 package struct Template: Sendable {
   private let statements: [TemplateStatement]
+  private let dialect: TemplateDialect
   /// Whether it marks what the assistant wrote (`{% generation %}`).
   package let marksAnswers: Bool
 
   /// Parses a template.
   /// - Throws: `TemplateError` with the line of what is malformed or not built.
-  package init(_ text: String) throws(TemplateError) {
+  package init(_ text: String, _ dialect: TemplateDialect = .chat) throws(TemplateError) {
     guard text.utf8.count <= 1 << 20 else { throw TemplateError("the template has more than 1 MiB", line: 1) }
-    statements = try TemplateParser.statements(of: text)
+    self.dialect = dialect
+    statements = try TemplateParser.statements(of: text, dialect)
     marksAnswers = statements.contains(where: \.marksAnswers)
   }
 
@@ -30,7 +32,19 @@ package struct Template: Sendable {
     for (name, text) in constants { scope[name] = .text(text) }
     for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
     scope["messages"] = .list(messages.enumerated().map { TemplateValue(message: $1, index: $0) })
-    let renderer = TemplateRenderer()
+    return try render(scope)
+  }
+
+  /// Renders a template that knows the members of an object by their names.
+  /// - Throws: `TemplateError`.
+  package func text(_ variables: [JSONValue.Member]) throws(TemplateError) -> String {
+    let scope = TemplateScope(TemplateGlobals.scope)
+    for variable in variables { scope[variable.name] = TemplateValue(variable.value) }
+    return try render(scope).map(\.text).joined()
+  }
+
+  private func render(_ scope: TemplateScope) throws(TemplateError) -> [TemplateOutput] {
+    let renderer = TemplateRenderer(dialect)
     defer { renderer.budget.release() }
     do {
       try renderer.render(statements, TemplateScope(scope))

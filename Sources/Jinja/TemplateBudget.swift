@@ -19,6 +19,11 @@ final class TemplateBudget: @unchecked Sendable {
   /// Data are nested 64 deep at most.
   static let maximumNesting = 200
 
+  /// Whether what is not there is an error where its text or its truth is asked for.
+  let isStrict: Bool
+
+  init(isStrict: Bool) { self.isStrict = isStrict }
+
   /// In sixteenths of a step.
   private var work = 0
   private var kept: [any Emptiable] = []

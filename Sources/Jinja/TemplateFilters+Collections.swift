@@ -159,7 +159,7 @@ extension TemplateFilters {
       return .integer(text.count)
     case .list(let elements), .tuple(let elements): return .integer(elements.count)
     case .mapping(let mapping): return .integer(mapping.members.count)
-    case .undefined: return .integer(0)
+    case .undefined where !budget.isStrict: return .integer(0)
     default: throw TemplateProblem("\(value.kind) has no length")
     }
   }

@@ -27,24 +27,30 @@ struct TemplateToken: Equatable {
 
 /// Reads a template once, from left to right.
 struct TemplateLexer {
-  private let source: [Unicode.Scalar]
-  private var position = 0
-  private var line = 1
+  let source: [Unicode.Scalar]
+  var position = 0
+  private(set) var line = 1
   private var pieces: [TemplatePiece] = []
   private var text: [Unicode.Scalar] = []
+  /// Whether blocks take the white space around them.
+  private let trimsBlocks: Bool
 
-  private init(_ template: String) {
+  private init(_ template: String, _ dialect: TemplateDialect) {
+    trimsBlocks = dialect == .chat
     let lines = template.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
-    source = Array((lines.utf8.last == 0x0A ? lines.dropLast() : lines[...]).unicodeScalars)
+    let dropsEnd = dialect == .chat && lines.utf8.last == 0x0A
+    source = Array((dropsEnd ? lines.dropLast() : lines[...]).unicodeScalars)
   }
 
-  static func pieces(of template: String) throws(TemplateError) -> [TemplatePiece] {
-    var lexer = TemplateLexer(template)
+  static func pieces(
+    of template: String, _ dialect: TemplateDialect
+  ) throws(TemplateError) -> [TemplatePiece] {
+    var lexer = TemplateLexer(template, dialect)
     try lexer.read()
     return lexer.pieces
   }
 
-  private func failure(_ reason: String) -> TemplateError { TemplateError(reason, line: line) }
+  func failure(_ reason: String) -> TemplateError { TemplateError(reason, line: line) }
 
   private mutating func read() throws(TemplateError) {
     while position < source.count {
@@ -61,7 +67,7 @@ struct TemplateLexer {
     flush()
   }
 
-  private func peek(_ offset: Int) -> Unicode.Scalar? {
+  func peek(_ offset: Int) -> Unicode.Scalar? {
     position + offset < source.count ? source[position + offset] : nil
   }
 
@@ -83,7 +89,7 @@ struct TemplateLexer {
       position += 1
     case "+" where isBlock: position += 1
     default:
-      guard isBlock else { break }
+      guard isBlock, trimsBlocks else { break }
       var end = text.count
       while end > 0, text[end - 1] == " " || text[end - 1] == "\t" { end -= 1 }
       let startsLine = end > 0 ? text[end - 1] == "\n" : isAtLineStart
@@ -103,12 +109,12 @@ struct TemplateLexer {
   private mutating func close(_ mark: Unicode.Scalar?, isBlock: Bool) {
     if mark == "-" {
       while let next = peek(0), TemplateText.isSpace(next) { advance() }
-    } else if isBlock, mark != "+", peek(0) == "\n" {
+    } else if isBlock, trimsBlocks, mark != "+", peek(0) == "\n" {
       advance()
     }
   }
 
-  private mutating func advance() {
+  mutating func advance() {
     if source[position] == "\n" { line += 1 }
     position += 1
   }
@@ -196,103 +202,5 @@ struct TemplateLexer {
     }
     position += symbol.count
     return token(.symbol(symbol))
-  }
-
-  private mutating func name() -> String {
-    var name = String.UnicodeScalarView()
-    while let next = peek(0), next.properties.isXIDContinue {
-      name.append(next)
-      position += 1
-    }
-    return String(name)
-  }
-
-  private mutating func number() throws(TemplateError) -> TemplateToken.Kind {
-    var digits = ""
-    func isDigit(_ scalar: Unicode.Scalar?) -> Bool { scalar.map { ("0"..."9").contains($0) } ?? false }
-    while let next = peek(0), isDigit(next) || (next == "_" && isDigit(peek(1))) {
-      if next != "_" { digits.unicodeScalars.append(next) }
-      position += 1
-    }
-    var isWhole = true
-    if peek(0) == ".", isDigit(peek(1)) {
-      isWhole = false
-      repeat {
-        digits.unicodeScalars.append(source[position])
-        position += 1
-      } while isDigit(peek(0))
-    }
-    if peek(0) == "e" || peek(0) == "E" {
-      let sign = peek(1) == "+" || peek(1) == "-"
-      if isDigit(peek(sign ? 2 : 1)) {
-        isWhole = false
-        repeat {
-          digits.unicodeScalars.append(source[position])
-          position += 1
-        } while isDigit(peek(0))
-          || ((peek(0) == "+" || peek(0) == "-") && digits.last.map { "eE".contains($0) } == true)
-      }
-    }
-    if isWhole, let value = Int(digits) { return .integer(value) }
-    guard !isWhole, let value = Double(digits) else { throw failure("the number \(digits.prefix(40)) is too large") }
-    return .number(value)
-  }
-
-  /// A string literal, with Python's escapes.
-  private mutating func literal() throws(TemplateError) -> String {
-    let quote = source[position]
-    let start = line
-    var content = String.UnicodeScalarView()
-    position += 1
-    while position < source.count {
-      let next = source[position]
-      advance()
-      if next == quote { return String(content) }
-      guard next == "\\" else {
-        content.append(next)
-        continue
-      }
-      guard let escape = peek(0) else { break }
-      advance()
-      try self.escape(escape, into: &content)
-    }
-    throw TemplateError("the text has no end", line: start)
-  }
-
-  private mutating func escape(_ escape: Unicode.Scalar, into content: inout String.UnicodeScalarView)
-    throws(TemplateError)
-  {
-    let plain: [Unicode.Scalar: Unicode.Scalar] = [
-      "n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", "\"": "\"", "a": "\u{7}", "b": "\u{8}", "f": "\u{C}",
-      "v": "\u{B}",
-    ]
-    if let scalar = plain[escape] { return content.append(scalar) }
-    if escape == "\n" { return }
-    var digits = ""
-    var radix = 16
-    switch escape {
-    case "x", "u", "U":
-      let count = escape == "x" ? 2 : escape == "u" ? 4 : 8
-      for _ in 0..<count {
-        guard let digit = peek(0), digit.properties.isASCIIHexDigit else {
-          throw failure("an escape has too few digits")
-        }
-        digits.unicodeScalars.append(digit)
-        position += 1
-      }
-    case "0"..."7":
-      radix = 8
-      digits = String(escape)
-      while digits.count < 3, let digit = peek(0), ("0"..."7").contains(digit) {
-        digits.unicodeScalars.append(digit)
-        position += 1
-      }
-    case "N": throw failure("characters by name are not read")
-    default: return content.append(contentsOf: ["\\", escape])
-    }
-    guard let scalar = UInt32(digits, radix: radix).flatMap(Unicode.Scalar.init) else {
-      throw failure("an escape stands for no character")
-    }
-    content.append(scalar)
   }
 }

@@ -247,7 +247,8 @@ extension TemplateParser {
   mutating func filterName() throws(TemplateError) -> String {
     let line = current.line
     let name = try name()
-    guard TemplateFilters.all[name] != nil else { throw failure("unknown filter \"\(name)\"", line: line) }
+    let isKnown = TemplateFilters.all[name] != nil || dialect == .strict && name == "regex_replace"
+    guard isKnown else { throw failure("unknown filter \"\(name)\"", line: line) }
     return name
   }
 

@@ -15,12 +15,16 @@ struct TemplateParser {
   private var links = 0
   private var loops = 0
 
-  static func statements(of template: String) throws(TemplateError) -> [TemplateStatement] {
-    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template))
+  static func statements(
+    of template: String, _ dialect: TemplateDialect
+  ) throws(TemplateError) -> [TemplateStatement] {
+    var parser = TemplateParser(pieces: try TemplateLexer.pieces(of: template, dialect), dialect)
     return try parser.body(until: [], of: nil)
   }
 
-  private init(pieces: [TemplatePiece]) { self.pieces = pieces }
+  private init(pieces: [TemplatePiece], _ dialect: TemplateDialect) { (self.pieces, self.dialect) = (pieces, dialect) }
+
+  let dialect: TemplateDialect
 
   // MARK: Tokens
 

@@ -50,12 +50,12 @@ extension TemplateRenderer {
       return .bool(true)
     case .and(let left, let right):
       let value = try evaluate(left, scope)
-      return value.isTrue ? try evaluate(right, scope) : value
+      return try truth(of: value) ? evaluate(right, scope) : value
     case .or(let left, let right):
       let value = try evaluate(left, scope)
-      return value.isTrue ? value : try evaluate(right, scope)
+      return try truth(of: value) ? value : evaluate(right, scope)
     case .choice(let value, let condition, let other):
-      if try evaluate(condition, scope).isTrue { return try evaluate(value, scope) }
+      if try truth(of: evaluate(condition, scope)) { return try evaluate(value, scope) }
       return try other.map { try evaluate($0, scope) } ?? .undefined("the value of an \"if\" without \"else\"")
     case .concatenation(let parts):
       var text = TemplateText("")
@@ -142,7 +142,7 @@ extension TemplateRenderer {
   // MARK: Operators
 
   private func unary(_ operation: String, _ value: TemplateValue) throws -> TemplateValue {
-    if operation == "not" { return .bool(!value.isTrue) }
+    if operation == "not" { return .bool(try !truth(of: value)) }
     if let whole = value.whole {
       return operation == "-" ? try integer(whole.multipliedReportingOverflow(by: -1)) : .integer(whole)
     }
@@ -221,7 +221,10 @@ extension TemplateRenderer {
   }
 
   private func compare(_ operation: String, _ left: TemplateValue, _ right: TemplateValue) throws -> Bool {
-    switch operation {
+    if budget.isStrict {
+      for case .undefined(let name) in [left, right] { throw TemplateProblem("\(name) is undefined") }
+    }
+    return switch operation {
     case "==": try left.isEqual(to: right, budget)
     case "!=": try !left.isEqual(to: right, budget)
     case "<": try left.isLess(than: right, budget)

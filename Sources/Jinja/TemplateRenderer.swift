@@ -11,7 +11,7 @@ final class TemplateRenderer: @unchecked Sendable {
   private static let maximumDepth = 2000
 
   private(set) var output: [TemplateOutput] = []
-  let budget = TemplateBudget()
+  let budget: TemplateBudget
   private var captures: [TemplateText] = []
   private var isGenerated = false
   private var calls = 0
@@ -20,6 +20,14 @@ final class TemplateRenderer: @unchecked Sendable {
   var line = 1
 
   private enum Flow { case goesOn, breaks, continues }
+
+  init(_ dialect: TemplateDialect) { budget = TemplateBudget(isStrict: dialect == .strict) }
+
+  /// Python's truth; under a strict dialect what is not there has none.
+  func truth(of value: TemplateValue) throws(TemplateProblem) -> Bool {
+    if budget.isStrict, case .undefined(let name) = value { throw TemplateProblem("\(name) is undefined") }
+    return value.isTrue
+  }
 
   func render(_ statements: [TemplateStatement], _ scope: TemplateScope) throws {
     _ = try run(statements, scope)
@@ -91,7 +99,9 @@ final class TemplateRenderer: @unchecked Sendable {
     case .branches(let branches, let line):
       for branch in branches {
         self.line = line
-        if try branch.condition.map({ try evaluate($0, scope).isTrue }) ?? true { return try run(branch.body, scope) }
+        if try branch.condition.map({ try truth(of: evaluate($0, scope)) }) ?? true {
+          return try run(branch.body, scope)
+        }
       }
     case .loop(let loop): try run(loop, scope)
     case .set(let target, let expression, let line):
@@ -138,7 +148,7 @@ final class TemplateRenderer: @unchecked Sendable {
         try budget.spend(2)
         let inner = TemplateScope(scope)
         try assign(element, to: loop.target, inner)
-        return try evaluate(condition, inner).isTrue
+        return try truth(of: evaluate(condition, inner))
       }
     }
     let state = TemplateLoopState(elements)
@@ -229,6 +239,7 @@ final class TemplateRenderer: @unchecked Sendable {
   }
 
   func apply(filter name: String, to value: TemplateValue, _ arguments: TemplateArguments) throws -> TemplateValue {
+    if name == "regex_replace", budget.isStrict { return try TemplateFilters.replacePattern(budget, value, arguments) }
     guard let filter = TemplateFilters.all[name] else { throw TemplateProblem("unknown filter \"\(name)\"") }
     return try filter(budget, value, arguments)
   }

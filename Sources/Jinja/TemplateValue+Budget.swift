@@ -28,7 +28,9 @@ extension TemplateBudget {
   /// The elements of something to loop over.
   func elements(of value: TemplateValue) throws(TemplateProblem) -> [TemplateValue] {
     switch value {
-    case .undefined: return []
+    case .undefined(let name):
+      if isStrict { throw TemplateProblem("\(name) is undefined") }
+      return []
     case .list(let elements), .tuple(let elements):
       try read(bytes: elements.count)
       return elements

@@ -197,7 +197,8 @@ extension TemplateBudget {
   func string(of value: TemplateValue) throws(TemplateProblem) -> TemplateText {
     switch value {
     case .text(let text): text
-    case .undefined: TemplateText("")
+    case .undefined(let name):
+      if isStrict { throw TemplateProblem("\(name) is undefined") } else { TemplateText("") }
     default: TemplateText(try representation(of: value), value.holdsData ? .data(message: nil) : .template)
     }
   }

@@ -51,6 +51,32 @@ extension CodePointSet {
   /// Python counts the separators 0x1C to 0x1F as white space.
   static let pythonSpace = CodePointSet([0x09...0x0D, 0x1C...0x20])
   static let notLineFeed = CodePointSet(0x0A).inverted
+  static let all = CodePointSet().inverted
+
+  /// Python's `\\s` in texts of any characters.
+  static let unicodeSpace = CodePointSet([
+    0x09...0x0D, 0x1C...0x20, 0x85...0x85, 0xA0...0xA0, 0x1680...0x1680, 0x2000...0x200A, 0x2028...0x2029,
+    0x202F...0x202F, 0x205F...0x205F, 0x3000...0x3000,
+  ])
+  /// Python's `\\d`.
+  static let unicodeDigits = CodePointSet(matching: { $0.numericType == .decimal })
+  /// Python's `\\w`: letters, what is a number, and the low line.
+  static let unicodeWord = CodePointSet(matching: { properties in
+    if properties.numericType != nil { return true }
+    switch properties.generalCategory {
+    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return true
+    default: return false
+    }
+  }).union(CodePointSet(0x5F))
+
+  /// All characters with a property. The planes above the third have no letters and no digits.
+  private init(matching holds: (Unicode.Scalar.Properties) -> Bool) {
+    var found: [ClosedRange<UInt32>] = []
+    for code in 0..<UInt32(0x40000) {
+      if let scalar = Unicode.Scalar(code), holds(scalar.properties) { found.append(code...code) }
+    }
+    self.init(found)
+  }
 }
 
 extension UnsafeBufferPointer<UInt8> {

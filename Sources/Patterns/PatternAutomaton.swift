@@ -174,6 +174,7 @@ private struct AutomatonBuilder {
         }
       case .split(let first, let second): pending += [place + second, place + first]
       case .jump(let offset): pending.append(place + offset)
+      case .mark: pending.append(place + 1)
       }
     }
   }

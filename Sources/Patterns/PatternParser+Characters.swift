@@ -8,6 +8,10 @@ extension PatternParser {
     guard foldsCase else { return CodePointSet(ranges) }
     var folded = ranges
     for range in ranges {
+      if range.upperBound >= 128, dialect.searches {
+        folded += try otherCases(of: range)
+        continue
+      }
       guard range.upperBound < 128 else {
         throw PatternRefusal(reason: "ignores the case of characters other than ASCII's, which is not supported")
       }
@@ -21,10 +25,23 @@ extension PatternParser {
     return CodePointSet(folded)
   }
 
+  /// The characters that differ in case alone from one of a range.
+  private func otherCases(of range: ClosedRange<UInt32>) throws(PatternRefusal) -> [ClosedRange<UInt32>] {
+    guard range.count <= 1 << 12 else {
+      throw PatternRefusal(reason: "ignores the case of more than 4096 characters, which is not supported")
+    }
+    func single(_ text: String) -> Unicode.Scalar? { text.unicodeScalars.count == 1 ? text.unicodeScalars.first : nil }
+    return range.flatMap { code -> [ClosedRange<UInt32>] in
+      guard let scalar = Unicode.Scalar(code) else { return [] }
+      let lower = single(scalar.properties.lowercaseMapping) ?? scalar
+      return [lower, single(lower.properties.uppercaseMapping) ?? lower].map { $0.value...$0.value }
+    }
+  }
+
   /// Checks the letter just taken and the one before it: without case, Oniguruma takes some pairs for one character, such
   /// as ß.
   func checkFolding(_ letter: Unicode.Scalar) throws(PatternRefusal) {
-    guard foldsCase, place > 1 else { return }
+    guard foldsCase, !isPython, place > 1 else { return }
     let pair = String(String.UnicodeScalarView([pattern[place - 2], letter])).lowercased()
     guard !["ss", "st", "ff", "fi", "fl"].contains(pair) else {
       throw PatternRefusal(reason: "ignores the case of \(pair), which one character can be, which is not supported")
@@ -55,10 +72,10 @@ extension PatternParser {
     if scalar == "S" { return (dialect.space.inverted, nil) }
     guard isPython else { return try onigurumaSet(scalar) }
     switch scalar {
-    case "d": return (.digits, nil)
-    case "D": return (CodePointSet.digits.inverted, nil)
-    case "w": return (.word, nil)
-    case "W": return (CodePointSet.word.inverted, nil)
+    case "d": return (dialect.digits, nil)
+    case "D": return (dialect.digits.inverted, nil)
+    case "w": return (dialect.word, nil)
+    case "W": return (dialect.word.inverted, nil)
     default: break
     }
     var value = Self.simpleEscapes[scalar]

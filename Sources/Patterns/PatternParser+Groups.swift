@@ -3,6 +3,7 @@
 extension PatternParser {
   /// A group, after its opening parenthesis.
   mutating func group() throws(PatternRefusal) -> (PatternProgram, isAssertion: Bool) {
+    if dialect.searches { return try searchedGroup() }
     let folded = foldsCase
     defer { foldsCase = folded }
     var lookahead: Unicode.Scalar?
@@ -28,6 +29,82 @@ extension PatternParser {
       return nil
     default: throw Self.refusal(sign)
     }
+  }
+
+  // MARK: Searches
+
+  /// The flags before a pattern.
+  mutating func leadingFlags() throws(PatternRefusal) {
+    while place == 0 || pattern[place - 1] == ")", next == "(", place + 2 < pattern.count, pattern[place + 1] == "?",
+      "aimsux".unicodeScalars.contains(pattern[place + 2])
+    {
+      let start = place
+      place += 2
+      let before = (foldsCase, dotIsAnything, hasLines)
+      try flags()
+      // A group with flags of its own.
+      guard take(")") else {
+        place = start
+        (foldsCase, dotIsAnything, hasLines) = before
+        return
+      }
+    }
+  }
+
+  private mutating func flags() throws(PatternRefusal) {
+    var isOn = true
+    while let flag = next, flag != ":", flag != ")" {
+      place += 1
+      switch flag {
+      case "i": foldsCase = isOn
+      case "s": dotIsAnything = isOn
+      case "m": hasLines = isOn
+      case "u": break
+      case "-": isOn = false
+      default: throw PatternRefusal(reason: "has the flag \(flag), which is not supported")
+      }
+    }
+  }
+
+  private mutating func searchedGroup() throws(PatternRefusal) -> (PatternProgram, isAssertion: Bool) {
+    let flags = (foldsCase, dotIsAnything, hasLines)
+    defer { (foldsCase, dotIsAnything, hasLines) = flags }
+    var number: Int?
+    var look: (isBehind: Bool, isNegated: Bool)?
+    if take("?") {
+      if take("=") {
+        look = (false, false)
+      } else if take("!") {
+        look = (false, true)
+      } else if next == "<", place + 1 < pattern.count, "=!".unicodeScalars.contains(pattern[place + 1]) {
+        look = (true, pattern[place + 1] == "!")
+        place += 2
+      } else if let flag = next, "aimsux-".unicodeScalars.contains(flag) {
+        try self.flags()
+        guard take(":") else { throw PatternRefusal(reason: "has flags inside, which are not supported") }
+      } else if !take(":") {
+        try groupName()
+        number = groupCount
+        for name in groupNames where groupNumbers[name] == nil { groupNumbers[name] = groupCount }
+      }
+    } else {
+      number = groupCount
+    }
+    if number != nil { groupCount += 1 }
+    let program = try alternatives()
+    guard take(")") else { throw PatternRefusal(reason: "has a ( without its )") }
+    if let look {
+      let width = look.isBehind ? program.width : nil
+      guard !look.isBehind || width != nil else {
+        throw PatternRefusal(reason: "looks behind at texts of several lengths")
+      }
+      return (
+        PatternProgram([.assertion(.look(PatternLook(program: program, isNegated: look.isNegated, width: width)))]),
+        true
+      )
+    }
+    guard let number else { return (program, false) }
+    return (PatternProgram([.mark(2 * number)]) + program + PatternProgram([.mark(2 * number + 1)]), false)
   }
 
   /// What follows `(?` in Python, except `:`. A name is the only thing that a finite automaton can do.

@@ -9,8 +9,14 @@ struct PatternParser {
   var place = 0
   private var depth = 0
   var groupNames: Set<String> = []
+  var groupNumbers: [String: Int] = [:]
   /// Whether letters match in both cases.
   var foldsCase = false
+  /// The flags `s` and `m`.
+  var dotIsAnything = false
+  var hasLines = false
+  /// The groups that capture, so far; the whole match is group 0.
+  var groupCount = 1
 
   private init(_ pattern: String, _ dialect: PatternDialect) {
     (self.pattern, self.dialect) = (Array(pattern.unicodeScalars), dialect)
@@ -22,8 +28,25 @@ struct PatternParser {
         reason: "has \(pattern.utf8.count) bytes, at most \(PatternProgram.maximumStates) are read")
     }
     var parser = Self(pattern, dialect)
-    let program = try parser.alternatives()
-    guard parser.place == parser.pattern.count else { throw PatternRefusal(reason: "has a ) without its (") }
+    return try parser.whole()
+  }
+
+  /// A program with the names of its groups.
+  static func search(
+    _ pattern: String
+  ) throws(PatternRefusal) -> (program: PatternProgram, groups: Int, names: [String: Int]) {
+    guard pattern.utf8.count <= PatternProgram.maximumStates else {
+      throw PatternRefusal(reason: "has \(pattern.utf8.count) bytes, at most \(PatternProgram.maximumStates) are read")
+    }
+    var parser = Self(pattern, .search)
+    try parser.leadingFlags()
+    let program = try parser.whole()
+    return (program, parser.groupCount, parser.groupNumbers)
+  }
+
+  private mutating func whole() throws(PatternRefusal) -> PatternProgram {
+    let program = try alternatives()
+    guard place == pattern.count else { throw PatternRefusal(reason: "has a ) without its (") }
     return program
   }
 
@@ -109,8 +132,9 @@ struct PatternParser {
     case "\\": return try escaped()
     case ".", "^", "$":
       guard isPython else { throw PatternRefusal(reason: "has \(scalar ?? "."), which is not supported") }
-      if scalar == "." { return (PatternProgram(.notLineFeed), false) }
-      return (PatternProgram([.assertion(scalar == "^" ? .start : .lastLine)]), true)
+      if scalar == "." { return (PatternProgram(dotIsAnything ? .all : .notLineFeed), false) }
+      let (start, end): (PatternAssertion, PatternAssertion) = hasLines ? (.lineStart, .lineEnd) : (.start, .lastLine)
+      return (PatternProgram([.assertion(scalar == "^" ? start : end)]), true)
     case let scalar?:
       try checkFolding(scalar)
       return (PatternProgram(try folded([scalar.value...scalar.value])), false)
@@ -168,6 +192,7 @@ struct PatternParser {
     if isAssertion { throw PatternRefusal(reason: "has nothing to repeat at character \(start + 1)") }
     let hasBounds = pattern[start] == "{"
     let isPossessive = take("+")
+    var isLazy = false
     if isPossessive {
       // After bounds, a + repeats in Oniguruma.
       if hasBounds, !isPython { throw PatternRefusal(reason: "repeats a repetition") }
@@ -176,8 +201,9 @@ struct PatternParser {
           reason: "has a possessive quantifier\(isPython ? "" : " after a group"), which is not supported")
       }
     } else if take("?") {
-      // In Python whether it is lazy does not matter, since whole texts are matched.
+      // Whether it is lazy does not matter where whole texts are matched.
       guard isPython else { throw PatternRefusal(reason: "has a lazy quantifier, which is not supported") }
+      isLazy = true
     }
     if try quantifier() != nil { throw PatternRefusal(reason: "repeats a repetition") }
     if item.isEmpty { return PatternProgram() }
@@ -190,14 +216,15 @@ struct PatternParser {
     for _ in 0..<least { program += item }
     if let most {
       for _ in least..<most {
-        program += PatternProgram([.split(1, item.count + 1)]) + item
+        program += PatternProgram([isLazy ? .split(item.count + 1, 1) : .split(1, item.count + 1)]) + item
       }
       // Without the character that follows one taken less often: `a?+` is `a` or no a.
       if isPossessive, let set = item.set {
         program = PatternProgram([.split(1, 3), .character(set), .jump(2), .assertion(.notFollowed(set))])
       }
     } else {
-      program += PatternProgram([.split(1, item.count + 2)]) + item + PatternProgram([.jump(-item.count - 1)])
+      program.append(isLazy ? .split(item.count + 2, 1) : .split(1, item.count + 2))
+      program += item + PatternProgram([.jump(-item.count - 1)])
       if isPossessive, let set = item.set { program.append(.assertion(.notFollowed(set))) }
     }
     return program

@@ -19,6 +19,8 @@ struct PatternProgram: Sendable {
     case assertion(PatternAssertion)
     case split(Int, Int)
     case jump(Int)
+    /// The start or the end of a group: those of group n are 2n and 2n + 1. Searches alone have them.
+    case mark(Int)
   }
 
   private(set) var instructions: [Instruction] = []
@@ -54,12 +56,33 @@ struct PatternProgram: Sendable {
       seen[state] = true
       switch instructions[state] {
       case .character: break
-      case .assertion: pending.append(state + 1)
+      case .assertion, .mark: pending.append(state + 1)
       case .split(let first, let second): pending += [state + first, state + second]
       case .jump(let offset): pending.append(state + offset)
       }
     }
     return false
+  }
+
+  /// The number of characters that the program always matches; nil if there is no such number.
+  var width: Int? {
+    var widths: [Int: Int] = [0: 0]
+    for state in 0..<count {
+      // Everything but the end of a loop leads forward.
+      guard let width = widths[state] else { continue }
+      let next: [(Int, Int)] =
+        switch instructions[state] {
+        case .character: [(state + 1, width + 1)]
+        case .assertion, .mark: [(state + 1, width)]
+        case .split(let first, let second): [(state + first, width), (state + second, width)]
+        case .jump(let offset): [(state + offset, width)]
+        }
+      for (target, width) in next {
+        guard target > state, widths[target] ?? width == width else { return nil }
+        widths[target] = width
+      }
+    }
+    return widths[count]
   }
 }
 
@@ -74,6 +97,18 @@ enum PatternAssertion: Sendable {
   case followed(CodePointSet)
   /// No character of the set follows: another one, or the end.
   case notFollowed(CodePointSet)
+  /// The start or the end of a line (`(?m)`). Searches alone have these, and the next.
+  case lineStart, lineEnd
+  /// A program that matches, or does not, from here on, or up to here.
+  case look(PatternLook)
+}
+
+/// A pattern that is looked for at a place and not read.
+struct PatternLook: Sendable {
+  let program: PatternProgram
+  let isNegated: Bool
+  /// How far before the place it begins; nil: it looks ahead.
+  let width: Int?
 }
 
 /// The syntax of a pattern.
@@ -88,10 +123,19 @@ package struct PatternDialect: Sendable {
   let language: Language
   /// `\s`
   let space: CodePointSet
+  var digits = CodePointSet.digits
+  var word = CodePointSet.word
+  /// Whether places are searched for, and not whole texts matched: with groups, lazy quantifiers, flags, looks.
+  var searches = false
   /// `\p{…}` by its name; nil if there is none.
   let property: @Sendable (String) -> CodePointSet?
 
   package static let python = PatternDialect(language: .python, space: .pythonSpace) { _ in nil }
+
+  /// The `re` module of Python, searching texts of any characters.
+  static let search = PatternDialect(
+    language: .python, space: .unicodeSpace, digits: .unicodeDigits, word: .unicodeWord, searches: true
+  ) { _ in nil }
 
   package static func oniguruma(
     space: CodePointSet, property: @escaping @Sendable (String) -> CodePointSet?

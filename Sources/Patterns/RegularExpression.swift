@@ -44,6 +44,7 @@ package struct RegularExpression: Sendable {
         case .assertion(let assertion): if assertion.holds(in: text, at: place) { pending.append(state + 1) }
         case .split(let first, let second): pending += [state + second, state + first]
         case .jump(let offset): pending.append(state + offset)
+        case .mark: pending.append(state + 1)
         }
       }
     }
@@ -73,6 +74,7 @@ extension PatternAssertion {
     case .noWordBoundary: !isBoundary(in: text, at: place)
     case .followed(let set): place < text.count && set.contains(UInt32(text[place]))
     case .notFollowed(let set): place == text.count || !set.contains(UInt32(text[place]))
+    case .lineStart, .lineEnd, .look: preconditionFailure("a search's assertion")
     }
   }
 

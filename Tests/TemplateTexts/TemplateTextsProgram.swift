@@ -1,7 +1,7 @@
 // Renders chat templates for the scripts of Tests/Parity.
 //
-// Lines in: {"template": …, "messages": […], "variables": {…}}. Lines out: {"text": …}, or {"error": …} if the template is
-// refused.
+// Lines in: {"template": …, "messages": […], "variables": {…}}, or {"template": …, "document": {…}} for a prompt of lm-eval.
+// Lines out: {"text": …}, or {"error": …} if the template is refused.
 
 import Checkpoints
 import Jinja
@@ -13,9 +13,14 @@ struct TemplateTextsProgram {
       let answer: JSONValue.Member
       do {
         let request = try JSONValue.parse(Array(line.utf8), by: .anyText)
-        let template = try Template(request["template"]?.string ?? "")
-        let output = try template.render(request["messages"]?.array ?? [], request["variables"]?.members ?? [])
-        answer = .init("text", .string(output.map(\.text).joined()))
+        let text = request["template"]?.string ?? ""
+        if let document = request["document"]?.members {
+          answer = .init("text", .string(try Template(text, .strict).text(document)))
+        } else {
+          let output = try Template(text).render(
+            request["messages"]?.array ?? [], request["variables"]?.members ?? [])
+          answer = .init("text", .string(output.map(\.text).joined()))
+        }
       } catch {
         answer = .init("error", .string("\(error)"))
       }
