@@ -119,6 +119,9 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: ["Runtime", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "text-scores", dependencies: ["TextMetrics", "Checkpoints", "Tensors"], path: "Tests/TextScores",
+      swiftSettings: strict),
     .testTarget(
       name: "TextMetricsTests",
       dependencies: ["TextMetrics", "Checkpoints", "Corpus", "Tensors", "TestSupport"], swiftSettings: strict),
