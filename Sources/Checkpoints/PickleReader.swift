@@ -60,7 +60,8 @@ struct PickleReader {
     case UInt8(ascii: "M"): stack.append(.integer(try integer(2)))
     case UInt8(ascii: "J"): stack.append(.integer(Int(Int32(truncatingIfNeeded: try integer(4)))))
     case 0x8A: stack.append(.integer(try longInteger()))
-    case UInt8(ascii: "G"): stack.append(.number(Double(bitPattern: UInt64(bitPattern: Int64(try integer(8, isBigEndian: true))))))
+    case UInt8(ascii: "G"):
+      stack.append(.number(Double(bitPattern: UInt64(bitPattern: Int64(try integer(8, isBigEndian: true))))))
     case UInt8(ascii: "X"): stack.append(.text(try text(try integer(4))))
     case 0x8C, UInt8(ascii: "U"): stack.append(.text(try text(try integer(1))))
     default: try runStructure(opcode)
@@ -87,7 +88,9 @@ struct PickleReader {
     case UInt8(ascii: "c"): try pushGlobal(try line(), try line())
     case 0x93:
       let names = try pop(count: 2)
-      guard case .text(let module) = names[0], case .text(let name) = names[1] else { throw failure("a nameless global") }
+      guard case .text(let module) = names[0], case .text(let name) = names[1] else {
+        throw failure("a nameless global")
+      }
       try pushGlobal(module, name)
     case UInt8(ascii: "Q"): stack.append(.storage(try storage(try pop())))
     case UInt8(ascii: "R"): try reduce()

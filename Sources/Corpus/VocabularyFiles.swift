@@ -50,7 +50,10 @@ struct VocabularyFiles {
       "type": "RobertaProcessing", "cls": frame[0], "sep": frame[1], "trim_offsets": true, "add_prefix_space": false,
     ]
     let byteLevel: JSONValue = ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true]
-    let model: JSONValue = ["type": "BPE", "vocab": vocabulary, "merges": .array(try merges())]
+    let model: JSONValue = [
+      "type": "BPE", "unk_token": .string(tokens["unk_token"]?.text ?? ""), "vocab": vocabulary,
+      "merges": .array(try merges()),
+    ]
     return TokenizerFile(
       path: path,
       root: [

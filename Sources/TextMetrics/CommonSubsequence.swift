@@ -6,7 +6,7 @@
 /// t[i][j] is the length for the first i tokens of the reference and the first j of the candidate. Bit i of column j is
 /// clear if t[i + 1][j] = t[i][j] + 1. Time is |reference| · |candidate| / 64 words; `forEachIndex` keeps about
 /// √|candidate| columns twice.
-struct CommonSubsequence {
+package struct CommonSubsequence {
   private let reference: [Int32]
   /// Words of a column.
   private let words: Int
@@ -16,7 +16,7 @@ struct CommonSubsequence {
   private var masks: [Int: [UInt64]] = [:]
   private var scratch: [UInt64]
 
-  init(_ reference: [Int32]) {
+  package init(_ reference: [Int32]) {
     self.reference = reference
     words = (reference.count + 63) / 64
     places = TokenPlaces(reference)
@@ -30,7 +30,7 @@ struct CommonSubsequence {
   }
 
   /// The length of the longest common subsequence.
-  mutating func length(with candidate: [Int32]) -> Int {
+  package mutating func length(with candidate: [Int32]) -> Int {
     var column = [UInt64](repeating: ~0, count: words)
     for token in candidate { advance(&column, by: token) }
     return column.reduce(0) { $0 + (~$1).nonzeroBitCount }
@@ -38,7 +38,7 @@ struct CommonSubsequence {
 
   /// Passes the reference's indices of one longest common subsequence, last first: where tokens differ, the walk back
   /// leaves out the candidate's token only if that keeps the length and leaving out the reference's does not.
-  mutating func forEachIndex(with candidate: [Int32], _ body: (Int) -> Void) {
+  package mutating func forEachIndex(with candidate: [Int32], _ body: (Int) -> Void) {
     let block = Swift.max(Int(Double(candidate.count).squareRoot().rounded(.up)), 1 << 12 / Swift.max(words, 1), 1)
     var column = [UInt64](repeating: ~0, count: words)
     // The column before each block.

@@ -52,7 +52,7 @@ package struct EncoderTokenizer: Sendable {
   }
 
   /// Without what Python takes for white space, at both ends.
-  static func stripped(_ text: String) -> Substring {
+  package static func stripped(_ text: String) -> Substring {
     let scalars = text.unicodeScalars
     guard let start = scalars.firstIndex(where: { !isSpace($0) }),
       let end = scalars.lastIndex(where: { !isSpace($0) })

@@ -1,7 +1,7 @@
 // The Porter stemmer (Porter 1980) with the extensions of NLTK, which rouge_score uses: words to stems.
 
 /// Strips suffixes of English words. Letters are a to z in lower case; every other byte counts as a consonant.
-struct PorterStemmer: Sendable {
+package struct PorterStemmer: Sendable {
   /// Words that have a stem of their own.
   private static let irregular: [[UInt8]: [UInt8]] = {
     let forms = [
@@ -13,8 +13,10 @@ struct PorterStemmer: Sendable {
       uniqueKeysWithValues: forms.flatMap { stem, words in words.map { (Array($0.utf8), Array(stem.utf8)) } })
   }()
 
+  package init() {}
+
   /// The stem of a word in ASCII and lower case.
-  func stem(_ word: [UInt8]) -> [UInt8] {
+  package func stem(_ word: [UInt8]) -> [UInt8] {
     if let stem = Self.irregular[word] { return stem }
     guard word.count > 2 else { return word }
     var word = PorterWord(word)

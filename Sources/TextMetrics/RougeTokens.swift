@@ -1,18 +1,17 @@
 // Texts as rouge_score cuts them: runs of the letters a to z and digits, in lower case, stemmed if longer than three.
 
 /// The words of several texts as numbers: equal words have equal numbers.
-struct RougeVocabulary {
+package struct RougeVocabulary {
   private var ids: [String: Int32] = [:]
   /// The number of each stem.
   private var stemIDs: [[UInt8]: Int32] = [:]
   private let stemmer: PorterStemmer?
 
-  var count: Int { stemIDs.count }
-
-  init(usesStemmer: Bool) { stemmer = usesStemmer ? PorterStemmer() : nil }
+  /// - Parameter usesStemmer: whether words longer than three letters are numbered by their stems.
+  package init(usesStemmer: Bool) { stemmer = usesStemmer ? PorterStemmer() : nil }
 
   /// The words of `text`.
-  mutating func tokens(_ text: some StringProtocol) -> [Int32] {
+  package mutating func tokens(_ text: some StringProtocol) -> [Int32] {
     var tokens: [Int32] = []
     var word: [UInt8] = []
     func flush(_ vocabulary: inout Self) {
