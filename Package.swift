@@ -150,7 +150,7 @@ if Context.environment["SHOAL_FUZZ"] != nil {
       name: "Fuzz",
       dependencies: [
         "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Tensors",
-        "TestSupport", "Training",
+        "TestSupport", "TextMetrics", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

@@ -42,14 +42,13 @@ package struct BertModel: Sendable, Equatable {
 
   /// The model whose name a directory has: its own, that of the hub's cache around it, or that in its config.json.
   package static func model(in directory: String) -> BertModel? {
-    let parts = directory.split(separator: "/").reversed()
-    let cached = parts.first { $0.hasPrefix("models--") }?.split(separator: "-").isEmpty == false
+    let parts = directory.split(separator: "/")
     var names: [String] = []
-    if cached, let folder = parts.first(where: { $0.hasPrefix("models--") }) {
-      // models--owner--name: a name may hold single hyphens.
-      names.append(lastPart(of: String(folder.dropFirst("models--".count)), after: "--"))
+    // models--owner--name, and snapshots/REVISION below it.
+    if let folder = parts.last(where: { $0.hasPrefix("models--") }) {
+      names.append(lastPart(of: String(folder), after: "--"))
     }
-    if let own = parts.first { names.append(String(own)) }
+    if let own = parts.last { names.append(String(own)) }
     if let config = try? JSONValue.read(file: "\(directory)/config.json", limit: 1 << 20),
       let name = config["_name_or_path"]?.string
     {

@@ -85,10 +85,13 @@ package final class BertScorer {
   }
 
   /// The score of each prediction: the largest precision, recall and F-measure of those against its references.
-  /// - Parameter progress: is called with the number of finished pairs of a prediction and a reference.
+  /// - Parameters:
+  ///   - weighing: the references that say how much a token weighs, if those of `predictions` are a part of them.
+  ///   - progress: is called with the number of finished pairs of a prediction and a reference.
   /// - Throws: `TextMetricError` if there are not as many lists as predictions, or one is empty.
   package func scores(
-    predictions: [String], references: [[String]], progress: (_ done: Int) -> Void = { _ in }
+    predictions: [String], references: [[String]], weighing: [[String]]? = nil,
+    progress: (_ done: Int) -> Void = { _ in }
   ) throws -> [BertScore] {
     guard predictions.count == references.count else {
       throw TextMetricError("\(predictions.count) predictions for \(references.count) references")
@@ -102,7 +105,8 @@ package final class BertScorer {
       let own = texts.number(of: prediction)
       pairs += references.map { TextPair(place: place, prediction: own, reference: texts.number(of: $0)) }
     }
-    let weights = weights(references: pairs.map { texts.ids[$0.reference] })
+    let weighing = (weighing ?? references).joined().map { texts.number(of: $0) }
+    let weights = weights(references: weighing.map { texts.ids[$0] })
     var scores = [BertScore?](repeating: nil, count: predictions.count)
     var next = 0
     while next < pairs.count {

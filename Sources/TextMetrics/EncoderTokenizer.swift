@@ -26,6 +26,8 @@ package struct EncoderTokenizer: Sendable {
     (first, last) = (frame[0], frame[1])
     // bert_score asks for a space before RoBERTa's texts alone.
     addsSpace = shape.family == .roberta
+    // Where no limit is stated, bert_score cuts to what the model was trained with, or, with later versions of
+    // transformers, fails.
     let own = try Self.statedMaximum(directory) ?? shape.positions
     let limits = [own, shape.positionLimit, maximumTokens, Self.largestMaximum].compactMap { $0 }
     self.maximumTokens = max(limits.min() ?? 2, 2)

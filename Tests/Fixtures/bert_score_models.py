@@ -100,25 +100,25 @@ def states(folder, layer, sentence):
     return {"text": sentence, "ids": ids, "rows": [[round(float(x), 6) for x in row] for row in rows[:, :4]]}
 
 
-def roberta(folder, sort, count=24):
+def roberta(folder, store, count=24):
     shutil.rmtree(folder, ignore_errors=True)
     vocabulary = write_vocabulary(folder, ROBERTA)
     configuration(folder, model_max_length=count)
     config = RobertaConfig(
         vocab_size=vocabulary, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
         max_position_embeddings=count + 2, type_vocab_size=1, layer_norm_eps=1e-5)
-    sort(spread(RobertaForMaskedLM(config) if count == 24 else RobertaModel(config), 1), folder)
+    store(spread(RobertaForMaskedLM(config) if count == 24 else RobertaModel(config), 1), folder)
 
 
-def deberta(folder, sort, **keys):
+def deberta(folder, store, **keys):
     shutil.rmtree(folder, ignore_errors=True)
     vocabulary = write_vocabulary(folder, DEBERTA)
     configuration(folder, do_lower_case=False, model_max_length=40)
     config = DebertaConfig(
         vocab_size=vocabulary, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=40, relative_attention=True, pos_att_type=["c2p", "p2c"], position_biased_input=False,
-        layer_norm_eps=1e-7, **keys)
-    sort(spread(DebertaModel(config), 2), folder)
+        max_position_embeddings=40, relative_attention=True, layer_norm_eps=1e-7,
+        **{"pos_att_type": ["c2p", "p2c"], "position_biased_input": False, **keys})
+    store(spread(DebertaModel(config), 2), folder)
 
 
 def safetensors(model, folder):
@@ -158,7 +158,8 @@ def main():
         "bert/deberta": lambda folder: deberta(folder, torch_file),
         # Fewer distances than tokens, positions in the input, types of tokens, one kind of product.
         "bert/deberta-near": lambda folder: deberta(
-            folder, old_torch_file, max_relative_positions=7, type_vocab_size=2),
+            folder, old_torch_file, max_relative_positions=7, type_vocab_size=2, position_biased_input=True,
+            pos_att_type=["p2c"]),
     }
     cases = []
     for folder, make in models.items():

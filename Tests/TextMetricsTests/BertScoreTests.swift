@@ -46,6 +46,15 @@ import TextMetrics
     }
   }
 
+  @Test func `a part is weighed by all references`() throws {
+    let (predictions, references) = try BertFixture.pairs()
+    let scorer = try BertScorer(directory: BertFixture.path("deberta"), layer: 2, idf: true, threads: 2)
+    let all = try scorer.scores(predictions: predictions, references: references)
+    let part = try scorer.scores(
+      predictions: Array(predictions[6..<9]), references: Array(references[6..<9]), weighing: references)
+    #expect(part == Array(all[6..<9]))
+  }
+
   @Test func `tokens that every reference has weigh nothing`() throws {
     let scorer = try BertScorer(directory: BertFixture.path("roberta"), layer: 2, idf: true, threads: 1)
     let score = try scorer.scores(predictions: ["the text"], references: ["the text"])[0]

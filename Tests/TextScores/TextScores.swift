@@ -5,7 +5,7 @@ import Checkpoints
 import Tensors
 import TextMetrics
 
-/// The commands: `rouge`; `stems`; `bert DIRECTORY LAYER IDF THREADS P,R,F|none`.
+/// The commands: `rouge`; `bert DIRECTORY LAYER IDF THREADS P,R,F|none`.
 @main
 enum TextScores {
   static func main() throws {
