@@ -78,6 +78,31 @@ import TextMetrics
     #expect(throws: Never.self) { try Encoder(directory: copy.path, layers: 3) }
   }
 
+  // MARK: Lengths
+
+  /// What tokenizer_config.json states, and the tokens that texts are cut to: RoBERTa has 26 positions, of which two are
+  /// no token's; DeBERTa has distances alone, so that longer texts fit too.
+  @Test(arguments: [
+    ("roberta", "{}", 24), ("roberta", #"{"model_max_length": 7}"#, 7), ("roberta", #"{"model_max_length": 4000}"#, 24),
+    ("roberta", #"{"model_max_length": 1000000000000000019884624838656}"#, 24), ("deberta", "{}", 40),
+    ("deberta", #"{"model_max_length": 100}"#, 100), ("deberta-near", #"{"model_max_length": 100}"#, 40),
+  ])
+  func `texts are cut`(model: String, configuration: String, expected: Int) throws {
+    let copy = try BertFixture.copy(model)
+    try copy.write("tokenizer_config.json", configuration)
+    let shape = try EncoderConfiguration(directory: copy.path)
+    let tokenizer = try EncoderTokenizer(directory: copy.path, shape)
+    #expect(tokenizer.maximumTokens == expected)
+    let ids = tokenizer.encode(String(repeating: "the work and ", count: 200))
+    #expect(ids.count == expected && ids.first == tokenizer.first && ids.last == tokenizer.last)
+    let shorter = try EncoderTokenizer(directory: copy.path, shape, maximumTokens: 5)
+    #expect(shorter.encode("the work and the work") == ids.prefix(4) + [tokenizer.last])
+    let pool = ThreadPool(threads: 2, scratchCount: 1 << 17)
+    #expect(try Encoder(directory: copy.path, layers: 1).forward([ids], pool).elements.allSatisfy(\.isFinite))
+    try copy.write("tokenizer_config.json", #"{"model_max_length": "x"}"#)
+    #expect(throws: ContentError.self) { try EncoderTokenizer(directory: copy.path, shape) }
+  }
+
   // MARK: Configuration
 
   /// A change of the configuration, and a part of its refusal.
