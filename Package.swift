@@ -121,6 +121,9 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: ["Runtime", "Model", "Corpus", "Collectives", "Checkpoints", "Tensors", "TestSupport"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "text-scores", dependencies: ["TextMetrics", "Checkpoints", "Tensors"], path: "Tests/TextScores",
+      swiftSettings: strict),
     .testTarget(
       name: "TextMetricsTests",
       dependencies: ["TextMetrics", "Checkpoints", "Corpus", "Tensors", "TestSupport"], swiftSettings: strict),
@@ -149,7 +152,7 @@ if Context.environment["SHOAL_FUZZ"] != nil {
       name: "Fuzz",
       dependencies: [
         "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Runtime",
-        "Tensors", "TestSupport", "Training",
+        "Tensors", "TestSupport", "TextMetrics", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

@@ -38,7 +38,7 @@ package final class HubWeights: Sendable {
     } else if fileExists(index) {
       let shards = try ShardIndex(path: index)
       files = try shards.files.map { try SafetensorsFile(path: "\(directory)/\($0)") }
-      owner = try shards.owners(in: files)
+      owner = try shards.owners(of: files.map(\.names))
     } else {
       throw ContentError(
         directory, "holds no weights",
@@ -61,77 +61,5 @@ package final class HubWeights: Sendable {
   package subscript(name: String) -> Weight? {
     guard let index = owner[name], let entry = files[index].tensors[name] else { return nil }
     return Weight(file: files[index], entry: entry)
-  }
-}
-
-/// `model.safetensors.index.json`: maps each tensor to its shard.
-private struct ShardIndex {
-  let path: String
-  /// The shards' file names, sorted.
-  let files: [String]
-  private let map: [JSONValue.Member]
-
-  init(path: String) throws {
-    self.path = path
-    guard let members = try JSONValue.read(file: path, limit: 16 << 20)["weight_map"]?.members, !members.isEmpty
-    else {
-      throw ContentError(path, "weight_map", "is missing or empty", expected: "tensor to file name")
-    }
-    var files: Set<String> = []
-    var problems: [ContentError.Problem] = []
-    for member in members {
-      guard let file = member.value.string, Self.isPlainShardName(file) else {
-        let found = member.value.string.map { "\"\($0)\"" } ?? "no file name"
-        problems.append(
-          .init(
-            member.name, "is mapped to \(found)",
-            expected: "the plain name of a .safetensors file in the same directory"))
-        continue
-      }
-      files.insert(file)
-    }
-    guard problems.isEmpty else { throw ContentError(path, problems) }
-    map = members
-    self.files = files.sorted()
-  }
-
-  /// The shard of every tensor, checked against the shards' contents.
-  func owners(in shards: [SafetensorsFile]) throws(ContentError) -> [String: Int] {
-    var owner: [String: Int] = [:]
-    var problems: [ContentError.Problem] = []
-    for (index, shard) in shards.enumerated() {
-      for name in shard.names {
-        if let first = owner.updateValue(index, forKey: name) {
-          problems.append(.init(name, "is in both \(files[first]) and \(files[index])"))
-        }
-      }
-    }
-    for member in map {
-      let expected = member.value.string ?? ""
-      let found = owner[member.name].map { files[$0] }
-      if found != expected {
-        problems.append(.init(member.name, found.map { "is in \($0)" } ?? "is in no shard", expected: expected))
-      }
-    }
-    let indexed = Set(map.map(\.name))
-    for name in owner.keys.sorted() where !indexed.contains(name) {
-      problems.append(.init(name, "is in \(files[owner[name] ?? 0]) but not in the index"))
-    }
-    guard problems.isEmpty else { throw ContentError(path, problems) }
-    return owner
-  }
-
-  /// Accepts `[A-Za-z0-9._-]+.safetensors`, not hidden: a name that cannot lead out of the directory.
-  private static func isPlainShardName(_ name: String) -> Bool {
-    name.utf8.count <= 255 && name.hasSuffix(".safetensors") && !name.hasPrefix(".")
-      && name.utf8.allSatisfy {
-        switch $0 {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
-          UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
   }
 }

@@ -1,5 +1,7 @@
 // Tokens beside the vocabulary; the tokenizer finds them in the text before any other step.
 
+import Patterns
+
 /// A token of `added_tokens`.
 struct AddedToken: Sendable {
   let id: Int32
@@ -7,6 +9,29 @@ struct AddedToken: Sendable {
   let bytes: [UInt8]
   /// A special token is read as plain text unless the caller allows special tokens.
   let isSpecial: Bool
+  /// Whether the token takes the white space before and after it along.
+  var stripsLeft = false
+  var stripsRight = false
+
+  /// The part of `text` that the token takes, if it is spelled at `match`; `start` is where the token before it ends.
+  func extent(of match: Range<Int>, in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int> {
+    guard stripsLeft || stripsRight else { return match }
+    var (lower, upper) = (match.lowerBound, match.upperBound)
+    while stripsLeft, lower > start {
+      var before = lower - 1
+      while before > start, text[before] & 0xC0 == 0x80 { before -= 1 }
+      guard Self.isSpace(text, at: before) else { break }
+      lower = before
+    }
+    while stripsRight, upper < text.count, Self.isSpace(text, at: upper) {
+      upper += text.codePoint(at: upper).length
+    }
+    return lower..<upper
+  }
+
+  private static func isSpace(_ text: UnsafeBufferPointer<UInt8>, at position: Int) -> Bool {
+    UnicodeProperties.shared.flags[Int(text.codePoint(at: position).code)] & UnicodeProperties.space != 0
+  }
 }
 
 /// Finds added tokens in a text: the leftmost token, and the longest of several.

@@ -1,6 +1,7 @@
 // Loads a tokenizer from tokenizer.json. Settings that change ids and are not read here are rejected by name.
 
 import Checkpoints
+import Glibc
 import Tensors
 
 extension Tokenizer {
@@ -15,38 +16,62 @@ extension Tokenizer {
   /// - Throws: `FileError`, or `TokenizerError` if a file is malformed, is beyond the limits, or is of another kind than
   ///   byte-level BPE.
   package convenience init(directory: String, endOfSequence: String? = nil) throws {
-    let path = directory + "/tokenizer.json"
-    let file = try TokenizerFile(path: path)
-    try file.checkShape()
-    let model = try file.member("model", of: file.root, at: "")
-    var vocabulary = try Self.vocabulary(file, model)
-    let merges = try Self.merges(file, model, vocabulary)
-    let wholeTokens = model["ignore_merges"]?.bool == true ? vocabulary : nil
-    let normalizesText = try file.normalizesText()
-    let added = try Self.addedTokens(file, model, &vocabulary, normalizesText: normalizesText)
-
-    var bytes = ByteStrings()
-    for name in vocabulary.names { bytes.append(ByteAlphabet.bytes(of: name)) }
-    var parts = Parts(
-      path: path, merges: merges, wholeTokens: wholeTokens, normalizesText: normalizesText,
-      steps: try file.pretokenSteps(), frame: try file.frame(),
-      rawTokens: added.filter { !$0.isNormalized }.map(\.token),
-      normalizedTokens: added.filter(\.isNormalized).map(\.token), tokenBytes: bytes)
-    for id in parts.frame.before + parts.frame.after where vocabulary.name(of: id) == nil {
-      throw file.failure("post_processor adds the id \(id), which no token has")
-    }
+    let file = try TokenizerFile(path: directory + "/tokenizer.json")
+    var (parts, added) = try Self.parts(of: file, mayStrip: false)
     let configuration = try TokenizerConfiguration(directory: directory)
     parts.namedTokens = configuration.namedTokens
     if let token = endOfSequence ?? configuration.endOfSequenceToken {
-      guard let id = added.first(where: { $0.token.bytes.elementsEqual(token.utf8) })?.token.id else {
+      guard let id = added.first(where: { $0.bytes.elementsEqual(token.utf8) })?.id else {
         throw TokenizerError(
-          path: endOfSequence == nil ? configuration.path : path,
+          path: endOfSequence == nil ? configuration.path : file.path,
           reason: "eos_token is \"\(token)\", which is not among the added tokens of tokenizer.json")
       }
       parts.endOfSequence = id
       parts.namedTokens["eos_token"] = token
     }
     self.init(parts)
+  }
+
+  /// Reads the tokenizer of an encoder: tokenizer.json, or, where that is absent, vocab.json and merges.txt with the
+  /// special tokens of its family.
+  ///
+  /// The tokens may take white space along, and the tokenizer has no end-of-sequence token of its own.
+  /// - Throws: `FileError`, or `TokenizerError` as above, or if it puts no tokens around a text.
+  package convenience init(encoder directory: String, specials: EncoderSpecials) throws {
+    let path = directory + "/tokenizer.json"
+    let file =
+      access(path, F_OK) == 0 ? try TokenizerFile(path: path) : try VocabularyFiles(directory, specials).tokenizerFile()
+    let (parts, _) = try Self.parts(of: file, mayStrip: true)
+    guard parts.frame.before.count == 1, parts.frame.after.count == 1 else {
+      throw file.failure("post_processor does not put one token before and one after a text, as encoders need")
+    }
+    self.init(parts)
+  }
+
+  /// - Parameter mayStrip: whether added tokens may take the white space around them along.
+  private static func parts(
+    of file: TokenizerFile, mayStrip: Bool
+  ) throws -> (parts: Parts, added: [AddedToken]) {
+    try file.checkShape()
+    let model = try file.member("model", of: file.root, at: "")
+    var vocabulary = try Self.vocabulary(file, model)
+    let merges = try Self.merges(file, model, vocabulary)
+    let wholeTokens = model["ignore_merges"]?.bool == true ? vocabulary : nil
+    let normalizesText = try file.normalizesText()
+    let added = try Self.addedTokens(
+      file, model, &vocabulary, normalizesText: normalizesText, mayStrip: mayStrip)
+
+    var bytes = ByteStrings()
+    for name in vocabulary.names { bytes.append(ByteAlphabet.bytes(of: name)) }
+    let parts = Parts(
+      path: file.path, merges: merges, wholeTokens: wholeTokens, normalizesText: normalizesText,
+      steps: try file.pretokenSteps(), frame: try file.frame(),
+      rawTokens: added.filter { !$0.isNormalized }.map(\.token),
+      normalizedTokens: added.filter(\.isNormalized).map(\.token), tokenBytes: bytes)
+    for id in parts.frame.before + parts.frame.after where vocabulary.name(of: id) == nil {
+      throw file.failure("post_processor adds the id \(id), which no token has")
+    }
+    return (parts, added.map(\.token))
   }
 
   /// `eos_token` of a directory's tokenizer_config.json; nil if there is none.
@@ -135,7 +160,7 @@ extension Tokenizer {
   // MARK: - Added tokens
 
   private static func addedTokens(
-    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: inout TokenVocabulary, normalizesText: Bool
+    _ file: TokenizerFile, _ model: JSONValue, _ vocabulary: inout TokenVocabulary, normalizesText: Bool, mayStrip: Bool
   ) throws -> [(token: AddedToken, isNormalized: Bool)] {
     guard let list = (file.root["added_tokens"] ?? .array([])).array else {
       throw file.failure("added_tokens is no array")
@@ -144,6 +169,7 @@ extension Tokenizer {
       throw file.failure("added_tokens has \(list.count) entries, at most \(maximumAddedTokens) are read")
     }
     var normalization = Normalization()
+    let strips: [JSONValue] = mayStrip ? [false, true] : [false]
     // The library numbers new tokens itself, after the vocabulary and in the order of the list, and ignores the file's
     // ids. A file with other ids would therefore mean different ids to different readers.
     var nextID = model["vocab"]?.members?.count ?? 0
@@ -151,7 +177,8 @@ extension Tokenizer {
     for (index, entry) in list.enumerated() {
       let place = "added_tokens[\(index)]"
       try file.check(
-        entry, at: place, must: ["single_word": [false], "lstrip": [false], "rstrip": [false]],
+        entry, at: place,
+        must: ["single_word": [false], "lstrip": strips, "rstrip": strips],
         free: ["id", "content", "normalized", "special"])
       guard let content = entry["content"]?.string, let id = entry["id"]?.int, 0..<maximumTokens ~= id,
         let isSpecial = entry["special"]?.bool, let isNormalized = entry["normalized"]?.bool
@@ -174,7 +201,10 @@ extension Tokenizer {
         normalization.normalize(text, into: &normalized)
         return normalized
       }
-      result.append((AddedToken(id: Int32(id), bytes: bytes, isSpecial: isSpecial), isNormalized))
+      let token = AddedToken(
+        id: Int32(id), bytes: bytes, isSpecial: isSpecial, stripsLeft: entry["lstrip"]?.bool == true,
+        stripsRight: entry["rstrip"]?.bool == true)
+      result.append((token, isNormalized))
     }
     return result
   }

@@ -127,9 +127,11 @@ package final class Tokenizer: Sendable {
   ) {
     var start = 0
     var position = 0
-    while let (token, range) = tokens.firstMatch(in: text, from: position) {
-      position = range.upperBound
+    while let (token, match) = tokens.firstMatch(in: text, from: position) {
+      position = match.upperBound
       guard allowSpecial || !token.isSpecial else { continue }
+      let range = token.extent(of: match, in: text, from: start)
+      position = range.upperBound
       if start < range.lowerBound { body(UnsafeBufferPointer(rebasing: text[start..<range.lowerBound])) }
       workspace.ids.append(token.id)
       start = position

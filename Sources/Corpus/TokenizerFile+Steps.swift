@@ -97,11 +97,14 @@ extension TokenizerFile {
   func frame() throws -> TokenFrame {
     var frame = TokenFrame()
     for (value, place) in try steps(of: root["post_processor"] ?? .null, "processors", at: "post_processor") {
-      guard value["type"] == "TemplateProcessing" else {
+      let own: TokenFrame
+      switch value["type"]?.string {
+      case "TemplateProcessing": own = try template(value, at: place)
+      case "RobertaProcessing": own = try pair(value, at: place)
+      default:
         try checkByteLevel(value, at: place)
         continue
       }
-      let own = try template(value, at: place)
       frame = TokenFrame(before: own.before + frame.before, after: frame.after + own.after)
     }
     return frame
@@ -126,6 +129,19 @@ extension TokenizerFile {
     }
     guard texts == 1 else { throw failure("\(place).single has the text A \(texts) times") }
     return frame
+  }
+
+  /// RoBERTa's: `cls` before a text and `sep` after it, each a list of name and id.
+  private func pair(_ value: JSONValue, at place: String) throws -> TokenFrame {
+    try check(
+      value, at: place, must: ["type": ["RobertaProcessing"]],
+      free: ["cls", "sep", "trim_offsets", "add_prefix_space"])
+    let ids = ["cls", "sep"].map { name -> Int32? in
+      let token = value[name]?.array
+      return token?.count == 2 ? token?[1].int.flatMap(Int32.init(exactly:)) : nil
+    }
+    guard let before = ids[0], let after = ids[1] else { throw failure("\(place) has a bad cls or sep") }
+    return TokenFrame(before: [before], after: [after])
   }
 
   /// Its other members only change offsets, after the tokens are found.

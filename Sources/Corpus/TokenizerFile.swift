@@ -20,6 +20,9 @@ struct TokenizerFile {
     }
   }
 
+  /// - Parameter path: what `root` was put together from, for messages.
+  init(path: String, root: JSONValue) { (self.path, self.root) = (path, root) }
+
   func failure(_ reason: String) -> TokenizerError { TokenizerError(path: path, reason: reason) }
 
   func member(_ name: String, of object: JSONValue, at place: String) throws -> JSONValue {

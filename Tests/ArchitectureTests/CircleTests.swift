@@ -6,7 +6,7 @@ import Testing
 @Suite struct CircleTests {
   static let targets = [
     "Tensors", "Checkpoints", "Hub", "Jinja", "Parquet", "Patterns", "Collectives", "Corpus", "Model", "Training",
-    "Preparation", "shoal",
+    "Preparation", "TextMetrics", "shoal",
   ]
 
   private static func sources(_ folder: String) throws -> [SourceFile] {

@@ -33,6 +33,9 @@ enum Parser: String, CaseIterable {
   case parquet
   case hub
   case template
+  case torchFile = "torch-file"
+  case encoder
+  case rouge
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -64,6 +67,9 @@ enum Parser: String, CaseIterable {
       case .parquet: try FileParsers.shared.parquet(bytes)
       case .hub: try parseHubAnswer(bytes)
       case .template: try renderTemplate(bytes)
+      case .torchFile: try FileParsers.shared.torchFile(bytes)
+      case .encoder: try FileParsers.shared.encoder(bytes)
+      case .rouge: FileParsers.shared.rouge(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {

@@ -7,8 +7,10 @@ and its parquet files the small ones of every kind.
 """
 import gzip
 import hashlib
+import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -394,3 +396,47 @@ start = len(content) + len(entries)
 trailer = b"SHOALEX1" + b"k" * 32 + b"m" * 32 + word(
     len(rows), start, start + len(information), start + len(information), start + len(information) + 8)
 seed("examples", "raw", content + entries + information + word(len(content)) + trailer + b"\0" * 32, 0)
+
+# Files of torch.save, and what stands beside the weights of an encoder
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def number(value):
+    return b"J" + struct.pack("<i", value)
+
+
+def name(module, value):
+    return f"c{module}\n{value}\n".encode()
+
+
+def view(key, kind, count, offset, shape, strides, old=False):
+    """A tensor of a storage."""
+    identity = (b"(" + text("storage") + name("torch", kind) + text(key) + text("cpu") + number(count)
+                + (b"N" if old else b"") + b"tQ")
+    axes = b"".join(b"(" + b"".join(map(number, axis)) + b"t" for axis in (shape, strides))
+    return (name("torch._utils", "_rebuild_tensor_v2") + b"(" + identity + number(offset) + axes + b"\x89"
+            + name("collections", "OrderedDict") + b")RtR")
+
+
+def state(old=False):
+    return (b"\x80\x02" + name("collections", "OrderedDict") + b")Rq\x00(" + text("a.weight")
+            + view("0", "FloatStorage", 6, 0, (2, 3), (3, 1), old) + b"q\x01" + text("b") + b"h\x01" + text("c")
+            + view("1", "HalfStorage", 4, 1, (3,), (1,), old) + b"u}" + text("_metadata") + b"}sb.")
+
+
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+    for member, content in [("data.pkl", state()), ("byteorder", b"little"), ("data/0", bytes(24)), ("data/1", bytes(8)),
+                            ("version", b"3\n")]:
+        file.writestr(zipfile.ZipInfo("model/" + member), content)
+seed("torch-file", "archive", archive.getvalue())
+seed("torch-file", "old", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}" + text("little_endian")
+     + b"\x88s." + state(old=True) + b"\x80\x02](" + text("0") + text("1") + b"e."
+     + struct.pack("<q", 6) + bytes(24) + struct.pack("<q", 4) + bytes(8))
+for choice, member in enumerate(["config.json", "vocab.json", "merges.txt", "tokenizer_config.json"]):
+    seed("encoder", member, (FIXTURES / "bert/deberta" / member).read_text(), choice)
+seed("encoder", "special_tokens_map.json", compact({
+    "cls_token": "[CLS]", "mask_token": {"content": "[MASK]", "lstrip": True, "rstrip": True}}), 4)
+seed("encoder", "tokenizer.json", (FIXTURES / "bert/deberta-tokenizer.json").read_text(), 5)
+seed("rouge", "texts", "The cats sat on the mat.\nRelational\0A cat sits,\nrelationally, on mats\n\n")
