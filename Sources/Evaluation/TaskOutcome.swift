@@ -60,6 +60,9 @@ package struct TaskOutcome: Sendable {
     hash = SHA256.text(of: Array(texts.joined().utf8))
   }
 
+  /// The outcome of a task whose documents ask for nothing: given texts.
+  package init(_ run: TaskRun) throws { try self.init(run, run.items.map { _ in [] }, bootstraps: 0) }
+
   private static func filtered(
     _ responses: [TaskResponse], _ item: TaskItem, _ filter: ResponseFilter
   ) throws(DocumentProblem) -> TaskRun.Filtered {

@@ -13,7 +13,8 @@ struct Shoal: ParsableCommand {
     commandName: "shoal", abstract: "Preference-tunes language models on ordinary CPU machines.",
     version: BuildIdentity.version,
     subcommands: [
-      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, GenerateCommand.self, SummarizeCommand.self,
+      TrainCommand.self, ConfigCommand.self, ScoreCommand.self, EvaluateCommand.self,
+      GenerateCommand.self, SummarizeCommand.self,
       TokenizeCommand.self, ExportCommand.self, PrepareCommand.self, FetchCommand.self, BenchCommand.self,
     ])
 

@@ -1,0 +1,181 @@
+// The evaluation of one model: its tasks' requests, and the files of results.
+
+import Checkpoints
+import Collectives
+import Corpus
+import Evaluation
+import Foundation
+import Model
+import Runtime
+import Tensors
+
+/// One rank's part in an evaluation.
+struct EvaluationJob {
+  private let command: EvaluateCommand
+  private let subject: EvaluationSubject
+  private let world: any Communicator
+  private let start = Date().timeIntervalSince1970
+
+  /// What rank 0 prepares.
+  private struct Tasks {
+    var runs: [TaskRun] = []
+    var groups: [TaskGroup] = []
+  }
+
+  init(_ command: EvaluateCommand, _ subject: EvaluationSubject, world: any Communicator) {
+    (self.command, self.subject, self.world) = (command, subject, world)
+  }
+
+  /// - Returns: the exit code.
+  func run() throws -> Int32 {
+    var output: OutputTarget?
+    try world.agree {
+      guard world.rank == 0 else { return }
+      output = try OutputTarget(
+        file: subject.out, overwrites: command.overwrite, inputs: command.inputs(subject))
+    }
+    guard let path = subject.model else {
+      try world.agree { if let output { try judgeTexts(into: output) } }
+      return 0
+    }
+    let request = LoadedModel.Request(
+      model: path, adapter: subject.adapter, storage: command.loadIn4Bit.map { $0 ? .nf4 : .stored },
+      choice: command.chat.choice, threads: command.threads)
+    let model = try LoadedModel(request, world: world, build: try .running())
+    var tasks = Tasks()
+    try world.agree { if output != nil { tasks = try prepare(model) } }
+    let job = try InferenceJob(model, world: world, output: output, what: "evaluation")
+    return try job.run { session in
+      let defaults = try model.prompting.generation(model.directory.configuration)
+      let evaluation = Evaluation(
+        tasks.runs, try tokens(model), stopIDs: defaults.stopIDs, settings(model), progress: Self.tell)
+      return try report(evaluation.outcomes(session), tasks.groups)
+    }
+  }
+
+  private static func tell(_ progress: EvaluationProgress) {
+    switch progress {
+    case .prepared(let task, let documents, let requests):
+      Console.print("\(task): \(documents) documents, \(requests) requests")
+    case .scoring, .generating, .finished: break
+    }
+  }
+
+  // MARK: Tasks
+
+  private func prepare(_ model: LoadedModel) throws -> Tasks {
+    for notice in model.notices { Console.print(notice) }
+    let settings = try settings(model)
+    var tasks = Tasks()
+    for (name, file) in try command.tasks() {
+      switch name {
+      case "preference":
+        let encoder = ExampleEncoder(
+          tokenizer: model.prompting.tokenizer, template: model.prompting.dataTemplate, templateKey: "--chat-template")
+        tasks.runs.append(
+          try .preference(
+            TaskDocuments(path: file), encoder, tokenizer: model.prompting.tokenizer, data: file, settings))
+      case let name where TextMetricArguments.names.contains(name):
+        tasks.runs.append(try texts(name, file, model, settings))
+      default:
+        let (runs, groups) = try BuiltInTasks.runs(name, data: file, shots: command.pool(of: name), settings)
+        tasks.runs += runs
+        tasks.groups += groups
+      }
+    }
+    for path in command.taskFile {
+      let file = try TaskFile(path)
+      tasks.runs.append(try file.run(shots: command.pool(of: file.definition.name), settings))
+    }
+    var names: Set<String> = []
+    for run in tasks.runs where !names.insert(run.name).inserted { throw RepeatedTask(name: run.name) }
+    return tasks
+  }
+
+  private func texts(
+    _ name: String, _ file: String, _ model: LoadedModel, _ settings: EvaluationSettings
+  ) throws -> TaskRun {
+    let metric = try command.texts.metric(name, threads: model.threads)
+    let answers = try AnswerSettings(
+      [.init("max_gen_toks", .integer(Int64(command.texts.maxNewTokens ?? 512))), .init("do_sample", false)], repeats: 1)
+    let template = try? model.prompting.template()
+    let chat = template.map { ChatRendering($0, model.prompting.tokenizer) }
+    return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
+  }
+
+  private func settings(_ model: LoadedModel) throws -> EvaluationSettings {
+    var settings = EvaluationSettings()
+    (settings.shotCount, settings.limit, settings.seed) = (command.numFewshot, command.limit, command.seed)
+    if command.applyChatTemplate {
+      settings.chat = ChatRendering(try model.prompting.template(), model.prompting.tokenizer)
+      settings.showsShotsAsTurns = command.fewshotAsMultiturn
+    }
+    if command.allowCodeExecution, world.rank == 0 { settings.programRunner = try ContainedPython() }
+    return settings
+  }
+
+  private func tokens(_ model: LoadedModel) throws -> RequestTokens {
+    try RequestTokens(
+      model.prompting.tokenizer, maximumLength: model.directory.configuration.maximumPositions)
+  }
+
+  private func judgeTexts(into output: OutputTarget) throws {
+    let threads = command.threads ?? ProcessorSet.boundCount
+    var settings = EvaluationSettings()
+    settings.limit = command.limit
+    let outcomes = try command.tasks().map { name, file in
+      try TaskOutcome(
+        TaskRun.texts(
+          command.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil, data: file,
+          settings))
+    }
+    try output.write(report(outcomes, []))
+  }
+
+  // MARK: Results
+
+  private func report(_ outcomes: [TaskOutcome], _ groups: [TaskGroup]) throws -> String {
+    if let directory = command.samples { try write(outcomes, into: directory) }
+    let arguments = [
+      subject.model.map { "pretrained=\($0)" }, subject.adapter.map { "peft=\($0)" },
+    ].compactMap(\.self).joined(separator: ",")
+    let report = EvaluationReport(
+      outcomes, groups: groups,
+      configuration: [
+        .init("model", "shoal"), .init("model_args", .string(arguments)),
+        .init("num_fewshot", command.numFewshot.map { .integer(Int64($0)) } ?? .null),
+        .init("limit", command.limit.map(JSONValue.number) ?? .null), .init("fewshot_seed", .integer(Int64(command.seed))),
+        .init("apply_chat_template", .bool(command.applyChatTemplate)),
+      ])
+    for outcome in outcomes { Console.print(Self.line(outcome)) }
+    return report.text(date: start, seconds: Date().timeIntervalSince1970 - start)
+  }
+
+  private func write(_ outcomes: [TaskOutcome], into directory: String) throws {
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for outcome in outcomes {
+      let target = try OutputTarget(
+        file: "\(directory)/samples_\(outcome.name).jsonl", overwrites: command.overwrite,
+        inputs: command.inputs(subject))
+      try target.write(EvaluationReport.samples(outcome))
+    }
+  }
+
+  /// A task's metrics for people.
+  private static func line(_ outcome: TaskOutcome) -> String {
+    let metrics = outcome.metrics.map { metric in
+      let error = metric.standardError.map { " ± \(digits($0))" } ?? ""
+      return "\(metric.filter == "none" ? metric.name : "\(metric.name) (\(metric.filter))") \(digits(metric.value))\(error)"
+    }
+    return "\(outcome.name), \(outcome.shotCount) examples: \(metrics.joined(separator: ", "))"
+  }
+
+  private static func digits(_ number: Double) -> String { String(format: "%.4g", number) }
+}
+
+/// Two tasks of one name would share their results.
+private struct RepeatedTask: UserError {
+  let name: String
+
+  var description: String { "the task \(name) is asked for twice: name it once, or give the other another name" }
+}
