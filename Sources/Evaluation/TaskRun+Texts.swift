@@ -1,7 +1,7 @@
 // The tasks that compare texts with reference texts: texts of a file, or a model's answers to prompts.
 
 import Checkpoints
-package import Corpus
+import Corpus
 
 extension TaskRun {
   /// The task of a metric. Records have `reference`, a text or a list of texts, and either `prediction`, or `prompt` or

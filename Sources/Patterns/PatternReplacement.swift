@@ -8,56 +8,69 @@ struct PatternReplacement {
   }
 
   private(set) var parts: [Part] = []
+  private let scalars: [Unicode.Scalar]
+  private var place = 0
+  private let groups: Int
+  private let names: [String: Int]
 
   /// - Throws: `PatternRefusal` if it refers to no group, or has an unknown escape.
   init(_ text: String, groups: Int, names: [String: Int]) throws(PatternRefusal) {
-    let scalars = Array(text.unicodeScalars)
+    (scalars, self.groups, self.names) = (Array(text.unicodeScalars), groups, names)
     var plain = String.UnicodeScalarView()
-    var place = 0
-    func group(_ number: Int?) throws(PatternRefusal) -> Part {
-      guard let number, 0..<groups ~= number else {
-        throw PatternRefusal(reason: "has no group that the replacement refers to")
-      }
-      return .group(number)
-    }
     while place < scalars.count {
       let scalar = scalars[place]
       place += 1
-      guard scalar == "\\", place < scalars.count else {
+      if scalar != "\\" || place == scalars.count {
         plain.append(scalar)
-        continue
-      }
-      let escape = scalars[place]
-      place += 1
-      var part: Part?
-      switch escape {
-      case "1"..."9":
-        var digits = String(escape)
-        if place < scalars.count, "0"..."9" ~= scalars[place] {
-          digits.unicodeScalars.append(scalars[place])
-          place += 1
-        }
-        part = try group(Int(digits))
-      case "g":
-        guard place < scalars.count, scalars[place] == "<", let end = scalars[place...].firstIndex(of: ">") else {
-          throw PatternRefusal(reason: "has a replacement with \\g and no <name>")
-        }
-        let name = String(String.UnicodeScalarView(scalars[(place + 1)..<end]))
-        place = end + 1
-        part = try group(Int(name) ?? names[name])
-      case "n": plain.append("\n")
-      case "t": plain.append("\t")
-      case "r": plain.append("\r")
-      case "\\": plain.append("\\")
-      case "a"..."z", "A"..."Z", "0":
-        throw PatternRefusal(reason: "has a replacement with an unknown escape \\\(escape)")
-      default: plain.append(contentsOf: ["\\", escape])
-      }
-      if let part {
-        parts += [.text(String(plain)), part]
+      } else if let group = try reference() {
+        parts += [.text(String(plain)), .group(group)]
         plain = String.UnicodeScalarView()
+      } else {
+        try escape(into: &plain)
       }
     }
     parts.append(.text(String(plain)))
+  }
+
+  /// The group that follows a backslash; nil if none does.
+  private mutating func reference() throws(PatternRefusal) -> Int? {
+    let number: Int?
+    switch scalars[place] {
+    case "1"..."9":
+      var digits = String(scalars[place])
+      place += 1
+      if place < scalars.count, "0"..."9" ~= scalars[place] {
+        digits.unicodeScalars.append(scalars[place])
+        place += 1
+      }
+      number = Int(digits)
+    case "g":
+      guard place + 1 < scalars.count, scalars[place + 1] == "<", let end = scalars[place...].firstIndex(of: ">") else {
+        throw PatternRefusal(reason: "has a replacement with \\g and no <name>")
+      }
+      let name = String(String.UnicodeScalarView(scalars[(place + 2)..<end]))
+      place = end + 1
+      number = Int(name) ?? names[name]
+    default: return nil
+    }
+    guard let number, 0..<groups ~= number else {
+      throw PatternRefusal(reason: "has no group that the replacement refers to")
+    }
+    return number
+  }
+
+  /// The character that a backslash and the next one stand for.
+  private mutating func escape(into plain: inout String.UnicodeScalarView) throws(PatternRefusal) {
+    let escape = scalars[place]
+    place += 1
+    switch escape {
+    case "n": plain.append("\n")
+    case "t": plain.append("\t")
+    case "r": plain.append("\r")
+    case "\\": plain.append("\\")
+    case "a"..."z", "A"..."Z", "0":
+      throw PatternRefusal(reason: "has a replacement with an unknown escape \\\(escape)")
+    default: plain.append(contentsOf: ["\\", escape])
+    }
   }
 }

@@ -23,7 +23,7 @@ struct EvaluateCommand: ParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("A run: its base and its adapter, or its weights.", valueName: "run"))
-  var run: String?
+  var runDirectory: String?
 
   @Option(help: ArgumentHelp("The model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
   var model: String?
@@ -92,11 +92,11 @@ struct EvaluateCommand: ParsableCommand {
   func validate() throws {
     guard !task.isEmpty || !taskFile.isEmpty else { throw ValidationError("Give --task or --task-file.") }
     _ = try tasks()
-    if run != nil, model != nil || adapter != nil {
+    if runDirectory != nil, model != nil || adapter != nil {
       throw ValidationError("A run brings its model: it goes without --model and --adapter.")
     }
-    if checkpoints, run == nil { throw ValidationError("--checkpoints goes with a run.") }
-    if model == nil, run == nil {
+    if checkpoints, runDirectory == nil { throw ValidationError("--checkpoints goes with a run.") }
+    if model == nil, runDirectory == nil {
       let others = try tasks().map(\.name).filter { !TextMetricArguments.names.contains($0) }
       guard others.isEmpty, taskFile.isEmpty else {
         throw ValidationError("Give --model, or a run: only rouge and bertscore judge given texts.")

@@ -20,6 +20,7 @@ struct EvaluationJob {
   private struct Tasks {
     var runs: [TaskRun] = []
     var groups: [TaskGroup] = []
+    var settings = EvaluationSettings()
   }
 
   init(_ command: EvaluateCommand, _ subject: EvaluationSubject, world: any Communicator) {
@@ -48,7 +49,7 @@ struct EvaluationJob {
     return try job.run { session in
       let defaults = try model.prompting.generation(model.directory.configuration)
       let evaluation = Evaluation(
-        tasks.runs, try tokens(model), stopIDs: defaults.stopIDs, settings(model), progress: Self.tell)
+        tasks.runs, try tokens(model), stopIDs: defaults.stopIDs, tasks.settings, progress: Self.tell)
       return try report(evaluation.outcomes(session), tasks.groups)
     }
   }
@@ -66,7 +67,7 @@ struct EvaluationJob {
   private func prepare(_ model: LoadedModel) throws -> Tasks {
     for notice in model.notices { Console.print(notice) }
     let settings = try settings(model)
-    var tasks = Tasks()
+    var tasks = Tasks(settings: settings)
     for (name, file) in try command.tasks() {
       switch name {
       case "preference":
@@ -84,7 +85,7 @@ struct EvaluationJob {
       }
     }
     for path in command.taskFile {
-      let file = try TaskFile(path)
+      let file = try TaskFile(path: path)
       tasks.runs.append(try file.run(shots: command.pool(of: file.definition.name), settings))
     }
     var names: Set<String> = []
@@ -99,7 +100,7 @@ struct EvaluationJob {
     let answers = try AnswerSettings(
       [.init("max_gen_toks", .integer(Int64(command.texts.maxNewTokens ?? 512))), .init("do_sample", false)], repeats: 1)
     let template = try? model.prompting.template()
-    let chat = template.map { ChatRendering($0, model.prompting.tokenizer) }
+    let chat = template.map { ChatRendering($0, .init(), model.prompting.tokenizer) }
     return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
   }
 
@@ -107,7 +108,8 @@ struct EvaluationJob {
     var settings = EvaluationSettings()
     (settings.shotCount, settings.limit, settings.seed) = (command.numFewshot, command.limit, command.seed)
     if command.applyChatTemplate {
-      settings.chat = ChatRendering(try model.prompting.template(), model.prompting.tokenizer)
+      settings.chat = ChatRendering(
+        try model.prompting.template(), .init(), model.prompting.tokenizer)
       settings.showsShotsAsTurns = command.fewshotAsMultiturn
     }
     if command.allowCodeExecution, world.rank == 0 { settings.programRunner = try ContainedPython() }

@@ -3,6 +3,7 @@
 import Checkpoints
 import Foundation
 import Model
+import Tensors
 import Training
 
 /// A model to evaluate and the file of its results.
@@ -14,7 +15,7 @@ struct EvaluationSubject {
 
   /// - Throws: `RunNotFound`, and what reading a run's configuration throws.
   static func all(_ command: EvaluateCommand) throws -> [EvaluationSubject] {
-    guard let run = command.run else {
+    guard let run = command.runDirectory else {
       return [EvaluationSubject(model: command.model, adapter: command.adapter, out: command.out)]
     }
     let configurationPath = "\(run)/config.yaml"

@@ -31,7 +31,7 @@ struct HarnessTests {
     let first = samples.first?.array?.first?.array?.first?.string
     let last = samples.last?.array?.last?.array?.first?.string
     #expect(first == expected["first"]?.string)
-    #expect(last == expected["last"]?.string)
+    if let text = expected["last"]?.string { #expect(last == text) }
     // One sample for each document and filter.
     let lines = run.filters.flatMap { _ in samples.map(Self.short) }
     #expect(lines == expected["arguments"]?.array?.compactMap(\.string))

@@ -1,5 +1,7 @@
 """Hand-made documents in the fields of the hub's data sets, with what is hard about them, for lm_eval_tasks.py."""
 
+# Answers of gsm8k that some of ANSWERS have.
+GOLDS = ["6", "12", "42", "20", "7"]
 TOPICS = ["rivers", "bread", "a kettle", "the moon", "ants", "glass", "a violin", "salt", "wool", "thunder"]
 
 
@@ -93,7 +95,7 @@ def gsm8k():
     rows = [("Tom has 3 boxes of 1,200 pins. How many pins?", "He has 3*1200 = <<3*1200=3600>>3,600 pins.\n#### 3,600"),
             ("A debt of $5 grows by $2. What is the balance?", "It is -5-2=<<-5-2=-7>>-7\n#### -7"),
             ("How much are 2 at $1.50?", "They are $3.00.\n#### $3.00"), ("No mark here?", "The answer is 12.")]
-    rows += [(f"Ann buys {n + 2} of {t} at ${n}. How much?", f"{n + 2}*{n}=<<{n + 2}*{n}={(n + 2) * n}>>{(n + 2) * n}\n#### {(n + 2) * n}")
+    rows += [(f"Ann buys {n + 2} of {t} at ${n}. How much?", f"It is <<{n}+1={n + 1}>>.\n#### {GOLDS[n % 5]}")
              for n, t in enumerate(TOPICS)]
     return [{"question": q, "answer": a} for q, a in rows]
 

@@ -221,13 +221,15 @@ def case(model, directory, name, shots, chat, **settings):
         "metrics": results["results"][name], "n-shot": results["n-shot"][name], "n-samples": results["n-samples"][name],
         "higher_is_better": results["higher_is_better"][name], "version": results["versions"][name],
         "arguments": [short(dumps(sample["arguments"])) for sample in samples],
-        "first": samples[0]["arguments"][0][0], "last": samples[-1]["arguments"][-1][0],
+        "first": samples[0]["arguments"][0][0],
         "ids": short(dumps(sorted(model.requests))),
         "hashes": short(dumps([[sample[k] for k in ("doc_hash", "prompt_hash", "target_hash")] for sample in samples])),
         "filtered": short(dumps([sanitize_list(sample["filtered_resps"]) for sample in samples])),
     }
-    if shots != 5:
+    if shots != 5 and chat != "chat":
         expected["first_ids"] = model.requests[0]
+    if chat != "chat":
+        expected["last"] = samples[-1]["arguments"][-1][0]
     if shots == 0 and chat == "text":
         expected["values"] = [{metric: sample[metric] for metric in sample["metrics"]} for sample in samples]
         expected["resps"] = [sanitize_list(sample["resps"]) for sample in samples[:2]]

@@ -141,7 +141,7 @@ package struct RunConfiguration: Sendable, Equatable {
 
   /// Finds both in the hub's cache, once, so that a run reads one snapshot.
   /// - Throws: `HubRefusal` for what the cache lacks.
-  mutating func locateModels() throws(HubRefusal) {
+  package mutating func locateModels() throws(HubRefusal) {
     locatedBase = try HubCache.directory(of: baseModel, revision: baseRevision, for: .model)
     if let startingAdapter { locatedAdapter = try HubCache.directory(of: startingAdapter, for: .adapter) }
   }
