@@ -168,7 +168,6 @@ extension Tokenizer {
     guard list.count <= maximumAddedTokens else {
       throw file.failure("added_tokens has \(list.count) entries, at most \(maximumAddedTokens) are read")
     }
-    var normalization = Normalization()
     let strips: [JSONValue] = mayStrip ? [false, true] : [false]
     // The library numbers new tokens itself, after the vocabulary and in the order of the list, and ignores the file's
     // ids. A file with other ids would therefore mean different ids to different readers.
@@ -177,8 +176,7 @@ extension Tokenizer {
     for (index, entry) in list.enumerated() {
       let place = "added_tokens[\(index)]"
       try file.check(
-        entry, at: place,
-        must: ["single_word": [false], "lstrip": strips, "rstrip": strips],
+        entry, at: place, must: ["single_word": [false], "lstrip": strips, "rstrip": strips],
         free: ["id", "content", "normalized", "special"])
       guard let content = entry["content"]?.string, let id = entry["id"]?.int, 0..<maximumTokens ~= id,
         let isSpecial = entry["special"]?.bool, let isNormalized = entry["normalized"]?.bool
@@ -194,18 +192,22 @@ extension Tokenizer {
         try add(content, id, to: &vocabulary, file)
       }
       nextID = max(nextID, id + 1)
-      var text = content
-      let bytes = text.withUTF8 { text in
-        guard isNormalized, normalizesText else { return Array(text) }
-        var normalized: [UInt8] = []
-        normalization.normalize(text, into: &normalized)
-        return normalized
-      }
       let token = AddedToken(
-        id: Int32(id), bytes: bytes, isSpecial: isSpecial, stripsLeft: entry["lstrip"]?.bool == true,
-        stripsRight: entry["rstrip"]?.bool == true)
+        id: Int32(id), bytes: spelling(of: content, isNormalized: isNormalized && normalizesText), isSpecial: isSpecial,
+        stripsLeft: entry["lstrip"]?.bool == true, stripsRight: entry["rstrip"]?.bool == true)
       result.append((token, isNormalized))
     }
     return result
+  }
+
+  private static func spelling(of content: String, isNormalized: Bool) -> [UInt8] {
+    var content = content
+    return content.withUTF8 { text in
+      guard isNormalized else { return Array(text) }
+      var normalization = Normalization()
+      var normalized: [UInt8] = []
+      normalization.normalize(text, into: &normalized)
+      return normalized
+    }
   }
 }
