@@ -3,17 +3,7 @@
 //
 // Key tiles start at the start of the prefix and at the start of the queries' own rows. A query's bits therefore depend
 // neither on its neighbours in the query tile nor on other trees.
-#include <math.h>
-#include <string.h>
-
-#include "shoal_kernels.h"
-#include "shoal_math.h"
-
-#pragma clang fp contract(fast)
-
-enum { QT = SHOAL_QUERY_TILE, KT = SHOAL_KEY_TILE };
-
-static int64_t panels(int64_t columns) { return (columns + SHOAL_PANEL - 1) / SHOAL_PANEL * SHOAL_PANEL; }
+#include "attention_tiles.h"
 
 int64_t shoal_attention_scratch(int64_t width) {
   // Packed panels, scores, their gradients, the accumulated rows, and up to four numbers per query; of paths also the
@@ -21,20 +11,6 @@ int64_t shoal_attention_scratch(int64_t width) {
   const int64_t wide = panels(width) > KT ? panels(width) : KT;
   return SHOAL_DEPTH_BLOCK * wide + 2 * QT * KT + 2 * QT * panels(width) + 4 * QT + 2 * KT * width;
 }
-
-// Multiplies tiles: C [rows, columns] (+)= A · B, where B's columns or rows are contiguous.
-static void tile_product(float *c, int64_t c_row, int add, const float *a, int64_t a_row, int64_t a_depth,
-                         const float *b, int64_t b_depth, int64_t b_column, int64_t rows, int64_t columns,
-                         int64_t depth, float *packed) {
-  const shoal_term term = {a, a_row, a_depth, b, b_depth, b_column, depth, SHOAL_F32};
-  shoal_products_tile(c, c_row, 0, rows, 0, columns, add ? c : 0, add ? c_row : 0, &term, 1, packed);
-}
-
-typedef struct {
-  int64_t row, count;  // the tile's keys
-  int64_t reach;       // query i of the tile sees the first min(count, reach + i) keys; may be <= 0
-  int64_t group;       // rows per query
-} key_tile;
 
 // Steps through the key tiles that queries query0 ..< query0 + queries of a segment see; returns 0 after the last tile.
 static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, int64_t query0, int64_t queries) {
@@ -53,42 +29,6 @@ static int next_tile(key_tile *tile, int64_t *cursor, const shoal_segment *s, in
   return 1;
 }
 
-// Keys of a tile that row i sees.
-static inline int64_t seen_keys(const key_tile *tile, int64_t i) {
-  const int64_t query = tile->group == 1 ? i : i / tile->group;
-  const int64_t n = tile->reach > tile->count ? tile->count : tile->reach + query;
-  return n < 0 ? 0 : (n > tile->count ? tile->count : n);
-}
-
-// Rows of a tile that are multiplied at once. Where the diagonal crosses the tile there are few, so that few masked
-// products are computed; the products left out are with exact zeros.
-static int64_t rows_at_once(const key_tile *tile, int64_t queries) {
-  enum { DIAGONAL_ROWS = 48 };
-  return tile->reach >= tile->count || queries < DIAGONAL_ROWS ? queries : DIAGONAL_ROWS;
-}
-
-// scores[i][key] = a_i · b_key for the keys that query i sees, and for some masked keys.
-static void score_tile(float *scores, const key_tile *tile, const float *a, int64_t a_row, const float *b,
-                       int64_t b_row, int64_t queries, int64_t width, float *packed) {
-  const int64_t step = rows_at_once(tile, queries);
-  for (int64_t i = 0; i < queries; i += step) {
-    const int64_t rows = queries - i < step ? queries - i : step, keys = seen_keys(tile, i + rows - 1);
-    if (keys > 0)
-      tile_product(scores + i * KT, KT, 0, a + i * a_row, a_row, 1, b, 1, b_row, rows, keys, width, packed);
-  }
-}
-
-// c_i (+)= sum over the keys that query i sees of weights[i][key] * b_key.
-static void gather_tile(float *c, int64_t c_row, int add, const float *weights, const key_tile *tile,
-                        const float *b, int64_t b_row, int64_t queries, int64_t width, float *packed) {
-  const int64_t step = rows_at_once(tile, queries);
-  for (int64_t i = 0; i < queries; i += step) {
-    const int64_t rows = queries - i < step ? queries - i : step;
-    tile_product(c + i * c_row, c_row, add, weights + i * KT, KT, 1, b, b_row, 1, rows, width,
-                 seen_keys(tile, i + rows - 1), packed);
-  }
-}
-
 // c_key += sum over the queries that see the key of weights[i][key] * b_i.
 static void scatter_tile(float *c, int64_t c_row, const float *weights, const key_tile *tile, const float *b,
                          int64_t b_row, int64_t queries, int64_t width, float *packed) {
@@ -103,9 +43,8 @@ static void scatter_tile(float *c, int64_t c_row, const float *weights, const ke
   }
 }
 
-// Turns scores [QT, KT] into exp(score * scale - maximum) and updates the running maximum, sum and rows.
 SHOAL_CLONES
-static void softmax_rows(float *scores, const key_tile *tile, int64_t queries, float scale, float *maximum,
+void shoal_softmax_rows(float *scores, const key_tile *tile, int64_t queries, float scale, float *maximum,
                          float *sum, float *rows, int64_t rows_row, int64_t width) {
   enum { LANES = 16 };
   for (int64_t i = 0; i < queries; i++) {
@@ -166,117 +105,12 @@ void shoal_attention_forward(float *out, int64_t out_row, float *logsum, int64_t
     key_tile tile;
     for (int64_t cursor = 0; next_tile(&tile, &cursor, &s, query0, queries);) {
       score_tile(scores, &tile, q + query * q_row, q_row, k + tile.row * k_row, k_row, queries, width, packed);
-      softmax_rows(scores, &tile, queries, scale, maximum, sum, rows, wide, width);
+      shoal_softmax_rows(scores, &tile, queries, scale, maximum, sum, rows, wide, width);
       gather_tile(rows, wide, 1, scores, &tile, v + tile.row * v_row, v_row, queries, width, packed);
     }
     finish_rows(out + query * out_row, out_row, logsum + query * logsum_row, logsum_row, rows, wide, maximum,
                 sum, queries, width);
   }
-}
-
-// -- Paths
-
-// Keys and values [first, first + count) of a path, of one head: in their place if they are adjacent there, or copied.
-static void path_tile(const float **keys, const float **values, int64_t *row, const shoal_path *path, int64_t first,
-                      int64_t count, const float *k, int64_t k_row, const float *v, int64_t v_row, int64_t width,
-                      float *copies) {
-  const shoal_run *run = path->runs;
-  while (first >= run->count) first -= run++->count;
-  if (first + count <= run->count && k_row == v_row) {
-    *keys = k + (run->row + first) * k_row, *values = v + (run->row + first) * v_row, *row = k_row;
-    return;
-  }
-  *keys = copies, *values = copies + KT * width, *row = width;
-  for (int64_t j = 0; j < count; run++, first = 0)
-    for (int64_t i = first; i < run->count && j < count; i++, j++) {
-      memcpy(copies + j * width, k + (run->row + i) * k_row, (size_t)width * sizeof(float));
-      memcpy(copies + (KT + j) * width, v + (run->row + i) * v_row, (size_t)width * sizeof(float));
-    }
-}
-
-void shoal_attention_path(float *out, int64_t out_row, const float *q, int64_t q_row, int64_t queries, int64_t seen,
-                          const float *k, int64_t k_row, const float *v, int64_t v_row, shoal_path path,
-                          int64_t group, int64_t width, float scale, float *scratch) {
-  const int64_t wide = panels(width), count = queries * group;
-  float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
-  float *own = sum + QT, *copies = own + QT * wide, *packed = copies + 2 * KT * width;
-  for (int64_t i = 0; i < queries; i++)
-    for (int64_t head = 0; head < group; head++)
-      memcpy(own + (i * group + head) * wide, q + i * q_row + head * width, (size_t)width * sizeof(float));
-  for (int64_t i = 0; i < count; i++) maximum[i] = -1e30f, sum[i] = 0;
-  memset(rows, 0, (size_t)(count * wide) * sizeof(float));
-  const int64_t all = seen + queries - 1;
-  for (int64_t first = 0; first < all; first += KT) {
-    const key_tile tile = {0, all - first < KT ? all - first : KT, seen - first, group};
-    const float *keys, *values;
-    int64_t row;
-    path_tile(&keys, &values, &row, &path, first, tile.count, k, k_row, v, v_row, width, copies);
-    score_tile(scores, &tile, own, wide, keys, row, count, width, packed);
-    softmax_rows(scores, &tile, count, scale, maximum, sum, rows, wide, width);
-    gather_tile(rows, wide, 1, scores, &tile, values, row, count, width, packed);
-  }
-  for (int64_t i = 0; i < count; i++) {
-    const float inverse = 1.0f / sum[i];
-    float *restrict to = out + i / group * out_row + i % group * width;
-    for (int64_t j = 0; j < width; j++) to[j] = rows[i * wide + j] * inverse;
-  }
-}
-
-void shoal_attention_part(float *parts, int64_t query_step, int64_t head_step, const float *q, int64_t q_row,
-                          const int32_t *queries, int64_t query_count, const float *k, int64_t k_row, const float *v,
-                          int64_t v_row, shoal_path path, int64_t first, int64_t keys, int64_t group, int64_t width,
-                          float scale, float *scratch) {
-  // Blocks of ROWS rows are multiplied faster than single rows, so the rows are padded with zeros.
-  enum { ROWS = 4 };
-  const int64_t wide = panels(width), most = QT / ROWS * ROWS, all = query_count * group;
-  float *scores = scratch, *rows = scores + QT * KT, *maximum = rows + QT * wide, *sum = maximum + QT;
-  float *copies = sum + QT, *packed = copies + 2 * KT * width;
-  const key_tile tile = {0, keys, keys, 1};
-  const float *own_keys, *own_values;
-  int64_t row;
-  path_tile(&own_keys, &own_values, &row, &path, first, keys, k, k_row, v, v_row, width, copies);
-  // Prefetches the values while the keys are in use: the processor does not predict rows that lie far apart.
-  for (int64_t j = 0; j < keys; j++)
-    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(own_values + j * row + d);
-  for (int64_t start = 0; start < all; start += most) {
-    const int64_t count = all - start < most ? all - start : most, padded = (count + ROWS - 1) / ROWS * ROWS;
-    // `rows` holds the queries until the scores are computed.
-    memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
-    for (int64_t i = 0; i < count; i++) {
-      const int64_t query = queries[(start + i) / group], head = (start + i) % group;
-      memcpy(rows + i * wide, q + query * q_row + head * width, (size_t)width * sizeof(float));
-    }
-    score_tile(scores, &tile, rows, wide, own_keys, row, padded, width, packed);
-    for (int64_t i = 0; i < padded; i++) maximum[i] = -1e30f, sum[i] = 0;
-    memset(rows, 0, (size_t)(padded * wide) * sizeof(float));
-    softmax_rows(scores, &tile, padded, scale, maximum, sum, rows, wide, width);
-    gather_tile(rows, wide, 1, scores, &tile, own_values, row, padded, width, packed);
-    for (int64_t i = 0; i < count; i++) {
-      const int64_t query = queries[(start + i) / group], head = (start + i) % group;
-      float *part = parts + query * query_step + head * head_step;
-      memcpy(part, rows + i * wide, (size_t)width * sizeof(float));
-      part[width] = maximum[i];
-      part[width + 1] = sum[i];
-    }
-  }
-}
-
-SHOAL_CLONES
-void shoal_attention_join(float *out, const float *parts, int64_t part_row, int64_t count, int64_t width) {
-  float top = -1e30f, total = 0;
-  for (int64_t p = 0; p < count; p++) {
-    const float maximum = parts[p * part_row + width];
-    top = maximum > top ? maximum : top;
-  }
-  memset(out, 0, (size_t)width * sizeof(float));
-  for (int64_t p = 0; p < count; p++) {
-    const float *restrict part = parts + p * part_row;
-    const float share = shoal_exp(part[width] - top);
-    total += share * part[width + 1];
-    for (int64_t d = 0; d < width; d++) out[d] += share * part[d];
-  }
-  const float inverse = 1.0f / total;
-  for (int64_t d = 0; d < width; d++) out[d] *= inverse;
 }
 
 // delta[i] = dout_i · out_i, which the softmax gradient of every key subtracts.

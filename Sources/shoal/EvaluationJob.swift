@@ -11,10 +11,15 @@ import Tensors
 
 /// One rank's part in an evaluation.
 struct EvaluationJob {
-  private let command: EvaluateCommand
+  private let arguments: EvaluationArguments
   private let subject: EvaluationSubject
   private let world: any Communicator
   private let start = Date().timeIntervalSince1970
+
+  private var inputs: [InputPath] {
+    (subject.model.map { InputPath.model($0, "--model") } ?? [])
+      + (subject.adapter.map { InputPath.model($0, "--adapter") } ?? []) + arguments.dataFiles
+  }
 
   /// What rank 0 prepares.
   private struct Tasks {
@@ -23,8 +28,8 @@ struct EvaluationJob {
     var settings = EvaluationSettings()
   }
 
-  init(_ command: EvaluateCommand, _ subject: EvaluationSubject, world: any Communicator) {
-    (self.command, self.subject, self.world) = (command, subject, world)
+  init(_ arguments: EvaluationArguments, _ subject: EvaluationSubject, world: any Communicator) {
+    (self.arguments, self.subject, self.world) = (arguments, subject, world)
   }
 
   /// - Returns: the exit code.
@@ -33,15 +38,15 @@ struct EvaluationJob {
     try world.agree {
       guard world.rank == 0 else { return }
       output = try OutputTarget(
-        file: subject.out, overwrites: command.overwrite, inputs: command.inputs(subject))
+        file: subject.out, overwrites: arguments.overwrite, inputs: inputs)
     }
     guard let path = subject.model else {
       try world.agree { if let output { try judgeTexts(into: output) } }
       return 0
     }
     let request = LoadedModel.Request(
-      model: path, adapter: subject.adapter, storage: command.loadIn4Bit.map { $0 ? .nf4 : .stored },
-      choice: command.chat.choice, threads: command.threads)
+      model: path, adapter: subject.adapter, storage: arguments.loadIn4Bit.map { $0 ? .nf4 : .stored },
+      choice: arguments.chat.choice, threads: arguments.threads)
     let model = try LoadedModel(request, world: world, build: try .running())
     var tasks = Tasks()
     try world.agree { if output != nil { tasks = try prepare(model) } }
@@ -68,7 +73,7 @@ struct EvaluationJob {
     for notice in model.notices { Console.print(notice) }
     let settings = try settings(model)
     var tasks = Tasks(settings: settings)
-    for (name, file) in try command.tasks() {
+    for (name, file) in try arguments.tasks() {
       switch name {
       case "preference":
         let encoder = ExampleEncoder(
@@ -79,14 +84,14 @@ struct EvaluationJob {
       case let name where TextMetricArguments.names.contains(name):
         tasks.runs.append(try texts(name, file, model, settings))
       default:
-        let (runs, groups) = try BuiltInTasks.runs(name, data: file, shots: command.pool(of: name), settings)
+        let (runs, groups) = try BuiltInTasks.runs(name, data: file, shots: arguments.pool(of: name), settings)
         tasks.runs += runs
         tasks.groups += groups
       }
     }
-    for path in command.taskFile {
+    for path in arguments.taskFile {
       let file = try TaskFile(path: path)
-      tasks.runs.append(try file.run(shots: command.pool(of: file.definition.name), settings))
+      tasks.runs.append(try file.run(shots: arguments.pool(of: file.definition.name), settings))
     }
     var names: Set<String> = []
     for run in tasks.runs where !names.insert(run.name).inserted { throw RepeatedTask(name: run.name) }
@@ -96,9 +101,9 @@ struct EvaluationJob {
   private func texts(
     _ name: String, _ file: String, _ model: LoadedModel, _ settings: EvaluationSettings
   ) throws -> TaskRun {
-    let metric = try command.texts.metric(name, threads: model.threads)
+    let metric = try arguments.texts.metric(name, threads: model.threads)
     let answers = try AnswerSettings(
-      [.init("max_gen_toks", .integer(Int64(command.texts.maxNewTokens ?? 512))), .init("do_sample", false)], repeats: 1)
+      [.init("max_gen_toks", .integer(Int64(arguments.texts.maxNewTokens ?? 512))), .init("do_sample", false)], repeats: 1)
     let template = try? model.prompting.template()
     let chat = template.map { ChatRendering($0, .init(), model.prompting.tokenizer) }
     return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
@@ -106,13 +111,13 @@ struct EvaluationJob {
 
   private func settings(_ model: LoadedModel) throws -> EvaluationSettings {
     var settings = EvaluationSettings()
-    (settings.shotCount, settings.limit, settings.seed) = (command.numFewshot, command.limit, command.seed)
-    if command.applyChatTemplate {
+    (settings.shotCount, settings.limit, settings.seed) = (arguments.numFewshot, arguments.limit, arguments.seed)
+    if arguments.applyChatTemplate {
       settings.chat = ChatRendering(
         try model.prompting.template(), .init(), model.prompting.tokenizer)
-      settings.showsShotsAsTurns = command.fewshotAsMultiturn
+      settings.showsShotsAsTurns = arguments.fewshotAsMultiturn
     }
-    if command.allowCodeExecution, world.rank == 0 { settings.programRunner = try ContainedPython() }
+    if arguments.allowCodeExecution, world.rank == 0 { settings.programRunner = try ContainedPython() }
     return settings
   }
 
@@ -122,13 +127,13 @@ struct EvaluationJob {
   }
 
   private func judgeTexts(into output: OutputTarget) throws {
-    let threads = command.threads ?? ProcessorSet.boundCount
+    let threads = arguments.threads ?? ProcessorSet.boundCount
     var settings = EvaluationSettings()
-    settings.limit = command.limit
-    let outcomes = try command.tasks().map { name, file in
+    settings.limit = arguments.limit
+    let outcomes = try arguments.tasks().map { name, file in
       try TaskOutcome(
         TaskRun.texts(
-          command.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil, data: file,
+          arguments.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil, data: file,
           settings))
     }
     try output.write(report(outcomes, []))
@@ -137,17 +142,17 @@ struct EvaluationJob {
   // MARK: Results
 
   private func report(_ outcomes: [TaskOutcome], _ groups: [TaskGroup]) throws -> String {
-    if let directory = command.samples { try write(outcomes, into: directory) }
-    let arguments = [
+    if let directory = arguments.samples { try write(outcomes, into: directory) }
+    let names = [
       subject.model.map { "pretrained=\($0)" }, subject.adapter.map { "peft=\($0)" },
     ].compactMap(\.self).joined(separator: ",")
     let report = EvaluationReport(
       outcomes, groups: groups,
       configuration: [
-        .init("model", "shoal"), .init("model_args", .string(arguments)),
-        .init("num_fewshot", command.numFewshot.map { .integer(Int64($0)) } ?? .null),
-        .init("limit", command.limit.map(JSONValue.number) ?? .null), .init("fewshot_seed", .integer(Int64(command.seed))),
-        .init("apply_chat_template", .bool(command.applyChatTemplate)),
+        .init("model", "shoal"), .init("model_args", .string(names)),
+        .init("num_fewshot", arguments.numFewshot.map { .integer(Int64($0)) } ?? .null),
+        .init("limit", arguments.limit.map(JSONValue.number) ?? .null), .init("fewshot_seed", .integer(Int64(arguments.seed))),
+        .init("apply_chat_template", .bool(arguments.applyChatTemplate)),
       ])
     for outcome in outcomes { Console.print(Self.line(outcome)) }
     return report.text(date: start, seconds: Date().timeIntervalSince1970 - start)
@@ -157,8 +162,8 @@ struct EvaluationJob {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     for outcome in outcomes {
       let target = try OutputTarget(
-        file: "\(directory)/samples_\(outcome.name).jsonl", overwrites: command.overwrite,
-        inputs: command.inputs(subject))
+        file: "\(directory)/samples_\(outcome.name).jsonl", overwrites: arguments.overwrite,
+        inputs: inputs)
       try target.write(EvaluationReport.samples(outcome))
     }
   }

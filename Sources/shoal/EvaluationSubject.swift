@@ -14,9 +14,9 @@ struct EvaluationSubject {
   var out: String
 
   /// - Throws: `RunNotFound`, and what reading a run's configuration throws.
-  static func all(_ command: EvaluateCommand) throws -> [EvaluationSubject] {
-    guard let run = command.runDirectory else {
-      return [EvaluationSubject(model: command.model, adapter: command.adapter, out: command.out)]
+  static func all(_ arguments: EvaluationArguments) throws -> [EvaluationSubject] {
+    guard let run = arguments.runDirectory else {
+      return [EvaluationSubject(model: arguments.model, adapter: arguments.adapter, out: arguments.out)]
     }
     let configurationPath = "\(run)/config.yaml"
     guard FileManager.default.fileExists(atPath: configurationPath) else { throw RunNotFound(path: run) }
@@ -32,12 +32,12 @@ struct EvaluationSubject {
       return EvaluationSubject(model: directory, adapter: nil, out: out)
     }
     var subjects: [EvaluationSubject] = []
-    if command.checkpoints {
-      for (step, path) in checkpoints(of: run) { subjects.append(try subject(path, name(command.out, step))) }
+    if arguments.checkpoints {
+      for (step, path) in checkpoints(of: run) { subjects.append(try subject(path, name(arguments.out, step))) }
     }
     let isFinished =
       ["adapter_config.json", "config.json"].contains { FileManager.default.fileExists(atPath: "\(run)/\($0)") }
-    if isFinished || subjects.isEmpty { subjects.append(try subject(run, command.out)) }
+    if isFinished || subjects.isEmpty { subjects.append(try subject(run, arguments.out)) }
     return subjects
   }
 

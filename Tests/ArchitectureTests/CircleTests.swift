@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct CircleTests {
   static let targets = [
-    "Tensors", "Checkpoints", "Hub", "Jinja", "Parquet", "Patterns", "Collectives", "Corpus", "Model", "Training",
+    "Tensors", "Checkpoints", "Hub", "Jinja", "Parquet", "Patterns", "Collectives", "Corpus", "Model", "Runtime",
+    "Training", "Evaluation",
     "Preparation", "TextMetrics", "shoal",
   ]
 

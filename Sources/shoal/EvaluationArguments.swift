@@ -1,0 +1,137 @@
+// What is evaluated, by what, and where the results go.
+
+import ArgumentParser
+import Checkpoints
+import Evaluation
+import Foundation
+
+struct EvaluationArguments: ParsableArguments {
+  @Argument(help: ArgumentHelp("A run: its base and its adapter, or its weights.", valueName: "run"))
+  var runDirectory: String?
+
+  @Option(help: ArgumentHelp("The model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
+  var model: String?
+
+  @Option(help: ArgumentHelp("An adapter: a run, a checkpoint, PEFT's, or a name of the hub.", valueName: "dir"))
+  var adapter: String?
+
+  @Flag(help: "Evaluate each checkpoint of the run too, into OUT with checkpoint-N before its ending.")
+  var checkpoints = false
+
+  @Option(help: ArgumentHelp("A task and its documents; may be given again.", valueName: "name=file"))
+  var task: [String] = []
+
+  @Option(help: ArgumentHelp("A task of lm-evaluation-harness, in YAML; may be given again.", valueName: "file"))
+  var taskFile: [String] = []
+
+  @Option(help: ArgumentHelp("The file of results.", valueName: "file"))
+  var out: String
+
+  @Option(help: ArgumentHelp("A directory for samples_TASK.jsonl: each document's requests and scores.", valueName: "dir"))
+  var samples: String?
+
+  @Flag(help: "Replace the files that --out and --samples name.")
+  var overwrite = false
+
+  @Option(help: ArgumentHelp("Examples in each prompt; by default as the task says.", valueName: "n"))
+  var numFewshot: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where examples are drawn from: a file for all tasks, or NAME=FILE for one; by default the task's own documents.",
+      valueName: "file"))
+  var fewshot: [String] = []
+
+  @Option(help: ArgumentHelp("Only the first documents of each task, or below 1 that share of them.", valueName: "n"))
+  var limit: Double?
+
+  @Option(help: ArgumentHelp("Seed of the examples' draws and of sampled answers.", valueName: "n"))
+  var seed = 1234
+
+  @Flag(
+    name: [.customLong("apply-chat-template"), .customLong("apply_chat_template")],
+    help: "Render prompts as chats of the model's template.")
+  var applyChatTemplate = false
+
+  @Flag(
+    name: [.customLong("fewshot-as-multiturn"), .customLong("fewshot_as_multiturn")], inversion: .prefixedNo,
+    help: "In chats, examples are turns of their own; so they are by default.")
+  var fewshotAsMultiturn: Bool?
+
+  @Flag(help: "Run the programs that the model writes, contained by the kernel (humaneval).")
+  var allowCodeExecution = false
+
+  @OptionGroup var texts: TextMetricArguments
+
+  @Flag(
+    name: .customLong("load-in-4bit"), inversion: .prefixedNo,
+    help: ArgumentHelp("Hold the frozen linear layers in 4 bits (NF4); by default as the adapter was trained."))
+  var loadIn4Bit: Bool?
+
+  @OptionGroup var chat: ChatArguments
+
+  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
+  var threads: Int?
+
+  func validate() throws {
+    guard !task.isEmpty || !taskFile.isEmpty else { throw ValidationError("Give --task or --task-file.") }
+    _ = try tasks()
+    if runDirectory != nil, model != nil || adapter != nil {
+      throw ValidationError("A run brings its model: it goes without --model and --adapter.")
+    }
+    if checkpoints, runDirectory == nil { throw ValidationError("--checkpoints goes with a run.") }
+    if model == nil, runDirectory == nil {
+      let others = try tasks().map(\.name).filter { !TextMetricArguments.names.contains($0) }
+      guard others.isEmpty, taskFile.isEmpty else {
+        throw ValidationError("Give --model, or a run: only rouge and bertscore judge given texts.")
+      }
+      if adapter != nil { throw ValidationError("--adapter goes with --model.") }
+    }
+    if let numFewshot, !(0...10_000 ~= numFewshot) {
+      throw ValidationError("--num-fewshot is \(numFewshot), expected 0 to 10000.")
+    }
+    if let limit, !(limit > 0) { throw ValidationError("--limit is \(limit), expected a number above 0.") }
+    if fewshotAsMultiturn != nil, !applyChatTemplate {
+      throw ValidationError("--fewshot-as-multiturn goes with --apply-chat-template.")
+    }
+    if let threads, !(1...1_000_000_000 ~= threads) {
+      throw ValidationError("--threads is \(threads), expected 1 to 1000000000.")
+    }
+    try texts.validate(tasks: tasks().map(\.name))
+  }
+
+  /// The tasks by name, with their files.
+  func tasks() throws -> [(name: String, file: String)] {
+    let known = BuiltInTasks.names + ["preference"] + TextMetricArguments.names
+    return try task.map { text in
+      guard let separator = text.firstIndex(of: "="), separator != text.startIndex else {
+        throw ValidationError("--task is \"\(text)\", expected NAME=FILE.")
+      }
+      let name = String(text[..<separator])
+      guard known.contains(name) else {
+        throw ValidationError("--task: there is no \"\(name)\"; there are \(known.joined(separator: ", ")).")
+      }
+      return (name, String(text[text.index(after: separator)...]))
+    }
+  }
+
+  /// The files of tasks, which no output may be.
+  var dataFiles: [InputPath] {
+    ((try? tasks()) ?? []).map { InputPath($0.file, "--task") } + taskFile.map { InputPath($0, "--task-file") }
+      + fewshot.map { InputPath(Self.pool($0).file, "--fewshot") }
+  }
+
+  /// `[NAME=]FILE`.
+  static func pool(_ text: String) -> (name: String?, file: String) {
+    guard let separator = text.firstIndex(of: "="), !FileManager.default.fileExists(atPath: text) else {
+      return (nil, text)
+    }
+    return (String(text[..<separator]), String(text[text.index(after: separator)...]))
+  }
+
+  /// The file that a task's examples are drawn from.
+  func pool(of task: String) -> String? {
+    let pools = fewshot.map(Self.pool)
+    return pools.last { $0.name == task }?.file ?? pools.last { $0.name == nil }?.file
+  }
+}
