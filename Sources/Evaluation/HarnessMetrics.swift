@@ -58,7 +58,7 @@ struct HarnessMetrics: Sendable {
   /// The metrics of documents.
   /// - Parameter builder: knows the parts of documents.
   func values(
-    _ items: [TaskItem], _ responses: [TaskRun.Filtered], _ builder: PromptBuilder
+    _ items: [TaskItem], _ responses: [FilteredResponses], _ builder: PromptBuilder
   ) throws -> [[DocumentMetric]] {
     let programValues = try programs?.values(
       zip(items, responses).map { item, response in
@@ -76,7 +76,7 @@ struct HarnessMetrics: Sendable {
   }
 
   private func values(
-    _ item: TaskItem, _ response: TaskRun.Filtered, _ builder: PromptBuilder, _ programValues: [DocumentMetric]
+    _ item: TaskItem, _ response: FilteredResponses, _ builder: PromptBuilder, _ programValues: [DocumentMetric]
   ) throws -> [DocumentMetric] {
     switch response {
     case .texts(let texts): return try answered(item, texts.first ?? .null, builder, programValues)

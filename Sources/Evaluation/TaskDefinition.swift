@@ -12,16 +12,6 @@ package enum OutputType: String, Sendable, CaseIterable {
   case generation = "generate_until"
 }
 
-/// A named function of a document, where lm-eval's own task has one in Python.
-package struct DocumentFunction: Sendable {
-  package let name: String
-  package let call: @Sendable (JSONValue) throws(DocumentProblem) -> JSONValue
-
-  package init(_ name: String, _ call: @escaping @Sendable (JSONValue) throws(DocumentProblem) -> JSONValue) {
-    (self.name, self.call) = (name, call)
-  }
-}
-
 /// How a part of a prompt comes from a document (`doc_to_text` and others).
 package enum DocumentField: Sendable {
   /// The name of a field, or else a Jinja template.

@@ -65,7 +65,7 @@ package struct TaskOutcome: Sendable {
 
   private static func filtered(
     _ responses: [TaskResponse], _ item: TaskItem, _ filter: ResponseFilter
-  ) throws(DocumentProblem) -> TaskRun.Filtered {
+  ) throws(DocumentProblem) -> FilteredResponses {
     var likelihoods: [TextLikelihood] = []
     var texts: [JSONValue] = []
     for response in responses {

@@ -63,7 +63,7 @@ extension TaskRun {
       })
   }
 
-  @Sendable private static func values(_ response: Filtered) -> [DocumentMetric] {
+  @Sendable private static func values(_ response: FilteredResponses) -> [DocumentMetric] {
     guard case .likelihoods(let both) = response, both.count == 2 else { return [] }
     let margin = both[0].sum - both[1].sum
     let means = both.map { $0.sum / Double(max(1, $0.tokenCount)) }

@@ -79,7 +79,7 @@ extension TaskRun {
   }
 
   private static func values(
-    _ metric: any TextMetric, _ items: [TaskItem], _ responses: [Filtered]
+    _ metric: any TextMetric, _ items: [TaskItem], _ responses: [FilteredResponses]
   ) throws -> [[DocumentMetric]] {
     let predictions = zip(items, responses).map { item, response in
       if case .texts(let texts) = response, let text = texts.first?.string { return text }

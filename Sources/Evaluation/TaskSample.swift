@@ -28,7 +28,7 @@ extension TaskRequest {
 
 enum TaskSample {
   static func line(
-    number: Int, _ item: TaskItem, _ hashes: SampleHashes, _ responses: [TaskResponse], _ filtered: TaskRun.Filtered,
+    number: Int, _ item: TaskItem, _ hashes: SampleHashes, _ responses: [TaskResponse], _ filtered: FilteredResponses,
     filter: String, settings: [JSONValue.Member]?, _ metrics: [DocumentMetric]
   ) -> JSONValue {
     var members: [JSONValue.Member] = [
@@ -69,7 +69,7 @@ enum TaskSample {
     }
   }
 
-  private static func shown(_ filtered: TaskRun.Filtered, to requests: [TaskRequest]) -> JSONValue {
+  private static func shown(_ filtered: FilteredResponses, to requests: [TaskRequest]) -> JSONValue {
     switch filtered {
     case .likelihoods(let likelihoods): .array(zip(likelihoods, requests).map { shown($0, to: $1) })
     case .texts(let responses): .array(responses.map(texts))

@@ -36,8 +36,7 @@ package final class Coordinator {
   /// Reads the data and finds where the run starts. Writes nothing.
   /// - Throws: errors of the user: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
   init(
-    _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs,
-    progress: @escaping (RunProgress) -> Void
+    _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs, progress: @escaping (RunProgress) -> Void
   ) throws {
     (self.configuration, self.progress) = (configuration, progress)
     let model = inputs.directory.configuration
@@ -288,8 +287,8 @@ package final class Coordinator {
     let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
     if !bad.isEmpty { progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))")) }
     let metrics = objective.evaluationMetrics(examples)
-    recorder.append(
-      evaluation: metrics, step: step, epoch: schedule.plan.epoch(afterSteps: step), skipped: skipped)
+    let epoch = schedule.plan.epoch(afterSteps: step)
+    recorder.append(evaluation: metrics, step: step, epoch: epoch, skipped: skipped)
     return metrics
   }
 
