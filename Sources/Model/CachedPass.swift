@@ -124,7 +124,9 @@ package final class CachedPass {
     let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable)
     let found = try head.logProbabilities(asked, rows: rows.count, context)
     pool.clock.enter(.input)
-    return zip(asked, found).map { TargetScore(logProbability: $1, isBest: head.softmax.best(row: $0.scored) == $0.token) }
+    return zip(asked, found).map {
+      TargetScore(logProbability: $1, isBest: head.softmax.best(row: $0.scored) == $0.token)
+    }
   }
 
   private func logits(rows: Int) -> Matrix {

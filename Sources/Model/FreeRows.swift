@@ -25,7 +25,11 @@ struct FreeRows {
   private mutating func cut(_ wanted: Int, at place: Int) -> Range<Int> {
     let range = ranges[place]
     let part = range.prefix(wanted)
-    if part.count == range.count { ranges.remove(at: place) } else { ranges[place] = part.upperBound..<range.upperBound }
+    if part.count == range.count {
+      ranges.remove(at: place)
+    } else {
+      ranges[place] = part.upperBound..<range.upperBound
+    }
     return part
   }
 

@@ -110,7 +110,8 @@ package final class Generator {
           prompt: job.prompt.count, new: job.options.maximumNewTokens, limit: size.cached)
       }
       guard try read(&active, client), try decode(&active, untilOneEnds: !isEnd, client) else {
-        return try active.forEach { try client.receive(answer($0, .interrupted), of: $0.job.id) }
+        for sequence in active { try client.receive(answer(sequence, .interrupted), of: sequence.job.id) }
+        return
       }
     }
   }

@@ -77,8 +77,10 @@ package struct PrefixTree {
     if rest.isEmpty || rest.first.flatMap({ nodes[node].children[$0] }) != nil {
       return (Lease(node: node, keys: all), spans, places)
     }
-    let leaf = add(Node(tokens: rest, rows: places.reduce(KeyRuns()) { $0.appending($1) }, parent: node,
-      leases: 1, lastUse: clock, round: round))
+    let leaf = add(
+      Node(
+        tokens: rest, rows: places.reduce(KeyRuns()) { $0.appending($1) }, parent: node,
+        leases: 1, lastUse: clock, round: round))
     if let first = rest.first { nodes[node].children[first] = leaf }
     return (Lease(node: leaf, keys: all), spans, [])
   }

@@ -16,7 +16,8 @@ package struct CrashReporter {
     CrashNote.watch(path: path)
   }
 
-  package func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result {
+  package func during<Result>(_ item: WorkItem, of source: RecordSource, _ body: () throws -> Result) rethrows -> Result
+  {
     let numbers = Set(item.trees.map(\.index))
     let records = Quarantine(training: source == .heldOut ? [] : numbers, heldOut: source == .training ? [] : numbers)
     let report: JSONValue = .object([

@@ -159,7 +159,8 @@ package final class InferenceSession: Inference {
         .fitting(model.policy, ranksOnNode: world.ranksOnNode)
       let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }
       _ = try world.share(Command.generate(capacity: size.capacity, slots: size.slots, cached: size.cached))
-      try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) { [journal, progress] bytes in
+      try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) {
+        [journal, progress] bytes in
         let (number, answer) = try GenerationItem.result(bytes)
         guard answer.finishReason != .interrupted else { return }
         found[number] = answer

@@ -95,7 +95,7 @@ package final class LikelihoodScorer {
   /// Computes the batch in runs and empties it.
   private func compute(_ batch: inout Batch, into results: inout [Likelihood]) throws {
     defer {
-      batch.leases.forEach { tree.release($0) }
+      for lease in batch.leases { tree.release(lease) }
       tree.give(batch.own)
       batch = Batch()
       tree.startRound()

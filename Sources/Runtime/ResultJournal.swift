@@ -21,7 +21,9 @@ package final class ResultJournal {
     self.path = path
     var valid = 0
     if entryExists(path) { (known, valid) = try Self.read(path, identity) }
-    descriptor = uninterrupted { open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.umask.fileMode) }
+    descriptor = uninterrupted {
+      open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.umask.fileMode)
+    }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     // A line that a kill cut short goes.
     guard ftruncate(descriptor, off_t(valid)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {

@@ -41,7 +41,8 @@ package final class HeadSoftmax: @unchecked Sendable {
       let start = rows.lowerBound
       shoal_softmax_tile(
         logits.pointer(row: start), Int64(logits.stride), maximum.baseAddress! + start, sum.baseAddress! + start,
-        best.baseAddress! + start, Int64(firstColumn), accumulated?.pointer(row: start), Int64(accumulated?.stride ?? 0), Int64(rows.count), Int64(logits.columns),
+        best.baseAddress! + start, Int64(firstColumn), accumulated?.pointer(row: start),
+        Int64(accumulated?.stride ?? 0), Int64(rows.count), Int64(logits.columns),
         Int64(accumulated?.columns ?? 0))
     }
   }

@@ -27,7 +27,8 @@ struct EvaluationArguments: ParsableArguments {
   @Option(help: ArgumentHelp("The file of results.", valueName: "file"))
   var out: String
 
-  @Option(help: ArgumentHelp("A directory for samples_TASK.jsonl: each document's requests and scores.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("A directory for samples_TASK.jsonl: each document's requests and scores.", valueName: "dir"))
   var samples: String?
 
   @Flag(help: "Replace the files that --out and --samples name.")

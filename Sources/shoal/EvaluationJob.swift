@@ -103,7 +103,8 @@ struct EvaluationJob {
   ) throws -> TaskRun {
     let metric = try arguments.texts.metric(name, threads: model.threads)
     let answers = try AnswerSettings(
-      [.init("max_gen_toks", .integer(Int64(arguments.texts.maxNewTokens ?? 512))), .init("do_sample", false)], repeats: 1)
+      [.init("max_gen_toks", .integer(Int64(arguments.texts.maxNewTokens ?? 512))), .init("do_sample", false)],
+      repeats: 1)
     let template = try? model.prompting.template()
     let chat = template.map { ChatRendering($0, .init(), model.prompting.tokenizer) }
     return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
@@ -133,7 +134,8 @@ struct EvaluationJob {
     let outcomes = try arguments.tasks().map { name, file in
       try TaskOutcome(
         TaskRun.texts(
-          arguments.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil, data: file,
+          arguments.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil,
+          data: file,
           settings))
     }
     try output.write(report(outcomes, []))
@@ -151,7 +153,8 @@ struct EvaluationJob {
       configuration: [
         .init("model", "shoal"), .init("model_args", .string(names)),
         .init("num_fewshot", arguments.numFewshot.map { .integer(Int64($0)) } ?? .null),
-        .init("limit", arguments.limit.map(JSONValue.number) ?? .null), .init("fewshot_seed", .integer(Int64(arguments.seed))),
+        .init("limit", arguments.limit.map(JSONValue.number) ?? .null),
+        .init("fewshot_seed", .integer(Int64(arguments.seed))),
         .init("apply_chat_template", .bool(arguments.applyChatTemplate)),
       ])
     for outcome in outcomes { Console.print(Self.line(outcome)) }
@@ -172,7 +175,8 @@ struct EvaluationJob {
   private static func line(_ outcome: TaskOutcome) -> String {
     let metrics = outcome.metrics.map { metric in
       let error = metric.standardError.map { " ± \(digits($0))" } ?? ""
-      return "\(metric.filter == "none" ? metric.name : "\(metric.name) (\(metric.filter))") \(digits(metric.value))\(error)"
+      return
+        "\(metric.filter == "none" ? metric.name : "\(metric.name) (\(metric.filter))") \(digits(metric.value))\(error)"
     }
     return "\(outcome.name), \(outcome.shotCount) examples: \(metrics.joined(separator: ", "))"
   }

@@ -5,7 +5,6 @@ import Checkpoints
 import Corpus
 import Model
 import Runtime
-import Runtime
 import Tensors
 
 struct ModelArguments: ParsableArguments {

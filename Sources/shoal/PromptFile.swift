@@ -23,7 +23,9 @@ struct PromptFile {
       do { record = try reader.record(index) } catch { throw ContentError(path, "\(error)") }
       switch (record["prompt"], record["messages"]) {
       case (let prompt?, nil):
-        guard let text = prompt.string else { throw mistake("prompt is \(prompt.serialized().prefix(40)), expected a text") }
+        guard let text = prompt.string else {
+          throw mistake("prompt is \(prompt.serialized().prefix(40)), expected a text")
+        }
         if takesTexts { return prompting.tokenizer.encodeBeginning(text, allowSpecial: allowSpecial) }
         let chat = try template ?? prompting.template()
         return try chat.encode(

@@ -15,7 +15,7 @@ import Testing
     tree.startRound()
     func lease(_ text: String) throws -> (spans: String, keys: KeyRuns, lease: PrefixTree.Lease) {
       let foundFound = tree.lease(tokens(text), stale: .max)
-    let found = try #require(foundFound)
+      let found = try #require(foundFound)
       #expect(found.own.isEmpty && found.lease.keys.count == text.utf8.count)
       return (self.text(found.spans), found.lease.keys, found.lease)
     }
@@ -99,7 +99,9 @@ import Testing
         let tokens = (0..<Int.random(in: 1...30, using: &random)).map { _ in Int32.random(in: 0...1, using: &random) }
         guard let found = tree.lease(tokens[...], stale: .max) else { continue }
         for span in found.spans {
-          for (place, row) in span.places.enumerated() { contents[row] = Array(tokens.prefix(span.before.count + place + 1)) }
+          for (place, row) in span.places.enumerated() {
+            contents[row] = Array(tokens.prefix(span.before.count + place + 1))
+          }
         }
         held.append((tokens, found.lease))
         for (tokens, lease) in held {

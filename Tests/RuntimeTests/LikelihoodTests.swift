@@ -64,8 +64,9 @@ import Testing
     let scorer = try LikelihoodScorer(policy, longest: 300, pool: Self.pool(model, 1))
     let requests = (1...12).map { LikelihoodRequest(context: [4, 7, 1], continuation: Array(ids.prefix($0))) }
     #expect(try scorer.score(requests).allSatisfy(\.isGreedy))
-    #expect(try scorer.score([LikelihoodRequest(context: [4, 7, 1], continuation: ids.dropLast() + [ids[11] ^ 1])])
-      .allSatisfy { !$0.isGreedy })
+    #expect(
+      try scorer.score([LikelihoodRequest(context: [4, 7, 1], continuation: ids.dropLast() + [ids[11] ^ 1])])
+        .allSatisfy { !$0.isGreedy })
   }
 
   @Test func `neighbours, order and threads show in no bit`() throws {

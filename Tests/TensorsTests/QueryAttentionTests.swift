@@ -126,7 +126,9 @@ import Testing
     let cache = Cache(samples, shared: 260, piece: 1000)
     func run(_ places: [Int]) -> [Matrix] {
       let q = Matrix(rows: places.count, columns: 64)
-      for (i, place) in places.enumerated() { for j in 0..<64 { q[i, j] = samples[place].q[samples[place].rows - 1, j] } }
+      for (i, place) in places.enumerated() {
+        for j in 0..<64 { q[i, j] = samples[place].q[samples[place].rows - 1, j] }
+      }
       let out = randomMatrix(q.rows, q.columns, seed: 40)
       let size = Attention.queryParts(queries: places.count, keys: 320, heads: 4, headWidth: 16)
       Attention.forward(

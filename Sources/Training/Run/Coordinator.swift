@@ -18,8 +18,7 @@ package final class Coordinator {
   /// Messages for the user before the run starts.
   let notices: [String]
   private let configuration: RunConfiguration
-  private let files: RunDirectory
-  private let progress: (RunProgress) -> Void
+  private let files: RunDirectory, progress: (RunProgress) -> Void
 
   /// Facts about a run that are known before its data are read.
   struct Inputs {
@@ -36,7 +35,8 @@ package final class Coordinator {
   /// Reads the data and finds where the run starts. Writes nothing.
   /// - Throws: errors of the user: `CorpusError`, `TokenizerError`, `ContentError`, `FileError`, `RunRefusal`.
   init(
-    _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs, progress: @escaping (RunProgress) -> Void
+    _ configuration: RunConfiguration, _ request: RunRequest, _ inputs: Inputs,
+    progress: @escaping (RunProgress) -> Void
   ) throws {
     (self.configuration, self.progress) = (configuration, progress)
     let model = inputs.directory.configuration
