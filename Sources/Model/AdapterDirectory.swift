@@ -22,6 +22,10 @@ package final class AdapterDirectory: Sendable {
   package init(_ path: String, model: ModelConfiguration) throws {
     self.path = path
     let configurationPath = "\(path)/\(Self.configurationName)"
+    if !HubFiles.exists(configurationPath), HubFiles.exists("\(path)/config.json") {
+      throw ContentError(
+        path, "is a whole model", expected: "an adapter: a model is given as --model, or as base_model without adapter")
+    }
     configuration = try AdapterConfiguration(
       json: try JSONValue.read(file: configurationPath, limit: 1 << 20), path: configurationPath, model: model)
     let weights = "\(path)/\(Self.weightsName)"

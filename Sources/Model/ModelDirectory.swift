@@ -14,6 +14,10 @@ package final class ModelDirectory: Sendable {
   /// - Throws: `FileError`; `ContentError` with all problems of config.json or of the weights.
   package init(_ path: String) throws {
     self.path = path
+    if !HubFiles.exists("\(path)/config.json"), HubFiles.exists("\(path)/adapter_config.json") {
+      throw ContentError(
+        path, "is an adapter", expected: "a whole model: an adapter is given as --adapter, or as lora_model_dir")
+    }
     configuration = try ModelConfiguration(directory: path)
     weights = try HubWeights(directory: path)
     let problems = weights.problems(for: configuration)

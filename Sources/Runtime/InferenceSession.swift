@@ -19,6 +19,8 @@ package struct InferenceStopped: Error, CustomStringConvertible {
 
 /// What a model computes is not finite.
 package struct InferenceNotFinite: UserError {
+  package init() {}
+
   package var description: String {
     "log-probs of the model are not finite: its weights are damaged, or not this model's"
   }

@@ -62,8 +62,10 @@ package struct LoadedModel {
     let storage = request.storage ?? origin?.storage ?? .stored
     let frozen = try LanguageModel(directory, as: storage, modelHash: modelHash, threads: threads * ranksOnNode)
     policy = try adapter.map { try Policy(frozen, $0) } ?? Policy(frozen)
-    let adapterHash = try adapterPath.map { try ContentHash().sha256(ofFile: "\($0)/adapter_model.safetensors") }
-    hash = ([storage.contentHash(modelHash: modelHash)] + [adapterHash].compactMap(\.self)).joined(separator: "+")
+    let adapterHashes = try adapterPath.map { path in
+      try ["adapter_model.safetensors", "adapter_config.json"].map { try ContentHash().sha256(ofFile: "\(path)/\($0)") }
+    }
+    hash = ([storage.contentHash(modelHash: modelHash)] + (adapterHashes ?? [])).joined(separator: "+")
     self.threads = threads
     var notices = prompting.notices
     if let origin, let path = request.adapter {

@@ -52,7 +52,7 @@ package struct Matrix: @unchecked Sendable {
   /// The same numbers as a dense matrix of another shape, with at most as many entries.
   package func reshaped(rows: Int, columns: Int) -> Matrix {
     precondition(
-      stride == self.columns && rows * columns <= self.rows * self.columns,
+      (stride == self.columns || self.rows <= 1) && rows * columns <= self.rows * self.columns,
       "[\(self.rows), \(self.columns)] cannot hold [\(rows), \(columns)]")
     return Matrix(storage, base, rows, columns, columns)
   }

@@ -6,6 +6,7 @@ import Collectives
 import Corpus
 import Foundation
 import Model
+import Runtime
 import Tensors
 import Training
 
@@ -53,9 +54,9 @@ struct ScoreCommand: ParsableCommand {
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       source.specialTokens = specialTokensInText
-      let scoring = try Scoring(
-        model: arguments.model, as: arguments.storage, adapter: arguments.adapter, arguments.chat.choice,
-        data: source, world: world, threads: arguments.threads, build: try .running())
+      let build = try BuildIdentity.running()
+      let model = try LoadedModel(arguments.request, world: world, build: build)
+      let scoring = try Scoring(model, data: source, world: world, build: build)
       for notice in scoring.notices { Console.print(notice) }
       var lines = ""
       try scoring.run { lines += line($0, $1) + "\n" }

@@ -29,9 +29,8 @@ import Testing
 
   @Test func `the page has every command's help`() throws {
     let commands = [
-      "train", "config", "score", "evaluate", "generate", "summarize", "tokenize", "export", "prepare requests",
-      "prepare pairs",
-      "fetch", "bench",
+      "train", "config", "score", "evaluate", "generate", "summarize", "tokenize", "export",
+      "prepare requests", "prepare pairs", "fetch", "bench",
     ]
     let top = try help("")
     for command in commands {

@@ -68,10 +68,35 @@ extension EndToEnd {
           #expect(new.weight(module).widened().elements != old.weight(module).widened().elements, "\(module)")
         }
       }
-      for wrong in ["['lm_hat']", "['model.layers(']", "['model.norm.weight[5:5]']"] {
+      for wrong in [
+        "['lm_hat']", "['model.layers(']", "['model.norm.weight[5:5]']", "['model.embed_tokens.weight[5000:9000]']",
+      ] {
         let refused = try fixture.train(.alone, "adapter=", "unfrozen_parameters=\(wrong)", "output_dir=wrong")
         #expect(refused.code == 64 && refused.errors.contains("unfrozen_parameters"), "\(refused.errors)")
       }
+    }
+
+    @Test func `of a weight some rows are trained`() throws {
+      let fixture = try RunFixture()
+      let patterns =
+        "unfrozen_parameters=['model.embed_tokens.weight[5:9]', '.+up_proj.weight[:10]', 'model.norm.weight[3]']"
+      let ending = try fixture.train(.alone, "adapter=", patterns, "save_dtype=f32", "output_dir=rows")
+      #expect(ending.code == 0, "\(ending.errors)")
+      let before = LanguageModel(try ModelDirectory(TinyFixture.path("model")))
+      let after = LanguageModel(try ModelDirectory(fixture.path("rows")))
+      func changed(_ name: (LanguageModel) -> Matrix) -> [Int] {
+        let (old, new) = (name(before), name(after))
+        return (0..<old.rows).filter { old.rows($0..<$0 + 1).elements != new.rows($0..<$0 + 1).elements }
+      }
+      // Rows of tokens that are in no text get no gradient.
+      let rows = changed { $0.embedding.widened() }
+      #expect(!rows.isEmpty && Set(rows).isSubset(of: 5..<9), "\(rows)")
+      for layer in before.layers.indices {
+        #expect(changed { $0.layers[layer].weight(.up).widened() } == Array(0..<10))
+        #expect(changed { $0.layers[layer].weight(.gate).widened() }.isEmpty)
+      }
+      let norms = zip(before.finalNorm.elements, after.finalNorm.elements).enumerated().filter { $1.0 != $1.1 }
+      #expect(norms.map(\.offset) == [3])
     }
 
     @Test func `the plan counts trained weights and their state`() throws {

@@ -125,9 +125,11 @@ extension EndToEnd {
       try fixture.write("broken/generation_config.json", #"{"do_sample": true, "temperature": -1, "top_k": "many"}"#)
       let prompt = ["--prompt", "a"]
       let mistakes: [([String], String, String)] = [
-        ([], TinyFixture.path("model"), "one of --prompt and --messages"),
-        (prompt + ["--messages", "x"], TinyFixture.path("model"), "one of --prompt and --messages"),
-        (["--messages", fixture.path("chat.json"), "--raw"], TinyFixture.path("model"), "--raw goes with --prompt"),
+        ([], TinyFixture.path("model"), "one of --prompt, --messages and --file"),
+        (prompt + ["--messages", "x"], TinyFixture.path("model"), "one of --prompt, --messages and --file"),
+        (
+          ["--messages", fixture.path("chat.json"), "--raw"], TinyFixture.path("model"), "--raw goes without --messages"
+        ),
         (
           ["--messages", fixture.path("chat.json")], TinyFixture.path("model"),
           "chat.json: is no chat: field \"messages[0].content\""
@@ -144,6 +146,7 @@ extension EndToEnd {
         (prompt + ["--temperature", "nan"], TinyFixture.path("model"), "--temperature is nan"),
         (prompt + ["--repetition-penalty", "0"], TinyFixture.path("model"), "--repetition-penalty is 0.0"),
         (prompt + ["--greedy", "--temperature", "0.5"], TinyFixture.path("model"), "--greedy draws nothing"),
+        (["--file", "x.jsonl"], TinyFixture.path("model"), "--file and --out go together"),
         (prompt + ["--allow-special"], TinyFixture.path("model"), "--allow-special needs --raw"),
         (prompt + ["--threads", "0"], TinyFixture.path("model"), "--threads is 0"),
         (prompt, bare, "tokenizer.json"), (prompt, broken, "broken/generation_config.json: 2 problems"),

@@ -18,7 +18,7 @@ extension RunConfiguration {
     checkIPO(&section)
     checkLossWeights(&section)
     checkLabelSmoothing(&section)
-    settleStartingAdapter(section)
+    settleStartingAdapter(&section)
     settleReference(section)
     settleDecay(&section)
     multiplyBatch(&section)
@@ -132,8 +132,13 @@ extension RunConfiguration {
   }
 
   /// What is said of an adapter that exists is compared with it when it is opened.
-  private mutating func settleStartingAdapter(_ section: ConfigurationSection) {
+  private mutating func settleStartingAdapter(_ section: inout ConfigurationSection) {
     guard startingAdapter != nil else { return }
+    if adapter == nil {
+      section.report(
+        "`lora_model_dir` names an adapter to go on with, and there is no `adapter`: all weights would be trained; give "
+          + "`adapter: lora`, or remove it", about: "lora_model_dir")
+    }
     let keys = ["lora_r", "lora_alpha", "lora_target_modules", "peft_use_rslora", "peft_use_dora"]
     statedAdapterKeys = Set(keys.filter { section[$0] != nil })
     if let linear = section["lora_target_linear"], !linear.isOff { statedAdapterKeys.insert("lora_target_modules") }

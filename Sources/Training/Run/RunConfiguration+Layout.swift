@@ -51,10 +51,26 @@ extension RunConfiguration {
       throw ContentError(
         "lora_modules_to_save", "names \(name), \(refusal)", expected: "embed_tokens, lm_head or norms of \(baseModel)")
     }
-    guard adapter == nil, trainedWeights(model).isEmpty else { return }
+    guard adapter == nil else { return }
+    try requireRows(model)
+    guard trainedWeights(model).isEmpty else { return }
     throw ContentError(
       "unfrozen_parameters", "chooses no weight of \(baseModel)",
       expected: "patterns at the start of names such as \(WeightName.linear(.up, layer: 0).hubName)")
+  }
+
+  /// Requires that ranges begin inside their weights.
+  private func requireRows(_ model: ModelConfiguration) throws(ContentError) {
+    for text in unfrozenParameters {
+      guard let pattern = try? ParameterPattern(text), let rows = pattern.rows else { continue }
+      for name in WeightName.all(model) where pattern.matches(name.hubName) {
+        let count = name.shape(model)[0]
+        guard rows.lowerBound >= count else { continue }
+        throw ContentError(
+          "unfrozen_parameters", "begins at row \(rows.lowerBound) in \(text)",
+          expected: "a row of \(name.hubName), which has \(count), from 0")
+      }
+    }
   }
 
   /// The patterns that choose nothing.
