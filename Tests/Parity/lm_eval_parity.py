@@ -103,17 +103,15 @@ class Comparison:
             for one, other in zip(own, others, strict=True):
                 tied |= self.response(ours, arguments, one, other)
         tied |= self.choice_tied(theirs)
-        if not tied and isinstance(theirs["resps"][0][0], str):
-            shown = [str(x) if not isinstance(x, list) else list(map(str, x)) for x in theirs["filtered_resps"]]
-            if ours["filtered_resps"] != shown:
-                self.differs("filtered", ours, ours["filtered_resps"], shown)
-        for metric in theirs["metrics"]:
-            one, other = ours.get(metric), theirs[metric]
-            if isinstance(other, (int, float)) and one != other and not metric.endswith(SMOOTH):
-                if not tied:
-                    self.differs(metric, ours, one, other)
-        if tied:
+        shown = [str(x) if not isinstance(x, list) else list(map(str, x)) for x in theirs["filtered_resps"]]
+        other = [metric for metric in theirs["metrics"] if isinstance(theirs[metric], (int, float))
+                 and ours.get(metric) != theirs[metric] and not metric.endswith(SMOOTH)]
+        if isinstance(theirs["resps"][0][0], str) and ours["filtered_resps"] != shown:
+            other.append("filtered_resps")
+        if other and tied:
             self.ties.append(ours["doc_id"])
+        for key in other if not tied else []:
+            self.differs(key, ours, ours.get(key), theirs[key])
 
     def response(self, sample, arguments, ours, theirs):
         """Whether rounding decides."""
@@ -221,7 +219,7 @@ def compare(figures, label, name, lm, ours, theirs, directory, shots, chat, limi
         "per_token": comparison.worst, "replay": farthest(own, replayed["results"][name]),
         "same": not comparison.problems and own["sample_len"] == others["sample_len"]}
     if comparison.ties:
-        print(f"{label}: rounding may decide in documents {comparison.ties}")
+        print(f"{label}: rounding decides in documents {comparison.ties}")
     else:
         found["metric"] = farthest(own, others, smooth=False)
     if any(key.split(",")[0].endswith(SMOOTH) for key in numbers(others)):
