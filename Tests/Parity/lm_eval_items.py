@@ -7,7 +7,8 @@ import random
 
 import materials
 
-HARD = ["naïve", "Größe", "日本語", "🙂", "it’s", "“so”", "1,200", "$5.50", "{{x}}", "x_y", "[step]", "C:\\dir", "–", "½"]
+HARD = [
+    "naïve", "Größe", "日本語", "🙂", "it’s", "“so”", "1,200", "$5.50", "{{x}}", "x_y", "[step]", "C:\\dir", "–", "½"]
 LETTERS = ["ABCDE", "12345"]
 
 
@@ -89,3 +90,9 @@ class Items:
 
     def texts(self, number):
         return {"text": self.text(5, 300) if number % 25 else self.text(2500, 4000)}
+
+    def letters(self, number):
+        return {"question": self.text(3, 12), "choices": self.choices(3 + number % 3), "answer": number % 3}
+
+    def words(self, number):
+        return {"word": self.text(1, 2), "answers": self.choices(2)}

@@ -1,4 +1,6 @@
-"""Both sides of lm_eval_parity.py and lm_eval_speed.py: the tasks' files, lm-eval's own hf model, and `shoal evaluate`."""
+"""Both sides of lm_eval_parity.py and lm_eval_speed.py: tasks' files, lm-eval's own hf model, `shoal evaluate`."""
+import contextlib
+import io
 import json
 import os
 import shlex
@@ -40,7 +42,7 @@ def write(path, documents):
 def write_documents(directory, names, count, programs, data, seed=5):
     """TASK.jsonl for every task of either side: hand-made documents, those of `data`, and made-up ones."""
     for name in names:
-        items = Items(seed)
+        items = Items(f"{seed} {name}")
         whole = []
         for part in parts(name):
             subject = part.removeprefix("mmlu_")
@@ -89,9 +91,10 @@ def harness_model(model, adapter=None, dtype="float32", batch=1):
 
 def harness(lm, configs, shots, chat, **settings):
     """What lm-eval finds; `chat` is text, chat (examples in the one question) or turns."""
-    return lm_eval.simple_evaluate(
-        lm, tasks=configs, task_manager=MANAGER, num_fewshot=shots, apply_chat_template=chat != "text",
-        fewshot_as_multiturn=chat == "turns", confirm_run_unsafe_code=True, log_samples=True, **settings)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return lm_eval.simple_evaluate(
+            lm, tasks=configs, task_manager=MANAGER, num_fewshot=shots, apply_chat_template=chat != "text",
+            fewshot_as_multiturn=chat == "turns", confirm_run_unsafe_code=True, log_samples=True, **settings)
 
 
 # --- shoal -----------------------------------------------------------------------------------------

@@ -29,8 +29,11 @@ SIZES = {"mmlu": 40, "gsm8k_cot": 16, "arc_easy": 60, "hellaswag": 40}
 SHOTS = {"mmlu": 5, "gsm8k_cot": 8, "arc_easy": 0, "hellaswag": 0}
 GOALS = {"mmlu": 10, "gsm8k_cot": 10, "arc_easy": 3, "hellaswag": 3}
 NEW_TOKENS = 64
-# Enough for a full batch of the largest size that is tried.
-TRIED = {"mmlu": 16, "gsm8k_cot": 16, "arc_easy": 16, "hellaswag": 8}
+
+
+def tried_items(name, batch):
+    """Items of which a batch can be filled: arc_easy and hellaswag have four requests each."""
+    return max(4, batch) if GOALS[name] == 10 else max(6, batch // 2)
 
 
 class TimedModel(HFLM):
@@ -139,10 +142,11 @@ def measure(name, options, models, load, directory):
     materials = Materials(name, options, directory)
     best = {}
     for dtype, lm in models.items():
-        tried = {batch: materials.lm_eval(lm, batch, TRIED[name])[0] for batch in options.batches}
+        tried = {batch: materials.lm_eval(lm, batch, tried_items(name, batch))[0] / tried_items(name, batch)
+                 for batch in options.batches}
         best[dtype] = min(tried, key=tried.get)
-        print(f"{name}: lm-eval {dtype}, {TRIED[name]} items: "
-              + ", ".join(f"{seconds:.1f} s in batches of {batch}" for batch, seconds in tried.items()), flush=True)
+        print(f"{name}: lm-eval {dtype}: "
+              + ", ".join(f"{seconds:.2f} s an item in batches of {batch}" for batch, seconds in tried.items()), flush=True)
     ratios = {}
     before, (ours, _) = materials.shoal(load)
     for dtype, lm in models.items():
