@@ -153,10 +153,12 @@ def has_smooth(results):
     return any(key.split(",")[0].endswith(SMOOTH) for key in numbers(results))
 
 
-def farthest(ours, theirs, smooth=None):
+def farthest(ours, theirs, smooth=None, errors=True):
     """The largest relative difference of metrics; what one side lacks is infinitely far."""
     worst = 0.0
     for key, other in numbers(theirs).items():
+        if not errors and "_stderr," in key:
+            continue
         if smooth is not None and key.split(",")[0].replace("_stderr", "").endswith(SMOOTH) != smooth:
             continue
         one = ours.get(key)

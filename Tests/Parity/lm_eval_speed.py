@@ -33,7 +33,7 @@ NEW_TOKENS = 64
 
 def tried_items(name, batch):
     """Items of which a batch can be filled: arc_easy and hellaswag have four requests each."""
-    return max(4, batch) if GOALS[name] == 10 else max(6, batch // 2)
+    return min(SIZES[name], max(4, batch) if GOALS[name] == 10 else max(6, batch // 2))
 
 
 class TimedModel(HFLM):
