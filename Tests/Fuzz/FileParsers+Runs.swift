@@ -113,11 +113,12 @@ extension FileParsers {
     let directory = try ModelDirectory(base)
     let layout = PolicyLayout(configuration, weights: names)
     let values = Storage(count: layout.count)
-    layout.fill(values, ThreadPool(threads: 1), from: directory.weight)
+    let model = LanguageModel(directory)
+    layout.fill(values, from: model, ThreadPool(threads: 1))
     return (
       .model(directory, final: .bfloat16),
       PolicyState(
-        LanguageModel(directory), layout, values: values, moments: OptimizerMoments(count: layout.count, .adamW))
+        model, layout, values: values, moments: OptimizerMoments(count: layout.count, .adamW))
     )
   }
 
