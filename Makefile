@@ -1,4 +1,4 @@
-.PHONY: deps build demo demo-model test fuzz faults lint format clean
+.PHONY: deps test-deps build demo demo-model test fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config curl \
@@ -27,8 +27,13 @@ demo: build
 demo-model: build
 	demo/make_model.sh
 
+# Programs of HumanEval are Python's; nothing else needs it.
+test-deps: deps
+	@if ! command -v python3 >/dev/null; then $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3; fi
+
 # In two steps: swift test alone uses other flags than swift build, so it compiles everything again.
-test: deps
+test: test-deps
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
