@@ -21,6 +21,8 @@ from lm_eval_items import Items
 disable_progress_bar()
 SUBJECTS = ["anatomy", "astronomy", "world_religions"]
 FILES.update({f"mmlu_{subject}": f"mmlu/default/mmlu_{subject}.yaml" for subject in SUBJECTS})
+# ":red" is one token of Qwen's, and an answer without tokens of its own is refused by both sides.
+EXTRA["colors"]["target_delimiter"] = "\n"
 BUILT_IN = ["hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "openbookqa", "boolq", "lambada_openai",
             "mmlu", "gsm8k", "gsm8k_cot", "humaneval"]
 OWN = ["texts", "colors", "letters", "words"]  # through --task-file
