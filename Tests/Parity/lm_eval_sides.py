@@ -14,6 +14,8 @@ import yaml
 from lm_eval.models.huggingface import HFLM
 from lm_eval_documents import DOCUMENTS, mmlu
 from lm_eval_tasks import EXTRA, FILES, MANAGER, task as local_task
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from lm_eval_items import Items
@@ -21,6 +23,8 @@ from lm_eval_items import Items
 disable_progress_bar()
 SUBJECTS = ["anatomy", "astronomy", "world_religions"]
 FILES.update({f"mmlu_{subject}": f"mmlu/default/mmlu_{subject}.yaml" for subject in SUBJECTS})
+# ":red" is one token of Qwen's, and an answer without tokens of its own is refused by both sides.
+EXTRA["colors"]["target_delimiter"] = "\n"
 BUILT_IN = ["hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "openbookqa", "boolq", "lambada_openai",
             "mmlu", "gsm8k", "gsm8k_cot", "humaneval"]
 OWN = ["texts", "colors", "letters", "words"]  # through --task-file
@@ -86,7 +90,15 @@ def task(name, directory):
 
 
 def harness_model(model, adapter=None, dtype="float32", batch=1):
-    return HFLM(pretrained=model, peft=adapter, dtype=dtype, device="cpu", batch_size=batch)
+    """lm-eval's hf model; one with an adapter keeps the rows of its embeddings that no token of the tokenizer has.
+
+    With `peft=` lm-eval cuts these off, and so changes every log-prob against the same model without an adapter.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    if not adapter or AutoConfig.from_pretrained(model).vocab_size == len(tokenizer):
+        return HFLM(pretrained=model, peft=adapter, dtype=dtype, device="cpu", batch_size=batch)
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    return HFLM(pretrained=PeftModel.from_pretrained(base, adapter).eval(), tokenizer=tokenizer, batch_size=batch)
 
 
 def harness(lm, configs, shots, chat, **settings):
