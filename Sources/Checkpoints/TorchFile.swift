@@ -4,13 +4,8 @@ package import Tensors
 
 /// A file of torch.save, mapped read-only: a zip archive (torch 1.6 and later), or one pickle after another (before).
 package final class TorchFile: Sendable {
-  /// The place, type and shape of one tensor.
-  package struct Entry: Sendable, Equatable {
-    package let type: ElementType
-    package let shape: [Int]
-    /// Bytes from the start of the file. Tensors may share bytes.
-    package let range: Range<Int>
-  }
+  /// The place, type and shape of one tensor. Tensors may share bytes.
+  package typealias Entry = SafetensorsFile.Entry
 
   package let file: MappedFile
   package let tensors: [String: Entry]

@@ -16,6 +16,8 @@ struct DataCard {
 
   static let fileName = "README.md"
   private static let maximumBytes = 4 << 20
+  /// The headers of large collections list the columns of each subset.
+  private static let limits = YAMLDocument.Limits(values: 1_000_000, levels: 64)
 
   let subsets: [Subset]
 
@@ -27,7 +29,9 @@ struct DataCard {
       return nil
     }
     let content: JSONValue
-    do throws(YAMLEvents.Failure) { content = try YAMLContent.read(header) } catch {
+    do throws(YAMLEvents.Failure) {
+      content = try YAMLDocument(header, limits: Self.limits) { YAMLScalar.word($0) == .null ? .null : .string($0) }.value
+    } catch {
       // The mark before the header is a line too.
       throw CorpusError.unusable(
         path: path, reason: "line \(error.line + 1): not YAML: \(error.reason): name the files with data_files")
@@ -77,62 +81,4 @@ extension DataCard.Subset {
   }
 
   private static func place(_ path: String) -> String { path.hasPrefix("./") ? String(path.dropFirst(2)) : path }
-}
-
-/// A YAML text as lists, mappings and texts.
-private struct YAMLContent {
-  // The headers of large collections list the columns of each subset.
-  private static let maximumValues = 1_000_000
-  private static let maximumLevels = 64
-
-  private let events: YAMLEvents
-  private var values = 0
-  /// What aliases stand for. They share it, and nothing here goes through all of it.
-  private var anchors: [String: JSONValue] = [:]
-
-  static func read(_ yaml: String) throws(YAMLEvents.Failure) -> JSONValue {
-    var content = YAMLContent(events: YAMLEvents(yaml))
-    var event = try content.events.next()
-    while case .boundary = event.kind { event = try content.events.next() }
-    return try content.value(event, level: 1)
-  }
-
-  private mutating func value(_ event: YAMLEvents.Event, level: Int) throws(YAMLEvents.Failure) -> JSONValue {
-    if case .alias = event.kind { return event.anchor.flatMap { anchors[$0] } ?? .null }
-    let value = try content(event, level: level)
-    if let name = event.anchor { anchors[name] = value }
-    return value
-  }
-
-  private mutating func content(_ event: YAMLEvents.Event, level: Int) throws(YAMLEvents.Failure) -> JSONValue {
-    values += 1
-    guard values <= Self.maximumValues, level <= Self.maximumLevels else {
-      throw YAMLEvents.Failure(
-        "more than \(Self.maximumValues) values or \(Self.maximumLevels) levels", line: event.line)
-    }
-    switch event.kind {
-    case .scalar("", isText: false), .scalar("null", isText: false), .scalar("~", isText: false): return .null
-    case .scalar(let text, _): return .string(text)
-    case .list:
-      var items: [JSONValue] = []
-      while let next = try inside() { items.append(try value(next, level: level + 1)) }
-      return .array(items)
-    case .mapping:
-      var members: [JSONValue.Member] = []
-      while let key = try inside() {
-        let name = try value(key, level: level + 1)
-        let content = try value(events.next(), level: level + 1)
-        if let name = name.string { members.append(.init(name, content)) }
-      }
-      return .object(members)
-    case .alias, .end, .endOfText, .boundary: return .null
-    }
-  }
-
-  /// The next event of a list or mapping; nil at its end.
-  private func inside() throws(YAMLEvents.Failure) -> YAMLEvents.Event? {
-    let event = try events.next()
-    if case .end = event.kind { return nil }
-    return event
-  }
 }

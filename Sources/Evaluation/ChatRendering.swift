@@ -1,6 +1,7 @@
 // Chats as the text of a prompt.
 
 package import Corpus
+import Patterns
 
 /// Renders the chats of prompts as transformers' `apply_chat_template` does.
 package struct ChatRendering: Sendable {
@@ -47,13 +48,5 @@ package struct ChatRendering: Sendable {
     }
     let beginning = parts.dropLast().joined(separator: Self.mark.stripped)
     return rest.utf8.first == UInt8(ascii: " ") ? beginning : beginning.strippedEnd
-  }
-}
-
-extension String {
-  /// Python's `str.rstrip`.
-  var strippedEnd: String {
-    guard let last = unicodeScalars.lastIndex(where: { !Self.isSpace($0) }) else { return "" }
-    return String(unicodeScalars[...last])
   }
 }

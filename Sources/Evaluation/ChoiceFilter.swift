@@ -17,13 +17,15 @@ struct ChoiceFilter: Sendable {
 
   /// - Throws: `DocumentProblem` for malformed patterns.
   init(_ options: JSONValue) throws(DocumentProblem) {
-    pattern = try Self.search(options["regex_pattern"]?.string ?? #"#### (\-?[0-9\.\,]+)"#)
+    pattern = try PatternSearch(pattern: options["regex_pattern"]?.string ?? #"#### (\-?[0-9\.\,]+)"#)
     place = options["group_select"]?.int ?? 0
     fallback = options["fallback"] ?? "[invalid]"
     ignoresCase = options["ignore_case"]?.bool ?? false
     ignoresPunctuation = options["ignore_punctuation"]?.bool ?? false
     var ignored: [PatternSearch] = []
-    for text in options["regexes_to_ignore"]?.array ?? [] { ignored.append(try Self.search(text.string ?? "")) }
+    for text in options["regexes_to_ignore"]?.array ?? [] {
+      ignored.append(try PatternSearch(pattern: text.string ?? ""))
+    }
     self.ignored = ignored
   }
 
@@ -43,30 +45,17 @@ struct ChoiceFilter: Sendable {
     let texts = choices.map(\.text).enumerated().sorted {
       ($1.element.characterCount, $0.offset) < ($0.element.characterCount, $1.offset)
     }
-    let named = try Self.search(texts.map { Self.escaped($0.element) }.joined(separator: "|"))
+    let named = try PatternSearch(pattern: texts.map { Self.escaped($0.element) }.joined(separator: "|"))
     if let found = try found(named, reduced(answer)) {
       return .string(choices.last { $0.text.hasBytes(found) }.map { "(\($0.letter))" } ?? found)
     }
-    let lettered = try Self.search(#":[\s]*("# + choices.map(\.letter).joined(separator: "|") + ")")
+    let lettered = try PatternSearch(pattern: #":[\s]*("# + choices.map(\.letter).joined(separator: "|") + ")")
     return try found(lettered, answer).map { .string("(\($0))") } ?? fallback
-  }
-
-  private static func search(_ text: String) throws(DocumentProblem) -> PatternSearch {
-    do throws(PatternRefusal) {
-      return try PatternSearch(text)
-    } catch {
-      throw DocumentProblem("the pattern \(text.prefix(200)) \(error.reason)")
-    }
   }
 
   /// What a pattern finds, unless it is empty.
   private func found(_ search: PatternSearch, _ text: String) throws(DocumentProblem) -> String? {
-    let matches: [[String]]
-    do throws(PatternRefusal) {
-      matches = try search.findAll(text)
-    } catch {
-      throw DocumentProblem("the pattern \(error.reason)")
-    }
+    let matches = try search.all(in: text)
     let index = place < 0 ? matches.count + place : place
     guard matches.indices.contains(index) else { return nil }
     let text = matches[index].first { !$0.isEmpty }?.stripped ?? ""
@@ -75,14 +64,7 @@ struct ChoiceFilter: Sendable {
 
   /// A text without what does not count.
   private func reduced(_ text: String) throws(DocumentProblem) -> String {
-    var text = text
-    for search in ignored {
-      do throws(PatternRefusal) {
-        text = try search.replacing(text, with: "")
-      } catch {
-        throw DocumentProblem("regexes_to_ignore: a pattern \(error.reason)")
-      }
-    }
+    var text = try ignored.removed(from: text)
     if ignoresCase { text = text.lowercased() }
     if ignoresPunctuation { text.unicodeScalars.removeAll(where: \.isPunctuation) }
     return text

@@ -1,6 +1,7 @@
 // The functions of tasks whose documents need more than a template.
 
 import Checkpoints
+import Patterns
 
 extension JSONValue {
   /// The text of a field.

@@ -19,11 +19,13 @@ package struct EvaluationReport: Sendable {
   /// - Parameters:
   ///   - date: when the evaluation began, in seconds since 1970.
   ///   - seconds: how long it took.
-  package func text(date: Double, seconds: Double) -> String { PythonText.json(json(date, seconds), indent: 2) + "\n" }
+  package func text(date: Double, seconds: Double) -> String {
+    json(date, seconds).serialized(indent: 2, .python) + "\n"
+  }
 
   /// The text of samples_TASK.jsonl.
   package static func samples(_ outcome: TaskOutcome) -> String {
-    outcome.samples.map { PythonText.json($0) + "\n" }.joined()
+    outcome.samples.map { $0.serialized(.python) + "\n" }.joined()
   }
 
   private func json(_ date: Double, _ seconds: Double) -> JSONValue {

@@ -18,11 +18,7 @@ package struct ExactMatch: Sendable {
         guard option.value.bool != nil else { throw DocumentProblem("\(option.name) is true or false") }
       case "regexes_to_ignore":
         for pattern in option.value.array ?? option.value.string.map({ [.string($0)] }) ?? [] {
-          do throws(PatternRefusal) {
-            ignored.append(try PatternSearch(pattern.string ?? ""))
-          } catch {
-            throw DocumentProblem("regexes_to_ignore: the pattern \(pattern.string ?? "") \(error.reason)")
-          }
+          ignored.append(try PatternSearch(pattern: pattern.string ?? ""))
         }
       default: throw DocumentProblem("exact_match has no option \"\(option.name)\"")
       }
@@ -41,14 +37,7 @@ package struct ExactMatch: Sendable {
   }
 
   private func reduced(_ text: String) throws(DocumentProblem) -> String {
-    var text = text
-    for search in ignored {
-      do throws(PatternRefusal) {
-        text = try search.replacing(text, with: "")
-      } catch {
-        throw DocumentProblem("regexes_to_ignore: a pattern \(error.reason)")
-      }
-    }
+    var text = try ignored.removed(from: text)
     if ignoresCase { text = text.lowercased() }
     if ignoresPunctuation || ignoresNumbers {
       text.unicodeScalars.removeAll { scalar in

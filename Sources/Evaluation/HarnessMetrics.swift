@@ -1,6 +1,7 @@
 // The metrics of the harness's output types.
 
 import Checkpoints
+import Patterns
 
 /// What makes the metrics of a task's documents.
 struct HarnessMetrics: Sendable {
@@ -144,7 +145,7 @@ extension String {
   fileprivate var wordCount: Int {
     var (count, isInside) = (1, false)
     for scalar in unicodeScalars {
-      let isSpace = Self.isSpace(scalar)
+      let isSpace = scalar.isPythonSpace
       if isSpace, !isInside { count += 1 }
       isInside = isSpace
     }

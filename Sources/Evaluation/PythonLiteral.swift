@@ -1,6 +1,7 @@
 // Literals of Python, which templates write and lm-eval reads back.
 
 package import Checkpoints
+import Patterns
 
 /// Reads what `ast.literal_eval` reads: texts, numbers, lists, tuples, mappings with texts as keys, True, False and None.
 package struct PythonLiteral {
@@ -20,7 +21,7 @@ package struct PythonLiteral {
 
   private var next: Unicode.Scalar? { place < text.count ? text[place] : nil }
 
-  private mutating func skipSpace() { while let scalar = next, String.isSpace(scalar) { place += 1 } }
+  private mutating func skipSpace() { while let scalar = next, scalar.isPythonSpace { place += 1 } }
 
   private mutating func take(_ scalar: Unicode.Scalar) -> Bool {
     skipSpace()
@@ -90,7 +91,7 @@ package struct PythonLiteral {
 
   private mutating func word() -> JSONValue? {
     let start = place
-    while let scalar = next, !",])}:".unicodeScalars.contains(scalar), !String.isSpace(scalar) { place += 1 }
+    while let scalar = next, !",])}:".unicodeScalars.contains(scalar), !scalar.isPythonSpace { place += 1 }
     let word = String(String.UnicodeScalarView(text[start..<place]))
     switch word {
     case "True": return .bool(true)

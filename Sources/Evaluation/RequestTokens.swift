@@ -1,6 +1,7 @@
 // Requests as token ids: where a text is cut into context and continuation, and what does not fit a model.
 
 package import Corpus
+import Patterns
 package import Runtime
 
 /// Turns the texts of requests into ids as lm-eval's model of transformers does: special tokens that a text spells are

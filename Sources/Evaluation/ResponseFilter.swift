@@ -115,19 +115,9 @@ package struct ResponseFilter: Sendable {
     let text = options["regex_pattern"]?.string ?? #"#### (\-?[0-9\.\,]+)"#
     let place = options["group_select"]?.int ?? 0
     let fallback = options["fallback"] ?? "[invalid]"
-    let search: PatternSearch
-    do throws(PatternRefusal) {
-      search = try PatternSearch(text)
-    } catch {
-      throw DocumentProblem("the pattern \(text) \(error.reason)")
-    }
+    let search = try PatternSearch(pattern: text)
     return each { answer throws(DocumentProblem) in
-      let matches: [[String]]
-      do throws(PatternRefusal) {
-        matches = try search.findAll(answer)
-      } catch {
-        throw DocumentProblem("the pattern \(text) \(error.reason)")
-      }
+      let matches = try search.all(in: answer)
       let index = place < 0 ? matches.count + place : place
       guard matches.indices.contains(index) else { return fallback }
       let groups = matches[index]

@@ -4,105 +4,81 @@
 import Checkpoints
 
 extension TaskDefinition {
+  /// A task as the harness has it.
+  /// - Parameter query: `doc_to_decontamination_query`, which results show.
+  static func harness(
+    _ name: String, _ type: OutputType, text: DocumentField, target: DocumentField, choice: DocumentField? = nil,
+    metrics: [MetricSettings] = [], dataset: (String, String?), splits: [String], tags: [String] = [],
+    version: Double = 1, query: String? = nil
+  ) -> TaskDefinition {
+    var task = TaskDefinition(name, type, text: text, target: target, choice: choice, metrics: metrics)
+    (task.dataset, task.tags, task.version) = (dataset, tags, .number(version))
+    func split(_ name: String) -> String? { splits.contains(name) ? name : nil }
+    task.splits = (split("train"), split("validation"), split("test"))
+    if let query {
+      task.remarks = [
+        .init("should_decontaminate", true), .init("doc_to_decontamination_query", .string(query)),
+      ]
+    }
+    return task
+  }
+
   private static func means(_ names: String...) -> [MetricSettings] {
     names.map { MetricSettings($0, aggregation: "mean", higherIsBetter: true) }
   }
-
-  private static let decontaminated = JSONValue.Member("should_decontaminate", true)
 
   /// `acc_bytes` and `acc_tok` are not among the harness's metrics of these tasks.
   private static let answers = means("acc", "acc_norm", "acc_bytes", "acc_tok")
 
   static let hellaswag = {
-    var task = TaskDefinition(
+    var task = harness(
       "hellaswag", .multipleChoice, text: .template("{{query}}"), target: .template("{{label}}"),
-      choice: .template("choices"), metrics: answers)
-    task.tags = ["multiple_choice"]
-    task.dataset = ("Rowan/hellaswag", nil)
-    task.splits = ("train", "validation", nil)
+      choice: .template("choices"), metrics: answers, dataset: ("Rowan/hellaswag", nil),
+      splits: ["train", "validation"], tags: ["multiple_choice"])
     task.processing = DocumentFunctions.hellaswag
-    task.version = 1.0
     return task
   }()
 
-  static let winogrande = {
-    var task = TaskDefinition(
-      "winogrande", .multipleChoice, text: .function(DocumentFunctions.winograndeText),
-      target: .function(DocumentFunctions.winograndeTarget), choice: .function(DocumentFunctions.winograndeChoices),
-      metrics: means("acc", "acc_tok"))
-    task.dataset = ("allenai/winogrande", "winogrande_xl")
-    task.splits = ("train", "validation", nil)
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", "sentence")]
-    task.version = 1.0
-    return task
-  }()
+  static let winogrande = harness(
+    "winogrande", .multipleChoice, text: .function(DocumentFunctions.winograndeText),
+    target: .function(DocumentFunctions.winograndeTarget), choice: .function(DocumentFunctions.winograndeChoices),
+    metrics: means("acc", "acc_tok"), dataset: ("allenai/winogrande", "winogrande_xl"),
+    splits: ["train", "validation"], query: "sentence")
 
   static let arcEasy = arc("arc_easy", "ARC-Easy")
   static let arcChallenge = arc("arc_challenge", "ARC-Challenge")
 
   private static func arc(_ name: String, _ dataset: String) -> TaskDefinition {
     let question = "Question: {{question}}\nAnswer:"
-    var task = TaskDefinition(
+    return harness(
       name, .multipleChoice, text: .template(question), target: .template("{{choices.label.index(answerKey)}}"),
-      choice: .template("{{choices.text}}"), metrics: answers)
-    task.tags = ["ai2_arc"]
-    task.dataset = ("allenai/ai2_arc", dataset)
-    task.splits = ("train", "validation", "test")
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", .string(question))]
-    task.version = 1.0
-    return task
+      choice: .template("{{choices.text}}"), metrics: answers, dataset: ("allenai/ai2_arc", dataset),
+      splits: ["train", "validation", "test"],
+      tags: ["ai2_arc"], query: question)
   }
 
-  static let piqa = {
-    var task = TaskDefinition(
-      "piqa", .multipleChoice, text: .template("Question: {{goal}}\nAnswer:"), target: .template("label"),
-      choice: .template("{{[sol1, sol2]}}"), metrics: answers)
-    task.dataset = ("baber/piqa", nil)
-    task.splits = ("train", "validation", nil)
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", "goal")]
-    task.version = 1.0
-    return task
-  }()
+  static let piqa = harness(
+    "piqa", .multipleChoice, text: .template("Question: {{goal}}\nAnswer:"), target: .template("label"),
+    choice: .template("{{[sol1, sol2]}}"), metrics: answers, dataset: ("baber/piqa", nil),
+    splits: ["train", "validation"], query: "goal")
 
-  static let openbookqa = {
-    var task = TaskDefinition(
-      "openbookqa", .multipleChoice, text: .template("question_stem"),
-      target: .template("{{choices.label.index(answerKey.lstrip())}}"), choice: .template("{{choices.text}}"),
-      metrics: answers)
-    task.dataset = ("allenai/openbookqa", "main")
-    task.splits = ("train", "validation", "test")
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", "question_stem")]
-    task.version = 1.0
-    return task
-  }()
+  static let openbookqa = harness(
+    "openbookqa", .multipleChoice, text: .template("question_stem"),
+    target: .template("{{choices.label.index(answerKey.lstrip())}}"), choice: .template("{{choices.text}}"),
+    metrics: answers, dataset: ("allenai/openbookqa", "main"), splits: ["train", "validation", "test"],
+    query: "question_stem")
 
-  static let boolq = {
-    var task = TaskDefinition(
-      "boolq", .multipleChoice, text: .template("{{passage}}\nQuestion: {{question}}?\nAnswer:"),
-      target: .template("label"), choice: .value(["no", "yes"]), metrics: [MetricSettings("acc")])
-    task.tags = ["super-glue-lm-eval-v1"]
-    task.dataset = ("aps/super_glue", "boolq")
-    task.splits = ("train", "validation", nil)
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", "passage")]
-    task.version = 2.0
-    return task
-  }()
+  static let boolq = harness(
+    "boolq", .multipleChoice, text: .template("{{passage}}\nQuestion: {{question}}?\nAnswer:"),
+    target: .template("label"), choice: .value(["no", "yes"]), metrics: [MetricSettings("acc")],
+    dataset: ("aps/super_glue", "boolq"), splits: ["train", "validation"], tags: ["super-glue-lm-eval-v1"], version: 2,
+    query: "passage")
 
-  static let lambadaOpenAI = {
-    var task = TaskDefinition(
-      "lambada_openai", .logLikelihood, text: .template("{{text.split(' ')[:-1]|join(' ')}}"),
-      target: .template("{{' '+text.split(' ')[-1]}}"),
-      metrics: [
-        MetricSettings("perplexity", aggregation: "perplexity", higherIsBetter: false),
-        MetricSettings("acc", aggregation: "mean", higherIsBetter: true),
-      ])
-    task.tags = ["lambada"]
-    task.dataset = ("EleutherAI/lambada_openai", "default")
-    task.splits = (nil, nil, "test")
-    task.remarks = [decontaminated, .init("doc_to_decontamination_query", "{{text}}")]
-    task.version = 1.0
-    return task
-  }()
+  static let lambadaOpenAI = harness(
+    "lambada_openai", .logLikelihood, text: .template("{{text.split(' ')[:-1]|join(' ')}}"),
+    target: .template("{{' '+text.split(' ')[-1]}}"),
+    metrics: [MetricSettings("perplexity", aggregation: "perplexity", higherIsBetter: false)] + means("acc"),
+    dataset: ("EleutherAI/lambada_openai", "default"), splits: ["test"], tags: ["lambada"], query: "{{text}}")
 
   /// How likely texts are, by token, word, byte and bit. Not one of the harness's.
   static let perplexity = {

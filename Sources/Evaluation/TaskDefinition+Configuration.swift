@@ -38,7 +38,7 @@ extension TaskDefinition {
     if !knowsDecontamination { add("should_decontaminate", false) }
     members += remarks
     add("gen_prefix", answerPrefix.map(JSONValue.string))
-    add("metadata", .object([.init("version", version)]))
+    add("metadata", .object(metadata ?? [.init("version", version)]))
     return .object(members)
   }
 

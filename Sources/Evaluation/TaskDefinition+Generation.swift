@@ -27,30 +27,25 @@ extension TaskDefinition {
   }
 
   static let gsm8k = {
-    var task = TaskDefinition(
+    var task = harness(
       "gsm8k", .generation, text: .template("Question: {{question}}\nAnswer:"), target: .template("{{answer}}"),
-      metrics: [numberMatch])
-    task.tags = ["math_word_problems"]
-    task.dataset = ("openai/gsm8k", "main")
-    task.splits = ("train", nil, "test")
+      metrics: [numberMatch], dataset: ("openai/gsm8k", "main"), splits: ["train", "test"],
+      tags: ["math_word_problems"], version: 3)
     task.shots.split = "train"
     task.generation = [
       .init("until", ["Question:", "</s>", "<|im_end|>"]), .init("do_sample", false), .init("temperature", 0.0),
     ]
     task.shotCount = 5
     task.filters = numberFilters(strict: #"#### (\-?[0-9\.\,]+)"#)
-    task.version = 3.0
     return task
   }()
 
   static let gsm8kCoT = {
-    var task = TaskDefinition(
+    var task = harness(
       "gsm8k_cot", .generation, text: .template("Q: {{question}}\nA:"),
       target: .template("{{answer.split('####')[-1].strip() if answer is defined else target}}"),
-      metrics: [numberMatch])
-    task.tags = ["chain_of_thought"]
-    task.dataset = ("openai/gsm8k", "main")
-    task.splits = (nil, nil, "test")
+      metrics: [numberMatch], dataset: ("openai/gsm8k", "main"), splits: ["test"], tags: ["chain_of_thought"],
+      version: 3)
     task.shots.sampler = .first
     task.shots.samples = ChainOfThought.examples.map {
       ["question": .string($0.question), "target": .string($0.answer)]
@@ -58,18 +53,15 @@ extension TaskDefinition {
     task.generation = [.init("do_sample", false), .init("until", ["Q:", "</s>", "<|im_end|>"])]
     task.shotCount = 8
     task.filters = numberFilters(strict: #"The answer is (\-?[0-9\.\,]+)."#)
-    task.version = 3.0
     return task
   }()
 
   static let humaneval = {
-    var task = TaskDefinition(
+    var task = harness(
       "humaneval", .generation, text: .template("{{prompt}}"), target: .template("{{test}}\ncheck({{entry_point}})"),
       metrics: [
         MetricSettings("pass_at_k", aggregation: "mean", higherIsBetter: true, options: [.init("k", [1])])
-      ])
-    task.dataset = ("openai/openai_humaneval", nil)
-    task.splits = (nil, nil, "test")
+      ], dataset: ("openai/openai_humaneval", nil), splits: ["test"])
     task.runsPrograms = true
     task.generation = [
       .init("until", ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]), .init("max_gen_toks", 1024),
@@ -77,7 +69,6 @@ extension TaskDefinition {
     ]
     task.shotCount = 0
     task.filters = [("create_test", [FilterStep("prepend_prompt")])]
-    task.version = 1.0
     return task
   }()
 }

@@ -68,6 +68,8 @@ package struct TaskDefinition: Sendable {
   package var alias: String?
   package var tags: [String] = []
   package var version: JSONValue = .string("Yaml")
+  /// `metadata` of a task file; nil: the version alone.
+  package var metadata: [JSONValue.Member]?
   package var outputType: OutputType
   package var dataset: (path: String?, name: String?) = (nil, nil)
   package var splits: (training: String?, validation: String?, test: String?) = (nil, nil, nil)

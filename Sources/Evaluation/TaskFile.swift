@@ -12,15 +12,19 @@ package struct TaskFile: Sendable {
   package let files: [(split: String, paths: [String])]
 
   private static let maximumIncludes = 16
+  private static let maximumBytes = 4 << 20
+  private static let limits = YAMLDocument.Limits(values: 100_000, levels: 32)
 
   /// - Throws: `EvaluationError` with the file and line of what is malformed, unknown, or would be code.
   package init(path: String) throws {
     var seen: [String] = []
     let sources = try Self.sources(path, &seen)
-    for source in sources where !source.yaml.functions.isEmpty {
-      let names = source.yaml.functions.map { "\($0.name) (line \($0.line))" }.joined(separator: ", ")
+    for source in sources {
+      let functions = source.yaml.tagged.filter { $0.tag == "!function" }
+      guard let first = functions.first else { continue }
+      let names = functions.map { "\($0.text) (line \($0.line))" }.joined(separator: ", ")
       throw EvaluationError(
-        file: source.path, line: source.yaml.functions[0].line,
+        file: source.path, line: first.line,
         "!function names code of Python, which is not run: \(names); write it as a template, or prepare the data")
     }
     var members: [JSONValue.Member] = []
@@ -40,20 +44,25 @@ package struct TaskFile: Sendable {
   }
 
   /// The files of a task, included ones first.
-  private static func sources(_ path: String, _ seen: inout [String]) throws -> [(path: String, yaml: TaskYAML)] {
+  private static func sources(_ path: String, _ seen: inout [String]) throws -> [(path: String, yaml: YAMLDocument)] {
     guard !seen.contains(path), seen.count < maximumIncludes else {
       throw EvaluationError(path, "it includes itself, or more than \(maximumIncludes) files")
     }
     seen.append(path)
-    let bytes = try smallFile(path, limit: TaskYAML.maximumBytes)
+    let bytes = try smallFile(path, limit: maximumBytes)
     guard let text = String(validating: bytes, as: UTF8.self) else { throw EvaluationError(path, "it is not UTF-8") }
-    let yaml = try TaskYAML(text, file: path)
+    let yaml: YAMLDocument
+    do throws(YAMLEvents.Failure) {
+      yaml = try YAMLDocument(text, limits: limits)
+    } catch {
+      throw EvaluationError(file: path, line: error.line, "not YAML that can be read: \(error.reason)")
+    }
     guard yaml.value.members != nil else {
       throw EvaluationError(path, "expected a task, with names and values, found something else")
     }
     let include = yaml.value["include"] ?? .null
     let names = include.string.map { [$0] } ?? include.array?.compactMap(\.string) ?? []
-    var sources: [(path: String, yaml: TaskYAML)] = []
+    var sources: [(path: String, yaml: YAMLDocument)] = []
     for name in names {
       let directory = (path as NSString).deletingLastPathComponent
       let included = name.hasPrefix("/") || directory.isEmpty ? name : "\(directory)/\(name)"

@@ -110,6 +110,7 @@ struct TaskFileReader {
     task.dataset = (try text("dataset_path"), try text("dataset_name"))
     task.splits = (try text("training_split"), try text("validation_split"), try text("test_split"))
     task.shots.split = try text("fewshot_split")
+    task.metadata = member("metadata")?.members
     task.version = member("metadata")?["version"] ?? "Yaml"
     let tags = member("tag")
     task.tags = tags?.string.map { [$0] } ?? tags?.array?.compactMap(\.string) ?? []

@@ -8,7 +8,7 @@ struct SampleHashes: Sendable {
 
   init(_ item: TaskItem) {
     func hash(_ text: String) -> String { SHA256.text(of: Array(text.utf8)) }
-    document = hash(PythonText.json(item.document.value, indent: 2))
+    document = hash(item.document.value.serialized(indent: 2, .python))
     prompt = hash(item.requests.first?.texts.first ?? "")
     target = hash(PythonText.string(item.target))
   }

@@ -1,6 +1,8 @@
 // Cuts a template into text and tags, with Jinja's rules of white space (trim_blocks and lstrip_blocks, as transformers
 // sets them), and tags into tokens.
 
+import Patterns
+
 /// A piece of a template.
 enum TemplatePiece: Equatable {
   case text(String)
@@ -85,7 +87,7 @@ struct TemplateLexer {
     position += 2
     switch peek(0) {
     case "-":
-      while let last = text.last, TemplateText.isSpace(last) { text.removeLast() }
+      while let last = text.last, last.isPythonSpace { text.removeLast() }
       position += 1
     case "+" where isBlock: position += 1
     default:
@@ -108,7 +110,7 @@ struct TemplateLexer {
   /// Skips what the end of a tag removes of the text after it.
   private mutating func close(_ mark: Unicode.Scalar?, isBlock: Bool) {
     if mark == "-" {
-      while let next = peek(0), TemplateText.isSpace(next) { advance() }
+      while let next = peek(0), next.isPythonSpace { advance() }
     } else if isBlock, trimsBlocks, mark != "+", peek(0) == "\n" {
       advance()
     }
@@ -138,7 +140,7 @@ struct TemplateLexer {
     var tokens: [TemplateToken] = []
     var depth = 0
     while true {
-      while let next = peek(0), TemplateText.isSpace(next) { advance() }
+      while let next = peek(0), next.isPythonSpace { advance() }
       guard position < source.count else { throw TemplateError("the tag has no end", line: start) }
       if depth == 0 {
         let mark = ["-", "+"].first { isNext($0 + closing) && (isBlock || $0 == "-") }
@@ -168,7 +170,7 @@ struct TemplateLexer {
       if isNext("{%") {
         var place = position + 2
         if place < source.count, source[place] == "-" || source[place] == "+" { place += 1 }
-        while place < source.count, TemplateText.isSpace(source[place]) { place += 1 }
+        while place < source.count, source[place].isPythonSpace { place += 1 }
         if isNext("endraw", at: place) {
           open(isBlock: true)
           while position < source.count, !isNext("%}") { advance() }

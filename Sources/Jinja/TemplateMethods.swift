@@ -1,6 +1,7 @@
 // The methods of Python's str and dict that templates call, and its formatting with %.
 
 import Foundation
+import Patterns
 
 enum TemplateMethods {
   private typealias Method = @Sendable (TemplateBudget, TemplateText, TemplateArguments) throws -> TemplateValue
@@ -123,7 +124,7 @@ enum TemplateMethods {
       "isdigit": { $0.properties.numericType == .decimal || $0.properties.numericType == .digit },
       "isdecimal": { $0.properties.numericType == .decimal }, "isnumeric": { $0.properties.numericType != nil },
       "isalpha": { isLetter($0) }, "isalnum": { isLetter($0) || $0.properties.numericType != nil },
-      "isspace": { TemplateText.isSpace($0) },
+      "isspace": { $0.isPythonSpace },
     ]
     for (name, check) in checks {
       methods[name] = { budget, text, _ in

@@ -1,10 +1,11 @@
 // Texts as Python's str has them. Everything reads a text once.
 
 import Foundation
+import Patterns
 
 extension TemplateText {
   func stripped(_ characters: Set<Unicode.Scalar>? = nil, left: Bool = true, right: Bool = true) -> Self {
-    func isStripped(_ scalar: Unicode.Scalar) -> Bool { characters?.contains(scalar) ?? Self.isSpace(scalar) }
+    func isStripped(_ scalar: Unicode.Scalar) -> Bool { characters?.contains(scalar) ?? scalar.isPythonSpace }
     func width(_ texts: some Sequence<some Sequence<Unicode.Scalar>>) -> Int {
       var width = 0
       for text in texts {
@@ -20,15 +21,6 @@ extension TemplateText {
     let end =
       right && start < count ? count - width(runs.reversed().lazy.map { $0.text.unicodeScalars.reversed() }) : count
     return start == 0 && end == count ? self : slice(bytes: start..<end)
-  }
-
-  /// Python's `str.isspace`.
-  static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0x09...0x0D, 0x1C...0x20: true
-    case 0..<0x80: false
-    default: scalar.properties.isWhitespace
-    }
   }
 
   /// The bytes before every occurrence of a text, from left to right, without overlaps. Takes linear time, whatever the
@@ -107,7 +99,7 @@ extension TemplateText {
     var start: Int?
     var place = 0
     for scalar in plain.unicodeScalars {
-      if !Self.isSpace(scalar) {
+      if !scalar.isPythonSpace {
         start = start ?? place
         if parts.count >= limit { break }
       } else if let word = start {

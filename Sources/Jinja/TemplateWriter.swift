@@ -1,5 +1,7 @@
 // Values as text: as Python's repr and json.dumps write them.
 
+import Patterns
+
 /// Writes values, and no more bytes than a text may have.
 struct TemplateWriter {
   /// How `tojson` writes.
@@ -77,34 +79,16 @@ struct TemplateWriter {
 
   private mutating func writeQuoted(_ text: String) throws(TemplateProblem) {
     try budget.read(bytes: text.utf8.count)
-    let holdsQuote = text.utf8.contains(UInt8(ascii: "'")) && !text.utf8.contains(UInt8(ascii: "\""))
-    let quote: Unicode.Scalar = holdsQuote ? "\"" : "'"
+    let quote = text.pythonQuote
     try write(String(quote))
     for scalar in text.unicodeScalars {
       switch scalar {
-      case "\\", quote: try write("\\" + String(scalar))
-      case "\n": try write("\\n")
-      case "\r": try write("\\r")
-      case "\t": try write("\\t")
+      case "\\", quote: try write(scalar.pythonRepresentation(in: quote))
       case " "..."~": bytes.append(UInt8(scalar.value))
-      default: try write(Self.isPrintable(scalar) ? String(scalar) : Self.escape(scalar))
+      default: try write(scalar.pythonRepresentation(in: quote))
       }
     }
     try write(String(quote))
-  }
-
-  private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
-    case .spaceSeparator: scalar == " "
-    default: true
-    }
-  }
-
-  private static func escape(_ scalar: Unicode.Scalar) -> String {
-    let digits = String(scalar.value, radix: 16)
-    func padded(_ count: Int) -> String { String(repeating: "0", count: count - digits.count) + digits }
-    return scalar.value < 0x100 ? "\\x\(padded(2))" : scalar.value < 0x1_0000 ? "\\u\(padded(4))" : "\\U\(padded(8))"
   }
 
   // MARK: JSON

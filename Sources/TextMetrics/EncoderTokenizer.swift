@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Corpus
+import Patterns
 import Tensors
 
 /// The tokenizer of an encoder, with the length that texts are cut to.
@@ -47,25 +48,9 @@ package struct EncoderTokenizer: Sendable {
 
   /// The ids of a text, without white space at its ends, between the two tokens around it.
   package func encode(_ text: String) -> [Int32] {
-    let text = Self.stripped(text)
+    let text = text.stripped
     guard !text.isEmpty else { return [first, last] }
-    let ids = tokenizer.encodeWhole(addsSpace ? " " + text : String(text), allowSpecial: true)
+    let ids = tokenizer.encodeWhole(addsSpace ? " " + text : text, allowSpecial: true)
     return ids.count <= maximumTokens ? ids : ids.prefix(maximumTokens - 1) + [last]
-  }
-
-  /// Without what Python takes for white space, at both ends.
-  package static func stripped(_ text: String) -> Substring {
-    let scalars = text.unicodeScalars
-    guard let start = scalars.firstIndex(where: { !isSpace($0) }),
-      let end = scalars.lastIndex(where: { !isSpace($0) })
-    else { return "" }
-    return Substring(scalars[start...end])
-  }
-
-  private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000: true
-    default: false
-    }
   }
 }

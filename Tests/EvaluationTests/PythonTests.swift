@@ -28,7 +28,7 @@ struct PythonTests {
     for pair in try #require(Self.values["literals"]?.array) {
       let text = try #require(pair.array?[0].string)
       let expected = pair.array?[1].string
-      #expect(PythonLiteral.value(text).map { PythonText.json($0) } == expected, "\(text)")
+      #expect(PythonLiteral.value(text).map { $0.serialized(.python) } == expected, "\(text)")
     }
     #expect(PythonLiteral.value(String(repeating: "[", count: 100_000)) == nil)
   }
@@ -36,8 +36,8 @@ struct PythonTests {
   @Test func `values are written as by Python`() throws {
     for entry in try #require(Self.values["texts"]?.array?.map(\.array)) {
       let entry = try #require(entry)
-      #expect(PythonText.json(entry[0]) == entry[1].string)
-      #expect(PythonText.json(entry[0], indent: 2) == entry[2].string)
+      #expect(entry[0].serialized(.python) == entry[1].string)
+      #expect(entry[0].serialized(indent: 2, .python) == entry[2].string)
       #expect(PythonText.string(entry[0]) == entry[3].string)
     }
   }

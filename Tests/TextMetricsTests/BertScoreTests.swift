@@ -61,12 +61,6 @@ import TextMetrics
     #expect(score.precision.isNaN && score.recall.isNaN && score.fMeasure == 0)
   }
 
-  @Test func `white space is that of Python`() {
-    #expect(EncoderTokenizer.stripped("\u{1C}\u{85} a b\u{3000}\r\n") == "a b")
-    #expect(EncoderTokenizer.stripped("\u{200B}a") == "\u{200B}a")
-    #expect(EncoderTokenizer.stripped("\t\n\u{2028}").isEmpty)
-  }
-
   // MARK: Layers and baselines
 
   @Test func `a directory's name says the layer and the baseline`() throws {

@@ -1,5 +1,7 @@
 // The YAML of a configuration as plain values that remember where they came from.
 
+import Checkpoints
+
 /// A YAML value with its place. Plain scalars are resolved once, here.
 ///
 /// The rules are YAML 1.1's, as axolotl's files assume, except that a number may be written as `5e-5`
@@ -36,13 +38,10 @@ struct ConfigurationTree: Sendable {
 
   /// What an unquoted scalar means.
   static func content(ofPlain text: String) -> Content {
-    switch text {
-    case "", "~", "null", "Null", "NULL": return .null
-    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .bool(true)
-    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .bool(false)
-    case ".nan", ".NaN", ".NAN": return .number(.nan)
-    case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF": return .number(.infinity)
-    case "-.inf", "-.Inf", "-.INF": return .number(-.infinity)
+    switch YAMLScalar.word(text) {
+    case .null?: return .null
+    case .bool(let value)?: return .bool(value)
+    case .number(let value)?: return .number(value)
     default: break
     }
     return number(text) ?? .text(text)
