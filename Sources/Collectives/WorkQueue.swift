@@ -40,7 +40,7 @@ package protocol WorkQueue: AnyObject, Sendable {
   /// Gives rank 0 the result of an item.
   func submit(_ result: [UInt8]) throws
   /// The results that came since the last call, and whether every item that was taken in this phase has its result and
-  /// none is left. Rank 0 only.
+  /// none is left. On other ranks there is nothing to wait for.
   func results() throws -> (new: [[UInt8]], isComplete: Bool)
   /// Closes the queue. Collective; a worker that waits for a phase gets an error.
   func close() throws

@@ -31,7 +31,7 @@ final class WorkerQueue: WorkQueue {
 
   func submit(_ result: [UInt8]) throws { try send(.result, result) }
 
-  func results() -> (new: [[UInt8]], isComplete: Bool) { preconditionFailure("only rank 0 has results") }
+  func results() -> (new: [[UInt8]], isComplete: Bool) { ([], true) }
 
   func close() throws {
     try send(.goodbye, [])

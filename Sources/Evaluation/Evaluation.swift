@@ -56,9 +56,9 @@ package struct Evaluation {
     let scores = likelihoods.isEmpty ? [] : try inference.logLikelihoods(likelihoods)
     if !answers.isEmpty { progress(.generating(requests: answers.count)) }
     let texts = answers.isEmpty ? [] : try inference.generate(answers)
-    guard scores.count == likelihoods.count, texts.count == answers.count else {
-      preconditionFailure("\(scores.count) and \(texts.count) responses to \(likelihoods.count) and \(answers.count)")
-    }
+    precondition(
+      scores.count == likelihoods.count && texts.count == answers.count,
+      "\(scores.count) and \(texts.count) responses to \(likelihoods.count) and \(answers.count)")
     return try zip(runs, places).map { run, places in
       let responses = places.map { places in places.map { response($0, run, scores, texts) } }
       let outcome = try TaskOutcome(run, responses, bootstraps: bootstraps)

@@ -123,8 +123,7 @@ package final class Generator {
     guard prompt.count + options.maximumNewTokens <= capacity else {
       throw GenerationError.contextExceeded(prompt: prompt.count, new: options.maximumNewTokens, limit: capacity)
     }
-    guard let (lease, spans, beside) = tree.lease(prompt.dropLast(), stale: prompt.count) else { return nil }
-    assert(beside.isEmpty, "cached keys serve for every prompt")
+    guard let (lease, spans) = tree.lease(prompt.dropLast(), stale: prompt.count) else { return nil }
     guard let ranges = tree.take(max(options.maximumNewTokens, 1)) else {
       tree.release(lease)
       return nil

@@ -12,6 +12,8 @@ package struct PrefixTree {
     fileprivate let node: Int
     /// The keys of the path.
     package let keys: KeyRuns
+    /// Rows of its end that stand beside the tree.
+    fileprivate var own: [Range<Int>] = []
   }
 
   private struct Node {
@@ -44,11 +46,8 @@ package struct PrefixTree {
   ///
   /// - Parameter stale: the number of first tokens for which cached keys serve. Later ones must be of this round, or are
   ///   computed again.
-  /// - Returns: nil when there are too few rows. `spans` continue each other; the last may stand beside the tree, and
-  ///   then `own` are its rows, which the caller gives back.
-  package mutating func lease(
-    _ tokens: ArraySlice<Int32>, stale: Int
-  ) -> (lease: Lease, spans: [CachedSpan], own: [Range<Int>])? {
+  /// - Returns: nil when there are too few rows. The spans continue each other.
+  package mutating func lease(_ tokens: ArraySlice<Int32>, stale: Int) -> (lease: Lease, spans: [CachedSpan])? {
     clock += 1
     var (node, matched, keys) = (0, 0, KeyRuns())
     var isBlocked = false
@@ -74,19 +73,22 @@ package struct PrefixTree {
     let spans = Self.spans(rest, places, after: keys)
     let all = places.reduce(keys) { $0.appending($1) }
     // A stale child begins with the same token: these rows stand beside the tree.
-    if rest.isEmpty || rest.first.flatMap({ nodes[node].children[$0] }) != nil {
-      return (Lease(node: node, keys: all), spans, places)
+    guard let first = rest.first, nodes[node].children[first] == nil else {
+      return (Lease(node: node, keys: all, own: places), spans)
     }
     let leaf = add(
       Node(
         tokens: rest, rows: places.reduce(KeyRuns()) { $0.appending($1) }, parent: node,
         leases: 1, lastUse: clock, round: round))
-    if let first = rest.first { nodes[node].children[first] = leaf }
-    return (Lease(node: leaf, keys: all), spans, [])
+    nodes[node].children[first] = leaf
+    return (Lease(node: leaf, keys: all), spans)
   }
 
   /// Lets go of a path. Its keys stay until their rows are needed.
-  package mutating func release(_ lease: Lease) { release(lease.node) }
+  package mutating func release(_ lease: Lease) {
+    release(lease.node)
+    give(lease.own)
+  }
 
   private mutating func hold(_ node: Int) {
     var place = node

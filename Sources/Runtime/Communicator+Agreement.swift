@@ -3,12 +3,22 @@
 package import Collectives
 
 extension Communicator {
-  /// Runs `body` on every rank. If any rank fails, all fail with the error of the lowest failed rank.
+  /// Runs `body` on every rank. If any rank fails, all fail with the error of the lowest failed rank. Collective.
   /// - Throws: `AgreedFailure`.
-  package func agree(_ body: () throws -> Void) throws {
+  @discardableResult
+  package func agree<Value>(_ body: () throws -> Value) throws -> Value {
+    let result = Result { try body() }
     var failure: (any Error)?
-    do { try body() } catch { failure = error }
+    if case .failure(let error) = result { failure = error }
     try agreeOnFailure(local: failure)
+    return try result.get()
+  }
+
+  /// Runs `body` on rank 0 alone. If it fails, all ranks fail with its error. Collective; nil on other ranks.
+  /// - Throws: `AgreedFailure`.
+  @discardableResult
+  package func onCoordinator<Value>(_ body: () throws -> Value) throws -> Value? {
+    try agree { rank == 0 ? try body() : nil }
   }
 }
 

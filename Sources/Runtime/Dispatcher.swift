@@ -61,7 +61,7 @@ package final class Dispatcher {
   ) throws {
     clock.enter(.input)
     if let items { try queue.openPhase(items, inTurn: inTurn) }
-    let phase = ResultPhase(queue: queue, stop: stop, clock: clock, onResult: world.rank == 0 ? onResult : nil)
+    let phase = ResultPhase(queue: queue, stop: stop, clock: clock, onResult: onResult)
     try work(phase)
     try phase.finish()
   }

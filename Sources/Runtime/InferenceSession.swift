@@ -135,10 +135,9 @@ package final class InferenceSession: Inference {
   }
 
   private func score(_ pieces: [WorkPiece]?, longest: Int, onResult: @escaping ([UInt8]) throws -> Void) throws {
-    var scorer: LikelihoodScorer?
-    try world.agree { scorer = try LikelihoodScorer(model.policy, longest: longest, pool: pool) }
+    let scorer = try world.agree { try LikelihoodScorer(model.policy, longest: longest, pool: pool) }
     try dispatcher.collect(pieces, inTurn: false, pool.clock, onResult: onResult) { phase in
-      while let bytes = try phase.next(), let scorer {
+      while let bytes = try phase.next() {
         let item = try LikelihoodItem(bytes: bytes)
         let likelihoods = try scorer.score(item.requests.map(\.request))
         try phase.submit(LikelihoodItem.resultBytes(Array(zip(item.requests.map(\.number), likelihoods))))
@@ -179,12 +178,11 @@ package final class InferenceSession: Inference {
   private func generate(
     _ pieces: [WorkPiece]?, capacity: Int, slots: Int, cached: Int, onResult: @escaping ([UInt8]) throws -> Void
   ) throws {
-    var generator: Generator?
-    try world.agree {
-      generator = try Generator(model.policy, capacity: capacity, slots: slots, cached: cached, pool: pool)
+    let generator = try world.agree {
+      try Generator(model.policy, capacity: capacity, slots: slots, cached: cached, pool: pool)
     }
     try dispatcher.collect(pieces, inTurn: true, pool.clock, onResult: onResult) { phase in
-      try generator?.generate(for: PhaseClient(phase, model.prompting.tokenizer))
+      try generator.generate(for: PhaseClient(phase, model.opened.prompting.tokenizer))
     }
   }
 }

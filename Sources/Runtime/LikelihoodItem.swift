@@ -4,17 +4,14 @@ import Collectives
 import Model
 
 /// Some requests, to be sent to the next free rank.
-struct LikelihoodItem: Equatable {
+package struct LikelihoodItem {
   /// Each with its number among all requests.
-  var requests: [(number: Int, request: LikelihoodRequest)]
+  package var requests: [(number: Int, request: LikelihoodRequest)]
 
-  static func == (a: LikelihoodItem, b: LikelihoodItem) -> Bool {
-    a.requests.map(\.number) == b.requests.map(\.number) && a.requests.map(\.request) == b.requests.map(\.request)
-  }
+  package init(_ requests: [(number: Int, request: LikelihoodRequest)]) { self.requests = requests }
 
-  init(_ requests: [(number: Int, request: LikelihoodRequest)]) { self.requests = requests }
-
-  var bytes: [UInt8] {
+  /// The message.
+  package var bytes: [UInt8] {
     var writer = MessageWriter()
     writer.append(requests.count)
     var before: [Int32] = []
@@ -31,7 +28,7 @@ struct LikelihoodItem: Equatable {
   }
 
   /// - Throws: `DamagedMessage`.
-  init(bytes: [UInt8]) throws {
+  package init(bytes: [UInt8]) throws {
     var reader = MessageReader(bytes: bytes)
     requests = []
     var tokens: [Int32] = []
@@ -48,7 +45,7 @@ struct LikelihoodItem: Equatable {
   }
 
   /// The message of the item's results.
-  static func resultBytes(_ results: [(number: Int, likelihood: Likelihood)]) -> [UInt8] {
+  package static func resultBytes(_ results: [(number: Int, likelihood: Likelihood)]) -> [UInt8] {
     var writer = MessageWriter()
     writer.append(results.count)
     for (number, likelihood) in results {
@@ -61,7 +58,7 @@ struct LikelihoodItem: Equatable {
   }
 
   /// - Throws: `DamagedMessage`.
-  static func results(_ bytes: [UInt8]) throws -> [(number: Int, likelihood: Likelihood)] {
+  package static func results(_ bytes: [UInt8]) throws -> [(number: Int, likelihood: Likelihood)] {
     var reader = MessageReader(bytes: bytes)
     let results = try (0..<(try reader.count())).map { _ in
       let (number, isGreedy) = (try reader.next(), try reader.next() == 1)
@@ -74,7 +71,7 @@ struct LikelihoodItem: Equatable {
 
   /// Divides requests into items of about `rows` tokens that no earlier request of the item has.
   /// - Parameter requests: in the order of their tokens.
-  static func divide(
+  package static func divide(
     _ requests: [(number: Int, request: LikelihoodRequest)], rows: Int
   ) -> [(item: LikelihoodItem, cost: Double)] {
     var items: [(item: LikelihoodItem, cost: Double)] = []

@@ -44,7 +44,6 @@ package final class LikelihoodScorer {
   private struct Batch {
     var spans: [CachedSpan] = []
     var leases: [PrefixTree.Lease] = []
-    var own: [Range<Int>] = []
     var rowCount = 0
     /// The batch's row whose keys are at a place of the cache.
     var rows: [Int: Int] = [:]
@@ -73,9 +72,8 @@ package final class LikelihoodScorer {
   private func add(_ request: LikelihoodRequest, _ number: Int, to batch: inout Batch) -> Bool {
     let tokens = request.context + request.continuation.dropLast()
     // The rows that predict the continuation are computed in this batch, whatever is cached.
-    guard let (lease, spans, own) = tree.lease(tokens[...], stale: request.context.count - 1) else { return false }
+    guard let (lease, spans) = tree.lease(tokens[...], stale: request.context.count - 1) else { return false }
     batch.leases.append(lease)
-    batch.own += own
     for span in spans {
       batch.spans.append(span)
       for place in span.places {
@@ -96,7 +94,6 @@ package final class LikelihoodScorer {
   private func compute(_ batch: inout Batch, into results: inout [Likelihood]) throws {
     defer {
       for lease in batch.leases { tree.release(lease) }
-      tree.give(batch.own)
       batch = Batch()
       tree.startRound()
     }

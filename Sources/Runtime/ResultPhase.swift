@@ -9,10 +9,11 @@ package final class ResultPhase {
   private let queue: any WorkQueue
   private let stop: StopRequest
   private let clock: PhaseClock
-  /// On rank 0.
-  private let onResult: (([UInt8]) throws -> Void)?
+  private let onResult: ([UInt8]) throws -> Void
 
-  init(queue: any WorkQueue, stop: StopRequest, clock: PhaseClock, onResult: (([UInt8]) throws -> Void)?) {
+  init(
+    queue: any WorkQueue, stop: StopRequest, clock: PhaseClock, onResult: @escaping ([UInt8]) throws -> Void
+  ) {
     (self.queue, self.stop, self.clock, self.onResult) = (queue, stop, clock, onResult)
   }
 
@@ -34,14 +35,10 @@ package final class ResultPhase {
   }
 
   /// On rank 0, passes results on that have come.
-  private func passOn() throws {
-    guard let onResult else { return }
-    for result in try queue.results().new { try onResult(result) }
-  }
+  private func passOn() throws { for result in try queue.results().new { try onResult(result) } }
 
   /// On rank 0, waits for the results of all items that ranks have taken.
   func finish() throws {
-    guard let onResult else { return }
     clock.enter(.idle)
     defer { clock.enter(.input) }
     while true {

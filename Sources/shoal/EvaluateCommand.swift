@@ -22,8 +22,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() {
     runInWorld { world in
-      var subjects: [EvaluationSubject] = []
-      try world.agree { subjects = try EvaluationSubject.all(arguments) }
+      let subjects = try world.agree { try EvaluationSubject.all(arguments) }
       var code: Int32 = 0
       for subject in subjects {
         code = try EvaluationJob(arguments, subject, world: world).run()

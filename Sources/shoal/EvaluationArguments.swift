@@ -12,9 +12,6 @@ struct EvaluationArguments: ParsableArguments {
   @Option(help: ArgumentHelp("The model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
   var model: String?
 
-  @Option(help: ArgumentHelp("An adapter: a run, a checkpoint, PEFT's, or a name of the hub.", valueName: "dir"))
-  var adapter: String?
-
   @Flag(help: "Evaluate each checkpoint of the run too, into OUT with checkpoint-N before its ending.")
   var checkpoints = false
 
@@ -64,20 +61,12 @@ struct EvaluationArguments: ParsableArguments {
 
   @OptionGroup var texts: TextMetricArguments
 
-  @Flag(
-    name: .customLong("load-in-4bit"), inversion: .prefixedNo,
-    help: ArgumentHelp("Hold the frozen linear layers in 4 bits (NF4); by default as the adapter was trained."))
-  var loadIn4Bit: Bool?
-
-  @OptionGroup var chat: ChatArguments
-
-  @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
-  var threads: Int?
+  @OptionGroup var inference: InferenceArguments
 
   func validate() throws {
     guard !task.isEmpty || !taskFile.isEmpty else { throw ValidationError("Give --task or --task-file.") }
     _ = try tasks()
-    if runDirectory != nil, model != nil || adapter != nil {
+    if runDirectory != nil, model != nil || inference.adapter != nil {
       throw ValidationError("A run brings its model: it goes without --model and --adapter.")
     }
     if checkpoints, runDirectory == nil { throw ValidationError("--checkpoints goes with a run.") }
@@ -86,7 +75,7 @@ struct EvaluationArguments: ParsableArguments {
       guard others.isEmpty, taskFile.isEmpty else {
         throw ValidationError("Give --model, or a run: only rouge and bertscore judge given texts.")
       }
-      if adapter != nil { throw ValidationError("--adapter goes with --model.") }
+      if inference.adapter != nil { throw ValidationError("--adapter goes with --model.") }
     }
     if let numFewshot, !(0...10_000 ~= numFewshot) {
       throw ValidationError("--num-fewshot is \(numFewshot), expected 0 to 10000.")
@@ -94,9 +83,6 @@ struct EvaluationArguments: ParsableArguments {
     if let limit, !(limit > 0) { throw ValidationError("--limit is \(limit), expected a number above 0.") }
     if fewshotAsMultiturn != nil, !applyChatTemplate {
       throw ValidationError("--fewshot-as-multiturn goes with --apply-chat-template.")
-    }
-    if let threads, !(1...1_000_000_000 ~= threads) {
-      throw ValidationError("--threads is \(threads), expected 1 to 1000000000.")
     }
     try texts.validate(tasks: tasks().map(\.name))
   }

@@ -17,8 +17,7 @@ struct EvaluationJob {
   private let start = Date().timeIntervalSince1970
 
   private var inputs: [InputPath] {
-    (subject.model.map { InputPath.model($0, "--model") } ?? [])
-      + (subject.adapter.map { InputPath.model($0, "--adapter") } ?? []) + arguments.dataFiles
+    InferenceArguments.inputs(model: subject.model, adapter: subject.adapter) + arguments.dataFiles
   }
 
   /// What rank 0 prepares.
@@ -34,28 +33,27 @@ struct EvaluationJob {
 
   /// - Returns: the exit code.
   func run() throws -> Int32 {
-    var output: OutputTarget?
-    try world.agree {
-      guard world.rank == 0 else { return }
-      output = try OutputTarget(
-        file: subject.out, overwrites: arguments.overwrite, inputs: inputs)
+    let output = try world.onCoordinator {
+      try OutputTarget(file: subject.out, overwrites: arguments.overwrite, inputs: inputs)
     }
     guard let path = subject.model else {
       try world.agree { if let output { try judgeTexts(into: output) } }
       return 0
     }
-    let request = LoadedModel.Request(
-      model: path, adapter: subject.adapter, storage: arguments.loadIn4Bit.map { $0 ? .nf4 : .stored },
-      choice: arguments.chat.choice, threads: arguments.threads)
-    let model = try LoadedModel(request, world: world, build: try .running())
-    var tasks = Tasks()
-    try world.agree { if output != nil { tasks = try prepare(model) } }
-    let job = try InferenceJob(model, world: world, output: output, what: "evaluation")
-    return try job.run { session in
-      let defaults = try model.prompting.generation(model.directory.configuration)
+    let opened = try world.agree {
+      try OpenedModel(arguments.inference.request(path, adapter: subject.adapter))
+    }
+    let tasks = try world.onCoordinator { try prepare(opened) }
+    let model = try LoadedModel(opened, threads: arguments.inference.threads, world: world, build: .running())
+    return try InferenceJob(model, world: world, output: output, what: "evaluation").run { session in
+      guard let tasks else { return "" }
+      let stopIDs = try opened.prompting.generation(opened.configuration).stopIDs
       let evaluation = Evaluation(
-        tasks.runs, try tokens(model), stopIDs: defaults.stopIDs, tasks.settings, progress: Self.tell)
-      return try report(evaluation.outcomes(session), tasks.groups)
+        tasks.runs, try tokens(opened), stopIDs: stopIDs, tasks.settings, progress: Self.tell)
+      let remarks = EvaluationReport.remarks(
+        opened.prompting.tokenizer, maximumLength: opened.configuration.maximumPositions,
+        template: try? opened.prompting.template(), tasks.settings)
+      return try report(evaluation.outcomes(session), tasks.groups, remarks)
     }
   }
 
@@ -69,8 +67,8 @@ struct EvaluationJob {
 
   // MARK: Tasks
 
-  private func prepare(_ model: LoadedModel) throws -> Tasks {
-    for notice in model.notices { Console.print(notice) }
+  private func prepare(_ model: OpenedModel) throws -> Tasks {
+    for notice in try model.notices() { Console.print(notice) }
     let settings = try settings(model)
     var tasks = Tasks(settings: settings)
     for (name, file) in try arguments.tasks() {
@@ -99,9 +97,9 @@ struct EvaluationJob {
   }
 
   private func texts(
-    _ name: String, _ file: String, _ model: LoadedModel, _ settings: EvaluationSettings
+    _ name: String, _ file: String, _ model: OpenedModel, _ settings: EvaluationSettings
   ) throws -> TaskRun {
-    let metric = try arguments.texts.metric(name, threads: model.threads)
+    let metric = try arguments.texts.metric(name, threads: threads)
     let answers = try AnswerSettings(
       [.init("max_gen_toks", .integer(Int64(arguments.texts.maxNewTokens ?? 512))), .init("do_sample", false)],
       repeats: 1)
@@ -110,7 +108,7 @@ struct EvaluationJob {
     return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
   }
 
-  private func settings(_ model: LoadedModel) throws -> EvaluationSettings {
+  private func settings(_ model: OpenedModel) throws -> EvaluationSettings {
     var settings = EvaluationSettings()
     (settings.shotCount, settings.limit, settings.seed) = (arguments.numFewshot, arguments.limit, arguments.seed)
     if arguments.applyChatTemplate {
@@ -118,17 +116,16 @@ struct EvaluationJob {
         try model.prompting.template(), .init(), model.prompting.tokenizer)
       settings.showsShotsAsTurns = arguments.fewshotAsMultiturn
     }
-    if arguments.allowCodeExecution, world.rank == 0 { settings.programRunner = try ContainedPython() }
+    if arguments.allowCodeExecution { settings.programRunner = try ContainedPython() }
     return settings
   }
 
-  private func tokens(_ model: LoadedModel) throws -> RequestTokens {
+  private func tokens(_ model: OpenedModel) throws -> RequestTokens {
     try RequestTokens(
-      model.prompting.tokenizer, maximumLength: model.directory.configuration.maximumPositions)
+      model.prompting.tokenizer, maximumLength: model.configuration.maximumPositions)
   }
 
   private func judgeTexts(into output: OutputTarget) throws {
-    let threads = arguments.threads ?? ProcessorSet.boundCount
     var settings = EvaluationSettings()
     settings.limit = arguments.limit
     let outcomes = try arguments.tasks().map { name, file in
@@ -141,14 +138,19 @@ struct EvaluationJob {
     try output.write(report(outcomes, []))
   }
 
+  /// Of what rank 0 does alone.
+  private var threads: Int { arguments.inference.threads ?? ProcessorSet.boundCount }
+
   // MARK: Results
 
-  private func report(_ outcomes: [TaskOutcome], _ groups: [TaskGroup]) throws -> String {
+  private func report(
+    _ outcomes: [TaskOutcome], _ groups: [TaskGroup], _ remarks: [JSONValue.Member] = []
+  ) throws -> String {
     if let directory = arguments.samples { try write(outcomes, into: directory) }
     let names = [
       subject.model.map { "pretrained=\($0)" }, subject.adapter.map { "peft=\($0)" },
     ].compactMap(\.self).joined(separator: ",")
-    let report = EvaluationReport(
+    var report = EvaluationReport(
       outcomes, groups: groups,
       configuration: [
         .init("model", "shoal"), .init("model_args", .string(names)),
@@ -157,6 +159,7 @@ struct EvaluationJob {
         .init("fewshot_seed", .integer(Int64(arguments.seed))),
         .init("apply_chat_template", .bool(arguments.applyChatTemplate)),
       ])
+    report.remarks = remarks
     for outcome in outcomes { Console.print(Self.line(outcome)) }
     return report.text(date: start, seconds: Date().timeIntervalSince1970 - start)
   }

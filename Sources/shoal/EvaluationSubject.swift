@@ -16,7 +16,7 @@ struct EvaluationSubject {
   /// - Throws: `RunNotFound`, and what reading a run's configuration throws.
   static func all(_ arguments: EvaluationArguments) throws -> [EvaluationSubject] {
     guard let run = arguments.runDirectory else {
-      return [EvaluationSubject(model: arguments.model, adapter: arguments.adapter, out: arguments.out)]
+      return [EvaluationSubject(model: arguments.model, adapter: arguments.inference.adapter, out: arguments.out)]
     }
     let configurationPath = "\(run)/config.yaml"
     guard FileManager.default.fileExists(atPath: configurationPath) else { throw RunNotFound(path: run) }

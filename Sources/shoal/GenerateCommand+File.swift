@@ -12,46 +12,33 @@ extension GenerateCommand {
   /// Answers the prompts of a file.
   func answer(_ file: String, into out: String) -> Never {
     runInWorld { world in
-      let target = try target(file, out, world)
-      let model = try LoadedModel(arguments.request, world: world, build: try .running())
-      var requests: [GenerationRequest] = []
-      try world.agree { if world.rank == 0 { requests = try self.requests(file, model) } }
+      let target = try world.onCoordinator {
+        try OutputTarget(
+          file: out, overwrites: overwrite, inputs: arguments.inputs + [InputPath(file, "--file")])
+      }
+      let opened = try world.agree { try arguments.open() }
+      let requests = try world.onCoordinator { try self.requests(file, opened) } ?? []
+      let model = try LoadedModel(opened, threads: arguments.inference.threads, world: world, build: .running())
       return try InferenceJob(model, world: world, output: target, what: "answers").run { session in
-        let answers = try session.generate(requests)
-        let tokenizer = model.prompting.tokenizer
-        return answers.enumerated().map { line($0, $1, tokenizer) + "\n" }.joined()
+        let tokenizer = opened.prompting.tokenizer
+        return try session.generate(requests).enumerated().map { line($0, $1, tokenizer) + "\n" }.joined()
       }
     }
   }
 
-  /// Checks the output before the work. Collective.
-  private func target(_ file: String, _ out: String, _ world: any Communicator) throws -> OutputTarget? {
-    var target: OutputTarget?
-    try world.agree {
-      guard world.rank == 0 else { return }
-      target = try OutputTarget(
-        file: out, overwrites: overwrite, inputs: arguments.inputs + [InputPath(file, "--file")])
-    }
-    return target
-  }
-
-  private func requests(_ file: String, _ model: LoadedModel) throws -> [GenerationRequest] {
-    for notice in model.notices { Console.print(notice) }
-    let configuration = model.directory.configuration
-    let defaults = try model.prompting.generation(configuration)
-    let prompts = try PromptFile(file, model.prompting, isRaw: raw, allowSpecial: allowSpecial).prompts
-    let requests = try prompts.enumerated().map { index, ids in
-      var options = try options(defaults, prompt: ids.count, context: configuration.maximumPositions)
+  private func requests(_ file: String, _ model: OpenedModel) throws -> [GenerationRequest] {
+    for notice in try model.notices() { Console.print(notice) }
+    let context = model.configuration.maximumPositions
+    let defaults = try model.prompting.generation(model.configuration)
+    let encoder = PromptEncoder(model.prompting, isRaw: raw, allowsSpecial: allowSpecial)
+    let requests = try encoder.prompts(ofFile: file).enumerated().map { index, ids in
+      var options = try options(defaults, prompt: ids.count, context: context)
       // Equal prompts get draws of their own.
       options.stream = UInt64(index)
-      guard !ids.isEmpty else { throw ContentError(file, "record \(index) is an empty prompt") }
-      guard ids.count + options.maximumNewTokens <= configuration.maximumPositions else {
-        throw ContentError(
-          file,
-          "record \(index): "
-            + GenerationError.contextExceeded(
-              prompt: ids.count, new: options.maximumNewTokens, limit: configuration.maximumPositions
-            ).description)
+      guard ids.count + options.maximumNewTokens <= context else {
+        let excess = GenerationError.contextExceeded(
+          prompt: ids.count, new: options.maximumNewTokens, limit: context)
+        throw ContentError(file, "record \(index): \(excess)")
       }
       return GenerationRequest(prompt: ids, options)
     }

@@ -115,13 +115,13 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     if let file, let out { answer(file, into: out) }
     let model = try arguments.open()
-    let tokenizer = model.tokenizer
+    let (tokenizer, defaults) = (model.prompting.tokenizer, try model.prompting.generation(model.configuration))
     let ids = try promptIDs(model)
-    let options = try options(model.defaults, prompt: ids.count, context: model.configuration.maximumPositions)
-    model.defaults.printIgnoredKeys(draws: options.rules.draws)
+    let options = try options(defaults, prompt: ids.count, context: model.configuration.maximumPositions)
+    defaults.printIgnoredKeys(draws: options.rules.draws)
     let generator = try Generator(
-      try model.policy(try model.load()), capacity: ids.count + options.maximumNewTokens,
-      threads: model.threads)
+      model.policy(arguments.load(model)), capacity: ids.count + options.maximumNewTokens,
+      threads: arguments.threadsAlone)
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     var stream = TextStream(tokenizer)
@@ -146,25 +146,22 @@ struct GenerateCommand: ParsableCommand {
   }
 
   private func promptIDs(_ model: OpenedModel) throws -> [Int32] {
-    let tokenizer = model.tokenizer
-    if let prompt, raw || model.prompting.takesTexts {
-      if !raw {
+    let encoder = PromptEncoder(model.prompting, isRaw: raw, allowsSpecial: allowSpecial)
+    if let prompt {
+      if encoder.takesTexts, !raw {
         Console.print(
           "the prompt is taken as it is, as in the training of \(arguments.adapter ?? arguments.model); "
             + "--chat-template makes it a chat")
       }
-      return tokenizer.encodeBeginning(prompt, allowSpecial: allowSpecial)
+      return try encoder.ids(prompt)
     }
-    let template = try model.prompting.template()
     if let notice = model.prompting.chatNotice { Console.print(notice) }
-    guard let path = messages else {
-      return try template.encode(
-        [ChatMessage(role: "user", content: prompt ?? "")], generationPrompt: true, with: tokenizer)
-    }
+    let path = messages ?? ""
     let json = try JSONValue.read(file: path)
     do {
-      let chat = try ChatRequest(json)
-      return try template.encode(chat.messages, chat.context, generationPrompt: true, with: tokenizer)
+      return try encoder.ids(chat: json)
+    } catch let error as MissingTemplate {
+      throw error
     } catch {
       throw ContentError(path, "is no chat: \(error)")
     }

@@ -21,14 +21,13 @@ struct InferenceJob {
   ///   - what: names what is counted, for the user.
   init(_ model: LoadedModel, world: any Communicator, output: OutputTarget?, what: String) throws {
     (self.model, self.world, target, self.what) = (model, world, output, what)
-    var journal: ResultJournal?
-    try world.agree {
-      guard let output, !OutputTarget.isStream(output.path) else { return }
-      journal = try ResultJournal(
-        path: "\(output.path).partial",
-        identity: "\(model.hash) \(try BuildIdentity.running().binary) \(Machine.vectorLevel)")
-    }
-    self.journal = journal
+    journal =
+      try world.onCoordinator { () throws -> ResultJournal? in
+        guard let output, !OutputTarget.isStream(output.path) else { return nil }
+        return try ResultJournal(
+          path: "\(output.path).partial",
+          identity: "\(model.hash) \(try BuildIdentity.running().binary) \(Machine.vectorLevel)")
+      } ?? nil
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
   }
 

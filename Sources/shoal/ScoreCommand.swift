@@ -47,20 +47,19 @@ struct ScoreCommand: ParsableCommand {
   func run() {
     runInWorld { world in
       // Check before the work, not after it.
-      let checked = world.rank == 0 ? Result { try target } : nil
-      var refusal: (any Error)?
-      if case .failure(let error) = checked { refusal = error }
-      try world.agreeOnFailure(local: refusal)
+      let target = try world.onCoordinator { try self.target }
       var source = Dataset.Source(paths: [data])
       source.type = try dataType
       source.specialTokens = specialTokensInText
       let build = try BuildIdentity.running()
-      let model = try LoadedModel(arguments.request, world: world, build: build)
+      let opened = try world.agree { try arguments.open() }
+      if world.rank == 0 { for notice in try opened.notices() { Console.print(notice) } }
+      let model = try LoadedModel(opened, threads: arguments.inference.threads, world: world, build: build)
       let scoring = try Scoring(model, data: source, world: world, build: build)
       for notice in scoring.notices { Console.print(notice) }
       var lines = ""
       try scoring.run { lines += line($0, $1) + "\n" }
-      try checked?.get().write(lines)
+      try target?.write(lines)
       return 0
     }
   }

@@ -57,7 +57,8 @@ struct SummarizeCommand: ParsableCommand {
 
   func run() throws {
     let model = try arguments.open()
-    let (shape, tokenizer) = (model.configuration, model.tokenizer)
+    let (shape, tokenizer) = (model.configuration, model.prompting.tokenizer)
+    let defaults = try model.prompting.generation(shape)
     let request = SummaryRequest(
       tokenizer: tokenizer, template: try model.prompting.template(), system: arguments.chat.system,
       prompt: try prompt.map(PromptTemplate.init(file:)) ?? PromptTemplate.summarize(), newTokens: maxNewTokens,
@@ -69,16 +70,17 @@ struct SummarizeCommand: ParsableCommand {
       if document.parts.count > 1, long == .refuse { throw request.excess(document) }
       return document
     }
-    let loaded = try model.load()
+    let loaded = try arguments.load(model)
     let capacity = (documents.flatMap(\.parts).map(\.count).max() ?? 0) + maxNewTokens
-    let pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
+    let pool = ThreadPool(
+      threads: arguments.threadsAlone, scratchCount: Attention.scratchCount(headWidth: shape.headWidth))
     let generators = try (compare ? [false, true] : [true]).map {
       try Generator(model.policy(loaded, adapted: $0), capacity: capacity, pool: pool)
     }
-    var options = GenerationOptions(rules: model.defaults.rules, maximumNewTokens: maxNewTokens)
+    var options = GenerationOptions(rules: defaults.rules, maximumNewTokens: maxNewTokens)
     options.rules.draws = false
-    options.stopIDs = model.defaults.stopIDs
-    model.defaults.printIgnoredKeys(draws: false)
+    options.stopIDs = defaults.stopIDs
+    defaults.printIgnoredKeys(draws: false)
     let stop = StopRequest()
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
     for document in documents {

@@ -25,7 +25,8 @@ struct PretendedMistake: UserError {
 @main
 struct CollectivesProbe {
   static let scenarios: [String: @Sendable (any Communicator) throws -> Void] = [
-    "exchange": exchange, "dispatching": dispatching, "phases": phases, "idle": idle, "early": closeEarly,
+    "exchange": exchange, "dispatching": dispatching, "phases": phases, "results": results, "idle": idle,
+    "early": closeEarly,
     "alike": alike, "unlike": unlike, "mistake": mistake, "stop": { _ in throw Stop() },
     "abort": abortFromLastRank, "stuck": stuckLastRank, "patient": patientWatch, "leaving": stoppedOnItsWayOut,
   ]

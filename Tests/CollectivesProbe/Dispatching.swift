@@ -65,6 +65,42 @@ func phases(_ world: any Communicator) throws {
   try queue.close()
 }
 
+/// Results reach rank 0 while their phase is open, each once, also from ranks that work on several items at once; a phase
+/// is complete when all have come.
+func results(_ world: any Communicator) throws {
+  let random = CounterRandom(key: 100 + UInt64(world.rank))
+  let queue = try world.workQueue()
+  for phase in 0..<30 {
+    let count = phase * 3
+    if world.rank == 0 {
+      try queue.openPhase((0..<count).map { WorkPiece(bytes: bytes(phase * 100 + $0)) }, inTurn: phase % 2 == 0)
+    }
+    var waiting: [Int] = []
+    var found: [Int] = []
+    func submit() throws {
+      let number = waiting.removeFirst()
+      // Some results are larger than MPI's eager messages.
+      try queue.submit(bytes(number * 2) + [UInt8](repeating: 1, count: number % 7 == 0 ? 200_000 : 0))
+      for result in try queue.results().new { found.append(numbers(Array(result.prefix(8)))[0]) }
+    }
+    while let item = try queue.next(cutting: false) {
+      waiting.append(numbers(item)[0])
+      if random.uniform(stream: 0, index: UInt64(phase * 100 + waiting.count)) < 0.5 { usleep(300) }
+      if waiting.count > 3 { try submit() }
+    }
+    while !waiting.isEmpty { try submit() }
+    while true {
+      let (new, isComplete) = try queue.results()
+      for result in new { found.append(numbers(Array(result.prefix(8)))[0]) }
+      if isComplete { break }
+      usleep(200)
+    }
+    let expected = world.rank == 0 ? (0..<count).map { 2 * (phase * 100 + $0) } : []
+    try expect(found.sorted() == expected, "phase \(phase): \(found.count) results of \(expected.count)")
+  }
+  try queue.close()
+}
+
 /// Ranks that wait for rank 0, in a barrier and for a phase, leave their cores free; so does the service thread.
 func idle(_ world: any Communicator) throws {
   let queue = try world.workQueue()

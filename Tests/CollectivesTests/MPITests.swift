@@ -38,7 +38,7 @@ import Testing
       ], extra)
   }
 
-  @Test(arguments: 1...4, ["exchange", "dispatching", "phases", "idle", "early", "alike"])
+  @Test(arguments: 1...4, ["exchange", "dispatching", "phases", "results", "idle", "early", "alike"])
   func `operations hold in worlds of ranks`(ranks: Int, scenario: String) throws {
     let outcome = try Self.world(ranks, scenario)
     #expect(outcome.code == 0, "\(outcome.errors)")

@@ -11,7 +11,7 @@ import Testing
 struct HarnessTests {
   private static func short(_ value: JSONValue) -> String {
     // As json.dumps(separators=(",", ":"), ensure_ascii=False).
-    short(PythonText.compact(value))
+    short(value.serialized())
   }
 
   private static func short(_ text: String) -> String { String(SHA256.text(of: Array(text.utf8)).prefix(16)) }
@@ -102,17 +102,5 @@ struct HarnessTests {
       return (one.array ?? []).compactMap(\.int).lexicographicallyPrecedes((other.array ?? []).compactMap(\.int))
     }
     return false
-  }
-}
-
-extension PythonText {
-  /// Without spaces.
-  fileprivate static func compact(_ value: JSONValue) -> String {
-    switch value {
-    case .array(let elements): "[" + elements.map(compact).joined(separator: ",") + "]"
-    case .object(let members):
-      "{" + members.map { json(.string($0.name)) + ":" + compact($0.value) }.joined(separator: ",") + "}"
-    default: json(value)
-    }
   }
 }

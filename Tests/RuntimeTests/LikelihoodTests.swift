@@ -87,7 +87,7 @@ import Testing
     let world = SoloCommunicator()
     let build = BuildIdentity(version: "test", binary: "test")
     let model = try LoadedModel(
-      LoadedModel.Request(model: "\(Repository.path)/demo/model", threads: 2), world: world, build: build)
+      OpenedModel(OpenedModel.Request(model: "\(Repository.path)/demo/model")), threads: 2, world: world, build: build)
     let requests = Self.requests + Self.requests.prefix(3)
     func run(_ journal: ResultJournal?) throws -> ([Likelihood], [Answer], [InferenceProgress]) {
       var told: [InferenceProgress] = []
@@ -122,10 +122,10 @@ import Testing
   @Test func `texts end answers`() throws {
     let world = SoloCommunicator()
     let model = try LoadedModel(
-      LoadedModel.Request(model: "\(Repository.path)/demo/model", threads: 1), world: world,
+      OpenedModel(OpenedModel.Request(model: "\(Repository.path)/demo/model")), threads: 1, world: world,
       build: BuildIdentity(version: "test", binary: "test"))
     let session = try InferenceSession(model, world: world)
-    let tokenizer = model.prompting.tokenizer
+    let tokenizer = model.opened.prompting.tokenizer
     let prompt = tokenizer.encode("A shoal of fish")
     let options = GenerationOptions(maximumNewTokens: 40)
     let whole = try session.generate([GenerationRequest(prompt: prompt, options)])[0]

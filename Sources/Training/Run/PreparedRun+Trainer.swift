@@ -24,9 +24,9 @@ extension PreparedRun {
   /// Answers held-out documents; nil if the configuration requests no samples. Collective.
   func sampling(_ trainer: Trainer) throws -> Sampling? {
     guard setup.samples.count > 0 else { return nil }
-    var sampling: Sampling?
-    try world.agree { sampling = try Sampling(setup.samples, trainer, directory: directory, endIDs: setup.endIDs) }
-    return sampling
+    return try world.agree {
+      try Sampling(setup.samples, trainer, directory: directory, endIDs: setup.endIDs)
+    }
   }
 
   /// Loads values, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.

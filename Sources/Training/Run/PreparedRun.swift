@@ -31,18 +31,14 @@ package struct PreparedRun {
     let threads = Threads.count(asked: request.threads, in: world)
     (self.configuration, self.threads) = (configuration, threads)
 
-    var lock: DirectoryLock?
-    try world.agree {
-      guard world.rank == 0 else { return }
+    let lock = try world.onCoordinator { () throws -> DirectoryLock? in
       let (files, inputs) = (RunDirectory(configuration.outputDirectory), configuration.inputs)
       try OutputTarget.requireDirectory(files.path, inputs: inputs)
       try files.requireApart(from: inputs)
       try files.requireKept(configuration: request.configurationPath)
-      guard request.writes else { return }
-      lock = try Self.lock(configuration.outputDirectory, progress)
+      return request.writes ? try Self.lock(configuration.outputDirectory, progress) : nil
     }
-    var opened: (directory: ModelDirectory, model: LanguageModel, baseHash: String, hash: String)?
-    try world.agree { () throws in
+    let opened = try world.agree {
       let directory = try configuration.openModel(threads: threads * world.ranksOnNode)
       let hash = try directory.contentHash()
       let storage = configuration.weightStorage
@@ -50,24 +46,20 @@ package struct PreparedRun {
       let model = try LanguageModel(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
         progress(.quantized(layers: $0, of: $1))
       }
-      opened = (directory, model, hash, storage.contentHash(modelHash: hash))
+      return (directory: directory, model: model, baseHash: hash, hash: storage.contentHash(modelHash: hash))
     }
-    guard let opened else { throw DamagedMessage() }
     (directory, model) = (opened.directory, opened.model)
     try build.requireAlike(in: world, modelHash: opened.hash, allowsMixed: request.allowsMixed) {
       progress(.notice($0))
     }
     try WorldCheck.requireCorrectSums(in: world)
 
-    var coordinator: Coordinator?
-    try world.agree {
-      guard world.rank == 0 else { return }
+    coordinator = try world.onCoordinator {
       let inputs = Coordinator.Inputs(
-        directory: opened.directory, baseHash: opened.baseHash, modelHash: opened.hash, build: build, lock: lock,
+        directory: opened.directory, baseHash: opened.baseHash, modelHash: opened.hash, build: build, lock: lock ?? nil,
         ranks: world.size, threads: threads)
-      coordinator = try Coordinator(configuration, request, inputs, progress: progress)
+      return try Coordinator(configuration, request, inputs, progress: progress)
     }
-    self.coordinator = coordinator
     for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     setup = try world.share(coordinator?.setup)
     schedule =
@@ -79,10 +71,8 @@ package struct PreparedRun {
 
   /// Sends the configuration that rank 0 read to all ranks.
   private static func share(_ request: RunRequest, _ world: any Communicator) throws -> RunConfiguration {
-    var configuration: RunConfiguration?
-    try world.agree {
-      guard world.rank == 0 else { return }
-      configuration = try RunConfiguration(path: request.configurationPath, overrides: request.overrides)
+    let configuration = try world.onCoordinator {
+      try RunConfiguration(path: request.configurationPath, overrides: request.overrides)
     }
     let yaml = try world.share(configuration?.resolvedYAML)
     if let configuration { return configuration }
@@ -122,13 +112,11 @@ package struct PreparedRun {
   func memoryPlan(notice: (String) -> Void) throws -> MemoryPlan {
     // References that are known before the steps need the base no longer.
     let readsBase = configuration.objective.usesReference && !configuration.precomputesReferenceLogProbs
-    var plan: MemoryPlan?
-    try world.agree {
-      plan = try MemoryPlan(
+    let plan = try world.agree {
+      try MemoryPlan(
         configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads,
         weightBytes: model.sharedByteCount { readsBase || layout.isFrozen($0) }, world: world)
     }
-    guard let plan else { throw DamagedMessage() }
     if world.rank == 0, let text = plan.notice { notice(text) }
     return plan
   }

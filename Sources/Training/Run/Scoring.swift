@@ -26,23 +26,18 @@ package struct Scoring {
     _ model: LoadedModel, data: Dataset.Source, world: any Communicator, build: BuildIdentity
   ) throws {
     self.world = world
-    var dataset: Dataset?
-    var notices: [String] = []
-    try world.agree {
-      guard world.rank == 0 else { return }
-      let prompting = model.prompting
+    let dataset = try world.onCoordinator {
+      let (prompting, directory) = (model.opened.prompting, model.opened.directory)
       let encoder = ExampleEncoder(
         tokenizer: prompting.tokenizer, template: prompting.dataTemplate, templateKey: "--chat-template")
-      let read = try Dataset(
+      return try Dataset(
         sources: [data], encoder: encoder,
-        limit: LengthLimit(sequenceLength: model.directory.configuration.maximumPositions),
+        limit: LengthLimit(sequenceLength: directory.configuration.maximumPositions),
         store: ExampleStore(
-          program: build.binary, tokenizer: try ModelDirectory.tokenizerHash(directory: model.directory.path)))
-      notices = model.notices + [read.report.description] + [read.notice].compactMap(\.self)
-      dataset = read
+          program: build.binary, tokenizer: try ModelDirectory.tokenizerHash(directory: directory.path)))
     }
     examples = dataset?.examples
-    self.notices = notices
+    notices = [dataset?.report.description, dataset?.notice].compactMap(\.self)
     count = try world.share(dataset?.examples.count)
     var demand = PassDemand()
     demand.includeScoring { [examples] body in
