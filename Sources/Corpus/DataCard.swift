@@ -30,7 +30,8 @@ struct DataCard {
     }
     let content: JSONValue
     do throws(YAMLEvents.Failure) {
-      content = try YAMLDocument(header, limits: Self.limits) { YAMLScalar.word($0) == .null ? .null : .string($0) }.value
+      content = try YAMLDocument(header, limits: Self.limits) { YAMLScalar.word($0) == .null ? .null : .string($0) }
+        .value
     } catch {
       // The mark before the header is a line too.
       throw CorpusError.unusable(

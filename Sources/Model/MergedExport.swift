@@ -94,6 +94,7 @@ package struct MergedExport {
         let rows = start..<min(start + block, whole.rows)
         let sum = whole.rows(rows).widened()
         if let delta { Self.add(delta, rows: rows, to: sum, pool) }
+        if type == .float16, let value = sum.firstBeyondHalf { throw HalfOverflow(weight: name.hubName, value: value) }
         try sum.narrowed(to: type).withUnsafeBytes(emit)
       }
     }
@@ -134,5 +135,24 @@ package struct MergedExport {
       guard norm > 0 else { continue }
       Kernels.scale(own, by: Float(Double(magnitude.base[rows.lowerBound + row]) / norm), pool)
     }
+  }
+}
+
+/// A weight that f16 would turn into infinity.
+package struct HalfOverflow: UserError, Equatable {
+  package let weight: String
+  package let value: Float
+
+  package var description: String {
+    "\(weight) has an entry of \(value), and the largest number of f16 is 65504: write bf16 or f32 (save_dtype, --dtype)"
+  }
+}
+
+extension Matrix {
+  /// The first finite entry that rounds to an infinity in f16.
+  fileprivate var firstBeyondHalf: Float? {
+    (0..<rows).lazy.compactMap { row in
+      UnsafeBufferPointer(start: pointer(row: row), count: columns).first { abs($0) >= 65520 && $0.isFinite }
+    }.first
   }
 }
