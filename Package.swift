@@ -53,7 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Runtime"], swiftSettings: strict),
+      dependencies: [
+        "Tensors", "Checkpoints", "Collectives", "Corpus", "Model", "Runtime", "TextMetrics", "Evaluation",
+      ], swiftSettings: strict),
     .target(
       name: "TextMetrics", dependencies: ["Tensors", "Checkpoints", "Corpus", "Patterns"], swiftSettings: strict),
     .target(

@@ -4,37 +4,35 @@ import Checkpoints
 import Model
 package import Runtime
 
-/// What an evaluation is doing.
-package enum EvaluationProgress: Sendable, Equatable {
-  /// A task's prompts are made.
-  case prepared(task: String, documents: Int, requests: Int)
-  /// That many texts are about to be scored.
-  case scoring(requests: Int)
-  /// That many answers are about to be generated.
-  case generating(requests: Int)
-  /// A task's metrics are known.
-  case finished(task: String)
-}
-
 /// The evaluation of tasks. All requests of a kind go to the model in one call, so that it finds what they share.
 package struct Evaluation {
-  private let runs: [TaskRun]
+  package let runs: [TaskRun]
+  /// What the model is asked.
+  package private(set) var likelihoods: [LikelihoodRequest] = []
+  package private(set) var answers: [GenerationRequest] = []
+  /// By task, document and request of it.
+  private var places: [[[Place]]] = []
   private let tokens: RequestTokens
   /// Tokens that end answers.
   private let stopIDs: Set<Int32>
   private let seed: Int
   private let bootstraps: Int
-  private let progress: (EvaluationProgress) -> Void
 
+  /// Makes the requests.
   /// - Parameters:
   ///   - tokens: how texts become ids.
   ///   - stopIDs: tokens that end answers: the model's own.
+  /// - Throws: `EvaluationError` for a document whose requests do not fit the model.
   package init(
-    _ runs: [TaskRun], _ tokens: RequestTokens, stopIDs: Set<Int32>, _ settings: EvaluationSettings,
-    progress: @escaping (EvaluationProgress) -> Void = { _ in }
-  ) {
-    (self.runs, self.tokens, self.stopIDs, self.progress) = (runs, tokens, stopIDs, progress)
+    _ runs: [TaskRun], _ tokens: RequestTokens, stopIDs: Set<Int32>, _ settings: EvaluationSettings
+  ) throws(EvaluationError) {
+    (self.runs, self.tokens, self.stopIDs) = (runs, tokens, stopIDs)
     (seed, bootstraps) = (settings.seed, settings.bootstraps)
+    for run in runs {
+      var own: [[Place]] = []
+      for item in run.items { own.append(try append(item, run)) }
+      places.append(own)
+    }
   }
 
   /// Where the responses to a request are among all of its kind.
@@ -44,32 +42,20 @@ package struct Evaluation {
   }
 
   /// Asks the model and computes the metrics.
-  /// - Throws: `EvaluationError` for a document whose requests do not fit the model; what the model and the metrics throw.
+  /// - Throws: what the model and the metrics throw.
   package func outcomes(_ inference: any Inference) throws -> [TaskOutcome] {
-    var likelihoods: [LikelihoodRequest] = []
-    var answers: [GenerationRequest] = []
-    let places = try runs.map { run in
-      progress(.prepared(task: run.name, documents: run.items.count, requests: run.requests.count))
-      return try run.items.map { item in try append(item, run, &likelihoods, &answers) }
-    }
-    if !likelihoods.isEmpty { progress(.scoring(requests: likelihoods.count)) }
     let scores = likelihoods.isEmpty ? [] : try inference.logLikelihoods(likelihoods)
-    if !answers.isEmpty { progress(.generating(requests: answers.count)) }
     let texts = answers.isEmpty ? [] : try inference.generate(answers)
     precondition(
       scores.count == likelihoods.count && texts.count == answers.count,
       "\(scores.count) and \(texts.count) responses to \(likelihoods.count) and \(answers.count)")
     return try zip(runs, places).map { run, places in
       let responses = places.map { places in places.map { response($0, run, scores, texts) } }
-      let outcome = try TaskOutcome(run, responses, bootstraps: bootstraps)
-      progress(.finished(task: run.name))
-      return outcome
+      return try TaskOutcome(run, responses, bootstraps: bootstraps)
     }
   }
 
-  private func append(
-    _ item: TaskItem, _ run: TaskRun, _ likelihoods: inout [LikelihoodRequest], _ answers: inout [GenerationRequest]
-  ) throws(EvaluationError) -> [Place] {
+  private mutating func append(_ item: TaskItem, _ run: TaskRun) throws(EvaluationError) -> [Place] {
     var places: [Place] = []
     do throws(DocumentProblem) {
       for request in item.requests {

@@ -85,11 +85,13 @@ extension TaskRun {
       if case .texts(let texts) = response, let text = texts.first?.string { return text }
       return item.document.value["prediction"]?.string ?? ""
     }
-    let references = items.map { item in
-      item.target.array?.compactMap(\.string) ?? [PythonText.string(item.target)]
-    }
-    return try metric.values(predictions: predictions, references: references).map { values in
+    return try metric.values(predictions: predictions, references: items.map(\.references)).map { values in
       zip(metric.valueNames, values).map { DocumentMetric($0, .number($1)) }
     }
   }
+}
+
+extension TaskItem {
+  /// The texts that an answer is compared with.
+  package var references: [String] { target.array?.compactMap(\.string) ?? [PythonText.string(target)] }
 }

@@ -9,4 +9,10 @@ package protocol TextMetric: Sendable {
   /// The values of each text, in the order of their names.
   /// - Parameter references: one or more for each text.
   func values(predictions: [String], references: [[String]]) throws -> [[Double]]
+  /// Seconds that the values of so many texts will take, one for each group of references.
+  func seconds(references: [[String]]) throws -> Double
+}
+
+extension TextMetric {
+  package func seconds(references: [[String]]) throws -> Double { 0 }
 }

@@ -31,6 +31,21 @@ package struct FlopCount: Sendable, Equatable {
       linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
   }
 
+  /// The pass of inference, with all rows in every layer.
+  /// - Parameters:
+  ///   - attended: query–key pairs of one layer and head.
+  ///   - scored: rows through the head.
+  package static func inference(
+    rows: Int, attended: Int, scored: Int, _ c: ModelConfiguration, _ adapter: AdapterLayout?
+  ) -> FlopCount {
+    let linears = LinearModule.allCases.reduce(0) { $0 + 2 * $1.inputWidth(c) * $1.outputWidth(c) }
+    return FlopCount(
+      linears: Double(rows * c.layerCount) * Double(linears),
+      attention: 4 * Double(attended) * Double(c.layerCount * c.queryWidth),
+      lora: 2 * Double(rows) * Double(adapter?.count ?? 0),
+      head: 2 * Double(scored) * Double(c.hiddenSize * c.vocabularySize))
+  }
+
   /// Forward and backward pass of a policy.
   /// - Parameter recomputedLayers: the number of layers that the backward pass recomputes (gradient checkpointing).
   package static func training(_ tree: ExampleTree, _ layout: PolicyLayout, recomputedLayers: Int = 0) -> FlopCount {

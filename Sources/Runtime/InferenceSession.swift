@@ -2,8 +2,9 @@
 
 import Checkpoints
 package import Collectives
-import Model
-import Tensors
+package import Corpus
+package import Model
+package import Tensors
 
 /// How far a session is with a call.
 package enum InferenceProgress: Sendable, Equatable {
@@ -32,10 +33,13 @@ package struct InferenceNotFinite: UserError {
 ///     let session = try InferenceSession(model, world: world)
 ///     if world.rank == 0 { … session.logLikelihoods(requests) …; try session.end() } else { _ = try session.serve() }
 package final class InferenceSession: Inference {
-  private let model: LoadedModel
-  private let world: any Communicator
+  let policy: Policy
+  private let tokenizer: Tokenizer
+  let world: any Communicator
   private let dispatcher: Dispatcher
-  private let pool: ThreadPool
+  /// Whether the session's end closes the dispatcher.
+  private let ownsDispatcher: Bool
+  let pool: ThreadPool
   private let journal: ResultJournal?
   private let progress: (InferenceProgress) -> Void
 
@@ -46,6 +50,7 @@ package final class InferenceSession: Inference {
   private enum Command: Codable {
     case score(longest: Int)
     case generate(capacity: Int, slots: Int, cached: Int)
+    case measure(slots: Int)
     case end(code: Int32)
   }
 
@@ -53,14 +58,27 @@ package final class InferenceSession: Inference {
   /// - Parameters:
   ///   - stop: ends the current call between items.
   ///   - journal: on rank 0, where results are kept and found again.
-  package init(
+  package convenience init(
     _ model: LoadedModel, world: any Communicator, stop: StopRequest = StopRequest(), journal: ResultJournal? = nil,
     progress: @escaping (InferenceProgress) -> Void = { _ in }
   ) throws {
-    (self.model, self.world, self.journal, self.progress) = (model, world, journal, progress)
-    dispatcher = try Dispatcher(world: world, stop: stop)
     let width = model.policy.model.configuration.headWidth
-    pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: width))
+    let pool = ThreadPool(threads: model.threads, scratchCount: Attention.scratchCount(headWidth: width))
+    try self.init(
+      model.policy, model.opened.prompting.tokenizer, Dispatcher(world: world, stop: stop), ownsDispatcher: true, pool,
+      journal: journal, progress: progress)
+  }
+
+  /// A session inside of other work.
+  /// - Parameters:
+  ///   - dispatcher: of the other work.
+  ///   - pool: with scratch for attention.
+  package init(
+    _ policy: Policy, _ tokenizer: Tokenizer, _ dispatcher: Dispatcher, ownsDispatcher: Bool = false, _ pool: ThreadPool,
+    journal: ResultJournal? = nil, progress: @escaping (InferenceProgress) -> Void = { _ in }
+  ) {
+    (self.policy, self.tokenizer, self.dispatcher, self.pool) = (policy, tokenizer, dispatcher, pool)
+    (world, self.ownsDispatcher, self.journal, self.progress) = (dispatcher.world, ownsDispatcher, journal, progress)
   }
 
   /// Computes what rank 0 asks for, until it ends the session. On all other ranks.
@@ -71,8 +89,9 @@ package final class InferenceSession: Inference {
       case .score(let longest): try score(nil, longest: longest) { _ in }
       case .generate(let capacity, let slots, let cached):
         try generate(nil, capacity: capacity, slots: slots, cached: cached) { _ in }
+      case .measure(let slots): _ = try InferenceRates.ofAllRanks(self, slots: slots)
       case .end(let code):
-        try dispatcher.close()
+        if ownsDispatcher { try dispatcher.close() }
         return code
       }
     }
@@ -82,7 +101,7 @@ package final class InferenceSession: Inference {
   /// - Parameter code: for the other ranks.
   package func end(code: Int32 = 0) throws {
     _ = try world.share(Command.end(code: code))
-    try dispatcher.close()
+    if ownsDispatcher { try dispatcher.close() }
   }
 
   // MARK: Likelihoods
@@ -111,16 +130,22 @@ package final class InferenceSession: Inference {
         WorkPiece(bytes: $0.item.bytes, cost: $0.cost + 1)
       }
       _ = try world.share(Command.score(longest: longest))
+      var isFinite = true
       try score(pieces, longest: longest) { [journal, progress] bytes in
         let results = try LikelihoodItem.results(bytes)
         for (number, likelihood) in results {
-          guard likelihood.tokens.allSatisfy(\.isFinite) else { throw InferenceNotFinite() }
+          guard likelihood.tokens.allSatisfy(\.isFinite) else {
+            // Told when all ranks have ended the phase.
+            isFinite = false
+            continue
+          }
           found[number] = likelihood
           try journal?.add(likelihood.json, for: distinct[number].digest)
         }
         done += results.count
         progress(.scored(done, of: distinct.count))
       }
+      guard isFinite else { throw InferenceNotFinite() }
     }
     let all = found.compactMap(\.self)
     guard all.count == distinct.count else { throw InferenceStopped() }
@@ -135,7 +160,7 @@ package final class InferenceSession: Inference {
   }
 
   private func score(_ pieces: [WorkPiece]?, longest: Int, onResult: @escaping ([UInt8]) throws -> Void) throws {
-    let scorer = try world.agree { try LikelihoodScorer(model.policy, longest: longest, pool: pool) }
+    let scorer = try world.agree { try LikelihoodScorer(policy, longest: longest, pool: pool) }
     try dispatcher.collect(pieces, inTurn: false, pool.clock, onResult: onResult) { phase in
       while let bytes = try phase.next() {
         let item = try LikelihoodItem(bytes: bytes)
@@ -148,41 +173,66 @@ package final class InferenceSession: Inference {
   // MARK: Answers
 
   package func generate(_ requests: [GenerationRequest]) throws -> [Answer] {
-    var found = requests.map { request in journal.flatMap { Answer($0[request.digest]) } }
-    // Neighbours in this order share most.
-    let missing = requests.indices.filter { found[$0] == nil }.sorted {
-      requests[$0].prompt.lexicographicallyPrecedes(requests[$1].prompt)
+    // Equal requests are computed once.
+    let digests = requests.map(\.digest)
+    var found: [String: Answer] = [:]
+    var missing: [Int] = []
+    var seen: Set<String> = []
+    for (number, digest) in digests.enumerated() where seen.insert(digest).inserted {
+      if let answer = journal.flatMap({ Answer($0[digest]) }) { found[digest] = answer } else { missing.append(number) }
     }
-    var done = requests.count - missing.count
-    progress(.answered(done, of: requests.count))
+    progress(.answered(found.count, of: seen.count))
     if !missing.isEmpty {
-      let size = GenerationDemand(missing.map { requests[$0] }, ranks: world.size, most: Self.slots)
-        .fitting(model.policy, ranksOnNode: world.ranksOnNode)
+      // Neighbours in this order share most.
+      missing.sort { requests[$0].prompt.lexicographicallyPrecedes(requests[$1].prompt) }
+      let size = demand(missing.map { requests[$0] }).fitting(policy, ranksOnNode: world.ranksOnNode)
       let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }
       _ = try world.share(Command.generate(capacity: size.capacity, slots: size.slots, cached: size.cached))
       try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) {
         [journal, progress] bytes in
         let (number, answer) = try GenerationItem.result(bytes)
         guard answer.finishReason != .interrupted else { return }
-        found[number] = answer
-        try journal?.add(answer.json, for: requests[number].digest)
-        done += 1
-        progress(.answered(done, of: requests.count))
+        found[digests[number]] = answer
+        try journal?.add(answer.json, for: digests[number])
+        progress(.answered(found.count, of: seen.count))
       }
     }
-    let all = found.compactMap(\.self)
-    guard all.count == requests.count else { throw InferenceStopped() }
+    let all = digests.compactMap { found[$0] }
+    guard all.count == digests.count else { throw InferenceStopped() }
     return all
+  }
+
+  /// - Parameter requests: in the order of their prompts.
+  private func demand(_ requests: [GenerationRequest]) -> GenerationDemand {
+    GenerationDemand(requests, ranks: world.size, most: Self.slots)
   }
 
   private func generate(
     _ pieces: [WorkPiece]?, capacity: Int, slots: Int, cached: Int, onResult: @escaping ([UInt8]) throws -> Void
   ) throws {
     let generator = try world.agree {
-      try Generator(model.policy, capacity: capacity, slots: slots, cached: cached, pool: pool)
+      try Generator(policy, capacity: capacity, slots: slots, cached: cached, pool: pool)
     }
     try dispatcher.collect(pieces, inTurn: true, pool.clock, onResult: onResult) { phase in
-      try generator.generate(for: PhaseClient(phase, model.opened.prompting.tokenizer))
+      try generator.generate(for: PhaseClient(phase, tokenizer))
     }
+  }
+
+  // MARK: Forecast
+
+  /// What requests will take, after measuring all ranks. On rank 0.
+  package func forecast(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest]) throws -> InferenceForecast {
+    let work = InferenceWork(likelihoods, answers, ranks: world.size, slots: Self.slots)
+    let slots = work.demand?.slots ?? 0
+    _ = try world.share(Command.measure(slots: slots))
+    return InferenceForecast(work, try InferenceRates.ofAllRanks(self, slots: slots), policy)
+  }
+
+  /// Memory of a rank for requests, besides the model's weights.
+  package static func byteCount(
+    _ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest], ranks: Int, _ c: ModelConfiguration,
+    _ adapter: AdapterLayout?
+  ) -> Int {
+    InferenceWork(likelihoods, answers, ranks: ranks, slots: slots).byteCount(c, adapter)
   }
 }

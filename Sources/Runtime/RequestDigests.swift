@@ -5,7 +5,7 @@ import Model
 
 extension LikelihoodRequest {
   /// Identifies the request.
-  var digest: String {
+  package var digest: String {
     var writer = MessageWriter()
     writer.append(text: "likelihood")
     writer.append(tokens: context)
@@ -16,7 +16,7 @@ extension LikelihoodRequest {
 
 extension GenerationRequest {
   /// Identifies the request.
-  var digest: String {
+  package var digest: String {
     String(SHA256.text(of: Array("generation".utf8) + GenerationItem(number: 0, self).bytes).prefix(32))
   }
 }

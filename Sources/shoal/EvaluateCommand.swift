@@ -13,7 +13,7 @@ struct EvaluateCommand: ParsableCommand {
       the same for any number of them. What was computed is kept in OUT.partial until all is: a command that was \
       interrupted goes on there.
 
-      Tasks: \((BuiltInTasks.names + ["preference", "rouge", "bertscore"]).joined(separator: ", ")).
+      Tasks: \(TaskChoice.names.joined(separator: ", ")).
 
       Example: shoal evaluate --model models/Qwen2-0.5B --task arc_challenge=arc.parquet --num-fewshot 25 --out results.json
       """)
@@ -23,12 +23,26 @@ struct EvaluateCommand: ParsableCommand {
   func run() {
     runInWorld { world in
       let subjects = try world.agree { try EvaluationSubject.all(arguments) }
-      var code: Int32 = 0
-      for subject in subjects {
-        code = try EvaluationJob(arguments, subject, world: world).run()
-        if code != 0 { break }
+      var jobs = try subjects.map { try EvaluationJob(arguments, $0, world: world) }
+      for place in jobs.indices {
+        if subjects.count > 1, world.rank == 0 { Console.print("\(subjects[place].title):") }
+        let code = try jobs[place].run()
+        guard code == 0 else { return code }
       }
-      return code
+      try world.agree { if world.rank == 0 { try finish(jobs) } }
+      return 0
+    }
+  }
+
+  /// Writes all results, after the last model has answered: until then each one's answers are in its journal.
+  private func finish(_ jobs: [EvaluationJob]) throws {
+    for job in jobs { try job.finish() }
+    guard jobs.count > 1 else { return }
+    if arguments.plan {
+      let seconds = jobs.reduce(0) { $0 + $1.plannedSeconds }
+      Console.print("plan of all: \(ProgressPrinter.duration(seconds))")
+    } else {
+      print(ComparisonTable(jobs.map { ($0.subject.title, $0.outcomes) }).text)
     }
   }
 }

@@ -6,14 +6,21 @@ import Evaluation
 import Foundation
 
 struct EvaluationArguments: ParsableArguments {
-  @Argument(help: ArgumentHelp("A run: its base and its adapter, or its weights.", valueName: "run"))
-  var runDirectory: String?
+  @Argument(
+    help: ArgumentHelp("Runs: each one's base and adapter, or its weights; several are compared.", valueName: "run"))
+  var runs: [String] = []
 
   @Option(help: ArgumentHelp("The model: a directory, or a name of the hub that its cache has.", valueName: "dir"))
   var model: String?
 
   @Flag(help: "Evaluate each checkpoint of the run too, into OUT with checkpoint-N before its ending.")
   var checkpoints = false
+
+  @Flag(help: "Evaluate the base of the runs too, and compare.")
+  var base = false
+
+  @Flag(help: "Tell how long it will take and how much memory, and stop there.")
+  var plan = false
 
   @Option(help: ArgumentHelp("A task and its documents; may be given again.", valueName: "name=file"))
   var task: [String] = []
@@ -66,12 +73,16 @@ struct EvaluationArguments: ParsableArguments {
   func validate() throws {
     guard !task.isEmpty || !taskFile.isEmpty else { throw ValidationError("Give --task or --task-file.") }
     _ = try tasks()
-    if runDirectory != nil, model != nil || inference.adapter != nil {
+    if !runs.isEmpty, model != nil || inference.adapter != nil {
       throw ValidationError("A run brings its model: it goes without --model and --adapter.")
     }
-    if checkpoints, runDirectory == nil { throw ValidationError("--checkpoints goes with a run.") }
-    if model == nil, runDirectory == nil {
-      let others = try tasks().map(\.name).filter { !TextMetricArguments.names.contains($0) }
+    if runs.isEmpty {
+      if checkpoints { throw ValidationError("--checkpoints goes with a run.") }
+      if base { throw ValidationError("--base goes with runs; --model alone is the base.") }
+    }
+    if model == nil, runs.isEmpty {
+      if plan { throw ValidationError("--plan goes with a model or a run.") }
+      let others = try tasks().map(\.name).filter { !TaskChoice.textMetrics.contains($0) }
       guard others.isEmpty, taskFile.isEmpty else {
         throw ValidationError("Give --model, or a run: only rouge and bertscore judge given texts.")
       }
@@ -87,24 +98,28 @@ struct EvaluationArguments: ParsableArguments {
     try texts.validate(tasks: tasks().map(\.name))
   }
 
-  /// The tasks by name, with their files.
-  func tasks() throws -> [(name: String, file: String)] {
-    let known = BuiltInTasks.names + ["preference"] + TextMetricArguments.names
-    return try task.map { text in
-      guard let separator = text.firstIndex(of: "="), separator != text.startIndex else {
+  /// The tasks. The examples of a task file are drawn from what `pool` says of its task's name.
+  func tasks() throws -> [TaskChoice] {
+    var choices = try task.map { text in
+      guard let choice = TaskChoice(text) else {
         throw ValidationError("--task is \"\(text)\", expected NAME=FILE.")
       }
-      let name = String(text[..<separator])
-      guard known.contains(name) else {
-        throw ValidationError("--task: there is no \"\(name)\"; there are \(known.joined(separator: ", ")).")
-      }
-      return (name, String(text[text.index(after: separator)...]))
+      if let problem = choice.problem { throw ValidationError("--task: \(problem).") }
+      return choice
     }
+    for place in choices.indices { choices[place].shots = pool(of: choices[place].name) }
+    for file in taskFile {
+      var choice = TaskChoice()
+      choice.file = file
+      choices.append(choice)
+    }
+    return choices
   }
 
   /// The files of tasks, which no output may be.
   var dataFiles: [InputPath] {
-    ((try? tasks()) ?? []).map { InputPath($0.file, "--task") } + taskFile.map { InputPath($0, "--task-file") }
+    ((try? tasks()) ?? []).filter { !$0.name.isEmpty }.map { InputPath($0.data, "--task") }
+      + taskFile.map { InputPath($0, "--task-file") }
       + fewshot.map { InputPath(Self.pool($0).file, "--fewshot") }
   }
 

@@ -12,130 +12,135 @@ import Tensors
 /// One rank's part in an evaluation.
 struct EvaluationJob {
   private let arguments: EvaluationArguments
-  private let subject: EvaluationSubject
+  let subject: EvaluationSubject
   private let world: any Communicator
+  private let output: OutputTarget?
   private let start = Date().timeIntervalSince1970
+  /// On rank 0, when the model has answered.
+  private(set) var outcomes: [TaskOutcome] = []
+  /// Seconds that the evaluation was forecast to take.
+  private(set) var plannedSeconds = 0.0
+  private var write: (() throws -> Void)?
 
-  private var inputs: [InputPath] {
-    InferenceArguments.inputs(model: subject.model, adapter: subject.adapter) + arguments.dataFiles
-  }
+  private let inputs: [InputPath]
 
   /// What rank 0 prepares.
-  private struct Tasks {
-    var runs: [TaskRun] = []
-    var groups: [TaskGroup] = []
-    var settings = EvaluationSettings()
+  private struct Preparation {
+    var evaluation: Evaluation
+    var groups: [TaskGroup]
+    var remarks: [JSONValue.Member]
+    /// Seconds of comparing texts.
+    var comparing: Double
   }
 
-  init(_ arguments: EvaluationArguments, _ subject: EvaluationSubject, world: any Communicator) {
+  /// Checks where results go. Collective.
+  init(_ arguments: EvaluationArguments, _ subject: EvaluationSubject, world: any Communicator) throws {
     (self.arguments, self.subject, self.world) = (arguments, subject, world)
+    let inputs = InferenceArguments.inputs(model: subject.model, adapter: subject.adapter) + arguments.dataFiles
+    self.inputs = inputs
+    output = try world.onCoordinator { () throws -> OutputTarget? in
+      guard !arguments.plan else { return nil }
+      return try OutputTarget(file: subject.output(arguments.out), overwrites: arguments.overwrite, inputs: inputs)
+    } ?? nil
   }
 
+  /// Asks the model. Collective.
   /// - Returns: the exit code.
-  func run() throws -> Int32 {
-    let output = try world.onCoordinator {
-      try OutputTarget(file: subject.out, overwrites: arguments.overwrite, inputs: inputs)
-    }
+  mutating func run() throws -> Int32 {
     guard let path = subject.model else {
-      try world.agree { if let output { try judgeTexts(into: output) } }
+      try world.agree { if world.rank == 0 { try judgeTexts() } }
       return 0
     }
     let opened = try world.agree {
       try OpenedModel(arguments.inference.request(path, adapter: subject.adapter))
     }
-    let tasks = try world.onCoordinator { try prepare(opened) }
+    let preparation = try world.onCoordinator { try prepare(opened) }
     let model = try LoadedModel(opened, threads: arguments.inference.threads, world: world, build: .running())
-    return try InferenceJob(model, world: world, output: output, what: "evaluation").run { session in
-      guard let tasks else { return "" }
-      let stopIDs = try opened.prompting.generation(opened.configuration).stopIDs
-      let evaluation = Evaluation(
-        tasks.runs, try tokens(opened), stopIDs: stopIDs, tasks.settings, progress: Self.tell)
-      let remarks = EvaluationReport.remarks(
-        opened.prompting.tokenizer, maximumLength: opened.configuration.maximumPositions,
-        template: try? opened.prompting.template(), tasks.settings)
-      return try report(evaluation.outcomes(session), tasks.groups, remarks)
+    let job = try InferenceJob(model, world: world, output: output, what: "evaluation")
+    let (code, found) = try job.ask { session in
+      guard let preparation else { return (seconds: 0.0, outcomes: [TaskOutcome]()) }
+      let evaluation = preparation.evaluation
+      let forecast = try session.forecast(evaluation.likelihoods, evaluation.answers)
+      job.tell(forecast, more: preparation.comparing, always: arguments.plan)
+      return (forecast.seconds + preparation.comparing, arguments.plan ? [] : try evaluation.outcomes(session))
     }
+    guard code == 0, let preparation, let found else { return code }
+    (plannedSeconds, outcomes) = found
+    guard !arguments.plan else { return 0 }
+    let report = report(preparation.groups, preparation.remarks)
+    write = { [self] in
+      try writeSamples()
+      try job.finish(report)
+    }
+    return 0
   }
 
-  private static func tell(_ progress: EvaluationProgress) {
-    switch progress {
-    case .prepared(let task, let documents, let requests):
-      Console.print("\(task): \(documents) documents, \(requests) requests")
-    case .scoring, .generating, .finished: break
-    }
+  /// Writes the results. On rank 0.
+  func finish() throws {
+    for outcome in outcomes { Console.print(Self.line(outcome)) }
+    try write?()
   }
 
   // MARK: Tasks
 
-  private func prepare(_ model: OpenedModel) throws -> Tasks {
+  private func prepare(_ model: OpenedModel) throws -> Preparation {
     for notice in try model.notices() { Console.print(notice) }
     let settings = try settings(model)
-    var tasks = Tasks(settings: settings)
-    for (name, file) in try arguments.tasks() {
-      switch name {
-      case "preference":
-        let encoder = ExampleEncoder(
-          tokenizer: model.prompting.tokenizer, template: model.prompting.dataTemplate, templateKey: "--chat-template")
-        tasks.runs.append(
-          try .preference(
-            TaskDocuments(path: file), encoder, tokenizer: model.prompting.tokenizer, data: file, settings))
-      case let name where TextMetricArguments.names.contains(name):
-        tasks.runs.append(try texts(name, file, model, settings))
-      default:
-        let (runs, groups) = try BuiltInTasks.runs(name, data: file, shots: arguments.pool(of: name), settings)
-        tasks.runs += runs
-        tasks.groups += groups
+    let prompting = TaskPrompting(model.prompting)
+    var tasks = TaskSet()
+    var metrics: [any TextMetric] = []
+    for var choice in try arguments.tasks() {
+      if let file = choice.file { choice.shots = arguments.pool(of: try TaskFile(path: file).definition.name) }
+      try tasks.add(choice, for: prompting, settings) { name in
+        let metric = try arguments.texts.metric(name, threads: threads)
+        metrics.append(metric)
+        return (metric, arguments.texts.maxNewTokens ?? 512)
       }
     }
-    for path in arguments.taskFile {
-      let file = try TaskFile(path: path)
-      tasks.runs.append(try file.run(shots: arguments.pool(of: file.definition.name), settings))
+    for run in tasks.runs {
+      Console.print("\(run.name): \(run.items.count) documents, \(run.requests.count) requests")
+      _ = try samplesTarget(run.name)
     }
-    var names: Set<String> = []
-    for run in tasks.runs where !names.insert(run.name).inserted { throw RepeatedTask(name: run.name) }
-    return tasks
-  }
-
-  private func texts(
-    _ name: String, _ file: String, _ model: OpenedModel, _ settings: EvaluationSettings
-  ) throws -> TaskRun {
-    let metric = try arguments.texts.metric(name, threads: threads)
-    let answers = try AnswerSettings(
-      [.init("max_gen_toks", .integer(Int64(arguments.texts.maxNewTokens ?? 512))), .init("do_sample", false)],
-      repeats: 1)
-    let template = try? model.prompting.template()
-    let chat = template.map { ChatRendering($0, .init(), model.prompting.tokenizer) }
-    return try .texts(metric, TaskDocuments(path: file), answers: answers, chat: chat, data: file, settings)
+    let length = model.configuration.maximumPositions
+    let evaluation = try Evaluation(
+      tasks.runs, RequestTokens(prompting.tokenizer, maximumLength: length),
+      stopIDs: model.prompting.generation(model.configuration).stopIDs, settings)
+    let comparing = try metrics.reduce(0) { sum, metric in
+      let texts = tasks.runs.first { $0.name == metric.name }?.items.map(\.references) ?? []
+      return try sum + metric.seconds(references: texts)
+    }
+    return Preparation(
+      evaluation: evaluation, groups: tasks.groups,
+      remarks: EvaluationReport.remarks(
+        prompting.tokenizer, maximumLength: length, template: try? prompting.template(), settings),
+      comparing: comparing)
   }
 
   private func settings(_ model: OpenedModel) throws -> EvaluationSettings {
     var settings = EvaluationSettings()
     (settings.shotCount, settings.limit, settings.seed) = (arguments.numFewshot, arguments.limit, arguments.seed)
     if arguments.applyChatTemplate {
-      settings.chat = ChatRendering(
-        try model.prompting.template(), .init(), model.prompting.tokenizer)
+      settings.chat = ChatRendering(try model.prompting.template(), .init(), model.prompting.tokenizer)
       settings.showsShotsAsTurns = arguments.fewshotAsMultiturn
     }
     if arguments.allowCodeExecution { settings.programRunner = try ContainedPython() }
     return settings
   }
 
-  private func tokens(_ model: OpenedModel) throws -> RequestTokens {
-    try RequestTokens(
-      model.prompting.tokenizer, maximumLength: model.configuration.maximumPositions)
-  }
-
-  private func judgeTexts(into output: OutputTarget) throws {
+  private mutating func judgeTexts() throws {
     var settings = EvaluationSettings()
     settings.limit = arguments.limit
-    let outcomes = try arguments.tasks().map { name, file in
+    outcomes = try arguments.tasks().map { task in
       try TaskOutcome(
         TaskRun.texts(
-          arguments.texts.metric(name, threads: threads), TaskDocuments(path: file), answers: nil, chat: nil,
-          data: file,
-          settings))
+          arguments.texts.metric(task.name, threads: threads), TaskDocuments(path: task.data), answers: nil, chat: nil,
+          data: task.data, settings))
     }
-    try output.write(report(outcomes, []))
+    let report = report([], [])
+    write = { [self] in
+      try writeSamples()
+      try output?.write(report)
+    }
   }
 
   /// Of what rank 0 does alone.
@@ -143,10 +148,7 @@ struct EvaluationJob {
 
   // MARK: Results
 
-  private func report(
-    _ outcomes: [TaskOutcome], _ groups: [TaskGroup], _ remarks: [JSONValue.Member] = []
-  ) throws -> String {
-    if let directory = arguments.samples { try write(outcomes, into: directory) }
+  private func report(_ groups: [TaskGroup], _ remarks: [JSONValue.Member]) -> String {
     let names = [
       subject.model.map { "pretrained=\($0)" }, subject.adapter.map { "peft=\($0)" },
     ].compactMap(\.self).joined(separator: ",")
@@ -160,36 +162,27 @@ struct EvaluationJob {
         .init("apply_chat_template", .bool(arguments.applyChatTemplate)),
       ])
     report.remarks = remarks
-    for outcome in outcomes { Console.print(Self.line(outcome)) }
     return report.text(date: start, seconds: Date().timeIntervalSince1970 - start)
   }
 
-  private func write(_ outcomes: [TaskOutcome], into directory: String) throws {
+  private var samplesDirectory: String? { arguments.plan ? nil : arguments.samples.map(subject.samples) }
+
+  /// Where a task's samples go; nil: nowhere, or into a directory that is not there yet.
+  private func samplesTarget(_ task: String) throws -> OutputTarget? {
+    guard let directory = samplesDirectory, FileManager.default.fileExists(atPath: directory) else { return nil }
+    return try OutputTarget(
+      file: "\(directory)/samples_\(task).jsonl", overwrites: arguments.overwrite, inputs: inputs)
+  }
+
+  private func writeSamples() throws {
+    guard let directory = samplesDirectory else { return }
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    for outcome in outcomes {
-      let target = try OutputTarget(
-        file: "\(directory)/samples_\(outcome.name).jsonl", overwrites: arguments.overwrite,
-        inputs: inputs)
-      try target.write(EvaluationReport.samples(outcome))
-    }
+    for outcome in outcomes { try samplesTarget(outcome.name)?.write(EvaluationReport.samples(outcome)) }
   }
 
   /// A task's metrics for people.
   private static func line(_ outcome: TaskOutcome) -> String {
-    let metrics = outcome.metrics.map { metric in
-      let error = metric.standardError.map { " ± \(digits($0))" } ?? ""
-      return
-        "\(metric.filter == "none" ? metric.name : "\(metric.name) (\(metric.filter))") \(digits(metric.value))\(error)"
-    }
+    let metrics = outcome.metrics.map { "\($0.title) \($0.text)" }
     return "\(outcome.name), \(outcome.shotCount) examples: \(metrics.joined(separator: ", "))"
   }
-
-  private static func digits(_ number: Double) -> String { String(format: "%.4g", number) }
-}
-
-/// Two tasks of one name would share their results.
-private struct RepeatedTask: UserError {
-  let name: String
-
-  var description: String { "the task \(name) is asked for twice: name it once, or give the other another name" }
 }

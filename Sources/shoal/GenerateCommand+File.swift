@@ -19,10 +19,14 @@ extension GenerateCommand {
       let opened = try world.agree { try arguments.open() }
       let requests = try world.onCoordinator { try self.requests(file, opened) } ?? []
       let model = try LoadedModel(opened, threads: arguments.inference.threads, world: world, build: .running())
-      return try InferenceJob(model, world: world, output: target, what: "answers").run { session in
+      let job = try InferenceJob(model, world: world, output: target, what: "answers")
+      let (code, text) = try job.ask { session in
+        job.tell(try session.forecast([], requests))
         let tokenizer = opened.prompting.tokenizer
         return try session.generate(requests).enumerated().map { line($0, $1, tokenizer) + "\n" }.joined()
       }
+      try world.agree { if let text { try job.finish(text) } }
+      return code
     }
   }
 

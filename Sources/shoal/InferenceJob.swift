@@ -3,6 +3,7 @@
 import Checkpoints
 import Collectives
 import Foundation
+import Model
 import Runtime
 import Tensors
 
@@ -31,17 +32,16 @@ struct InferenceJob {
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }
   }
 
-  /// Runs the session and writes the text that rank 0 makes of it.
-  /// - Returns: the exit code.
-  func run(_ body: (InferenceSession) throws -> String) throws -> Int32 {
+  /// Asks on rank 0. Collective.
+  /// - Returns: the exit code, and on rank 0 what `body` found if it is 0.
+  func ask<Result>(_ body: (InferenceSession) throws -> Result) throws -> (code: Int32, result: Result?) {
     let progress = InferenceProgressPrinter(what)
     let session = try InferenceSession(
       model, world: world, stop: stop, journal: journal, progress: progress.print)
-    guard world.rank == 0 else { return try session.serve() }
-    var code: Int32 = 0
+    guard world.rank == 0 else { return (try session.serve(), nil) }
+    var (code, result): (Int32, Result?) = (0, nil)
     do {
-      try target?.write(body(session))
-      journal?.remove()
+      result = try body(session)
     } catch is InferenceStopped {
       Console.print(
         journal == nil
@@ -49,7 +49,28 @@ struct InferenceJob {
       code = ShoalExit.stopped
     }
     try session.end(code: code)
-    return code
+    return (code, result)
+  }
+
+  /// Tells what requests will take, unless it is next to nothing. On rank 0.
+  /// - Parameters:
+  ///   - more: seconds of other work.
+  ///   - always: whether it is told whatever it is.
+  func tell(_ forecast: InferenceForecast, more: Double = 0, always: Bool = false) {
+    let seconds = forecast.seconds + more
+    guard always || seconds > 2 else { return }
+    let parts = [("likelihoods", forecast.scoring), ("answers at most", forecast.answering), ("encoding texts", more)]
+      .filter { $0.1 > 0 }.map { "\($0) \(ProgressPrinter.duration($1))" }
+    Console.print(
+      "plan: \(ProgressPrinter.duration(seconds)) (\(parts.joined(separator: ", "))), "
+        + "\(ByteCount.text(forecast.privateBytes)) per rank besides "
+        + "\(ByteCount.text(model.policy.model.sharedByteCount())) of shared weights")
+  }
+
+  /// Writes what was found, and removes what was kept until then. On rank 0.
+  func finish(_ text: String) throws {
+    try target?.write(text)
+    journal?.remove()
   }
 }
 
@@ -58,6 +79,8 @@ private final class InferenceProgressPrinter {
   private let what: String
   private var last = ContinuousClock.now
   private var hasPrinted = false
+  /// When the current call began, with what was known then.
+  private var start: (time: ContinuousClock.Instant, done: Int, name: String)?
 
   init(_ what: String) { self.what = what }
 
@@ -67,9 +90,16 @@ private final class InferenceProgressPrinter {
       case .scored(let done, let total): (done, total, "likelihoods")
       case .answered(let done, let total): (done, total, "answers")
       }
+    if start?.name != name { start = (.now, done, name) }
     let isEnd = done == total && hasPrinted
     guard isEnd || ContinuousClock.now - last > .seconds(5) else { return }
     (last, hasPrinted) = (.now, !isEnd)
-    Console.print("\(what == name ? "" : what + ": ")\(name): \(done) of \(total)")
+    Console.print("\(what == name ? "" : what + ": ")\(name): \(done) of \(total)\(rest(done, total))")
+  }
+
+  private func rest(_ done: Int, _ total: Int) -> String {
+    guard let start, done > start.done, done < total else { return "" }
+    let seconds = (ContinuousClock.now - start.time).seconds * Double(total - done) / Double(done - start.done)
+    return ", ETA \(ProgressPrinter.duration(seconds))"
   }
 }

@@ -32,6 +32,9 @@ final class ProgressPrinter {
           "(± standard error; logps/accuracies: share of pairs whose chosen completion is likelier per token under "
             + "the model alone)")
       }
+    case .judged(let step, let metrics):
+      let names = metrics.entries.map(\.name)
+      Console.print("step \(step): tasks: " + Self.text(metrics, names, separator: ", "))
     case .stepped(let report):
       let now = ContinuousClock.now
       guard now - lastStep >= .seconds(1) || report.step == report.totalSteps else { return }

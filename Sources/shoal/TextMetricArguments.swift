@@ -6,8 +6,6 @@ import Tensors
 import TextMetrics
 
 struct TextMetricArguments: ParsableArguments {
-  static let names = ["rouge", "bertscore"]
-
   @Option(help: ArgumentHelp("bertscore: the encoder, a RoBERTa or DeBERTa directory.", valueName: "dir"))
   var encoder: String?
 
@@ -40,7 +38,7 @@ struct TextMetricArguments: ParsableArguments {
       guard 1...1_000_000 ~= maxNewTokens else {
         throw ValidationError("--max-new-tokens is \(maxNewTokens), expected 1 to 1000000.")
       }
-      guard tasks.contains(where: Self.names.contains) else {
+      guard tasks.contains(where: TaskChoice.textMetrics.contains) else {
         throw ValidationError("--max-new-tokens goes with the tasks rouge and bertscore.")
       }
     }
@@ -62,37 +60,8 @@ struct TextMetricArguments: ParsableArguments {
 
   /// The metric of a task.
   func metric(_ name: String, threads: Int) throws -> any TextMetric {
-    if name == "rouge" { return RougeTask(scorer: RougeScorer(usesStemmer: stem)) }
-    let scorer = try BertScorer(
-      directory: encoder ?? "", layer: layer, idf: idf, rescale: try rescaling, threads: threads)
-    return BertTask(scorer: scorer)
-  }
-}
-
-/// ROUGE's F-measures.
-private struct RougeTask: TextMetric {
-  let scorer: RougeScorer
-
-  var name: String { "rouge" }
-  var valueNames: [String] { scorer.metrics.map(\.rawValue) }
-
-  func values(predictions: [String], references: [[String]]) -> [[Double]] {
-    zip(predictions, references).map { prediction, references in
-      scorer.scores(references: references, prediction: prediction).map(\.fMeasure)
-    }
-  }
-}
-
-/// BERTScore's precision, recall and F-measure.
-private struct BertTask: TextMetric, @unchecked Sendable {
-  let scorer: BertScorer
-
-  var name: String { "bertscore" }
-  var valueNames: [String] { ["bertscore_precision", "bertscore_recall", "bertscore_f1"] }
-
-  func values(predictions: [String], references: [[String]]) throws -> [[Double]] {
-    try scorer.scores(predictions: predictions, references: references).map {
-      [$0.precision, $0.recall, $0.fMeasure]
-    }
+    if name == "rouge" { return RougeTask(RougeScorer(usesStemmer: stem)) }
+    return BertTask(
+      try BertScorer(directory: encoder ?? "", layer: layer, idf: idf, rescale: try rescaling, threads: threads))
   }
 }

@@ -24,7 +24,7 @@ import Training
     if let limit { lines.append("memory_limit: \(limit)") }
     return try MemoryPlan(
       configuration(minimalYAML, overrides: lines.map { $0.replacing(": ", with: "=") }), layout, demand: demand,
-      samples: SamplePlan(), threads: 2, weightBytes: weights, free: free, world: SoloCommunicator())
+      samples: SamplePlan(), taskBytes: 0, threads: 2, weightBytes: weights, free: free, world: SoloCommunicator())
   }
 
   private static func recomputed(_ plan: MemoryPlan) -> Int {

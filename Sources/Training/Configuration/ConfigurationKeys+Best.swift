@@ -101,17 +101,19 @@ extension RunConfiguration {
   // MARK: The best model
 
   /// Whether evaluations lie between the steps, so that they may differ.
-  var comparesEvaluations: Bool { evaluations != .never && (heldOut != nil || !testDatasets.isEmpty) }
+  var comparesEvaluations: Bool { evaluations != .never && (holdsOut || comparesByTask) }
 
   mutating func settleBest(_ section: inout ConfigurationSection) {
     let names = objective.evaluationMetricNames.map { "eval_\($0)" }
-    if !names.contains(metricForBestModel) {
+    if !names.contains(metricForBestModel), !comparesByTask {
       section.report(
         "`metric_for_best_model`: evaluations here have no \(metricForBestModel), only \(names.joined(separator: ", "))",
         about: "metric_for_best_model")
     }
-    // transformers' rule.
-    if section["greater_is_better"] == nil { greaterIsBetter = !metricForBestModel.hasSuffix("loss") }
+    // transformers' rule, with the tasks' metrics that are better when they are lower.
+    if section["greater_is_better"] == nil {
+      greaterIsBetter = !["loss", "perplexity", "_per_byte", "_ece", "_brier_score"].contains(where: metricForBestModel.hasSuffix)
+    }
     if savesBest, !comparesEvaluations {
       section.report(
         "`save_strategy: best` needs evaluations: `eval_steps` or `evals_per_epoch`, and `val_set_size` or "

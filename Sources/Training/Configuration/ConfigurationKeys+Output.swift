@@ -48,6 +48,11 @@ extension ConfigurationKeys {
       "sample_documents", \.sampleDocuments, .integer(from: 0),
       "How many held-out documents the model answers at every evaluation, into `samples.jsonl`."
     ).changeableOnResume(),
+    Key(
+      "eval_tasks", \.evaluationTasks, .tasks,
+      "Small tasks that every evaluation runs too, as `shoal evaluate` does, into `metrics.jsonl` as `eval_TASK_METRIC`; "
+        + "the keys of a mapping are below."
+    ).changeableOnResume(unless: \.dependsOnEvaluations),
     Key("output_dir", \.outputDirectory, .path, "The directory of the run's files.").changeableOnResume(),
     Key(
       "resume_from_checkpoint", \.resumeFromCheckpoint, .checkpoint,
@@ -62,9 +67,9 @@ extension ConfigurationKeys {
       "Ends the run when so many evaluations in a row have not improved `metric_for_best_model`."),
     Key(
       "metric_for_best_model", \.metricForBestModel, .evaluationMetric,
-      "What evaluations are compared by (docs/objectives.md lists the metrics of each objective)."),
+      "What evaluations are compared by (docs/objectives.md lists the metrics of each objective), also `eval_TASK_METRIC`."),
     Key("greater_is_better", \.greaterIsBetter, .bool, "Whether a higher metric is better.")
-      .standing(at: "false for names that end with `loss`, else true"),
+      .standing(at: "false for names that end with `loss` and for perplexities and errors of tasks, else true"),
     Key(
       "load_best_model_at_end", \.endsWithBest, .bool,
       "Ends with the state of the best evaluation, which is saved; the last state is the last checkpoint."

@@ -278,13 +278,14 @@ extension RunConfiguration {
     for (perEpoch, steps) in [("evals_per_epoch", "eval_steps"), ("saves_per_epoch", "save_steps")]
     where section[perEpoch] != nil && section[steps] != nil { section.exclude(perEpoch, steps) }
     if heldOut != nil, !testDatasets.isEmpty { section.exclude("val_set_size", "test_datasets") }
-    let holdsNothingOut = heldOut == nil && testDatasets.isEmpty
-    if sampleDocuments > 0, holdsNothingOut {
+    if sampleDocuments > 0, !holdsOut {
       section.report("`sample_documents` needs `val_set_size` or `test_datasets`", about: "sample_documents")
     }
     guard earlyStoppingPatience != nil else { return }
     let key = "early_stopping_patience"
     if evaluations == .never { section.report("`\(key)` needs `eval_steps` or `evals_per_epoch`", about: key) }
-    if holdsNothingOut { section.report("`\(key)` needs `val_set_size` or `test_datasets`", about: key) }
+    if !holdsOut, !comparesByTask {
+      section.report("`\(key)` needs `val_set_size` or `test_datasets`, or a metric of `eval_tasks`", about: key)
+    }
   }
 }

@@ -2,6 +2,7 @@
 
 package import Checkpoints
 package import Corpus
+package import Evaluation
 package import Model
 import Tensors
 
@@ -115,6 +116,8 @@ package struct RunConfiguration: Sendable, Equatable {
   package var saveMinutes = 10.0
   package var logs = Interval.steps(1)
   package var sampleDocuments = 0
+  /// What evaluations run beside the held-out examples.
+  package var evaluationTasks: [TaskChoice] = []
   package var savesFirstStep = false
   /// Whether a state is saved when its evaluation is the best so far.
   package var savesBest = false

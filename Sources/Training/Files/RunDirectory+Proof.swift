@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Corpus
+import Evaluation
 import Model
 import Runtime
 
@@ -138,6 +139,7 @@ extension RunConfiguration {
     return InputPath.model(baseModel, revision: baseRevision, "base_model")
       + (startingAdapter.map { InputPath.model($0, "lora_model_dir") } ?? [])
       + paths(datasets, "datasets") + paths(testDatasets, "test_datasets")
+      + evaluationTasks.flatMap(\.paths).map { InputPath($0, "eval_tasks") }
       + [
         (referenceLogProbsCache, "ref_log_probs_cache"), (templateFile, "chat_template"),
         (preparedPath, "dataset_prepared_path"),

@@ -21,6 +21,8 @@ package enum RunRefusal: UserError {
   case holdsInput(path: String, input: String, option: String)
   /// `metric_for_best_model` needs desirable and undesirable examples.
   case metricMissing(name: String)
+  /// `metric_for_best_model` is of no task.
+  case taskMetricMissing(name: String, names: [String])
 
   package var description: String {
     switch self {
@@ -57,6 +59,8 @@ package enum RunRefusal: UserError {
     case .holdsInput(let path, let input, let option):
       "\(path): this run would replace or remove \(input), which \(option) names and which is read; name another "
         + "output_dir"
+    case .taskMetricMissing(let name, let names):
+      "metric_for_best_model: evaluations here have no \(name); their tasks have \(names.joined(separator: ", "))"
     case .metricMissing(let name):
       "metric_for_best_model: \(name) needs both desirable and undesirable examples, and those held out are of one kind: "
         + "hold out others (val_set_size, test_datasets), or take eval_loss"

@@ -11,7 +11,7 @@ package struct Forecast: Sendable {
   package let steps: [Double]
   /// The mean of those that are not a trunk's.
   package let perStep: Double
-  /// Seconds of one evaluation of the held-out examples.
+  /// Seconds of one evaluation: of the held-out examples and of tasks.
   package let evaluation: Double
   /// Seconds for the reference log-probs that the cache lacks.
   package let references: Double
@@ -40,9 +40,10 @@ package struct Forecast: Sendable {
   /// - Parameters:
   ///   - costModels: of all ranks.
   ///   - references: outlines of the trees whose reference sums must be computed first.
+  ///   - tasks: seconds of an evaluation's tasks.
   init(
     _ costModels: [CostModel], _ layout: PolicyLayout, _ data: TrainingData, references: some Collection<ExampleTree>,
-    schedule: StepSchedule, _ configuration: RunConfiguration, recomputedLayers: Int
+    schedule: StepSchedule, _ configuration: RunConfiguration, recomputedLayers: Int, tasks: Double
   ) {
     let objective = configuration.objective
     var longestItem = 0.0
@@ -71,7 +72,7 @@ package struct Forecast: Sendable {
     }
     self.steps = steps
     perStep = steps.reduce(0, +) / Double(max(1, steps.count - schedule.plan.startsAfter))
-    evaluation = scoring(data.heldOut)
+    evaluation = scoring(data.heldOut) + tasks
     self.references = scoring(references)
     self.longestItem = longestItem
     var left = [Double](repeating: 0, count: steps.count + 1)

@@ -17,7 +17,7 @@ package struct MemoryPlan: Sendable, Equatable {
   package let passBytes: Int
   /// The process itself: its memory before the plan, and temporary memory for all-reduce and saving.
   package let processBytes: Int
-  /// The cache and buffers for answering held-out documents.
+  /// The caches and buffers for answering held-out documents and tasks.
   package let sampleBytes: Int
   /// What this node or container has for the run; nil if the system does not report it.
   package let availableBytes: Int?
@@ -31,11 +31,13 @@ package struct MemoryPlan: Sendable, Equatable {
 
   /// Plans a rank of `world`.
   /// - Parameters:
+  ///   - taskBytes: for the tasks of an evaluation.
   ///   - weightBytes: of the frozen weights that every step reads.
   ///   - free: what the node has left.
   /// - Throws: `MemoryLimitTooLow` when recomputing all layers still needs more than there is.
   package init(
-    _ configuration: RunConfiguration, _ layout: PolicyLayout, demand: PassDemand, samples: SamplePlan, threads: Int,
+    _ configuration: RunConfiguration, _ layout: PolicyLayout, demand: PassDemand, samples: SamplePlan,
+    taskBytes: Int, threads: Int,
     weightBytes: Int, free: Int? = ProcessMemory.availableBytes, world: any Communicator
   ) throws {
     func passBytes(_ retention: Retention) -> Int {
@@ -52,9 +54,10 @@ package struct MemoryPlan: Sendable, Equatable {
       + (configuration.refersToStartingAdapter ? 4 * count : 0)
       + (layout.adapter?.form == .relative ? 4 * (layout.adapter?.count ?? 0) : 0)
     sampleBytes =
-      samples.count > 0
-      ? Generator.byteCount(
-        layout.configuration, capacity: samples.capacity, slots: samples.slots, cached: samples.cached) : 0
+      taskBytes
+      + (samples.count > 0
+        ? Generator.byteCount(
+          layout.configuration, capacity: samples.capacity, slots: samples.slots, cached: samples.cached) : 0)
     let present = ProcessMemory.anonymousBytes
     processBytes = present + Self.reserve
     (self.weightBytes, ranksOnNode) = (weightBytes, world.ranksOnNode)

@@ -13,6 +13,12 @@ package struct ObjectiveMetrics: Sendable, Equatable {
 
   package private(set) var entries: [Entry] = []
 
+  static func + (first: ObjectiveMetrics, second: ObjectiveMetrics) -> ObjectiveMetrics {
+    var all = first
+    all.entries += second.entries
+    return all
+  }
+
   mutating func add(_ name: String, _ value: Double) { entries.append(Entry(name: name, value: value)) }
 
   mutating func add(_ name: String, standardError: Double?) {

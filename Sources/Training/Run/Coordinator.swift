@@ -11,6 +11,8 @@ import Tensors
 package final class Coordinator {
   package let data: TrainingData
   let references: References
+  /// What the tasks of evaluations ask for.
+  let tasks: TaskRequests?
   let recorder: RunRecorder
   /// The data that all ranks need.
   package let setup: RunSetup
@@ -46,8 +48,9 @@ package final class Coordinator {
     if let starting { try configuration.requireStatedAdapter(starting) }
     try configuration.requireTrainedWeights(model)
     var data = try TrainingData(configuration, model: model, program: inputs.build.binary)
-    try Self.requireMetric(configuration, data)
-    let hashes = try Self.hashes(configuration, inputs, data, starting)
+    tasks = try TaskRequests(configuration, data, model)
+    try Self.requireMetric(configuration, data, tasks)
+    let hashes = try Self.hashes(configuration, inputs, data, starting, tasks)
     files = RunDirectory(configuration.outputDirectory)
     let crashes = CrashReports(files, data: data.hash)
     let order = data.orderHash(configuration)
@@ -75,6 +78,7 @@ package final class Coordinator {
       adapter: Self.adapter(configuration, starting), exampleCount: data.training.count,
       lengths: data.lengths, heldOutCount: data.heldOut.count, dataHash: data.hash, demand: demand,
       samples: SamplePlan(data.heldOut, count: configuration.sampleDocuments, context: model.maximumPositions),
+      taskBytes: tasks?.byteCount(Self.adapter(configuration, starting), model, ranks: inputs.ranks) ?? 0,
       endIDs: data.endIDs, start: start, quarantinedPositions: data.quarantinedPositions.sorted(),
       startsFromFiles: start.checkpoint != nil || starting != nil, isFinished: resumption.isFinished)
     let record = RunRecord.json(
@@ -93,9 +97,17 @@ package final class Coordinator {
       + PackingNotices.texts(configuration, data, schedule)
       + HeldOutNotices.texts(configuration, data, schedule)
       + (try Self.sampleNotices(configuration, model)) + (try Self.mismatches(configuration, inputs))
+      + [Self.metricNotice(configuration, tasks)].compactMap(\.self)
   }
 
-  private static func requireMetric(_ configuration: RunConfiguration, _ data: TrainingData) throws {
+  private static func requireMetric(
+    _ configuration: RunConfiguration, _ data: TrainingData, _ tasks: TaskRequests?
+  ) throws {
+    if configuration.comparesByTask, let names = tasks?.directions.keys.map({ "eval_\($0)" }),
+      !names.contains(configuration.metricForBestModel)
+    {
+      throw RunRefusal.taskMetricMissing(name: configuration.metricForBestModel, names: names.sorted())
+    }
     let labels = Set(data.heldOut.map { $0.label ?? true })
     guard case .kto = configuration.objective, !labels.isEmpty else { return }
     let names = configuration.objective.evaluationMetricNames(labels: labels).map { "eval_\($0)" }
@@ -106,14 +118,26 @@ package final class Coordinator {
 
   /// SHA-256 of every input that the result depends on.
   private static func hashes(
-    _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData, _ starting: AdapterDirectory?
+    _ configuration: RunConfiguration, _ inputs: Inputs, _ data: TrainingData, _ starting: AdapterDirectory?,
+    _ tasks: TaskRequests?
   ) throws -> [String: String] {
     var hashes = [
       "model": inputs.modelHash, "tokenizer": try ModelDirectory.tokenizerHash(directory: configuration.baseDirectory),
       "data": data.hash,
     ]
     if let starting { hashes["lora_model_dir"] = try starting.contentHash() }
+    // Where the result depends on what evaluations find.
+    if let tasks, configuration.comparesByTask, configuration.dependsOnEvaluations { hashes["eval_tasks"] = tasks.hash }
     return hashes
+  }
+
+  private static func metricNotice(_ configuration: RunConfiguration, _ tasks: TaskRequests?) -> String? {
+    guard configuration.comparesByTask, configuration.comparesEvaluations,
+      let isHigher = tasks?.directions[String(configuration.metricForBestModel.dropFirst("eval_".count))],
+      isHigher != configuration.greaterIsBetter
+    else { return nil }
+    return "greater_is_better is \(configuration.greaterIsBetter), but of \(configuration.metricForBestModel) the "
+      + "\(isHigher ? "greatest" : "least") is the best"
   }
 
   /// The starting adapter's configuration if there is one, otherwise the adapter of the run's configuration, if it has
@@ -278,7 +302,10 @@ package final class Coordinator {
   }
 
   /// Computes the held-out metrics after a step and writes them.
-  func evaluate(_ sums: [[Double]], step: Int, skipped: SkippedSteps) throws -> ObjectiveMetrics {
+  /// - Parameter tasks: the metrics of tasks.
+  func evaluate(
+    _ sums: [[Double]], _ tasks: ObjectiveMetrics, step: Int, skipped: SkippedSteps
+  ) throws -> ObjectiveMetrics {
     let objective = configuration.objective
     let examples = try zip(data.heldOut, sums).map { tree, sums in
       guard let reference = objective.usesReference ? references.sums(of: tree) : [] else { throw DamagedMessage() }
@@ -286,7 +313,8 @@ package final class Coordinator {
     }
     let bad = zip(data.heldOut, examples).filter { !$1.isFinite }.map { $0.0.index }
     if !bad.isEmpty { progress(.notice("warning: step \(step): no finite log-probs of held-out \(recordList(bad))")) }
-    let metrics = objective.evaluationMetrics(examples)
+    let heldOut = examples.isEmpty ? ObjectiveMetrics() : objective.evaluationMetrics(examples)
+    let metrics = heldOut + tasks
     let epoch = schedule.plan.epoch(afterSteps: step)
     recorder.append(evaluation: metrics, step: step, epoch: epoch, skipped: skipped)
     return metrics

@@ -6,7 +6,9 @@ enum HeldOutNotices {
 
   static func texts(_ configuration: RunConfiguration, _ data: TrainingData, _ schedule: StepSchedule) -> [String] {
     let count = data.heldOut.count
-    guard count > 0 else { return [withoutEffect(configuration.evaluations)].compactMap(\.self) }
+    guard count > 0 else {
+      return configuration.evaluationTasks.isEmpty ? [withoutEffect(configuration.evaluations)].compactMap(\.self) : []
+    }
     var texts: [String] = []
     if let wanted = data.wantedHeldOut, wanted != count {
       texts.append(
@@ -45,6 +47,6 @@ enum HeldOutNotices {
     case .share(let share): key = "eval_steps: \(share)"
     case .perEpoch(let times): key = "evals_per_epoch: \(times)"
     }
-    return "\(key) is without effect: no data is held out; set val_set_size or test_datasets"
+    return "\(key) is without effect: no data is held out; set val_set_size, test_datasets or eval_tasks"
   }
 }

@@ -29,6 +29,16 @@ extension PreparedRun {
     }
   }
 
+  /// The tasks of evaluations; nil if the configuration has none. Collective.
+  func tasks(_ policy: Policy, _ dispatcher: Dispatcher, _ pool: ThreadPool) throws -> TaskEvaluation? {
+    guard !configuration.evaluationTasks.isEmpty else { return nil }
+    let tokenizer = try world.agree {
+      try Tokenizer(
+        directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)
+    }
+    return TaskEvaluation(coordinator?.tasks, policy, tokenizer, dispatcher, pool)
+  }
+
   /// Loads values, moments and partial sums: rank 0 reads them for all, or they are drawn. Collective.
   func loadState(into trainer: Trainer) throws {
     if setup.startsFromFiles {

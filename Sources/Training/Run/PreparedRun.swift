@@ -114,7 +114,8 @@ package struct PreparedRun {
     let readsBase = configuration.objective.usesReference && !configuration.precomputesReferenceLogProbs
     let plan = try world.agree {
       try MemoryPlan(
-        configuration, layout, demand: setup.demand, samples: setup.samples, threads: threads,
+        configuration, layout, demand: setup.demand, samples: setup.samples, taskBytes: setup.taskBytes,
+        threads: threads,
         weightBytes: model.sharedByteCount { readsBase || layout.isFrozen($0) }, world: world)
     }
     if world.rank == 0, let text = plan.notice { notice(text) }
@@ -125,12 +126,15 @@ package struct PreparedRun {
   func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Forecast? {
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: coordinator?.data.typicalExample, threads: threads, dispatcher: dispatcher)
+    let pool = ThreadPool(
+      threads: threads, scratchCount: Attention.scratchCount(headWidth: model.configuration.headWidth))
+    let tasks = try self.tasks(Policy(model), dispatcher, pool)?.seconds() ?? 0
     return coordinator.map { coordinator in
       Forecast(
         costModels, layout, coordinator.data,
         references: coordinator.references.missing.lazy.map(coordinator.data.outline), schedule: schedule,
         configuration,
-        recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount))
+        recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount), tasks: tasks)
     }
   }
 }

@@ -15,6 +15,8 @@ package enum RunProgress: Sendable {
   /// The time of every rank by phase, after the last step.
   case timed([PhaseSeconds])
   case evaluated(step: Int, examples: Int, ObjectiveMetrics)
+  /// The metrics of tasks.
+  case judged(step: Int, ObjectiveMetrics)
   case stepped(StepReport)
   /// The model's answer to the first of the sampled documents.
   case sampled(step: Int, answer: String)

@@ -14,6 +14,8 @@ package struct RunSetup: Sendable, Equatable, Codable {
   package var dataHash: String
   package var demand: PassDemand
   package var samples: SamplePlan
+  /// Memory of a rank for the tasks of an evaluation.
+  package var taskBytes: Int
   /// Tokens that end an answer, besides the base's own.
   package var endIDs: [Int32]
   package var start: RunStart

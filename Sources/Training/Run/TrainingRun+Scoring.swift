@@ -47,9 +47,11 @@ extension TrainingRun {
     }
   }
 
-  func evaluates(after step: Int) -> Bool { setup.heldOutCount > 0 && (step == 0 || schedule.evaluates(after: step)) }
+  func evaluates(after step: Int) -> Bool {
+    (setup.heldOutCount > 0 || tasks != nil) && (step == 0 || schedule.evaluates(after: step))
+  }
 
-  /// Evaluates the held-out examples if an evaluation is due; returns false when it was stopped.
+  /// Evaluates the held-out examples and the tasks if an evaluation is due; returns false when it was stopped.
   func evaluate(after step: Int) throws -> Bool {
     guard evaluates(after: step) else { return true }
     var scores = Scores(count: setup.heldOutCount, mostSums: trainer.objective.spans.count)
@@ -60,15 +62,21 @@ extension TrainingRun {
     }
     let began = ContinuousClock.now - .seconds(seconds)
     while true {
-      let isStopping = try dispatcher.score(
+      var isStopping = try dispatcher.score(
         coordinator?.data.heldOut, of: .heldOut, into: &scores, policy: trainer.policy, on: trainer.pass)
       if !isStopping, let sums = scores.all {
-        if let coordinator {
-          let metrics = try coordinator.evaluate(sums, step: step, skipped: trainer.skipped)
-          progress(.evaluated(step: step, examples: setup.heldOutCount, metrics))
+        if let judged = try judge(step) {
+          if let coordinator {
+            let metrics = try coordinator.evaluate(sums, judged, step: step, skipped: trainer.skipped)
+            if setup.heldOutCount > 0 {
+              progress(.evaluated(step: step, examples: setup.heldOutCount, metrics))
+            }
+            if !judged.entries.isEmpty { progress(.judged(step: step, judged)) }
+          }
+          try sample(step)
+          return true
         }
-        try sample(step)
-        return true
+        isStopping = true
       }
       let partial = PartialWork(
         kind: .evaluation, step: step, done: setup.heldOutCount - scores.missing.count,
@@ -76,6 +84,12 @@ extension TrainingRun {
       try scores.words.withUnsafeMutableBufferPointer { try save(partial, [$0], isLastChance: isStopping) }
       if isStopping { return false }
     }
+  }
+
+  /// The metrics of the tasks, if there are any; nil when they were stopped.
+  private func judge(_ step: Int) throws -> ObjectiveMetrics? {
+    guard let tasks else { return ObjectiveMetrics() }
+    return try tasks.metrics()
   }
 
   /// Lets the model answer a few held-out documents, if the configuration requests it.

@@ -21,6 +21,7 @@ package final class TrainingRun {
   let progress: (RunProgress) -> Void
   let debug: DebugRecorder?
   let sampling: Sampling?
+  let tasks: TaskEvaluation?
   private let quarantinedPositions: Set<Int>
   private let memory: MemoryPlan
   private let forecast: Forecast?
@@ -48,6 +49,7 @@ package final class TrainingRun {
     form = prepared.form
     telemetry = trainer.layout.adapter.map { AdapterTelemetry(prepared.model, $0) }
     sampling = try prepared.sampling(trainer)
+    tasks = try prepared.tasks(trainer.policy, dispatcher, trainer.pass.pool)
     try prepared.loadState(into: trainer)
     trainer.pass.observer = debug
     forecast = setup.isFinished ? nil : try prepared.forecast(memory, dispatcher)
@@ -101,7 +103,7 @@ package final class TrainingRun {
       guard let outcome = try train(step) else { return .stopped(step: step - 1, underWay) }
       if let skip = outcome.skip { try endIfHopeless(step, skip) }
       if step % Self.stepsBetweenChecks == 0 { try requireSameAdapter(after: step) }
-      let isStopping = outcome.isStopping && (step < schedule.totalSteps || setup.heldOutCount > 0)
+      let isStopping = outcome.isStopping && (step < schedule.totalSteps || evaluates(after: step))
       if isStopping || outcome.isSaveDue || schedule.saves(after: step) { try save(step, isLastChance: isStopping) }
       if isStopping { return .stopped(step: step, nil) }
       guard try evaluate(after: step) else { return .stopped(step: step, underWay) }
