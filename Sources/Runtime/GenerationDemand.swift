@@ -4,11 +4,11 @@ import Model
 import Tensors
 
 /// The memory demand of answers.
-struct GenerationDemand: Equatable {
+package struct GenerationDemand: Equatable {
   /// The most tokens of a prompt and its answer.
-  var capacity: Int
+  package var capacity: Int
   /// Answers at once on a rank.
-  var slots: Int
+  package var slots: Int
   /// Tokens of an answer and of what its prompt does not share with its neighbour, the largest first.
   private var own: [Int]
 

@@ -1,25 +1,25 @@
 // How long requests will take, and how much memory.
 
-import Model
+package import Model
 
 /// The work of requests. Answers are taken to be as long as they may be.
-struct InferenceWork {
+package struct InferenceWork {
   /// Rows through the layers, with the keys that these attend to, and rows through the head.
-  private(set) var scoring = Rows()
+  package private(set) var scoring = Rows()
   /// The same of prompts.
-  private(set) var reading = Rows()
+  package private(set) var reading = Rows()
   /// Tokens of all answers, and of the longest.
-  private(set) var newTokens = 0
-  private(set) var longestAnswer = 0
+  package private(set) var newTokens = 0
+  package private(set) var longestAnswer = 0
   /// The most tokens of a context with its continuation; 0: there is nothing to score.
-  private(set) var longest = 0
+  package private(set) var longest = 0
   /// Nil: there is nothing to answer.
-  private(set) var demand: GenerationDemand?
+  package private(set) var demand: GenerationDemand?
 
-  struct Rows: Equatable {
-    var count = 0
-    var attended = 0
-    var scored = 0
+  package struct Rows: Equatable {
+    package var count = 0
+    package var attended = 0
+    package var scored = 0
 
     /// Adds the rows of a text from a place on.
     mutating func add(_ places: Range<Int>, scored: Int) {
@@ -29,7 +29,7 @@ struct InferenceWork {
     }
   }
 
-  init(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest], ranks: Int, slots: Int) {
+  package init(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest], ranks: Int, slots: Int) {
     let distinct = Set(likelihoods).map { (tokens: $0.context + $0.continuation, start: $0.context.count - 1) }
     var before: [Int32] = []
     for (tokens, start) in distinct.sorted(by: { $0.tokens.lexicographicallyPrecedes($1.tokens) }) {
@@ -65,7 +65,7 @@ package struct InferenceForecast: Sendable, Equatable {
   package var seconds: Double { scoring + answering }
 
   /// - Parameter rates: of all ranks.
-  init(_ work: InferenceWork, _ rates: [InferenceRates], _ policy: Policy) {
+  package init(_ work: InferenceWork, _ rates: [InferenceRates], _ policy: Policy) {
     let (c, adapter) = (policy.model.configuration, policy.adapter?.layout)
     func operations(_ rows: InferenceWork.Rows) -> Double {
       FlopCount.inference(rows: rows.count, attended: rows.attended, scored: rows.scored, c, adapter).total

@@ -5,22 +5,25 @@ import Model
 import Tensors
 
 /// Seconds per operation.
-struct InferenceRates: Codable {
+package struct InferenceRates: Codable {
   /// Of products of many rows.
   let full: Double
   /// Of steps with a row for each of several answers.
   let answering: Double
 
+  package init(full: Double, answering: Double) { (self.full, self.answering) = (full, answering) }
+
   /// The rates of all ranks, on every rank. Collective.
   /// - Parameter slots: answers at once; 0: none.
-  static func ofAllRanks(_ session: InferenceSession, slots: Int) throws -> [InferenceRates] {
-    let world = session.world
-    let policy = Policy(session.policy.model.part(layers: 2, vocabulary: 3 * 4096))
+  static func ofAllRanks(
+    _ model: LanguageModel, slots: Int, _ pool: ThreadPool, in world: any Communicator
+  ) throws -> [InferenceRates] {
+    let policy = Policy(model.part(layers: 2, vocabulary: 3 * 4096))
     try world.barrier()
-    let full = try full(policy, session.pool)
+    let full = try full(policy, pool)
     try world.barrier()
     let hasRoom = policy.model.configuration.maximumPositions >= 16
-    let answering = slots > 0 && hasRoom ? try answering(policy, slots: slots, session.pool) : full
+    let answering = slots > 0 && hasRoom ? try answering(policy, slots: slots, pool) : full
     return try world.gather(message: InferenceRates(full: full, answering: answering))
   }
 

@@ -33,13 +33,13 @@ package struct InferenceNotFinite: UserError {
 ///     let session = try InferenceSession(model, world: world)
 ///     if world.rank == 0 { … session.logLikelihoods(requests) …; try session.end() } else { _ = try session.serve() }
 package final class InferenceSession: Inference {
-  let policy: Policy
+  private let policy: Policy
   private let tokenizer: Tokenizer
-  let world: any Communicator
+  private let world: any Communicator
   private let dispatcher: Dispatcher
   /// Whether the session's end closes the dispatcher.
   private let ownsDispatcher: Bool
-  let pool: ThreadPool
+  private let pool: ThreadPool
   private let journal: ResultJournal?
   private let progress: (InferenceProgress) -> Void
 
@@ -89,7 +89,7 @@ package final class InferenceSession: Inference {
       case .score(let longest): try score(nil, longest: longest) { _ in }
       case .generate(let capacity, let slots, let cached):
         try generate(nil, capacity: capacity, slots: slots, cached: cached) { _ in }
-      case .measure(let slots): _ = try InferenceRates.ofAllRanks(self, slots: slots)
+      case .measure(let slots): _ = try rates(slots: slots)
       case .end(let code):
         if ownsDispatcher { try dispatcher.close() }
         return code
@@ -225,7 +225,11 @@ package final class InferenceSession: Inference {
     let work = InferenceWork(likelihoods, answers, ranks: world.size, slots: Self.slots)
     let slots = work.demand?.slots ?? 0
     _ = try world.share(Command.measure(slots: slots))
-    return InferenceForecast(work, try InferenceRates.ofAllRanks(self, slots: slots), policy)
+    return InferenceForecast(work, try rates(slots: slots), policy)
+  }
+
+  private func rates(slots: Int) throws -> [InferenceRates] {
+    try InferenceRates.ofAllRanks(policy.model, slots: slots, pool, in: world)
   }
 
   /// Memory of a rank for requests, besides the model's weights.

@@ -54,8 +54,10 @@ extension ConfigurationKeys {
     })
 
   private static let taskKeys: [ConfigurationKey<TaskChoice>] = [
-    .init("task", \.name, .text, "A task that `shoal evaluate` knows by name.").also("name"),
-    .init("path", \.data, .path, "Its documents: a file, a directory, or a data set of the hub's cache."),
+    .init("task", \.name, .text, "A task that `shoal evaluate` knows by name.").also("name")
+      .standing(at: "required, or `task_file`"),
+    .init("path", \.data, .path, "Its documents: a file, a directory, or a data set of the hub's cache.")
+      .standing(at: "required with `task`"),
     .init("task_file", \.file, .path, "A task of lm-evaluation-harness in YAML, instead of both."),
     .init("fewshot", \.shots, .path, "The file that examples are drawn from."),
     .init("num_fewshot", \.shotCount, .integer(from: 0, to: 10_000), "Examples in each prompt; as the task says."),

@@ -10,6 +10,8 @@ package enum ConfigurationReference {
           + table(of: ConfigurationKeys.dataset.keys, ConfigurationKeys.dataset.initial),
         "## Running text\n\nThe keys of one entry of `pretraining_dataset`.\n\n"
           + table(of: ConfigurationKeys.textDataset.keys, ConfigurationKeys.textDataset.initial),
+        "## A task of evaluations\n\nThe keys of one entry of `eval_tasks` that is a mapping. An entry may also be a text: "
+          + "`NAME=FILE`, or a task file.\n\n" + table(of: ConfigurationKeys.task.keys, ConfigurationKeys.task.initial),
         "## Special tokens\n\nThe keys of `special_tokens`.\n\n"
           + table(of: ConfigurationKeys.specialTokens.keys, ConfigurationKeys.specialTokens.initial)
           + "\n\nWithout influence:\n\n" + list(ConfigurationKeys.specialTokens.inert),
