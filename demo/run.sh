@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The demo: trains, evaluates on held-out pairs, exports merged weights and says what changed.
+# The demo: trains in two ways, evaluates on held-out pairs, exports merged weights and says what changed.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-run=demo/run merged=demo/merged
+run=demo/run other=demo/run-sft merged=demo/merged
 
 # Replaces what an earlier demo wrote there, and nothing else.
 launch/local.sh -n 2 configs/demo.yaml --overwrite
+launch/local.sh -n 2 configs/demo-sft.yaml --overwrite
 .build/release/shoal export --model demo/model --adapter "$run" --format merged --out "$merged" --overwrite
 
 # Three held-out reports, as documents.
@@ -16,6 +17,12 @@ for number in 1 2 3; do
   sed -n "$number"'s|^{"prompt": \[{"role": "user", "content": "Summarise: \([^"]*\)".*|\1|p' demo/heldout.jsonl \
     >"$documents/report-$number.txt"
 done
+
+# Their faithful summaries beside those of the base and of both runs.
+sed -n 's|^{"prompt": \(\[.*\]\), "chosen": \[{"role": "assistant", "content": "\([^"]*\)"}\], "rejected".*|{"messages": \1, "reference": "\2"}|p' \
+  demo/heldout.jsonl >"$documents/references.jsonl"
+table=$(.build/release/shoal evaluate "$run" "$other" --base --task rouge="$documents/references.jsonl" \
+  --task preference=demo/heldout.jsonl --max-new-tokens 64 --out "$documents/results.json")
 
 # The value of a metric in the first or last evaluation.
 metric() { grep '"eval_loss"' "$run/metrics.jsonl" | "$1" -n 1 | sed -n "s|.*\"$2\":\([-0-9.e]*\).*|\1|p" | cut -c 1-6; }
@@ -33,6 +40,10 @@ What changed, measured on $(wc -l <demo/heldout.jsonl) held-out pairs:
 
   $(awk -f demo/facts.awk demo/facts.txt "$run/samples.jsonl" | sed '2,3s|^|  |')
                            (names, places, numbers and months in the summaries of all held-out reports)
+
+The base, this run (DPO) and one on the faithful summaries alone (SFT, $other), judged on the same held-out reports:
+
+$table
 
 Three held-out reports, summarised before and after:
 

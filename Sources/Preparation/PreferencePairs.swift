@@ -8,7 +8,11 @@ import Tensors
 /// Preference pairs from a teacher's answers, and the rejected answers.
 package struct PreferencePairs: Sendable {
   /// The files of `write`.
-  package static let fileNames = PairsDirectory.fileNames
+  package var fileNames: [String] {
+    PairsDirectory.fileNames.filter { $0 != Self.referencesName || !references.isEmpty }
+  }
+
+  private static let referencesName = "references.jsonl"
 
   package let report: PreparationReport
   private let documents: SourceDocuments
@@ -17,13 +21,16 @@ package struct PreferencePairs: Sendable {
   private let train: [PreferencePair]
   private let test: [PreferencePair]
   private let rejects: [RejectedAnswer]
+  /// Summaries of long documents, by their ids.
+  private let references: [String: String]
 
   /// - Parameters:
+  ///   - references: summaries of long documents; what is no whole text is left out, of several the first counts.
   ///   - prompt: asks for a summary; the model is trained to answer it.
   ///   - testShare: the share of documents whose pairs are kept for testing.
-  /// - Throws: `EmptyInput` when no answer is about one of the documents.
+  /// - Throws: `EmptyInput` when no answer is about one of the documents, or no reference.
   package init(
-    documents: SourceDocuments, answers: [TeacherAnswer], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
+    documents: SourceDocuments, answers: [TeacherAnswer], references: [TeacherAnswer] = [], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
     testShare: Double = 0.02
   ) throws(EmptyInput) {
     let places = Dictionary(uniqueKeysWithValues: documents.documents.enumerated().map { ($1.id, $0) })
@@ -31,6 +38,7 @@ package struct PreferencePairs: Sendable {
     guard answers.contains(where: { places[$0.id] != nil || duplicates.contains($0.id) }) else {
       throw EmptyInput.noAnswer(answers: answers.count)
     }
+    self.references = try Self.texts(references, documents)
     let outcomes = parallelMap(count: answers.count) { number in
       let answer = answers[number]
       guard let place = places[answer.id] else {
@@ -64,8 +72,22 @@ package struct PreferencePairs: Sendable {
     train = pairs.filter { documents.documents[$0.document].draw >= testShare }
     report = PreparationReport(
       documents: documents, filter: filter, testShare: testShare, answers: answers.map(\.id), outcomes: outcomes,
-      rejects: rejects, train: train, test: test)
+      rejects: rejects, train: train, test: test, references: self.references.count)
     (self.documents, self.answers, self.prompt, self.rejects) = (documents, answers, prompt, rejects)
+  }
+
+  private static func texts(
+    _ answers: [TeacherAnswer], _ documents: SourceDocuments
+  ) throws(EmptyInput) -> [String: String] {
+    let known = Set(documents.documents.filter { $0.lengthClass == .heldOut }.map(\.id))
+    var texts: [String: String] = [:]
+    for answer in answers where known.contains(answer.id) && texts[answer.id] == nil {
+      let (text, open) = AnswerText.body(of: answer.text)
+      let isWhole = answer.failure == nil && !answer.isCutShort && open == nil && !AnswerText.isRefusal(text)
+      if isWhole, !text.trimmed.isEmpty { texts[answer.id] = text.trimmed }
+    }
+    guard answers.isEmpty || !texts.isEmpty else { throw EmptyInput.noReference(answers: answers.count) }
+    return texts
   }
 
   /// Writes all files into a directory. Only when all are written they get their names, the report last.
@@ -87,6 +109,20 @@ package struct PreferencePairs: Sendable {
             "id": .string(document.id), "text": .string(try documents.text(of: document)),
             "tokens": .integer(Int64(document.tokens)), "characters": .integer(Int64(document.characters)),
           ])
+      }
+    }
+    if !references.isEmpty {
+      try write(Self.referencesName) { file in
+        for document in documents.documents {
+          guard let reference = references[document.id] else { continue }
+          let messages = prompt.messages(about: try documents.text(of: document)).map { message in
+            ["role": .string(message.role), "content": .string(message.content)] as JSONValue
+          }
+          try file.append(
+            line: [
+              "id": .string(document.id), "messages": .array(messages), "reference": .string(reference),
+            ])
+        }
       }
     }
     try write("rejects.jsonl") { file in for reject in rejects { try file.append(line: row(reject)) } }

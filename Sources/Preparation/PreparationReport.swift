@@ -12,6 +12,7 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
   private let duplicateCount: Int
   private let uses: [(name: String, count: Int)]
   private let unansweredCount: Int
+  private let referenceCount: Int
 
   package let answerCount: Int
   package let trainCount: Int
@@ -32,8 +33,10 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
 
   init(
     documents: SourceDocuments, filter: PairFilter, testShare: Double, answers: [String],
-    outcomes: [PairFilter.Outcome], rejects: [RejectedAnswer], train: [PreferencePair], test: [PreferencePair]
+    outcomes: [PairFilter.Outcome], rejects: [RejectedAnswer], train: [PreferencePair], test: [PreferencePair],
+    references: Int
   ) {
+    referenceCount = references
     (limits, self.filter, self.testShare) = (documents.limits, filter, testShare)
     (recordCount, duplicateCount) = (documents.recordCount, documents.duplicates.count)
     uses = [
@@ -82,7 +85,7 @@ package struct PreparationReport: Sendable, CustomStringConvertible {
       ],
       "documents": object(
         [("read", recordCount), ("duplicates", duplicateCount)] + uses.map { ($0.name, $0.count) }
-          + [("without_answer", unansweredCount)]),
+          + [("without_answer", unansweredCount), ("with_reference", referenceCount)]),
       "answers": [
         "read": count(answerCount), "pairs": count(trainCount + testCount),
         "rejected": object(rejects.map { ($0.reason.rawValue, $0.count) }),

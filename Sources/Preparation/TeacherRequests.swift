@@ -4,20 +4,25 @@ package import Checkpoints
 import Corpus
 import Tensors
 
-/// The requests about all documents that can become a pair.
+/// The requests about all documents that can become a pair, or about those that are held out.
 package struct TeacherRequests {
   /// Enough for two summaries of at most 800 words together, with scores and explanations, in most languages.
   static let maximumTokens = 2048
 
   private let documents: SourceDocuments
+  private let use: SourceDocuments.LengthClass
   private let prompt: PromptTemplate
   private let teacher: String
 
-  /// - Parameter teacher: the model's name for the interface.
+  /// - Parameters:
+  ///   - use: of the documents that are asked about.
+  ///   - teacher: the model's name for the interface.
   /// - Throws: `EmptyInput` when no document has the right length.
-  package init(documents: SourceDocuments, prompt: PromptTemplate, teacher: String) throws(EmptyInput) {
-    guard documents.count(.pair) > 0 else { throw EmptyInput.documents(documents) }
-    (self.documents, self.prompt, self.teacher) = (documents, prompt, teacher)
+  package init(
+    documents: SourceDocuments, for use: SourceDocuments.LengthClass = .pair, prompt: PromptTemplate, teacher: String
+  ) throws(EmptyInput) {
+    guard documents.count(use) > 0 else { throw EmptyInput.documents(documents, for: use) }
+    (self.documents, self.use, self.prompt, self.teacher) = (documents, use, prompt, teacher)
   }
 
   /// Writes the requests in the order of the documents.
@@ -29,7 +34,7 @@ package struct TeacherRequests {
   /// Appends the requests in the order of the documents.
   /// - Throws: as `write`.
   package func append(to file: OutputFile) throws {
-    for document in documents.documents where document.lengthClass == .pair {
+    for document in documents.documents where document.lengthClass == use {
       try file.append(line: request(document.id, try documents.text(of: document)))
     }
   }
@@ -51,10 +56,14 @@ package struct TeacherRequests {
 /// There is nothing to prepare: the file or the limits are wrong.
 package enum EmptyInput: UserError, Equatable {
   case noDocument(records: Int, tokens: ClosedRange<Int>)
+  case noLongDocument(records: Int, characters: ClosedRange<Int>)
   case noAnswer(answers: Int)
+  case noReference(answers: Int)
 
-  static func documents(_ documents: SourceDocuments) -> EmptyInput {
-    .noDocument(records: documents.recordCount, tokens: documents.limits.tokens)
+  static func documents(_ documents: SourceDocuments, for use: SourceDocuments.LengthClass) -> EmptyInput {
+    use == .heldOut
+      ? .noLongDocument(records: documents.recordCount, characters: documents.limits.heldOutCharacters)
+      : .noDocument(records: documents.recordCount, tokens: documents.limits.tokens)
   }
 
   package var description: String {
@@ -62,6 +71,12 @@ package enum EmptyInput: UserError, Equatable {
     case .noDocument(let records, let tokens):
       "none of the \(records) documents has \(tokens.lowerBound) to \(tokens.upperBound) tokens: set --min-tokens and "
         + "--max-tokens"
+    case .noLongDocument(let records, let characters):
+      "none of the \(records) documents has \(characters.lowerBound) to \(characters.upperBound) characters and not the "
+        + "length for a pair"
+    case .noReference(let answers):
+      "none of the \(answers) references is a whole text about one of the long documents: are their ids (custom_id) those "
+        + "of the documents?"
     case .noAnswer(let answers):
       "none of the \(answers) answers is about one of the documents: are their ids (custom_id) those of the documents?"
     }

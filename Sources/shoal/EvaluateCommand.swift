@@ -37,7 +37,7 @@ struct EvaluateCommand: ParsableCommand {
   /// Writes all results, after the last model has answered: until then each one's answers are in its journal.
   private func finish(_ jobs: [EvaluationJob]) throws {
     for job in jobs { try job.finish() }
-    guard jobs.count > 1 else { return }
+    guard jobs.count > 1 else { return jobs.forEach { $0.tell() } }
     if arguments.plan {
       let seconds = jobs.reduce(0) { $0 + $1.plannedSeconds }
       Console.print("plan of all: \(ProgressPrinter.duration(seconds))")

@@ -76,10 +76,10 @@ struct EvaluationJob {
   }
 
   /// Writes the results. On rank 0.
-  func finish() throws {
-    for outcome in outcomes { Console.print(Self.line(outcome)) }
-    try write?()
-  }
+  func finish() throws { try write?() }
+
+  /// Prints the results. On rank 0.
+  func tell() { for outcome in outcomes { Console.print(Self.line(outcome)) } }
 
   // MARK: Tasks
 

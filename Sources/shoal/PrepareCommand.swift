@@ -69,12 +69,16 @@ struct PrepareRequestsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "requests", abstract: "Writes a request to a teacher for every document of the right length.",
     discussion: """
-      The lines are those of OpenAI's batch interface, which vLLM's run-batch reads too.
+      The lines are those of OpenAI's batch interface, which vLLM's run-batch reads too. With --held-out the teacher is \
+      asked for one summary of each long document, to compare the tuned model's with (pairs --references).
 
       Example: shoal prepare requests --documents docs.jsonl --model models/Qwen2-1.5B-Instruct --out requests.jsonl
       """)
 
   @OptionGroup var input: DocumentOptions
+
+  @Flag(help: "Ask for a summary of each long document that is held out.")
+  var heldOut = false
 
   @Option(help: ArgumentHelp("The teacher's name for the interface.", valueName: "name"))
   var teacher = "Qwen/Qwen2-72B-Instruct"
@@ -84,11 +88,13 @@ struct PrepareRequestsCommand: ParsableCommand {
 
   func run() throws {
     let target = try OutputTarget(file: out, overwrites: input.overwrite, inputs: input.inputs)
-    let prompt = try input.prompt.map { try PromptTemplate(file: $0) } ?? .teacher()
+    let own = try input.prompt.map { try PromptTemplate(file: $0) }
+    let prompt = try own ?? (heldOut ? .summarize() : .teacher())
     let documents = try input.read()
-    try target.write(TeacherRequests(documents: documents, prompt: prompt, teacher: teacher).append)
+    let use = heldOut ? SourceDocuments.LengthClass.heldOut : .pair
+    try target.write(TeacherRequests(documents: documents, for: use, prompt: prompt, teacher: teacher).append)
     Console.print(
-      "wrote \(documents.count(.pair)) requests to \(out): of \(documents.recordCount) documents "
+      "wrote \(documents.count(use)) requests to \(out): of \(documents.recordCount) documents "
         + "\(documents.duplicates.count) came again, \(documents.count(.tooShort)) have fewer than "
         + "\(input.minTokens) tokens, \(documents.count(.between) + documents.count(.tooLong)) more than "
         + "\(input.maxTokens), \(documents.count(.heldOut)) are long enough to be held out")
@@ -100,7 +106,7 @@ struct PreparePairsCommand: ParsableCommand {
     commandName: "pairs", abstract: "Makes preference pairs of a teacher's answers.",
     discussion: """
       Writes train.jsonl and test.jsonl (type: chatml.intel), heldout.jsonl (long documents, for summaries to look \
-      at), rejects.jsonl (every answer that became no pair, with the reason) and report.json.
+      at), references.jsonl (those with a teacher's summary, if --references has some), rejects.jsonl (every answer that became no pair, with the reason) and report.json.
 
       Example: shoal prepare pairs --documents docs.jsonl --answers answers.jsonl --model models/Qwen2-1.5B-Instruct \
       --out-dir data
@@ -112,6 +118,11 @@ struct PreparePairsCommand: ParsableCommand {
     parsing: .upToNextOption,
     help: ArgumentHelp("Answers, {\"id\": …, \"text\": …} each, or a batch interface's lines.", valueName: "path"))
   var answers: [String]
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("The teacher's summaries of long documents, in the same formats.", valueName: "path"))
+  var references: [String] = []
 
   @Option(help: ArgumentHelp("The directory to write into.", valueName: "dir"))
   var outDir: String
@@ -140,15 +151,17 @@ struct PreparePairsCommand: ParsableCommand {
 
   func run() throws {
     try PairsDirectory(outDir).requireFree(
-      overwrites: input.overwrite, inputs: input.inputs + answers.map { InputPath($0, "--answers") })
+      overwrites: input.overwrite, inputs: input.inputs + answers.map { InputPath($0, "--answers") }
+        + references.map { InputPath($0, "--references") })
     let prompt = try input.prompt.map { try PromptTemplate(file: $0) } ?? .summarize()
     var filter = PairFilter()
     filter.maximumSimilarity = maxSimilarity
     filter.closeScores = closeScores
     let answers = try TeacherAnswer.read(answers)
     let pairs = try PreferencePairs(
-      documents: try input.read(), answers: answers, prompt: prompt, filter: filter, testShare: testShare)
+      documents: try input.read(), answers: answers, references: try TeacherAnswer.read(references), prompt: prompt,
+      filter: filter, testShare: testShare)
     try pairs.write(to: outDir)
-    Console.print("\(pairs.report)\nwrote \(PreferencePairs.fileNames.joined(separator: ", ")) into \(outDir)")
+    Console.print("\(pairs.report)\nwrote \(pairs.fileNames.joined(separator: ", ")) into \(outDir)")
   }
 }
