@@ -34,6 +34,9 @@ package struct AnswerSettings: Sendable, Equatable {
     guard until.isNull || until.string != nil || texts.count == until.array?.count else {
       throw DocumentProblem("generation_kwargs: until is a text or a list of texts")
     }
+    guard !texts.contains("") else {
+      throw DocumentProblem("generation_kwargs: until has an empty text, which ends every answer at once")
+    }
     stopTexts = texts
     let length = Self.lengthNames.lazy.compactMap { all[$0] }.first { !$0.isNull } ?? 256
     guard let count = length.int, 1...1_000_000 ~= count else {

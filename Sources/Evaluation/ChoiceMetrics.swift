@@ -32,6 +32,9 @@ package struct ChoiceMetrics: Sendable {
     return (gold.array ?? [gold]).compactMap(number)
   }
 
+  /// Whether a choice can be right.
+  var hasRightChoice: Bool { right.contains { choices.indices.contains($0) } }
+
   /// - Parameter likelihoods: of each choice, then, for `acc_mutual_info`, of each choice without a context.
   package func values(_ likelihoods: [TextLikelihood], _ wanted: [String]) -> [DocumentMetric] {
     let own = Array(likelihoods.prefix(choices.count))

@@ -10,6 +10,8 @@ package struct Evaluation {
   /// What the model is asked.
   package private(set) var likelihoods: [LikelihoodRequest] = []
   package private(set) var answers: [GenerationRequest] = []
+  /// Requests of each task that lost the beginning of their prompt, because the model has no more positions.
+  package private(set) var cut: [String: Int] = [:]
   /// By task, document and request of it.
   private var places: [[[Place]]] = []
   private let tokens: RequestTokens
@@ -62,9 +64,9 @@ package struct Evaluation {
         let (first, firstAnswer) = (likelihoods.count, answers.count)
         switch request {
         case .likelihood(let context, let continuation):
-          likelihoods.append(try tokens.likelihood(context: context, continuation: continuation))
+          append(try tokens.likelihood(context: context, continuation: continuation), run)
         case .tokens(let context, let continuation, _):
-          likelihoods.append(try tokens.likelihood(context: context, continuation: continuation))
+          append(try tokens.likelihood(context: context, continuation: continuation), run)
         case .rolling(let text): likelihoods += tokens.windows(of: text)
         case .answer(let prompt): answers += try generation(prompt, run)
         }
@@ -77,8 +79,13 @@ package struct Evaluation {
     return places
   }
 
+  private mutating func append(_ found: (request: LikelihoodRequest, isCut: Bool), _ run: TaskRun) {
+    likelihoods.append(found.request)
+    if found.isCut { cut[run.name, default: 0] += 1 }
+  }
+
   /// The requests of a prompt, one for each repetition.
-  private func generation(_ prompt: String, _ run: TaskRun) throws(DocumentProblem) -> [GenerationRequest] {
+  private mutating func generation(_ prompt: String, _ run: TaskRun) throws(DocumentProblem) -> [GenerationRequest] {
     guard let settings = run.answers else { return [] }
     var options = GenerationOptions(maximumNewTokens: settings.maximumTokens)
     options.stopIDs = stopIDs
@@ -89,7 +96,8 @@ package struct Evaluation {
       if let topP = settings.topP { options.rules.topP = topP }
       if let topK = settings.topK { options.rules.topK = topK }
     }
-    let ids = try tokens.prompt(prompt, answerLength: settings.maximumTokens)
+    let (ids, isCut) = try tokens.prompt(prompt, answerLength: settings.maximumTokens)
+    if isCut { cut[run.name, default: 0] += 1 }
     return (0..<settings.repeats).map { repetition in
       options.stream = UInt64(repetition)
       return GenerationRequest(prompt: ids, options, stopTexts: settings.stopTexts)

@@ -33,7 +33,9 @@ package struct RequestTokens: Sendable {
   ///
   /// White space at the end of the context belongs to the continuation, as tokens have it at their beginning.
   /// - Throws: `DocumentProblem` if the continuation has no tokens, or more than the model has positions.
-  package func likelihood(context: String, continuation: String) throws(DocumentProblem) -> LikelihoodRequest {
+  package func likelihood(
+    context: String, continuation: String
+  ) throws(DocumentProblem) -> (request: LikelihoodRequest, isCut: Bool) {
     let trimmed = context.strippedEnd
     let space = String(context.unicodeScalars.dropFirst(trimmed.characterCount))
     guard !trimmed.isEmpty else {
@@ -50,14 +52,16 @@ package struct RequestTokens: Sendable {
 
   /// The ids of a request that fit the model.
   /// - Throws: `DocumentProblem` if the continuation is empty or too long.
-  package func likelihood(context: [Int32], continuation: [Int32]) throws(DocumentProblem) -> LikelihoodRequest {
+  package func likelihood(
+    context: [Int32], continuation: [Int32]
+  ) throws(DocumentProblem) -> (request: LikelihoodRequest, isCut: Bool) {
     guard !continuation.isEmpty else { throw DocumentProblem("an answer has no tokens of its own") }
     guard continuation.count <= maximumLength else {
       throw DocumentProblem(
         "an answer has \(continuation.count) tokens, more than the \(maximumLength) positions of the model")
     }
     let excess = max(0, context.count + continuation.count - maximumLength - 1)
-    return LikelihoodRequest(context: Array(context.dropFirst(excess)), continuation: continuation)
+    return (LikelihoodRequest(context: Array(context.dropFirst(excess)), continuation: continuation), excess > 0)
   }
 
   /// The windows in which all tokens of a text are scored once: each as long as the model allows, the last with as much
@@ -80,14 +84,16 @@ package struct RequestTokens: Sendable {
 
   /// The ids of a prompt, the last ones that leave room for an answer.
   /// - Throws: `DocumentProblem` if there is no room.
-  package func prompt(_ text: String, answerLength: Int) throws(DocumentProblem) -> [Int32] {
+  package func prompt(
+    _ text: String, answerLength: Int
+  ) throws(DocumentProblem) -> (ids: [Int32], isCut: Bool) {
     let room = maximumLength - answerLength
     guard room > 0 else {
       throw DocumentProblem(
         "answers of \(answerLength) tokens leave no room for a prompt in the \(maximumLength) positions of the model")
     }
     let ids = encode(text)
-    return ids.isEmpty ? [prefixToken] : ids.suffix(room)
+    return (ids.isEmpty ? [prefixToken] : ids.suffix(room), ids.count > room)
   }
 
   /// The text of an answer, without special tokens, up to the first of the texts that end one.

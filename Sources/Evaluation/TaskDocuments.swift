@@ -99,6 +99,9 @@ package struct TaskDocuments: Sendable {
       guard let name = document.value[field]?.string else {
         throw EvaluationError(task, document.location, "the field \"\(field)\" is no text")
       }
+      guard !name.isEmpty, name.utf8.count <= 100, !name.contains("/"), !name.hasPrefix(".") else {
+        throw EvaluationError(task, document.location, "the \(field) \"\(name.prefix(40))\" cannot be the name of a task")
+      }
       if groups[name] == nil { names.append(name) }
       groups[name, default: []].append(document)
     }

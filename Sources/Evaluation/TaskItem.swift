@@ -38,6 +38,8 @@ package struct TaskItem: Sendable {
   package var document: TaskDocument
   package var target: JSONValue
   package var requests: [TaskRequest]
+  /// Whether there is a choice that is right; true where nothing is chosen.
+  package var hasRightChoice = true
 
   package init(document: TaskDocument, target: JSONValue, requests: [TaskRequest]) {
     (self.document, self.target, self.requests) = (document, target, requests)

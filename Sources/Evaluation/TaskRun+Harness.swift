@@ -39,6 +39,12 @@ extension TaskRun {
     } catch {
       throw EvaluationError(definition.name, location, error.reason)
     }
+    guard items.contains(where: \.hasRightChoice) else {
+      throw EvaluationError(
+        definition.name, first.location,
+        "the answer \(PythonText.string(items[0].target).debugDescription.prefix(40)) is none of the choices, and so it is in all "
+          + "documents: are these the fields of the data set?")
+    }
     let parts: HarnessParts
     do throws(DocumentProblem) {
       parts = try HarnessParts(definition, runner: settings.programRunner)
@@ -66,6 +72,7 @@ extension TaskRun {
       return text
     }
     let requests: [TaskRequest]
+    var hasRightChoice = true
     switch definition.outputType {
     case .generation: requests = [.answer(prompt: prompts[0])]
     case .rolling: requests = [.rolling(try text(target))]
@@ -80,8 +87,13 @@ extension TaskRun {
       let alone: [TaskRequest] =
         mutualInformation ? choices.map { .likelihood(context: "", continuation: delimiter + $0) } : []
       requests = paired + alone
+      let gold = builder.choosesText ? try builder.text(of: document.value) : target
+      hasRightChoice =
+        ChoiceMetrics(choices: choices, gold: gold, hasSeveralTargets: builder.hasSeveralTargets).hasRightChoice
     }
-    return TaskItem(document: document, target: target, requests: requests)
+    var item = TaskItem(document: document, target: target, requests: requests)
+    item.hasRightChoice = hasRightChoice
+    return item
   }
 
   /// What stands between a prompt and a choice: nothing after the header of a chat's answer.

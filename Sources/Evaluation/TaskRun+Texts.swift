@@ -4,8 +4,8 @@ import Checkpoints
 import Corpus
 
 extension TaskRun {
-  /// The task of a metric. Records have `reference`, a text or a list of texts, and either `prediction`, or `prompt` or
-  /// `messages`, to which the model answers.
+  /// The task of a metric. Records have `reference`, a text or a list of texts, and `prediction`, or with a model `prompt`
+  /// or `messages`, to which it answers.
   /// - Parameters:
   ///   - answers: how the model answers.
   ///   - chat: renders `messages`, and prompts too where the evaluation applies the chat template; nil: there is no model,
@@ -45,11 +45,11 @@ extension TaskRun {
       reference.string != nil
         || reference.array?.isEmpty == false && reference.array?.allSatisfy({ $0.string != nil }) == true
     else { throw DocumentProblem("the field \"reference\" is no text and no list of texts") }
-    if document.value["prediction"]?.string != nil {
-      return TaskItem(document: document, target: reference, requests: [])
-    }
     guard hasModel else {
-      throw DocumentProblem("the field \"prediction\" is no text: without --model texts are given")
+      guard document.value["prediction"]?.string != nil else {
+        throw DocumentProblem("the field \"prediction\" is no text: without --model texts are given")
+      }
+      return TaskItem(document: document, target: reference, requests: [])
     }
     return TaskItem(
       document: document, target: reference, requests: [.answer(prompt: try prompt(document, chat, settings))])
@@ -63,6 +63,7 @@ extension TaskRun {
       guard chat != nil else { throw DocumentProblem("messages need a model with a chat template") }
       do throws(RecordProblem) {
         messages = try ChatRequest(list).messages
+        if messages.last?.role == "assistant" { throw RecordProblem("messages end with an answer, expected a question") }
       } catch {
         throw DocumentProblem("\(error)")
       }

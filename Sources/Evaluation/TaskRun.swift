@@ -22,6 +22,9 @@ package struct TaskRun: Sendable {
   /// - Throws: `DocumentProblem`, or what a metric throws.
   package var score: @Sendable ([TaskItem], [FilteredResponses]) throws -> [[DocumentMetric]]
 
+  /// Documents whose answer is none of their choices. As in lm-eval no choice is right there.
+  package var withoutRightChoice: [TaskDocument] { items.filter { !$0.hasRightChoice }.map(\.document) }
+
   /// The requests of all documents, one after the other.
   package var requests: [TaskRequest] { items.flatMap(\.requests) }
 }

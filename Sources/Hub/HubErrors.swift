@@ -51,7 +51,8 @@ package enum HubMistake: UserError, Equatable {
       "\(name): no file matches \(shortList(globs)); it has \(names.isEmpty ? "no files" : shortList(names))"
     case .picklesOnly(let name, let file):
       "\(name): has its weights in pickles only (\(file)), which are programs and are not run: look for a revision with "
-        + "safetensors, often refs/pr/N, or convert them"
+        + "safetensors, often refs/pr/N, or convert them; of an encoder for bertscore, which reads them and runs nothing, take "
+        + "--include \(file) --include '*.json' --include '*.txt'"
     case .exists(let path):
       "\(path) is there already and is another file: name another place, or add --overwrite"
     case .isLink(let path):

@@ -111,6 +111,13 @@ package final class Generator {
       }
       guard try read(&active, client), try decode(&active, untilOneEnds: !isEnd, client) else {
         for sequence in active { try client.receive(answer(sequence, .interrupted), of: sequence.job.id) }
+        // Every job is answered, and the client is told that there is room until it has no more.
+        while let job = try waiting ?? (isEnd ? nil : client.nextJob()) {
+          waiting = nil
+          let unread = Generation(
+            ids: [], finishReason: .interrupted, promptTokens: job.prompt.count, promptSeconds: 0, decodingSeconds: 0)
+          try client.receive(unread, of: job.id)
+        }
         return
       }
     }

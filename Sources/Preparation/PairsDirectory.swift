@@ -8,7 +8,9 @@ import Tensors
 package struct PairsDirectory {
   static let reportName = "report.json"
   /// The report comes last: if it exists, the other files are complete.
-  static let fileNames = ["train.jsonl", "test.jsonl", "heldout.jsonl", "references.jsonl", "rejects.jsonl", reportName]
+  static let fileNames = [
+    "train.jsonl", "test.jsonl", "heldout.jsonl", "references.jsonl", "rejects.jsonl", reportName,
+  ]
 
   private static let hashes = "files_sha256"
 

@@ -30,7 +30,8 @@ package struct PreferencePairs: Sendable {
   ///   - testShare: the share of documents whose pairs are kept for testing.
   /// - Throws: `EmptyInput` when no answer is about one of the documents, or no reference.
   package init(
-    documents: SourceDocuments, answers: [TeacherAnswer], references: [TeacherAnswer] = [], prompt: PromptTemplate, filter: PairFilter = PairFilter(),
+    documents: SourceDocuments, answers: [TeacherAnswer], references: [TeacherAnswer] = [], prompt: PromptTemplate,
+    filter: PairFilter = PairFilter(),
     testShare: Double = 0.02
   ) throws(EmptyInput) {
     let places = Dictionary(uniqueKeysWithValues: documents.documents.enumerated().map { ($1.id, $0) })

@@ -74,7 +74,8 @@ package final class InferenceSession: Inference {
   ///   - dispatcher: of the other work.
   ///   - pool: with scratch for attention.
   package init(
-    _ policy: Policy, _ tokenizer: Tokenizer, _ dispatcher: Dispatcher, ownsDispatcher: Bool = false, _ pool: ThreadPool,
+    _ policy: Policy, _ tokenizer: Tokenizer, _ dispatcher: Dispatcher, ownsDispatcher: Bool = false,
+    _ pool: ThreadPool,
     journal: ResultJournal? = nil, progress: @escaping (InferenceProgress) -> Void = { _ in }
   ) {
     (self.policy, self.tokenizer, self.dispatcher, self.pool) = (policy, tokenizer, dispatcher, pool)
@@ -221,7 +222,8 @@ package final class InferenceSession: Inference {
   // MARK: Forecast
 
   /// What requests will take, after measuring all ranks. On rank 0.
-  package func forecast(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest]) throws -> InferenceForecast {
+  package func forecast(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest]) throws -> InferenceForecast
+  {
     let work = InferenceWork(likelihoods, answers, ranks: world.size, slots: Self.slots)
     let slots = work.demand?.slots ?? 0
     _ = try world.share(Command.measure(slots: slots))

@@ -15,16 +15,24 @@ package final class ResultJournal {
   private static let kind = "shoal results"
 
   /// Opens or makes the file.
-  /// - Parameter identity: says all that a result depends on besides its request.
-  /// - Throws: `ContentError` if the file is something else; `FileError`, `WriteError`.
-  package init(path: String, identity: String) throws {
+  /// - Parameters:
+  ///   - identity: says all that a result depends on besides its request.
+  ///   - replaces: whether results of another identity are dropped.
+  /// - Throws: `ContentError` if the file is something else, of another identity, or in use; `FileError`, `WriteError`.
+  package init(path: String, identity: String, replaces: Bool = false) throws {
     self.path = path
-    var valid = 0
-    if entryExists(path) { (known, valid) = try Self.read(path, identity) }
+    let exists = entryExists(path)
+    if exists, EntryKind(path) != .file { throw Self.somethingElse(path) }
     descriptor = uninterrupted {
       open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FilePermissions.umask.fileMode)
     }
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
+    // Freed when the process ends, however it ends. Where the file system knows no locks, there is none.
+    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+      throw ContentError(path, "is in use by another start of this command", expected: "one at a time, or another --out")
+    }
+    var valid = 0
+    if exists, lseek(descriptor, 0, SEEK_END) > 0 { (known, valid) = try Self.read(path, identity, replaces: replaces) }
     // A line that a kill cut short goes.
     guard ftruncate(descriptor, off_t(valid)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
       throw WriteError(path: path, action: "write", code: errno)
@@ -34,8 +42,14 @@ package final class ResultJournal {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// The results of a file, and its bytes up to the last whole line. None of a file of another identity.
-  private static func read(_ path: String, _ identity: String) throws -> ([String: JSONValue], Int) {
+  private static func somethingElse(_ path: String) -> ContentError {
+    ContentError(path, "holds something else", expected: "results of an earlier start: move the file away")
+  }
+
+  /// The results of a file, and its bytes up to the last whole line.
+  private static func read(
+    _ path: String, _ identity: String, replaces: Bool
+  ) throws -> ([String: JSONValue], Int) {
     let file = try MappedFile(path: path)
     defer { withExtendedLifetime(file) {} }
     var (known, valid): ([String: JSONValue], Int) = ([:], 0)
@@ -43,15 +57,21 @@ package final class ResultJournal {
       guard let line = try? JSONValue.parse(Array(file.bytes[valid..<end])) else { break }
       if valid == 0 {
         guard line["kind"]?.string == kind else { break }
-        if line["identity"]?.string != identity { return ([:], 0) }
+        if line["identity"]?.string != identity {
+          guard !replaces else { return ([:], 0) }
+          throw ContentError(
+            path, "holds results of another model or another version of the program",
+            expected: "those of this one: remove the file, or add --overwrite, and begin anew")
+        }
       } else if let digest = line["request"]?.string, let result = line["result"] {
         known[digest] = result
       }
       valid = end + 1
     }
-    guard valid > 0 || file.bytes.isEmpty else {
-      throw ContentError(path, "holds something else", expected: "results of an earlier start: move the file away")
-    }
+    // A kill may have cut the first line short.
+    let head = Array(#"{"kind":"\#(kind)""#.utf8)
+    let isCutShort = !file.bytes.contains(UInt8(ascii: "\n")) && zip(file.bytes, head).allSatisfy(==)
+    guard valid > 0 || isCutShort else { throw somethingElse(path) }
     return (known, valid)
   }
 

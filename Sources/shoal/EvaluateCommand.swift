@@ -23,7 +23,10 @@ struct EvaluateCommand: ParsableCommand {
   func run() {
     runInWorld { world in
       let subjects = try world.agree { try EvaluationSubject.all(arguments) }
-      var jobs = try subjects.map { try EvaluationJob(arguments, $0, world: world) }
+      let inputs = subjects.flatMap { InferenceArguments.inputs(model: $0.model, adapter: $0.adapter) }
+      var jobs = try subjects.map {
+        try EvaluationJob(arguments, $0, inputs: inputs + arguments.dataFiles, world: world)
+      }
       for place in jobs.indices {
         if subjects.count > 1, world.rank == 0 { Console.print("\(subjects[place].title):") }
         let code = try jobs[place].run()
@@ -37,7 +40,8 @@ struct EvaluateCommand: ParsableCommand {
   /// Writes all results, after the last model has answered: until then each one's answers are in its journal.
   private func finish(_ jobs: [EvaluationJob]) throws {
     for job in jobs { try job.finish() }
-    guard jobs.count > 1 else { return jobs.forEach { $0.tell() } }
+    if jobs.count == 1 { jobs[0].tell() }
+    guard jobs.count > 1 else { return }
     if arguments.plan {
       let seconds = jobs.reduce(0) { $0 + $1.plannedSeconds }
       Console.print("plan of all: \(ProgressPrinter.duration(seconds))")

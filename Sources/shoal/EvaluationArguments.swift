@@ -4,6 +4,7 @@ import ArgumentParser
 import Checkpoints
 import Evaluation
 import Foundation
+import Model
 
 struct EvaluationArguments: ParsableArguments {
   @Argument(
@@ -96,6 +97,16 @@ struct EvaluationArguments: ParsableArguments {
       throw ValidationError("--fewshot-as-multiturn goes with --apply-chat-template.")
     }
     try texts.validate(tasks: tasks().map(\.name))
+    if taskFile.isEmpty {
+      let names = try tasks().map(\.name)
+      for name in fewshot.compactMap({ Self.pool($0).name }) where !names.contains(name) {
+        throw ValidationError("--fewshot names the task \(name), which --task does not.")
+      }
+      let rendersChats = applyChatTemplate || names.contains { ["rouge", "bertscore", "preference"].contains($0) }
+      if !rendersChats, inference.chat.choice.template != nil || inference.chat.choice.system != nil {
+        throw ValidationError("--chat-template and --system go with --apply-chat-template: these tasks' prompts are texts.")
+      }
+    }
   }
 
   /// The tasks. The examples of a task file are drawn from what `pool` says of its task's name.

@@ -1,5 +1,6 @@
 // The evaluation of one model: its tasks' requests, and the files of results.
 
+import ArgumentParser
 import Checkpoints
 import Collectives
 import Corpus
@@ -34,14 +35,16 @@ struct EvaluationJob {
   }
 
   /// Checks where results go. Collective.
-  init(_ arguments: EvaluationArguments, _ subject: EvaluationSubject, world: any Communicator) throws {
-    (self.arguments, self.subject, self.world) = (arguments, subject, world)
-    let inputs = InferenceArguments.inputs(model: subject.model, adapter: subject.adapter) + arguments.dataFiles
-    self.inputs = inputs
-    output = try world.onCoordinator { () throws -> OutputTarget? in
-      guard !arguments.plan else { return nil }
-      return try OutputTarget(file: subject.output(arguments.out), overwrites: arguments.overwrite, inputs: inputs)
-    } ?? nil
+  /// - Parameter inputs: what is read, for this model and others.
+  init(
+    _ arguments: EvaluationArguments, _ subject: EvaluationSubject, inputs: [InputPath], world: any Communicator
+  ) throws {
+    (self.arguments, self.subject, self.inputs, self.world) = (arguments, subject, inputs, world)
+    output =
+      try world.onCoordinator { () throws -> OutputTarget? in
+        guard !arguments.plan else { return nil }
+        return try OutputTarget(file: subject.output(arguments.out), overwrites: arguments.overwrite, inputs: inputs)
+      } ?? nil
   }
 
   /// Asks the model. Collective.
@@ -99,12 +102,22 @@ struct EvaluationJob {
     }
     for run in tasks.runs {
       Console.print("\(run.name): \(run.items.count) documents, \(run.requests.count) requests")
-      _ = try samplesTarget(run.name)
+      try requireSamples(run.name)
+      let strange = run.withoutRightChoice
+      if let first = strange.first {
+        Console.print(
+          "\(run.name): of \(strange.count) documents the answer is none of the choices (the first: \(first.location)); "
+            + "there every choice counts as wrong")
+      }
     }
     let length = model.configuration.maximumPositions
     let evaluation = try Evaluation(
       tasks.runs, RequestTokens(prompting.tokenizer, maximumLength: length),
       stopIDs: model.prompting.generation(model.configuration).stopIDs, settings)
+    for (name, count) in evaluation.cut.sorted(by: { $0.key < $1.key }) {
+      Console.print(
+        "\(name): \(count) of the prompts do not fit the model's \(length) positions and lose their beginnings")
+    }
     let comparing = try metrics.reduce(0) { sum, metric in
       let texts = tasks.runs.first { $0.name == metric.name }?.items.map(\.references) ?? []
       return try sum + metric.seconds(references: texts)
@@ -172,6 +185,17 @@ struct EvaluationJob {
     guard let directory = samplesDirectory, FileManager.default.fileExists(atPath: directory) else { return nil }
     return try OutputTarget(
       file: "\(directory)/samples_\(task).jsonl", overwrites: arguments.overwrite, inputs: inputs)
+  }
+
+  /// Requires, before any work, that a task's samples can be written.
+  private func requireSamples(_ task: String) throws {
+    guard let directory = samplesDirectory else { return }
+    try OutputTarget.requireDirectory(directory, inputs: inputs)
+    _ = try samplesTarget(task)
+    let path = URL(fileURLWithPath: "\(directory)/samples_\(task).jsonl").standardizedFileURL
+    if let output, URL(fileURLWithPath: output.path).standardizedFileURL == path {
+      throw ValidationError("--out is \(output.path), where --samples puts the samples of \(task): name another file.")
+    }
   }
 
   private func writeSamples() throws {

@@ -151,7 +151,8 @@ struct PreparePairsCommand: ParsableCommand {
 
   func run() throws {
     try PairsDirectory(outDir).requireFree(
-      overwrites: input.overwrite, inputs: input.inputs + answers.map { InputPath($0, "--answers") }
+      overwrites: input.overwrite,
+      inputs: input.inputs + answers.map { InputPath($0, "--answers") }
         + references.map { InputPath($0, "--references") })
     let prompt = try input.prompt.map { try PromptTemplate(file: $0) } ?? .summarize()
     var filter = PairFilter()

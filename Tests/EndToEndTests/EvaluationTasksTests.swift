@@ -60,7 +60,8 @@ extension EndToEnd {
         let results = try JSONValue.parse(try fixture.text(name))["results"]
         for (key, task, metric) in [
           ("eval_arc_easy_acc", "arc_easy", "acc,none"), ("eval_arc_easy_acc_stderr", "arc_easy", "acc_stderr,none"),
-          ("eval_arc_easy_acc_norm", "arc_easy", "acc_norm,none"), ("eval_preference_margin", "preference", "margin,none"),
+          ("eval_arc_easy_acc_norm", "arc_easy", "acc_norm,none"),
+          ("eval_preference_margin", "preference", "margin,none"),
         ] {
           let value = try #require(results?[task]?[metric]?.double)
           #expect(line[key]?.double == value, "\(name) \(key)")

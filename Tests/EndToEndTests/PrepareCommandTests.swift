@@ -90,6 +90,48 @@ extension EndToEnd {
       #expect(try fixture.names("data").map { try fixture.bytes("data/\($0)") } == files)
     }
 
+    @Test func `a teacher's summaries of long documents judge models in one command`() throws {
+      let fixture = try RunFixture()
+      let long = (0..<3).map { Self.document("long\($0)", String(repeating: "The moon \($0) returns. ", count: 1000)) }
+      try fixture.write("documents.jsonl", Self.documents + long.joined())
+      let asked = try prepare(fixture, "requests", "--held-out", "--out", fixture.path("asked.jsonl"))
+      #expect(asked.code == 0 && asked.errors.contains("wrote 4 requests"), "\(asked.errors)")
+      let requests = try lines(fixture, "asked.jsonl")
+      #expect(requests.map { $0["custom_id"]?.string } == ["long", "long0", "long1", "long2"])
+      try fixture.write("answers.jsonl", #"{"id": "d0", "text": "x"}"# + "\n")
+      // One is a refusal, one has thoughts, one is about no document.
+      let references = [
+        ("long1", "<think>so</think>\nThe moon returns. "), ("nobody", "x"),
+        ("long2", "I'm sorry, but I can't do that."),
+        ("long", "It returns."), ("long", "Another."),
+      ]
+      try fixture.write("references.jsonl", references.map(Self.document).joined())
+      func pairs(_ references: String) throws -> ProcessResult {
+        try prepare(
+          fixture, "pairs", "--out-dir", fixture.path("data"), "--answers", fixture.path("answers.jsonl"),
+          "--references", fixture.path(references))
+      }
+      let none = try pairs("answers.jsonl")
+      #expect(none.code == 64 && none.errors.contains("none of the 1 references"), "\(none.errors)")
+      let made = try pairs("references.jsonl")
+      #expect(made.code == 0, "\(made.errors)")
+      let found = try lines(fixture, "data/references.jsonl")
+      #expect(found.map { $0["id"]?.string } == ["long", "long1"])
+      #expect(found.map { $0["reference"]?.string } == ["It returns.", "The moon returns."])
+      #expect(found[1]["messages"] == requests[2]["body"]?["messages"])
+      // The demo's model has no room for these documents, so their ends are what it reads.
+      #expect(try fixture.train(.alone, "base_model=\(Repository.path)/demo/model", "max_steps=1").code == 0)
+      let judged = try fixture.shoal(
+        "evaluate", "run", "--base", "--task", "rouge=data/references.jsonl", "--max-new-tokens", "4", "--out", "r.json"
+      )
+      #expect(judged.code == 0 && judged.output.contains("rougeLsum"), "\(judged.errors)")
+      let planned = try fixture.shoal(
+        "evaluate", "run", "--base", "--task", "rouge=data/references.jsonl", "--plan", "--out", "p.json")
+      #expect(planned.code == 0 && planned.errors.contains("plan of all: "), "\(planned.errors)")
+      #expect(planned.errors.contains(" per rank besides "))
+      #expect(try fixture.names(".").filter { $0.hasPrefix("r.") || $0.hasPrefix("p.") } == ["r.base.json", "r.json"])
+    }
+
     @Test func `mistakes are told and nothing is written`() throws {
       let fixture = try RunFixture()
       try fixture.write("documents.jsonl", Self.documents)

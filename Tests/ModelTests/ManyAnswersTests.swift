@@ -38,6 +38,23 @@ private final class Jobs: GenerationClient {
     return prompts
   }()
 
+  @Test func `a stop answers every job`() throws {
+    let fixture = try TinyFixture("all")
+    // The cache has room for few of them, so that one waits; the stop comes while all slots are full.
+    let generator = try Self.generator(fixture.model, fixture.adapter, slots: 4, cached: 520)
+    let jobs = Jobs(
+      (0..<20).map { place in
+        GenerationJob(
+          id: place, prompt: (0..<150).map { Int32(($0 * (place + 3) + 1) % 130) },
+          GenerationOptions(maximumNewTokens: 40))
+      })
+    jobs.stop = { jobs.told.values.contains { $0.count > 5 } }
+    try generator.generate(for: jobs)
+    #expect(jobs.answers.count == 20 && jobs.answers.values.allSatisfy { $0.finishReason == .interrupted })
+    #expect(jobs.answers.values.contains { $0.ids.isEmpty } && jobs.answers.values.contains { $0.ids.count > 5 })
+    #expect(jobs.nextJob() == nil)
+  }
+
   private static func generator(
     _ model: LanguageModel, _ adapter: Adapter?, slots: Int, cached: Int, promptRows: Int = 1536, threads: Int = 2
   ) throws -> Generator {

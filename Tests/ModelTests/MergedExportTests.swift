@@ -13,7 +13,9 @@ import Testing
     let weights = "\(path)/model.safetensors"
     let tensor = try #require(try SafetensorsFile(path: weights).tensors[WeightName.finalNorm.hubName])
     var bytes = try Data(contentsOf: URL(fileURLWithPath: weights))
-    withUnsafeBytes(of: UInt16(entry.bitPattern >> 16).littleEndian) { bytes.replaceSubrange(tensor.range.prefix(2), with: $0) }
+    withUnsafeBytes(of: UInt16(entry.bitPattern >> 16).littleEndian) {
+      bytes.replaceSubrange(tensor.range.prefix(2), with: $0)
+    }
     try bytes.write(to: URL(fileURLWithPath: weights))
     return try ModelDirectory(path)
   }

@@ -87,9 +87,9 @@ import Testing
     var answers = (0..<60).map { line("\($0)", PreparationFixture.answer(Self.first + " \($0)", Self.second)) }
     func files(_ name: String) throws -> [Data] {
       let read = try TeacherAnswer.read([try fixture.write("answers.jsonl", answers)])
-      try PreferencePairs(documents: documents, answers: read, prompt: .summarize(), testShare: 0.3)
-        .write(to: fixture.path("\(name)"))
-      return try PreferencePairs.fileNames.map {
+      let pairs = try PreferencePairs(documents: documents, answers: read, prompt: .summarize(), testShare: 0.3)
+      try pairs.write(to: fixture.path("\(name)"))
+      return try pairs.fileNames.map {
         try Data(contentsOf: URL(fileURLWithPath: fixture.path("\(name)/\($0)")))
       }
     }
@@ -105,9 +105,9 @@ import Testing
     -> [Data]
   {
     let read = try TeacherAnswer.read([try fixture.write("answers.jsonl", answers)])
-    try PreferencePairs(documents: documents, answers: read, prompt: .summarize(), testShare: 0.3)
-      .write(to: fixture.path("reversed"))
-    return try PreferencePairs.fileNames.map {
+    let pairs = try PreferencePairs(documents: documents, answers: read, prompt: .summarize(), testShare: 0.3)
+    try pairs.write(to: fixture.path("reversed"))
+    return try pairs.fileNames.map {
       try Data(contentsOf: URL(fileURLWithPath: fixture.path("reversed/\($0)")))
     }
   }

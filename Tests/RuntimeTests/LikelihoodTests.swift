@@ -111,12 +111,28 @@ import Testing
     let (again, answered, told) = try run(ResultJournal(path: path, identity: "a"))
     #expect(again == likelihoods && answered == answers)
     #expect(told.contains(.answered(4, of: 5)) && !told.contains(.scored(0, of: Self.requests.count)))
-    // Another model's results are dropped, another file is refused.
-    let (_, _, fresh) = try run(ResultJournal(path: path, identity: "b"))
+    // Another model's results are refused, or dropped where that is said; another file is refused.
+    let kept = try Data(contentsOf: URL(fileURLWithPath: path))
+    let refused = #expect(throws: ContentError.self) { try ResultJournal(path: path, identity: "b") }
+    #expect(refused?.description.contains("add --overwrite") == true)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == kept)
+    do {
+      let journal = try ResultJournal(path: path, identity: "a")
+      let busy = #expect(throws: ContentError.self) { try ResultJournal(path: path, identity: "a") }
+      #expect(busy?.description.contains("in use") == true)
+      withExtendedLifetime(journal) {}
+    }
+    let (_, _, fresh) = try run(ResultJournal(path: path, identity: "b", replaces: true))
     #expect(fresh.contains(.answered(0, of: 5)))
     try "something else\n".write(toFile: path, atomically: false, encoding: .utf8)
     #expect(throws: (any Error).self) { try ResultJournal(path: path, identity: "b") }
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "something else\n")
+    // What a kill leaves of the first line.
+    for start in ["", #"{"kind":"sho"#, #"{"kind":"shoal results","identity":"a"#] {
+      try start.write(toFile: path, atomically: false, encoding: .utf8)
+      let (begun, _, _) = try run(ResultJournal(path: path, identity: "a"))
+      #expect(begun == likelihoods)
+    }
   }
 
   @Test func `texts end answers`() throws {

@@ -112,7 +112,8 @@ extension RunConfiguration {
     }
     // transformers' rule, with the tasks' metrics that are better when they are lower.
     if section["greater_is_better"] == nil {
-      greaterIsBetter = !["loss", "perplexity", "_per_byte", "_ece", "_brier_score"].contains(where: metricForBestModel.hasSuffix)
+      greaterIsBetter = !["loss", "perplexity", "_per_byte", "_ece", "_brier_score"].contains(
+        where: metricForBestModel.hasSuffix)
     }
     if savesBest, !comparesEvaluations {
       section.report(

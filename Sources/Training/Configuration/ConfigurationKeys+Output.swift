@@ -67,7 +67,8 @@ extension ConfigurationKeys {
       "Ends the run when so many evaluations in a row have not improved `metric_for_best_model`."),
     Key(
       "metric_for_best_model", \.metricForBestModel, .evaluationMetric,
-      "What evaluations are compared by (docs/objectives.md lists the metrics of each objective), also `eval_TASK_METRIC`."),
+      "What evaluations are compared by (docs/objectives.md lists the metrics of each objective), also `eval_TASK_METRIC`."
+    ),
     Key("greater_is_better", \.greaterIsBetter, .bool, "Whether a higher metric is better.")
       .standing(at: "false for names that end with `loss` and for perplexities and errors of tasks, else true"),
     Key(
