@@ -27,13 +27,9 @@ package struct TaskFile: Sendable {
         file: source.path, line: first.line,
         "!function names code of Python, which is not run: \(names); write it as a template, or prepare the data")
     }
-    var members: [JSONValue.Member] = []
-    for source in sources {
-      for member in source.yaml.value.members ?? [] where member.name != "include" && member.name != "task_list" {
-        members = JSONValue.object(members).setting(member.name, to: member.value).members ?? members
-      }
-    }
-    let reader = TaskFileReader(path: path, value: .object(members), sources: sources.map { ($0.path, $0.yaml.lines) })
+    let reader = TaskFileReader(
+      path: path, value: .object(Self.members(of: sources.map(\.yaml.value))),
+      sources: sources.map { ($0.path, $0.yaml.lines) })
     (self.path, definition) = (path, try reader.definition())
     files = try reader.files()
     do throws(DocumentProblem) {
@@ -41,6 +37,21 @@ package struct TaskFile: Sendable {
     } catch {
       throw EvaluationError(path, error.reason)
     }
+  }
+
+  /// What files say together: the last one is right.
+  private static func members(of files: [JSONValue]) -> [JSONValue.Member] {
+    var members: [JSONValue.Member] = []
+    var places: [String: Int] = [:]
+    for member in files.flatMap({ $0.members ?? [] }) where member.name != "include" && member.name != "task_list" {
+      if let place = places[member.name] {
+        members[place].value = member.value
+      } else {
+        places[member.name] = members.count
+        members.append(member)
+      }
+    }
+    return members
   }
 
   /// The files of a task, included ones first.

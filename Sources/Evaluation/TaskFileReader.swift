@@ -47,9 +47,11 @@ struct TaskFileReader {
     }
   }
 
-  private func count(_ name: String) throws(EvaluationError) -> Int? {
+  private func count(_ name: String, atMost maximum: Int) throws(EvaluationError) -> Int? {
     guard let value = member(name) else { return nil }
-    guard let count = value.int, 0...1_000_000 ~= count else { throw failure(name, "expected a whole number") }
+    guard let count = value.int, 0...maximum ~= count else {
+      throw failure(name, "expected a whole number up to \(maximum)")
+    }
     return count
   }
 
@@ -99,8 +101,8 @@ struct TaskFileReader {
       guard let members = settings.members else { throw failure("generation_kwargs", "expected a mapping") }
       task.generation = members
     }
-    task.repeats = max(1, try count("repeats") ?? 1)
-    task.shotCount = try count("num_fewshot")
+    task.repeats = max(1, try count("repeats", atMost: 1000) ?? 1)
+    task.shotCount = try count("num_fewshot", atMost: 1_000_000)
     task.filters = try filters()
     task.runsPrograms = member("unsafe_code")?.bool ?? false
     return task

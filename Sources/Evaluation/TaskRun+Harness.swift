@@ -73,14 +73,16 @@ extension TaskRun {
     case .multipleChoice:
       let delimiter = delimiter(definition, settings)
       let choices = try builder.choices(of: document.value)
+      let answer = delimiter + PythonText.string(target)
       let paired: [TaskRequest] =
         builder.choosesText
-        ? prompts.map { .likelihood(context: $0, continuation: delimiter + PythonText.string(target)) }
+        ? prompts.map { .likelihood(context: $0, continuation: answer) }
         : choices.map { .likelihood(context: prompts[0], continuation: delimiter + $0) }
       let alone: [TaskRequest] =
         mutualInformation ? choices.map { .likelihood(context: "", continuation: delimiter + $0) } : []
       requests = paired + alone
     }
+    try TaskRequest.requireRoom(requests.reduce(0) { $0 + $1.texts.reduce(0) { $0 + $1.utf8.count } })
     return TaskItem(document: document, target: target, requests: requests)
   }
 
