@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Tensors
 
 /// A task of a YAML file.
 package struct TaskFile: Sendable {
@@ -60,8 +61,12 @@ package struct TaskFile: Sendable {
       throw EvaluationError(path, "it includes itself, or more than \(maximumIncludes) files")
     }
     seen.append(path)
-    let bytes = try smallFile(path, limit: maximumBytes)
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw EvaluationError(path, "it is not UTF-8") }
+    let file = try MappedFile(path: path)
+    guard file.bytes.count <= maximumBytes else {
+      throw EvaluationError(path, "it has \(file.bytes.count) bytes, more than \(maximumBytes)")
+    }
+    let content = withExtendedLifetime(file) { String(validating: file.bytes, as: UTF8.self) }
+    guard let text = content else { throw EvaluationError(path, "it is not UTF-8") }
     let yaml: YAMLDocument
     do throws(YAMLEvents.Failure) {
       yaml = try YAMLDocument(text, limits: limits)
@@ -108,7 +113,7 @@ package struct TaskFile: Sendable {
     if let files = files.first(where: { $0.split == split }) {
       var all: [TaskDocument] = []
       for path in files.paths { all += try TaskDocuments(path: path).documents }
-      return TaskDocuments(all)
+      return try TaskDocuments(all)
     }
     guard let place = definition.dataset.path, files.isEmpty else {
       throw EvaluationError(

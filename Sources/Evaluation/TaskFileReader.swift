@@ -157,8 +157,10 @@ struct TaskFileReader {
 
   private func metrics() throws(EvaluationError) -> [MetricSettings] {
     var metrics: [MetricSettings] = []
+    var names: Set<String> = []
     for item in try items("metric_list") {
       guard let name = item["metric"]?.string else { throw failure("metric_list", "an entry has no metric") }
+      guard names.insert(name).inserted else { throw failure("metric_list", "\(name) is there twice") }
       guard item["hf_evaluate"]?.bool != true else {
         throw failure("metric_list", "\(name) is code of the hub, which is not run")
       }
@@ -175,10 +177,12 @@ struct TaskFileReader {
 
   private func filters() throws(EvaluationError) -> [(name: String, steps: [FilterStep])] {
     var filters: [(name: String, steps: [FilterStep])] = []
+    var names: Set<String> = []
     for item in try items("filter_list") {
       guard let name = item["name"]?.string, let steps = item["filter"]?.array else {
         throw failure("filter_list", "an entry needs a name and a filter")
       }
+      guard names.insert(name).inserted else { throw failure("filter_list", "\(name) is there twice") }
       var read: [FilterStep] = []
       for step in steps {
         guard let function = step["function"]?.string else { throw failure("filter_list", "a step has no function") }

@@ -14,7 +14,8 @@ struct PatternMachine {
   private let program: PatternProgram
   private let markCount: Int
   private let text: [Unicode.Scalar]
-  private var work: Int
+  /// What is left, in states.
+  var work: Int
   /// The last list that each state was entered in.
   private var entered: [Int]
   private var list = 0
