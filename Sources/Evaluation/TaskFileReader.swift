@@ -131,7 +131,8 @@ struct TaskFileReader {
 
   private func readShots(_ task: inout TaskDefinition) throws(EvaluationError) {
     guard let settings = member("fewshot_config") else { return }
-    for member in settings.members ?? [] where !member.value.isNull {
+    guard let members = settings.members else { throw failure("fewshot_config", "expected a mapping") }
+    for member in members where !member.value.isNull {
       switch (member.name, member.value) {
       case ("sampler", .string(let name)):
         guard let sampler = ShotSettings.Sampler(rawValue: name) else {

@@ -90,25 +90,25 @@ package struct PatternSearch: Sendable {
     let matches = try matches(in: scalars, atMost: count > 0 ? count : .max, &room)
     if matches.isEmpty { return text }
     let parts = try PatternReplacement(replacement, groups: groupCount, names: groupNames).parts
-    var result = ""
+    var result: [UInt8] = []
     var place = 0
     for match in matches {
-      result.unicodeScalars.append(contentsOf: scalars[place..<match.range.lowerBound])
+      result += Self.text(scalars[place..<match.range.lowerBound]).utf8
       for part in parts {
         switch part {
         case .text(let text):
           try room.take(bytes: text.utf8.count)
-          result += text
+          result += text.utf8
         case .group(let number):
           guard let range = match.groups[number] else { continue }
           try room.take(bytes: 4 * range.count)
-          result.unicodeScalars.append(contentsOf: scalars[range])
+          result += Self.text(scalars[range]).utf8
         }
       }
       place = match.range.upperBound
     }
-    result.unicodeScalars.append(contentsOf: scalars[place...])
-    return result
+    result += Self.text(scalars[place...]).utf8
+    return String(decoding: result, as: UTF8.self)
   }
 
   /// The same within the usual limits.

@@ -63,6 +63,7 @@ struct TaskFileTests {
     (task.replacing("\"no\"", with: "no"), "data.jsonl:1 (task own): the choices are not all texts"),
     (task + "output_type: chat\n", "expected one of multiple_choice"),
     (task + "filter_list: [{name: f, filter: [{function: custom}]}]\n", "the filter \"custom\" is not built"),
+    (task + "fewshot_config: first_n\n", "fewshot_config: expected a mapping"),
     (task + "fewshot_config: {sampler: best}\n", "expected the sampler default or first_n"),
     (task + "include: t.yaml\n", "it includes itself"), (task + "include: none.yaml\n", "none.yaml"),
     ("a: [1, 2\n", "not YAML that can be read"), ("- 1\n", "expected a task"),
@@ -117,8 +118,10 @@ struct TaskFileTests {
   }
 
   @Test func `large files are refused soon`() {
-    let names = (0..<99_000).map { "name\($0): 0\n" }.joined()
+    let names = (0..<49_000).map { "name\($0): 0\n" }.joined()
+    let start = ContinuousClock.now
     #expect(refusal(names).contains("a task has nothing of this name"))
+    #expect(ContinuousClock.now - start < .seconds(10))
     // Not cut at the limit.
     #expect(refusal(Self.task + String(repeating: "# long\n", count: 1 << 20)).contains("more than 4194304"))
   }
@@ -131,6 +134,18 @@ struct TaskFileTests {
     try directory.write("data.jsonl", wide + "{\"f7\":2,\"q\":\"x\",\"a\":1}\n")
     let documents = try TaskDocuments(path: directory.path("data.jsonl"))
     #expect(documents.fields.count == 60_002 && documents.documents[1].value["f7"] == 2)
+  }
+
+  @Test func `patterns that are ignored have one limit`() throws {
+    let text = String(repeating: "a", count: 1500)
+    func match(_ count: Int) throws -> ExactMatch {
+      let patterns = [JSONValue](repeating: "(?:(?:a?){100}){100}b", count: count)
+      return try ExactMatch([.init("regexes_to_ignore", .array(patterns))])
+    }
+    #expect(try match(1).holds(text, text))
+    #expect(throws: DocumentProblem("regexes_to_ignore: a pattern takes too long to search for")) {
+      try match(4).holds(text, text)
+    }
   }
 
   @Test func `a number below 0 is no choice`() {

@@ -43,7 +43,8 @@ struct PatternSearchTests {
 
   @Test func `time and memory are bounded`() throws {
     let text = String(repeating: "a", count: 5000)
-    #expect(try PatternSearch(String(repeating: "(a?)", count: 100)).matches(in: Array(text.unicodeScalars)).count == 51)
+    #expect(
+      try PatternSearch(String(repeating: "(a?)", count: 100)).matches(in: Array(text.unicodeScalars)).count == 51)
     #expect(throws: PatternRefusal.self) { try PatternSearch(String(repeating: "(a?)", count: 101)) }
     let replacement = String(repeating: "b", count: 1 << 20)
     #expect(throws: PatternRefusal(reason: "makes too long a text")) {
