@@ -2,8 +2,8 @@
 
 /// What a search may take.
 package struct PatternRoom: Sendable {
-  /// States that are entered: some seconds.
-  package var states = 100_000_000
+  /// States that are entered: a second or two.
+  package var states = 20_000_000
   /// Bytes of replacements.
   package var bytes = 256 << 20
 
