@@ -153,8 +153,8 @@ if Context.environment["SHOAL_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "CFuzzer", "Checkpoints", "Corpus", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation", "Runtime",
-        "Tensors", "TestSupport", "TextMetrics", "Training",
+        "CFuzzer", "Checkpoints", "Corpus", "Evaluation", "Hub", "Jinja", "Model", "Parquet", "Patterns", "Preparation",
+        "Runtime", "Tensors", "TestSupport", "TextMetrics", "Training",
       ],
       path: "Tests/Fuzz", exclude: ["CFuzzer", "Corpus", "run.sh", "seeds.py"], swiftSettings: strict),
   ]

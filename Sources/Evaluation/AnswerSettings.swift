@@ -1,6 +1,7 @@
 // How a model answers the prompts of a task.
 
 package import Checkpoints
+import Model
 
 /// How answers are generated.
 package struct AnswerSettings: Sendable, Equatable {
@@ -47,11 +48,14 @@ package struct AnswerSettings: Sendable, Equatable {
     // A temperature above 0 samples unless it is said otherwise.
     draws = all["do_sample"]?.bool ?? ((temperature ?? 0) > 0)
     if draws {
-      guard let temperature = temperature ?? Optional(1), temperature > 0 else {
+      self.temperature = temperature ?? 1
+      guard SamplingRules.isTemperature(self.temperature) else {
         throw DocumentProblem("generation_kwargs: sampling needs a temperature above 0")
       }
-      self.temperature = temperature
       topP = all["top_p"]?.double
+      guard topP.map(SamplingRules.isTopP) ?? true else {
+        throw DocumentProblem("generation_kwargs: top_p is a number from 0 to 1")
+      }
       topK = all["top_k"]?.int
     }
   }

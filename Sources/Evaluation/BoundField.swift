@@ -5,6 +5,9 @@ import Jinja
 
 /// A field of a task, bound to the fields that its documents have.
 struct BoundField: Sendable {
+  /// Each choice is a request of its own, with the whole prompt.
+  private static let maximumChoices = 1024
+
   private enum Form {
     case member(String)
     case template(Template)
@@ -79,6 +82,9 @@ struct BoundField: Sendable {
     }
     if let members = value.members { value = .array(members.map(\.value)) }
     guard let elements = value.array else { throw DocumentProblem("the choices are no list") }
+    guard elements.count <= Self.maximumChoices else {
+      throw DocumentProblem("there are \(elements.count) choices, more than \(Self.maximumChoices)")
+    }
     let texts = elements.compactMap(\.string)
     guard texts.count == elements.count else { throw DocumentProblem("the choices are not all texts") }
     guard !texts.isEmpty else { throw DocumentProblem("there are no choices") }

@@ -49,7 +49,7 @@ package enum BuiltInTasks {
     }
     for (subject, own) in sorted {
       let definition = make(subject)
-      let pool = pools.map { $0.first { $0.name == subject }?.documents ?? TaskDocuments([]) }
+      let pool = try pools.map { try $0.first { $0.name == subject }?.documents ?? TaskDocuments([]) }
       runs.append(
         try TaskRun(
           definition, own, pool: pool, data: files(definition, data: data, shots: shots), settings))

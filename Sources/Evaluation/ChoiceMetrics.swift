@@ -27,7 +27,7 @@ package struct ChoiceMetrics: Sendable {
       guard let index = value.index else {
         return value.string.flatMap { text in choices.firstIndex { $0.hasBytes(text) } }
       }
-      return index < choices.count ? index : nil
+      return choices.indices.contains(index) ? index : nil
     }
     return (gold.array ?? [gold]).compactMap(number)
   }

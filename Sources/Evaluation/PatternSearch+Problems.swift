@@ -25,11 +25,12 @@ extension PatternSearch {
 
 extension [PatternSearch] {
   /// A text without what the patterns match, one after the other (`regexes_to_ignore`).
-  /// - Throws: `DocumentProblem` if it takes too long.
+  /// - Throws: `DocumentProblem` if it takes too long, all together.
   func removed(from text: String) throws(DocumentProblem) -> String {
     var text = text
+    var room = PatternRoom()
     do throws(PatternRefusal) {
-      for search in self { text = try search.replacing(text, with: "") }
+      for search in self { text = try search.replacing(text, with: "", &room) }
     } catch {
       throw DocumentProblem("regexes_to_ignore: a pattern \(error.reason)")
     }

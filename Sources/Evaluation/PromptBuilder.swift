@@ -77,9 +77,15 @@ struct PromptBuilder {
     let description = try description?.plainText(of: document) ?? ""
     let system = PromptText.joined(settings.systemInstruction ?? "", description, by: definition.shotDelimiter)
     if !system.isEmpty { messages.append(PromptMessage(role: .system, content: system)) }
+    var byteCount = opening.utf8.count + system.utf8.count
     if shotCount > 0 {
       let shots = try sampler.sample(shotCount, excluding: definition.excludesDocument ? document : nil)
-      for shot in shots { messages += try turn(ofShot: shot) }
+      for shot in shots {
+        let turn = try turn(ofShot: shot)
+        byteCount += turn.reduce(0) { $0 + $1.byteCount }
+        try TaskRequest.requireRoom(byteCount)
+        messages += turn
+      }
     }
     guard choosesText else {
       let text = try text(of: document)
@@ -90,7 +96,9 @@ struct PromptBuilder {
       return [try rendered(messages, opening)]
     }
     var prompts: [String] = []
-    for choice in try choices(of: document) {
+    let choices = try choices(of: document)
+    try TaskRequest.requireRoom(choices.reduce(0) { $0 + $1.utf8.count + byteCount })
+    for choice in choices {
       prompts.append(try rendered(messages + turn(choice, answer: nil, opening: opening, delimiter: ""), opening))
     }
     return prompts

@@ -12,6 +12,7 @@ struct PromptMessage: Sendable, Equatable {
   var delimiter = ""
 
   var text: String { content + delimiter }
+  var byteCount: Int { content.utf8.count + delimiter.utf8.count }
 }
 
 /// How prompts are put together.

@@ -74,14 +74,17 @@ package struct PythonLiteral {
 
   private mutating func mapping(_ depth: Int) -> JSONValue? {
     var members: [JSONValue.Member] = []
+    var places: [[UInt8]: Int] = [:]
     var hasComma = true
     while !take("}") {
       guard hasComma, case .string(let name)? = value(depth: depth + 1), take(":"),
         let value = value(depth: depth + 1)
       else { return nil }
-      if let known = members.firstIndex(where: { $0.name.hasBytes(name) }) {
+      let key = Array(name.utf8)
+      if let known = places[key] {
         members[known].value = value
       } else {
+        places[key] = members.count
         members.append(.init(name, value))
       }
       hasComma = take(",")
@@ -153,8 +156,10 @@ package struct PythonLiteral {
 
   private mutating func numbered(_ count: Int) -> Unicode.Scalar? {
     guard place + count <= text.count else { return nil }
-    let digits = String(String.UnicodeScalarView(text[place..<place + count]))
+    let digits = text[place..<place + count]
+    // Swift would read a sign too.
+    guard digits.allSatisfy({ $0.isASCII && $0.properties.isASCIIHexDigit }) else { return nil }
     place += count
-    return UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init)
+    return UInt32(String(String.UnicodeScalarView(digits)), radix: 16).flatMap(Unicode.Scalar.init)
   }
 }

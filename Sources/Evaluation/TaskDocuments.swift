@@ -17,17 +17,22 @@ package struct TaskDocuments: Sendable {
   /// The names of all fields, in the order of their first appearance.
   package private(set) var fields: [String] = []
 
+  /// Values that records lack, all together: they take memory and no byte of a file.
+  private static let maximumNulls = 1 << 24
+
   /// Documents of a program's own, such as fixed examples.
-  package init(_ documents: [TaskDocument]) {
+  /// - Throws: `EvaluationError` if the documents have too many fields that others lack.
+  package init(_ documents: [TaskDocument]) throws(EvaluationError) {
     self.documents = documents
-    complete()
+    try complete()
   }
 
   /// Reads all records of a file, of a directory, or of a data set in the hub's cache.
   /// - Parameters:
   ///   - split: of a directory or a data set.
   ///   - subset: of a directory or a data set with several; nil: there is one.
-  /// - Throws: `CorpusError` or `ParquetError` if a file cannot be read, or with all records that are no objects.
+  /// - Throws: `CorpusError` or `ParquetError` if a file cannot be read, or with all records that are no objects;
+  ///   `EvaluationError` if the documents have too many fields that others lack.
   package init(path: String, split: String? = nil, subset: String? = nil) throws {
     var mistakes: [RecordMistake] = []
     for file in try Self.files(path, split: split, subset: subset) {
@@ -44,7 +49,7 @@ package struct TaskDocuments: Sendable {
     }
     if !mistakes.isEmpty { throw CorpusError.badRecords(mistakes) }
     guard !documents.isEmpty else { throw CorpusError.unusable(path: path, reason: "it has no records") }
-    complete()
+    try complete()
   }
 
   private static func files(_ path: String, split: String?, subset: String?) throws -> [String] {
@@ -59,16 +64,30 @@ package struct TaskDocuments: Sendable {
   }
 
   /// Gives every document all fields, as a table has them: what a record lacks is null.
-  private mutating func complete() {
-    var known: Set<[UInt8]> = []
+  private mutating func complete() throws(EvaluationError) {
+    var places: [[UInt8]: Int] = [:]
     for document in documents {
-      for member in document.value.members ?? [] where known.insert(Array(member.name.utf8)).inserted {
+      for member in document.value.members ?? [] {
+        let name = Array(member.name.utf8)
+        guard places[name] == nil else { continue }
+        places[name] = fields.count
         fields.append(member.name)
       }
     }
-    for place in documents.indices where documents[place].value.members?.count != fields.count {
-      let value = documents[place].value
-      documents[place].value = .object(fields.map { .init($0, value[$0] ?? .null) })
+    let nulls = documents.reduce(0) { $0 + fields.count - ($1.value.members?.count ?? 0) }
+    guard nulls <= Self.maximumNulls else {
+      throw EvaluationError(
+        documents[0].location.file,
+        "the \(documents.count) documents have \(fields.count) fields together, and lack \(nulls) of them, more than "
+          + "\(Self.maximumNulls)")
+    }
+    for document in documents.indices where documents[document].value.members?.count != fields.count {
+      var members = fields.map { JSONValue.Member($0, .null) }
+      // Of equal names the first.
+      for member in (documents[document].value.members ?? []).reversed() {
+        if let place = places[Array(member.name.utf8)] { members[place].value = member.value }
+      }
+      documents[document].value = .object(members)
     }
   }
 
@@ -85,7 +104,7 @@ package struct TaskDocuments: Sendable {
       }
     }
     processed.fields = []
-    processed.complete()
+    try processed.complete()
     return processed
   }
 
@@ -105,6 +124,6 @@ package struct TaskDocuments: Sendable {
       if groups[name] == nil { names.append(name) }
       groups[name, default: []].append(document)
     }
-    return names.map { ($0, TaskDocuments(groups[$0] ?? [])) }
+    return try names.map { name throws(EvaluationError) in (name, try TaskDocuments(groups[name] ?? [])) }
   }
 }

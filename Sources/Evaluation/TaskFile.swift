@@ -3,6 +3,7 @@
 import Checkpoints
 import Corpus
 import Foundation
+import Tensors
 
 /// A task of a YAML file.
 package struct TaskFile: Sendable {
@@ -27,13 +28,9 @@ package struct TaskFile: Sendable {
         file: source.path, line: first.line,
         "!function names code of Python, which is not run: \(names); write it as a template, or prepare the data")
     }
-    var members: [JSONValue.Member] = []
-    for source in sources {
-      for member in source.yaml.value.members ?? [] where member.name != "include" && member.name != "task_list" {
-        members = JSONValue.object(members).setting(member.name, to: member.value).members ?? members
-      }
-    }
-    let reader = TaskFileReader(path: path, value: .object(members), sources: sources.map { ($0.path, $0.yaml.lines) })
+    let reader = TaskFileReader(
+      path: path, value: .object(Self.members(of: sources.map(\.yaml.value))),
+      sources: sources.map { ($0.path, $0.yaml.lines) })
     (self.path, definition) = (path, try reader.definition())
     files = try reader.files()
     do throws(DocumentProblem) {
@@ -43,14 +40,33 @@ package struct TaskFile: Sendable {
     }
   }
 
+  /// What files say together: the last one is right.
+  private static func members(of files: [JSONValue]) -> [JSONValue.Member] {
+    var members: [JSONValue.Member] = []
+    var places: [String: Int] = [:]
+    for member in files.flatMap({ $0.members ?? [] }) where member.name != "include" && member.name != "task_list" {
+      if let place = places[member.name] {
+        members[place].value = member.value
+      } else {
+        places[member.name] = members.count
+        members.append(member)
+      }
+    }
+    return members
+  }
+
   /// The files of a task, included ones first.
   private static func sources(_ path: String, _ seen: inout [String]) throws -> [(path: String, yaml: YAMLDocument)] {
     guard !seen.contains(path), seen.count < maximumIncludes else {
       throw EvaluationError(path, "it includes itself, or more than \(maximumIncludes) files")
     }
     seen.append(path)
-    let bytes = try smallFile(path, limit: maximumBytes)
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw EvaluationError(path, "it is not UTF-8") }
+    let file = try MappedFile(path: path)
+    guard file.bytes.count <= maximumBytes else {
+      throw EvaluationError(path, "it has \(file.bytes.count) bytes, more than \(maximumBytes)")
+    }
+    let content = withExtendedLifetime(file) { String(validating: file.bytes, as: UTF8.self) }
+    guard let text = content else { throw EvaluationError(path, "it is not UTF-8") }
     let yaml: YAMLDocument
     do throws(YAMLEvents.Failure) {
       yaml = try YAMLDocument(text, limits: limits)
@@ -97,7 +113,7 @@ package struct TaskFile: Sendable {
     if let files = files.first(where: { $0.split == split }) {
       var all: [TaskDocument] = []
       for path in files.paths { all += try TaskDocuments(path: path).documents }
-      return TaskDocuments(all)
+      return try TaskDocuments(all)
     }
     guard let place = definition.dataset.path, files.isEmpty else {
       throw EvaluationError(

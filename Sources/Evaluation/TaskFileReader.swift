@@ -47,9 +47,11 @@ struct TaskFileReader {
     }
   }
 
-  private func count(_ name: String) throws(EvaluationError) -> Int? {
+  private func count(_ name: String, atMost maximum: Int) throws(EvaluationError) -> Int? {
     guard let value = member(name) else { return nil }
-    guard let count = value.int, 0...1_000_000 ~= count else { throw failure(name, "expected a whole number") }
+    guard let count = value.int, 0...maximum ~= count else {
+      throw failure(name, "expected a whole number up to \(maximum)")
+    }
     return count
   }
 
@@ -99,8 +101,8 @@ struct TaskFileReader {
       guard let members = settings.members else { throw failure("generation_kwargs", "expected a mapping") }
       task.generation = members
     }
-    task.repeats = max(1, try count("repeats") ?? 1)
-    task.shotCount = try count("num_fewshot")
+    task.repeats = max(1, try count("repeats", atMost: 1000) ?? 1)
+    task.shotCount = try count("num_fewshot", atMost: 1_000_000)
     task.filters = try filters()
     task.runsPrograms = member("unsafe_code")?.bool ?? false
     return task
@@ -129,7 +131,8 @@ struct TaskFileReader {
 
   private func readShots(_ task: inout TaskDefinition) throws(EvaluationError) {
     guard let settings = member("fewshot_config") else { return }
-    for member in settings.members ?? [] where !member.value.isNull {
+    guard let members = settings.members else { throw failure("fewshot_config", "expected a mapping") }
+    for member in members where !member.value.isNull {
       switch (member.name, member.value) {
       case ("sampler", .string(let name)):
         guard let sampler = ShotSettings.Sampler(rawValue: name) else {
@@ -155,8 +158,10 @@ struct TaskFileReader {
 
   private func metrics() throws(EvaluationError) -> [MetricSettings] {
     var metrics: [MetricSettings] = []
+    var names: Set<String> = []
     for item in try items("metric_list") {
       guard let name = item["metric"]?.string else { throw failure("metric_list", "an entry has no metric") }
+      guard names.insert(name).inserted else { throw failure("metric_list", "\(name) is there twice") }
       guard item["hf_evaluate"]?.bool != true else {
         throw failure("metric_list", "\(name) is code of the hub, which is not run")
       }
@@ -173,10 +178,12 @@ struct TaskFileReader {
 
   private func filters() throws(EvaluationError) -> [(name: String, steps: [FilterStep])] {
     var filters: [(name: String, steps: [FilterStep])] = []
+    var names: Set<String> = []
     for item in try items("filter_list") {
       guard let name = item["name"]?.string, let steps = item["filter"]?.array else {
         throw failure("filter_list", "an entry needs a name and a filter")
       }
+      guard names.insert(name).inserted else { throw failure("filter_list", "\(name) is there twice") }
       var read: [FilterStep] = []
       for step in steps {
         guard let function = step["function"]?.string else { throw failure("filter_list", "a step has no function") }

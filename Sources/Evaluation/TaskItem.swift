@@ -4,6 +4,9 @@ package import Checkpoints
 
 /// A request as a task makes it, in texts.
 package enum TaskRequest: Sendable, Equatable {
+  /// What the texts of one document's requests have at most, together: a short template can write more than fits memory.
+  static let maximumBytes = 64 << 20
+
   /// How likely a text is after another.
   case likelihood(context: String, continuation: String)
   /// How likely a text is.
@@ -12,6 +15,15 @@ package enum TaskRequest: Sendable, Equatable {
   case answer(prompt: String)
   /// How likely tokens are after others; the texts are for people.
   case tokens(context: [Int32], continuation: [Int32], shown: [String])
+}
+
+extension TaskRequest {
+  /// - Throws: `DocumentProblem` if the texts of a document's requests have more bytes than they may.
+  static func requireRoom(_ byteCount: Int) throws(DocumentProblem) {
+    guard byteCount <= maximumBytes else {
+      throw DocumentProblem("the document's prompts have \(byteCount) bytes, more than \(maximumBytes)")
+    }
+  }
 }
 
 /// How likely a request's text is.

@@ -80,9 +80,10 @@ extension TaskRun {
     case .multipleChoice:
       let delimiter = delimiter(definition, settings)
       let choices = try builder.choices(of: document.value)
+      let answer = delimiter + PythonText.string(target)
       let paired: [TaskRequest] =
         builder.choosesText
-        ? prompts.map { .likelihood(context: $0, continuation: delimiter + PythonText.string(target)) }
+        ? prompts.map { .likelihood(context: $0, continuation: answer) }
         : choices.map { .likelihood(context: prompts[0], continuation: delimiter + $0) }
       let alone: [TaskRequest] =
         mutualInformation ? choices.map { .likelihood(context: "", continuation: delimiter + $0) } : []
@@ -91,6 +92,7 @@ extension TaskRun {
       hasRightChoice =
         ChoiceMetrics(choices: choices, gold: gold, hasSeveralTargets: builder.hasSeveralTargets).hasRightChoice
     }
+    try TaskRequest.requireRoom(requests.reduce(0) { $0 + $1.texts.reduce(0) { $0 + $1.utf8.count } })
     var item = TaskItem(document: document, target: target, requests: requests)
     item.hasRightChoice = hasRightChoice
     return item

@@ -28,6 +28,9 @@ final class TemplateBudget: @unchecked Sendable {
   private var work = 0
   private var kept: [any Emptiable] = []
 
+  /// What is left, in bytes that may be read.
+  var left: Int { Self.maximumWork * 16 - work }
+
   func spend(_ steps: Int = 1) throws(TemplateProblem) { try read(bytes: steps * 16) }
 
   /// Accounts for bytes that are about to be read, or for as much work.

@@ -8,10 +8,14 @@ struct PatternMachine {
     let marks: [Int]
   }
 
+  /// Words that are written in the time of one state.
+  private static let wordsPerState = 16
+
   private let program: PatternProgram
   private let markCount: Int
   private let text: [Unicode.Scalar]
-  private var work: Int
+  /// What is left, in states.
+  var work: Int
   /// The last list that each state was entered in.
   private var entered: [Int]
   private var list = 0
@@ -80,6 +84,7 @@ struct PatternMachine {
       case .split(let first, let second): pending += [go(second, thread.marks), go(first, thread.marks)]
       case .jump(let offset): pending.append(go(offset, thread.marks))
       case .mark(let mark):
+        work -= markCount / Self.wordsPerState
         var marks = thread.marks
         if mark < markCount { marks[mark] = place }
         pending.append(go(1, marks))
@@ -105,6 +110,7 @@ struct PatternMachine {
     case .look(let look):
       let start = place - (look.width ?? 0)
       guard start >= 0 else { return look.isNegated }
+      work -= look.program.count / Self.wordsPerState
       var machine = PatternMachine(look.program, marks: 2, text, work: work)
       let marks = try machine.run(from: start, isAnchored: true)
       work = machine.work

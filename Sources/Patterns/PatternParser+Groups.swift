@@ -90,7 +90,12 @@ extension PatternParser {
     } else {
       number = groupCount
     }
-    if number != nil { groupCount += 1 }
+    if number != nil {
+      groupCount += 1
+      guard groupCount <= Self.maximumGroups + 1 else {
+        throw PatternRefusal(reason: "has more than \(Self.maximumGroups) groups that capture")
+      }
+    }
     let program = try alternatives()
     guard take(")") else { throw PatternRefusal(reason: "has a ( without its )") }
     if let look {

@@ -3,6 +3,8 @@
 /// A reader of one pattern.
 struct PatternParser {
   private static let maximumDepth = 100
+  /// Every state that a search is in has the places of all groups.
+  static let maximumGroups = 100
 
   let dialect: PatternDialect
   let pattern: [Unicode.Scalar]

@@ -1,13 +1,25 @@
 // Searches texts for a pattern as Python's `re` does, with what its groups match.
 
+/// What a search may take.
+package struct PatternRoom: Sendable {
+  /// States that are entered: a second or two.
+  package var states = 20_000_000
+  /// Bytes of replacements.
+  package var bytes = 256 << 20
+
+  package init() {}
+
+  fileprivate mutating func take(bytes count: Int) throws(PatternRefusal) {
+    bytes -= count
+    guard bytes >= 0 else { throw PatternRefusal(reason: "makes too long a text") }
+  }
+}
+
 /// A pattern that is searched for.
 ///
 /// All states are followed at once, in the order in which Python would try them (Pike's machine), so a search costs states
 /// times characters for each match and nothing is tried twice.
 package struct PatternSearch: Sendable {
-  /// What one search may cost, in states that are entered.
-  private static let maximumWork = 500_000_000
-
   /// A match: where the whole pattern and each of its groups match, in code points. A group that takes no part has nil.
   package struct Match: Sendable, Equatable {
     package let groups: [Range<Int>?]
@@ -19,6 +31,8 @@ package struct PatternSearch: Sendable {
   /// The number of groups, with the whole match as the first.
   package let groupCount: Int
   private let groupNames: [String: Int]
+  /// States of the program: what reading the pattern took.
+  package var stateCount: Int { program.count }
 
   /// - Throws: `PatternRefusal` for what Python refuses, for references to groups, and above the limits.
   package init(_ pattern: String) throws(PatternRefusal) {
@@ -27,8 +41,16 @@ package struct PatternSearch: Sendable {
 
   /// The matches from left to right, as `re.finditer` gives them.
   /// - Throws: `PatternRefusal` if the search takes too long.
-  package func matches(in text: [Unicode.Scalar], atMost maximum: Int = .max) throws(PatternRefusal) -> [Match] {
-    var machine = PatternMachine(program, marks: 2 * groupCount, text, work: Self.maximumWork)
+  package func matches(in text: [Unicode.Scalar]) throws(PatternRefusal) -> [Match] {
+    var room = PatternRoom()
+    return try matches(in: text, atMost: .max, &room)
+  }
+
+  private func matches(
+    in text: [Unicode.Scalar], atMost maximum: Int, _ room: inout PatternRoom
+  ) throws(PatternRefusal) -> [Match] {
+    var machine = PatternMachine(program, marks: 2 * groupCount, text, work: room.states)
+    defer { room.states = machine.work }
     var matches: [Match] = []
     var (start, mustAdvance) = (0, false)
     while start <= text.count, matches.count < maximum {
@@ -37,6 +59,8 @@ package struct PatternSearch: Sendable {
         let (lower, upper) = (marks[2 * group], marks[2 * group + 1])
         return lower >= 0 && upper >= lower ? lower..<upper : nil
       }
+      // A match takes memory too.
+      machine.work -= 4 * groups.count + 4
       let match = Match(groups: groups)
       matches.append(match)
       (start, mustAdvance) = (match.range.upperBound, match.range.isEmpty)
@@ -57,26 +81,40 @@ package struct PatternSearch: Sendable {
   /// - Parameters:
   ///   - replacement: with `\1`, `\g<1>` or `\g<name>` for groups.
   ///   - count: how many are replaced at most; 0: all.
-  /// - Throws: `PatternRefusal` if the replacement is malformed, or if the search takes too long.
-  package func replacing(_ text: String, with replacement: String, count: Int = 0) throws(PatternRefusal) -> String {
+  ///   - room: what it may take; less afterwards.
+  /// - Throws: `PatternRefusal` if the replacement is malformed, or if it takes more than there is room for.
+  package func replacing(
+    _ text: String, with replacement: String, count: Int = 0, _ room: inout PatternRoom
+  ) throws(PatternRefusal) -> String {
     let scalars = Array(text.unicodeScalars)
-    let matches = try matches(in: scalars, atMost: count > 0 ? count : .max)
+    let matches = try matches(in: scalars, atMost: count > 0 ? count : .max, &room)
     if matches.isEmpty { return text }
     let parts = try PatternReplacement(replacement, groups: groupCount, names: groupNames).parts
-    var result = String.UnicodeScalarView()
+    var result: [UInt8] = []
     var place = 0
     for match in matches {
-      result.append(contentsOf: scalars[place..<match.range.lowerBound])
+      result += Self.text(scalars[place..<match.range.lowerBound]).utf8
       for part in parts {
         switch part {
-        case .text(let text): result.append(contentsOf: text.unicodeScalars)
-        case .group(let number): if let range = match.groups[number] { result.append(contentsOf: scalars[range]) }
+        case .text(let text):
+          try room.take(bytes: text.utf8.count)
+          result += text.utf8
+        case .group(let number):
+          guard let range = match.groups[number] else { continue }
+          try room.take(bytes: 4 * range.count)
+          result += Self.text(scalars[range]).utf8
         }
       }
       place = match.range.upperBound
     }
-    result.append(contentsOf: scalars[place...])
-    return String(result)
+    result += Self.text(scalars[place...]).utf8
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  /// The same within the usual limits.
+  package func replacing(_ text: String, with replacement: String, count: Int = 0) throws(PatternRefusal) -> String {
+    var room = PatternRoom()
+    return try replacing(text, with: replacement, count: count, &room)
   }
 
   private static func text(_ scalars: ArraySlice<Unicode.Scalar>) -> String {

@@ -31,6 +31,12 @@ struct PythonTests {
       #expect(PythonLiteral.value(text).map { $0.serialized(.python) } == expected, "\(text)")
     }
     #expect(PythonLiteral.value(String(repeating: "[", count: 100_000)) == nil)
+    #expect(PythonLiteral.value(#""\x+1""#) == nil)
+    let many = "{" + (0..<200_000).map { "'\($0)': 1, " }.joined() + "'7': 2}"
+    let start = ContinuousClock.now
+    let members = PythonLiteral.value(many)?.members
+    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(members?.count == 200_000 && members?[7].value == 2)
   }
 
   @Test func `values are written as by Python`() throws {

@@ -63,6 +63,7 @@ struct TaskFileTests {
     (task.replacing("\"no\"", with: "no"), "data.jsonl:1 (task own): the choices are not all texts"),
     (task + "output_type: chat\n", "expected one of multiple_choice"),
     (task + "filter_list: [{name: f, filter: [{function: custom}]}]\n", "the filter \"custom\" is not built"),
+    (task + "fewshot_config: first_n\n", "fewshot_config: expected a mapping"),
     (task + "fewshot_config: {sampler: best}\n", "expected the sampler default or first_n"),
     (task + "include: t.yaml\n", "it includes itself"), (task + "include: none.yaml\n", "none.yaml"),
     ("a: [1, 2\n", "not YAML that can be read"), ("- 1\n", "expected a task"),
@@ -81,6 +82,78 @@ struct TaskFileTests {
     }
     #expect(refusal(yaml).contains("more than 100000 values"))
     #expect(refusal(String(repeating: "[", count: 5000)).contains("not YAML"))
+  }
+
+  @Test(arguments: [
+    ("repeats: 1000000\n", "repeats: expected a whole number up to 1000"),
+    ("metric_list: [{metric: acc}, {metric: acc}]\n", "metric_list: acc is there twice"),
+    ("filter_list: [{name: f, filter: []}, {name: f, filter: []}]\n", "filter_list: f is there twice"),
+    ("output_type: generate_until\ngeneration_kwargs: {temperature: .inf}\n", "sampling needs a temperature above 0"),
+    (
+      "output_type: generate_until\ngeneration_kwargs: {temperature: 1, top_p: -1}\n",
+      "top_p is a number from 0 to 1"
+    ),
+    (
+      "doc_to_choice: \"[{% for i in range(2000) %}'a',{% endfor %}]\"\n",
+      "data.jsonl:1 (task own): there are 2000 choices, more than 1024"
+    ),
+    (
+      "doc_to_choice: \"[{% for i in range(1000) %}'a',{% endfor %}]\"\ndescription: \"{{ 'x' * 100000 }}\"\n",
+      "more than 67108864"
+    ),
+    (
+      "doc_to_text: '0'\ndoc_to_choice: \"[{% for i in range(1000) %}'a',{% endfor %}]\"\n"
+        + "description: \"{{ 'x' * 10000000 }}\"\n", "the document's prompts have 10000001000 bytes"
+    ),
+    (
+      "num_fewshot: 9\nfewshot_config: {samples: [a, a, a, a, a, a, a, a, a, a], doc_to_text: \"{{ 'x' * 10000000 }}\", "
+        + "doc_to_target: 0}\n", "the document's prompts have 70000"
+    ),
+  ])
+  func `time and memory are bounded`(yaml: String, reason: String) {
+    let names = yaml.split(separator: "\n").map { "\($0.prefix { $0 != ":" }):" }
+    let kept = Self.task.split(separator: "\n").filter { line in !names.contains { line.hasPrefix($0) } }
+    let text = refusal(kept.joined(separator: "\n") + "\n" + yaml)
+    #expect(text.contains(reason), "\(text.prefix(300))")
+  }
+
+  @Test func `large files are refused soon`() {
+    let names = (0..<49_000).map { "name\($0): 0\n" }.joined()
+    let start = ContinuousClock.now
+    #expect(refusal(names).contains("a task has nothing of this name"))
+    #expect(ContinuousClock.now - start < .seconds(10))
+    // Not cut at the limit.
+    #expect(refusal(Self.task + String(repeating: "# long\n", count: 1 << 20)).contains("more than 4194304"))
+  }
+
+  @Test func `fields that others lack are bounded`() throws {
+    let records = (0..<6000).map { "{\"field\($0)\": 1}\n" }.joined()
+    try directory.write("data.jsonl", records)
+    #expect(refusal(Self.task).contains("the 6000 documents have 6000 fields together, and lack 35994000 of them"))
+    let wide = "{" + (0..<60_000).map { "\"f\($0)\":1" }.joined(separator: ",") + "}\n"
+    try directory.write("data.jsonl", wide + "{\"f7\":2,\"q\":\"x\",\"a\":1}\n")
+    let documents = try TaskDocuments(path: directory.path("data.jsonl"))
+    #expect(documents.fields.count == 60_002 && documents.documents[1].value["f7"] == 2)
+  }
+
+  @Test func `patterns that are ignored have one limit`() throws {
+    let text = String(repeating: "a", count: 500)
+    func match(_ count: Int) throws -> ExactMatch {
+      let patterns = [JSONValue](repeating: "(?:(?:a?){100}){100}b", count: count)
+      return try ExactMatch([.init("regexes_to_ignore", .array(patterns))])
+    }
+    #expect(try match(1).holds(text, text))
+    #expect(throws: DocumentProblem("regexes_to_ignore: a pattern takes too long to search for")) {
+      try match(4).holds(text, text)
+    }
+  }
+
+  @Test func `a number below 0 is no choice`() {
+    let likelihoods = [-1.0, -2].map { TextLikelihood(sum: $0, isGreedy: true, tokenCount: 1) }
+    for gold in [-5, -1, 2] as [JSONValue] {
+      let metrics = ChoiceMetrics(choices: ["a", "b"], gold: gold, hasSeveralTargets: false)
+      #expect(metrics.values(likelihoods, ["exact_match", "acc"]).map(\.value) == [.number(0), .integer(0)])
+    }
   }
 
   @Test func `documents that do not fit are named`() throws {

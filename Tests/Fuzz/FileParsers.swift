@@ -18,7 +18,7 @@ final class FileParsers: Sendable {
   }()
 
   let root: String
-  private let tokenizer: Tokenizer
+  let tokenizer: Tokenizer
   let encoder: ExampleEncoder
   private let adapter: Adapter
   let form: PolicyForm
@@ -37,7 +37,7 @@ final class FileParsers: Sendable {
 
   private init() throws {
     root = "/dev/shm/shoal-fuzz-\(getpid())"
-    for name in ["shards", "tokenizer", "cache"] {
+    for name in ["shards", "tokenizer", "cache", "task"] {
       try FileManager.default.createDirectory(atPath: "\(root)/\(name)", withIntermediateDirectories: true)
     }
     for name in ["tokenizer.json", "tokenizer_config.json"] {
@@ -83,6 +83,7 @@ final class FileParsers: Sendable {
       }
     }
     try write(Array(Self.index.utf8), "shards/\(HubWeights.indexName)")
+    try write(Array(Self.taskDocuments.utf8), "task/documents.jsonl")
   }
 
   static func files(in path: String) throws -> [String: [UInt8]] {

@@ -36,6 +36,8 @@ enum Parser: String, CaseIterable {
   case torchFile = "torch-file"
   case encoder
   case rouge
+  case taskFile = "task-file"
+  case taskDocuments = "task-documents"
 
   /// Parses one input. Errors are described, as a command would do: their texts contain parts of the input.
   func run(_ bytes: UnsafeRawBufferPointer) {
@@ -70,6 +72,8 @@ enum Parser: String, CaseIterable {
       case .torchFile: try FileParsers.shared.torchFile(bytes)
       case .encoder: try FileParsers.shared.encoder(bytes)
       case .rouge: FileParsers.shared.rouge(bytes)
+      case .taskFile: try FileParsers.shared.taskFile(bytes)
+      case .taskDocuments: try FileParsers.shared.taskDocuments(bytes)
       case .prompts: _ = try PromptTemplate(String(decoding: bytes, as: UTF8.self), source: "prompt.txt")
       }
     } catch {

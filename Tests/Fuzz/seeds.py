@@ -440,3 +440,143 @@ seed("encoder", "special_tokens_map.json", compact({
     "cls_token": "[CLS]", "mask_token": {"content": "[MASK]", "lstrip": True, "rstrip": True}}), 4)
 seed("encoder", "tokenizer.json", (FIXTURES / "bert/deberta-tokenizer.json").read_text(), 5)
 seed("rouge", "texts", "The cats sat on the mat.\nRelational\0A cat sits,\nrelationally, on mats\n\n")
+
+# Tasks: a task file, as the harness has them and with every name, and answers after NULs; documents of built-in tasks
+LM_EVAL = FIXTURES / "lm_eval"
+tasks = json.loads((LM_EVAL / "tasks.json").read_text())
+for task, definition in tasks["tasks"].items():
+    seed("task-file", task, "\0".join([compact({"task": task, **definition}), *tasks["answers"][:8]]), 0)
+seed("task-file", "choice", """\
+task: own
+task_alias: Own
+tag: [one, two]
+output_type: multiple_choice
+dataset_path: json
+dataset_name: main
+dataset_kwargs:
+  data_files: {test: documents.jsonl, train: [documents.jsonl, documents.jsonl]}
+training_split: train
+validation_split: test
+test_split: test
+fewshot_split: train
+num_fewshot: 1
+doc_to_text: "Q: {{question.strip()}}"
+doc_to_choice: choices
+doc_to_target: answer
+description: "About {{word}}:\\n"
+target_delimiter: ""
+fewshot_delimiter: "\\n###\\n"
+gen_prefix: "It is"
+should_decontaminate: true
+doc_to_decontamination_query: question
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+  - {metric: acc_norm, aggregation: nanmean}
+  - {metric: acc_bytes, aggregation: median}
+  - metric: acc_tok
+  - metric: acc_mutual_info
+  - metric: exact_match
+  - {metric: brier_score, hf_evaluate: false}
+metadata: {version: 1.0, note: [x]}
+unsafe_code: false
+""", 0)
+seed("task-file", "labels", """\
+{task: l, output_type: multiple_choice, test_split: t, doc_to_text: '{{ text }}', doc_to_choice: [a, b, c],
+doc_to_target: '{{ n | int }}', metric_list: [{metric: f1}, {metric: mcc}, {metric: acc, aggregation: f1}]}
+""", 0)
+seed("task-file", "several-targets", """\
+{task: s, output_type: multiple_choice, test_split: t, doc_to_text: "{{question}}", doc_to_choice: "{{choices}}",
+doc_to_target: "[0, 1, -1]", metric_list: [{metric: acc}, {metric: exact_match}, {metric: brier_score}]}
+""", 0)
+seed("task-file", "ends", """\
+{task: e, output_type: multiple_choice, test_split: t, doc_to_text: "{{answer or 0}}", doc_to_target: word,
+doc_to_choice: {a: "x", b: "{{y}}"}, num_fewshot: 1, fewshot_split: t, fewshot_config: {sampler: first_n}}
+""", 0)
+seed("task-file", "likelihood", """\
+{task: k, output_type: loglikelihood, test_split: t, doc_to_text: text, doc_to_target: " {{word}}", num_fewshot: 2,
+fewshot_config: {samples: [{text: "a", word: "b"}, {text: c, word: d}], doc_to_text: "{{text}}?", doc_to_target: word,
+doc_to_choice: null, gen_prefix: "so", fewshot_delimiter: "|", target_delimiter: "-", fewshot_indices: [0]},
+metric_list: [{metric: perplexity, aggregation: perplexity}, {metric: acc}]}
+""", 0)
+seed("task-file", "rolling", """\
+task: r
+output_type: loglikelihood_rolling
+validation_split: v
+doc_to_target: "{{text | regex_replace('[0-9]+', '#')}}"
+metric_list: [{metric: word_perplexity, aggregation: weighted_perplexity}, {metric: bits_per_byte},
+  {metric: byte_perplexity, aggregation: bits_per_byte}, {metric: token_perplexity}]
+""", 0)
+seed("task-file", "generation", """\
+task: g
+test_split: t
+doc_to_text: "{% for c in choices %}{{ 'ABC'[loop.index0] }}) {{ c }}\\n{% endfor %}"
+doc_to_target: "{{answers}}"
+repeats: 3
+generation_kwargs: {until: ["\\n\\n", "Q:"], do_sample: true, temperature: 0.5, top_p: 0.9, top_k: 5, max_gen_toks: 9,
+  num_beams: 1}
+filter_list:
+  - name: strict
+    filter:
+      - {function: regex, regex_pattern: "(?i)(?<!\\\\w)(?:answer|is)\\\\W+(-?\\\\d[\\\\d,]*)|(\\\\w+)$", group_select: -1, fallback: none}
+      - {function: take_first_k, k: 2}
+      - {function: majority_vote}
+      - {function: take_first}
+  - name: letters
+    filter:
+      - {function: multi_choice_regex, regex_pattern: '(\\([A-Z]\\))', group_select: 0, fallback: x, ignore_case: true,
+         ignore_punctuation: true, regexes_to_ignore: [the, '[,.]']}
+      - {function: remove_whitespace}
+      - {function: lowercase}
+      - {function: uppercase}
+      - {function: map, mapping_dict: {"(B)": b, "CAT": [1]}, default_value: null}
+      - {function: take_first}
+metric_list:
+  - {metric: exact_match, ignore_case: true, ignore_punctuation: true, ignore_numbers: true, regexes_to_ignore: [',', '(?s).*#### ']}
+""" + "\0#### 12, the answer is 7\0(B) or cat\0: A\0", 0)
+seed("task-file", "patterns", """\
+task: p
+test_split: t
+doc_to_text: word
+doc_to_target: target
+filter_list:
+  - {name: f, filter: [{function: regex, regex_pattern: '(a|b)*?(?P<n>(?:x{2,5}|[^\\W\\d_]+)+)(?=\\s)(?<=\\w)\\b.*$'}]}
+metric_list: [{metric: exact_match, regexes_to_ignore: ['^\\s+|\\s+$', '(?m)^#+', '(?:(?:a{9}){9}){9}']}]
+""" + "\0abab xxxx yy\n## z\0" + "a" * 200, 0)
+seed("task-file", "included", """\
+task: parent
+output_type: loglikelihood
+test_split: &t test
+fewshot_split: *t
+doc_to_text: "{{question}}"
+doc_to_target: "{{label}}"
+num_fewshot: 1
+""", 1)
+seed("task-file", "including", "include: [base.yaml]\ntask: child\nrepeats: 2\ngeneration_kwargs: {until: .}\n", 0)
+seed("task-file", "itself", "include: task.yaml\ntask: x\n", 0)
+seed("task-file", "function", "task: f\ndoc_to_text: !function utils.text\nprocess_docs: !function utils.docs\n", 0)
+seed("task-file", "chat", """\
+{include: base.yaml, task: chat, gen_prefix: "It is ", description: "{{hint}}", num_fewshot: 1, fewshot_split: t}
+""" + "\0 a cat.\0", 2)
+names = ["hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "openbookqa", "boolq", "lambada_openai", "gsm8k",
+         "gsm8k_cot", "humaneval", "perplexity", "mmlu", "mmlu_continuation", "texts", "preference"]
+files = {"perplexity": "texts", "mmlu": "mmlu_anatomy", "mmlu_continuation": "mmlu_world_religions_continuation"}
+kinds = {name: (LM_EVAL / f"{files.get(name, name)}.jsonl").read_text().splitlines() for name in names[:-2]}
+kinds["texts"] = [compact({"reference": ["#### 12", "y"], "prompt": "q"}), compact({"reference": "x", "prediction": "x"}),
+                  compact({"reference": "x", "messages": [{"role": "user", "content": "q"}]})]
+kinds["preference"] = [compact({"prompt": "q", "chosen": " a", "rejected": " b"}),
+                       compact({"chosen": "The same, yes", "rejected": "The same, no"})]
+for choice, name in enumerate(names):
+    lines = [line for line in kinds[name] if len(line) < 1000][:4]
+    seed("task-documents", name, "\n".join(lines) + "\n", choice)
+    # With an example, and as chats
+    for kind in (1, 2):
+        seed("task-documents", f"{name}-{kind}", "\n".join(lines[:2]) + "\n", choice + kind * len(names))
+seed("task-documents", "odd", """\
+{"ctx_a":"[","ctx_b":"ß","endings":["[a","b]\\n["],"activity_label":" [title]","label":" 9223372036854775807 "}
+{"ctx_a":"","ctx_b":"","endings":[],"activity_label":"","label":-1}
+""", 0)
+seed("task-documents", "wrong-types", """\
+{"question":1,"choices":{"text":"ab","label":[["A"],{},null,1e99]},"answerKey":{},"x":"\\ud83d","y":NaN}
+{"question":null,"choices":[[]],"answerKey":true}
+""", 2)
+seed("task-documents", "labels", '{"goal":"g","sol1":"a","sol2":"b","label":-5}\n{"goal":[],"sol1":1,"sol2":null,"label":1e3}\n', 4)

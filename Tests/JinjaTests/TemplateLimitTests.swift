@@ -53,6 +53,17 @@ import Testing
     }
   }
 
+  // MARK: Patterns
+
+  @Test(arguments: [
+    "{% for i in range(99999) %}{{ 'a' | regex_replace('(?:(?:a{100}){100}){3}', 'b') }}{% endfor %}",
+    "{{ ('a' * 60000) | regex_replace('a', 'b' * 1000000) }}",
+    "{{ ('a' * 60000) | regex_replace('(?:(?:a?){100}){100}b', '') }}",
+  ])
+  func `patterns are counted`(template: String) throws {
+    #expect(throws: TemplateError.self) { try Template(template, .strict).text([]) }
+  }
+
   // MARK: Arithmetic
 
   @Test(arguments: [

@@ -40,4 +40,25 @@ struct PatternSearchTests {
     #expect(try PatternSearch("(a*)*b").matches(in: text).isEmpty)
     #expect(try PatternSearch("(a|aa)+$").matches(in: text).count == 1)
   }
+
+  @Test func `time and memory are bounded`() throws {
+    let text = String(repeating: "a", count: 5000)
+    #expect(
+      try PatternSearch(String(repeating: "(a?)", count: 100)).matches(in: Array(text.unicodeScalars)).count == 51)
+    #expect(throws: PatternRefusal.self) { try PatternSearch(String(repeating: "(a?)", count: 101)) }
+    let replacement = String(repeating: "b", count: 1 << 20)
+    #expect(throws: PatternRefusal(reason: "makes too long a text")) {
+      try PatternSearch("a").replacing(text, with: replacement)
+    }
+    var room = PatternRoom()
+    room.states = 1_000_000
+    #expect(throws: PatternRefusal(reason: "takes too long to search for")) {
+      try PatternSearch("(?:(?:a?){100}){100}b").replacing(text, with: "", &room)
+    }
+    #expect(room.states <= 0)
+    // A look's own program is made ready at each place.
+    room.states = 1_000_000
+    _ = try PatternSearch("(?=(?:b{100}){100})c").replacing(String(repeating: "a", count: 100), with: "", &room)
+    #expect(room.states < 1_000_000 - 100 * 10_000 / 16)
+  }
 }
