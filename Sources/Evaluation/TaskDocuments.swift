@@ -119,7 +119,8 @@ package struct TaskDocuments: Sendable {
         throw EvaluationError(task, document.location, "the field \"\(field)\" is no text")
       }
       guard !name.isEmpty, name.utf8.count <= 100, !name.contains("/"), !name.hasPrefix(".") else {
-        throw EvaluationError(task, document.location, "the \(field) \"\(name.prefix(40))\" cannot be the name of a task")
+        throw EvaluationError(
+          task, document.location, "the \(field) \"\(name.prefix(40))\" cannot be the name of a task")
       }
       if groups[name] == nil { names.append(name) }
       groups[name, default: []].append(document)

@@ -63,7 +63,9 @@ extension TaskRun {
       guard chat != nil else { throw DocumentProblem("messages need a model with a chat template") }
       do throws(RecordProblem) {
         messages = try ChatRequest(list).messages
-        if messages.last?.role == "assistant" { throw RecordProblem("messages end with an answer, expected a question") }
+        if messages.last?.role == "assistant" {
+          throw RecordProblem("messages end with an answer, expected a question")
+        }
       } catch {
         throw DocumentProblem("\(error)")
       }

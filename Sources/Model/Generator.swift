@@ -160,6 +160,7 @@ package final class Generator {
       active[place].unread = []
     }
     var ended: Set<Int> = []
+    defer { remove(ended, from: &active) }
     for run in CachedSpan.runs(parts.map(\.span), rows: size.rows) {
       let wanted = run.indices.filter {
         let part = parts[run[$0].index]
@@ -171,7 +172,6 @@ package final class Generator {
       for place in chosen { active[place].answering = .now }
       ended.formUnion(try choose(&active, chosen, logits, client))
     }
-    remove(ended, from: &active)
     return true
   }
 

@@ -29,7 +29,8 @@ package final class ResultJournal {
     guard descriptor >= 0 else { throw WriteError(path: path, action: "open", code: errno) }
     // Freed when the process ends, however it ends. Where the file system knows no locks, there is none.
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-      throw ContentError(path, "is in use by another start of this command", expected: "one at a time, or another --out")
+      throw ContentError(
+        path, "is in use by another start of this command", expected: "one at a time, or another --out")
     }
     var valid = 0
     if exists, lseek(descriptor, 0, SEEK_END) > 0 { (known, valid) = try Self.read(path, identity, replaces: replaces) }

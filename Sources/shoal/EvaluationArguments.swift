@@ -104,7 +104,8 @@ struct EvaluationArguments: ParsableArguments {
       }
       let rendersChats = applyChatTemplate || names.contains { ["rouge", "bertscore", "preference"].contains($0) }
       if !rendersChats, inference.chat.choice.template != nil || inference.chat.choice.system != nil {
-        throw ValidationError("--chat-template and --system go with --apply-chat-template: these tasks' prompts are texts.")
+        throw ValidationError(
+          "--chat-template and --system go with --apply-chat-template: these tasks' prompts are texts.")
       }
     }
   }

@@ -83,7 +83,9 @@ extension EndToEnd {
         let job = try Job([Job.program, "evaluate", "--model", Self.model] + arguments, in: fixture)
         // The third is stopped in the midst of the first answers.
         starts += 1
-        try? job.wait { ((try? fixture.text("r.json.partial")) ?? "").split(separator: "\n").count > (starts == 3 ? 0 : 2) }
+        try? job.wait {
+          ((try? fixture.text("r.json.partial")) ?? "").split(separator: "\n").count > (starts == 3 ? 0 : 2)
+        }
         job.send(signal)
         let ending = job.wait()
         // It may have been too fast.

@@ -38,22 +38,24 @@ struct RequestTokensTests {
 
   @Test func `white space at the end of a context belongs to what follows`() throws {
     let tokens = try RequestTokens(tokenizer, maximumLength: 100)
-    let request = try tokens.likelihood(context: "A question? \n", continuation: "yes")
+    let request = try tokens.likelihood(context: "A question? \n", continuation: "yes").request
     #expect(request.context == tokenizer.encode("A question?"))
     #expect(request.context + request.continuation == tokenizer.encode("A question? \nyes"))
-    #expect(try tokens.likelihood(context: "", continuation: "yes").context == [prefix])
+    #expect(try tokens.likelihood(context: "", continuation: "yes").request.context == [prefix])
     #expect(throws: DocumentProblem.self) { try tokens.likelihood(context: "A", continuation: "") }
     #expect(throws: DocumentProblem.self) { try tokens.likelihood(context: "", continuation: "") }
   }
 
   @Test func `what does not fit is left out at the start`() throws {
     let tokens = try RequestTokens(tokenizer, maximumLength: 4)
-    let request = try tokens.likelihood(context: [1, 2, 3, 4], continuation: [5, 6])
-    #expect(request == LikelihoodRequest(context: [2, 3, 4], continuation: [5, 6]))
-    #expect(try tokens.likelihood(context: [1, 2], continuation: [3, 4, 5, 6]).context == [2])
+    let (request, isCut) = try tokens.likelihood(context: [1, 2, 3, 4], continuation: [5, 6])
+    #expect(request == LikelihoodRequest(context: [2, 3, 4], continuation: [5, 6]) && isCut)
+    #expect(try !tokens.likelihood(context: [1, 2, 3], continuation: [5, 6]).isCut)
+    #expect(try tokens.likelihood(context: [1, 2], continuation: [3, 4, 5, 6]).request.context == [2])
     #expect(throws: DocumentProblem.self) { try tokens.likelihood(context: [1], continuation: [1, 2, 3, 4, 5]) }
     #expect(throws: DocumentProblem.self) { try tokens.prompt("A", answerLength: 4) }
-    #expect(try tokens.prompt("A question of many tokens", answerLength: 2).count == 2)
+    let prompt = try tokens.prompt("A question of many tokens", answerLength: 2)
+    #expect(prompt.ids.count == 2 && prompt.isCut)
   }
 
   @Test func `answers end where a stop text begins`() throws {

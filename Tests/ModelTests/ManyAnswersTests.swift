@@ -21,7 +21,11 @@ private final class Jobs: GenerationClient {
     told[job, default: []].append(token)
     return end(job, told[job]?.count ?? 0)
   }
-  func receive(_ answer: Generation, of job: Int) { answers[job] = answer }
+  private(set) var answerCount = 0
+  func receive(_ answer: Generation, of job: Int) {
+    answers[job] = answer
+    answerCount += 1
+  }
 }
 
 /// Many answers at once are those of one at a time.
@@ -52,7 +56,18 @@ private final class Jobs: GenerationClient {
     try generator.generate(for: jobs)
     #expect(jobs.answers.count == 20 && jobs.answers.values.allSatisfy { $0.finishReason == .interrupted })
     #expect(jobs.answers.values.contains { $0.ids.isEmpty } && jobs.answers.values.contains { $0.ids.count > 5 })
-    #expect(jobs.nextJob() == nil)
+    #expect(jobs.nextJob() == nil && jobs.answerCount == 20)
+    // Prompts that are read in several runs, where the first answers have ended when the stop comes.
+    let short = Jobs(
+      (0..<8).map { place in
+        GenerationJob(
+          id: place, prompt: (0..<60).map { Int32(($0 * (place + 3) + 1) % 130) },
+          GenerationOptions(maximumNewTokens: place < 2 ? 1 : 20))
+      })
+    short.stop = { short.told.count >= 2 }
+    try Self.generator(fixture.model, fixture.adapter, slots: 8, cached: 1000, promptRows: 64).generate(for: short)
+    #expect(short.answers.count == 8 && short.answerCount == 8)
+    #expect(short.answers[0]?.finishReason == .length && short.answers[7]?.finishReason == .interrupted)
   }
 
   private static func generator(
