@@ -18,7 +18,7 @@ extension EndToEnd {
 
     @Test func `evaluations without held-out data are told`() throws {
       let fixture = try RunFixture()
-      let remedy = " is without effect: no data is held out; set val_set_size or test_datasets\n"
+      let remedy = " is without effect: no data is held out; set val_set_size, test_datasets or eval_tasks\n"
       #expect(try told(fixture, "evals_per_epoch=4", "val_set_size=0").contains("\nevals_per_epoch: 4\(remedy)"))
       #expect(try told(fixture, "eval_steps=5").contains("\neval_steps: 5\(remedy)"))
       for settings in [["eval_steps=0"], ["eval_steps=5", "val_set_size=2"]] {

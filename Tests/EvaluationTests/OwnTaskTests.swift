@@ -94,20 +94,26 @@ struct OwnTaskTests {
     let path = try directory.write(
       "texts.jsonl",
       """
-      {"prediction": "abcd", "reference": "ab"}
-      {"prompt": "one two three four", "reference": ["ab", "cd"]}
+      {"prompt": "five six seven", "prediction": "abcd", "reference": "ab"}
+      {"prompt": "one two three four", "prediction": "abc", "reference": ["ab", "cd"]}
 
       """)
     let documents = try TaskDocuments(path: path)
     let answers = try AnswerSettings([.init("max_gen_toks", 2)], repeats: 1)
     let run = try TaskRun.texts(LengthMetric(), documents, answers: answers, chat: nil, data: path, .init())
     let outcome = try outcome(run)
-    let answer = tokenizer.decode(Array(tokenizer.encode("one two three four").suffix(2)))
-    #expect(value(outcome, "ratio") == (2 + Double(answer.count) / 2) / 2)
+    // A model answers, whatever text is there.
+    let texts = ["five six seven", "one two three four"].map {
+      tokenizer.decode(Array(tokenizer.encode($0).suffix(2)))
+    }
+    #expect(value(outcome, "ratio") == texts.reduce(0) { $0 + Double($1.count) / 2 } / 2)
     #expect(value(outcome, "count") == 1.5)
-    #expect(outcome.samples[1]["resps"] == [[.string(answer)]])
+    #expect(outcome.samples.map { $0["resps"] } == texts.map { [[.string($0)]] })
+    let given = try TaskOutcome(TaskRun.texts(LengthMetric(), documents, answers: nil, chat: nil, data: path, .init()))
+    #expect(value(given, "ratio") == (2 + 1.5) / 2)
+    let bare = try TaskDocuments(path: directory.write("bare.jsonl", "{\"prompt\": \"x\", \"reference\": \"y\"}\n"))
     #expect(throws: EvaluationError.self) {
-      try TaskRun.texts(LengthMetric(), documents, answers: nil, chat: nil, data: path, .init())
+      try TaskRun.texts(LengthMetric(), bare, answers: nil, chat: nil, data: path, .init())
     }
   }
 

@@ -123,7 +123,7 @@ private final class Jobs: GenerationClient {
     let stopping = Jobs(jobs)
     stopping.stop = { (stopping.told[0]?.count ?? 0) >= 3 }
     try generator.generate(for: stopping)
-    #expect(stopping.answers.count == 4)
+    #expect(stopping.answers.count == 6)
     #expect(stopping.answers.values.allSatisfy { $0.finishReason == .interrupted && $0.ids.count <= 4 })
     // The next call is not affected.
     let again = Jobs(jobs)
