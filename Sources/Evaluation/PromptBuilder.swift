@@ -81,7 +81,12 @@ struct PromptBuilder {
     if shotCount > 0 {
       let shots = try sampler.sample(shotCount, excluding: definition.excludesDocument ? document : nil)
       for shot in shots {
-        let turn = try turn(ofShot: shot)
+        let turn: [PromptMessage]
+        do throws(DocumentProblem) {
+          turn = try self.turn(ofShot: shot)
+        } catch {
+          throw DocumentProblem("an example that is drawn for this document cannot be used: \(error.reason)")
+        }
         byteCount += turn.reduce(0) { $0 + $1.byteCount }
         try TaskRequest.requireRoom(byteCount)
         messages += turn
