@@ -29,10 +29,11 @@ package struct GenerationDemand: Equatable {
   var cached: Int { 2 * capacity + own.prefix(slots).reduce(0, +) }
 
   /// The same with fewer answers at once, if memory is short. With a single answer the generator says what is missing.
-  func fitting(_ policy: Policy, ranksOnNode: Int) -> GenerationDemand {
+  func fitting(
+    _ configuration: ModelConfiguration, available: Int? = ProcessMemory.availableBytes, ranksOnNode: Int
+  ) -> GenerationDemand {
     var demand = self
-    guard let available = ProcessMemory.availableBytes else { return demand }
-    let configuration = policy.model.configuration
+    guard let available else { return demand }
     while demand.slots > 1,
       Generator.byteCount(configuration, capacity: capacity, slots: demand.slots, cached: demand.cached)
         > available / ranksOnNode

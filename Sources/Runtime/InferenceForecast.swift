@@ -16,6 +16,13 @@ package struct InferenceWork {
   /// Nil: there is nothing to answer.
   package private(set) var demand: GenerationDemand?
 
+  /// The same with fewer answers at once, if memory is short.
+  func fitting(_ c: ModelConfiguration, ranksOnNode: Int) -> InferenceWork {
+    var work = self
+    work.demand = demand?.fitting(c, ranksOnNode: ranksOnNode)
+    return work
+  }
+
   package struct Rows: Equatable {
     package var count = 0
     package var attended = 0

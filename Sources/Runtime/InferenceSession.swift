@@ -186,7 +186,8 @@ package final class InferenceSession: Inference {
     if !missing.isEmpty {
       // Neighbours in this order share most.
       missing.sort { requests[$0].prompt.lexicographicallyPrecedes(requests[$1].prompt) }
-      let size = demand(missing.map { requests[$0] }).fitting(policy, ranksOnNode: world.ranksOnNode)
+      let size = demand(missing.map { requests[$0] })
+        .fitting(policy.model.configuration, ranksOnNode: world.ranksOnNode)
       let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }
       _ = try world.share(Command.generate(capacity: size.capacity, slots: size.slots, cached: size.cached))
       try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) {
@@ -225,6 +226,7 @@ package final class InferenceSession: Inference {
   package func forecast(_ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest]) throws -> InferenceForecast
   {
     let work = InferenceWork(likelihoods, answers, ranks: world.size, slots: Self.slots)
+      .fitting(policy.model.configuration, ranksOnNode: world.ranksOnNode)
     let slots = work.demand?.slots ?? 0
     _ = try world.share(Command.measure(slots: slots))
     return InferenceForecast(work, try rates(slots: slots), policy)
@@ -239,6 +241,8 @@ package final class InferenceSession: Inference {
     _ likelihoods: [LikelihoodRequest], _ answers: [GenerationRequest], ranks: Int, _ c: ModelConfiguration,
     _ adapter: AdapterLayout?
   ) -> Int {
-    InferenceWork(likelihoods, answers, ranks: ranks, slots: slots).byteCount(c, adapter)
+    // Of ranks on other nodes each has no less.
+    InferenceWork(likelihoods, answers, ranks: ranks, slots: slots).fitting(c, ranksOnNode: ranks)
+      .byteCount(c, adapter)
   }
 }
