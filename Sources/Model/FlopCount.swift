@@ -31,7 +31,7 @@ package struct FlopCount: Sendable, Equatable {
       linears: size.rows * size.keyValue + size.allRows * size.rest, attention: 4 * size.attended, head: size.head)
   }
 
-  /// The pass of inference, with all rows in every layer.
+  /// The pass of inference. In the last layer only scored rows go past keys and values.
   /// - Parameters:
   ///   - attended: query–key pairs of one layer and head.
   ///   - scored: rows through the head.
@@ -39,10 +39,13 @@ package struct FlopCount: Sendable, Equatable {
     rows: Int, attended: Int, scored: Int, _ c: ModelConfiguration, _ adapter: AdapterLayout?
   ) -> FlopCount {
     let linears = LinearModule.allCases.reduce(0) { $0 + 2 * $1.inputWidth(c) * $1.outputWidth(c) }
+    let keyValue = 4 * c.hiddenSize * c.keyValueWidth
+    // Whole layers for each row.
+    let layers = Double(c.layerCount - 1) + Double(scored) / Double(max(1, rows))
     return FlopCount(
-      linears: Double(rows * c.layerCount) * Double(linears),
-      attention: 4 * Double(attended) * Double(c.layerCount * c.queryWidth),
-      lora: 2 * Double(rows) * Double(adapter?.count ?? 0),
+      linears: Double(rows) * (layers * Double(linears - keyValue) + Double(c.layerCount * keyValue)),
+      attention: 4 * Double(attended) * layers * Double(c.queryWidth),
+      lora: 2 * Double(rows) * Double(adapter?.count ?? 0) * layers / Double(c.layerCount),
       head: 2 * Double(scored) * Double(c.hiddenSize * c.vocabularySize))
   }
 
