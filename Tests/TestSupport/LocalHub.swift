@@ -3,6 +3,7 @@
 package import Checkpoints
 import Foundation
 import Glibc
+import Tensors
 
 /// A repository `own/tiny` and its server. Large files lie on the storage, to which the hub redirects.
 package final class LocalHub: @unchecked Sendable {
@@ -66,8 +67,8 @@ package final class LocalHub: @unchecked Sendable {
   package func close() {
     lock.withLock {
       isClosed = true
+      // Their threads close them: a number that is free too early may be another hub's next socket.
       for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
-      for socket in sockets { Glibc.close(socket) }
       sockets = []
     }
   }
@@ -108,8 +109,9 @@ package final class LocalHub: @unchecked Sendable {
     sockets.append(listener)
     ports.append(UInt16(bigEndian: address.sin_port))
     Thread.detachNewThread { [weak self] in
+      defer { Glibc.close(listener) }
       while true {
-        let connection = accept(listener, nil, nil)
+        let connection = uninterrupted { accept(listener, nil, nil) }
         guard connection >= 0 else { return }
         _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
         Thread.detachNewThread { [weak self] in
@@ -125,7 +127,7 @@ package final class LocalHub: @unchecked Sendable {
     var bytes: [UInt8] = []
     while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8) {
       var byte: UInt8 = 0
-      guard recv(connection, &byte, 1, 0) == 1 else { return }
+      guard uninterrupted({ recv(connection, &byte, 1, 0) }) == 1 else { return }
       bytes.append(byte)
     }
     let lines = String(decoding: bytes, as: UTF8.self).components(separatedBy: "\r\n")
@@ -234,8 +236,8 @@ package final class LocalHub: @unchecked Sendable {
     let bytes = Array(head.utf8) + body.prefix(limit)
     var place = 0
     while place < bytes.count {
-      let count = bytes[place...].withUnsafeBytes {
-        Glibc.send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      let count = bytes[place...].withUnsafeBytes { rest in
+        uninterrupted { Glibc.send(connection, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL)) }
       }
       guard count > 0 else { return }
       place += count
