@@ -1,5 +1,7 @@
 // A rendered chat as token ids, with the token ranges of its runs.
 
+import Tensors
+
 /// The ids of a chat's pieces.
 struct ChatTokens {
   /// A piece as tokens.
@@ -137,8 +139,6 @@ struct ChatTokens {
     }
     return found ?? 0..<0
   }
-
-  static func commonPrefix(_ first: [Int32], _ second: [Int32]) -> Int { zip(first, second).prefix { $0 == $1 }.count }
 }
 
 /// Where the tokens of a text begin and end in it.
@@ -164,7 +164,7 @@ private struct TokenBounds {
     // Tokens of the text's beginning are the text's own tokens up to the one that the byte is in.
     let head = tokenizer.encode(
       String(decoding: text.utf8.prefix(byte), as: UTF8.self), allowSpecial: allowSpecial)
-    let common = ChatTokens.commonPrefix(head, ids)
+    let common = head.commonPrefixCount(ids)
     return common..<(common == head.count ? common : min(common + 1, ids.count))
   }
 }

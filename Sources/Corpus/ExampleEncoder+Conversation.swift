@@ -1,6 +1,7 @@
 // Conversations, of which only some tokens are trained.
 
 import Checkpoints
+import Tensors
 
 extension ExampleEncoder {
   func conversation(
@@ -43,7 +44,7 @@ extension ExampleEncoder {
       let start =
         place == 0
         ? try firstAnswer(in: answered)
-        : ChatTokens.commonPrefix(try header(Array(messages[..<place]), context, startingAs: whole), answered.ids)
+        : try header(Array(messages[..<place]), context, startingAs: whole).commonPrefixCount(answered.ids)
       if answered.ids.elementsEqual(whole.ids.prefix(answered.ids.count)) {
         ranges.append(start..<answered.ids.count)
         continue
@@ -58,8 +59,7 @@ extension ExampleEncoder {
           "the chat template renders message \(place) otherwise once others follow, so that what is trained is not clear: "
             + "use a template with {% generation %}, or leave the later messages out")
       }
-      let ending = ChatTokens.commonPrefix(
-        Array(answered.ids[alone.upperBound...]), Array(whole.ids[content.upperBound...]))
+      let ending = answered.ids[alone.upperBound...].commonPrefixCount(whole.ids[content.upperBound...])
       let isHeaderSame = answered.ids.prefix(start).elementsEqual(whole.ids.prefix(start))
       ranges.append((isHeaderSame ? min(content.lowerBound, start) : content.lowerBound)..<content.upperBound + ending)
     }
@@ -183,9 +183,9 @@ extension ExampleEncoder {
   private static func difference(_ text: [UInt8], _ other: [UInt8]) -> Range<Int> {
     func isInside(_ place: Int) -> Bool { place < text.count && text[place] & 0xC0 == 0x80 }
     let limit = min(text.count, other.count)
-    var start = zip(text, other).prefix { $0 == $1 }.count
+    var start = text.commonPrefixCount(other)
     while start > 0, isInside(start) { start -= 1 }
-    var tail = min(zip(text.reversed(), other.reversed()).prefix { $0 == $1 }.count, limit - start)
+    var tail = min(text.reversed().commonPrefixCount(other.reversed()), limit - start)
     while tail > 0, isInside(text.count - tail) { tail -= 1 }
     return start..<max(start, text.count - tail)
   }

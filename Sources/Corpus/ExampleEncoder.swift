@@ -1,6 +1,8 @@
 // Encodes a record as token ids. TRL's formats are tokenised as in TRL 1.16's DPOTrainer, SFTTrainer and KTOTrainer,
 // and axolotl's as in axolotl, except that text inside a field becomes a special token only where the data set asks for it.
 
+import Tensors
+
 /// A record's tree, with the facts that only the encoder knows.
 package struct EncodedExample: Sendable, Equatable {
   package var tree: ExampleTree
@@ -104,7 +106,7 @@ package struct ExampleEncoder: Sendable {
   private func example(
     _ sequences: Sequences, of record: ExampleRecord, index: Int
   ) throws(RecordProblem) -> EncodedExample {
-    let length = sequences.whole.map { ChatTokens.commonPrefix(sequences.prompt, $0) }.min() ?? 0
+    let length = sequences.whole.map { sequences.prompt.commonPrefixCount($0) }.min() ?? 0
     guard length > 0 else {
       throw RecordProblem(
         "no token of the prompt is left before the completions, because they merge: end the prompt on the "

@@ -27,9 +27,9 @@ package enum Aggregation: String, Sendable, CaseIterable {
   }
 
   /// Whether a metric is better if it is larger.
+  /// - Parameter metric: its name, also after the name of its task (`lambada_openai_perplexity`).
   package static func higherIsBetter(metric: String) -> Bool {
-    !["perplexity", "word_perplexity", "byte_perplexity", "token_perplexity", "bits_per_byte", "brier_score"]
-      .contains(metric)
+    !["perplexity", "bits_per_byte", "brier_score", "ece"].contains { metric == $0 || metric.hasSuffix("_\($0)") }
   }
 
   /// - Precondition: there are values.

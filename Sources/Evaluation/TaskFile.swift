@@ -33,6 +33,9 @@ package struct TaskFile: Sendable {
       sources: sources.map { ($0.path, $0.yaml.lines) })
     (self.path, definition) = (path, try reader.definition())
     files = try reader.files()
+    guard !definition.metrics.contains(where: { $0.name == "pass_at_k" }) else {
+      throw EvaluationError(path, "pass_at_k runs programs, which the task humaneval alone does")
+    }
     do throws(DocumentProblem) {
       _ = try HarnessParts(definition, runner: nil)
     } catch {

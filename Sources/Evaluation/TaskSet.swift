@@ -33,7 +33,9 @@ package struct TaskPrompting {
   /// - Throws: if the model has no template, or a malformed one.
   package func template() throws -> ChatTemplate { try found.get() }
 
-  fileprivate func chat() throws -> ChatRendering { ChatRendering(try template(), .init(), tokenizer) }
+  /// The rendering of prompts as chats.
+  /// - Throws: as `template`.
+  package func chat() throws -> ChatRendering { ChatRendering(try template(), .init(), tokenizer) }
 }
 
 /// Tasks with their requests.
@@ -46,10 +48,12 @@ package struct TaskSet {
   /// Reads a task's documents and makes its requests.
   /// - Parameters:
   ///   - settings: of the evaluation; what the choice says goes before it.
+  ///   - pool: the file that the examples of a task are drawn from, where the choice names none.
   ///   - metric: the metric of a task that compares texts, and the most tokens of an answer.
   /// - Throws: `EvaluationError`, `CorpusError`, `ParquetError`, what `metric` throws.
   package mutating func add(
     _ choice: TaskChoice, for prompting: TaskPrompting, _ settings: EvaluationSettings,
+    pool: (_ task: String) -> String? = { _ in nil },
     metric: (String) throws -> (any TextMetric, maximumTokens: Int)
   ) throws {
     var settings = settings
@@ -60,7 +64,8 @@ package struct TaskSet {
     switch choice.name {
     case "":
       guard let file = choice.file else { throw EvaluationError("tasks", "a task has neither a name nor a file") }
-      runs.append(try TaskFile(path: file).run(shots: choice.shots, settings))
+      let task = try TaskFile(path: file)
+      runs.append(try task.run(shots: choice.shots ?? pool(task.definition.name), settings))
     case TaskRun.preferenceName:
       let encoder = ExampleEncoder(
         tokenizer: prompting.tokenizer, template: prompting.dataTemplate, templateKey: "--chat-template")
@@ -76,7 +81,8 @@ package struct TaskSet {
           metric, TaskDocuments(path: choice.data), answers: answers, chat: try? prompting.chat(), data: choice.data,
           settings))
     default:
-      let (runs, groups) = try BuiltInTasks.runs(choice.name, data: choice.data, shots: choice.shots, settings)
+      let (runs, groups) = try BuiltInTasks.runs(
+        choice.name, data: choice.data, shots: choice.shots ?? pool(choice.name), settings)
       self.runs += runs
       self.groups += groups
     }

@@ -1,5 +1,7 @@
 // Python's comparisons. Every one is accounted for before it is made.
 
+import Tensors
+
 extension TemplateValue {
   /// Python's ==.
   func isEqual(to other: Self, _ budget: TemplateBudget) throws -> Bool {
@@ -38,7 +40,7 @@ extension TemplateValue {
     case (.text(let a), .text(let b)):
       // The order of UTF-8 is that of code points.
       let (a, b) = (a.plain.utf8, b.plain.utf8)
-      let common = zip(a, b).prefix { $0 == $1 }.count
+      let common = a.commonPrefixCount(b)
       try budget.read(bytes: common)
       return a.dropFirst(common).first.map(Int.init) ?? -1 < b.dropFirst(common).first.map(Int.init) ?? -1
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):

@@ -52,7 +52,7 @@ package struct PrefixTree {
     var (node, matched, keys) = (0, 0, KeyRuns())
     var isBlocked = false
     while matched < tokens.count, let child = nodes[node].children[tokens[tokens.startIndex + matched]] {
-      var common = Self.common(nodes[child].tokens, tokens.dropFirst(matched))
+      var common = nodes[child].tokens.commonPrefixCount(tokens.dropFirst(matched))
       if nodes[child].round < round, matched + common > stale {
         common = max(stale - matched, 0)
         isBlocked = true
@@ -163,10 +163,6 @@ package struct PrefixTree {
     nodes[node].rows = old.rows.dropFirst(count)
     nodes[node].parent = upper
     return upper
-  }
-
-  private static func common(_ a: ArraySlice<Int32>, _ b: ArraySlice<Int32>) -> Int {
-    zip(a, b).prefix { $0 == $1 }.count
   }
 
   private static func joined(_ a: KeyRuns, _ b: KeyRuns) -> KeyRuns { b.runs.reduce(a) { $0.appending($1) } }

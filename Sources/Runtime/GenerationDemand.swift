@@ -18,7 +18,7 @@ package struct GenerationDemand: Equatable {
     slots = max(1, min(most, (requests.count + ranks - 1) / ranks))
     var before: [Int32] = []
     own = requests.map { request in
-      let shared = zip(before, request.prompt).prefix { $0 == $1 }.count
+      let shared = before.commonPrefixCount(request.prompt)
       before = request.prompt
       return request.prompt.count - shared + request.options.maximumNewTokens
     }.sorted(by: >)

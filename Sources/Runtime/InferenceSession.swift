@@ -75,8 +75,7 @@ package final class InferenceSession: Inference {
   ///   - pool: with scratch for attention.
   package init(
     _ policy: Policy, _ tokenizer: Tokenizer, _ dispatcher: Dispatcher, ownsDispatcher: Bool = false,
-    _ pool: ThreadPool,
-    journal: ResultJournal? = nil, progress: @escaping (InferenceProgress) -> Void = { _ in }
+    _ pool: ThreadPool, journal: ResultJournal? = nil, progress: @escaping (InferenceProgress) -> Void = { _ in }
   ) {
     (self.policy, self.tokenizer, self.dispatcher, self.pool) = (policy, tokenizer, dispatcher, pool)
     (world, self.ownsDispatcher, self.journal, self.progress) = (dispatcher.world, ownsDispatcher, journal, progress)
@@ -123,8 +122,7 @@ package final class InferenceSession: Inference {
     progress(.scored(done, of: distinct.count))
     if !missing.isEmpty {
       let sorted = missing.map { (number: $0, request: distinct[$0]) }.sorted {
-        ($0.request.context + $0.request.continuation).lexicographicallyPrecedes(
-          $1.request.context + $1.request.continuation)
+        $0.request.precedes($1.request)
       }
       let longest = sorted.reduce(0) { max($0, $1.request.context.count + $1.request.continuation.count) }
       let pieces = LikelihoodItem.divide(sorted, rows: itemRows(sorted.map(\.request))).map {
@@ -185,7 +183,7 @@ package final class InferenceSession: Inference {
     progress(.answered(found.count, of: seen.count))
     if !missing.isEmpty {
       // Neighbours in this order share most.
-      missing.sort { requests[$0].prompt.lexicographicallyPrecedes(requests[$1].prompt) }
+      missing.sort { requests[$0].precedes(requests[$1]) }
       let size = demand(missing.map { requests[$0] })
         .fitting(policy.model.configuration, ranksOnNode: world.ranksOnNode)
       let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }

@@ -2,6 +2,7 @@
 
 import Collectives
 import Model
+import Tensors
 
 /// Some requests, to be sent to the next free rank.
 package struct LikelihoodItem {
@@ -16,8 +17,8 @@ package struct LikelihoodItem {
     writer.append(requests.count)
     var before: [Int32] = []
     for (number, request) in requests {
-      let tokens = request.context + request.continuation
-      let shared = zip(before, tokens).prefix { $0 == $1 }.count
+      let tokens = request.tokens
+      let shared = before.commonPrefixCount(tokens)
       writer.append(number)
       writer.append(request.context.count)
       writer.append(shared)
@@ -75,10 +76,10 @@ package struct LikelihoodItem {
     _ requests: [(number: Int, request: LikelihoodRequest)], rows: Int
   ) -> [(item: LikelihoodItem, cost: Double)] {
     var items: [(item: LikelihoodItem, cost: Double)] = []
-    var before: [Int32] = []
+    var before: ArraySlice<Int32> = []
     for entry in requests {
-      let tokens = entry.request.context + entry.request.continuation.dropLast()
-      let new = tokens.count - zip(before, tokens).prefix { $0 == $1 }.count
+      let tokens = entry.request.tokens.dropLast()
+      let new = tokens.count - before.commonPrefixCount(tokens)
       if let last = items.last, last.cost + Double(new) <= Double(rows) {
         items[items.count - 1].item.requests.append(entry)
         items[items.count - 1].cost += Double(new)

@@ -12,6 +12,14 @@ package struct LikelihoodRequest: Sendable, Hashable {
   package init(context: [Int32], continuation: [Int32]) {
     (self.context, self.continuation) = (context, continuation)
   }
+
+  /// All token ids, end to end.
+  var tokens: [Int32] { context + continuation }
+
+  /// The order in which neighbours share most.
+  func precedes(_ other: LikelihoodRequest) -> Bool {
+    [context, continuation].joined().lexicographicallyPrecedes([other.context, other.continuation].joined())
+  }
 }
 
 /// How likely a continuation is.
@@ -37,6 +45,9 @@ package struct GenerationRequest: Sendable {
   package init(prompt: [Int32], _ options: GenerationOptions, stopTexts: [String] = []) {
     (self.prompt, self.options, self.stopTexts) = (prompt, options, stopTexts)
   }
+
+  /// The order in which neighbours share most.
+  func precedes(_ other: GenerationRequest) -> Bool { prompt.lexicographicallyPrecedes(other.prompt) }
 }
 
 /// An answer of a session.

@@ -102,7 +102,8 @@ struct EvaluationArguments: ParsableArguments {
       for name in fewshot.compactMap({ Self.pool($0).name }) where !names.contains(name) {
         throw ValidationError("--fewshot names the task \(name), which --task does not.")
       }
-      let rendersChats = applyChatTemplate || names.contains { ["rouge", "bertscore", "preference"].contains($0) }
+      let rendersChats =
+        applyChatTemplate || names.contains { ([TaskRun.preferenceName] + TaskChoice.textMetrics).contains($0) }
       if !rendersChats, inference.chat.choice.template != nil || inference.chat.choice.system != nil {
         throw ValidationError(
           "--chat-template and --system go with --apply-chat-template: these tasks' prompts are texts.")
@@ -110,7 +111,7 @@ struct EvaluationArguments: ParsableArguments {
     }
   }
 
-  /// The tasks. The examples of a task file are drawn from what `pool` says of its task's name.
+  /// The tasks. `pool` says what their examples are drawn from.
   func tasks() throws -> [TaskChoice] {
     var choices = try task.map { text in
       guard let choice = TaskChoice(text) else {
@@ -119,7 +120,6 @@ struct EvaluationArguments: ParsableArguments {
       if let problem = choice.problem { throw ValidationError("--task: \(problem).") }
       return choice
     }
-    for place in choices.indices { choices[place].shots = pool(of: choices[place].name) }
     for file in taskFile {
       var choice = TaskChoice()
       choice.file = file

@@ -17,13 +17,14 @@ struct EvaluationJob {
   private let world: any Communicator
   private let output: OutputTarget?
   private let start = Date().timeIntervalSince1970
+  private let inputs: [InputPath]
   /// On rank 0, when the model has answered.
   private(set) var outcomes: [TaskOutcome] = []
   /// Seconds that the evaluation was forecast to take.
   private(set) var plannedSeconds = 0.0
-  private var write: (() throws -> Void)?
-
-  private let inputs: [InputPath]
+  /// The text of results, and who keeps the answers until it is written.
+  private var report = ""
+  private var asked: InferenceJob?
 
   /// What rank 0 prepares.
   private struct Preparation {
@@ -70,16 +71,16 @@ struct EvaluationJob {
     guard code == 0, let preparation, let found else { return code }
     (plannedSeconds, outcomes) = found
     guard !arguments.plan else { return 0 }
-    let report = report(preparation.groups, preparation.remarks)
-    write = { [self] in
-      try writeSamples()
-      try job.finish(report)
-    }
+    (report, asked) = (report(preparation.groups, preparation.remarks), job)
     return 0
   }
 
   /// Writes the results. On rank 0.
-  func finish() throws { try write?() }
+  func finish() throws {
+    guard !arguments.plan else { return }
+    try writeSamples()
+    if let asked { try asked.finish(report) } else { try output?.write(report) }
+  }
 
   /// Prints the results. On rank 0.
   func tell() { for outcome in outcomes { Console.print(Self.line(outcome)) } }
@@ -88,13 +89,12 @@ struct EvaluationJob {
 
   private func prepare(_ model: OpenedModel) throws -> Preparation {
     for notice in try model.notices() { Console.print(notice) }
-    let settings = try settings(model)
     let prompting = TaskPrompting(model.prompting)
+    let settings = try settings(prompting)
     var tasks = TaskSet()
     var metrics: [any TextMetric] = []
-    for var choice in try arguments.tasks() {
-      if let file = choice.file { choice.shots = arguments.pool(of: try TaskFile(path: file).definition.name) }
-      try tasks.add(choice, for: prompting, settings) { name in
+    for choice in try arguments.tasks() {
+      try tasks.add(choice, for: prompting, settings, pool: arguments.pool) { name in
         let metric = try arguments.texts.metric(name, threads: threads)
         metrics.append(metric)
         return (metric, arguments.texts.maxNewTokens ?? 512)
@@ -129,11 +129,11 @@ struct EvaluationJob {
       comparing: comparing)
   }
 
-  private func settings(_ model: OpenedModel) throws -> EvaluationSettings {
+  private func settings(_ prompting: TaskPrompting) throws -> EvaluationSettings {
     var settings = EvaluationSettings()
     (settings.shotCount, settings.limit, settings.seed) = (arguments.numFewshot, arguments.limit, arguments.seed)
     if arguments.applyChatTemplate {
-      settings.chat = ChatRendering(try model.prompting.template(), .init(), model.prompting.tokenizer)
+      settings.chat = try prompting.chat()
       settings.showsShotsAsTurns = arguments.fewshotAsMultiturn
     }
     if arguments.allowCodeExecution { settings.programRunner = try ContainedPython() }
@@ -144,16 +144,13 @@ struct EvaluationJob {
     var settings = EvaluationSettings()
     settings.limit = arguments.limit
     outcomes = try arguments.tasks().map { task in
-      try TaskOutcome(
+      try requireSamples(task.name)
+      return try TaskOutcome(
         TaskRun.texts(
           arguments.texts.metric(task.name, threads: threads), TaskDocuments(path: task.data), answers: nil, chat: nil,
           data: task.data, settings))
     }
-    let report = report([], [])
-    write = { [self] in
-      try writeSamples()
-      try output?.write(report)
-    }
+    report = report([], [])
   }
 
   /// Of what rank 0 does alone.

@@ -34,6 +34,7 @@ import Training
           - task_file: own.yaml
         """) == [arc, own, shots, own])
     #expect(try tasks("eval_tasks: {arc_easy: arc=1.jsonl}") == [arc])
+    #expect(try tasks("eval_tasks: [{name: arc_easy, path: arc=1.jsonl}]") == [arc])
     #expect(try tasks("eval_tasks: arc_easy=arc=1.jsonl") == [arc])
     #expect(try tasks("eval_tasks:").isEmpty)
   }

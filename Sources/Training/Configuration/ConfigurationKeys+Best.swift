@@ -1,5 +1,7 @@
 // The best model: transformers' strategies, what evaluations are compared by, and what the run ends with.
 
+import Evaluation
+
 /// What transformers' `*_strategy` counts.
 enum IntervalStrategy: String, Sendable {
   case no, steps, epoch
@@ -112,8 +114,8 @@ extension RunConfiguration {
     }
     // transformers' rule, with the tasks' metrics that are better when they are lower.
     if section["greater_is_better"] == nil {
-      greaterIsBetter = !["loss", "perplexity", "_per_byte", "_ece", "_brier_score"].contains(
-        where: metricForBestModel.hasSuffix)
+      greaterIsBetter =
+        !metricForBestModel.hasSuffix("loss") && Aggregation.higherIsBetter(metric: metricForBestModel)
     }
     if savesBest, !comparesEvaluations {
       section.report(

@@ -47,8 +47,10 @@ extension ConfigurationKeys {
     initial: TaskChoice(), keys: taskKeys,
     rules: { choice, section in
       if let problem = choice.unfitness { section.report("`\(section.prefix)task`: \(problem)", about: "task") }
-      switch (section["task"] != nil, section["path"] != nil, section["task_file"] != nil) {
-      case (true, true, false), (false, false, true): break
+      // What does not fit has been told.
+      guard section.problems.isEmpty else { return }
+      switch (choice.name.isEmpty, choice.data.isEmpty, choice.file == nil) {
+      case (false, false, true), (true, true, false): break
       default: section.report("`\(section.prefix)task`: expected task with path, or task_file", about: "task")
       }
     })

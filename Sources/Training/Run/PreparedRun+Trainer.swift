@@ -30,8 +30,14 @@ extension PreparedRun {
   }
 
   /// The tasks of evaluations; nil if the configuration has none. Collective.
-  func tasks(_ policy: Policy, _ dispatcher: Dispatcher, _ pool: ThreadPool) throws -> TaskEvaluation? {
+  /// - Parameter trainer: whose policy answers; nil: the base, for a plan.
+  func tasks(_ dispatcher: Dispatcher, _ trainer: Trainer? = nil) throws -> TaskEvaluation? {
     guard !configuration.evaluationTasks.isEmpty else { return nil }
+    let policy = trainer?.policy ?? Policy(model)
+    let pool =
+      trainer?.pass.pool
+      ?? ThreadPool(
+        threads: threads, scratchCount: Attention.scratchCount(headWidth: model.configuration.headWidth))
     let tokenizer = try world.agree {
       try Tokenizer(
         directory: configuration.baseDirectory, endOfSequence: configuration.specialTokens.endOfSequence)

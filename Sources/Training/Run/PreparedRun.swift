@@ -123,18 +123,17 @@ package struct PreparedRun {
   }
 
   /// Forecasts the run's time after measuring all ranks. Collective; nil on all ranks except 0.
-  func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher) throws -> Forecast? {
+  /// - Parameter tasks: of evaluations.
+  func forecast(_ memory: MemoryPlan, _ dispatcher: Dispatcher, _ tasks: TaskEvaluation?) throws -> Forecast? {
     let costModels = try CostModel.ofAllRanks(
       model, layout: layout, sample: coordinator?.data.typicalExample, threads: threads, dispatcher: dispatcher)
-    let pool = ThreadPool(
-      threads: threads, scratchCount: Attention.scratchCount(headWidth: model.configuration.headWidth))
-    let tasks = try self.tasks(Policy(model), dispatcher, pool)?.seconds() ?? 0
+    let taskSeconds = try tasks?.seconds() ?? 0
     return coordinator.map { coordinator in
       Forecast(
         costModels, layout, coordinator.data,
         references: coordinator.references.missing.lazy.map(coordinator.data.outline), schedule: schedule,
         configuration,
-        recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount), tasks: tasks)
+        recomputedLayers: memory.retention.recomputedLayers(of: model.configuration.layerCount), tasks: taskSeconds)
     }
   }
 }

@@ -17,7 +17,7 @@ package enum RunPlan {
     let layout = run.layout
     let memory = try run.memoryPlan(notice: notice)
     let dispatcher = try Dispatcher(world: run.world, stop: StopRequest())
-    let forecast = try run.forecast(memory, dispatcher)
+    let forecast = try run.forecast(memory, dispatcher, run.tasks(dispatcher))
     try dispatcher.close()
     guard let coordinator = run.coordinator, let forecast else { return nil }
     let schedule = coordinator.schedule

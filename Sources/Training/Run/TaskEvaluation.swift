@@ -23,13 +23,18 @@ struct TaskEvaluation {
   }
 
   /// What the policy's answers come to: on rank 0, elsewhere nothing; nil when it was stopped. Collective.
-  /// - Throws: `InferenceNotFinite` on all ranks alike; what the metrics throw.
-  func metrics() throws -> ObjectiveMetrics? {
+  /// - Parameter onNotFinite: told on rank 0 when log-probs are not finite, and there are no metrics for that.
+  func metrics(onNotFinite: (InferenceNotFinite) -> Void) throws -> ObjectiveMetrics? {
     guard let requests else { return try session.serve() == 0 ? ObjectiveMetrics() : nil }
     var metrics: ObjectiveMetrics?
     do {
       metrics = try requests.metrics(session)
-    } catch is InferenceStopped {}
+    } catch is InferenceStopped {
+    } catch let error as InferenceNotFinite {
+      // As for held-out examples: later steps may be sound again.
+      onNotFinite(error)
+      metrics = ObjectiveMetrics()
+    }
     try session.end(code: metrics == nil ? 1 : 0)
     return metrics
   }

@@ -89,7 +89,7 @@ extension TrainingRun {
   /// The metrics of the tasks, if there are any; nil when they were stopped.
   private func judge(_ step: Int) throws -> ObjectiveMetrics? {
     guard let tasks else { return ObjectiveMetrics() }
-    return try tasks.metrics()
+    return try tasks.metrics { progress(.notice("warning: step \(step): no metrics of tasks: \($0)")) }
   }
 
   /// Lets the model answer a few held-out documents, if the configuration requests it.

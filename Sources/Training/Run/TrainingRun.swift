@@ -49,10 +49,10 @@ package final class TrainingRun {
     form = prepared.form
     telemetry = trainer.layout.adapter.map { AdapterTelemetry(prepared.model, $0) }
     sampling = try prepared.sampling(trainer)
-    tasks = try prepared.tasks(trainer.policy, dispatcher, trainer.pass.pool)
+    tasks = try prepared.tasks(dispatcher, trainer)
     try prepared.loadState(into: trainer)
     trainer.pass.observer = debug
-    forecast = setup.isFinished ? nil : try prepared.forecast(memory, dispatcher)
+    forecast = setup.isFinished ? nil : try prepared.forecast(memory, dispatcher, tasks)
     guard !setup.isFinished else { return }
     let longestItem = try world.share(forecast?.longestItem)
     world.follow(trainer.pass.pool.clock, itemSeconds: longestItem)
