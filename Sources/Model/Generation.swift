@@ -38,6 +38,8 @@ package struct Generation: Sendable, Equatable {
     case length
     /// `isStopped` returned true.
     case interrupted
+    /// The logits after the last token are not finite. One answer's are no reason to end the others.
+    case notFinite
   }
 
   package var ids: [Int32]

@@ -15,6 +15,7 @@ extension Generator {
     let client = OneAnswer(GenerationJob(id: 0, prompt: prompt, options), isStopped, onToken)
     try generate(for: client)
     guard let answer = client.answer else { throw GenerationError.emptyPrompt }
+    if answer.finishReason == .notFinite { throw GenerationError.notFinite(after: prompt.count + answer.ids.count) }
     return answer
   }
 }

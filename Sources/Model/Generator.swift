@@ -210,7 +210,9 @@ package final class Generator {
     for (number, place) in places.enumerated() {
       active[place].sampler = samplers[number]
       guard let id = tokens[number] else {
-        throw GenerationError.notFinite(after: active[place].job.prompt.count + active[place].ids.count)
+        try client.receive(answer(active[place], .notFinite), of: active[place].job.id)
+        ended.append(place)
+        continue
       }
       active[place].ids.append(id)
       let options = active[place].job.options

@@ -188,14 +188,17 @@ package final class InferenceSession: Inference {
         .fitting(policy.model.configuration, ranksOnNode: world.ranksOnNode)
       let pieces = missing.map { WorkPiece(bytes: GenerationItem(number: $0, requests[$0]).bytes) }
       _ = try world.share(Command.generate(capacity: size.capacity, slots: size.slots, cached: size.cached))
+      var isFinite = true
       try generate(pieces, capacity: size.capacity, slots: size.slots, cached: size.cached) {
         [journal, progress] bytes in
         let (number, answer) = try GenerationItem.result(bytes)
-        guard answer.finishReason != .interrupted else { return }
+        if answer.finishReason == .notFinite { isFinite = false }
+        guard ![.interrupted, .notFinite].contains(answer.finishReason) else { return }
         found[digests[number]] = answer
         try journal?.add(answer.json, for: digests[number])
         progress(.answered(found.count, of: seen.count))
       }
+      guard isFinite else { throw InferenceNotFinite() }
     }
     let all = digests.compactMap { found[$0] }
     guard all.count == digests.count else { throw InferenceStopped() }

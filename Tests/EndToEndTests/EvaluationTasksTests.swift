@@ -93,6 +93,18 @@ extension EndToEnd {
       #expect(evaluations(fixture, "cut") == evaluations(fixture, "whole"))
     }
 
+    @Test func `a diverged run tells that its tasks have no metrics`() throws {
+      let fixture = try fixture()
+      for tasks in ["[arc_easy=arc.jsonl]", "[gsm8k=sums.jsonl]"] {
+        let ending = try fixture.train(
+          World(ranks: 2, threads: 1), "eval_tasks=\(tasks)", "learning_rate=1e30", "max_grad_norm=0", "max_steps=2",
+          "eval_steps=1", "output_dir=run\(tasks.count)")
+        #expect(ending.code == 0, "\(ending.errors)")
+        #expect(ending.errors.contains("step 1: no metrics of tasks"), "\(ending.errors)")
+        #expect(fixture.metrics("run\(tasks.count)").filter { $0["eval_arc_easy_acc"] != nil }.count <= 1)
+      }
+    }
+
     @Test func `mistakes in tasks are told before the work`() throws {
       let fixture = try fixture()
       for (arguments, word) in [

@@ -31,7 +31,8 @@ final class Sampling {
       trainer.policy, capacity: plan.capacity, slots: plan.slots, cached: plan.cached, pool: trainer.pass.pool)
   }
 
-  /// The answers, on rank 0; on other ranks none. Answers that a stop request interrupted are left out. Collective.
+  /// The answers, on rank 0; on other ranks none. Answers that a stop request interrupted, and those of
+  /// a model whose logits are not finite, are left out. Collective.
   /// - Parameter trees: rank 0's held-out examples.
   func run(_ trees: [ExampleTree]?) throws -> [Sample] {
     let pieces = trees?.prefix(plan.count).enumerated().map { place, tree in
@@ -41,7 +42,7 @@ final class Sampling {
     let clock = trainer.pass.pool.clock
     try trainer.dispatcher.collect(pieces, inTurn: true, clock) { bytes in
       let (place, answer) = try GenerationItem.result(bytes)
-      guard answer.finishReason != .interrupted else { return }
+      guard ![.interrupted, .notFinite].contains(answer.finishReason) else { return }
       samples.append(Sample(place: place, ids: answer.ids, finishReason: answer.finishReason))
     } _: { phase in
       try generator.generate(for: PhaseClient(phase))

@@ -23,16 +23,16 @@ struct TaskEvaluation {
   }
 
   /// What the policy's answers come to: on rank 0, elsewhere nothing; nil when it was stopped. Collective.
-  /// - Parameter onNotFinite: told on rank 0 when log-probs are not finite, and there are no metrics for that.
-  func metrics(onNotFinite: (InferenceNotFinite) -> Void) throws -> ObjectiveMetrics? {
+  /// - Parameter onNotFinite: told on rank 0 when logits are not finite, and there are no metrics for that.
+  func metrics(onNotFinite: () -> Void) throws -> ObjectiveMetrics? {
     guard let requests else { return try session.serve() == 0 ? ObjectiveMetrics() : nil }
     var metrics: ObjectiveMetrics?
     do {
       metrics = try requests.metrics(session)
     } catch is InferenceStopped {
-    } catch let error as InferenceNotFinite {
-      // As for held-out examples: later steps may be sound again.
-      onNotFinite(error)
+    } catch is InferenceNotFinite {
+      // As for held-out examples: it is told, and does not end the run.
+      onNotFinite()
       metrics = ObjectiveMetrics()
     }
     try session.end(code: metrics == nil ? 1 : 0)

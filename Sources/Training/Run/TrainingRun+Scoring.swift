@@ -89,7 +89,9 @@ extension TrainingRun {
   /// The metrics of the tasks, if there are any; nil when they were stopped.
   private func judge(_ step: Int) throws -> ObjectiveMetrics? {
     guard let tasks else { return ObjectiveMetrics() }
-    return try tasks.metrics { progress(.notice("warning: step \(step): no metrics of tasks: \($0)")) }
+    return try tasks.metrics {
+      progress(.notice("warning: step \(step): no metrics of tasks: the policy's logits are not finite"))
+    }
   }
 
   /// Lets the model answer a few held-out documents, if the configuration requests it.
