@@ -111,7 +111,7 @@ extension EndToEnd {
       job.send(SIGTERM)
       let start = ContinuousClock.now
       #expect(job.wait().code == 75)
-      #expect(ContinuousClock.now - start < .seconds(5))
+      #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test func `a crash after a stop is the end`() throws {

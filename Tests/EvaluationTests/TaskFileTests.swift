@@ -119,9 +119,8 @@ struct TaskFileTests {
 
   @Test func `large files are refused soon`() {
     let names = (0..<49_000).map { "name\($0): 0\n" }.joined()
-    let start = ContinuousClock.now
-    #expect(refusal(names).contains("a task has nothing of this name"))
-    #expect(ContinuousClock.now - start < .seconds(10))
+    let seconds = processorSeconds { #expect(refusal(names).contains("a task has nothing of this name")) }
+    #expect(seconds < boundedSeconds)
     // Not cut at the limit.
     #expect(refusal(Self.task + String(repeating: "# long\n", count: 1 << 20)).contains("more than 4194304"))
   }

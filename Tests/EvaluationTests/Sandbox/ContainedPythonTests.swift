@@ -75,7 +75,7 @@ import Testing
     let clock = ContinuousClock()
     let start = clock.now
     try require(HostileProgram.endless, of: runner(seconds: 0.4))
-    #expect(clock.now - start < .seconds(20))
+    #expect(clock.now - start < .seconds(90))
   }
 
   @Test(arguments: levels) func `every set of layers holds by itself`(layers: ContainmentLayers) throws {
@@ -151,8 +151,8 @@ import Testing
     let clock = ContinuousClock()
     let runner = try runner(seconds: 0.3)
     let start = clock.now
-    #expect(try runner.run(["import time; time.sleep(0.05)", "import time; time.sleep(9)"]) == [.passed, .timedOut])
-    #expect(clock.now - start < .seconds(5))
+    #expect(try runner.run(["import time; time.sleep(0.05)", "import time; time.sleep(99)"]) == [.passed, .timedOut])
+    #expect(clock.now - start < .seconds(60))
   }
 
   @Test func `a machine without Python says so`() throws {
