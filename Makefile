@@ -1,4 +1,4 @@
-.PHONY: deps test-deps build demo demo-model test fuzz faults lint format clean
+.PHONY: deps test-deps build demo demo-model test test-arm fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config curl \
@@ -6,7 +6,7 @@ PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pk
 LIBRARIES := ompi-c openblas libcrypto yaml-0.1 zlib libzstd snappy liblz4 libbrotlidec
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
-SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/Parity/same_bits.sh .ci/run
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/KernelChecks/arm.sh Tests/Parity/same_bits.sh .ci/run
 
 # Prints nothing and uses no network if everything is installed.
 deps:
@@ -36,6 +36,10 @@ test-deps: deps
 test: test-deps
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+# Every kernel on an emulated Arm processor, at its two levels, against the committed hashes.
+test-arm:
+	Tests/KernelChecks/arm.sh
 
 # Fuzzes all parsers, one after the other, with a million inputs each. FUZZ_RUNS=20000 is a short run of all.
 fuzz: deps

@@ -80,11 +80,12 @@ let package = Package(
       // lld: GNU gold, the default, warns at every link of a call inside Foundation.
       linkerSettings: [.unsafeFlags(carriesRuntime + ["-use-ld=lld"])]),
 
+    .target(name: "KernelChecks", dependencies: ["CShoal"], path: "Tests/KernelChecks", exclude: ["main.c"]),
     .target(
       name: "TestSupport", dependencies: ["Tensors", "Checkpoints", "Corpus", "Model"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "Checkpoints", "CShoal", "TestSupport"],
+      name: "TensorsTests", dependencies: ["Tensors", "Checkpoints", "CShoal", "KernelChecks", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"],
@@ -142,7 +143,7 @@ let package = Package(
     .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .target(name: "FailingCalls", path: "Tests/FailingCalls"),
     // Starts shoal and does not depend on it: the tests' program cannot have two runtimes.
-    .testTarget(name: "EndToEndTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "EndToEndTests", dependencies: ["Checkpoints", "Tensors", "TestSupport"], swiftSettings: strict),
   ]
 )
 

@@ -11,18 +11,29 @@ package struct BuildIdentity: Sendable {
 
   package init(version: String, binary: String) { (self.version, self.binary) = (version, binary) }
 
+  private static let architectureKey = "architecture"
+
+  /// The differences that may change results. Kernels of one version give the same bits at every vector level, and
+  /// programs for unlike architectures are never the same file.
+  package static func telling(_ differences: [RankDifference]) -> [RankDifference] {
+    guard differences.contains(where: { $0.key == architectureKey }) else { return differences }
+    return differences.filter { ![architectureKey, "binary"].contains($0.key) }
+  }
+
   /// Refuses ranks that differ. Collective.
   /// - Parameters:
-  ///   - allowsMixed: whether different builds and machines give only a notice; a different model is always refused.
+  ///   - allowsMixed: whether different builds give only a notice; a different model is always refused.
   /// - Throws: `WorldError.ranksDiffer`, on all ranks alike.
   package func requireAlike(
     in world: any Communicator, modelHash: String, allowsMixed: Bool = false, notice: (String) -> Void = { _ in }
   ) throws {
     try WorldCheck.requireAlike(["base_model content": modelHash], in: world)
-    let machine = [
-      "version": version, "binary": binary, "vector level": Machine.vectorLevel, "BLAS core": Machine.blasCore,
-    ]
-    let differences = try WorldCheck.differences(of: machine, in: world)
+    let differences = Self.telling(
+      try WorldCheck.differences(
+        of: [
+          "version": version, "kernels": "\(VectorLevel.kernelsVersion)", "binary": binary,
+          Self.architectureKey: Machine.architecture,
+        ], in: world))
     guard !differences.isEmpty else { return }
     guard allowsMixed else { throw WorldError.ranksDiffer(differences) }
     if world.rank == 0 {

@@ -49,7 +49,7 @@ extension Attention {
       let (shared, own) = headPieces[piece % headPieces.count]
       let path = paths[place]
       runs[place].withUnsafeBufferPointer { runs in
-        shoal_attention_path(
+        kernels.attention_path(
           out.pointer(row: rows.lowerBound) + own.lowerBound * headWidth, Int64(out.stride),
           q.pointer(row: rows.lowerBound) + own.lowerBound * headWidth, Int64(q.stride), Int64(rows.count),
           Int64(path.keys.count - (path.rows.upperBound - rows.lowerBound) + 1), k.base + shared * headWidth,
@@ -126,7 +126,7 @@ extension Attention {
     pool.run(plan.pieces.count * shared) { number, scratch in
       let (piece, head) = (plan.pieces[number / shared], number % shared)
       plan.runs[Int(piece.queries[0])].withUnsafeBufferPointer { runs in
-        shoal_attention_part(
+        kernels.attention_part(
           parts.pointer(row: head * group * plan.tiles + piece.tile), Int64(heads * headStep), Int64(headStep),
           q.base + head * group * headWidth, Int64(q.stride), piece.queries, Int64(piece.queries.count),
           k.base + head * headWidth, Int64(k.stride), v.base + head * headWidth, Int64(v.stride),
@@ -137,7 +137,7 @@ extension Attention {
     pool.blocks(of: q.rows * heads, by: 32) { rows in
       for row in rows {
         let (query, head) = (row / heads, row % heads)
-        shoal_attention_join(
+        kernels.attention_join(
           out.pointer(row: query) + head * headWidth, parts.pointer(row: row * plan.tiles), Int64(parts.stride),
           Int64(tileCount(keys: plan.paths[query].count)), Int64(headWidth))
       }

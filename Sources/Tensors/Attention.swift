@@ -29,7 +29,7 @@ package struct AttentionSegment: Sendable, Equatable {
 
 package enum Attention {
   /// Numbers of scratch that each thread needs for heads of width E.
-  package static func scratchCount(headWidth: Int) -> Int { Int(shoal_attention_scratch(Int64(headWidth))) }
+  package static func scratchCount(headWidth: Int) -> Int { Int(kernels.attention_scratch(Int64(headWidth))) }
 
   /// out = softmax(q kᵀ / √E, masked) v for every head.
   ///
@@ -50,7 +50,7 @@ package enum Attention {
       let head = piece % heads
       let own = head * headWidth
       let shared = head / group * headWidth
-      shoal_attention_forward(
+      kernels.attention_forward(
         out.base + own, Int64(out.stride), logsum.base + head, Int64(logsum.stride), q.base + own, Int64(q.stride),
         k.base + shared, Int64(k.stride), v.base + shared, Int64(v.stride), segments[piece / heads].shoal,
         Int64(headWidth), scale, scratch)
@@ -101,7 +101,7 @@ package enum Attention {
         (dvParts.pointer(row: row) + own).update(repeating: 0, count: headWidth)
       }
       for segment in tree.segments {
-        shoal_attention_backward(
+        kernels.attention_backward(
           dq.base + own, Int64(dq.stride), dkParts.base + own, dvParts.base + own, Int64(partial.stride),
           dout.base + own, Int64(dout.stride), out.base + own, Int64(out.stride), logsum.base + head,
           Int64(logsum.stride), q.base + own, Int64(q.stride), k.base + shared, Int64(k.stride), v.base + shared,
@@ -115,7 +115,7 @@ package enum Attention {
           let target = sum.base + rows.lowerBound * sum.stride + shared * headWidth
           for member in 0..<group {
             let part = parts.base + rows.lowerBound * parts.stride + (shared * group + member) * headWidth
-            shoal_combine(
+            kernels.combine(
               target, Int64(sum.stride), part, Int64(parts.stride), member == 0 ? 0 : 1, 1, Int64(rows.count),
               Int64(headWidth))
           }

@@ -40,7 +40,7 @@ package enum EncoderAttention {
 
   /// Numbers of scratch that each thread needs.
   package static func scratchCount(tokens: Int, headWidth: Int) -> Int {
-    Int(shoal_encoder_attention_scratch(Int64(tokens), Int64(headWidth)))
+    Int(kernels.encoder_attention_scratch(Int64(tokens), Int64(headWidth)))
   }
 
   /// out [N, H * E] = softmax(scale · (q kᵀ + positions)) v, text by text.
@@ -69,7 +69,7 @@ package enum EncoderAttention {
       let (text, block) = blocks[piece / heads.count]
       let head = piece % heads.count
       var own = self.head(heads, positions, head, text, scale)
-      shoal_encoder_attention(
+      kernels.encoder_attention(
         out.pointer(row: text.lowerBound) + head * heads.width, Int64(out.stride), &own, Int64(block), scratch)
     }
   }

@@ -14,7 +14,7 @@ package enum EncoderKernels {
     pool.clock.enter(.elementwise)
     pool.blocks(of: x.rows, by: 16) { rows in
       let start = rows.lowerBound
-      shoal_layernorm(
+      kernels.layernorm(
         y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride),
         residual?.pointer(row: start), Int64(residual?.stride ?? 0), weight.base, bias.base, Int64(rows.count),
         Int64(x.columns), epsilon)
@@ -37,7 +37,7 @@ package enum EncoderKernels {
   package static func gelu(_ x: Matrix, _ pool: ThreadPool) {
     pool.clock.enter(.elementwise)
     pool.blocks(of: x.rows, by: 16) { rows in
-      shoal_gelu(x.pointer(row: rows.lowerBound), Int64(x.stride), Int64(rows.count), Int64(x.columns))
+      kernels.gelu(x.pointer(row: rows.lowerBound), Int64(x.stride), Int64(rows.count), Int64(x.columns))
     }
   }
 }

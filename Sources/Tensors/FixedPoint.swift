@@ -29,7 +29,7 @@ package enum FixedPoint {
     pool.clock.enter(.reduction)
     defer { pool.clock.enter(.input) }
     @Sendable func add(_ range: Range<Int>) {
-      let status = shoal_fixed_add(
+      let status = kernels.fixed_add(
         sum + range.lowerBound, gradient + (range.lowerBound - offset), Int64(range.count), limit)
       if status != 0 { fault.bitwiseOr(UInt64(status), ordering: .relaxed) }
     }
@@ -42,6 +42,6 @@ package enum FixedPoint {
 
   /// gradient = sum · 2^-50, on the calling thread.
   package static func toFloat(_ sum: UnsafePointer<Int64>, _ gradient: UnsafeMutablePointer<Float>, count: Int) {
-    shoal_fixed_to_float(gradient, sum, Int64(count))
+    kernels.fixed_to_float(gradient, sum, Int64(count))
   }
 }

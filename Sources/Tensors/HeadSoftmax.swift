@@ -39,7 +39,7 @@ package final class HeadSoftmax: @unchecked Sendable {
     pool.clock.enter(.head)
     pool.blocks(of: logits.rows, by: 8) { rows in
       let start = rows.lowerBound
-      shoal_softmax_tile(
+      kernels.softmax_tile(
         logits.pointer(row: start), Int64(logits.stride), maximum.baseAddress! + start, sum.baseAddress! + start,
         best.baseAddress! + start, Int64(firstColumn), accumulated?.pointer(row: start),
         Int64(accumulated?.stride ?? 0), Int64(rows.count), Int64(logits.columns),
@@ -57,7 +57,7 @@ package final class HeadSoftmax: @unchecked Sendable {
     pool.run(logits.rows) { row, copy in
       copy.update(from: logits.pointer(row: row), count: logits.columns)
       let place = firstRow + row
-      shoal_softmax_tile(
+      kernels.softmax_tile(
         copy, 0, maximum.baseAddress! + place, sum.baseAddress! + place, best.baseAddress! + place, 0, nil, 0, 1,
         Int64(logits.columns), 0)
     }
@@ -91,9 +91,9 @@ package final class HeadSoftmax: @unchecked Sendable {
     pool.blocks(of: dx.rows, by: 8) { rows in
       for row in rows {
         let out = dx.pointer(row: row)
-        shoal_combine(out, 0, expected.pointer(row: row), 0, 0, -total[row] / Float(sum[row]), 1, width)
+        kernels.combine(out, 0, expected.pointer(row: row), 0, 0, -total[row] / Float(sum[row]), 1, width)
         for i in lists[row] {
-          shoal_combine(out, 0, targetRows.pointer(row: i), 0, 1, targets[i].coefficient, 1, width)
+          kernels.combine(out, 0, targetRows.pointer(row: i), 0, 1, targets[i].coefficient, 1, width)
         }
       }
     }
@@ -117,7 +117,7 @@ package final class HeadSoftmax: @unchecked Sendable {
     pool.clock.enter(.head)
     pool.blocks(of: logits.rows, by: 8) { rows in
       for row in rows {
-        shoal_softmax_gradient(logits.pointer(row: row), maximum[firstRow + row], scales[row], Int64(logits.columns))
+        kernels.softmax_gradient(logits.pointer(row: row), maximum[firstRow + row], scales[row], Int64(logits.columns))
       }
     }
     for target in inTile { logits[target.row - firstRow, target.column] += target.coefficient }

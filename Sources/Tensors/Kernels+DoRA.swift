@@ -18,7 +18,7 @@ extension Kernels {
     pool.clock.enter(.elementwise)
     pool.blocks(of: x.rows, by: 32) { rows in
       let repeats = start?.rows == 1
-      shoal_dora_scale(
+      kernels.dora_scale(
         y.pointer(row: rows.lowerBound), Int64(y.stride), start?.pointer(row: repeats ? 0 : rows.lowerBound),
         repeats ? 0 : Int64(start?.stride ?? 0), x.pointer(row: rows.lowerBound), Int64(x.stride), magnitude.base,
         norm.base, shift, Int64(rows.count), Int64(x.columns))
@@ -33,7 +33,7 @@ extension Kernels {
         && norm.columns == x.columns, "shapes of magnitudes differ")
     pool.clock.enter(.elementwise)
     pool.blocks(of: x.columns, by: Int(SHOAL_COLUMN_BLOCK)) { columns in
-      shoal_dora_gradient(
+      kernels.dora_gradient(
         gradient.base + columns.lowerBound, dy.base + columns.lowerBound, Int64(dy.stride),
         x.base + columns.lowerBound, Int64(x.stride), norm.base + columns.lowerBound, Int64(x.rows),
         Int64(columns.count))
@@ -57,7 +57,7 @@ extension Kernels {
       let first = rows.lowerBound
       squares.withUnsafeBufferPointer { squares in
         guard let squares = squares.baseAddress else { return }
-        shoal_dora_norms(
+        kernels.dora_norms(
           norm.base + first, squares + first, b.pointer(row: first), Int64(b.stride), cross.base + first,
           Int64(cross.stride), inner.pointer(row: first), Int64(inner.stride), scale, Int64(rows.count),
           Int64(b.columns))

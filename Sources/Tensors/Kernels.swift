@@ -29,7 +29,7 @@ package enum Kernels {
     precondition(y.rows == x.rows && y.columns == x.columns && weight.columns == x.columns, "norm shapes differ")
     precondition(inverse.map { $0.rows >= x.rows && $0.stride == 1 } ?? true, "inverse is not a column of \(x.rows)")
     rows(x.rows, pool) { start, count in
-      shoal_rmsnorm_forward(
+      kernels.rmsnorm_forward(
         y.pointer(row: start), Int64(y.stride), inverse?.pointer(row: start), x.pointer(row: start),
         Int64(x.stride), weight.base, count, Int64(x.columns), epsilon)
     }
@@ -44,7 +44,7 @@ package enum Kernels {
         && weight.columns == x.columns, "norm shapes differ")
     precondition(inverse.rows >= x.rows && inverse.stride == 1, "inverse is not a column of \(x.rows)")
     rows(x.rows, pool) { start, count in
-      shoal_rmsnorm_backward(
+      kernels.rmsnorm_backward(
         dx.pointer(row: start), Int64(dx.stride), dy.pointer(row: start), Int64(dy.stride), x.pointer(row: start),
         Int64(x.stride), inverse.pointer(row: start), weight.base, count, Int64(x.columns))
     }
@@ -58,7 +58,7 @@ package enum Kernels {
       gradient.rows == 1 && gradient.columns == x.columns && dy.rows == x.rows && dy.columns == x.columns
         && inverse.rows >= x.rows && inverse.stride == 1, "norm shapes differ")
     columns(x.columns, pool) { start, count in
-      shoal_rmsnorm_weight_gradient(
+      kernels.rmsnorm_weight_gradient(
         gradient.base + start, dy.base + start, Int64(dy.stride), x.base + start, Int64(x.stride), inverse.base,
         Int64(x.rows), count)
     }
@@ -82,7 +82,7 @@ package enum Kernels {
     precondition(positions.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "a position is not below \(table.rows)")
     rows(x.rows, pool) { start, count in
       positions.withUnsafeBufferPointer {
-        shoal_rope(
+        kernels.rope(
           x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, table.base, count,
           Int64(x.columns / table.columns), Int64(table.columns), direction.rawValue)
       }
@@ -97,7 +97,7 @@ package enum Kernels {
       h.rows == gate.rows && up.rows == gate.rows && h.columns == gate.columns && up.columns == gate.columns,
       "swiglu shapes differ")
     rows(h.rows, pool) { start, count in
-      shoal_swiglu_forward(
+      kernels.swiglu_forward(
         h.pointer(row: start), Int64(h.stride), gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start),
         Int64(up.stride), count, Int64(h.columns))
     }
@@ -109,7 +109,7 @@ package enum Kernels {
       dh.rows == gate.rows && up.rows == gate.rows && dh.columns == gate.columns && up.columns == gate.columns,
       "swiglu shapes differ")
     rows(dh.rows, pool) { start, count in
-      shoal_swiglu_backward(
+      kernels.swiglu_backward(
         gate.pointer(row: start), Int64(gate.stride), up.pointer(row: start), Int64(up.stride), dh.pointer(row: start),
         Int64(dh.stride), count, Int64(dh.columns))
     }
@@ -125,7 +125,7 @@ package enum Kernels {
     rows(y.rows, pool) { start, count in
       let (base, type) = table.floats
       ids.withUnsafeBufferPointer {
-        shoal_embed(
+        kernels.embed(
           y.pointer(row: start), Int64(y.stride), $0.baseAddress! + start, base, type, count, Int64(y.columns))
       }
     }
@@ -137,7 +137,7 @@ package enum Kernels {
     precondition(index.allSatisfy { $0 >= 0 && Int($0) < x.rows }, "an index is not below \(x.rows)")
     rows(y.rows, pool) { start, count in
       index.withUnsafeBufferPointer {
-        shoal_gather_rows(
+        kernels.gather_rows(
           y.pointer(row: start), Int64(y.stride), x.base, Int64(x.stride), $0.baseAddress! + start, count,
           Int64(y.columns))
       }
@@ -150,7 +150,7 @@ package enum Kernels {
     precondition(index.allSatisfy { $0 >= 0 && Int($0) < y.rows }, "an index is not below \(y.rows)")
     rows(x.rows, pool) { start, count in
       index.withUnsafeBufferPointer {
-        shoal_scatter_add_rows(
+        kernels.scatter_add_rows(
           y.base, Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + start, count,
           Int64(x.columns))
       }
@@ -161,7 +161,7 @@ package enum Kernels {
   package static func combine(_ y: Matrix, _ a: Float, _ x: Matrix, _ b: Float, _ pool: ThreadPool) {
     precondition(y.rows == x.rows && y.columns == x.columns, "shapes differ")
     rows(y.rows, pool) { start, count in
-      shoal_combine(
+      kernels.combine(
         y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), a, b, count, Int64(y.columns))
     }
   }
@@ -170,7 +170,7 @@ package enum Kernels {
   package static func add(row: Matrix, to y: Matrix, _ pool: ThreadPool) {
     precondition(row.columns == y.columns, "a row of \(row.columns) for \(y.columns) columns")
     rows(y.rows, pool) { start, count in
-      shoal_combine(y.pointer(row: start), Int64(y.stride), row.base, 0, 1, 1, count, Int64(y.columns))
+      kernels.combine(y.pointer(row: start), Int64(y.stride), row.base, 0, 1, 1, count, Int64(y.columns))
     }
   }
 
@@ -178,7 +178,7 @@ package enum Kernels {
   package static func columnSums(_ sums: Matrix, _ x: Matrix, _ pool: ThreadPool) {
     precondition(sums.rows == 1 && sums.columns == x.columns, "sums of \(x.columns) columns in \(sums.columns)")
     columns(x.columns, pool) { start, count in
-      shoal_column_sums(sums.base + start, x.base + start, Int64(x.stride), Int64(x.rows), count)
+      kernels.column_sums(sums.base + start, x.base + start, Int64(x.stride), Int64(x.rows), count)
     }
   }
 
@@ -195,7 +195,7 @@ package enum Kernels {
   /// The place of the first NaN or infinity.
   package static func firstNonFinite(_ x: Matrix) -> (row: Int, column: Int)? {
     for row in 0..<x.rows {
-      let column = shoal_first_non_finite(x.pointer(row: row), Int64(x.columns))
+      let column = kernels.first_non_finite(x.pointer(row: row), Int64(x.columns))
       if column >= 0 { return (row, Int(column)) }
     }
     return nil
@@ -203,7 +203,7 @@ package enum Kernels {
 
   /// Σ x² in fp64.
   package static func sumOfSquares(_ x: Matrix) -> Double {
-    (0..<x.rows).reduce(0) { $0 + shoal_sum_of_squares(x.pointer(row: $1), Int64(x.columns)) }
+    (0..<x.rows).reduce(0) { $0 + kernels.sum_of_squares(x.pointer(row: $1), Int64(x.columns)) }
   }
 
   // MARK: Random numbers
@@ -217,7 +217,7 @@ package enum Kernels {
     rows(y.rows, pool) { start, count in
       counters.withUnsafeBufferPointer { counters in
         amplitudes.withUnsafeBufferPointer { amplitudes in
-          shoal_add_noise(
+          kernels.add_noise(
             y.pointer(row: start), Int64(y.stride), counters.baseAddress! + 2 * start, key,
             amplitudes.baseAddress! + start, count, Int64(y.columns))
         }
@@ -244,7 +244,7 @@ package enum Kernels {
     precondition(dropout.probability >= 0 && dropout.probability < 1, "dropout of \(dropout.probability)")
     rows(y.rows, pool) { start, count in
       dropout.counters.withUnsafeBufferPointer {
-        shoal_dropout(
+        kernels.dropout(
           y.pointer(row: start), Int64(y.stride), x.pointer(row: start), Int64(x.stride), $0.baseAddress! + 2 * start,
           dropout.key, dropout.probability, count, Int64(y.columns), adding ? 1 : 0)
       }

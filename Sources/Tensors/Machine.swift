@@ -1,17 +1,16 @@
-// The parts of the machine that a run's bits depend on: the vector level and the libraries.
+// The machine, as reports name it.
 
 internal import CShoal
 
 package enum Machine {
   package static var processorName: String { ProcFile.value("model name", in: "/proc/cpuinfo") ?? "unknown" }
 
-  /// The vector kernels in use.
-  package static var vectorLevel: String {
-    switch shoal_vector_level() {
-    case 4: "AVX-512"
-    case 3: "AVX2"
-    default: "baseline"
-    }
+  package static var architecture: String {
+    #if arch(arm64)
+      "aarch64"
+    #else
+      "x86_64"
+    #endif
   }
 
   /// OpenBLAS's kernel family.

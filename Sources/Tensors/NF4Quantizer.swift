@@ -15,7 +15,7 @@ package enum NF4Quantizer {
       nonisolated(unsafe) let out = maxima.baseAddress
       pool.blocks(of: blocks, by: blocksOfPiece) { range in
         guard let out else { return }
-        shoal_nf4_maxima(
+        kernels.nf4_maxima(
           out + range.lowerBound, entries + range.lowerBound * NF4.block * entryBytes, type, Int64(range.count))
       }
       count = blocks
@@ -42,7 +42,7 @@ package enum NF4Quantizer {
             let start = range.lowerBound * NF4.scaleBlock
             guard let codes = codes.baseAddress, let largest = largest.baseAddress, let maxima = maxima.baseAddress
             else { return }
-            shoal_nf4_quantize_scales(
+            kernels.nf4_quantize_scales(
               codes + start, largest + range.lowerBound, maxima + start, offset,
               Int64(min(blocks, range.upperBound * NF4.scaleBlock) - start))
           }
@@ -64,7 +64,7 @@ package enum NF4Quantizer {
       nonisolated(unsafe) let out = codes.baseAddress
       pool.blocks(of: blocks, by: blocksOfPiece) { range in
         guard let out else { return }
-        shoal_nf4_quantize(
+        kernels.nf4_quantize(
           out + range.lowerBound * NF4.block / 2, entries + range.lowerBound * NF4.block * entryBytes, type,
           Int64(range.count))
       }

@@ -70,7 +70,7 @@ package enum Optimizer {
     gradient: UnsafePointer<Float>, count: Int, _ step: AdamWStep
   ) {
     var constants = step.step
-    shoal_adamw(weights, first, second, gradient, &constants, Int64(count))
+    kernels.adamw(weights, first, second, gradient, &constants, Int64(count))
   }
 
   /// One Lion step on `count` weights and their momentum: w moves by the learning rate, whatever the gradient's size.
@@ -94,7 +94,7 @@ package enum Optimizer {
     count: Int, _ step: LionStep
   ) {
     var constants = step.step
-    shoal_lion(weights, momentum, gradient, &constants, Int64(count))
+    kernels.lion(weights, momentum, gradient, &constants, Int64(count))
   }
 
   /// √Σ x² in fp64, summed in fixed blocks.
@@ -117,6 +117,6 @@ package enum Optimizer {
 
   /// Σ x² in fp64, on the calling thread.
   package static func squares(_ x: UnsafePointer<Float>, count: Int) -> Double {
-    shoal_sum_of_squares(x, Int64(count))
+    kernels.sum_of_squares(x, Int64(count))
   }
 }

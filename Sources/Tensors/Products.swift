@@ -118,7 +118,7 @@ package enum Products {
       guard row < c.rows else { return }
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: terms.count) { list in
         for (i, term) in terms.enumerated() { list[i] = term.left }
-        shoal_products_tile(
+        kernels.products_tile(
           c.base, Int64(c.stride), Int64(row), Int64(min(tileRows, c.rows - row)), Int64(column),
           Int64(min(PackedBlock.columns, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
           Int64(terms.count), scratch)

@@ -71,7 +71,7 @@ extension Products {
       let product = products[place]
       withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: product.terms.count) { list in
         for (i, term) in product.terms.enumerated() { list[i] = term.left }
-        shoal_products_rows(
+        kernels.products_rows(
           product.result.base, Int64(product.result.stride), Int64(product.result.rows), Int64(columns.lowerBound),
           Int64(columns.count), initials[place].numbers, Int64(initials[place].stride), list.baseAddress,
           Int64(product.terms.count), scratch, Int64(ThreadPool.scratchCount))

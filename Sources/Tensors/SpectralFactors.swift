@@ -72,7 +72,7 @@ private struct Side {
   /// Singular vectors from the eigenvectors of Mᵀ M.
   func exact(_ count: Int) -> (tall: Vectors, wide: Vectors, values: [Double]) {
     var (values, wide) = Vectors.eigenvectors(count: count, length: width) { gram, row, scratch in
-      shoal_spectral_gram(
+      kernels.spectral_gram(
         gram, row, w.base, Int64(w.stride), isTransposed ? 1 : 0, Int64(width), Int64(height), scratch)
     }
     values = values.map { max(0, $0).squareRoot() }
@@ -145,7 +145,7 @@ private struct Vectors {
 
   mutating func orthonormalize() {
     withScratch(count * (row + 1)) {
-      shoal_spectral_orthonormalize(&numbers, Int64(row), Int64(count), Int64(length), $0)
+      kernels.spectral_orthonormalize(&numbers, Int64(row), Int64(count), Int64(length), $0)
     }
   }
 
@@ -163,7 +163,7 @@ private struct Vectors {
     precondition(length == (transposed ? w.columns : w.rows), "vectors of \(length) by [\(w.rows), \(w.columns)]")
     var result = Vectors(count: count, length: transposed ? w.rows : w.columns)
     withScratch(Int(SHOAL_SPECTRAL_DEPTH) * (result.row + Self.padded(count))) {
-      shoal_spectral_product(
+      kernels.spectral_product(
         &result.numbers, Int64(result.row), numbers, Int64(row), Int64(count), w.base, Int64(w.stride),
         transposed ? 1 : 0, Int64(result.length), Int64(length), $0)
     }
@@ -182,7 +182,7 @@ private struct Vectors {
     withScratch(length * row) { gram in
       withScratch(Int(SHOAL_SPECTRAL_DEPTH) * row) { scratch in
         fill(gram, Int64(row), scratch)
-        shoal_spectral_eigenvectors(
+        kernels.spectral_eigenvectors(
           &values, &vectors.numbers, gram, Int64(row), Int64(length), Int64(count), scratch)
       }
     }

@@ -63,10 +63,10 @@ package struct Weight: @unchecked Sendable {
   package func widened() -> Matrix {
     let wide = Matrix(rows: rows, columns: columns)
     switch form {
-    case .floats(let type): shoal_widen(wide.base, base, type.shoalCode, Int64(rows * columns))
+    case .floats(let type): kernels.widen(wide.base, base, type.shoalCode, Int64(rows * columns))
     case .nf4(var scales):
       let codes = base.assumingMemoryBound(to: UInt8.self)
-      shoal_nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
+      kernels.nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
     }
     return wide
   }
@@ -98,7 +98,7 @@ extension Matrix {
   package func narrowed(to type: ElementType) -> [UInt8] {
     precondition(stride == columns && [.float32, .bfloat16, .float16].contains(type), "cannot narrow to \(type)")
     return Array(unsafeUninitializedCapacity: rows * columns * type.bytes) { bytes, count in
-      shoal_narrow(bytes.baseAddress, base, type.shoalCode, Int64(rows * columns))
+      kernels.narrow(bytes.baseAddress, base, type.shoalCode, Int64(rows * columns))
       count = rows * columns * type.bytes
     }
   }

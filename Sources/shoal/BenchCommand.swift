@@ -105,7 +105,7 @@ enum BaselineCore {
 
   /// Restarts this process with the best kernels.
   static func chooseBest() {
-    let isSlow = ["Haswell", "Zen"].contains(Machine.blasCore) && Machine.vectorLevel == "AVX-512"
+    let isSlow = ["Haswell", "Zen"].contains(Machine.blasCore) && VectorLevel.inUse.name == "AVX-512"
     guard isSlow, ProcessInfo.processInfo.environment[name] != best else { return }
     setenv(name, best, 1)
     let arguments = CommandLine.arguments.map { strdup($0) } + [nil]

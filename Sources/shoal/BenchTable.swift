@@ -47,7 +47,7 @@ struct BenchTable {
     let mean = phases
     let trained = request.loraRank.map { "LoRA rank \($0)" } ?? "all weights"
     var lines = [
-      "\(Machine.processorName), \(Machine.vectorLevel); OpenBLAS core \(Machine.blasCore)",
+      "\(Machine.processorName), \(VectorLevel.inUse.name); OpenBLAS core \(Machine.blasCore)",
       "\(name), \(trained), \(request.pairs) pairs of \(request.prompt) + \(request.chosen) + "
         + "\(request.rejected) tokens, \(report.microBatches) micro-batches of at most \(report.rows) rows, "
         + "\(report.ranks) ranks x \(request.threads) threads",
@@ -81,7 +81,7 @@ struct BenchTable {
     let mean = phases
     return [
       "machine": [
-        "cpu": .string(Machine.processorName), "vector_level": .string(Machine.vectorLevel),
+        "cpu": .string(Machine.processorName), "vector_level": .string(VectorLevel.inUse.name),
         "blas_core": .string(Machine.blasCore),
       ],
       "model": .string(name), "lora_rank": request.loraRank.map { .integer(Int64($0)) } ?? .null,

@@ -27,7 +27,7 @@ struct InferenceJob {
         guard let output, !OutputTarget.isStream(output.path) else { return nil }
         return try ResultJournal(
           path: "\(output.path).partial",
-          identity: "\(model.hash) \(try BuildIdentity.running().binary) \(Machine.vectorLevel)",
+          identity: "\(model.hash) \(try BuildIdentity.running().binary)",
           replaces: output.replaces)
       } ?? nil
     stop.watchSignals { Foundation.exit(ShoalExit.failure) }

@@ -26,16 +26,22 @@ struct Shoal: ParsableCommand {
     MappedFile.watchForTruncation(prefix: "shoal: ", exitCode: ShoalExit.failure)
     do {
       var command = try parseAsRoot()
+      _ = try VectorLevel.chosen()
       try command.run()
+    } catch let mistake as VectorLevelError {
+      refuse(mistake)
     } catch let error where exitCode(for: error) == .validationFailure {
-      // All ranks of a job found the same mistake, and one of them prints it.
-      let mistake = UsageMistake(message: fullMessage(for: error))
-      runInWorld { world in
-        try world.agreeOnFailure(local: mistake)
-        return ShoalExit.mistake
-      }
+      refuse(UsageMistake(message: fullMessage(for: error)))
     } catch {
       exit(withError: error)
+    }
+  }
+
+  /// Ends the program for a mistake that all ranks of a job found; one of them prints it.
+  private static func refuse(_ mistake: any UserError) {
+    runInWorld { world in
+      try world.agreeOnFailure(local: mistake)
+      return ShoalExit.mistake
     }
   }
 

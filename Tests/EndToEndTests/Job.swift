@@ -127,14 +127,28 @@ struct World: CustomStringConvertible, Sendable {
   /// Nil: without mpirun.
   var ranks: Int?
   var threads: Int?
+  /// Values of SHOAL_VECTOR_LEVEL by rank, in turn; empty: the processor's own level.
+  var levels: [String] = []
 
   static let alone = World()
 
   /// The command that starts `shoal`. --quiet: mpirun adds eleven lines of its own to every exit code except 0.
   var launcher: [String] {
-    guard let ranks else { return [Job.program] }
-    return ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", Job.program]
+    let levels = levels.isEmpty ? [] : ["env", "SHOAL_VECTOR_LEVEL=\(levels[0])"]
+    guard let ranks else { return levels + [Job.program] }
+    return ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"] + ofRanks + [Job.program]
   }
 
-  var description: String { "ranks \(ranks.map { "\($0)" } ?? "alone"), threads \(threads ?? 0)" }
+  /// A shell chooses each rank's level: mpirun starts one command for all ranks.
+  private var ofRanks: [String] {
+    guard !levels.isEmpty else { return [] }
+    let list = levels.joined(separator: " ")
+    return [
+      "sh", "-c",
+      "set -- \(list) -- \"$@\"; shift $((OMPI_COMM_WORLD_RANK % \(levels.count))); level=$1; "
+        + "while [ \"$1\" != -- ]; do shift; done; shift; SHOAL_VECTOR_LEVEL=$level exec \"$@\"", "sh",
+    ]
+  }
+
+  var description: String { "ranks \(ranks.map { "\($0)" } ?? "alone"), threads \(threads ?? 0), levels \(levels)" }
 }

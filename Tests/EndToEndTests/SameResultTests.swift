@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 
@@ -28,6 +29,36 @@ extension EndToEnd {
       try same(World(ranks: 2, threads: 1), "gradient_checkpointing=auto", "memory_limit=400MB", name: "limited")
       try same(World(threads: 1), "precompute_ref_log_probs=false", name: "unknown")
       try same(World(ranks: 2, threads: 2), "precompute_ref_log_probs=false", name: "unknown-2")
+    }
+
+    /// Settings that lead through every kernel of training.
+    static let settings =
+      ObjectiveTests.cases.map(\.settings) + [
+        ["adapter=qlora", "load_in_4bit=true"], ["peft_use_dora=true"], ["peft_init_lora_weights=pissa"],
+      ]
+
+    /// The processor's own level alone, and ranks of all its levels together.
+    @Test(arguments: settings) func `vector levels change nothing`(settings: [String]) throws {
+      let fixture = try RunFixture()
+      let levels = VectorLevel.available.map(\.key)
+      var worlds = [World(threads: 1), World(ranks: levels.count, threads: 1, levels: levels)]
+      if settings == Self.settings[1] { worlds += levels.map { World(threads: 1, levels: [$0]) } }
+      var adapters: Set<Data> = []
+      for (i, world) in worlds.enumerated() {
+        let own = settings + ["max_steps=3", "micro_batch_size=2", "output_dir=run-\(i)"]
+        let job = try fixture.start(world, own, environment: ["SHOAL_CACHE": fixture.path("cache-\(i)")])
+        let ending = job.wait()
+        #expect(ending.code == 0, "\(world): \(ending.errors)")
+        adapters.insert(try fixture.adapter("run-\(i)"))
+      }
+      #expect(adapters.count == 1)
+    }
+
+    @Test func `an unknown level is refused`() throws {
+      let fixture = try RunFixture()
+      let ending = try fixture.train(World(ranks: 2, levels: ["avx1024"]))
+      #expect(ending.code == 64 && ending.errors.contains("SHOAL_VECTOR_LEVEL is \"avx1024\""), "\(ending.errors)")
+      #expect(ending.errors.components(separatedBy: "SHOAL_VECTOR_LEVEL").count == 2)
     }
 
     @Test func `settings that matter do change it`() throws {

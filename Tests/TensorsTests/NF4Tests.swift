@@ -179,13 +179,13 @@ import Testing
       }
       let terms = [term(nf4.base, Int(SHOAL_NF4), scales), term(floats.base, Int(SHOAL_F32), shoal_nf4_scales())]
       let scratch = Storage(count: Int(SHOAL_DEPTH_BLOCK) * 512)
-      for level in [Int32(0), 3, 4] where level <= shoal_vector_level() {
+      for level in VectorLevel.available {
         for tile in [0..<columns, 5..<5 + 64, 16..<16 + 33, 48..<columns, columns - 1..<columns] {
           let results = terms.map { term in
             let c = randomMatrix(rows, columns, seed: 13)
             withUnsafePointer(to: term) {
-              shoal_products_tile_at(
-                level, c.base, Int64(c.stride), 0, Int64(rows), Int64(tile.lowerBound), Int64(tile.count), nil, 0, $0,
+              shoal_kernels_of(level.rawValue).pointee.products_tile(
+                c.base, Int64(c.stride), 0, Int64(rows), Int64(tile.lowerBound), Int64(tile.count), nil, 0, $0,
                 1, scratch.base)
             }
             return bits(c)

@@ -11,24 +11,34 @@ import Testing
   /// Distance in units of the last place of the fp32 number nearest to `exact`.
   static func ulps(_ found: Float, _ exact: Double) -> Double { abs(Double(found) - exact) / Double(Float(exact).ulp) }
 
+  private static let kernels = shoal_kernels_of(VectorLevel.inUse.rawValue).pointee
+
+  private static func exponential(_ x: Float) -> Float {
+    var (x, y) = (x, Float(0))
+    kernels.exponentials(&y, &x, 1)
+    return y
+  }
+
   @Test func `exp over its whole range`() {
     var worst = 0.0
     // Every 301st fp32 number from each end of the range to 0.
     for end in [Float(88.72), -87.33] {
       for bits in stride(from: Float(0).bitPattern, through: abs(end).bitPattern, by: 301) {
         let x = end < 0 ? -Float(bitPattern: bits) : Float(bitPattern: bits)
-        worst = max(worst, Self.ulps(shoal_exp(x), exp(Double(x))))
+        worst = max(worst, Self.ulps(Self.exponential(x), exp(Double(x))))
       }
     }
     #expect(worst < 1, "\(worst) units of the last place")
   }
 
   @Test func `exp beyond its range`() {
-    #expect(shoal_exp(0) == 1 && shoal_exp(-0.0) == 1)
-    #expect(shoal_exp(-.infinity) == 0 && shoal_exp(-1e30) == 0 && shoal_exp(-87.34) == 0)
-    #expect(shoal_exp(.infinity) == .infinity && shoal_exp(1e30) == .infinity && shoal_exp(88.73) == .infinity)
-    #expect(shoal_exp(.nan).isNaN && shoal_exp(-.nan).isNaN)
-    #expect(shoal_exp(88.72).isFinite && shoal_exp(-87.33) > 0)
+    #expect(Self.exponential(0) == 1 && Self.exponential(-0.0) == 1)
+    #expect(Self.exponential(-.infinity) == 0 && Self.exponential(-1e30) == 0 && Self.exponential(-87.34) == 0)
+    #expect(
+      Self.exponential(.infinity) == .infinity && Self.exponential(1e30) == .infinity
+        && Self.exponential(88.73) == .infinity)
+    #expect(Self.exponential(.nan).isNaN && Self.exponential(-.nan).isNaN)
+    #expect(Self.exponential(88.72).isFinite && Self.exponential(-87.33) > 0)
   }
 
   /// The same in a vector kernel: the softmax computes exp of logits below a maximum of 0.
@@ -36,7 +46,7 @@ import Testing
     let values: [Float] =
       [0, -.infinity, .nan, -1e30, -87.34, -87.33, -0.0] + (0..<4000).map { -Float($0) * 0.0218 }
     var (logits, maximum, sum, best) = (values, Float(0), 0.0, Int32(0))
-    shoal_softmax_tile(&logits, Int64(values.count), &maximum, &sum, &best, 0, nil, 0, 1, Int64(values.count), 0)
+    Self.kernels.softmax_tile(&logits, Int64(values.count), &maximum, &sum, &best, 0, nil, 0, 1, Int64(values.count), 0)
     #expect(maximum == 0 && sum.isNaN)
     for (x, y) in zip(values, logits) {
       if x.isNaN {
@@ -47,6 +57,18 @@ import Testing
         #expect(Self.ulps(y, exp(Double(x))) < 1, "exp(\(x))")
       }
     }
+  }
+
+  @Test func `log over its whole range`() {
+    let values = stride(from: UInt32(1), to: Float.infinity.bitPattern, by: 9973).map { Float(bitPattern: $0) }
+    var logarithms = [Float](repeating: 0, count: values.count)
+    Self.kernels.logarithms(&logarithms, values, Int64(values.count))
+    #expect(zip(values, logarithms).allSatisfy { Self.ulps($1, log(Double($0))) < 0.51 })
+    let beyond: [Float] = [0, -0.0, .infinity, .nan, -1]
+    var special = [Float](repeating: 0, count: beyond.count)
+    Self.kernels.logarithms(&special, beyond, Int64(beyond.count))
+    #expect(special[0] == -.infinity && special[1] == -.infinity && special[2] == .infinity)
+    #expect(special[3].isNaN && special[4].isNaN)
   }
 
   // MARK: 16-bit floats

@@ -86,11 +86,11 @@ import Testing
   /// Tests every vector level that this processor supports.
   private func checkLevels(_ term: shoal_term, _ sample: ProductTests.Sample, columns: Int, share: Double) {
     let scratch = Storage(count: 8192)
-    for level in [Int32(0), 3, 4] where level <= shoal_vector_level() {
+    for level in VectorLevel.available {
       let c = randomMatrix(1, columns, seed: 6)
       withUnsafePointer(to: term) {
-        shoal_products_rows_at(
-          level, c.base, Int64(columns), 1, 0, Int64(columns), nil, 0, $0, 1, scratch.base, Int64(scratch.count))
+        shoal_kernels_of(level.rawValue).pointee.products_rows(
+          c.base, Int64(columns), 1, 0, Int64(columns), nil, 0, $0, 1, scratch.base, Int64(scratch.count))
       }
       #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= share, "level \(level), depth \(sample.depth)")
     }

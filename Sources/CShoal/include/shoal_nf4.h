@@ -28,15 +28,4 @@ static inline float shoal_nf4_scale(const shoal_nf4_scales *scales, int64_t bloc
   return centred + scales->offset;
 }
 
-// maxima[i] = max |w| of block i, for weights of type `type`; not finite if an entry is not finite.
-void shoal_nf4_maxima(float *maxima, const void *w, int32_t type, int64_t blocks);
-// codes[i]: entries 2 i (high half) and 2 i + 1 (low half), each the code of the nearest value times its block's
-// maximum.
-void shoal_nf4_quantize(uint8_t *codes, const void *w, int32_t type, int64_t blocks);
-// Quantises maxima - offset: one code each, and one maximum per SHOAL_NF4_SCALE_BLOCK of them.
-void shoal_nf4_quantize_scales(uint8_t *codes, float *scale_maxima, const float *maxima, float offset,
-                               int64_t blocks);
-// y[i] = entry i of a view that starts at the start of a block.
-void shoal_nf4_widen(float *y, const uint8_t *codes, const shoal_nf4_scales *scales, int64_t blocks);
-
 #endif

@@ -1,14 +1,12 @@
-// Caches reference log-probs. They depend only on the frozen model, the numerics and the tokens.
+// Caches reference log-probs. They depend only on the frozen model, the kernels and the tokens.
 
 import Checkpoints
 package import Corpus
 import Runtime
 import Tensors
 
-/// Sums of reference log-probs by content, in one file per (model, numerics). What is in the file stays there, mapped.
+/// Sums of reference log-probs by content, in one file per (model, version of the kernels). What is in the file stays there, mapped.
 package struct ReferenceCache {
-  /// Change this whenever a kernel's rounding changes, so that the sums of older arithmetic are not used.
-  static let numerics = "fp32-2"
   /// The share of the time that may go into saving.
   private static let savingShare = 0.02
 
@@ -21,7 +19,7 @@ package struct ReferenceCache {
   /// Opens the cache of a model. A missing or damaged file is an empty cache.
   /// - Parameter directory: the directory of the caches; nil keeps the cache in memory only.
   package init(directory: String?, modelHash: String) {
-    let key = ContentHash.sha256(of: Array("\(modelHash) \(Self.numerics) \(Machine.vectorLevel)".utf8))
+    let key = ContentHash.sha256(of: Array("\(modelHash) kernels \(VectorLevel.kernelsVersion)".utf8))
     self.key = key
     path = directory.map { "\($0)/\(key).safetensors" } ?? ""
     if !path.isEmpty { saved = ReferenceFile(path, key: key) }

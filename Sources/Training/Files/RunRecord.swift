@@ -28,7 +28,7 @@ enum RunRecord {
       .init(
         "machine",
         .object([
-          .init("cpu", .string(Machine.processorName)), .init("vector_level", .string(Machine.vectorLevel)),
+          .init("cpu", .string(Machine.processorName)), .init("vector_level", .string(VectorLevel.inUse.name)),
           .init("blas", .string(Machine.blasVersion)), .init("blas_core", .string(Machine.blasCore)),
         ])),
       .init("ranks", .integer(Int64(ranks))), .init("threads_per_rank", .integer(Int64(threads))),
