@@ -34,7 +34,8 @@ extension EndToEnd {
     /// Settings that lead through every kernel of training.
     static let settings =
       ObjectiveTests.cases.map(\.settings) + [
-        ["adapter=qlora", "load_in_4bit=true"], ["peft_use_dora=true"], ["peft_init_lora_weights=pissa"],
+        ["base_model=\(Repository.path)/demo/model", "adapter=qlora", "load_in_4bit=true"], ["peft_use_dora=true"],
+        ["peft_init_lora_weights=pissa"],
       ]
 
     /// The processor's own level alone, and ranks of all its levels together.

@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 clang --target=aarch64-linux-gnu --sysroot=/usr/aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include \
   -B"$libraries" -L"$libraries" -B/usr/aarch64-linux-gnu/lib -L/usr/aarch64-linux-gnu/lib -fuse-ld=lld -static \
-  -O2 -std=gnu11 -I"$sources/include" -Iinclude main.c kernel_checks.c "$sources"/levels.c "$sources"/nf4_values.c \
+  -O2 -std=gnu11 -I"$sources/include" -Iinclude main.c kernel_checks.c model_checks.c "$sources"/levels.c "$sources"/nf4_values.c \
   "$sources"/levels/*.c -lm -o "$work/checks"
 qemu-aarch64 "$work/checks" >"$work/hashes"
 for level in 0 1; do

@@ -1,13 +1,7 @@
-// Widens 16-bit floats, and defines the attribute that compiles a kernel for each vector level.
+// Floats and their bits; 16-bit floats.
 #ifndef SHOAL_FLOATS_H
 #define SHOAL_FLOATS_H
 #include <stdint.h>
-
-#if defined(__x86_64__) && defined(__linux__)
-#define SHOAL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define SHOAL_CLONES
-#endif
 
 static inline float shoal_from_bits(uint32_t bits) {
   union { uint32_t bits; float value; } u = {bits};
