@@ -1,6 +1,6 @@
 // One number for the metrics of all documents, and how sure it is.
 
-import Foundation
+import Tensors
 
 /// How the values of documents become one.
 package enum Aggregation: String, Sendable, CaseIterable {
@@ -37,8 +37,8 @@ package enum Aggregation: String, Sendable, CaseIterable {
     switch self {
     case .f1: Self.f1(Confusion(values))
     case .correlation: Self.correlation(Confusion(values))
-    case .weightedPerplexity: exp(-Self.weightedMean(values))
-    case .bitsPerByte: -Self.weightedMean(values) / log(2.0)
+    case .weightedPerplexity: Double.exp(-Self.weightedMean(values))
+    case .bitsPerByte: -Self.weightedMean(values) / Double.log(2)
     case .brierScore: Self.brierScore(values)
     case .calibrationError: CalibrationError.value(margins: values.map(\.number))
     default: value(numbers: values.map(\.number))
@@ -51,7 +51,7 @@ package enum Aggregation: String, Sendable, CaseIterable {
     case .nanmean:
       let known = numbers.filter { !$0.isNaN }
       return known.isEmpty ? .nan : Self.mean(known)
-    case .perplexity: return exp(-Self.mean(numbers))
+    case .perplexity: return Double.exp(-Self.mean(numbers))
     default: return Self.mean(numbers)
     }
   }
@@ -68,7 +68,10 @@ package enum Aggregation: String, Sendable, CaseIterable {
     mean(
       values.map { value in
         guard case .probabilities(let gold, let values) = value else { return .nan }
-        return values.enumerated().reduce(0) { $0 + pow($1.element - ($1.offset == gold ? 1 : 0), 2) }
+        return values.enumerated().reduce(0) { sum, value in
+          let distance = value.element - (value.offset == gold ? 1 : 0)
+          return sum + distance * distance
+        }
       })
   }
 

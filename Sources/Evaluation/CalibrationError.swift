@@ -1,6 +1,6 @@
 // How well margins tell how sure a model may be.
 
-import Foundation
+import Tensors
 
 enum CalibrationError {
   private static let bins = 10
@@ -14,7 +14,7 @@ enum CalibrationError {
     var confidence = [Double](repeating: 0, count: bins)
     var hits = confidence
     for margin in margins where !margin.isNaN {
-      let certainty = 1 / (1 + exp(-abs(margin)))
+      let certainty = 1 / (1 + Double.exp(-abs(margin)))
       let bin = min(bins - 1, Int(certainty * Double(bins)))
       confidence[bin] += certainty
       hits[bin] += margin > 0 ? 1 : 0

@@ -1,7 +1,7 @@
 // Which of several answers a model prefers, and whether it is the right one.
 
 package import Checkpoints
-import Foundation
+import Tensors
 
 /// The metrics of a choice between answers.
 package struct ChoiceMetrics: Sendable {
@@ -73,7 +73,7 @@ package struct ChoiceMetrics: Sendable {
 
   private static func softmax(_ scores: [Double]) -> [Double] {
     let top = scores.max() ?? 0
-    let weights = scores.map { exp($0 - top) }
+    let weights = scores.map { Double.exp($0 - top) }
     let sum = weights.reduce(0, +)
     return weights.map { $0 / sum }
   }

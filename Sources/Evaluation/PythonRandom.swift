@@ -1,7 +1,5 @@
 // Python's random numbers, so that the same seed draws the same examples as lm-eval.
 
-import Glibc
-
 /// `random.Random(seed)` of Python 3: the Mersenne Twister MT19937 (Matsumoto and Nishimura 1998).
 package struct PythonRandom: Sendable {
   private static let size = 624
@@ -98,9 +96,13 @@ package struct PythonRandom: Sendable {
   /// - Precondition: count <= population < 2^32.
   package mutating func sample(_ count: Int, of population: Int) -> [Int] {
     precondition(0...population ~= count, "\(count) of \(population)")
-    // Python chooses between two ways by the memory that they take.
+    // Python chooses between two ways by the memory that they take: a table's size is a power of 4.
     var limit = 21
-    if count > 5 { limit += Int(pow(4, (log(Double(count * 3)) / log(4.0)).rounded(.up))) }
+    if count > 5 {
+      var size = 64
+      while size < count * 3 { size *= 4 }
+      limit += size
+    }
     guard population > limit else {
       var pool = Array(0..<population)
       return (0..<count).map { drawn in

@@ -1,6 +1,6 @@
 // Jinja's filters: `x | trim`.
 
-import Foundation
+import Tensors
 
 enum TemplateFilters {
   typealias Filter = @Sendable (TemplateBudget, TemplateValue, TemplateArguments) throws -> TemplateValue
@@ -96,7 +96,7 @@ enum TemplateFilters {
     }
     filters["round"] = { _, value, arguments in
       guard let number = value.double else { throw TemplateProblem("\(value.kind) is no number") }
-      let scale = pow(10, Double(min(max(try arguments.whole(0, "precision") ?? 0, -15), 15)))
+      let scale = Double.pow(10, Double(min(max(try arguments.whole(0, "precision") ?? 0, -15), 15)))
       let rule: FloatingPointRoundingRule =
         switch try arguments.text(1, "method")?.plain {
         case "ceil": .up

@@ -1,6 +1,6 @@
 // Evaluates expressions.
 
-import Foundation
+import Tensors
 
 extension TemplateRenderer {
   func evaluate(_ expression: TemplateExpression, _ scope: TemplateScope) throws -> TemplateValue {
@@ -210,7 +210,7 @@ extension TemplateRenderer {
     case "+": return .number(a + b)
     case "-": return .number(a - b)
     case "*": return .number(a * b)
-    case "**": return .number(pow(a, b))
+    case "**": return .number(Double.pow(a, b))
     case "/", "//", "%":
       guard b != 0 else { throw TemplateProblem("division by zero") }
       if operation == "/" { return .number(a / b) }

@@ -1,6 +1,5 @@
 // LoRA's matrices, and how a fresh adapter is drawn.
 
-import Glibc
 package import Tensors
 
 /// LoRA matrices in their arena (Hu et al. 2021): W x + scale · B A x.
@@ -72,7 +71,7 @@ extension CounterRandom {
     let words = block(stream, index)
     func uniform(_ low: UInt32, _ high: UInt32) -> Double { Double((UInt64(low) | UInt64(high) << 32) >> 11) * 0x1p-53 }
     // 1 − u lies in (0, 1], where the logarithm is finite.
-    let radius = (-2 * log(1 - uniform(words.x, words.y))).squareRoot()
-    return radius * cos(2 * Double.pi * uniform(words.z, words.w))
+    let radius = (-2 * Double.log(1 - uniform(words.x, words.y))).squareRoot()
+    return radius * Double.cos(2 * Double.pi * uniform(words.z, words.w))
   }
 }

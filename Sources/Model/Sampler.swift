@@ -1,6 +1,5 @@
 // Chooses a token from logits: transformers' logits processors in their order, then a draw from the seed.
 
-import Glibc
 import Tensors
 
 /// Sampling settings, with the meanings and the defaults of transformers' GenerationConfig.
@@ -114,7 +113,7 @@ package struct Sampler: Sendable {
 
   private static func probabilities(_ kept: [(id: Int32, score: Float)]) -> [Candidate] {
     let top = Double(kept.reduce(-Float.infinity) { max($0, $1.score) })
-    var candidates = kept.map { Candidate(id: $0.id, probability: exp(Double($0.score) - top)) }
+    var candidates = kept.map { Candidate(id: $0.id, probability: Double.exp(Double($0.score) - top)) }
     let sum = candidates.reduce(0) { $0 + $1.probability }
     for i in candidates.indices { candidates[i].probability /= sum }
     return candidates

@@ -1,7 +1,6 @@
 // The running softmax over tiles of the vocabulary.
 
 internal import CShoal
-import Glibc
 
 /// Running maximum, its column, and sum of exponentials of each row of logits.
 package final class HeadSoftmax: @unchecked Sendable {
@@ -67,7 +66,7 @@ package final class HeadSoftmax: @unchecked Sendable {
   package func best(row: Int) -> Int32 { best[row] }
 
   /// log Σ exp of a row's logits.
-  package func logSum(row: Int) -> Double { Double(maximum[row]) + log(sum[row]) }
+  package func logSum(row: Int) -> Double { Double(maximum[row]) + Double.log(sum[row]) }
 
   /// The gradient of Σ coefficient · log-prob with respect to the rows that the logits come from:
   /// dx[row] = Σ coefficient · targetRows − (Σ coefficient) · expected[row] / sum[row] over the row's targets.

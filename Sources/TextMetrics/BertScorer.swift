@@ -1,7 +1,6 @@
 // BERTScore (Zhang et al. 2020) as bert_score 0.3.13 computes it for one pair of texts at a time.
 
 import Checkpoints
-import Glibc
 import Tensors
 
 /// What is done about the narrow range of similarities.
@@ -159,7 +158,7 @@ package final class BertScorer {
       for id in Set(reference) { counts[id, default: 0] += 1 }
     }
     let all = Double(references.count + 1)
-    return TokenWeights(byToken: counts.mapValues { log(all / Double($0 + 1)) }, unseen: log(all))
+    return TokenWeights(byToken: counts.mapValues { Double.log(all / Double($0 + 1)) }, unseen: Double.log(all))
   }
 
   // MARK: Encoding

@@ -12,6 +12,19 @@ import Testing
     var code: [Substring] { lines.map { $0.prefix(upTo: $0.firstRange(of: "//")?.lowerBound ?? $0.endIndex) } }
 
     func contains(_ pattern: some RegexComponent) -> Bool { code.contains { $0.contains(pattern) } }
+
+    /// The functions that are called, with what stands before their dots.
+    var calls: Set<Substring> {
+      var calls: Set<Substring> = []
+      for line in code {
+        for before in line.split(separator: "(", omittingEmptySubsequences: false).dropLast() {
+          let space = before.lastIndex { !$0.isLetter && !$0.isNumber && $0 != "_" && $0 != "." }
+          let name = before[(space.map(before.index(after:)) ?? before.startIndex)...]
+          if !before.hasSuffix("func \(name)") { calls.insert(name) }
+        }
+      }
+      return calls
+    }
   }
 
   /// All Swift and C below a folder.
@@ -47,6 +60,21 @@ import Testing
   @Test func `MPI and BLAS are behind CShoal`() throws {
     let found = try Self.files("Sources").filter { $0.contains(/#\s*include\s*[<"](mpi|cblas)\.h/) }
     #expect(found.map(\.path) == ["Sources/CShoal/blas.c", "Sources/CShoal/mpi.c"])
+  }
+
+  /// The C library rounds otherwise on another processor and in another version; Double.exp and its like do not.
+  /// Functions whose result is exact or rounded once, as fma and sqrt, are the same everywhere.
+  @Test func `no result depends on how the C library rounds`() throws {
+    let functions = [
+      "exp", "exp2", "exp10", "expm1", "log", "log2", "log10", "log1p", "pow", "cbrt", "hypot", "sin", "cos", "tan",
+      "sincos", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc",
+      "lgamma", "tgamma",
+    ]
+    let names = ["", "Foundation.", "Glibc."].flatMap { module in
+      functions.flatMap { ["\(module)\($0)", "\(module)\($0)f", "\(module)\($0)l"] }
+    }
+    let found = try Self.files("Sources").filter { !$0.calls.isDisjoint(with: names.map { $0[...] }) }
+    #expect(found.map(\.path) == [])
   }
 
   @Test func `nothing is forced`() throws {

@@ -1,13 +1,13 @@
 // The logistic function and its logarithm, without overflow and cancellation.
 
-import Glibc
+import Tensors
 
 /// log(1 + e^x) without overflow; −log σ(x) = softplus(−x).
-func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
+func softplus(_ x: Double) -> Double { max(x, 0) + Double.log1p(Double.exp(-abs(x))) }
 
 /// 1 / (1 + e^−x) without overflow.
 func sigmoid(_ x: Double) -> Double {
-  let e = exp(-abs(x))
+  let e = Double.exp(-abs(x))
   return x >= 0 ? 1 / (1 + e) : e / (1 + e)
 }
 

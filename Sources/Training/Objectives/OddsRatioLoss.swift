@@ -1,6 +1,6 @@
 // Odds ratio preference optimization, without a reference.
 
-import Glibc
+import Tensors
 
 /// ORPO's preference term (Hong et al. 2024, equations 4 and 7). The objective adds the likelihood of prompt and chosen
 /// completion. With a the mean log-prob per token,
@@ -27,7 +27,7 @@ private struct LogOdds {
     // A completion with probability 1 in fp32 has a = 0 and infinite odds, so a stays half an fp32 ulp below 0.
     let a = min(mean, -0x1p-25)
     // log(1 − e^a) by expm1 or log1p, whichever does not cancel.
-    value = a - (a > -0.6931471805599453 ? log(-expm1(a)) : log1p(-exp(a)))
-    gradient = -1 / expm1(a)
+    value = a - (a > -0.6931471805599453 ? Double.log(-Double.expm1(a)) : Double.log1p(-Double.exp(a)))
+    gradient = -1 / Double.expm1(a)
   }
 }

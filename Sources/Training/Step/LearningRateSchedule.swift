@@ -1,6 +1,6 @@
 // The learning rate schedule, with transformers' formulas.
 
-import Foundation
+import Tensors
 
 /// A factor on the learning rate as a function of the number of completed steps.
 ///
@@ -56,12 +56,12 @@ package struct LearningRateSchedule: Sendable, Equatable {
     case .cosine:
       let end = cosineEnd < totalSteps ? min(step, Double(cosineEnd)) : step
       let progress = (end - Double(warmupSteps)) / Double(max(1, cosineEnd - warmupSteps))
-      let fall = 0.5 * (1 + cos(Double.pi * progress))
+      let fall = 0.5 * (1 + Double.cos(Double.pi * progress))
       return max(0, fall * (1 - minimumRatio) + minimumRatio)
     case .warmupStableDecay:
       // If the cooldown does not fit after the warm-up, it begins inside the warm-up, as in transformers.
       let progress = (step - Double(totalSteps - cooldownSteps)) / Double(max(1, cooldownSteps))
-      return completedSteps >= totalSteps ? 0 : max(0, 0.5 * (1 + cos(Double.pi * max(0, progress))))
+      return completedSteps >= totalSteps ? 0 : max(0, 0.5 * (1 + Double.cos(Double.pi * max(0, progress))))
     case .inverseSqrtCooldown:
       // If the cooldown does not fit, it begins at the end of the warm-up, as in llm-foundry, and is cut short.
       let cooldownStart = Double(max(warmupSteps, totalSteps - cooldownSteps))
