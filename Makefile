@@ -6,7 +6,7 @@ PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pk
 LIBRARIES := ompi-c openblas libcrypto yaml-0.1 zlib libzstd snappy liblz4 libbrotlidec
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
-SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/KernelChecks/arm.sh Tests/Parity/same_bits.sh .ci/run
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/KernelChecks/arm.sh Tests/Parity/same_bits.sh Tests/Parity/emulated.sh .ci/run
 
 # Prints nothing and uses no network if everything is installed.
 deps:

@@ -12,7 +12,7 @@
 # a checkpoint, a job has to repeat the digits of its first row; "-" is a row with nothing to compare it with. The exit
 # status is 1 when anything differs. About a minute per build on two cores.
 #
-# Hashes are good for one type of processor, which is why none are committed.
+# Hashes are good for one version of the kernels and of the demo's model, which is why none are committed.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit 1
 
