@@ -54,7 +54,7 @@ static void products(checks *c, int32_t type, const char *tile_name, const char 
         void *b = right_side(c, type, columns * depth, &scales);
         const int64_t scratch_count = SHOAL_DEPTH_BLOCK * (columns + SHOAL_PANEL) + 6 * (depth + 128);
         float *scratch = calloc((size_t)scratch_count, 4);
-        const shoal_term term = {a, depth, 1, b, forward ? 1 : columns, forward ? depth : 1, depth, type, scales};
+        const shoal_term term = {a, depth, 1, b, forward ? 1 : columns, forward ? depth : 1, depth, type, scales, {0}};
         const shoal_term terms[2] = {term, term};
         if (is_rows)
           c->kernels->products_rows(out, columns, rows, 0, columns, bias, 0, terms, 2, scratch, scratch_count);
@@ -124,6 +124,54 @@ static void nf4(checks *c) {
   free_scales(&scales);
 }
 
+// A weight in int8 in both directions, and rows with blocks that stand out.
+static void int8(checks *c) {
+  static const int64_t shapes[][3] = {{1, 1, 1}, {5, 31, 17}, {13, 70, 385}, {26, 200, 1100}, {4, 33, 128}, {15, 96, 512}};
+  for (int is_rows = 0; is_rows < 2; is_rows++) {
+    start(c, 125);
+    for (int s = 0; s < 6; s++)
+      for (int forward = is_rows; forward < 2; forward++) {
+        const int64_t rows = shapes[s][0], columns = shapes[s][1], depth = shapes[s][2];
+        const int64_t weight_rows = forward ? columns : depth, width = forward ? depth : columns;
+        float *w = numbers(c, weight_rows * width), *a = numbers(c, rows * depth), *bias = numbers(c, columns);
+        float *factors = numbers(c, width), *scales = malloc((size_t)weight_rows * 4), *out = numbers(c, rows * columns);
+        double *squares = calloc((size_t)width, 8);
+        uint8_t *codes = malloc((size_t)(weight_rows * width));
+        void *quantized = malloc((size_t)(rows * shoal_int8_row_bytes(depth)));
+        float *scratch = calloc((size_t)(SHOAL_INT8_BLOCK * (columns + SHOAL_PANEL)), 4);
+        for (int64_t k = 0; k < width; k++) factors[k] = k % 7 ? 1 : 0.25f;
+        for (int64_t r = 0; r < rows; r += 3) a[r * depth + depth / 2] *= 50;
+        c->kernels->int8_column_squares(squares, w, SHOAL_F32, weight_rows, width);
+        c->kernels->int8_scales(scales, w, SHOAL_F32, factors, weight_rows, width);
+        c->kernels->int8_codes(codes, w, SHOAL_F32, scales, factors, weight_rows, width);
+        const float *of_depth = forward ? factors : scales, *of_columns = forward ? scales : factors;
+        c->kernels->int8_quantize(quantized, a, depth, of_depth, rows, depth);
+        const shoal_int8_term term = {a, depth, of_depth, quantized, codes, forward ? 1 : columns, forward ? depth : 1,
+                                      of_columns, depth};
+        if (is_rows)
+          c->kernels->int8_rows(out, columns, rows, 0, columns, bias, 0, &term);
+        else
+          c->kernels->int8_tile(out, columns, 0, rows, 0, columns, bias, 0, &term, scratch);
+        add_floats(c, out, rows * columns);
+        if (!is_rows) {
+          add(c, squares, width * 8), add_floats(c, scales, weight_rows), add(c, codes, weight_rows * width);
+          add(c, quantized, rows * shoal_int8_row_bytes(depth));
+          const shoal_int8_scales all = {scales, factors, width};
+          c->kernels->int8_widen(w, codes, &all, weight_rows);
+          add_floats(c, w, weight_rows * width);
+          const shoal_term wide = {a, depth, 1, codes, forward ? 1 : columns, forward ? depth : 1, depth, SHOAL_INT8,
+                                   {0}, all};
+          float *panels = calloc((size_t)(SHOAL_DEPTH_BLOCK * (columns + SHOAL_PANEL)), 4);
+          c->kernels->products_tile(out, columns, 0, rows, 0, columns, bias, 0, &wide, 1, panels);
+          add_floats(c, out, rows * columns);
+          free(panels);
+        }
+        FREE(w, a, bias, factors, scales, out, squares, codes, quantized, scratch);
+      }
+    end(c, is_rows ? "int8_rows" : "int8_tile");
+  }
+}
+
 static void spectral(checks *c) {
   enum { COUNT = 5, WIDTH = 48, DEPTH = 150 };
   float *w = numbers(c, WIDTH * DEPTH);
@@ -157,4 +205,5 @@ void kernel_checks(const shoal_kernels *kernels, void (*report)(void *context, c
   optimizers(&c);
   nf4(&c);
   spectral(&c);
+  int8(&c);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "shoal_encoder.h"
+#include "shoal_int8.h"
 #include "shoal_products.h"
 #include "shoal_spectral.h"
 
@@ -186,6 +187,23 @@ typedef struct {
   // y[i] = entry i of a view that starts at the start of a block.
   void (*nf4_widen)(float *y, const uint8_t *codes, const shoal_nf4_scales *scales, int64_t blocks);
 
+  // -- int8. Writes `count` rows [depth] times factors [depth] as shoal_int8_row_bytes(depth) bytes each.
+  void (*int8_quantize)(void *rows, const float *a, int64_t a_row, const float *factors, int64_t count, int64_t depth);
+  // One product, like products_tile; the rows of the term and of C are the same. `scratch` holds 4 * SHOAL_INT8_BLOCK bytes
+  // per column, columns rounded up to SHOAL_PANEL.
+  void (*int8_tile)(float *c, int64_t c_row, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                       const float *initial, int64_t initial_row, const shoal_int8_term *term, float *scratch);
+  // The same for few rows and b_depth 1, at the speed of memory. Its bits are those of int8_tile.
+  void (*int8_rows)(float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns, const float *initial,
+                       int64_t initial_row, const shoal_int8_term *term);
+  // squares[width] += the squares of each column of w [rows, width], those of a row over the row's mean square.
+  void (*int8_column_squares)(double *squares, const void *w, int32_t type, int64_t rows, int64_t width);
+  // scales[rows], then the codes [rows, width], of w with given factors.
+  void (*int8_scales)(float *scales, const void *w, int32_t type, const float *factors, int64_t rows, int64_t width);
+  void (*int8_codes)(uint8_t *codes, const void *w, int32_t type, const float *scales, const float *factors,
+                        int64_t rows, int64_t width);
+  void (*int8_widen)(float *y, const uint8_t *codes, const shoal_int8_scales *scales, int64_t rows);
+
   // -- Encoders
   // y = (x - mean) / sqrt(variance + epsilon) * weight + bias of each row of x, or of x + residual if that is given. y may
   // be x.
@@ -219,14 +237,17 @@ typedef struct {
 } shoal_kernels;
 
 // From the narrowest to the widest.
-enum { SHOAL_PLAIN = 0, SHOAL_NEON = 1, SHOAL_AVX2 = 2, SHOAL_AVX512 = 3, SHOAL_LEVELS = 4 };
+enum { SHOAL_PLAIN = 0, SHOAL_NEON = 1, SHOAL_AVX2 = 2, SHOAL_AVX512 = 3, SHOAL_LEVELS = 4, SHOAL_TABLES = 7 };
 
 // Raise it when any kernel's bits change, so that results of older kernels are not mixed with these. The committed hashes
 // in Tests/Fixtures/kernel_bits.txt show a change.
 enum { SHOAL_KERNELS_VERSION = 3 };
 
-// The kernels of a level; NULL if this processor does not have it.
+// The kernels of a level, with the best products in int8 that this processor has; NULL if it does not have the level.
 const shoal_kernels *shoal_kernels_of(int32_t level);
+// Those of table `index` of all that were built, of every level and kind; *level is its level. NULL if this processor
+// does not have it. An AMX table would be one more.
+const shoal_kernels *shoal_kernels_at(int32_t index, int32_t *level);
 
 // A lock in memory that processes may share: 0 when free.
 void shoal_lock(int32_t *lock);

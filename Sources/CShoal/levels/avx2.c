@@ -24,7 +24,32 @@ static inline __attribute__((always_inline)) void look_up_nf4(float16x *y, const
   }
 }
 
+#define INT8(name) int8_##name
+#define INT8_WORDS 2
+#define INT8_IS_SIGNED 0
+#define INT8_ROWS 4
+#define INT8_VECTORS 2
+static inline __attribute__((always_inline)) integers int8_add(integers sum, integers w, integers a) {
+  return sum + (integers)_mm256_madd_epi16((__m256i)w, (__m256i)a);
+}
+
 #define LEVEL_KERNELS shoal_kernels_avx2
 #include "../kernels/table.inc"
+#pragma clang attribute pop
+
+// With an instruction for four products of bytes.
+#pragma clang attribute push(__attribute__((target("avx2,fma,avxvnni"))), apply_to = function)
+#undef INT8
+#undef INT8_WORDS
+#undef INT8_ROWS
+#define INT8(name) int8_vnni_##name
+#define INT8_WORDS 1
+#define INT8_ROWS 6
+static inline __attribute__((always_inline)) integers int8_vnni_add(integers sum, integers w, integers a) {
+  return (integers)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)w, (__m256i)a);
+}
+#include "../kernels/int8_products.inc"
+const shoal_kernels shoal_kernels_avx2_vnni = {
+    KERNELS_OF_LEVEL, .int8_tile = int8_vnni_tile, .int8_rows = int8_vnni_rows};
 #pragma clang attribute pop
 #endif

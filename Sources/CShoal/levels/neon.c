@@ -24,6 +24,33 @@ static inline __attribute__((always_inline)) void look_up_nf4(float16x *y, const
   }
 }
 
+#define INT8(name) int8_##name
+#define INT8_WORDS 2
+#define INT8_IS_SIGNED 0
+#define INT8_ROWS 4
+#define INT8_VECTORS 4
+static inline __attribute__((always_inline)) integers int8_add(integers sum, integers w, integers a) {
+  const int16x8_t left = (int16x8_t)w, right = (int16x8_t)a;
+  const int32x4_t low = vmull_s16(vget_low_s16(left), vget_low_s16(right));
+  return sum + (integers)vpaddq_s32(low, vmull_high_s16(left, right));
+}
+
 #define LEVEL_KERNELS shoal_kernels_neon
 #include "../kernels/table.inc"
+
+// With an instruction for four products of bytes.
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#undef INT8
+#undef INT8_WORDS
+#undef INT8_IS_SIGNED
+#define INT8(name) int8_dot_##name
+#define INT8_WORDS 1
+#define INT8_IS_SIGNED 1
+static inline __attribute__((always_inline)) integers int8_dot_add(integers sum, integers w, integers a) {
+  return (integers)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)a);
+}
+#include "../kernels/int8_products.inc"
+const shoal_kernels shoal_kernels_neon_dot = {
+    KERNELS_OF_LEVEL, .int8_tile = int8_dot_tile, .int8_rows = int8_dot_rows};
+#pragma clang attribute pop
 #endif

@@ -18,5 +18,14 @@ static inline __attribute__((always_inline)) void look_up_nf4(float16x *y, const
   for (int i = 0; i < 16; i++) (*y)[i] = shoal_nf4_values[(*codes)[i] & 15];
 }
 
+#define INT8(name) int8_##name
+#define INT8_WORDS 2
+#define INT8_IS_SIGNED 0
+#define INT8_ROWS 2
+#define INT8_VECTORS 2
+static inline __attribute__((always_inline)) integers int8_add(integers sum, integers w, integers a) {
+  return sum + (w << 16 >> 16) * (a << 16 >> 16) + (w >> 16) * (a >> 16);
+}
+
 #define LEVEL_KERNELS shoal_kernels_plain
 #include "../kernels/table.inc"
