@@ -44,6 +44,8 @@ package final class CachedPass {
     let scratch: LayerScratch<Buffer>
     let head: HeadLayer.Buffers<Buffer>
     let queryParts: Buffer
+    /// For rows in int8.
+    let int8Rows: Buffer
     /// Logits that choose a token [choosing, V].
     let logits: Buffer
 
@@ -57,6 +59,7 @@ package final class CachedPass {
       let parts = Attention.queryParts(
         queries: size.choosing, keys: size.positions, heads: c.headCount, headWidth: c.headWidth)
       queryParts = take(parts.rows, parts.columns)
+      int8Rows = take(size.rows, c.int8Width)
       logits = take(size.choosing, c.vocabularySize)
     }
   }
@@ -134,7 +137,7 @@ package final class CachedPass {
     if rows > 0 {
       let weight = policy.model.head
       Products.computeRows(
-        [RowProduct(logits, [.forward(buffers.head.normed.prefix(rows), weight)])], phase: .head, pool)
+        [Product(logits, [.forward(buffers.head.normed.prefix(rows), weight)])], phase: .head, pool)
     }
     return logits
   }
@@ -198,7 +201,8 @@ package final class CachedPass {
   ) throws -> Bool {
     policy.refresh(pool)
     defer { pool.clock.enter(.input) }
-    let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable, rowProducts: rowProducts)
+    let context = PassContext(
+      policy: policy, pool: pool, ropeTable: ropeTable, int8Rows: Int8Rows(buffers.int8Rows), rowProducts: rowProducts)
     let stream = buffers.stream.prefix(run.batch.tokens.count)
     try EmbeddingLayer.forward(stream, run.batch.tokens, context)
     for layer in 0..<configuration.layerCount {

@@ -143,7 +143,7 @@ package final class Pass {
     return PassContext(
       policy: policy, pool: pool, ropeTable: ropeTable, dropout: rows,
       noise: EmbeddingNoise(draw, batch, width: configuration.hiddenSize), droppedInput: workspace.dropped,
-      observer: observer)
+      observer: observer, int8Rows: Int8Rows(workspace.int8Rows))
   }
 
   // MARK: Layers

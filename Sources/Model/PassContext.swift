@@ -132,6 +132,8 @@ struct PassContext {
   /// For inputs after dropout [N, max(D, H E, F)].
   var droppedInput: Matrix?
   weak var observer: (any PassObserver)?
+  /// For products of weights in int8.
+  var int8Rows: Int8Rows?
   var rowProducts = RowProducts.never
 
   /// Which rows use products that read each weight once, without packing. Their bits are not those of the others.
@@ -154,15 +156,19 @@ struct PassContext {
       case .ofContinuing: isContinuing
       case .always: true
       }
+    let products = products.map { Product($0.y, from: $0.start, $0.terms) }
     if usesRows {
-      Products.computeRows(products.map { RowProduct($0.y, from: $0.start, $0.terms) }, phase: phase, pool)
+      Products.computeRows(products, int8Rows: int8Rows, phase: phase, pool)
     } else {
-      for product in products { Products.compute(product.y, from: product.start, product.terms, phase: phase, pool) }
+      Products.compute(products, int8Rows: int8Rows, phase: phase, pool)
     }
   }
 }
 
 extension ModelConfiguration {
+  /// Numbers of memory for a row in int8, whatever the product: the widest result is no wider than the widest input.
+  var int8Width: Int { Int8Rows.width(depth: widestInput) }
+
   /// The widest input of a linear layer.
   var widestInput: Int { max(hiddenSize, queryWidth, feedForwardSize) }
 }

@@ -41,7 +41,7 @@ final class RowNorms: @unchecked Sendable {
         else { continue }
         let (cross, gram) = (Matrix(rows: a.rows, columns: b.rows), Matrix(rows: a.rows, columns: a.rows))
         let inner = Matrix(rows: b.rows, columns: b.columns)
-        Products.compute(cross, [.forward(a, model.layers[layer].weight(module))], phase: .lora, pool)
+        Products.compute(cross, [.forward(a, model.layers[layer].weight(module), inFloats: true)], phase: .lora, pool)
         Products.compute(gram, [.timesTransposed(a, a)], phase: .lora, pool)
         Products.compute(inner, [.times(b, gram)], phase: .lora, pool)
         Kernels.rowNorms(norm, squares: squares, b: b, cross: cross, inner: inner, scale: shape.scale, pool)

@@ -68,6 +68,8 @@ final class Workspace<Buffer> {
   let dropped: Buffer?
   /// For the backward pass only.
   let gradient: GradientScratch<Buffer>?
+  /// For rows in int8 [N, ..]: attention's parts, which no product of a linear layer needs, where they suffice.
+  let int8Rows: Buffer
   let buffers: [Buffer]
 
   /// - Parameter make: makes a buffer with the given rows and columns.
@@ -99,6 +101,8 @@ final class Workspace<Buffer> {
     gradient = layout.flatMap { layout in
       retention == .none ? nil : GradientScratch(layout, rows: n, continuing: s, dropout: dropout, take)
     }
+    let parts = 2 * c.queryWidth >= c.int8Width ? gradient?.attentionParts : nil
+    int8Rows = parts ?? take(n, c.int8Width)
     self.buffers = buffers
   }
 

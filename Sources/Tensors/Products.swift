@@ -2,72 +2,6 @@
 
 internal import CShoal
 
-/// One term A · B of a product.
-package struct Term: @unchecked Sendable {
-  let left: shoal_term
-  let rows: Int
-  let columns: Int
-  private let owners: (AnyObject, AnyObject)
-
-  private init(_ left: shoal_term, rows: Int, columns: Int, owners: (AnyObject, AnyObject)) {
-    (self.left, self.rows, self.columns, self.owners) = (left, rows, columns, owners)
-  }
-
-  private static func make(
-    _ a: Matrix, transposed: Bool, b: UnsafeRawPointer, form: Weight.Form = .floats(.float32), depthStride: Int,
-    columnStride: Int, depth: Int, columns: Int, owner: AnyObject
-  ) -> Term {
-    precondition(
-      (transposed ? a.rows : a.columns) == depth,
-      "[\(a.rows), \(a.columns)]\(transposed ? " transposed" : "") times depth \(depth)")
-    let (type, scales) =
-      switch form {
-      case .floats(let type): (type.shoalCode, shoal_nf4_scales())
-      case .nf4(let scales): (Int32(SHOAL_NF4), scales)
-      }
-    let term = shoal_term(
-      a: UnsafePointer(a.base), a_row: Int64(transposed ? 1 : a.stride), a_depth: Int64(transposed ? a.stride : 1),
-      b: b, b_depth: Int64(depthStride), b_column: Int64(columnStride), depth: Int64(depth), b_type: type,
-      scales: scales)
-    return Term(term, rows: transposed ? a.columns : a.rows, columns: columns, owners: (a.storage, owner))
-  }
-
-  /// x · Wᵀ: x [N, in], W [out, in].
-  package static func forward(_ x: Matrix, _ w: Weight) -> Term {
-    make(
-      x, transposed: false, b: w.base, form: w.form, depthStride: 1, columnStride: w.columns, depth: w.columns,
-      columns: w.rows, owner: w.owner)
-  }
-
-  /// dy · W: dy [N, out], W [out, in].
-  package static func backward(_ dy: Matrix, _ w: Weight) -> Term {
-    make(
-      dy, transposed: false, b: w.base, form: w.form, depthStride: w.columns, columnStride: 1, depth: w.rows,
-      columns: w.columns, owner: w.owner)
-  }
-
-  /// x · Bᵀ: x [N, k], B [n, k].
-  package static func timesTransposed(_ x: Matrix, _ b: Matrix) -> Term {
-    make(
-      x, transposed: false, b: b.base, depthStride: 1, columnStride: b.stride, depth: b.columns,
-      columns: b.rows, owner: b.storage)
-  }
-
-  /// x · B: x [N, k], B [k, n].
-  package static func times(_ x: Matrix, _ b: Matrix) -> Term {
-    make(
-      x, transposed: false, b: b.base, depthStride: b.stride, columnStride: 1, depth: b.rows,
-      columns: b.columns, owner: b.storage)
-  }
-
-  /// xᵀ · B: x [k, m], B [k, n].
-  package static func transposedTimes(_ x: Matrix, _ b: Matrix) -> Term {
-    make(
-      x, transposed: true, b: b.base, depthStride: b.stride, columnStride: 1, depth: b.rows,
-      columns: b.columns, owner: b.storage)
-  }
-}
-
 package enum Products {
   /// The maximum rows of a tile: enough to repay the repeated widening and packing of the block. Narrow results take
   /// fewer rows, so that every thread gets tiles.
@@ -84,47 +18,84 @@ package enum Products {
   /// c = start + Σ terms. `start` may be `c` itself.
   ///
   /// Each entry's bits depend on its own row, its own column and the terms, not on tiles or threads.
-  /// - Parameter phase: the phase that the time counts towards.
+  /// - Parameters:
+  ///   - int8Rows: for terms in int8.
+  ///   - phase: the phase that the time counts towards.
   package static func compute(
-    _ c: Matrix, from start: Start = .zero, _ terms: [Term], phase: Phase = .linears, _ pool: ThreadPool
+    _ c: Matrix, from start: Start = .zero, _ terms: [Term], int8Rows: Int8Rows? = nil, phase: Phase = .linears,
+    _ pool: ThreadPool
+  ) {
+    compute([Product(c, from: start, terms)], int8Rows: int8Rows, phase: phase, pool)
+  }
+
+  /// Computes several products, one after the other. Rows in int8 that adjacent products share are quantised once.
+  package static func compute(
+    _ products: [Product], int8Rows: Int8Rows? = nil, phase: Phase = .linears, _ pool: ThreadPool
   ) {
     pool.clock.enter(phase)
-    for term in terms {
-      precondition(
-        term.rows == c.rows && term.columns == c.columns,
-        "a term [\(term.rows), \(term.columns)] cannot add to [\(c.rows), \(c.columns)]")
+    var quantized: shoal_int8_term?
+    for product in products where product.result.rows > 0 && product.result.columns > 0 {
+      let c = product.result
+      var (initial, initialRow) = product.initial
+      // Stages of at most one term in int8 and the fp32 terms after it, because the memory holds one term's rows.
+      var rest = product.terms[...]
+      repeat {
+        var int8: shoal_int8_term?
+        if let term = rest.first?.int8 {
+          rest = rest.dropFirst()
+          int8 = quantize(term, c.rows, after: &quantized, int8Rows, pool)
+        }
+        let floats = rest.prefix { $0.int8 == nil }
+        rest = rest.dropFirst(floats.count)
+        tiles(c, initial, initialRow, int8, floats.map(\.floats), pool)
+        (initial, initialRow) = (UnsafePointer(c.base), c.stride)
+      } while !rest.isEmpty
     }
-    guard c.rows > 0, c.columns > 0 else { return }
-    let (initial, initialRow): (UnsafePointer<Float>?, Int)
-    switch start {
-    case .zero: (initial, initialRow) = (nil, 0)
-    case .matrix(let m):
-      precondition(
-        m.rows == c.rows && m.columns == c.columns, "start [\(m.rows), \(m.columns)] of [\(c.rows), \(c.columns)]")
-      (initial, initialRow) = (UnsafePointer(m.base), m.stride)
-    case .bias(let m):
-      precondition(m.columns == c.columns, "a bias of \(m.columns) for \(c.columns) columns")
-      (initial, initialRow) = (UnsafePointer(m.base), 0)
+    // C has only pointers, which do not keep the matrices alive.
+    withExtendedLifetime(products) {}
+  }
+
+  /// The term with its rows quantised, unless they are the last ones that were.
+  static func quantize(
+    _ term: shoal_int8_term, _ rows: Int, after last: inout shoal_int8_term?, _ memory: Int8Rows?, _ pool: ThreadPool
+  ) -> shoal_int8_term {
+    var term = term
+    if let last, last.sharesRows(with: term) {
+      term.rows = last.rows
+    } else {
+      guard let memory else { preconditionFailure("a term in int8 without memory for its rows") }
+      term = memory.quantize(term, rows: rows, pool)
     }
+    last = term
+    return term
+  }
+
+  /// c = initial + the term in int8 + the terms in fp32.
+  static func tiles(
+    _ c: Matrix, _ initial: UnsafePointer<Float>?, _ initialRow: Int, _ int8: shoal_int8_term?, _ floats: [shoal_term],
+    _ pool: ThreadPool
+  ) {
     let rowTile = rowTile(columns: c.columns)
     let rowTiles = (c.rows + rowTile - 1) / rowTile
     // Tiles of equal size, in whole register blocks.
     let tileRows = ((c.rows + rowTiles - 1) / rowTiles + 11) / 12 * 12
     let columnTiles = (c.columns + PackedBlock.columns - 1) / PackedBlock.columns
-    nonisolated(unsafe) let initialRows = initial
+    nonisolated(unsafe) let (initialRows, int8, floats) = (initial, int8, floats)
     pool.run(rowTiles * columnTiles) { tile, scratch in
       let row = tile / columnTiles * tileRows
       let column = tile % columnTiles * PackedBlock.columns
       guard row < c.rows else { return }
-      withUnsafeTemporaryAllocation(of: shoal_term.self, capacity: terms.count) { list in
-        for (i, term) in terms.enumerated() { list[i] = term.left }
-        kernels.products_tile(
-          c.base, Int64(c.stride), Int64(row), Int64(min(tileRows, c.rows - row)), Int64(column),
-          Int64(min(PackedBlock.columns, c.columns - column)), initialRows, Int64(initialRow), list.baseAddress,
-          Int64(terms.count), scratch)
+      let (rows, columns) = (min(tileRows, c.rows - row), min(PackedBlock.columns, c.columns - column))
+      if var int8 {
+        kernels.int8_tile(
+          c.base, Int64(c.stride), Int64(row), Int64(rows), Int64(column), Int64(columns), initialRows,
+          Int64(initialRow), &int8, scratch)
+        if floats.isEmpty { return }
       }
+      kernels.products_tile(
+        c.base, Int64(c.stride), Int64(row), Int64(rows), Int64(column), Int64(columns),
+        int8 == nil ? initialRows : UnsafePointer(c.base), Int64(int8 == nil ? initialRow : c.stride), floats,
+        Int64(floats.count), scratch)
     }
-    // C has only pointers, which do not keep the matrices alive.
-    withExtendedLifetime((terms, start)) {}
   }
 }

@@ -1,13 +1,15 @@
-// A weight as products read it: in its mapped file, in the file's own element type or in NF4, or in memory.
+// A weight as products read it: in its mapped file, in the file's own element type, NF4 or int8, or in memory.
 
 internal import CShoal
 
-/// A matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4 codes.
+/// A matrix [rows, columns] that products widen tile by tile: fp32, bf16 or fp16 numbers, or NF4 codes; or one in int8,
+/// whose products are computed in integers.
 package struct Weight: @unchecked Sendable {
   /// The encoding of the entries.
   enum Form {
     case floats(ElementType)
     case nf4(shoal_nf4_scales)
+    case int8(shoal_int8_scales)
   }
 
   package let base: UnsafeRawPointer
@@ -51,11 +53,22 @@ package struct Weight: @unchecked Sendable {
     self.init(codes, .nf4(scales), rows: rows, columns: columns, owner: owner)
   }
 
+  /// A matrix in int8: entry (r, c) is (codes[r · columns + c] − 128) · scales[r] · factors[c].
+  /// - Parameter factors: powers of two.
+  package init(
+    int8 codes: UnsafeRawPointer, scales: UnsafePointer<Float>, factors: UnsafePointer<Float>, rows: Int, columns: Int,
+    owner: AnyObject
+  ) {
+    let scales = shoal_int8_scales(scales: scales, factors: factors, width: Int64(columns))
+    self.init(codes, .int8(scales), rows: rows, columns: columns, owner: owner)
+  }
+
   /// Bytes that the stored matrix takes.
   package var byteCount: Int {
     switch form {
     case .floats(let type): rows * columns * type.bytes
     case .nf4: NF4.byteCount(rows: rows, columns: columns)
+    case .int8: Int8Quantizer.byteCount(rows: rows, columns: columns)
     }
   }
 
@@ -67,6 +80,8 @@ package struct Weight: @unchecked Sendable {
     case .nf4(var scales):
       let codes = base.assumingMemoryBound(to: UInt8.self)
       kernels.nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
+    case .int8(var scales):
+      kernels.int8_widen(wide.base, base.assumingMemoryBound(to: UInt8.self), &scales, Int64(rows))
     }
     return wide
   }
@@ -81,13 +96,16 @@ package struct Weight: @unchecked Sendable {
     case .nf4(var scales):
       scales.first += Int64(start / NF4.block)
       return Weight(base + start / 2, .nf4(scales), rows: range.count, columns: columns, owner: owner)
+    case .int8(var scales):
+      scales.scales += range.lowerBound
+      return Weight(base + start, .int8(scales), rows: range.count, columns: columns, owner: owner)
     }
   }
 
   /// The pointer and type code for C kernels that take floats only.
-  /// - Precondition: the matrix is not in NF4.
+  /// - Precondition: the matrix is not quantised.
   var floats: (base: UnsafeRawPointer, code: Int32) {
-    guard case .floats(let type) = form else { preconditionFailure("a matrix in NF4, where floats are needed") }
+    guard case .floats(let type) = form else { preconditionFailure("a quantised matrix, where floats are needed") }
     return (base, type.shoalCode)
   }
 }

@@ -175,7 +175,8 @@ import Testing
       func term(_ base: UnsafeRawPointer, _ type: Int, _ scales: shoal_nf4_scales) -> shoal_term {
         shoal_term(
           a: a.base, a_row: Int64(a.stride), a_depth: 1, b: base, b_depth: isForward ? 1 : Int64(width),
-          b_column: isForward ? Int64(width) : 1, depth: Int64(depth), b_type: Int32(type), scales: scales)
+          b_column: isForward ? Int64(width) : 1, depth: Int64(depth), b_type: Int32(type), scales: scales,
+          int8: shoal_int8_scales())
       }
       let terms = [term(nf4.base, Int(SHOAL_NF4), scales), term(floats.base, Int(SHOAL_F32), shoal_nf4_scales())]
       let scratch = Storage(count: Int(SHOAL_DEPTH_BLOCK) * 512)

@@ -207,7 +207,8 @@ import Testing
       let b = randomMatrix(depth, columns, seed: 72)
       let term = shoal_term(
         a: a.base, a_row: Int64(a.stride), a_depth: 1, b: b.base, b_depth: Int64(b.stride), b_column: 1,
-        depth: Int64(depth), b_type: Int32(SHOAL_F32), scales: shoal_nf4_scales())
+        depth: Int64(depth), b_type: Int32(SHOAL_F32), scales: shoal_nf4_scales(),
+        int8: shoal_int8_scales())
       let panels = (columns + Int(SHOAL_PANEL) - 1) / Int(SHOAL_PANEL)
       let scratch = Storage(count: Int(SHOAL_DEPTH_BLOCK) * panels * Int(SHOAL_PANEL))
       var results: [Matrix] = []

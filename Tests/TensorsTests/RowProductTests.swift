@@ -20,8 +20,8 @@ import Testing
       let margin = c.base - 1
       // Two products in one loop; the second product adds to the present values.
       let products = [
-        RowProduct(c, from: .bias(bias), samples.map(\.term)),
-        RowProduct(other, from: .matrix(other), [samples[0].term]),
+        Product(c, from: .bias(bias), samples.map(\.term)),
+        Product(other, from: .matrix(other), [samples[0].term]),
       ]
       Products.computeRows(products, ThreadPool(threads: 2))
       #expect(ProductTests.error(c, start: { Double(bias[0, $1]) }, samples) <= 1, "\(columns) over \(depth)")
@@ -44,7 +44,7 @@ import Testing
           term: .forward(x, weight.rows(rows)), a: { Double(x[$0, $1]) },
           b: { Double(wide[rows.lowerBound + $1, $0]) }, depth: depth)
         let c = randomMatrix(1, rows.count, seed: 6)
-        Products.computeRows([RowProduct(c, [sample.term])], pool)
+        Products.computeRows([Product(c, [sample.term])], pool)
         // The scale is multiplied in after the sum of its block.
         #expect(ProductTests.error(c, start: { _, _ in 0 }, [sample]) <= 2, "\(rows) over \(depth)")
       }
@@ -58,7 +58,7 @@ import Testing
     let results = [1, 2, 3].map { threads in
       let (c, d) = (Matrix(rows: 1, columns: 3000), Matrix(rows: 1, columns: 3000))
       Products.computeRows(
-        [RowProduct(c, [.forward(x, weight)]), RowProduct(d, [.forward(x, quantized)])], ThreadPool(threads: threads))
+        [Product(c, [.forward(x, weight)]), Product(d, [.forward(x, quantized)])], ThreadPool(threads: threads))
       return bits(c) + bits(d)
     }
     #expect(results[0] == results[1] && results[0] == results[2])
@@ -72,12 +72,12 @@ import Testing
       let weight = type == nil ? try NF4Quantizer.quantized(floats, pool).required("NF4") : floats
       let (x, start) = (randomMatrix(rows, depth, seed: 5), randomMatrix(rows, columns, seed: 6))
       let c = randomMatrix(rows, columns, seed: 7)
-      Products.computeRows([RowProduct(c, from: .matrix(start), [.forward(x, weight)])], pool)
+      Products.computeRows([Product(c, from: .matrix(start), [.forward(x, weight)])], pool)
       for row in 0..<rows {
         let alone = randomMatrix(1, columns, seed: 8)
         let own = row..<row + 1
         Products.computeRows(
-          [RowProduct(alone, from: .matrix(start.rows(own)), [.forward(x.rows(own), weight)])], ThreadPool(threads: 1))
+          [Product(alone, from: .matrix(start.rows(own)), [.forward(x.rows(own), weight)])], ThreadPool(threads: 1))
         #expect(bits(alone) == bits(c.rows(own)), "row \(row) of \(rows), \(columns) over \(depth)")
       }
     }
@@ -99,7 +99,7 @@ import Testing
   private func term(_ x: Matrix, _ base: UnsafeRawPointer?, _ type: Int, _ scales: shoal_nf4_scales) -> shoal_term {
     shoal_term(
       a: x.base, a_row: Int64(x.stride), a_depth: 1, b: base, b_depth: 1, b_column: Int64(x.columns),
-      depth: Int64(x.columns), b_type: Int32(type), scales: scales)
+      depth: Int64(x.columns), b_type: Int32(type), scales: scales, int8: shoal_int8_scales())
   }
 
   @Test(arguments: [(SHOAL_F32, ElementType.float32), (SHOAL_BF16, .bfloat16), (SHOAL_F16, .float16)])
@@ -144,7 +144,7 @@ import Testing
       x[0, 5] = 1
       let c = Matrix(rows: 1, columns: 1)
       let weight = Weight(base: storage.base, type: .float16, rows: 1, columns: 64, owner: storage)
-      Products.computeRows([RowProduct(c, [.forward(x, weight)])], ThreadPool(threads: 1))
+      Products.computeRows([Product(c, [.forward(x, weight)])], ThreadPool(threads: 1))
       let expected = Float(Float16(bitPattern: pattern))
       #expect(expected.isNaN ? c[0, 0].isNaN : c[0, 0] == expected, "\(pattern)")
     }

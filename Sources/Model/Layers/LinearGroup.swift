@@ -160,12 +160,13 @@ struct LinearGroup {
       let a = adapter.layout.stackedA(present, layer: layer, in: adapter.weights)
     {
       if let dropout = context.dropout, let buffer = scratch.dropped {
-        Products.compute(dx, terms, pool)
+        Products.compute(dx, terms, int8Rows: context.int8Rows, pool)
         let dropped = buffer.prefix(rows).columns(0..<dx.columns)
         let decomposed = results.filter { decomposition($0.module, kept, context) != nil }
         let beside = products(scale(decomposed, shift: 1, kept, scratch, context))
         Products.compute(
-          dropped, beside + [.times(dreduced, a)], phase: beside.isEmpty ? .lora : .linears, pool)
+          dropped, beside + [.times(dreduced, a)], int8Rows: context.int8Rows,
+          phase: beside.isEmpty ? .lora : .linears, pool)
         Kernels.dropout(
           dx, dropped, dropout.of(group, layer: layer, isContinuing: isContinuing), adding: true, pool)
         terms = []
@@ -173,7 +174,7 @@ struct LinearGroup {
         terms.append(.times(dreduced, a))
       }
     }
-    if !terms.isEmpty { Products.compute(dx, terms, pool) }
+    if !terms.isEmpty { Products.compute(dx, terms, int8Rows: context.int8Rows, pool) }
     try context.observe(
       "gradient of the input of \(modules.map(\.rawValue).joined(separator: ", "))", layer: layer, dx)
   }
