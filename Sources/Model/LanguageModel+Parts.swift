@@ -1,6 +1,6 @@
 // Models for measurements: a few layers of a real model, or random weights of a known shape.
 
-import Tensors
+package import Tensors
 
 extension ModelConfiguration {
   /// Qwen2-0.5B.
@@ -25,6 +25,28 @@ extension LanguageModel {
     return LanguageModel(
       configuration: c, embedding: embedding.rows(0..<c.vocabularySize), layers: Array(self.layers[..<c.layerCount]),
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
+  }
+
+  /// The same model with its linear layers in int8, in memory.
+  /// - Returns: nil if a weight is not finite.
+  /// - Precondition: its weights are floats.
+  package func inInt8(_ pool: ThreadPool) -> LanguageModel? {
+    var layers: [DecoderLayer] = []
+    for layer in self.layers {
+      var linears: [LinearModule: Weight] = [:]
+      for group in InputGroup.allCases {
+        guard let factors = Int8Quantizer.factors(of: group.modules.map(layer.weight), pool) else { return nil }
+        for module in group.modules {
+          linears[module] = Int8Quantizer.quantized(layer.weight(module), factors: factors, pool)
+        }
+      }
+      layers.append(
+        DecoderLayer(
+          inputNorm: layer.inputNorm, postAttentionNorm: layer.postAttentionNorm, queryNorm: layer.queryNorm,
+          keyNorm: layer.keyNorm, linears: linears, biases: layer.biases))
+    }
+    return LanguageModel(
+      configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head)
   }
 
   /// Makes random bf16 weights, uniform in ±0.035 (the standard deviation of Qwen2's initialisation, 0.02).

@@ -14,7 +14,9 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench", abstract: "Measures training steps beside the machine's own sgemm.",
     discussion: """
       Utilisation is the least number of operations that a step needs, divided by its seconds and by what OpenBLAS's \
-      sgemm does on the layers' shapes in the same minute. Under mpirun all ranks work and are measured together.
+      sgemm does on the layers' shapes in the same minute. Under mpirun all ranks work and are measured together. In int8 \
+      (load_in_8bit) the limit of the linear layers is the int8 instruction's rate, and each step is measured beside one \
+      in fp32.
 
       Example: shoal bench --shape qwen2-0.5b --prompt 1350 --chosen 300 --rejected 200
       """)
@@ -48,6 +50,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("LoRA's rank, on all seven linears; 32 if nothing is said.", valueName: "r"))
   var loraRank: Int?
 
+  @Option(help: "Of the frozen linear layers.")
+  var arithmetic = BenchmarkRequest.Arithmetic.fp32
+
   @Flag(help: "Trains all weights instead of LoRA.")
   var allWeights = false
 
@@ -60,6 +65,10 @@ struct BenchCommand: ParsableCommand {
   func validate() throws {
     if model != nil, shape != nil { throw ValidationError("--model and --shape exclude each other.") }
     if allWeights, loraRank != nil { throw ValidationError("--all-weights and --lora-rank exclude each other.") }
+    if allWeights, arithmetic == .int8 {
+      throw ValidationError(
+        "--all-weights and --arithmetic int8 exclude each other: weights that are trained are fp32.")
+    }
     let counts = [
       ("prompt", prompt), ("chosen", chosen), ("rejected", rejected), ("pairs", pairs), ("rounds", rounds),
       ("lora-rank", loraRank ?? 1), ("threads", threads ?? 1),
@@ -86,7 +95,7 @@ struct BenchCommand: ParsableCommand {
         BenchmarkRequest(
           prompt: prompt, chosen: chosen, rejected: rejected, pairs: pairs, rounds: rounds,
           loraRank: allWeights ? nil : loraRank ?? 32,
-          threads: Threads.count(asked: threads, in: world)), world: world)
+          threads: Threads.count(asked: threads, in: world), arithmetic: arithmetic), world: world)
       let report = try benchmark.run { round in
         if world.rank == 0 { Console.print("round \(round) of \(rounds)") }
       }
@@ -97,6 +106,8 @@ struct BenchCommand: ParsableCommand {
     }
   }
 }
+
+extension BenchmarkRequest.Arithmetic: ExpressibleByArgument {}
 
 /// OpenBLAS chooses its kernels when it is loaded, and older versions do not know newer processors. On an AVX-512
 /// machine they may choose AVX2 kernels at half the speed, which would make the limit too low.

@@ -196,6 +196,8 @@ typedef struct {
   // The same for few rows and b_depth 1, at the speed of memory. Its bits are those of int8_tile.
   void (*int8_rows)(float *c, int64_t c_row, int64_t rows, int64_t column, int64_t columns, const float *initial,
                        int64_t initial_row, const shoal_int8_term *term);
+  // Does nothing but products in registers, and returns the number of operations: the limit of the others.
+  int64_t (*int8_peak)(int64_t rounds);
   // squares[width] += the squares of each column of w [rows, width], those of a row over the row's mean square.
   void (*int8_column_squares)(double *squares, const void *w, int32_t type, int64_t rows, int64_t width);
   // scales[rows], then the codes [rows, width], of w with given factors.

@@ -50,6 +50,7 @@ static inline __attribute__((always_inline)) integers int8_vnni_add(integers sum
 }
 #include "../kernels/int8_products.inc"
 const shoal_kernels shoal_kernels_avx2_vnni = {
-    KERNELS_OF_LEVEL, .int8_tile = int8_vnni_tile, .int8_rows = int8_vnni_rows};
+    KERNELS_OF_LEVEL, .int8_tile = int8_vnni_tile, .int8_rows = int8_vnni_rows,
+    .int8_peak = int8_vnni_peak};
 #pragma clang attribute pop
 #endif

@@ -51,6 +51,7 @@ static inline __attribute__((always_inline)) integers int8_dot_add(integers sum,
 }
 #include "../kernels/int8_products.inc"
 const shoal_kernels shoal_kernels_neon_dot = {
-    KERNELS_OF_LEVEL, .int8_tile = int8_dot_tile, .int8_rows = int8_dot_rows};
+    KERNELS_OF_LEVEL, .int8_tile = int8_dot_tile, .int8_rows = int8_dot_rows,
+    .int8_peak = int8_dot_peak};
 #pragma clang attribute pop
 #endif
