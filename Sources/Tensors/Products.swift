@@ -24,6 +24,7 @@ package struct Term: @unchecked Sendable {
       switch form {
       case .floats(let type): (type.shoalCode, shoal_nf4_scales())
       case .nf4(let scales): (Int32(SHOAL_NF4), scales)
+      case .int8: preconditionFailure("no products in int8 yet")
       }
     let term = shoal_term(
       a: UnsafePointer(a.base), a_row: Int64(transposed ? 1 : a.stride), a_depth: Int64(transposed ? a.stride : 1),

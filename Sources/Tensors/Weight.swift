@@ -8,6 +8,7 @@ package struct Weight: @unchecked Sendable {
   enum Form {
     case floats(ElementType)
     case nf4(shoal_nf4_scales)
+    case int8(scales: UnsafePointer<Float>, factors: UnsafePointer<Float>)
   }
 
   package let base: UnsafeRawPointer
@@ -51,11 +52,20 @@ package struct Weight: @unchecked Sendable {
     self.init(codes, .nf4(scales), rows: rows, columns: columns, owner: owner)
   }
 
+  /// PLACEHOLDER: a matrix in int8; entry (r, c) is (codes[r · columns + c] − 128) · scales[r] · factors[c].
+  package init(
+    int8 codes: UnsafeRawPointer, scales: UnsafePointer<Float>, factors: UnsafePointer<Float>, rows: Int, columns: Int,
+    owner: AnyObject
+  ) {
+    self.init(codes, .int8(scales: scales, factors: factors), rows: rows, columns: columns, owner: owner)
+  }
+
   /// Bytes that the stored matrix takes.
   package var byteCount: Int {
     switch form {
     case .floats(let type): rows * columns * type.bytes
     case .nf4: NF4.byteCount(rows: rows, columns: columns)
+    case .int8: Int8.byteCount(rows: rows, columns: columns)
     }
   }
 
@@ -67,6 +77,13 @@ package struct Weight: @unchecked Sendable {
     case .nf4(var scales):
       let codes = base.assumingMemoryBound(to: UInt8.self)
       kernels.nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
+    case .int8(let scales, let factors):
+      let codes = base.assumingMemoryBound(to: UInt8.self)
+      for r in 0..<rows {
+        for c in 0..<columns {
+          wide.base[r * columns + c] = Float(Int(codes[r * columns + c]) - 128) * scales[r] * factors[c]
+        }
+      }
     }
     return wide
   }
@@ -81,6 +98,9 @@ package struct Weight: @unchecked Sendable {
     case .nf4(var scales):
       scales.first += Int64(start / NF4.block)
       return Weight(base + start / 2, .nf4(scales), rows: range.count, columns: columns, owner: owner)
+    case .int8(let scales, let factors):
+      let form = Form.int8(scales: scales + range.lowerBound, factors: factors)
+      return Weight(base + start, form, rows: range.count, columns: columns, owner: owner)
     }
   }
 
