@@ -15,6 +15,17 @@ package enum InputGroup: Int, CaseIterable, Sendable {
     case .down: [.down]
     }
   }
+
+  /// The input that `module` reads.
+  init(of module: LinearModule) {
+    self =
+      switch module {
+      case .query, .key, .value: .attention
+      case .output: .output
+      case .gate, .up: .feedForward
+      case .down: .down
+      }
+  }
 }
 
 /// What an adapter makes of W x.

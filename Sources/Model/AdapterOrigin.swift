@@ -61,14 +61,9 @@ package struct AdapterOrigin: Sendable, Equatable {
         "warning: \(adapter) was trained on another base: \(baseModel) with SHA-256 \(baseHash.prefix(12)), but "
           + "\(model) has \(hash.prefix(12))")
     }
-    switch (self.storage, storage) {
-    case (.nf4, .stored):
+    if storage != self.storage {
       sentences.append(
-        "warning: \(adapter) was trained on a base in 4 bits (NF4), but \(model) is used as stored")
-    case (.stored, .nf4):
-      sentences.append(
-        "warning: \(adapter) was trained on a base as stored, but \(model) is used in 4 bits (NF4)")
-    case (.stored, .stored), (.nf4, .nf4): break
+        "warning: \(adapter) was trained on a base \(self.storage.text), but \(model) is used \(storage.text)")
     }
     return sentences
   }

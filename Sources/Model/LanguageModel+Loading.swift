@@ -3,45 +3,28 @@
 import Checkpoints
 import Tensors
 
-/// The storage of the frozen linear layers' matrices.
-package enum WeightStorage: String, Sendable, CaseIterable {
-  /// As in the checkpoint.
-  case stored
-  /// In NF4, from the cache: QLoRA's base.
-  case nf4
-
-  /// A hash of the weights in this storage, for a model with the hash `modelHash`.
-  package func contentHash(modelHash: String) -> String {
-    switch self {
-    case .stored: modelHash
-    case .nf4: NF4File.contentHash(modelHash: modelHash)
-    }
-  }
-}
-
 extension LanguageModel {
   /// Loads the model of a hub directory with its linear layers in the given storage.
   /// - Parameters:
   ///   - modelHash: `directory.contentHash()`.
-  ///   - threads: for quantising, when the cache has no NF4 file yet.
-  /// - Throws: for NF4 only, the errors of `NF4File`.
+  ///   - threads: for quantising, when the cache has no file of that form yet.
+  /// - Throws: for a quantised form, the errors of `QuantizedFile`.
   package convenience init(
     _ directory: ModelDirectory, as storage: WeightStorage, modelHash: String,
     cacheDirectory: String? = CacheDirectory.path,
-    threads: Int, progress: @escaping NF4File.Progress = { _, _ in }
+    threads: Int, progress: @escaping QuantizedFile.Progress = { _, _ in }
   ) throws {
-    switch storage {
-    case .stored: self.init(directory)
-    case .nf4:
-      let file = try NF4File(
-        of: directory, modelHash: modelHash, cacheDirectory: cacheDirectory, threads: threads, progress: progress)
-      self.init(directory, quantized: file)
+    let file = try storage.form.map {
+      try QuantizedFile(
+        of: directory, as: $0, modelHash: modelHash, cacheDirectory: cacheDirectory, threads: threads,
+        progress: progress)
     }
+    self.init(directory, quantized: file)
   }
 
   /// Loads the model of a hub directory. Its matrices stay in the mapped files.
   /// - Parameter quantized: matrices of the linear layers that replace the directory's own.
-  package convenience init(_ directory: ModelDirectory, quantized: NF4File? = nil) {
+  package convenience init(_ directory: ModelDirectory, quantized: QuantizedFile? = nil) {
     let layers = (0..<directory.configuration.layerCount).map { layer in
       let normsHeads = directory.configuration.family.normsHeads
       return DecoderLayer(

@@ -5,31 +5,25 @@ package import Tensors
 
 /// Writes a policy's weights: W + scale · B A, added in fp32 and rounded once. DoRA's rows are scaled to their magnitudes.
 package struct MergedExport {
-  /// The choice of W. The two cases differ for an adapter that was trained on an NF4 base.
-  package enum Target: String, Sendable, CaseIterable {
-    /// The checkpoint's own weights. They are exact, but the adapter was trained on their NF4 roundings.
-    case original
-    /// The linear layers' weights after rounding to NF4: exactly the trained model, including NF4's rounding error.
-    case dequantized
-  }
-
   private let directory: ModelDirectory
   private let policy: Policy?
-  private let target: Target
+  private let form: (any QuantizedForm.Type)?
   private let type: ElementType?
   private let pool: ThreadPool
 
   /// - Parameters:
   ///   - directory: of the base.
   ///   - policy: nil exports the base itself.
+  ///   - storage: the choice of W. Stored weights are exact. Those of the form that an adapter was trained beside give
+  ///     exactly the trained model, including the rounding error of that form.
   ///   - type: the element type of the written weights; nil keeps each weight's own type, fp32 for a trained one.
-  /// - Throws: `ContentError` when the target is `.dequantized` and NF4 cannot represent the base.
+  /// - Throws: `ContentError` when the storage's form cannot represent the base.
   package init(
-    _ directory: ModelDirectory, _ policy: Policy?, into target: Target = .original, type: ElementType?,
+    _ directory: ModelDirectory, _ policy: Policy?, into storage: WeightStorage = .stored, type: ElementType?,
     pool: ThreadPool
   ) throws {
-    if target == .dequantized { try NF4File.requireWholeBlocks(directory) }
-    (self.directory, self.policy, self.target, self.type, self.pool) = (directory, policy, target, type, pool)
+    try storage.form?.requireWholeBlocks(directory)
+    (self.directory, self.policy, form, self.type, self.pool) = (directory, policy, storage.form, type, pool)
   }
 
   /// Whether a base with one matrix for embedding and head becomes a model with two, because one was trained apart from
@@ -85,7 +79,7 @@ package struct MergedExport {
     let type = type ?? (trained == nil ? stored.type : .float32)
     return OutgoingTensor(name: name.hubName, type: type, shape: stored.shape) { emit in
       let delta = delta(name)
-      let base = try trained.map(Weight.init) ?? dequantized(name)
+      let base = try trained.map(Weight.init) ?? quantized(name)
       guard type != stored.type || delta != nil || base != nil else { return try emit(stored.bytes) }
       // A few rows at a time, so that no fp32 copy of an embedding exists.
       let whole = base ?? directory.weight(name)
@@ -100,10 +94,10 @@ package struct MergedExport {
     }
   }
 
-  /// A linear layer's matrix in NF4, if the target is `.dequantized`.
-  private func dequantized(_ name: WeightName) throws -> Weight? {
-    guard target == .dequantized, case .linear = name else { return nil }
-    return try NF4File.quantized(directory.weight(name), named: name.hubName, in: directory.path, pool)
+  /// A linear layer's matrix in the form that is merged into, if there is one.
+  private func quantized(_ name: WeightName) throws -> Weight? {
+    guard let form, case .linear(let module, let layer) = name else { return nil }
+    return try form.quantized(module, layer: layer, of: directory, pool)
   }
 
   /// What is added to an adapted linear layer.

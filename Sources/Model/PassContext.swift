@@ -148,7 +148,7 @@ struct PassContext {
 
   /// Products that share their inputs' rows.
   func compute(
-    _ products: [(y: Matrix, start: Products.Start, terms: [Term])], isContinuing: Bool, phase: Phase = .linears
+    _ products: [(y: Matrix, start: Product.Start, terms: [Term])], isContinuing: Bool, phase: Phase = .linears
   ) {
     let usesRows =
       switch rowProducts {

@@ -69,13 +69,15 @@ package struct OpenedModel {
   }
 
   /// The base's weights.
-  /// - Parameter onQuantize: called before layers are quantised, with their number.
+  /// - Parameter onQuantize: called before layers are quantised, with their number and the form.
   /// - Throws: as `LanguageModel`.
-  package func base(threads: Int, onQuantize: @escaping (Int) -> Void = { _ in }) throws -> LanguageModel {
-    guard storage == .nf4 else { return LanguageModel(directory) }
+  package func base(threads: Int, onQuantize: @escaping (_ layers: Int, _ form: String) -> Void = { _, _ in }) throws
+    -> LanguageModel
+  {
+    guard let form = storage.form else { return LanguageModel(directory) }
     return try LanguageModel(directory, as: storage, modelHash: directory.contentHash(), threads: threads) {
       done, count in
-      if done == 1 { onQuantize(count) }
+      if done == 1 { onQuantize(count, form.name) }
     }
   }
 

@@ -8,9 +8,6 @@ internal import CShoal
 /// weights alone): a channel whose weights are small, because its inputs are large, would otherwise lose its precision to
 /// the others of its row. As powers of two they round nothing.
 package enum Int8Quantizer {
-  /// Bytes of a matrix with its scales and factors.
-  package static func byteCount(rows: Int, columns: Int) -> Int { rows * columns + 4 * rows + 4 * columns }
-
   /// The factor of each input channel, for the weights that read one input: 2^k nearest to the channel's size over the
   /// median size. A channel's size is the root mean square of its entries, each over that of its row.
   /// - Returns: nil if an entry is not finite.

@@ -7,14 +7,6 @@ package enum Products {
   /// fewer rows, so that every thread gets tiles.
   private static func rowTile(columns: Int) -> Int { columns > 2 * PackedBlock.columns ? 768 : 192 }
 
-  /// The value that a product is added to.
-  package enum Start: Sendable {
-    case zero
-    case matrix(Matrix)
-    /// A row [1, columns] added to every row.
-    case bias(Matrix)
-  }
-
   /// c = start + Σ terms. `start` may be `c` itself.
   ///
   /// Each entry's bits depend on its own row, its own column and the terms, not on tiles or threads.
@@ -22,7 +14,7 @@ package enum Products {
   ///   - int8Rows: for terms in int8.
   ///   - phase: the phase that the time counts towards.
   package static func compute(
-    _ c: Matrix, from start: Start = .zero, _ terms: [Term], int8Rows: Int8Rows? = nil, phase: Phase = .linears,
+    _ c: Matrix, from start: Product.Start = .zero, _ terms: [Term], int8Rows: Int8Rows? = nil, phase: Phase = .linears,
     _ pool: ThreadPool
   ) {
     compute([Product(c, from: start, terms)], int8Rows: int8Rows, phase: phase, pool)

@@ -81,12 +81,20 @@ package struct Term: @unchecked Sendable {
 
 /// One product: result [rows, columns] = start + Σ terms.
 package struct Product: Sendable {
+  /// The value that a product is added to.
+  package enum Start: Sendable {
+    case zero
+    case matrix(Matrix)
+    /// A row [1, columns] added to every row.
+    case bias(Matrix)
+  }
+
   let result: Matrix
-  let start: Products.Start
+  let start: Start
   let terms: [Term]
 
   /// - Parameter start: may be the result itself.
-  package init(_ result: Matrix, from start: Products.Start = .zero, _ terms: [Term]) {
+  package init(_ result: Matrix, from start: Start = .zero, _ terms: [Term]) {
     for term in terms {
       precondition(
         term.rows == result.rows && term.columns == result.columns,

@@ -68,7 +68,7 @@ package struct Weight: @unchecked Sendable {
     switch form {
     case .floats(let type): rows * columns * type.bytes
     case .nf4: NF4.byteCount(rows: rows, columns: columns)
-    case .int8: Int8Quantizer.byteCount(rows: rows, columns: columns)
+    case .int8: Int8.byteCount(rows: rows, columns: columns)
     }
   }
 

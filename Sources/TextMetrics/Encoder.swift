@@ -116,7 +116,7 @@ package final class Encoder: Sendable {
   }
 
   private func apply(_ linear: EncoderLinear, _ x: Matrix, to y: Matrix, _ pool: ThreadPool) {
-    let start = linear.bias.map { Products.Start.bias($0) } ?? .zero
+    let start = linear.bias.map { Product.Start.bias($0) } ?? .zero
     Products.compute(y, from: start, [.forward(x, linear.weight)], pool)
   }
 
@@ -168,7 +168,7 @@ private struct RelativeRows {
   /// What the rows become in a linear layer, a row for each distance.
   func rows(through linear: EncoderLinear, _ pool: ThreadPool) -> Matrix {
     let projected = Matrix(rows: rows.rows, columns: linear.weight.rows)
-    let start = linear.bias.map { Products.Start.bias($0) } ?? .zero
+    let start = linear.bias.map { Product.Start.bias($0) } ?? .zero
     Products.compute(projected, from: start, [.forward(rows, linear.weight)], pool)
     guard index.count > rows.rows else { return projected }
     let all = Matrix(rows: index.count, columns: projected.columns)

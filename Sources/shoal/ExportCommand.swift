@@ -13,10 +13,11 @@ struct ExportCommand: ParsableCommand {
       merged: a hub directory (weights, config.json, generation_config.json, tokenizer files) that transformers \
       loads; W + scale B A is added in fp32 and rounded once. adapter: a PEFT directory.
 
-      An adapter of QLoRA was trained on weights rounded to NF4, so there are two models to merge it into. \
-      --merge-into original adds it to the checkpoint's exact weights: no rounding to NF4 remains in the model, but \
-      the adapter also corrects a rounding that is no longer there. --merge-into dequantized adds it to the weights \
-      as NF4 has them: exactly the model that was trained (up to the one rounding to --dtype), NF4's loss included.
+      An adapter of QLoRA was trained on weights rounded to NF4, and one with load_in_8bit on weights rounded to \
+      int8, so there are two models to merge it into. --merge-into original adds it to the checkpoint's exact \
+      weights: no rounding remains in the model, but the adapter also corrects one that is no longer there. \
+      --merge-into dequantized adds it to the weights as that form has them (NF4, unless the adapter's training says \
+      int8): exactly the model that was trained (up to the one rounding to --dtype), the form's loss included.
 
       manifest.json lists the written files with their hashes. It proves to --overwrite what may be replaced: a \
       directory that holds anything else is left as it is.
@@ -25,6 +26,8 @@ struct ExportCommand: ParsableCommand {
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case merged, adapter }
+
+  enum MergeTarget: String, ExpressibleByArgument, CaseIterable { case original, dequantized }
 
   enum Precision: String, ExpressibleByArgument, CaseIterable {
     case bf16, f16, f32
@@ -57,8 +60,8 @@ struct ExportCommand: ParsableCommand {
   var dtype: Precision?
 
   @Option(
-    help: "What an adapter is merged into: the checkpoint's weights (default), or what NF4 makes of them (see above).")
-  var mergeInto: MergedExport.Target?
+    help: "What an adapter is merged into: the checkpoint's weights (default), or those of its training (see above).")
+  var mergeInto: MergeTarget?
 
   @Option(help: ArgumentHelp("Size above which weights are split (GB = 1e9 bytes).", valueName: "size"))
   var maxShardSize = "5GB"
@@ -83,13 +86,13 @@ struct ExportCommand: ParsableCommand {
     let opened = try adapterPath.map { try AdapterDirectory($0, model: directory.configuration) }
     let inference = try InferenceFiles(adapter: adapterPath, base: directory.path)
     let policy = try opened.map { try Policy(LanguageModel(directory), $0) }
-    try warn(directory, opened)
+    let origin = try opened.flatMap { try AdapterOrigin(directory: $0.path) }
+    try warn(directory, origin)
     switch format {
     case .merged:
       let export = try MergedExport(
-        directory, policy, into: mergeInto ?? .original,
-        type: dtype?.elementType,
-        pool: ThreadPool(threads: ProcessorSet.boundCount))
+        directory, policy, into: mergeInto == .dequantized ? Self.quantizedStorage(origin) : .stored,
+        type: dtype?.elementType, pool: ThreadPool(threads: ProcessorSet.boundCount))
       try export.write(
         inference, to: out, shardBytes: ByteCount.bytes(maxShardSize) ?? ShardedExport.defaultShardBytes,
         replaces: target.replaces)
@@ -101,22 +104,28 @@ struct ExportCommand: ParsableCommand {
     Console.print("wrote \(out)")
   }
 
+  /// The form of the dequantized weights. QLoRA's is the usual one.
+  private static func quantizedStorage(_ origin: AdapterOrigin?) -> WeightStorage {
+    origin?.storage == .int8 ? .int8 : .nf4
+  }
+
   /// Warns when the adapter was trained on other weights than it is merged into.
-  private func warn(_ directory: ModelDirectory, _ opened: AdapterDirectory?) throws {
-    guard format == .merged, let adapter, let opened, let origin = try AdapterOrigin(directory: opened.path) else {
-      return
-    }
-    // Original weights are the usual target of QLoRA's adapters; the help says what that means.
-    let form = mergeInto == nil ? origin.storage : mergeInto == .dequantized ? .nf4 : .stored
+  private func warn(_ directory: ModelDirectory, _ origin: AdapterOrigin?) throws {
+    guard format == .merged, let adapter, let origin else { return }
+    // Original weights are the usual target of such adapters; the help says what that means.
+    let storage =
+      switch mergeInto {
+      case nil: origin.storage
+      case .original: WeightStorage.stored
+      case .dequantized: Self.quantizedStorage(origin)
+      }
     for warning in origin.mismatches(
-      model: model, hash: try directory.contentHash(), storage: form, adapter: adapter)
+      model: model, hash: try directory.contentHash(), storage: storage, adapter: adapter)
     { Console.print(warning) }
-    if mergeInto == nil, origin.storage == .nf4 {
+    if mergeInto == nil, origin.storage != .stored {
       Console.print(
-        "\(adapter) was trained on a base in 4 bits (NF4) and is merged into the original weights; "
+        "\(adapter) was trained on a base \(origin.storage.text) and is merged into the original weights; "
           + "--merge-into dequantized gives exactly the model that was trained")
     }
   }
 }
-
-extension MergedExport.Target: ExpressibleByArgument {}

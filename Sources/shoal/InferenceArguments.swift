@@ -16,20 +16,36 @@ struct InferenceArguments: ParsableArguments {
         + "trained."))
   var loadIn4Bit: Bool?
 
+  @Flag(
+    name: .customLong("load-in-8bit"), inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Hold them in 8 bits (int8), as load_in_8bit in training. Of either flag, no- is as stored, which is more exact.")
+  )
+  var loadIn8Bit: Bool?
+
   @OptionGroup var chat: ChatArguments
 
   @Option(help: ArgumentHelp("Threads per rank; by default this node's cores / this node's ranks.", valueName: "t"))
   var threads: Int?
 
   func validate() throws {
+    if loadIn4Bit == true, loadIn8Bit == true {
+      throw ValidationError("--load-in-4bit and --load-in-8bit are two forms of one base: give one.")
+    }
     if let threads, !(1...1_000_000_000 ~= threads) {
       throw ValidationError("--threads is \(threads), expected 1 to 1000000000.")
     }
   }
 
   func request(_ model: String, adapter: String?) -> OpenedModel.Request {
-    OpenedModel.Request(
-      model: model, adapter: adapter, storage: loadIn4Bit.map { $0 ? .nf4 : .stored }, choice: chat.choice)
+    OpenedModel.Request(model: model, adapter: adapter, storage: storage, choice: chat.choice)
+  }
+
+  /// Nil: as the adapter was trained.
+  private var storage: WeightStorage? {
+    if loadIn4Bit == true { return .nf4 }
+    if loadIn8Bit == true { return .int8 }
+    return loadIn4Bit ?? loadIn8Bit == nil ? nil : .stored
   }
 
   /// What is read, for the check that no output is an input.

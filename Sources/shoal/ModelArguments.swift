@@ -26,8 +26,8 @@ struct ModelArguments: ParsableArguments {
   /// Loads the weights of a command with one process, after the notices.
   func load(_ opened: OpenedModel) throws -> LanguageModel {
     for notice in try opened.notices() { Console.print(notice) }
-    return try opened.base(threads: threadsAlone) { count in
-      Console.print("\(model): quantising \(count) layers to NF4, once")
+    return try opened.base(threads: threadsAlone) { count, form in
+      Console.print("\(model): quantising \(count) layers to \(form), once")
     }
   }
 }

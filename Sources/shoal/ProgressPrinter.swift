@@ -1,6 +1,7 @@
 // Prints a run's progress as lines for the user.
 
 import Foundation
+import Model
 import Runtime
 import Tensors
 import Training
@@ -13,8 +14,8 @@ final class ProgressPrinter {
   func print(_ progress: RunProgress) {
     switch progress {
     case .notice(let text): Console.print(text)
-    case .quantized(let done, let total):
-      if done == total { Console.print("the base is in 4 bits: \(total) layers quantised, kept for later runs") }
+    case .quantized(let storage, let done, let total):
+      if done == total { Console.print("the base is \(storage.text): \(total) layers quantised, kept for later runs") }
     case .reference(let done, let total): Console.print("reference log-probs: \(done) of \(total)")
     case .planned(let secondsPerStep, let seconds, let bytes):
       Console.print(

@@ -104,6 +104,34 @@ extension EndToEnd {
       #expect(adapterOnly.code == 64 && adapterOnly.errors.contains("--merge-into is for"), "\(adapterOnly.errors)")
     }
 
+    @Test func `an adapter of a base in 8 bits merges into the original or into int8's weights`() throws {
+      let fixture = try RunFixture()
+      let adapter = try fixture.copy("adapter", as: "adapter")
+      let origin: JSONValue = [
+        "base_model": .string(model), "base_sha256": "another", "base_form": "int8", "prompts": "chat",
+        "eos_token": .null,
+      ]
+      try fixture.write("adapter/training.json", origin.serialized())
+      func export(_ name: String, _ flags: String...) throws -> (weights: Data, errors: String) {
+        let arguments = ["--format", "merged", "--model", model, "--adapter", adapter, "--dtype", "f32"] + flags
+        let ending = try Job([Job.program, "export", "--out", fixture.path(name)] + arguments, in: fixture).wait()
+        #expect(ending.code == 0, "\(ending.errors)")
+        return (try Data(contentsOf: URL(fileURLWithPath: fixture.path("\(name)/model.safetensors"))), ending.errors)
+      }
+      let usual = try export("usual")
+      #expect(
+        usual.errors.contains("was trained on a base in 8 bits (int8) and is merged into the original weights; "))
+      let original = try export("original", "--merge-into", "original")
+      #expect(original.errors.contains("was trained on a base in 8 bits (int8), but \(model) is used as stored"))
+      let dequantized = try export("dequantized", "--merge-into", "dequantized")
+      #expect(!dequantized.errors.contains("in 8 bits"), "\(dequantized.errors)")
+      #expect(usual.weights == original.weights && usual.weights != dequantized.weights)
+      let expected = try score(fixture, model: fixture.path("original"))
+      // Small, as 8 bits are; NF4 has no place for this model's rows.
+      let distance = try distance(score(fixture, model: fixture.path("dequantized")), expected)
+      #expect(distance > 1e-6 && distance < 0.05, "\(distance)")
+    }
+
     @Test func `without an adapter the base itself is written`() throws {
       let fixture = try RunFixture()
       let out = fixture.path("base")

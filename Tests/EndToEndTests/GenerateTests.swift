@@ -69,6 +69,11 @@ extension EndToEnd {
       // This model's rows are not whole blocks.
       let refused = try generate(fixture, options + ["--load-in-4bit"])
       #expect(refused.code == 64 && refused.errors.contains("64"), "\(refused.errors)")
+      let both = try generate(fixture, options + ["--load-in-4bit", "--load-in-8bit"])
+      #expect(both.code == 64 && both.errors.contains("two forms of one base: give one"), "\(both.errors)")
+      for flags in [["--no-load-in-8bit"], ["--no-load-in-4bit"], ["--no-load-in-4bit", "--no-load-in-8bit"]] {
+        #expect(try ids(generate(fixture, options + flags)) == ids(plain), "\(flags)")
+      }
     }
 
     @Test func `a model's own settings hold until flags say otherwise`() throws {

@@ -33,7 +33,9 @@ extension FileParsers {
 
   func quantizedBase(_ bytes: UnsafeRawBufferPointer) throws {
     guard let path = try sealed(bytes, "base.safetensors") else { return }
-    _ = NF4File.opened(path, key: "key", Self.quantizedShape)
+    for form in WeightStorage.allCases.compactMap(\.form) {
+      _ = QuantizedFile.opened(path, as: form, key: "key", Self.quantizedShape)
+    }
   }
 
   func drawnWeights(_ bytes: UnsafeRawBufferPointer) throws {

@@ -258,6 +258,15 @@ for name, (rows, columns) in shapes.items():
         (name + ".absmax", "U8", [rows, columns // 64], b"\x80" * (rows * (columns // 64)))]
 parts.sort(key=lambda part: part[1] == "U8")
 seed("quantized-base", "sealed", sealed(parts, "key"), 1)
+parts = []
+for name, (rows, columns) in shapes.items():
+    name = f"model.layers.0.{name}.weight"
+    parts += [
+        (name + ".scales", "F32", [rows], struct.pack("<f", 0.5) * rows),
+        (name + ".factors", "F32", [columns], struct.pack("<f", 2) * columns),
+        (name, "U8", [rows, columns], b"\x12" * (rows * columns))]
+parts.sort(key=lambda part: part[1] == "U8")
+seed("quantized-base", "int8", sealed(parts, "key"), 1)
 seed("quantized-base", "small", sealed([("a", "U8", [2], b"ab")], "key"), 0)
 
 # Checkpoints: the files in the order of their names

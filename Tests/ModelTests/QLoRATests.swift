@@ -93,19 +93,19 @@ import Testing
   }
 
   /// The model that `MergedExport` writes.
-  private func merged(_ target: MergedExport.Target, adapter: Adapter?, type: ElementType?) throws -> LanguageModel {
+  private func merged(_ storage: WeightStorage, adapter: Adapter?, type: ElementType?) throws -> LanguageModel {
     let path = scratch.path("merged-\(UUID().uuidString)")
     let policy = adapter.map { Policy(fixture.model, adapter: $0) }
-    try MergedExport(directory, policy, into: target, type: type, pool: ThreadPool(threads: 2))
+    try MergedExport(directory, policy, into: storage, type: type, pool: ThreadPool(threads: 2))
       .write(InferenceFiles(adapter: nil, base: directory.path), to: path, shardBytes: 1 << 30)
     return try LanguageModel(ModelDirectory(path))
   }
 
-  @Test(arguments: MergedExport.Target.allCases)
-  func `merged`(target: MergedExport.Target) throws {
-    let base = target == .original ? fixture.model : model
+  @Test(arguments: [WeightStorage.stored, .nf4])
+  func `merged`(storage: WeightStorage) throws {
+    let base = storage == .stored ? fixture.model : model
     // Without an adapter: the same bits.
-    let bare = try merged(target, adapter: nil, type: .float32)
+    let bare = try merged(storage, adapter: nil, type: .float32)
     for (layer, expected) in zip(bare.layers, base.layers) {
       for module in LinearModule.allCases {
         #expect(bits(layer.weight(module).widened()) == bits(expected.weight(module).widened()))
@@ -113,13 +113,13 @@ import Testing
     }
     #expect(bits(bare.embedding.widened()) == bits(fixture.model.embedding.widened()))
     // With the adapter: the same as the adapter beside this base, but not as beside the other base.
-    let whole = try logps(merged(target, adapter: adapter, type: .float32), adapter: nil)
+    let whole = try logps(merged(storage, adapter: adapter, type: .float32), adapter: nil)
     #expect(excess(whole, try logps(base, adapter: adapter), .logProbability) < 1)
-    let other = target == .original ? model : fixture.model
+    let other = storage == .stored ? model : fixture.model
     #expect(excess(whole, try logps(other, adapter: adapter), Tolerance(relative: 0, absolute: 0.01)) > 1)
     // In the checkpoint's type: one rounding of difference.
-    let narrow = try merged(target, adapter: adapter, type: nil)
-    let wide = try merged(target, adapter: adapter, type: .float32)
+    let narrow = try merged(storage, adapter: adapter, type: nil)
+    let wide = try merged(storage, adapter: adapter, type: .float32)
     for (layer, exact) in zip(narrow.layers, wide.layers) {
       for module in LinearModule.allCases {
         let rounded = exact.weight(module).widened().narrowed(to: .bfloat16)

@@ -37,10 +37,11 @@ extension Pass {
 
 extension MergedExport {
   package init(
-    _ directory: ModelDirectory, adapter: Adapter?, into target: Target = .original, type: ElementType?, threads: Int
+    _ directory: ModelDirectory, adapter: Adapter?, into storage: WeightStorage = .stored, type: ElementType?,
+    threads: Int
   ) throws {
     try self.init(
-      directory, adapter.map { Policy(LanguageModel(directory), adapter: $0) }, into: target, type: type,
+      directory, adapter.map { Policy(LanguageModel(directory), adapter: $0) }, into: storage, type: type,
       pool: ThreadPool(threads: threads))
   }
 }

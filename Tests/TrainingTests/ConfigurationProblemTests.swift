@@ -129,6 +129,16 @@ import Training
     #expect(problems(minimalYAML, overrides: ["lr_scheduler=linear", "cosine_min_lr_ratio=0.1"]).count == 1)
     #expect(problems(minimalYAML, overrides: ["rl=ipo", "dpo_loss_type=hinge"]).count == 1)
     #expect(problems(minimalYAML, overrides: ["adapter=qlora", "load_in_4bit=false"]).count == 1)
+    for (bits, kind) in [("load_in_4bit=true", "load_in_4bit: true"), ("adapter=qlora", "adapter: qlora")] {
+      let found = problems(minimalYAML, overrides: [bits, "load_in_8bit=true"])
+      #expect(found.count == 1 && found[0].hasPrefix("override load_in_8bit=true: "), "\(found)")
+      #expect(found.first?.contains("found `\(kind)`, which is one in 4 bits: give one") == true, "\(found)")
+    }
+    #expect(problems(minimalYAML, overrides: ["adapter=qlora", "load_in_8bit=false"]).isEmpty)
+    for (key, kind) in [("load_in_4bit", "qlora"), ("load_in_8bit", "lora")] {
+      let found = problems(minimalYAML, overrides: ["adapter=", "\(key)=true"])
+      #expect(found.contains { $0.contains("`\(key): true` needs `adapter: \(kind)`") }, "\(found)")
+    }
     #expect(problems(minimalYAML, overrides: ["lr_scheduler=warmup_stable_decay"]).count == 1)
     #expect(problems(minimalYAML, overrides: ["early_stopping_patience=2"]).count == 2)
   }

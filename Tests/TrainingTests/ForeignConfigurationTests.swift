@@ -2,6 +2,7 @@ import Checkpoints
 import Corpus
 import Foundation
 import Model
+import TestSupport
 import Testing
 import Training
 
@@ -64,6 +65,22 @@ import Training
     #expect(messages.datasets.map(\.paths) == [["data/one"], ["data/two.jsonl"]] && messages.heldOut == .share(0.05))
     #expect(messages.cosineMinimumRatio == 0.1 && messages.warmup == .ratio(0.03) && messages.saves == .perEpoch(1))
     #expect(messages.usesRSLoRA && !messages.trainsOnInputs && messages.seed == 7)
+  }
+
+  @Test func `bases in fewer bits`() throws {
+    let scratch = try TemporaryDirectory()
+    let common = "model_name_or_path: m\noutput_dir: o\nlearning_rate: 1e-4\n"
+    for (bits, storage) in [(4, WeightStorage.nf4), (8, .int8)] {
+      let texts: [(ForeignConfiguration.Trainer, String)] = [
+        (.trl, "dataset_name: d\nuse_peft: true\nload_in_\(bits)bit: true\n"),
+        (.llamafactory, "stage: sft\ndataset: d\ntemplate: qwen\nquantization_bit: \(bits)\n"),
+      ]
+      for (trainer, text) in texts {
+        let path = try scratch.write("sft_\(trainer.rawValue)_\(bits).yaml", common + text)
+        let run = try configuration(ForeignConfiguration(path: path, of: trainer).yaml)
+        #expect(run.weightStorage == storage && run.ignoredKeys.isEmpty, "\(trainer) \(bits)")
+      }
+    }
   }
 
   @Test func `tools, system columns and OpenAI's form are carried over or told`() throws {

@@ -56,10 +56,16 @@ import Training
       run.ignoredKeys == (isNoted ? ["optimizer: \(name) (it is \(means.rawValue), with states in 32 bits)"] : []))
   }
 
-  @Test func `a base in 8 bits stays as it is stored`() throws {
+  @Test func `a base in 8 bits is int8 beside LoRA`() throws {
     let run = try minimal(with: "load_in_8bit=true")
-    #expect(run.weightStorage == .stored && run.ignoredKeys == ["load_in_8bit (the base stays as it is stored)"])
-    #expect(try minimal(with: "load_in_8bit=false").ignoredKeys.isEmpty)
+    #expect(run.weightStorage == .int8 && run.adapter == .lora && run.ignoredKeys.isEmpty)
+    #expect(run.resolvedYAML.contains("\nload_in_8bit: true\n") && run.resolvedYAML.contains("\nload_in_4bit: false\n"))
+    #expect(try configuration(run.resolvedYAML).weightStorage == .int8)
+    let plain = try minimal(with: "load_in_8bit=false")
+    #expect(plain.weightStorage == .stored && plain.ignoredKeys.isEmpty)
+    // The base is another: a run does not go on with it.
+    #expect(run.differences(from: plain) == ["load_in_8bit: false in the checkpoint, true now"])
+    #expect(try minimal(with: "load_in_4bit=true").weightStorage == .nf4)
   }
 
   @Test func `what layers keep may be held anywhere`() throws {

@@ -105,7 +105,7 @@ struct LinearGroup {
             terms.append(.timesTransposed(reduced.prefix(x.rows).columns(companionColumns([module], adapter)), b))
           }
         }
-        let start = residual.map(Products.Start.matrix) ?? weights.biases[module].map(Products.Start.bias) ?? .zero
+        let start = residual.map(Product.Start.matrix) ?? weights.biases[module].map(Product.Start.bias) ?? .zero
         return (y, start, terms)
       }, isContinuing: isContinuing)
     for (module, y) in results {

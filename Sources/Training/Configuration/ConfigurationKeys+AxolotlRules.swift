@@ -43,7 +43,7 @@ extension RunConfiguration {
       let type = members.first(where: { $0.name == "bnb_4bit_quant_type" })?.tree, !type.isOff, type.source != "nf4"
     {
       section.report(
-        "`bnb_config_kwargs.bnb_4bit_quant_type`: expected nf4, found \(type.found): NF4 is the one quantisation; left "
+        "`bnb_config_kwargs.bnb_4bit_quant_type`: expected nf4, found \(type.found): NF4 is the one form in 4 bits; left "
           + "out, the base is held in it", at: type.place)
     }
   }

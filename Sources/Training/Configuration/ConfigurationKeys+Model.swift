@@ -19,8 +19,8 @@ extension ConfigurationKeys {
     ),
     Key(
       "adapter", \.adapter, .choice(AdapterKind.words),
-      "`lora` trains an adapter on the base as it is stored, `qlora` on the base in 4 bits (NF4). Left out, the weights "
-        + "of the model are trained (full fine-tuning)."
+      "`lora` trains an adapter on the base as it is stored (or in 8 bits: `load_in_8bit`), `qlora` on the base in 4 bits "
+        + "(NF4). Left out, the weights of the model are trained (full fine-tuning)."
     ).standing(at: "none: full fine-tuning"),
     Key(
       "unfrozen_parameters", \.unfrozenParameters, .patterns,
@@ -34,8 +34,9 @@ extension ConfigurationKeys {
     ).absent { $0.adapter == nil },
     Key("load_in_4bit", \.isBaseInFourBits, .bool, "Holds the base in 4 bits: `adapter: lora` becomes `qlora`."),
     Key(
-      "load_in_8bit", .eightBits, "The base stays as it is stored, which is more exact: no base is held in 8 bits."
-    ).standing(at: "false"),
+      "load_in_8bit", \.isBaseInEightBits, .bool,
+      "With `adapter: lora`: holds the base's linear layers in 8 bits (int8, a scale for each output channel)."
+    ),
     Key("lora_r", \.loraRank, .integer(from: 1, to: 4096), "The adapter's rank r.").elsewhere("lora_rank")
       .ofFreshAdapter(),
     Key("lora_alpha", \.loraAlpha, .scale, "The adapter's output is scaled by `lora_alpha / lora_r`.").ofFreshAdapter(),
@@ -120,18 +121,6 @@ extension ValueKind where Value == [String] {
       return patterns
     } write: {
       $0.isEmpty ? .null : texts.write($0)
-    }
-  }
-}
-
-extension ValueKind where Value == Bool {
-  static var eightBits: Self {
-    Self(bool.text) { section, key, tree in
-      let value = bool.read(&section, key, tree)
-      if value == true { section.ignore("\(key) (the base stays as it is stored)") }
-      return value
-    } write: {
-      .bool($0)
     }
   }
 }

@@ -5,8 +5,8 @@ extension ConfigurationKeys {
 
   private static let modelParts = [
     RefusedKeys(
-      "qat model_quantization_config gptq use_onebitllms", because: "NF4 is the one quantisation",
-      remedy: "use `adapter: qlora`; left out, the base is trained on as it is stored"),
+      "qat model_quantization_config gptq use_onebitllms", because: "a base is quantised to NF4 or int8",
+      remedy: "use `adapter: qlora` or `load_in_8bit: true`; left out, the base is trained on as it is stored"),
     RefusedKeys(
       "peft loftq_config", because: "a base is quantised without LoftQ",
       remedy: "left out, the adapter starts from zero, not from the quantisation's error"),

@@ -7,7 +7,7 @@ import Model
 extension RunConfiguration {
   /// Applies every rule. The values have been read; the section says which of them were given, and where.
   mutating func applyRules(_ section: inout ConfigurationSection) {
-    checkFourBits(&section)
+    checkQuantization(&section)
     checkRandomWeights(&section)
     checkVariant(&section)
     findTemplate(&section)

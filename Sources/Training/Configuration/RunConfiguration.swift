@@ -19,7 +19,14 @@ package struct RunConfiguration: Sendable, Equatable {
   /// Nil: the weights of the model are trained.
   package var adapter: AdapterKind?
   /// Of the frozen linear layers.
-  package var weightStorage: WeightStorage { adapter == .qlora ? .nf4 : .stored }
+  package var weightStorage: WeightStorage {
+    switch adapter {
+    case .qlora: .nf4
+    case .lora: isBaseInEightBits ? .int8 : .stored
+    case nil: .stored
+    }
+  }
+  var isBaseInEightBits = false
   /// Patterns of the weights that are trained without an adapter; empty: all.
   package var unfrozenParameters: [String] = []
   /// The element type of the final weights of a run without an adapter.
@@ -170,7 +177,7 @@ package struct RunConfiguration: Sendable, Equatable {
   init() {}
 }
 
-/// LoRA beside the base as it is stored, or in 4 bits (QLoRA).
+/// LoRA beside the base as it is stored or in 8 bits, or in 4 bits (QLoRA).
 package enum AdapterKind: String, Sendable, CaseIterable { case lora, qlora }
 
 /// The element types of saved weights, under the names of the configuration.

@@ -38,7 +38,9 @@ extension Translation {
     }
     give("adapter", .text(bits == 4 ? "qlora" : "lora"))
     if bits == 8 { give("load_in_8bit", .bool(true)) }
-    if let bits, bits != 4, bits != 8 { lose("quantization_bit", "bases are held in 4 bits, or as they are stored") }
+    if let bits, bits != 4, bits != 8 {
+      lose("quantization_bit", "bases are held in 4 or 8 bits, or as they are stored")
+    }
     let rank = take("lora_rank", as: .integer(from: 1)) ?? 8
     give("lora_r", .integer(rank))
     give("lora_alpha", from: "lora_alpha", else: .integer(2 * rank))

@@ -44,7 +44,7 @@ package struct PreparedRun {
       let storage = configuration.weightStorage
       // One rank per node quantises. The others sleep until it is done.
       let model = try LanguageModel(directory, as: storage, modelHash: hash, threads: threads * world.ranksOnNode) {
-        progress(.quantized(layers: $0, of: $1))
+        progress(.quantized(storage, layers: $0, of: $1))
       }
       return (directory: directory, model: model, baseHash: hash, hash: storage.contentHash(modelHash: hash))
     }

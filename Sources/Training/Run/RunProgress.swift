@@ -1,13 +1,14 @@
 // Events that a run reports. Only the command line turns them into text.
 
+package import Model
 package import Tensors
 
 /// One event of a run.
 package enum RunProgress: Sendable {
   /// One line for the user: unusual but valid input, or a setting without effect.
   case notice(String)
-  /// Layers of the base that were just quantised to 4 bits, if that was not done before.
-  case quantized(layers: Int, of: Int)
+  /// Layers of the base that were just quantised, if that was not done before.
+  case quantized(WeightStorage, layers: Int, of: Int)
   /// Reference log-probs: how many of the examples that the cache lacked are done.
   case reference(done: Int, total: Int)
   /// The forecast, before the run starts.

@@ -1,0 +1,125 @@
+// A model's linear layers in fewer bits: quantised once, cached under the hash of their content, mapped by every rank.
+
+package import Checkpoints
+import Glibc
+package import Tensors
+
+/// The matrices of a model's linear layers in a quantised form, in a mapped file of the cache.
+///
+/// As in QLoRA, embedding, norms, biases and head are not quantised and not in the file.
+package final class QuantizedFile: Sendable {
+  private let form: any QuantizedForm.Type
+  private let file: SafetensorsFile
+  private let configuration: ModelConfiguration
+
+  /// The number of layers quantised so far, and their total.
+  package typealias Progress = (_ done: Int, _ of: Int) -> Void
+
+  /// Opens the model's file in the cache. A missing or damaged file is made first. If several processes need it at the
+  /// same time, one makes it and the others sleep until it is ready.
+  /// - Parameters:
+  ///   - modelHash: `directory.contentHash()`.
+  ///   - cacheDirectory: Shoal's cache, `CacheDirectory.path` except in tests.
+  ///   - progress: called by the process that quantises.
+  /// - Throws: `ContentError` when rows are not whole blocks of the form, an entry is not finite, or there is no cache
+  ///   directory that can be written; `WriteError`.
+  package init(
+    of directory: ModelDirectory, as form: any QuantizedForm.Type, modelHash: String,
+    cacheDirectory: String? = CacheDirectory.path, threads: Int, progress: @escaping Progress = { _, _ in }
+  ) throws {
+    (self.form, configuration) = (form, directory.configuration)
+    try form.requireWholeBlocks(directory)
+    guard let cacheDirectory else {
+      throw ContentError(
+        directory.path, "cannot be quantised: neither SHOAL_CACHE nor HOME says where", expected: "a cache directory")
+    }
+    let folder = "\(cacheDirectory)/\(form.name.lowercased())"
+    let key = form.contentHash(modelHash: modelHash)
+    let path = "\(folder)/\(key).safetensors"
+    if let file = Self.opened(path, as: form, key: key, configuration) {
+      self.file = file
+      return
+    }
+    do throws(WriteError) {
+      try CacheDirectory.create(folder)
+      guard access(folder, W_OK) == 0 else { throw WriteError(path: folder, action: "write to", code: errno) }
+    } catch {
+      guard !error.isShortage else { throw error }
+      throw ContentError(
+        directory.path, "cannot be quantised: there is no place for its \(form.name) form (\(error))",
+        expected: "a directory that can be written in SHOAL_CACHE, which is ~/.cache/shoal when it is not set")
+    }
+    file = try FileLock.hold("\(folder)/\(key).lock") {
+      if let file = Self.opened(path, as: form, key: key, directory.configuration) { return file }
+      try Self.write(directory, as: form, to: path, key: key, ThreadPool(threads: threads), progress)
+      guard let file = Self.opened(path, as: form, key: key, directory.configuration) else {
+        throw ContentError(path, "does not hold what was just written to it")
+      }
+      return file
+    }
+  }
+
+  /// The matrix of a linear layer.
+  /// - Precondition: the model has the layer.
+  package func weight(_ module: LinearModule, layer: Int) -> Weight {
+    let places = form.parts.map { part in
+      let name = Self.name(part, module, layer)
+      guard let entry = file.tensors[name], let base = file.bytes(of: entry).baseAddress else {
+        preconditionFailure("\(name) is not in \(file.path)")
+      }
+      return base
+    }
+    return form.weight(
+      places, rows: module.outputWidth(configuration), columns: module.inputWidth(configuration), owner: file)
+  }
+
+  private static func name(_ part: QuantizedPart, _ module: LinearModule, _ layer: Int) -> String {
+    WeightName.linear(module, layer: layer).hubName + part.suffix
+  }
+
+  /// The file at `path`, if it is undamaged and fits form and configuration.
+  package static func opened(
+    _ path: String, as form: any QuantizedForm.Type, key: String, _ configuration: ModelConfiguration
+  ) -> SafetensorsFile? {
+    guard let file = ChecksummedTensors.file(path, key: key) else { return nil }
+    for layer in 0..<configuration.layerCount {
+      for module in LinearModule.allCases {
+        let (rows, columns) = (module.outputWidth(configuration), module.inputWidth(configuration))
+        for part in form.parts {
+          guard let entry = file.tensors[name(part, module, layer)], entry.type == part.type,
+            entry.shape == part.shape(rows, columns)
+          else { return nil }
+        }
+      }
+    }
+    return file
+  }
+
+  /// Quantises matrix by matrix: first all scales, which are small, then the codes.
+  private static func write<Form: QuantizedForm>(
+    _ directory: ModelDirectory, as form: Form.Type, to path: String, key: String, _ pool: ThreadPool,
+    _ progress: @escaping Progress
+  ) throws {
+    let configuration = directory.configuration
+    var tensors: [OutgoingTensor] = []
+    for layer in 0..<configuration.layerCount {
+      for group in InputGroup.allCases {
+        let scales = try Form.scales(of: group, layer: layer, in: directory, pool)
+        for (module, scales) in zip(group.modules, scales) {
+          let (rows, columns) = (module.outputWidth(configuration), module.inputWidth(configuration))
+          tensors += Form.parts.enumerated().map { place, part in
+            OutgoingTensor(
+              name: name(part, module, layer), type: part.type, shape: part.shape(rows, columns)
+            ) { emit in
+              guard place == 0 else { return try Form.bytes(of: scales)[place - 1].withUnsafeBytes(emit) }
+              let codes = directory.released([.linear(module, layer: layer)]) { Form.codes(of: $0[0], scales, pool) }
+              try codes.withUnsafeBytes(emit)
+              if module == LinearModule.allCases.last { progress(layer + 1, configuration.layerCount) }
+            }
+          }
+        }
+      }
+    }
+    try ChecksummedTensors.write(tensors, key: key, to: path)
+  }
+}
