@@ -124,7 +124,8 @@ package final class CachedPass {
     _ = try forward(run, rowProducts: .never) { false }
     guard !targets.isEmpty else { return [] }
     let asked = targets.map { TreeBatch.Target(scored: $0.row, token: $0.token, sum: 0) }
-    let context = PassContext(policy: policy, pool: pool, ropeTable: ropeTable)
+    let context = PassContext(
+      policy: policy, pool: pool, ropeTable: ropeTable, int8Rows: Int8Rows(buffers.int8Rows))
     let found = try head.logProbabilities(asked, rows: rows.count, context)
     pool.clock.enter(.input)
     return zip(asked, found).map {
@@ -137,7 +138,8 @@ package final class CachedPass {
     if rows > 0 {
       let weight = policy.model.head
       Products.computeRows(
-        [Product(logits, [.forward(buffers.head.normed.prefix(rows), weight)])], phase: .head, pool)
+        [Product(logits, [.forward(buffers.head.normed.prefix(rows), weight)])],
+        int8Rows: Int8Rows(buffers.int8Rows), phase: .head, pool)
     }
     return logits
   }

@@ -27,10 +27,10 @@ extension LanguageModel {
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
   }
 
-  /// The same model with its linear layers in int8, in memory.
+  /// The same model with its linear layers in int8, in memory, and its head if that is asked for.
   /// - Returns: nil if a weight is not finite.
   /// - Precondition: its weights are floats.
-  package func inInt8(_ pool: ThreadPool) -> LanguageModel? {
+  package func inInt8(head withHead: Bool = false, _ pool: ThreadPool) -> LanguageModel? {
     var layers: [DecoderLayer] = []
     for layer in self.layers {
       var linears: [LinearModule: Weight] = [:]
@@ -44,6 +44,11 @@ extension LanguageModel {
         DecoderLayer(
           inputNorm: layer.inputNorm, postAttentionNorm: layer.postAttentionNorm, queryNorm: layer.queryNorm,
           keyNorm: layer.keyNorm, linears: linears, biases: layer.biases))
+    }
+    var head = head
+    if withHead {
+      guard let factors = Int8Quantizer.factors(of: [head], pool) else { return nil }
+      head = Int8Quantizer.quantized(head, factors: factors, pool)
     }
     return LanguageModel(
       configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head)

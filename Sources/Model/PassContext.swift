@@ -166,8 +166,9 @@ struct PassContext {
 }
 
 extension ModelConfiguration {
-  /// Numbers of memory for a row in int8, whatever the product: the widest result is no wider than the widest input.
-  var int8Width: Int { Int8Rows.width(depth: widestInput) }
+  /// Numbers of memory for a row in int8, whatever the product. The linears' widest result is no wider than their widest
+  /// input; the head's result comes in tiles.
+  var int8Width: Int { Int8Rows.width(depth: max(widestInput, min(headTile, vocabularySize))) }
 
   /// The widest input of a linear layer.
   var widestInput: Int { max(hiddenSize, queryWidth, feedForwardSize) }

@@ -72,6 +72,10 @@ package struct Weight: @unchecked Sendable {
     }
   }
 
+  var isQuantized: Bool {
+    if case .floats = form { false } else { true }
+  }
+
   /// The same matrix in fp32: for vectors, small tables and parts of the output.
   package func widened() -> Matrix {
     let wide = Matrix(rows: rows, columns: columns)

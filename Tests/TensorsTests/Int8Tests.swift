@@ -6,7 +6,7 @@ import Testing
 /// Products in int8: exact where nothing is rounded, within the steps of their rounding elsewhere, and with bits that
 /// depend on an entry's own row and column alone.
 @Suite struct Int8Tests {
-  private static let pool = ThreadPool(threads: 2)
+  private static var pool: ThreadPool { ThreadPool(threads: 2) }
 
   private static func quantized(_ weight: Weight) throws -> Weight {
     Int8Quantizer.quantized(weight, factors: try Int8Quantizer.factors(of: [weight], pool).required("factors"), pool)
@@ -103,7 +103,7 @@ import Testing
     // Those who read one input share its factors.
     let other = copy(randomMatrix(200, 256, seed: 9))
     #expect(try Int8Quantizer.factors(of: [Weight(other)], Self.pool).required("factors") == factors.map { _ in 1 })
-    let shared = try Int8Quantizer.factors(of: [Weight(w), Weight(other)], Self.pool).required("factors")
+    let shared = try Int8Quantizer.factors(of: [Weight(w), Weight(w), Weight(other)], Self.pool).required("factors")
     #expect(shared[3] < 1 && shared[100] == 1)
     w[5, 5] = .infinity
     #expect(Int8Quantizer.factors(of: [Weight(w)], Self.pool) == nil)

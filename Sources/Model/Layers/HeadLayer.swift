@@ -47,7 +47,8 @@ struct HeadLayer {
 
   private func logits(_ hidden: Matrix, _ tile: Range<Int>, _ context: PassContext) -> Matrix {
     let logits = buffers.logits.reshaped(rows: hidden.rows, columns: tile.count)
-    Products.compute(logits, [.forward(hidden, context.model.head.rows(tile))], phase: .head, context.pool)
+    Products.compute(
+      logits, [.forward(hidden, context.model.head.rows(tile))], int8Rows: context.int8Rows, phase: .head, context.pool)
     return logits
   }
 
@@ -70,7 +71,8 @@ struct HeadLayer {
       softmax.add(logits, firstColumn: tile.lowerBound, accumulated: expected, pool)
       if let expected {
         Products.compute(
-          expected, from: .matrix(expected), [.backward(logits, context.model.head.rows(tile))], phase: .head, pool)
+          expected, from: .matrix(expected), [.backward(logits, context.model.head.rows(tile))],
+          int8Rows: context.int8Rows, phase: .head, pool)
       }
     }
     return zip(targets, chosen).map { Double($1) - softmax.logSum(row: $0.scored) }
