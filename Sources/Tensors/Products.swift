@@ -4,8 +4,10 @@ internal import CShoal
 
 package enum Products {
   /// The maximum rows of a tile: enough to repay the repeated widening and packing of the block. Narrow results take
-  /// fewer rows, so that every thread gets tiles.
-  private static func rowTile(columns: Int) -> Int { columns > 2 * PackedBlock.columns ? 768 : 192 }
+  /// fewer rows, so that every thread gets as many tiles.
+  private static func rowTile(columns: Int) -> Int {
+    columns > 15 * PackedBlock.columns ? 768 : columns > 2 * PackedBlock.columns ? 384 : 192
+  }
 
   /// c = start + Σ terms. `start` may be `c` itself.
   ///
