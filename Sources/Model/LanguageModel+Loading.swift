@@ -43,7 +43,14 @@ extension LanguageModel {
     }
     self.init(
       configuration: directory.configuration, embedding: directory.weight(.embedding), layers: layers,
-      finalNorm: directory.weight(.finalNorm).widened(), head: directory.weight(.head))
+      finalNorm: directory.weight(.finalNorm).widened(), head: quantized?.head ?? directory.weight(.head))
+  }
+
+  /// The same model with the head as it is stored: for training it.
+  package func withHead(of directory: ModelDirectory) -> LanguageModel {
+    LanguageModel(
+      configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm,
+      head: directory.weight(.head))
   }
 }
 

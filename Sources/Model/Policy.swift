@@ -90,7 +90,7 @@ package struct PolicyLayout: Sendable, Equatable {
   var tiesHead: Bool { configuration.tiesEmbeddings && adapter == nil }
 
   /// The parameter that the head's gradient belongs to; nil if the head is frozen.
-  var headRange: Range<Int>? { weights[.head] ?? (tiesHead ? weights[.embedding] : nil) }
+  package var headRange: Range<Int>? { weights[.head] ?? (tiesHead ? weights[.embedding] : nil) }
 
   /// The first decoder layer with a parameter; the number of layers if there is none.
   package var firstTrainedLayer: Int {

@@ -4,9 +4,9 @@ package import Checkpoints
 import Glibc
 package import Tensors
 
-/// The matrices of a model's linear layers in a quantised form, in a mapped file of the cache.
+/// The matrices of a model's linear layers in a quantised form, in a mapped file of the cache; in int8 with the head.
 ///
-/// As in QLoRA, embedding, norms, biases and head are not quantised and not in the file.
+/// As in QLoRA, embedding, norms and biases are not quantised and not in the file.
 package final class QuantizedFile: Sendable {
   private let form: any QuantizedForm.Type
   private let file: SafetensorsFile
@@ -61,20 +61,21 @@ package final class QuantizedFile: Sendable {
 
   /// The matrix of a linear layer.
   /// - Precondition: the model has the layer.
-  package func weight(_ module: LinearModule, layer: Int) -> Weight {
+  package func weight(_ module: LinearModule, layer: Int) -> Weight { weight(.linear(module, layer: layer)) }
+
+  /// The head, if the form has it.
+  package var head: Weight? { form.includesHead ? weight(.head) : nil }
+
+  private func weight(_ name: WeightName) -> Weight {
     let places = form.parts.map { part in
-      let name = Self.name(part, module, layer)
+      let name = name.hubName + part.suffix
       guard let entry = file.tensors[name], let base = file.bytes(of: entry).baseAddress else {
         preconditionFailure("\(name) is not in \(file.path)")
       }
       return base
     }
-    return form.weight(
-      places, rows: module.outputWidth(configuration), columns: module.inputWidth(configuration), owner: file)
-  }
-
-  private static func name(_ part: QuantizedPart, _ module: LinearModule, _ layer: Int) -> String {
-    WeightName.linear(module, layer: layer).hubName + part.suffix
+    let shape = name.shape(configuration)
+    return form.weight(places, rows: shape[0], columns: shape[1], owner: file)
   }
 
   /// The file at `path`, if it is undamaged and fits form and configuration.
@@ -82,14 +83,12 @@ package final class QuantizedFile: Sendable {
     _ path: String, as form: any QuantizedForm.Type, key: String, _ configuration: ModelConfiguration
   ) -> SafetensorsFile? {
     guard let file = ChecksummedTensors.file(path, key: key) else { return nil }
-    for layer in 0..<configuration.layerCount {
-      for module in LinearModule.allCases {
-        let (rows, columns) = (module.outputWidth(configuration), module.inputWidth(configuration))
-        for part in form.parts {
-          guard let entry = file.tensors[name(part, module, layer)], entry.type == part.type,
-            entry.shape == part.shape(rows, columns)
-          else { return nil }
-        }
+    for name in form.groups(configuration).joined() {
+      let shape = name.shape(configuration)
+      for part in form.parts {
+        guard let entry = file.tensors[name.hubName + part.suffix], entry.type == part.type,
+          entry.shape == part.shape(shape[0], shape[1])
+        else { return nil }
       }
     }
     return file
@@ -102,19 +101,18 @@ package final class QuantizedFile: Sendable {
   ) throws {
     let configuration = directory.configuration
     var tensors: [OutgoingTensor] = []
-    for layer in 0..<configuration.layerCount {
-      for group in InputGroup.allCases {
-        let scales = try Form.scales(of: group, layer: layer, in: directory, pool)
-        for (module, scales) in zip(group.modules, scales) {
-          let (rows, columns) = (module.outputWidth(configuration), module.inputWidth(configuration))
-          tensors += Form.parts.enumerated().map { place, part in
-            OutgoingTensor(
-              name: name(part, module, layer), type: part.type, shape: part.shape(rows, columns)
-            ) { emit in
-              guard place == 0 else { return try Form.bytes(of: scales)[place - 1].withUnsafeBytes(emit) }
-              let codes = directory.released([.linear(module, layer: layer)]) { Form.codes(of: $0[0], scales, pool) }
-              try codes.withUnsafeBytes(emit)
-              if module == LinearModule.allCases.last { progress(layer + 1, configuration.layerCount) }
+    for names in form.groups(configuration) {
+      for (name, scales) in zip(names, try Form.scales(of: names, in: directory, pool)) {
+        let shape = name.shape(configuration)
+        tensors += Form.parts.enumerated().map { place, part in
+          OutgoingTensor(
+            name: name.hubName + part.suffix, type: part.type, shape: part.shape(shape[0], shape[1])
+          ) { emit in
+            guard place == 0 else { return try Form.bytes(of: scales)[place - 1].withUnsafeBytes(emit) }
+            let codes = directory.released([name]) { Form.codes(of: $0[0], scales, pool) }
+            try codes.withUnsafeBytes(emit)
+            if case .linear(LinearModule.allCases.last, let layer) = name {
+              progress(layer + 1, configuration.layerCount)
             }
           }
         }

@@ -20,12 +20,17 @@ extension QuantizedForm {
     guard problems.isEmpty else { throw ContentError(directory.path, problems) }
   }
 
-  /// The scales of the matrices that read one input, in the order of `group.modules`.
+  /// The matrices of a model that are quantised, in groups that read one input.
+  static func groups(_ configuration: ModelConfiguration) -> [[WeightName]] {
+    (0..<configuration.layerCount).flatMap { layer in
+      InputGroup.allCases.map { $0.modules.map { .linear($0, layer: layer) } }
+    } + (includesHead ? [[.head]] : [])
+  }
+
+  /// The scales of matrices that read one input.
   /// - Throws: `ContentError` when an entry is not finite.
-  static func scales(
-    of group: InputGroup, layer: Int, in directory: ModelDirectory, _ pool: ThreadPool
-  ) throws -> [Scales] {
-    try read(group, layer, directory, pool) { scales(of: $0, pool) }
+  static func scales(of names: [WeightName], in directory: ModelDirectory, _ pool: ThreadPool) throws -> [Scales] {
+    try read(names, directory, pool) { scales(of: $0, pool) }
   }
 
   /// The matrix of a linear layer, quantised in memory.
@@ -34,18 +39,16 @@ extension QuantizedForm {
     _ module: LinearModule, layer: Int, of directory: ModelDirectory, _ pool: ThreadPool
   ) throws -> Weight {
     let group = InputGroup(of: module)
-    return try read(group, layer, directory, pool) { weights in
+    return try read(group.modules.map { .linear($0, layer: layer) }, directory, pool) { weights in
       group.modules.firstIndex(of: module).flatMap { quantized(weights, at: $0, pool) }
     }
   }
 
   /// What `body` makes of the matrices that read one input; nil for an entry that is not finite.
   private static func read<Result>(
-    _ group: InputGroup, _ layer: Int, _ directory: ModelDirectory, _ pool: ThreadPool,
-    _ body: ([Weight]) -> Result?
+    _ names: [WeightName], _ directory: ModelDirectory, _ pool: ThreadPool, _ body: ([Weight]) -> Result?
   ) throws -> Result {
-    let names = group.modules.map { WeightName.linear($0, layer: layer) }
-    return try directory.released(names) { weights in
+    try directory.released(names) { weights in
       if let result = body(weights) { return result }
       let place = weights.firstIndex { scales(of: [$0], pool) == nil } ?? 0
       throw ContentError(

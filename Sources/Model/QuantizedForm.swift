@@ -12,6 +12,8 @@ package protocol QuantizedForm: Sendable {
   static var version: Int { get }
   /// Rows are whole blocks of that many entries.
   static var block: Int { get }
+  /// Whether the head is quantised too. An embedding that it shares its weights with is not.
+  static var includesHead: Bool { get }
   /// The tensors of a matrix, its codes first.
   static var parts: [QuantizedPart] { get }
 
@@ -44,6 +46,7 @@ package enum NF4Form: QuantizedForm {
   package static let name = "NF4"
   package static let version = 1
   package static let block = NF4.block
+  package static let includesHead = false
   package static let parts = [
     QuantizedPart("", .uint8) { [$0, $1 / 2] },
     QuantizedPart(".absmax", .uint8) { [$0, $1 / NF4.block] },
@@ -85,6 +88,7 @@ package enum Int8Form: QuantizedForm {
   package static let name = "int8"
   package static let version = 1
   package static let block = 1
+  package static let includesHead = true
   package static let parts = [
     QuantizedPart("", .uint8) { [$0, $1] },
     QuantizedPart(".scales", .float32) { rows, _ in [rows] },

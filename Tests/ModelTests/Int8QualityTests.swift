@@ -47,7 +47,8 @@ import Testing
           start += completion.count
         }
         tokens += values
-        _ = try pass.gradient(batch, model: model, adapter: adapter, dropout: nil, into: gradient) { _ in [-0.05, 0.05] }
+        _ = try pass.gradient(batch, model: model, adapter: adapter, dropout: nil, into: gradient) { _ in [-0.05, 0.05]
+        }
         for i in 0..<layout.count { sum[i] += gradient.base[i] }
       }
       gradient.base.update(from: sum, count: layout.count)

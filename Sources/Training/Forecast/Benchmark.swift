@@ -232,7 +232,7 @@ package final class Benchmark {
   }
 
   private static func inInt8(_ model: LanguageModel, threads: Int) throws -> LanguageModel {
-    guard let quantized = model.inInt8(ThreadPool(threads: threads)) else {
+    guard let quantized = model.inInt8(head: true, ThreadPool(threads: threads)) else {
       throw ContentError("the model", "weights", "hold an entry that is not finite", expected: "finite numbers")
     }
     return quantized

@@ -12,7 +12,7 @@ package struct PreparedRun {
   package let world: any Communicator
   package let configuration: RunConfiguration
   package let directory: ModelDirectory
-  package let model: LanguageModel
+  package private(set) var model: LanguageModel
   package let setup: RunSetup
   package let schedule: StepSchedule
   /// Rank 0's part.
@@ -62,6 +62,9 @@ package struct PreparedRun {
     }
     for text in coordinator?.notices ?? [] { progress(.notice(text)) }
     setup = try world.share(coordinator?.setup)
+    if configuration.layout(setup.adapter, opened.model.configuration).headRange != nil {
+      model = opened.model.withHead(of: opened.directory)
+    }
     schedule =
       coordinator?.schedule
       ?? StepSchedule(
