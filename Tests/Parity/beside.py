@@ -3,18 +3,23 @@
 usage: beside.py SHOAL_BINARY MODEL PAIRS.jsonl [options]
        beside.py .build/release/shoal W/model W/pairs.jsonl --pairs 3
        beside.py .build/release/shoal W/model W/pairs.jsonl --pairs 2 --epochs 2 --against trl-kept-precomputed
+       beside.py .build/release/shoal W/model W/pairs.jsonl --int8 --rounds 3 --against trl-bf16 torch-bf16
 
 MODEL and PAIRS.jsonl can be made by materials.py. Other tenants change a machine's speed within minutes, so Shoal
 runs before and after each of the others, and a ratio compares with the mean of its two neighbours.
 
 Counted are: for Shoal the whole process, from launch to exit; for the others only their steps and their reference
-pass, without imports, loading and tokenising. Memory is the sampled peak of what the processes hold, pages they
-share counted once.
+pass, without imports, loading, tokenising and compiling. Memory is the sampled peak of what the processes hold, pages
+they share counted once.
+
+trl-bf16 is TRL's default: fp32 weights under bf16 autocast. The other sides in bf16 hold the frozen weights in bf16
+too, which is faster; their adapters and optimizers stay in fp32.
 """
 import argparse
 import itertools
 import json
 import os
+import platform
 import shlex
 import statistics
 import subprocess
@@ -22,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.metadata import version
 
 import materials
 
@@ -30,8 +36,44 @@ OTHERS = {
     "trl": ("trl_dpo.py", []),
     "trl-kept": ("trl_dpo.py", ["--no-checkpointing"]),
     "trl-kept-precomputed": ("trl_dpo.py", ["--no-checkpointing", "--precompute"]),
+    "trl-bf16": ("trl_dpo.py", ["--bf16"]),
+    "trl-bf16-kept": ("trl_dpo.py", ["--bf16", "--dtype", "bfloat16", "--no-checkpointing", "--precompute"]),
     "torch": ("torch_dpo.py", []),
+    "torch-compiled": ("torch_dpo.py", ["--compile"]),
+    "torch-bf16": ("torch_dpo.py", ["--dtype", "bfloat16"]),
+    "torch-bf16-compiled": ("torch_dpo.py", ["--dtype", "bfloat16", "--compile"]),
 }
+SHOAL = {"shoal": {}, "shoal-int8": {"load_in_8bit": True}}
+FLAGS = {
+    "x86_64": ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"],
+    "aarch64": ["asimddp", "i8mm", "bf16", "sve"],
+}
+
+
+def processor():
+    """Its name and which of the flags that matter for bf16 and int8 it has."""
+    with open("/proc/cpuinfo") as file:
+        fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in file)}
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    asked = FLAGS.get(platform.machine(), [])
+    return (f"{fields.get('model name', platform.machine())}, {os.cpu_count()} cores; "
+            f"has {', '.join(flag for flag in asked if flag in flags) or 'none'}; "
+            f"lacks {', '.join(flag for flag in asked if flag not in flags) or 'none'}")
+
+
+def without_compiler(names):
+    """The names that can run here: torch.compile wants a C++ compiler and a Python that it knows."""
+    compiled = [name for name in names if "--compile" in OTHERS[name][1]]
+    if compiled:
+        probe = subprocess.run(
+            [sys.executable, "-c", "import torch; torch.compile(lambda x: x.sin() + 1)(torch.ones(8))"],
+            capture_output=True, text=True)
+        if probe.returncode:
+            reason = [line for line in probe.stderr.splitlines() if "Error" in line or "Exception" in line]
+            print(f"left out, as torch.compile does not work here: {', '.join(compiled)} "
+                  f"({(reason or ['no reason given'])[-1].strip()})", flush=True)
+            return [name for name in names if name not in compiled]
+    return names
 
 
 def timed(command, environment=None):
@@ -80,7 +122,7 @@ class PeakMemory:
         return self.bytes / 1e9
 
 
-def run_shoal(arguments, pairs_file):
+def run_shoal(name, arguments, pairs_file):
     with tempfile.TemporaryDirectory() as scratch:  # no cache of an earlier run
         out, config = os.path.join(scratch, "run"), os.path.join(scratch, "config.yaml")
         entries = {
@@ -90,7 +132,7 @@ def run_shoal(arguments, pairs_file):
             "micro_batch_size": arguments.batch, "num_epochs": arguments.epochs,
             "shuffle_merged_datasets": False, "curriculum_sampling": True, "optimizer": "adamw_torch",
             "learning_rate": 5e-5, "lr_scheduler": "cosine", "warmup_steps": 0, "weight_decay": 0.0,
-            "max_grad_norm": 1.0, "output_dir": out}
+            "max_grad_norm": 1.0, "output_dir": out, **SHOAL[name]}
         with open(config, "w") as file:
             file.writelines(f"{key}: {json.dumps(value)}\n" for key, value in entries.items())
         command = [*shlex.split(arguments.launch), os.path.abspath(arguments.shoal), "train", config]
@@ -117,6 +159,28 @@ def run_other(name, arguments, pairs_file):
         "seconds": steps + found["reference_seconds"], "steps": steps, "memory_gb": memory, "loss": found["loss"]}
 
 
+def table(measured, relative):
+    """Medians of every side, the fastest first; which is best."""
+    def middle(name, key):
+        return statistics.median(found[key] for found in measured[name])
+
+    print("\n| side | s/pair | pairs/s | steps, s/pair | GB | time / shoal's (each) | last loss |\n"
+          "|---|---:|---:|---:|---:|---:|---:|")
+    order = sorted(measured, key=lambda name: statistics.median(relative[name]))
+    for name in order:
+        each = f" ({', '.join(f'{ratio:.2f}' for ratio in relative[name])})" if name != "shoal" else ""
+        print(f"| {name} | {middle(name, 'seconds'):.2f} | {1 / middle(name, 'seconds'):.5f} | "
+              f"{middle(name, 'steps'):.2f} | {middle(name, 'memory_gb'):.1f} | "
+              f"{statistics.median(relative[name]):.2f}{each} | {measured[name][-1]['loss'][-1]:.4f} |")
+    print(f"\nbest: {order[0]}")
+    others = [name for name in order if name not in SHOAL]
+    if others:
+        print(f"best of the others: {others[0]}")
+        for name in filter(measured.__contains__, SHOAL):
+            faster = statistics.median(relative[others[0]]) / statistics.median(relative[name])
+            print(f"{name} is {faster:.2f} times as fast as {others[0]}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("shoal")
@@ -129,33 +193,36 @@ def main():
     parser.add_argument("--rank", type=int, default=32, help="LoRA r on all seven linears")
     parser.add_argument("--launch", default="", help='of Shoal, such as "mpirun -n 2"')
     parser.add_argument("--threads", type=int, help="of a rank of Shoal; default: its own")
+    parser.add_argument("--int8", action="store_true", help="Shoal with load_in_8bit too")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--against", nargs="+", choices=OTHERS, default=list(OTHERS))
     arguments = parser.parse_args()
-    ratios = {name: [] for name in arguments.against}
+    print(f"{processor()}\n{', '.join(f'{name} {version(name)}' for name in ('torch', 'transformers', 'peft', 'trl'))}")
+    names = without_compiler(arguments.against) + ["shoal-int8"] * arguments.int8
+    measured, relative = {name: [] for name in ["shoal", *names]}, {name: [] for name in names} | {"shoal": [1.0]}
     with tempfile.TemporaryDirectory() as scratch:
         pairs_file = os.path.join(scratch, "pairs.jsonl")
         with open(arguments.pairs_file) as source, open(pairs_file, "w") as file:
             chosen = itertools.islice(source, arguments.skip, arguments.skip + arguments.pairs)
             arguments.pairs = sum(1 for line in chosen if file.write(line))
+        work = arguments.pairs * arguments.epochs
 
-        def measured(name):
-            found = run_shoal(arguments, pairs_file) if name == "shoal" else run_other(name, arguments, pairs_file)
-            work = arguments.pairs * arguments.epochs
-            print(f"{name:<22} {found['seconds'] / work:7.2f} s/pair  {work / found['seconds']:.5f} pairs/s  "
-                  f"steps {found['steps'] / work:7.2f} s/pair  {found['memory_gb']:5.1f} GB  "
+        def measure(name):
+            found = (run_shoal if name in SHOAL else run_other)(name, arguments, pairs_file)
+            found["seconds"], found["steps"] = found["seconds"] / work, found["steps"] / work
+            measured[name].append(found)
+            print(f"{name:<22} {found['seconds']:7.2f} s/pair  {1 / found['seconds']:.5f} pairs/s  "
+                  f"steps {found['steps']:7.2f} s/pair  {found['memory_gb']:5.1f} GB  "
                   f"losses {', '.join(f'{loss:.4f}' for loss in found['loss'])}", flush=True)
             return found["seconds"]
 
         print(f"{arguments.pairs} pairs, {arguments.epochs} epochs, {arguments.batch} pairs per step", flush=True)
-        before = measured("shoal")
-        for name in itertools.chain.from_iterable(itertools.repeat(arguments.against, arguments.rounds)):
-            other, after = measured(name), measured("shoal")
-            ratios[name].append(other / ((before + after) / 2))
+        before = measure("shoal")
+        for name in itertools.chain.from_iterable(itertools.repeat(names, arguments.rounds)):
+            other, after = measure(name), measure("shoal")
+            relative[name].append(other / ((before + after) / 2))
             before = after
-    for name, found in ratios.items():
-        print(f"shoal is {statistics.median(found):.2f} times as fast as {name} "
-              f"({', '.join(f'{ratio:.2f}' for ratio in found)})")
+    table(measured, relative)
 
 
 if __name__ == "__main__":

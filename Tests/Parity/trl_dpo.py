@@ -53,7 +53,8 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=2048)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default="float32", help="of the weights")
+    parser.add_argument("--bf16", action="store_true", help="bf16 autocast, which is TRL's default")
     parser.add_argument("--no-checkpointing", action="store_true", help="keep the activations")
     parser.add_argument("--precompute", action="store_true", help="reference log-probs before training")
     arguments = parser.parse_args()
@@ -69,7 +70,7 @@ def main():
             warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, beta=0.1, max_length=arguments.max_length,
             gradient_checkpointing=checkpointing, precompute_ref_log_probs=arguments.precompute,
             gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
-            train_sampling_strategy="sequential", use_cpu=True, bf16=False, logging_steps=1, report_to=[],
+            train_sampling_strategy="sequential", use_cpu=True, bf16=arguments.bf16, logging_steps=1, report_to=[],
             save_strategy="no", disable_tqdm=True, seed=0)
         trainer = TimedTrainer(
             model=AutoModelForCausalLM.from_pretrained(
