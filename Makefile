@@ -1,4 +1,4 @@
-.PHONY: deps test-deps build demo demo-model test test-arm fuzz faults lint format clean
+.PHONY: deps test-deps build demo demo-model test test-arm int8-quality fuzz faults lint format clean
 .DEFAULT_GOAL := build
 
 PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pkg-config curl \
@@ -6,7 +6,7 @@ PACKAGES := libopenmpi-dev openmpi-bin libopenblas-dev libssl-dev libyaml-dev pk
 LIBRARIES := ompi-c openblas libcrypto yaml-0.1 zlib libzstd snappy liblz4 libbrotlidec
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := Sources Tests Package.swift
-SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/KernelChecks/arm.sh Tests/Parity/same_bits.sh Tests/Parity/emulated.sh .ci/run
+SCRIPTS := $(wildcard launch/*.sh demo/*.sh) launch/slurm.sbatch Tests/Fuzz/run.sh Tests/KernelChecks/arm.sh Tests/Parity/same_bits.sh Tests/Parity/emulated.sh Tests/Parity/int8_seeds.sh .ci/run
 
 # Prints nothing and uses no network if everything is installed.
 deps:
@@ -40,6 +40,11 @@ test: test-deps
 # Every kernel on an emulated Arm processor, at its two levels, against the committed hashes.
 test-arm:
 	Tests/KernelChecks/arm.sh
+
+# The table of docs/results/int8.md: what int8 arithmetic does to results. A quarter of an hour.
+int8-quality: deps
+	swift build -c release --build-tests
+	SHOAL_INT8_QUALITY=demo,qwen2-0.5b,qwen2-1.5b swift test -c release --skip-build --filter Int8QualityTests/table
 
 # Fuzzes all parsers, one after the other, with a million inputs each. FUZZ_RUNS=20000 is a short run of all.
 fuzz: deps

@@ -18,7 +18,8 @@ import Testing
     var logits: [[Float]] = []
     var gradients: [String: [Float]] = [:]
 
-    /// Of one pair after the other, with a DPO-like gradient: minus the chosen's log-prob plus the rejected's.
+    /// Of one pair after the other: log-probs and logits of the base, and the gradient of a fresh adapter that raises
+    /// the chosen's log-prob and lowers the rejected's.
     init(_ model: LanguageModel, _ trees: [ExampleTree], _ layout: AdapterLayout) throws {
       let adapter = Adapter(layout: layout)
       adapter.initializeUniform(seed: 1)
@@ -37,7 +38,7 @@ import Testing
       for (tree, batch) in zip(trees, batches) {
         let observer = LogitsObserver(rows: batch.scoredRows.count)
         pass.observer = observer
-        let values = try pass.tokenLogProbabilities(batch, model: model, adapter: adapter)
+        let values = try pass.tokenLogProbabilities(batch, model: model, adapter: nil)
         pass.observer = nil
         logits += observer.rows
         var start = 0
@@ -176,23 +177,23 @@ import Testing
       }, finalNorm: model.finalNorm, head: model.head)
   }
 
-  private static func rows(_ name: String, _ model: LanguageModel, _ trees: [ExampleTree]) throws -> [String] {
-    let layout = AdapterLayout(
-      configuration: model.configuration, rank: 8, scale: 2, modules: Set(LinearModule.allCases))
-    var rows: [String] = []
+  private static func layout(_ model: LanguageModel) -> AdapterLayout {
+    AdapterLayout(configuration: model.configuration, rank: 8, scale: 2, modules: Set(LinearModule.allCases))
+  }
+
+  private static func printRows(_ name: String, _ model: LanguageModel, _ trees: [ExampleTree]) throws {
+    let layout = layout(model)
     for factor in [Float(1), 30, 100] {
       let stored = withOutliers(model, factor)
       let exact = try Results(stored, trees, layout)
       let pool = ThreadPool(threads: 2)
       let int8 = try stored.inInt8(pool).required("int8")
       let label = name + (factor > 1 ? ", outliers ×\(Int(factor))" : "")
-      rows.append(Difference(try Results(rounded(int8), trees, layout), from: exact).row("\(label): weights alone"))
-      rows.append(Difference(try Results(int8, trees, layout), from: exact).row("\(label): int8"))
+      print(Difference(try Results(rounded(int8), trees, layout), from: exact).row("\(label): weights alone"))
+      print(Difference(try Results(int8, trees, layout), from: exact).row("\(label): int8, head as stored"))
       let withHead = try stored.inInt8(head: true, pool).required("int8")
-      rows.append(Difference(try Results(withHead, trees, layout), from: exact).row("\(label): int8, head too"))
-      print(rows.suffix(3).joined(separator: "\n"))
+      print(Difference(try Results(withHead, trees, layout), from: exact).row("\(label): int8"))
     }
-    return rows
   }
 
   /// Random pairs.
@@ -210,29 +211,52 @@ import Testing
     }
   }
 
-  /// SHOAL_INT8_QUALITY names what is measured: `demo`, `qwen2-0.5b`, `qwen2-1.5b` (random weights).
-  @Test func `table`() throws {
-    guard let names = ProcessInfo.processInfo.environment["SHOAL_INT8_QUALITY"] else { return }
-    for name in names.split(separator: ",") {
-      switch name {
-      case "demo":
-        let path = "\(Repository.path)/demo/model"
-        let tokenizer = try Tokenizer(directory: path)
-        let lines = try String(contentsOfFile: "\(Repository.path)/demo/heldout.jsonl", encoding: .utf8)
-        let trees = try lines.split(separator: "\n").enumerated().map { number, line in
-          let record = try JSONValue.parse(String(line))
-          func text(_ key: String) throws -> [Int32] {
-            tokenizer.encode(try record[key]?.array?.first?["content"]?.string.required(key) ?? "")
-          }
-          return ExampleTree(
-            index: number, prompt: try text("prompt"), completions: [try text("chosen"), try text("rejected")])
-        }
-        _ = try Self.rows("demo", LanguageModel(ModelDirectory(path)), trees)
-      default:
-        let c: ModelConfiguration = name == "qwen2-0.5b" ? .qwen2Half : .qwen2OneAndAHalf
-        let trees = Self.trees(4, [150, 60, 40], vocabulary: c.vocabularySize)
-        _ = try Self.rows(String(name), LanguageModel(randomWeightsOf: c), trees)
+  private static let demoPath = "\(Repository.path)/demo/model"
+
+  /// The demo's held-out pairs, in its chat template.
+  private static func demoTrees() throws -> [ExampleTree] {
+    let tokenizer = try Tokenizer(directory: demoPath)
+    let lines = try String(contentsOfFile: "\(Repository.path)/demo/heldout.jsonl", encoding: .utf8)
+    return try lines.split(separator: "\n").enumerated().map { number, line in
+      let record = try JSONValue.parse(String(line))
+      func ids(_ key: String, _ start: String, _ end: String) throws -> [Int32] {
+        let text = try record[key]?.array?.first?["content"]?.string.required(key) ?? ""
+        return tokenizer.encode(start + text + end, allowSpecial: true)
       }
+      let start = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+      let prompt = try ids("prompt", start, "<|im_end|>\n<|im_start|>assistant\n")
+      return ExampleTree(
+        index: number, prompt: prompt, completions: try ["chosen", "rejected"].map { try ids($0, "", "<|im_end|>") })
+    }
+  }
+
+  /// The demo's model is small, so that each rounding shows.
+  @Test func `results stay near those of fp32`() throws {
+    let trees = Array(try Self.demoTrees().prefix(12))
+    for factor in [Float(1), 100] {
+      let stored = Self.withOutliers(try LanguageModel(ModelDirectory(Self.demoPath)), factor)
+      let int8 = try stored.inInt8(head: true, ThreadPool(threads: 2)).required("int8")
+      let layout = Self.layout(stored)
+      let found = Difference(try Results(int8, trees, layout), from: try Results(stored, trees, layout))
+      #expect(found.divergence < 2e-3 && found.leastCosine > 0.98 && found.medianCosine > 0.995 && found.signs == 1)
+      // Something is rounded.
+      #expect(found.ofToken > 1e-4 && found.ofToken < 0.06, "\(found.row("×\(factor)"))")
+    }
+  }
+
+  /// SHOAL_INT8_QUALITY names what is measured: `demo`, `qwen2-0.5b`, `qwen2-1.5b` (random weights).
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["SHOAL_INT8_QUALITY"] != nil)) func `table`() throws {
+    print(
+      "| model and form | Σ log-prob / token, largest | median | RMS per token | mean KL | gradient cosine, least | median "
+        + "| signs |\n|---|---|---|---|---|---|---|---|")
+    for name in (ProcessInfo.processInfo.environment["SHOAL_INT8_QUALITY"] ?? "").split(separator: ",") {
+      guard name != "demo" else {
+        try Self.printRows("demo", LanguageModel(ModelDirectory(Self.demoPath)), Self.demoTrees())
+        continue
+      }
+      let c: ModelConfiguration = name == "qwen2-0.5b" ? .qwen2Half : .qwen2OneAndAHalf
+      let trees = Self.trees(4, [150, 100, 80], vocabulary: c.vocabularySize)
+      try Self.printRows(String(name), LanguageModel(randomWeightsOf: c), trees)
     }
   }
 }
