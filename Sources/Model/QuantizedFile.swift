@@ -51,6 +51,7 @@ package final class QuantizedFile: Sendable {
     }
     file = try FileLock.hold("\(folder)/\(key).lock") {
       if let file = Self.opened(path, as: form, key: key, directory.configuration) { return file }
+      Self.removeUnfinished(path)
       try Self.write(directory, as: form, to: path, key: key, ThreadPool(threads: threads), progress)
       guard let file = Self.opened(path, as: form, key: key, directory.configuration) else {
         throw ContentError(path, "does not hold what was just written to it")
@@ -92,6 +93,18 @@ package final class QuantizedFile: Sendable {
       }
     }
     return file
+  }
+
+  /// Removes what killed processes left beside the file at `path`, which may be gigabytes. The caller holds its lock.
+  private static func removeUnfinished(_ path: String) {
+    guard let folder = path.lastIndex(of: "/").map({ String(path[..<$0]) }), let directory = opendir(folder) else {
+      return
+    }
+    defer { closedir(directory) }
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if "\(folder)/\(name)".hasPrefix("\(path).tmp-") { unlink("\(folder)/\(name)") }
+    }
   }
 
   /// Quantises matrix by matrix: first all scales, which are small, then the codes.

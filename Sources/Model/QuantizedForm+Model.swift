@@ -51,8 +51,9 @@ extension QuantizedForm {
     try directory.released(names) { weights in
       if let result = body(weights) { return result }
       let place = weights.firstIndex { scales(of: [$0], pool) == nil } ?? 0
+      let isTied = names[place] == .head && directory.configuration.tiesEmbeddings
       throw ContentError(
-        directory.path, names[place].hubName, "holds an entry that is not finite",
+        directory.path, (isTied ? .embedding : names[place]).hubName, "holds an entry that is not finite",
         expected: "finite numbers: \(name) has no other")
     }
   }

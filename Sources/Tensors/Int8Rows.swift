@@ -1,6 +1,7 @@
 // The left sides of int8 products: rows that are quantised once for all products that read them.
 
 internal import CShoal
+import Glibc
 
 /// Memory for rows in int8. What is in it belongs to the product, or the products of one input, that are computed.
 package struct Int8Rows: @unchecked Sendable {
@@ -34,8 +35,9 @@ package struct Int8Rows: @unchecked Sendable {
 }
 
 extension shoal_int8_term {
-  /// Whether both quantise the same rows.
+  /// Whether both quantise the same rows. Weights that read one input have equal factors, each its own copy.
   func sharesRows(with other: shoal_int8_term) -> Bool {
-    a == other.a && a_row == other.a_row && a_factors == other.a_factors && depth == other.depth
+    a == other.a && a_row == other.a_row && depth == other.depth
+      && memcmp(a_factors, other.a_factors, Int(depth) * MemoryLayout<Float>.stride) == 0
   }
 }

@@ -17,7 +17,8 @@ struct ExportCommand: ParsableCommand {
       int8, so there are two models to merge it into. --merge-into original adds it to the checkpoint's exact \
       weights: no rounding remains in the model, but the adapter also corrects one that is no longer there. \
       --merge-into dequantized adds it to the weights as that form has them (NF4, unless the adapter's training says \
-      int8): exactly the model that was trained (up to the one rounding to --dtype), the form's loss included.
+      int8), the form's loss included: exactly the model that was trained, up to the one rounding to --dtype. Training in \
+      int8 also rounds the layers' inputs, and the head, which no export does.
 
       manifest.json lists the written files with their hashes. It proves to --overwrite what may be replaced: a \
       directory that holds anything else is left as it is.
@@ -125,7 +126,7 @@ struct ExportCommand: ParsableCommand {
     if mergeInto == nil, origin.storage != .stored {
       Console.print(
         "\(adapter) was trained on a base \(origin.storage.text) and is merged into the original weights; "
-          + "--merge-into dequantized gives exactly the model that was trained")
+          + "--merge-into dequantized merges it into the rounded weights that it was trained beside")
     }
   }
 }

@@ -111,6 +111,7 @@ struct TrainCommand: ParsableCommand {
         if let json = try RunPlan.json(prepared, notice: Console.print) { print(json.serialized(indent: 2)) }
         return 0
       }
+      if checkGradients { try prepared.requireDifferences() }
       let recorder = debug ? DebugRecorder(directory: prepared.configuration.outputDirectory) : nil
       let run = try TrainingRun(prepared: prepared, stop: stop, debug: recorder) { printer.print($0) }
       if checkGradients { try run.checkGradients(report: printer.print) }

@@ -71,6 +71,13 @@ extension EndToEnd {
       #expect(refused.code == 64 && refused.errors.contains("64"), "\(refused.errors)")
       let both = try generate(fixture, options + ["--load-in-4bit", "--load-in-8bit"])
       #expect(both.code == 64 && both.errors.contains("two forms of one base: give one"), "\(both.errors)")
+      // In int8: all of its answer's tokens, with and without an adapter, one prompt or several.
+      let int8 = try generate(fixture, options + ["--load-in-8bit"])
+      #expect(int8.code == 0, "\(int8.errors)")
+      #expect(try ids(int8)?.array?.count == 30)
+      let adaptedInInt8 = try generate(fixture, options + ["--load-in-8bit"] + Self.adapter)
+      #expect(adaptedInInt8.code == 0, "\(adaptedInInt8.errors)")
+      #expect(try ids(adaptedInInt8) != ids(int8))
       for flags in [["--no-load-in-8bit"], ["--no-load-in-4bit"], ["--no-load-in-4bit", "--no-load-in-8bit"]] {
         #expect(try ids(generate(fixture, options + flags)) == ids(plain), "\(flags)")
       }

@@ -35,7 +35,8 @@ extension EndToEnd {
     static let settings =
       ObjectiveTests.cases.map(\.settings) + [
         ["base_model=\(Repository.path)/demo/model", "adapter=qlora", "load_in_4bit=true"], ["peft_use_dora=true"],
-        ["peft_init_lora_weights=pissa"], ["load_in_8bit=true"], ["load_in_8bit=true", "peft_use_dora=true"],
+        ["peft_init_lora_weights=pissa"], ["load_in_8bit=true"],
+        ["load_in_8bit=true", "peft_use_dora=true", "val_set_size=2", "sample_documents=2"],
       ]
 
     /// The processor's own level alone, and ranks of all its levels together.

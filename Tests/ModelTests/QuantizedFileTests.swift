@@ -76,6 +76,18 @@ import Testing
     #expect(bytes > linears && bytes < linears + 16_000, "\(bytes) \(linears)")
   }
 
+  @Test func `what a killed process left is removed`() throws {
+    let scratch = try TemporaryDirectory()
+    _ = try Self.file(.int8, in: scratch)
+    let path = try Self.cached(.int8, scratch).path
+    try FileManager.default.removeItem(atPath: path)
+    for suffix in ["tmp-123", "tmp-123-4"] { try Data([1]).write(to: URL(fileURLWithPath: "\(path).\(suffix)")) }
+    try Data([1]).write(to: URL(fileURLWithPath: "\(scratch.path("cache/int8"))/other.safetensors.tmp-9"))
+    _ = try Self.file(.int8, in: scratch)
+    let names = try Self.cached(.int8, scratch).names
+    #expect(names.count == 3 && names.filter { $0.contains(".tmp-") } == ["other.safetensors.tmp-9"], "\(names)")
+  }
+
   @Test func `int8 entries are codes times scales times factors, and close to the weights`() throws {
     let scratch = try TemporaryDirectory()
     let path = TinyFixture.path("model")

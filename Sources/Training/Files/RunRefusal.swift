@@ -21,6 +21,7 @@ package enum RunRefusal: UserError {
   case holdsInput(path: String, input: String, option: String)
   /// `metric_for_best_model` needs desirable and undesirable examples.
   case metricMissing(name: String)
+  case differencesAreRounded
   /// `metric_for_best_model` is of no task.
   case taskMetricMissing(name: String, names: [String])
 
@@ -61,6 +62,9 @@ package enum RunRefusal: UserError {
         + "output_dir"
     case .taskMetricMissing(let name, let names):
       "metric_for_best_model: evaluations here have no \(name); their tasks have \(names.joined(separator: ", "))"
+    case .differencesAreRounded:
+      "--check-gradients: with `load_in_8bit: true` the inputs of the frozen layers are rounded, so that differences of "
+        + "the loss say nothing about its gradient; add load_in_8bit=false"
     case .metricMissing(let name):
       "metric_for_best_model: \(name) needs both desirable and undesirable examples, and those held out are of one kind: "
         + "hold out others (val_set_size, test_datasets), or take eval_loss"

@@ -100,6 +100,11 @@ package struct PreparedRun {
     }
   }
 
+  /// - Throws: `RunRefusal` if differences of the loss cannot be compared with its gradient.
+  package func requireDifferences() throws(RunRefusal) {
+    if configuration.weightStorage == .int8 { throw .differencesAreRounded }
+  }
+
   // MARK: Plans
 
   package var layout: PolicyLayout { configuration.layout(setup.adapter, model.configuration) }
