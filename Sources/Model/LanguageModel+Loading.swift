@@ -48,9 +48,7 @@ extension LanguageModel {
 
   /// The same model with the head as it is stored: for training it.
   package func withHead(of directory: ModelDirectory) -> LanguageModel {
-    LanguageModel(
-      configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm,
-      head: directory.weight(.head))
+    replacingMatrices { $0 == .head ? directory.weight(.head) : nil }
   }
 }
 

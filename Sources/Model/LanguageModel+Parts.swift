@@ -27,31 +27,19 @@ extension LanguageModel {
       finalNorm: finalNorm, head: head.rows(0..<c.vocabularySize))
   }
 
-  /// The same model with its linear layers in int8, in memory, and its head if that is asked for.
+  /// The same model in int8, in memory.
   /// - Returns: nil if a weight is not finite.
   /// - Precondition: its weights are floats.
-  package func inInt8(head withHead: Bool = false, _ pool: ThreadPool) -> LanguageModel? {
-    var layers: [DecoderLayer] = []
-    for layer in self.layers {
-      var linears: [LinearModule: Weight] = [:]
-      for group in InputGroup.allCases {
-        guard let factors = Int8Quantizer.factors(of: group.modules.map(layer.weight), pool) else { return nil }
-        for module in group.modules {
-          linears[module] = Int8Quantizer.quantized(layer.weight(module), factors: factors, pool)
-        }
+  package func inInt8(_ pool: ThreadPool) -> LanguageModel? {
+    var quantized: [WeightName: Weight] = [:]
+    for names in Int8Form.groups(configuration) {
+      let weights = names.map(weight)
+      guard let factors = Int8Quantizer.factors(of: weights, pool) else { return nil }
+      for (name, weight) in zip(names, weights) {
+        quantized[name] = Int8Quantizer.quantized(weight, factors: factors, pool)
       }
-      layers.append(
-        DecoderLayer(
-          inputNorm: layer.inputNorm, postAttentionNorm: layer.postAttentionNorm, queryNorm: layer.queryNorm,
-          keyNorm: layer.keyNorm, linears: linears, biases: layer.biases))
     }
-    var head = head
-    if withHead {
-      guard let factors = Int8Quantizer.factors(of: [head], pool) else { return nil }
-      head = Int8Quantizer.quantized(head, factors: factors, pool)
-    }
-    return LanguageModel(
-      configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head)
+    return replacingMatrices { quantized[$0] }
   }
 
   /// Makes random bf16 weights, uniform in ±0.035 (the standard deviation of Qwen2's initialisation, 0.02).

@@ -10,7 +10,7 @@ package struct DecoderLayer: Sendable {
   /// The norms of every head of q and k [1, E], in families that have them.
   package let queryNorm: Matrix?
   package let keyNorm: Matrix?
-  package let linears: [LinearModule: Weight]
+  package fileprivate(set) var linears: [LinearModule: Weight]
   /// Biases [1, out].
   package let biases: [LinearModule: Matrix]
 
@@ -69,6 +69,20 @@ package final class LanguageModel: Sendable {
       configuration: configuration, embedding: embedding ?? self.embedding, layers: layers,
       finalNorm: replacement(.finalNorm) ?? finalNorm,
       head: replacement(.head).map(Weight.init) ?? (tiesHead ? embedding : nil) ?? head)
+  }
+
+  /// The same model with some of its linear layers' matrices or its head replaced.
+  package func replacingMatrices(_ replacement: (WeightName) -> Weight?) -> LanguageModel {
+    let layers = self.layers.enumerated().map { number, layer in
+      var layer = layer
+      for module in LinearModule.allCases {
+        if let weight = replacement(.linear(module, layer: number)) { layer.linears[module] = weight }
+      }
+      return layer
+    }
+    return LanguageModel(
+      configuration: configuration, embedding: embedding, layers: layers, finalNorm: finalNorm,
+      head: replacement(.head) ?? head)
   }
 
   /// One of the weights; a vector is one row.

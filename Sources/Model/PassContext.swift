@@ -133,7 +133,7 @@ struct PassContext {
   var droppedInput: Matrix?
   weak var observer: (any PassObserver)?
   /// For products of weights in int8.
-  var int8Rows: Int8Rows?
+  let int8Rows: Int8Rows
   var rowProducts = RowProducts.never
 
   /// Which rows use products that read each weight once, without packing. Their bits are not those of the others.

@@ -97,13 +97,10 @@ package final class QuantizedFile: Sendable {
 
   /// Removes what killed processes left beside the file at `path`, which may be gigabytes. The caller holds its lock.
   private static func removeUnfinished(_ path: String) {
-    guard let folder = path.lastIndex(of: "/").map({ String(path[..<$0]) }), let directory = opendir(folder) else {
-      return
-    }
-    defer { closedir(directory) }
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if "\(folder)/\(name)".hasPrefix("\(path).tmp-") { unlink("\(folder)/\(name)") }
+    let folder = parentDirectory(of: path)
+    // A folder that cannot be listed keeps them.
+    for name in (try? directoryEntries(folder)) ?? [] where "\(folder)/\(name)".hasPrefix("\(path).tmp-") {
+      unlink("\(folder)/\(name)")
     }
   }
 

@@ -86,7 +86,7 @@ package enum NF4Form: QuantizedForm {
 /// Bytes with a scale for each row, and a power of two for each input channel.
 package enum Int8Form: QuantizedForm {
   package static let name = "int8"
-  package static let version = 1
+  package static let version = 2
   package static let block = 1
   package static let includesHead = true
   package static let parts = [

@@ -22,9 +22,10 @@ package enum Int8Quantizer {
       var parts = [Double](repeating: 0, count: blocks * width)
       parts.withUnsafeMutableBufferPointer { parts in
         nonisolated(unsafe) let parts = parts
-        forRows(of: weight, pool) { first, rows, entries, type in
+        forRows(of: weight, pool) { first, rows, entries, type, scratch in
           guard let start = parts.baseAddress else { return }
-          kernels.int8_column_squares(start + first / rowsOfBlock * width, entries, type, Int64(rows), Int64(width))
+          kernels.int8_column_squares(
+            start + first / rowsOfBlock * width, entries, type, Int64(rows), Int64(width), scratch)
         }
       }
       for block in 0..<blocks { for k in 0..<width { squares[k] += parts[block * width + k] } }
@@ -46,9 +47,9 @@ package enum Int8Quantizer {
   package static func scales(of weight: Weight, factors: [Float], _ pool: ThreadPool) -> [Float] {
     [Float](unsafeUninitializedCapacity: weight.rows) { scales, count in
       nonisolated(unsafe) let out = scales.baseAddress
-      forRows(of: weight, pool) { first, rows, entries, type in
+      forRows(of: weight, pool) { first, rows, entries, type, scratch in
         guard let out else { return }
-        kernels.int8_scales(out + first, entries, type, factors, Int64(rows), Int64(weight.columns))
+        kernels.int8_scales(out + first, entries, type, factors, Int64(rows), Int64(weight.columns), scratch)
       }
       count = weight.rows
     }
@@ -61,10 +62,11 @@ package enum Int8Quantizer {
       nonisolated(unsafe) let out = codes.baseAddress
       scales.withUnsafeBufferPointer { scales in
         nonisolated(unsafe) let scales = scales.baseAddress
-        forRows(of: weight, pool) { first, rows, entries, type in
+        forRows(of: weight, pool) { first, rows, entries, type, scratch in
           guard let out, let scales else { return }
           kernels.int8_codes(
-            out + first * weight.columns, entries, type, scales + first, factors, Int64(rows), Int64(weight.columns))
+            out + first * weight.columns, entries, type, scales + first, factors, Int64(rows), Int64(weight.columns),
+            scratch)
         }
       }
       count = weight.rows * weight.columns
@@ -85,15 +87,19 @@ package enum Int8Quantizer {
 
   private static func forRows(
     of weight: Weight, _ pool: ThreadPool,
-    _ body: @Sendable (_ first: Int, _ rows: Int, _ entries: UnsafeRawPointer, _ type: Int32) -> Void
+    _ body:
+      @Sendable (
+        _ first: Int, _ rows: Int, _ entries: UnsafeRawPointer, _ type: Int32, _ scratch: UnsafeMutablePointer<Float>
+      ) -> Void
   ) {
+    precondition(weight.columns <= ThreadPool.scratchCount, "rows of \(weight.columns) exceed the scratch")
     let (base, type) = weight.floats
     let rowBytes = weight.byteCount / max(1, weight.rows)
     nonisolated(unsafe) let entries = base
-    pool.blocks(of: weight.rows, by: rowsOfBlock) { range in
-      body(range.lowerBound, range.count, entries + range.lowerBound * rowBytes, type)
+    pool.run((weight.rows + rowsOfBlock - 1) / rowsOfBlock) { block, scratch in
+      let first = block * rowsOfBlock
+      body(first, min(rowsOfBlock, weight.rows - first), entries + first * rowBytes, type, scratch)
     }
-    withExtendedLifetime(weight) {}
   }
 
   /// Keeps the quantised parts in memory, so that pointers into them stay valid.

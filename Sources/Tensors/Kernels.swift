@@ -122,18 +122,10 @@ package enum Kernels {
   package static func embed(_ y: Matrix, ids: [Int32], table: Weight, _ pool: ThreadPool) {
     precondition(y.rows == ids.count && y.columns == table.columns, "embedding shapes differ")
     precondition(ids.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id is not below \(table.rows)")
-    guard !table.isQuantized else {
-      for (i, id) in ids.enumerated() {
-        let wide = table.rows(Int(id)..<Int(id) + 1).widened()
-        withExtendedLifetime(wide) { y.pointer(row: i).update(from: wide.base, count: y.columns) }
-      }
-      return
-    }
     rows(y.rows, pool) { start, count in
-      let (base, type) = table.floats
-      ids.withUnsafeBufferPointer {
-        kernels.embed(
-          y.pointer(row: start), Int64(y.stride), $0.baseAddress! + start, base, type, count, Int64(y.columns))
+      for row in start..<start + Int(count) {
+        let id = Int(ids[row])
+        table.rows(id..<id + 1).widen(into: y.pointer(row: row))
       }
     }
   }

@@ -72,22 +72,23 @@ package struct Weight: @unchecked Sendable {
     }
   }
 
-  var isQuantized: Bool {
-    if case .floats = form { false } else { true }
-  }
-
   /// The same matrix in fp32: for vectors, small tables and parts of the output.
   package func widened() -> Matrix {
     let wide = Matrix(rows: rows, columns: columns)
+    widen(into: wide.base)
+    return wide
+  }
+
+  /// Writes the matrix in fp32, row after row.
+  func widen(into y: UnsafeMutablePointer<Float>) {
     switch form {
-    case .floats(let type): kernels.widen(wide.base, base, type.shoalCode, Int64(rows * columns))
+    case .floats(let type): kernels.widen(y, base, type.shoalCode, Int64(rows * columns))
     case .nf4(var scales):
       let codes = base.assumingMemoryBound(to: UInt8.self)
-      kernels.nf4_widen(wide.base, codes, &scales, Int64(rows * columns / NF4.block))
+      kernels.nf4_widen(y, codes, &scales, Int64(rows * columns / NF4.block))
     case .int8(var scales):
-      kernels.int8_widen(wide.base, base.assumingMemoryBound(to: UInt8.self), &scales, Int64(rows))
+      kernels.int8_widen(y, base.assumingMemoryBound(to: UInt8.self), &scales, Int64(rows))
     }
-    return wide
   }
 
   /// The given rows.

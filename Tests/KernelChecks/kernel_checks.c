@@ -136,14 +136,15 @@ static void int8(checks *c) {
         float *w = numbers(c, weight_rows * width), *a = numbers(c, rows * depth), *bias = numbers(c, columns);
         float *factors = numbers(c, width), *scales = malloc((size_t)weight_rows * 4), *out = numbers(c, rows * columns);
         double *squares = calloc((size_t)width, 8);
+        float *row = malloc((size_t)width * 4);
         uint8_t *codes = malloc((size_t)(weight_rows * width));
         void *quantized = malloc((size_t)(rows * shoal_int8_row_bytes(depth)));
         float *scratch = calloc((size_t)(SHOAL_INT8_BLOCK * (columns + SHOAL_PANEL)), 4);
         for (int64_t k = 0; k < width; k++) factors[k] = k % 7 ? 1 : 0.25f;
         for (int64_t r = 0; r < rows; r += 3) a[r * depth + depth / 2] *= 50;
-        c->kernels->int8_column_squares(squares, w, SHOAL_F32, weight_rows, width);
-        c->kernels->int8_scales(scales, w, SHOAL_F32, factors, weight_rows, width);
-        c->kernels->int8_codes(codes, w, SHOAL_F32, scales, factors, weight_rows, width);
+        c->kernels->int8_column_squares(squares, w, SHOAL_F32, weight_rows, width, row);
+        c->kernels->int8_scales(scales, w, SHOAL_F32, factors, weight_rows, width, row);
+        c->kernels->int8_codes(codes, w, SHOAL_F32, scales, factors, weight_rows, width, row);
         const float *of_depth = forward ? factors : scales, *of_columns = forward ? scales : factors;
         c->kernels->int8_quantize(quantized, a, depth, of_depth, rows, depth);
         const shoal_int8_term term = {a, depth, of_depth, quantized, codes, forward ? 1 : columns, forward ? depth : 1,
@@ -166,7 +167,7 @@ static void int8(checks *c) {
           add_floats(c, out, rows * columns);
           free(panels);
         }
-        FREE(w, a, bias, factors, scales, out, squares, codes, quantized, scratch);
+        FREE(w, a, bias, factors, scales, out, squares, row, codes, quantized, scratch);
       }
     end(c, is_rows ? "int8_rows" : "int8_tile");
   }

@@ -127,9 +127,6 @@ typedef struct {
   void (*softmax_gradient)(float *logits, float maximum, float scale, int64_t columns);
 
   // -- Rows.
-  // Widens row `ids[i]` of a [V, D] table of type `type` into y[i].
-  void (*embed)(float *y, int64_t y_row, const int32_t *ids, const void *table, int32_t type,
-                   int64_t rows, int64_t width);
   void (*widen)(float *y, const void *x, int32_t type, int64_t count);
   // Narrows; rounds once to nearest, ties to even.
   void (*narrow)(void *y, const float *x, int32_t type, int64_t count);
@@ -198,12 +195,14 @@ typedef struct {
                        int64_t initial_row, const shoal_int8_term *term);
   // Does nothing but products in registers, and returns the number of operations: the limit of the others.
   int64_t (*int8_peak)(int64_t rounds);
-  // squares[width] += the squares of each column of w [rows, width], those of a row over the row's mean square.
-  void (*int8_column_squares)(double *squares, const void *w, int32_t type, int64_t rows, int64_t width);
+  // squares[width] += the squares of each column of w [rows, width], those of a row over the row's mean square. Here and in
+  // the next two, `row` is scratch for `width` floats.
+  void (*int8_column_squares)(double *squares, const void *w, int32_t type, int64_t rows, int64_t width, float *row);
   // scales[rows], then the codes [rows, width], of w with given factors.
-  void (*int8_scales)(float *scales, const void *w, int32_t type, const float *factors, int64_t rows, int64_t width);
+  void (*int8_scales)(float *scales, const void *w, int32_t type, const float *factors, int64_t rows, int64_t width,
+                         float *row);
   void (*int8_codes)(uint8_t *codes, const void *w, int32_t type, const float *scales, const float *factors,
-                        int64_t rows, int64_t width);
+                        int64_t rows, int64_t width, float *row);
   void (*int8_widen)(float *y, const uint8_t *codes, const shoal_int8_scales *scales, int64_t rows);
 
   // -- Encoders
@@ -243,7 +242,7 @@ enum { SHOAL_PLAIN = 0, SHOAL_NEON = 1, SHOAL_AVX2 = 2, SHOAL_AVX512 = 3, SHOAL_
 
 // Raise it when any kernel's bits change, so that results of older kernels are not mixed with these. The committed hashes
 // in Tests/Fixtures/kernel_bits.txt show a change.
-enum { SHOAL_KERNELS_VERSION = 3 };
+enum { SHOAL_KERNELS_VERSION = 4 };
 
 // The kernels of a level, with the best products in int8 that this processor has; NULL if it does not have the level.
 const shoal_kernels *shoal_kernels_of(int32_t level);

@@ -39,18 +39,14 @@ static inline __attribute__((always_inline)) integers int8_add(integers sum, int
 
 // With an instruction for four products of bytes.
 #pragma clang attribute push(__attribute__((target("avx2,fma,avxvnni"))), apply_to = function)
-#undef INT8
-#undef INT8_WORDS
-#undef INT8_ROWS
 #define INT8(name) int8_vnni_##name
 #define INT8_WORDS 1
+#define INT8_IS_SIGNED 0
 #define INT8_ROWS 6
 static inline __attribute__((always_inline)) integers int8_vnni_add(integers sum, integers w, integers a) {
   return (integers)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)w, (__m256i)a);
 }
-#include "../kernels/int8_products.inc"
-const shoal_kernels shoal_kernels_avx2_vnni = {
-    KERNELS_OF_LEVEL, .int8_tile = int8_vnni_tile, .int8_rows = int8_vnni_rows,
-    .int8_peak = int8_vnni_peak};
+#define LEVEL_KERNELS shoal_kernels_avx2_vnni
+#include "../kernels/int8_table.inc"
 #pragma clang attribute pop
 #endif

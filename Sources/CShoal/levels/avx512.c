@@ -34,18 +34,14 @@ static inline __attribute__((always_inline)) integers int8_add(integers sum, int
 // With an instruction for four products of bytes.
 #pragma clang attribute push(                                                                                \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"))), apply_to = function)
-#undef INT8
-#undef INT8_WORDS
-#undef INT8_ROWS
 #define INT8(name) int8_vnni_##name
 #define INT8_WORDS 1
+#define INT8_IS_SIGNED 0
 #define INT8_ROWS 12
 static inline __attribute__((always_inline)) integers int8_vnni_add(integers sum, integers w, integers a) {
   return (integers)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)a);
 }
-#include "../kernels/int8_products.inc"
-const shoal_kernels shoal_kernels_avx512_vnni = {
-    KERNELS_OF_LEVEL, .int8_tile = int8_vnni_tile, .int8_rows = int8_vnni_rows,
-    .int8_peak = int8_vnni_peak};
+#define LEVEL_KERNELS shoal_kernels_avx512_vnni
+#include "../kernels/int8_table.inc"
 #pragma clang attribute pop
 #endif

@@ -40,18 +40,14 @@ static inline __attribute__((always_inline)) integers int8_add(integers sum, int
 
 // With an instruction for four products of bytes.
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
-#undef INT8
-#undef INT8_WORDS
-#undef INT8_IS_SIGNED
 #define INT8(name) int8_dot_##name
 #define INT8_WORDS 1
 #define INT8_IS_SIGNED 1
+#define INT8_ROWS 4
 static inline __attribute__((always_inline)) integers int8_dot_add(integers sum, integers w, integers a) {
   return (integers)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)a);
 }
-#include "../kernels/int8_products.inc"
-const shoal_kernels shoal_kernels_neon_dot = {
-    KERNELS_OF_LEVEL, .int8_tile = int8_dot_tile, .int8_rows = int8_dot_rows,
-    .int8_peak = int8_dot_peak};
+#define LEVEL_KERNELS shoal_kernels_neon_dot
+#include "../kernels/int8_table.inc"
 #pragma clang attribute pop
 #endif

@@ -225,14 +225,14 @@ package final class Benchmark {
     let pool = trainer.pass.pool
     try dispatcher.world.barrier()
     var rates = [Int64(baseline.measure(threads: request.threads))]
-    if let int8Baseline { rates += [Int64(int8Baseline.measure(pool)), Int64(Machine.int8Peak(pool))] }
+    if let int8Baseline { rates += [Int64(int8Baseline.measure(pool)), Int64(Int8Baseline.peak(pool))] }
     try dispatcher.world.sum(&rates)
     return BenchmarkReport.Limits(
       sgemm: Double(rates[0]), int8: rates.count == 1 ? nil : (products: Double(rates[1]), peak: Double(rates[2])))
   }
 
   private static func inInt8(_ model: LanguageModel, threads: Int) throws -> LanguageModel {
-    guard let quantized = model.inInt8(head: true, ThreadPool(threads: threads)) else {
+    guard let quantized = model.inInt8(ThreadPool(threads: threads)) else {
       throw ContentError("the model", "weights", "hold an entry that is not finite", expected: "finite numbers")
     }
     return quantized

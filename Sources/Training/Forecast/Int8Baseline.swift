@@ -20,6 +20,14 @@ final class Int8Baseline {
     memory = Int8Rows(Matrix(rows: rows, columns: Int8Rows.width(depth: widest)))
   }
 
+  /// Operations per second of the instruction alone.
+  static func peak(_ pool: ThreadPool) -> Double {
+    let clock = ContinuousClock()
+    let began = clock.now
+    let operations = Machine.int8Products(pool)
+    return Double(operations) / (clock.now - began).seconds
+  }
+
   /// Operations per second over all products of the layer, measured for at least half a second.
   func measure(_ pool: ThreadPool) -> Double {
     let clock = ContinuousClock()
